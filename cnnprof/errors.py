@@ -1,0 +1,159 @@
+"""Everything that can go wrong, and who is told what.
+
+    CnnprofError                 caught at the top of the command line: exit code 2
+    ├── SpecError                the text is not a valid network; one or several located problems
+    ├── UsageError               a name, an option or a file that is not there
+    ├── MissingDependencyError   PyTorch is needed and is not installed
+    └── RuleError                raised by rules that know no line; the walker turns it into a SpecError
+        ├── FieldError           a field of a layer kind does not hold what it should
+        ├── ShapeError           a layer cannot take the shapes it is given
+        └── ExpressionError      an expression cannot be read or has no value
+
+Whoever raises a `RuleError` says what was expected, what was found and what to do; whoever
+walks the spec adds where: file, line, column, and the trail through blocks and repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """A place in a text: zero-based line and column, and the text it is in."""
+
+    source: SourceText
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line + 1}:{self.column + 1}"
+
+    def excerpt(self) -> str:
+        """The line with a caret below the column."""
+        lines = self.source.lines()
+        if self.line >= len(lines):
+            return ""
+        text = lines[self.line]
+        # A line may be megabytes long: show a window around the column.
+        start = max(0, self.column - 60) if len(text) > 120 else 0
+        shown = printable(text[start : start + 120].replace("\t", " "))
+        gutter = str(self.line + 1)
+        return f"{gutter} | {shown}\n{' ' * len(gutter)} | {' ' * (self.column - start)}^"
+
+
+class SourceText:
+    """A text and the name it is reported under."""
+
+    __slots__ = ("_lines", "name", "text")
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self._lines: list[str] | None = None
+
+    def lines(self) -> list[str]:
+        """The lines as YAML counts them, split once and only when an error is shown."""
+        if self._lines is None:
+            text = self.text.replace("\r\n", "\n").replace("\r", "\n")
+            self._lines = text.replace("\x85", "\n").replace("\u2028", "\n").replace("\u2029", "\n").split("\n")
+        return self._lines
+
+
+class Frame(NamedTuple):
+    """One step of the trail: the path of the step that entered a block, and where it is written."""
+
+    path: str
+    mark: Mark
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a spec: what was expected and found, where, and what to do."""
+
+    message: str
+    mark: Mark | None = None
+    hint: str = ""
+    trail: tuple[Frame, ...] = ()
+
+    def __str__(self) -> str:
+        where = f"{self.mark}: " if self.mark else ""
+        parts = [f"{where}error: {printable(self.message)}"]
+        if self.mark and (excerpt := self.mark.excerpt()):
+            parts.append("\n".join("  " + line for line in excerpt.split("\n")))
+        if self.hint:
+            parts.append(f"  hint: {printable(self.hint)}")
+        parts += [f"  in {frame.path}, written at {frame.mark}" for frame in reversed(self.trail)]
+        return "\n".join(parts)
+
+
+class CnnprofError(Exception):
+    """The base of every error that cnnprof raises on purpose."""
+
+
+class SpecError(CnnprofError):
+    """A spec is not valid; `problems` holds all that were found in one run."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(CnnprofError):
+    """A name, an option or a file that is not there, or not what it should be."""
+
+
+class MissingDependencyError(CnnprofError):
+    """An optional package is needed and is not installed; the message says which command installs it."""
+
+
+class RuleError(CnnprofError):
+    """A rule was broken at a place that the rule itself does not know."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class FieldError(RuleError):
+    """A field of a layer kind is unknown, missing, or does not hold what it should."""
+
+    def __init__(self, field: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
+
+
+class ShapeError(RuleError):
+    """A layer cannot take the shapes it is given."""
+
+
+class ExpressionError(RuleError):
+    """An expression cannot be read, or has no value."""
+
+    def __init__(self, message: str, hint: str = "", column: int = 0) -> None:
+        super().__init__(message, hint)
+        self.column = column
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word closest to `word`, or all of them where they are few."""
+    import difflib  # only a failing run pays for it
+
+    words = [str(name) for name in known]
+    if close := difflib.get_close_matches(word[:80], words, n=1):
+        return f"did you mean `{close[0]}`?"
+    if 0 < len(words) <= 12:
+        return f"known: {listing(words)}"
+    return ""
+
+
+def listing(words: Sequence[object]) -> str:
+    """`a, b, c`: words quoted for a message."""
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def printable(text: str) -> str:
+    """The text without characters that steer a terminal; line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

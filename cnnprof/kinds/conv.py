@@ -1,0 +1,168 @@
+"""Convolution over one, two or three axes."""
+
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+from cnnprof import window
+from cnnprof.errors import ShapeError
+from cnnprof.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, show
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Conv(Kind):
+    """
+    Shape:
+        (in_channels, size, …) → (out_channels, out, …), per axis
+        out = ⌊(size + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1;
+        with `padding: same`, out = size
+    Fields:
+        out_channels: channels of the output
+        kernel_size: size of the kernel
+        stride: step of the window
+        padding: places added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
+        dilation: distance between taps of the kernel
+        groups: groups of channels convolved apart; in_channels is depthwise
+        bias: whether a bias is added per output channel
+        padding_mode: what the padding holds
+    Weights:
+        weight (out_channels, in_channels / groups, kernel_size, …); bias (out_channels)
+    FLOPs:
+        out_channels · out · … · (in_channels / groups) · kernel volume MACs, padding included; bias: 1 add per output
+    Memory:
+        keeps its input for the backward pass; a padded copy where `same` pads unevenly or `padding_mode` is not zeros
+    """
+
+    out_channels: int
+    kernel_size: PerAxis
+    stride: PerAxis = 1
+    padding: PerAxis | Literal["same", "valid"] = 0
+    dilation: PerAxis = 1
+    groups: int = 1
+    bias: bool = True
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+
+    def output(self, *inputs: Shape) -> Shape:
+        channels, sizes = self.channels_and_axes(inputs[0])
+        self.at_least(1, "out_channels", "kernel_size", "stride", "dilation", "groups")
+        self.at_least(0, "padding")
+        for name, count in (("in_channels", channels), ("out_channels", self.out_channels)):
+            if count % self.groups:
+                raise ShapeError(
+                    f"`groups` of `{self.word}` must divide {name}, found groups {self.groups} and {name} {count}"
+                )
+        if self.padding == "same" and any(step != 1 for step in self.stride):
+            raise ShapeError(
+                f"`padding: same` of `{self.word}` needs stride 1, as in PyTorch, found stride {show(self.stride)}",
+                "give the padding as a number, such as kernel_size // 2",
+            )
+        padding = self._padding()
+        self._refuse_padding_mode(sizes, padding)
+        out = []
+        for size, kernel, stride, (left, right), dilation in zip(
+            sizes, self.kernel_size, self.stride, padding, self.dilation, strict=True
+        ):
+            # out = (size + left + right − extent) // stride + 1, whatever the split of the padding
+            places = window.positions(size + left + right, kernel, stride, 0, dilation)
+            if places < 1:
+                raise ShapeError(
+                    f"the kernel of `{self.word}` must not be larger than the padded input, "
+                    f"found a kernel over {window.extent(kernel, dilation)} places and {size + left + right} places"
+                )
+            out.append(places)
+        return self.out_channels, *out
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        named: dict[str, Shape] = {"weight": (self.out_channels, inputs[0][0] // self.groups, *self.kernel_size)}
+        if self.bias:
+            named["bias"] = (self.out_channels,)
+        return named
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return SAME_PLACE, *(
+            window.Window(window.extent(kernel, dilation), stride, left)
+            for kernel, dilation, stride, (left, _) in zip(
+                self.kernel_size, self.dilation, self.stride, self._padding(), strict=True
+            )
+        )
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        # out[c, y, x] = sum over (in_channels / groups, kernel taps)
+        outputs = prod(self.output(*inputs))
+        taps = inputs[0][0] // self.groups * prod(self.kernel_size)
+        return Work(macs=outputs * taps, adds=outputs if self.bias else 0)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        padding = self._padding()
+        if self.padding_mode != "zeros":
+            added = [left + right for left, right in padding]
+        elif any(left != right for left, right in padding):
+            # PyTorch pads only the longer side by hand, and the convolution does the rest.
+            added = [right - left for left, right in padding]
+        else:
+            return Memory(keeps="inputs")
+        channels, sizes = self.channels_and_axes(inputs[0])
+        copy = Tensor((channels, *(size + more for size, more in zip(sizes, added, strict=True))))
+        by_hand = self.padding_mode in ("reflect", "replicate")  # whose backward pass asks for the input
+        return Memory(keeps="inputs" if by_hand else "nothing", saved=(copy,), scratch=(copy,))
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        module: "nn.Module" = getattr(nn, f"Conv{self.axes}d")(
+            inputs[0][0], **{name: getattr(self, name) for name in self.fields}
+        )
+        return module
+
+    def _padding(self) -> tuple[tuple[int, int], ...]:
+        """(left, right) per axis."""
+        if self.padding == "same":
+            pairs = zip(self.kernel_size, self.dilation, strict=True)
+            return tuple(window.same_padding(kernel, dilation) for kernel, dilation in pairs)
+        if self.padding == "valid":
+            return ((0, 0),) * len(self.kernel_size)
+        return tuple((places, places) for places in self.padding)
+
+    def _refuse_padding_mode(self, sizes: Shape, padding: tuple[tuple[int, int], ...]) -> None:
+        """Reflection needs padding below the size, wrapping around at most the size."""
+        limit = {"reflect": -1, "circular": 0}.get(self.padding_mode)
+        if limit is None:
+            return
+        for size, (left, right) in zip(sizes, padding, strict=True):
+            if max(left, right) > size + limit:
+                raise ShapeError(
+                    f"`padding_mode: {self.padding_mode}` of `{self.word}` takes a padding of at most "
+                    f"{size + limit} on an axis of {size}, found {max(left, right)}"
+                )
+
+
+class Conv1d(Conv, word="conv1d", axes=1):
+    """Convolution over a sequence, `torch.nn.Conv1d`.
+
+    Example:
+        input: [16, 100]
+        layers:
+          - conv1d: {out_channels: 32, kernel_size: 5, stride: 2}    # [32, 48]
+    """
+
+
+class Conv2d(Conv, word="conv2d", axes=2):
+    """Convolution over an image, `torch.nn.Conv2d`.
+
+    Example:
+        input: [3, 224, 224]
+        layers:
+          - conv2d: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}    # [64, 112, 112]
+          - conv2d: {out_channels: 64, kernel_size: 3, padding: same, groups: 64}    # [64, 112, 112]
+    """
+
+
+class Conv3d(Conv, word="conv3d", axes=3):
+    """Convolution over a video or a volume, `torch.nn.Conv3d`.
+
+    Example:
+        input: [3, 16, 112, 112]
+        layers:
+          - conv3d: {out_channels: 64, kernel_size: [3, 7, 7], stride: [1, 2, 2], padding: [1, 3, 3]}    # [64, 16, 56, 56]
+    """

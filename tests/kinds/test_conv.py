@@ -1,0 +1,165 @@
+"""Convolution: what it gives and what it refuses."""
+
+import pytest
+from tests.kinds.against_torch import refused, same
+
+from cnnprof.errors import FieldError
+from cnnprof.kind import Kind, Shape, Work
+from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
+
+IMAGE = (4, 16, 16)
+
+GIVES = [
+    pytest.param(
+        Conv2d(out_channels=64, kernel_size=7, stride=2, padding=3, bias=False),
+        (3, 224, 224),
+        (64, 112, 112),
+        Work(macs=64 * 112 * 112 * 3 * 7 * 7),
+        id="resnet stem",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, padding=1),
+        IMAGE,
+        (8, 16, 16),
+        Work(macs=8 * 16 * 16 * 4 * 3 * 3, adds=8 * 16 * 16),
+        id="bias is one add per output, not per MAC",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, padding=1, groups=4, bias=False),
+        IMAGE,
+        (8, 16, 16),
+        Work(macs=8 * 16 * 16 * 1 * 3 * 3),
+        id="depthwise, multiplier 2",
+    ),
+    pytest.param(
+        Conv2d(out_channels=4, kernel_size=4, padding="same", bias=False),
+        IMAGE,
+        (4, 16, 16),
+        Work(macs=4 * 16 * 16 * 4 * 4 * 4),
+        id="same padding of an even kernel keeps the size",
+    ),
+    pytest.param(
+        Conv2d(out_channels=1, kernel_size=3, dilation=2, padding="same"),
+        (1, 7, 7),
+        (1, 7, 7),
+        Work(macs=7 * 7 * 3 * 3, adds=7 * 7),
+        id="dilation widens the window, not the work",
+    ),
+    pytest.param(
+        Conv2d(out_channels=1, kernel_size=4, padding=2, bias=False),
+        (1, 16, 16),
+        (1, 17, 17),
+        Work(macs=17 * 17 * 4 * 4),
+        id="symmetric padding of an even kernel adds a place",
+    ),
+    pytest.param(
+        Conv2d(out_channels=1, kernel_size=3, stride=2, bias=False),
+        (1, 8, 8),
+        (1, 3, 3),
+        Work(macs=3 * 3 * 3 * 3),
+        id="a stride drops the last row",
+    ),
+    pytest.param(
+        Conv2d(out_channels=2, kernel_size=[3, 1], stride=[2, 1], padding=[1, 0], padding_mode="reflect"),
+        IMAGE,
+        (2, 8, 16),
+        Work(macs=2 * 8 * 16 * 4 * 3, adds=2 * 8 * 16),
+        id="per axis, reflected border",
+    ),
+    pytest.param(
+        Conv1d(out_channels=8, kernel_size=5, bias=False),
+        (4, 36),
+        (8, 32),
+        Work(macs=8 * 32 * 4 * 5),
+        id="conv1d",
+    ),
+    pytest.param(
+        Conv3d(out_channels=4, kernel_size=3, padding="same", bias=False),
+        (2, 4, 6, 8),
+        (4, 4, 6, 8),
+        Work(macs=4 * 4 * 6 * 8 * 2 * 27),
+        id="conv3d",
+    ),
+]
+
+REFUSES = [
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=7),
+        (4, 5, 5),
+        "the kernel of `conv2d` must not be larger than the padded input, "
+        "found a kernel over 7 places and 5 places",
+        id="kernel larger than the input",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, groups=3),
+        IMAGE,
+        "`groups` of `conv2d` must divide in_channels, found groups 3 and in_channels 4",
+        id="groups and in_channels",
+    ),
+    pytest.param(
+        Conv2d(out_channels=6, kernel_size=3, groups=4),
+        IMAGE,
+        "`groups` of `conv2d` must divide out_channels, found groups 4 and out_channels 6",
+        id="groups and out_channels",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, stride=2, padding="same"),
+        IMAGE,
+        "`padding: same` of `conv2d` needs stride 1, as in PyTorch, found stride [2, 2]",
+        id="same padding with a stride",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, stride=0),
+        IMAGE,
+        "`stride` of `conv2d` must be at least 1, found [0, 0]",
+        id="stride 0",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, padding=-1),
+        IMAGE,
+        "`padding` of `conv2d` must be at least 0, found [-1, -1]",
+        id="negative padding",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3),
+        (256,),
+        "`conv2d` needs an input of 3 dimensions (channels, height, width), found [256]",
+        id="flattened input",
+    ),
+    pytest.param(
+        Conv2d(out_channels=8, kernel_size=3, padding=16, padding_mode="reflect"),
+        IMAGE,
+        "`padding_mode: reflect` of `conv2d` takes a padding of at most 15 on an axis of 16, found 16",
+        id="reflection past the far edge",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
+    assert kind.output(shape) == output
+    assert kind.work(shape) == work
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
+    same(kind, shape)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+def test_a_field_says_what_it_takes() -> None:
+    with pytest.raises(FieldError) as caught:
+        Conv2d(out_channels=8, kernel_size=2.5)
+    assert str(caught.value) == "`kernel_size` takes an integer or one per axis (2 axes), found 2.5"
+
+
+def test_an_unknown_field_names_the_nearest() -> None:
+    with pytest.raises(FieldError) as caught:
+        Conv2d(out_channels=8, kernel=3, kernel_size=3)
+    assert (str(caught.value), caught.value.hint) == ("`conv2d` has no field `kernel`", "did you mean `kernel_size`?")
