@@ -1,1 +1,98 @@
-"""cnnprof: exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file."""
+"""cnnprof: exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file.
+
+>>> import cnnprof
+>>> cnnprof.analyze("lenet5").totals.params
+61706
+
+Importing this costs next to nothing: what a function needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnprof.graph import Graph
+    from cnnprof.report import Report
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "analyze", "build", "unfold"]
+
+
+def analyze(
+    spec: str,
+    *,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    training: bool = False,
+) -> Report:
+    """The figures of a network, per layer and in total.
+
+    spec: a file, the name of an architecture that comes with cnnprof, or either with a variant and
+        arguments: `"resnet@50"`, `"mobilenet_v1,width=0.5"`, `"models/net.yaml@small"`.
+    input: shape of one example without the batch, (channels, height, width) for images; by name where
+        the network has several inputs. The spec's own where it is left out.
+    args: values for the spec's arguments by name.
+    batch: examples at once; multiplies work and activations.
+    dtype: float64, float32, float16 or bfloat16; sizes bytes.
+    training: the network as it is trained: side outputs run, dropout and batch norm work.
+
+    Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
+    """
+    from cnnprof.costs import count
+    from cnnprof.report import tabulate
+
+    graph = unfold(spec, input=input, args=args, training=training)
+    return tabulate(graph, count(graph, batch, dtype))
+
+
+def unfold(
+    spec: str,
+    *,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    training: bool = False,
+) -> Graph:
+    """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
+    from cnnprof import expand, source
+    from cnnprof.locate import locate
+    from cnnprof.spec import read
+
+    located = locate(spec)
+    network = read(source.parse(located.text, located.name))
+    shapes: Mapping[str, Sequence[int]] = {}
+    if isinstance(input, Mapping):
+        shapes = input
+    elif input is not None:
+        shapes = {next(iter(network.inputs)): input}
+    return expand.unfold(
+        network,
+        located.variant,
+        settings={**located.settings, **(args or {})},
+        inputs={name: tuple(shape) for name, shape in shapes.items()},
+        training=training,
+    )
+
+
+def build(
+    spec: str,
+    *,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    training: bool = False,
+    seed: int | None = None,
+) -> nn.Module:
+    """The network as a PyTorch module whose parameters are named by the layers' paths.
+
+    seed: initialises the weights reproducibly, without touching PyTorch's global generator.
+
+    Raises as `analyze`, and MissingDependencyError where PyTorch is not installed.
+    """
+    from cnnprof.runtime.build import module
+
+    return module(unfold(spec, input=input, args=args, training=training), seed=seed)

@@ -1,0 +1,79 @@
+"""A network unfolded: layers in execution order with their edges, shapes, marks and paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cnnprof.errors import Mark
+from cnnprof.kind import Kind, Shape
+from cnnprof.spec import Limit
+
+
+class Layer(NamedTuple):
+    """One layer that computes one tensor.
+
+    inputs: ids of the tensors it reads, in order.
+    shape: of its output, one example, without the batch.
+    executed: False in a side output that exists only in training.
+    overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
+    view: the output is the first input's storage, or a part of it.
+    contiguous: one example of the first input lies in memory in the order of its dimensions.
+    """
+
+    path: str
+    kind: Kind
+    inputs: tuple[int, ...]
+    shape: Shape
+    executed: bool
+    mark: Mark
+    overwrites: int | None = None
+    view: bool = False
+    contiguous: bool = True
+
+    @property
+    def materialises(self) -> bool:
+        """Whether a forward pass makes a new tensor for the output."""
+        return self.executed and not self.view and self.overwrites is None
+
+
+class Output(NamedTuple):
+    """A tensor that the network hands out: the last one, or the end of a side branch."""
+
+    label: str
+    tensor: int
+    executed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """An unfolded network. Tensor ids: the inputs first, in order, then layer by layer."""
+
+    name: str
+    variant: str | None
+    source: str
+    inputs: Mapping[str, Shape]
+    args: Mapping[str, Any]
+    layers: tuple[Layer, ...]
+    outputs: tuple[Output, ...]
+    training: bool
+    budget: tuple[Limit, ...]
+
+    def shape(self, tensor: int) -> Shape:
+        """Shape of a tensor, one example."""
+        first = len(self.inputs)
+        return tuple(self.inputs.values())[tensor] if tensor < first else self.layers[tensor - first].shape
+
+    def shapes(self) -> list[Shape]:
+        """Shapes of all tensors, by id."""
+        return [*self.inputs.values(), *(layer.shape for layer in self.layers)]
+
+    def tensor(self, index: int) -> int:
+        """Id of the tensor that layer number `index` computes."""
+        return len(self.inputs) + index
+
+    def tensor_name(self, tensor: int) -> str:
+        """Path of the layer that computes a tensor, or the input's name."""
+        first = len(self.inputs)
+        return list(self.inputs)[tensor] if tensor < first else self.layers[tensor - first].path

@@ -1,0 +1,32 @@
+"""A layer that hands on its input."""
+
+from typing import TYPE_CHECKING
+
+from cnnprof.kind import Kind, Memory, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Identity(Kind, word="identity"):
+    """Hands on its input as it is, `torch.nn.Identity`.
+
+    Shape:
+        any shape → the same shape
+    FLOPs:
+        none
+    Memory:
+        a view: the output is its input
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - identity    # [64, 56, 56]
+    """
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        return Memory(view=True, contiguous=contiguous)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Identity()

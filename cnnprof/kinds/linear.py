@@ -1,0 +1,66 @@
+"""A matrix applied to the last dimension."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work, show
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Linear(Kind, word="linear"):
+    """A fully connected layer over the last dimension, `torch.nn.Linear`.
+
+    Shape:
+        (…, in_features) → (…, out_features); dimensions before the last are positions that share the weight
+    Fields:
+        out_features: size of the last dimension of the output
+        bias: whether a bias is added per output feature
+    Weights:
+        weight (out_features, in_features); bias (out_features)
+    FLOPs:
+        positions · in_features · out_features MACs; bias: 1 add per output
+    Memory:
+        keeps its input for the backward pass; of an input whose positions do not lie in order, a copy
+    Example:
+        input: [512, 7, 7]
+        layers:
+          - flatten    # [25088]
+          - linear: {out_features: 1000}    # [1000]
+    """
+
+    out_features: int
+    bias: bool = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        self.at_least(1, "out_features")
+        if not inputs[0]:
+            raise ShapeError(f"`{self.word}` needs an input of at least 1 dimension, found {show(inputs[0])}")
+        return *inputs[0][:-1], self.out_features
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        named: dict[str, Shape] = {"weight": (self.out_features, inputs[0][-1])}
+        if self.bias:
+            named["bias"] = (self.out_features,)
+        return named
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return *(SAME_PLACE for _ in inputs[0][:-1]), EVERYTHING
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        # out[…, o] = sum over in_features
+        outputs = prod(self.output(*inputs))
+        return Work(macs=outputs * inputs[0][-1], adds=outputs if self.bias else 0)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        if contiguous:
+            return Memory(keeps="inputs")
+        copy = Tensor(inputs[0])  # PyTorch folds the positions into one dimension
+        return Memory(saved=(copy,), scratch=(copy,))
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Linear(inputs[0][-1], self.out_features, self.bias)

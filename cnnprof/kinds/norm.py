@@ -1,0 +1,323 @@
+"""Normalisation by mean and variance: of a channel, a group of channels, or the last dimensions."""
+
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import EVERYTHING, SAME_PLACE, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def by_own_statistics(values: int, group: int, scale: bool, shift: bool) -> Work:
+    """Normalising `values` by the statistics of each group of `group` values, computed from them.
+
+    Per group of n values: mean n − 1 adds, 1 divide; variance n adds (differences), n multiplies, n − 1 adds,
+    1 divide; 1 / √(variance + eps) 1 add, 1 root, 1 divide. Per value 1 multiply; scale 1 multiply, shift 1 add.
+    """
+    groups = values // group
+    mean = group - 1
+    variance = group + group - 1
+    return Work(
+        adds=groups * (mean + variance + 1) + (values if shift else 0),
+        multiplies=groups * group + values + (values if scale else 0),
+        divides=groups * 3,
+        roots=groups,
+    )
+
+
+class Norm(Kind):
+    """
+    Shape:
+        any shape → the same shape
+    FLOPs:
+        per group of n values: mean n − 1 adds, 1 divide; variance n adds (differences), n multiplies, n − 1 adds,
+        1 divide; then 1 add (eps), 1 root, 1 divide; per output 1 multiply, weight 1 multiply, bias 1 add
+    """
+
+    def _weight_and_bias(self, shape: Shape, affine: bool, bias: bool) -> dict[str, Shape]:
+        named = {"weight": shape} if affine else {}
+        return named | {"bias": shape} if affine and bias else named
+
+    def _arguments(self) -> dict[str, Any]:
+        """The fields for the PyTorch module; `bias`, which older versions do not know, only where it is false."""
+        return {name: getattr(self, name) for name in self.fields if name != "bias" or not getattr(self, name)}
+
+
+class ChannelNorm(Norm):
+    """
+    Fields:
+        eps: added to the variance
+        momentum: weight of the newest value in the running averages; null averages all values alike
+        affine: whether a weight and a bias are learned per channel
+        track_running_stats: whether running averages are kept and used in evaluation
+        bias: whether the bias is learned (where affine; false needs a recent PyTorch)
+    Weights:
+        weight (channels); bias (channels); buffers running_mean (channels), running_var (channels) and
+        num_batches_tracked
+    FLOPs:
+        by running averages (in evaluation, where they are tracked) 1 multiply and 1 add per output; otherwise, counted
+        over one example, per channel of n values: mean n − 1 adds, 1 divide; variance n adds (differences),
+        n multiplies, n − 1 adds, 1 divide; then 1 add (eps), 1 root, 1 divide; per output 1 multiply, weight
+        1 multiply, bias 1 add; updating the averages is not counted
+    """
+
+    ranks: ClassVar[tuple[int, ...]]
+
+    eps: float = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+    bias: bool = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        if len(inputs[0]) not in self.ranks:
+            raise ShapeError(
+                f"`{self.word}` needs an input of {self.ranks[0]} to {self.ranks[-1]} dimensions (channels first), "
+                f"found {show(inputs[0])}"
+            )
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        return self._weight_and_bias(inputs[0][:1], self.affine, self.bias)
+
+    def buffers(self, *inputs: Shape) -> dict[str, Tensor]:
+        if not self.track_running_stats:
+            return {}
+        average = Tensor(inputs[0][:1], per_example=False)
+        return {
+            "running_mean": average,
+            "running_var": average,
+            "num_batches_tracked": Tensor((), "int64", per_example=False),
+        }
+
+    def reach(self, *inputs: Shape) -> Reach:
+        if not self._own_statistics(training=False):
+            return ()
+        return SAME_PLACE, *(EVERYTHING for _ in inputs[0][1:])
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        channels, *sizes = inputs[0]
+        positions = prod(sizes)
+        outputs = channels * positions
+        if not self._own_statistics(training):
+            return Work(multiplies=outputs, adds=outputs)
+        return by_own_statistics(outputs, positions, self.affine, self.affine and self.bias)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        axes = min(max(1, len(inputs[0]) - 1), 3)
+        module: nn.Module = getattr(nn, f"{type(self).__name__}{axes}d")(inputs[0][0], **self._arguments())
+        return module
+
+    def _own_statistics(self, training: bool) -> bool:
+        return training or not self.track_running_stats
+
+
+class BatchNorm(ChannelNorm, word="batch_norm"):
+    """Normalisation of each channel over the batch, `torch.nn.BatchNorm1d`, `2d` or `3d` by the input's dimensions.
+
+    Shape:
+        (channels), (channels, size), (channels, height, width) or (channels, depth, height, width) → the same shape
+    Memory:
+        keeps its input for the backward pass; where it computes statistics, a mean and a root per channel as well,
+        whatever the batch
+    Example:
+        input: [64, 112, 112]
+        layers:
+          - batch_norm    # [64, 112, 112]
+    """
+
+    ranks = (1, 2, 3, 4)
+
+    def output(self, *inputs: Shape) -> Shape:
+        self.at_least(0, "eps")
+        if self.eps == 0 and not self.track_running_stats:
+            raise ShapeError(
+                f"`eps` of `{self.word}` must be greater than 0 where it computes statistics, found {show(self.eps)}",
+                "leave `eps` out, or set `track_running_stats: true`",
+            )
+        return super().output(*inputs)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        per_channel = Tensor(inputs[0][:1], per_example=False)
+        statistics = (per_channel,) * 2 if self._own_statistics(training) else ()
+        # PyTorch keeps an image's order of channels last, and puts a sequence in order.
+        in_order = contiguous or len(inputs[0]) < 3
+        return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=in_order)
+
+
+class InstanceNorm(ChannelNorm, word="instance_norm"):
+    """Normalisation of each channel of each example, `torch.nn.InstanceNorm1d`, `2d` or `3d` by the input's dimensions.
+
+    Shape:
+        (channels, size), (channels, height, width) or (channels, depth, height, width) → the same shape
+    Memory:
+        runs as a batch norm over the channels of all examples: keeps its input for the backward pass (a copy where it
+        does not lie in order), per channel and example the weight and the running averages where it has them, and
+        where it computes statistics a mean and a root
+    Example:
+        input: [64, 128, 128]
+        layers:
+          - instance_norm: {affine: true}    # [64, 128, 128]
+    """
+
+    ranks = (2, 3, 4)
+
+    affine: bool = False
+    track_running_stats: bool = False
+
+    def output(self, *inputs: Shape) -> Shape:
+        shape = super().output(*inputs)
+        if prod(shape[1:]) == 1 and not self.track_running_stats:
+            raise ShapeError(
+                f"`{self.word}` needs more than one position to take statistics over, found {show(shape)}",
+                "the mean of a single value is the value itself, and nothing would be left of it",
+            )
+        return shape
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        per_channel = Tensor(inputs[0][:1])
+        weight = (per_channel,) if self.affine else ()
+        bias = (per_channel,) if self.affine and self.bias else ()
+        averages = (per_channel,) * 2 if self.track_running_stats else ()
+        statistics = (per_channel,) * 2 if self._own_statistics(training) else ()
+        copy = () if contiguous else (Tensor(inputs[0]),)
+        return Memory(
+            keeps="inputs" if contiguous else "nothing",
+            saved=(*copy, *weight, *averages, *statistics),
+            scratch=(*copy, *weight, *bias, *averages, *statistics),
+        )
+
+
+class GroupNorm(Norm, word="group_norm"):
+    """Normalisation of groups of channels of each example, `torch.nn.GroupNorm`.
+
+    Shape:
+        (channels, …) → the same shape
+    Fields:
+        num_groups: groups that the channels are divided into, normalised apart
+        eps: added to the variance
+        affine: whether a weight and a bias are learned per channel
+        bias: whether the bias is learned (where affine; false needs a recent PyTorch)
+    Weights:
+        weight (channels); bias (channels)
+    Memory:
+        keeps its input and a mean and a root per group for the backward pass
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - group_norm: {num_groups: 32}    # [64, 56, 56]
+    """
+
+    num_groups: int
+    eps: float = 1e-5
+    affine: bool = True
+    bias: bool = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        shape = inputs[0]
+        self.at_least(1, "num_groups")
+        if not shape:
+            raise ShapeError(f"`{self.word}` needs an input of at least 1 dimension, found {show(shape)}")
+        if shape[0] % self.num_groups:
+            raise ShapeError(
+                f"`num_groups` of `{self.word}` must divide the channels, "
+                f"found num_groups {self.num_groups} and {shape[0]} channels"
+            )
+        if prod(shape) == self.num_groups:
+            raise ShapeError(
+                f"`{self.word}` needs more than one value per group to take statistics over, "
+                f"found {show(shape)} in {self.num_groups} groups",
+                "the mean of a single value is the value itself, and nothing would be left of it",
+            )
+        return shape
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        return self._weight_and_bias(inputs[0][:1], self.affine, self.bias)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return SAME_PLACE, *(EVERYTHING for _ in inputs[0][1:])
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        channels, *sizes = inputs[0]
+        positions = prod(sizes)
+        group = channels // self.num_groups * positions
+        return by_own_statistics(channels * positions, group, self.affine, self.affine and self.bias)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        statistics = (Tensor((self.num_groups,)),) * 2
+        if contiguous or len(inputs[0]) > 2:  # an image keeps its order of channels last
+            return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=contiguous)
+        copy = Tensor(inputs[0])
+        return Memory(saved=(copy, *statistics), scratch=(copy, *statistics))
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.GroupNorm(num_channels=inputs[0][0], **self._arguments())
+
+
+class LayerNorm(Norm, word="layer_norm"):
+    """Normalisation over the last dimensions of each example, `torch.nn.LayerNorm`.
+
+    Shape:
+        (…, normalized_shape) → the same shape
+    Fields:
+        normalized_shape: sizes of the last dimensions, which are normalised together
+        eps: added to the variance
+        elementwise_affine: whether a weight and a bias are learned per value of normalized_shape
+        bias: whether the bias is learned (where elementwise_affine)
+    Weights:
+        weight (normalized_shape); bias (normalized_shape)
+    Memory:
+        keeps its input and a mean and a root per group for the backward pass
+    Example:
+        input: [96, 56, 56]
+        layers:
+          - permute: {dims: [0, 2, 3, 1]}    # [56, 56, 96]
+          - layer_norm: {normalized_shape: 96}    # [56, 56, 96]
+    """
+
+    normalized_shape: IntList
+    eps: float = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        shape = inputs[0]
+        if not self.normalized_shape:
+            raise ShapeError(f"`normalized_shape` of `{self.word}` needs at least one size, found []")
+        if self._leading(shape) + self.normalized_shape != shape:
+            raise ShapeError(
+                f"`normalized_shape` of `{self.word}` must be the last sizes of the input, "
+                f"found normalized_shape {show(self.normalized_shape)} and input {show(shape)}"
+            )
+        return shape
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        return self._weight_and_bias(self.normalized_shape, self.elementwise_affine, self.bias)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return *(SAME_PLACE for _ in self._leading(inputs[0])), *(EVERYTHING for _ in self.normalized_shape)
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        group = prod(self.normalized_shape)
+        affine = self.elementwise_affine
+        return by_own_statistics(prod(inputs[0]), group, affine, affine and self.bias)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        statistics = (Tensor(self._leading(inputs[0])),) * 2
+        return Memory(keeps="inputs", saved=statistics, scratch=statistics)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.LayerNorm(
+            self.normalized_shape, self.eps, elementwise_affine=self.elementwise_affine, bias=self.bias
+        )
+
+    def _leading(self, shape: Shape) -> Shape:
+        return shape[: max(0, len(shape) - len(self.normalized_shape))]

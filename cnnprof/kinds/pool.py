@@ -1,0 +1,236 @@
+"""Max and average pooling over one, two or three axes."""
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+from cnnprof import window
+from cnnprof.errors import ShapeError
+from cnnprof.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Pool(Kind):
+    """What max and average pooling share: where their windows stand."""
+
+    kernel_size: PerAxis
+    stride: PerAxis | None = None
+    padding: PerAxis = 0
+    ceil_mode: bool = False
+
+    def output(self, *inputs: Shape) -> Shape:
+        channels, sizes = self.channels_and_axes(inputs[0])
+        self.at_least(1, "kernel_size", "stride")
+        self.at_least(0, "padding")
+        out = []
+        for size, kernel, stride, padding, dilation in self._axes(sizes):
+            if padding > kernel // 2:
+                raise ShapeError(
+                    f"`padding` of `{self.word}` must be at most half of `kernel_size`, "
+                    f"found padding {padding} and kernel_size {kernel}"
+                )
+            places = window.positions(size, kernel, stride, padding, dilation, self.ceil_mode)
+            if places < 1:
+                raise ShapeError(
+                    f"the window of `{self.word}` must not be larger than the padded input, "
+                    f"found a window over {window.extent(kernel, dilation)} places and {size + 2 * padding} places"
+                )
+            out.append(places)
+        return channels, *out
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return SAME_PLACE, *(
+            window.Window(window.extent(kernel, dilation), stride, padding)
+            for _, kernel, stride, padding, dilation in self._axes(inputs[0][1:])
+        )
+
+    def _dilation(self) -> tuple[int, ...]:
+        return (1,) * len(self.kernel_size)
+
+    def _axes(self, sizes: Shape) -> Iterator[tuple[int, int, int, int, int]]:
+        """(size, kernel, stride, padding, dilation) of each axis."""
+        stride = self.kernel_size if self.stride is None else self.stride
+        return zip(sizes, self.kernel_size, stride, self.padding, self._dilation(), strict=True)
+
+    def _taps_and_windows(self, shape: Shape) -> tuple[int, int]:
+        """Valid positions (taps on the input, not on padding) summed over all windows, and the
+        windows that have any. The windows are products of the axes', so the sums multiply."""
+        channels, *places = self.output(shape)
+        taps = [
+            window.taps_inside(*axis, windows=count)
+            for axis, count in zip(self._axes(shape[1:]), places, strict=True)
+        ]
+        # Only a dilation wider than the input lets a window miss it, and then none has two taps on it.
+        hits = [min(count, found) for count, found in zip(places, taps, strict=True)]
+        return channels * prod(taps), channels * prod(hits)
+
+
+class MaxPool(Pool):
+    """
+    Shape:
+        (channels, size, …) → (channels, out, …), per axis
+        out = ⌊(size + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1;
+        with `ceil_mode` ⌈…⌉ + 1, less 1 if the last window would start right of the input
+    Fields:
+        kernel_size: size of the window
+        stride: step of the window; null is kernel_size
+        padding: places added on both sides, at most half of kernel_size
+        dilation: distance between taps of the window
+        ceil_mode: whether the last window may hang over the right end
+    FLOPs:
+        per output its valid positions − 1 compares; valid positions are taps on the input, not on padding
+    Memory:
+        keeps its input and the int64 index of each maximum for the backward pass; the indices are made at inference too
+    """
+
+    dilation: PerAxis = 1
+
+    def output(self, *inputs: Shape) -> Shape:
+        self.at_least(1, "dilation")
+        return super().output(*inputs)
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        taps, windows = self._taps_and_windows(inputs[0])
+        return Work(compares=taps - windows)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        indices = Tensor(self.output(*inputs), "int64")
+        return Memory(keeps="inputs", saved=(indices,), scratch=(indices,))
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        module: nn.Module = getattr(nn, f"MaxPool{self.axes}d")(
+            **{name: getattr(self, name) for name in self.fields}
+        )
+        return module
+
+    def _dilation(self) -> tuple[int, ...]:
+        return self.dilation
+
+
+class AvgPool(Pool):
+    """
+    Shape:
+        (channels, size, …) → (channels, out, …), per axis out = ⌊(size + 2·padding − kernel_size) / stride⌋ + 1;
+        with `ceil_mode` ⌈…⌉ + 1, less 1 if the last window would start right of the input
+    Fields:
+        kernel_size: size of the window
+        stride: step of the window; null is kernel_size
+        padding: places added on both sides, at most half of kernel_size
+        ceil_mode: whether the last window may hang over the right end
+        count_include_pad: whether places of the padding count in the divisor
+    FLOPs:
+        per output its valid positions − 1 adds and 1 divide; valid positions are taps on the input, not on padding
+    Memory:
+        keeps its input for the backward pass
+    """
+
+    count_include_pad: bool = True
+
+    def work(self, *inputs: Shape, training: bool = False) -> Work:
+        taps, windows = self._taps_and_windows(inputs[0])
+        return Work(adds=taps - windows, divides=windows)
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        return Memory(keeps="inputs")
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch import nn
+
+        module: nn.Module = getattr(nn, f"AvgPool{self.axes}d")(
+            **{name: getattr(self, name) for name in self.fields}
+        )
+        return module
+
+
+class AvgPoolDivided(AvgPool):
+    """
+    Fields:
+        kernel_size: size of the window
+        stride: step of the window; null is kernel_size
+        padding: places added on both sides, at most half of kernel_size
+        ceil_mode: whether the last window may hang over the right end
+        count_include_pad: whether places of the padding count in the divisor
+        divisor_override: what every sum is divided by; null is the size of the window
+    """
+
+    divisor_override: int | None = None
+
+    def output(self, *inputs: Shape) -> Shape:
+        if self.divisor_override == 0:
+            raise ShapeError(f"`divisor_override` of `{self.word}` must not be 0")
+        return super().output(*inputs)
+
+
+class MaxPool1d(MaxPool, word="max_pool1d", axes=1):
+    """Maximum over windows of a sequence, `torch.nn.MaxPool1d`.
+
+    Example:
+        input: [16, 100]
+        layers:
+          - max_pool1d: {kernel_size: 4}    # [16, 25]
+    """
+
+
+class MaxPool2d(MaxPool, word="max_pool2d", axes=2):
+    """Maximum over windows of an image, `torch.nn.MaxPool2d`.
+
+    Example:
+        input: [64, 112, 112]
+        layers:
+          - max_pool2d: {kernel_size: 3, stride: 2, padding: 1}    # [64, 56, 56]
+          - max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}    # [64, 28, 28]
+    """
+
+
+class MaxPool3d(MaxPool, word="max_pool3d", axes=3):
+    """Maximum over windows of a video or a volume, `torch.nn.MaxPool3d`.
+
+    Example:
+        input: [64, 16, 56, 56]
+        layers:
+          - max_pool3d: {kernel_size: [1, 2, 2]}    # [64, 16, 28, 28]
+    """
+
+
+class AvgPool1d(AvgPool, word="avg_pool1d", axes=1):
+    """Average over windows of a sequence, `torch.nn.AvgPool1d`.
+
+    Example:
+        input: [16, 100]
+        layers:
+          - avg_pool1d: {kernel_size: 4}    # [16, 25]
+    """
+
+
+class AvgPool2d(AvgPoolDivided, word="avg_pool2d", axes=2):
+    """Average over windows of an image, `torch.nn.AvgPool2d`.
+
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - avg_pool2d: {kernel_size: 3, stride: 2, padding: 1}    # [64, 28, 28]
+    """
+
+
+class AvgPool3d(AvgPoolDivided, word="avg_pool3d", axes=3):
+    """Average over windows of a video or a volume, `torch.nn.AvgPool3d`.
+
+    Example:
+        input: [64, 16, 56, 56]
+        layers:
+          - avg_pool3d: {kernel_size: 2}    # [64, 8, 28, 28]
+    """
+
+    def output(self, *inputs: Shape) -> Shape:
+        _, sizes = self.channels_and_axes(inputs[0])
+        for size, kernel, *_ in self._axes(sizes):
+            if kernel > size:
+                raise ShapeError(
+                    f"`kernel_size` of `{self.word}` must not be larger than the input, padding apart, as in PyTorch, "
+                    f"found kernel_size {kernel} and {size} places"
+                )
+        return super().output(*inputs)

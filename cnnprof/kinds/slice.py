@@ -1,0 +1,67 @@
+"""A part of one dimension."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import SAME_PLACE, Kind, Memory, Reach, Shape
+from cnnprof.window import Window
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Slice(Kind, word="slice"):
+    """Part of one dimension, `tensor[:, start:end]` in Python.
+
+    Shape:
+        dimension dim becomes end − start; start and end are as in Python: negative ones count from
+        the end, and what goes past the ends is cut there
+    Fields:
+        dim: the dimension to cut, the batch being 0, which stays whole
+        start: the first place that stays
+        end: the place after the last one that stays; null is the end
+    Memory:
+        a view
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - slice: {dim: 1, end: 32}    # [32, 56, 56]
+          - slice: {dim: 3, start: 1, end: -1}    # [32, 56, 54]
+    """
+
+    dim: int
+    start: int = 0
+    end: int | None = None
+
+    def output(self, *inputs: Shape) -> Shape:
+        index, start, end = self._range(inputs[0])
+        return *inputs[0][:index], end - start, *inputs[0][index + 1 :]
+
+    def reach(self, *inputs: Shape) -> Reach:
+        index, start, _ = self._range(inputs[0])
+        return tuple(Window(1, 1, -start) if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
+
+    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+        index, start, end = self._range(inputs[0])
+        in_one_piece = end - start == inputs[0][index] or prod(inputs[0][:index]) == 1
+        return Memory(view=True, contiguous=contiguous and in_one_piece)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from cnnprof.runtime.call import Call
+
+        index, start, end = self._range(inputs[0])
+        places = (*(slice(None),) * (index + 1), slice(start, end))
+        return Call(lambda tensor: tensor[places], label=f"slice dim={index + 1}, start={start}, end={end}")
+
+    def _range(self, shape: Shape) -> tuple[int, int, int]:
+        """(dimension of the example, first place that stays, place after the last one that stays)."""
+        index = self.dimension(self.dim, shape)
+        start, end, _ = slice(self.start, self.end).indices(shape[index])
+        if start >= end:
+            raise ShapeError(
+                f"`{self.word}` must leave at least one place of dimension {self.dim}, "
+                f"found start {self.start} and end {'null' if self.end is None else self.end} "
+                f"on a size of {shape[index]}"
+            )
+        return index, start, end

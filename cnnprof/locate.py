@@ -1,0 +1,78 @@
+"""What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnprof.errors import UsageError, nearest, printable
+from cnnprof.source import LIMITS
+
+_SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
+_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_-]+)")
+
+
+class Located(NamedTuple):
+    """A spec's text, the name it is reported under, and what the SPEC said beside it."""
+
+    name: str
+    text: bytes
+    variant: str | None
+    settings: Mapping[str, str]
+
+
+def locate(spec: str) -> Located:
+    """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool.
+
+    Raises UsageError where there is no such file or architecture, or it cannot be read.
+    """
+    if spec == "-":
+        return Located("<stdin>", sys.stdin.buffer.read(4 * LIMITS.characters + 1), None, {})
+    if _is_file(spec):
+        return Located(spec, _read(Path(spec)), None, {})
+    base, *settings = _SETTING.split(spec)
+    given = dict(setting.split("=", 1) for setting in settings)
+    variant = None
+    if not (base == "-" or _is_file(base)) and (match := _VARIANT.fullmatch(base)):
+        base, variant = match.groups()
+    if base == "-":
+        return locate("-")._replace(variant=variant, settings=given)
+    if _is_file(base):
+        return Located(base, _read(Path(base)), variant, given)
+    shipped = architectures()
+    if base in shipped:
+        return Located(f"{base}.yaml", _read(shipped[base]), variant, given)
+    shown = printable(base)
+    if Path(base).is_dir():
+        raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
+    if "/" in base or base.endswith((".yaml", ".yml")):
+        raise UsageError(f"there is no file `{shown}`")
+    hint = nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
+    raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+
+
+def architectures() -> dict[str, Path]:
+    """The specs that come with the tool, by name: beside the modules in a wheel, above them in a checkout."""
+    here = Path(__file__).parent
+    folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _is_file(text: str) -> bool:
+    try:
+        path = Path(text)
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes, and of an endless one no more than what shows that it is too long."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4 * LIMITS.characters + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read `{printable(str(path))}`: {error.strerror}") from None

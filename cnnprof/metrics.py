@@ -1,0 +1,62 @@
+"""The metrics of a network: one list of names for JSON, columns, sorting and budgets; and their units."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from cnnprof.errors import UsageError, listing
+
+
+class Metric(NamedTuple):
+    """A figure of a whole network, an exact integer in its base unit."""
+
+    unit: Literal["count", "bytes", "places", "layers"]
+    meaning: str
+
+
+METRICS: dict[str, Metric] = {
+    "params": Metric("count", "learnable values; a weight used twice counts once"),
+    "executed_params": Metric("count", "learnable values of the layers that run"),
+    "buffers": Metric("count", "values that are stored but not learned"),
+    "macs": Metric("count", "multiply-accumulates of convolution and linear layers"),
+    "flops": Metric("count", "2 per multiply-accumulate and 1 per other scalar operation"),
+    "param_bytes": Metric("bytes", "bytes of the learnable values"),
+    "activation_bytes": Metric("bytes", "bytes of every tensor a forward pass materialises, the input not included"),
+    "peak_bytes": Metric("bytes", "the most bytes of tensors alive after any layer, the input included"),
+    "torch_peak_bytes": Metric("bytes", "the same with what PyTorch's operations hold while they run"),
+    "training_bytes": Metric("bytes", "bytes of a training step: kept activations, parameters, gradients, optimizer"),
+    "depth": Metric("layers", "convolution and linear layers on the longest path"),
+    "receptive_field": Metric("places", "input places that one output place sees, on the largest axis"),
+}
+
+_DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
+
+
+def read_quantity(text: str, metric: str) -> int:
+    """The limit `5M`, `1.6G` or `10 MiB` as an integer in the metric's base unit.
+
+    K, M, G, T are decimal and KiB, MiB, GiB, TiB binary; bytes need a unit ending in B. Raises UsageError.
+    """
+    match = _QUANTITY.fullmatch(text[:40])
+    in_bytes = METRICS[metric].unit == "bytes"
+    example = "`10 MiB` or `500 KB`" if in_bytes else "`5M` or `600000`"
+    wrong = UsageError(f"a limit on `{metric}` is a number like {example}, found `{text[:40]}`")
+    if not match:
+        raise wrong
+    unit = match[2].upper()
+    if in_bytes:
+        if not unit.endswith("B"):
+            raise UsageError(f"a limit on `{metric}` needs a unit of bytes ({listing(['KB', 'MB', 'KiB', 'MiB'])} …), "
+                             f"found `{text.strip()}`")
+        unit = unit.removesuffix("B")
+    factor = _DECIMAL.get(unit) or (_BINARY.get(unit) if in_bytes else None)
+    if factor is None:
+        raise wrong
+    exact = Decimal(match[1].replace("_", "").replace(",", "")) * factor
+    if exact != exact.to_integral_value():
+        raise UsageError(f"a limit on `{metric}` is a whole number, found `{text.strip()}` = {exact}")
+    return int(exact)

@@ -1,0 +1,309 @@
+"""Graph and Costs → Report: rows, totals and columns as data. A new column is one entry of `COLUMNS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from cnnprof.costs import Costs, Totals
+from cnnprof.errors import UsageError, listing, nearest
+from cnnprof.graph import Graph, Output
+from cnnprof.kind import Kind, Shape, Work, show
+from cnnprof.receptive_field import Axis, Field, Number
+from cnnprof.spec import Limit
+
+
+class ReceptiveField(NamedTuple):
+    """Size, stride and offset in input places, per spatial axis; stride and offset are None where the
+    tensor has no spatial axes left."""
+
+    size: tuple[Number, ...]
+    stride: tuple[Number, ...] | None
+    offset: tuple[Number, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The figures of one layer, or of several folded into one. Shapes include the batch."""
+
+    path: str
+    kind: str
+    config: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    params: int
+    buffers: int
+    macs: int
+    flops: int
+    work: Work
+    param_bytes: int
+    activation_bytes: int
+    arithmetic_intensity: float | None
+    receptive_field: ReceptiveField
+    executed: bool
+    view: bool
+    in_place: bool
+    line: int
+    layers: int = 1
+
+    def record(self) -> dict[str, Any]:
+        """The row as a flat dict of numbers and text: one row of a data frame or a CSV file."""
+        return {column.name: column.plain(self) for column in COLUMNS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A network's figures: what `cnnprof.analyze` returns.
+
+    `layers` are in execution order; `totals` has every metric. `graph` is the network itself.
+    """
+
+    name: str
+    variant: str | None
+    source: str
+    args: dict[str, Any]
+    inputs: dict[str, Shape]
+    batch: int
+    dtype: str
+    training: bool
+    totals: Totals
+    layers: tuple[Row, ...]
+    outputs: tuple[Output, ...]
+    budget: tuple[Limit, ...]
+    graph: Graph
+
+    @property
+    def title(self) -> str:
+        """`resnet@50`."""
+        return self.name if self.variant is None else f"{self.name}@{self.variant}"
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as flat dicts: `pandas.DataFrame(report.records())`, `polars.DataFrame(report.records())`."""
+        return [row.record() for row in self.layers]
+
+
+def tabulate(graph: Graph, costs: Costs) -> Report:
+    """The report on a graph and its costs."""
+    batch = costs.batch
+    shapes = [(batch, *shape) for shape in graph.shapes()]
+    names = [*graph.inputs, *(layer.path for layer in graph.layers)]
+    first = len(graph.inputs)
+    configs: dict[Kind, str] = {}
+    rows = []
+    for number, (layer, cost) in enumerate(zip(graph.layers, costs.layers, strict=True)):
+        config = configs.get(layer.kind)
+        if config is None:
+            config = configs[layer.kind] = _config(layer.kind)
+        flops = cost.flops
+        rows.append(
+            Row(
+                path=layer.path,
+                kind=layer.kind.word,
+                config=config,
+                inputs=tuple(names[tensor] for tensor in layer.inputs),
+                input_shapes=tuple(shapes[tensor] for tensor in layer.inputs),
+                output_shape=shapes[first + number],
+                params=cost.params,
+                buffers=cost.buffers,
+                macs=cost.work.macs,
+                flops=flops,
+                work=cost.work,
+                param_bytes=cost.param_bytes,
+                activation_bytes=cost.activation_bytes,
+                arithmetic_intensity=flops / cost.moved_bytes if cost.moved_bytes else None,
+                receptive_field=_receptive_field(cost.field),
+                executed=layer.executed,
+                view=layer.view,
+                in_place=layer.overwrites is not None,
+                line=layer.mark.line + 1,
+            )
+        )
+    return Report(
+        name=graph.name,
+        variant=graph.variant,
+        source=graph.source,
+        args=dict(graph.args),
+        inputs={name: (batch, *shape) for name, shape in graph.inputs.items()},
+        batch=batch,
+        dtype=costs.dtype,
+        training=graph.training,
+        totals=costs.totals,
+        layers=tuple(rows),
+        outputs=graph.outputs,
+        budget=graph.budget,
+        graph=graph,
+    )
+
+
+def _receptive_field(field: Field) -> ReceptiveField:
+    axes: Sequence[Axis] = field.axes
+    size = tuple(axis.size for axis in axes)
+    if not field.is_spatial:
+        return ReceptiveField(size, None, None)
+    return ReceptiveField(size, tuple(axis.stride for axis in axes), tuple(axis.offset for axis in axes))
+
+
+def _config(kind: Kind) -> str:
+    """The fields that differ from their defaults, as a spec would write them; equal axes as one number."""
+    parts = []
+    for name, field in kind.fields.items():
+        value = getattr(kind, name)
+        default = None if field.default is None else field.default
+        plain = value
+        if isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1:
+            plain = value[0]
+        if plain != default and value != default:
+            parts.append(f"{name}: {show(plain)}")
+    return ", ".join(parts)
+
+
+# Columns.
+
+Unit: TypeAlias = Literal["text", "shape", "count", "bytes", "ratio", "places"]
+
+
+class Column(NamedTuple):
+    """A column of the table: how to read it from a row, and what it is counted in.
+
+    `summed` columns add up to a metric of the network, so they can show shares and order rows.
+    """
+
+    name: str
+    header: str
+    unit: Unit
+    value: Callable[[Row], Any]
+    summed: bool = False
+
+    def plain(self, row: Row) -> Any:
+        """The value as plain text or a number."""
+        value = self.value(row)
+        if self.unit == "shape":
+            return "x".join(map(str, value))
+        return value
+
+
+def _largest(sizes: Sequence[Number] | None) -> Number | None:
+    return max(sizes, default=None) if sizes else None
+
+
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("path", "layer", "text", lambda row: row.path),
+        Column("kind", "kind", "text", lambda row: row.kind),
+        Column("config", "configuration", "text", lambda row: row.config),
+        Column("output_shape", "output", "shape", lambda row: row.output_shape),
+        Column("params", "params", "count", lambda row: row.params, summed=True),
+        Column("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
+        Column("macs", "MACs", "count", lambda row: row.macs, summed=True),
+        Column("flops", "FLOPs", "count", lambda row: row.flops, summed=True),
+        Column("param_bytes", "weights", "bytes", lambda row: row.param_bytes, summed=True),
+        Column("activation_bytes", "activations", "bytes", lambda row: row.activation_bytes, summed=True),
+        *(
+            Column(sort, sort, "count", lambda row, sort=sort: getattr(row.work, sort), summed=True)  # type: ignore[misc]
+            for sort in Work._fields[1:]
+        ),
+        Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
+        Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size)),
+        Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
+        Column("executed", "executed", "text", lambda row: row.executed),
+        Column("line", "line", "count", lambda row: row.line),
+        Column("layers", "layers", "count", lambda row: row.layers),
+    )
+}
+
+
+def columns(names: Iterable[str]) -> list[Column]:
+    """The columns of these names, in that order. Raises UsageError."""
+    found = []
+    for name in names:
+        if name not in COLUMNS:
+            hint = nearest(name, COLUMNS)
+            raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
+        found.append(COLUMNS[name])
+    return found
+
+
+# What a table shows of the rows.
+
+
+def fold(rows: Sequence[Row], segments: int) -> list[Row]:
+    """Neighbouring rows whose paths share their first `segments` segments as one row with their sums.
+
+    0 folds nothing. A row of several layers has the last executed one's output and receptive field.
+    """
+    if segments < 1:
+        return list(rows)
+    groups: list[list[Row]] = []
+    for row in rows:
+        if groups and _prefix(groups[-1][0].path, segments) == _prefix(row.path, segments):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [group[0] if len(group) == 1 else _sum(group, _prefix(group[0].path, segments)) for group in groups]
+
+
+def fold_to_page(rows: Sequence[Row], page: int) -> tuple[list[Row], int]:
+    """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be."""
+    if len(rows) <= page:
+        return list(rows), 0
+    deepest = max(row.path.count(".") for row in rows)
+    for segments in range(deepest, 1, -1):
+        folded = fold(rows, segments)
+        if len(folded) <= page:
+            return folded, segments
+    return fold(rows, 1), 1
+
+
+def _prefix(path: str, segments: int) -> str:
+    return ".".join(path.split(".", segments)[:segments])
+
+
+def _sum(group: Sequence[Row], path: str) -> Row:
+    last = [row for row in group if row.executed] or group
+    inside = {row.path for row in group}
+    entering = [
+        (name, shape)
+        for row in group
+        for name, shape in zip(row.inputs, row.input_shapes, strict=True)
+        if name not in inside
+    ]
+    unique = dict(entering)
+    work = Work(*map(sum, zip(*(row.work for row in group), strict=True)))
+    return replace(
+        last[-1],
+        path=path,
+        kind="",
+        config="",
+        inputs=tuple(unique),
+        input_shapes=tuple(unique.values()),
+        params=sum(row.params for row in group),
+        buffers=sum(row.buffers for row in group),
+        macs=sum(row.macs for row in group),
+        flops=sum(row.flops for row in group),
+        work=work,
+        param_bytes=sum(row.param_bytes for row in group),
+        activation_bytes=sum(row.activation_bytes for row in group),
+        arithmetic_intensity=None,
+        executed=any(row.executed for row in group),
+        view=all(row.view for row in group),
+        in_place=False,
+        line=group[0].line,
+        layers=sum(row.layers for row in group),
+    )
+
+
+def order(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
+    """Rows with the largest of a column first, and only the `top` first; ties stay as they were."""
+    ordered = list(rows)
+    if sort is not None:
+        (column,) = columns([sort])
+        if column.unit in ("text", "shape"):
+            ordered.sort(key=lambda row: str(column.plain(row)))
+        else:
+            ordered.sort(key=lambda row: -(column.value(row) or 0))
+    return ordered if top is None else ordered[:top]
+
+

@@ -1,0 +1,1 @@
+"""What runs a network in PyTorch; the only package, besides `module()` of the kinds, that imports torch."""

@@ -1,0 +1,463 @@
+"""Nodes → Spec: the structure of a network as written, its words and keys checked, nothing evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping as MappingType
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from cnnprof import registry, source
+from cnnprof.errors import Mark, Problem, SpecError, UsageError, listing, nearest
+from cnnprof.expression import CONSTANTS, FUNCTIONS
+from cnnprof.metrics import METRICS, read_quantity
+from cnnprof.source import Mapping, Node, Scalar, Sequence
+
+VERSION = "1"
+SIDE = "side"
+HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
+MODIFIERS = ("name", "from", "repeat", "when", "share")
+SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Step(NamedTuple):
+    """One item of a list of layers: a word, its fields or branches, and its modifiers."""
+
+    word: str
+    mark: Mark
+    body: Node | None
+    branches: tuple[Branch, ...] | None  # of a merge or side; None where only unfolding can tell
+    segment: str  # of its path: the name, or the word with its number among equal words
+    name: str | None = None
+    from_: Scalar | None = None
+    repeat: Node | None = None
+    when: Node | None = None
+    share: Scalar | None = None
+
+
+class Branch(NamedTuple):
+    """A named branch: steps, or an earlier layer (`layer`), under a condition."""
+
+    label: str
+    mark: Mark
+    steps: tuple[Step, ...]
+    layer: Scalar | None = None
+    when: Node | None = None
+
+
+class Argument(NamedTuple):
+    """An argument of a block or file; `default` None: required."""
+
+    name: str
+    default: Node | None
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A named list of steps with arguments; `shipped` ones come with the tool and see only their own."""
+
+    name: str
+    mark: Mark
+    args: tuple[Argument, ...]
+    steps: tuple[Step, ...]
+    shipped: bool = False
+
+
+class Limit(NamedTuple):
+    """A limit as written: `path` None is the whole network."""
+
+    metric: str
+    most: int
+    text: str
+    mark: Mark
+    path: str | None = None
+
+
+class Variant(NamedTuple):
+    """Values for arguments under a name; `budget` None: the file's holds."""
+
+    name: str
+    args: MappingType[str, Node]
+    budget: tuple[Limit, ...] | None
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A file as written. `inputs` holds the dimensions by name; a single unnamed input is called `input`."""
+
+    name: str
+    mark: Mark
+    title: str
+    inputs: MappingType[str, Node]
+    several_inputs: bool
+    args: tuple[Argument, ...]
+    variants: MappingType[str, Variant]
+    budget: tuple[Limit, ...]
+    in_place: bool
+    blocks: MappingType[str, Block]
+    steps: tuple[Step, ...]
+
+
+def read(root: Node) -> Spec:
+    """The spec that a text's root node holds. Raises SpecError with every problem of structure found."""
+    return _Reader(shipped_blocks()).spec(root)
+
+
+@cache
+def shipped_blocks() -> MappingType[str, Block]:
+    """The blocks that come with the tool, from blocks.yaml; empty until it is there."""
+    path = Path(__file__).with_name("blocks.yaml")
+    if not path.exists():
+        return {}
+    reader = _Reader({}, shipped=True)
+    root = source.parse(path.read_bytes(), "blocks.yaml")
+    blocks = reader.blocks(root, ())
+    reader.finish()
+    return blocks
+
+
+@dataclass
+class _Reader:
+    """Walks the nodes, collecting problems instead of stopping at the first."""
+
+    known_blocks: MappingType[str, Block]
+    shipped: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    block_names: frozenset[str] = frozenset()
+    file_args: frozenset[str] = frozenset()
+
+    def problem(self, message: str, mark: Mark, hint: str = "") -> None:
+        self.problems.append(Problem(message, mark, hint))
+
+    def finish(self) -> None:
+        if self.problems:
+            raise SpecError(sorted(self.problems, key=lambda problem: problem.mark[1:] if problem.mark else (0, 0)))
+
+    # The file.
+
+    def spec(self, root: Node) -> Spec:
+        if not isinstance(root, Mapping):
+            self.problem(
+                f"a spec is a mapping with the keys {listing(HEADER)}, found {_what(root)}", root.mark,
+                "a spec begins with `cnnprof: 1`",
+            )
+            self.finish()
+        assert isinstance(root, Mapping)
+        get = root.items.get
+        self.version(root)
+        self.known_keys(root, HEADER, "a spec")
+        args = self.arguments(get("args"))
+        self.file_args = frozenset(argument.name for argument in args)
+        blocks = self.blocks(get("blocks"), self.file_args)
+        inputs, several = self.inputs(get("input"), root)
+        spec = Spec(
+            name=self.text(get("name"), "name") or Path(root.mark.source.name).stem,
+            mark=root.mark,
+            title=_title(root.mark),
+            inputs=inputs,
+            several_inputs=several,
+            args=args,
+            variants=self.variants(get("variants")),
+            budget=self.budget(get("budget")),
+            in_place=self.flag(get("inplace"), default=True),
+            blocks=blocks,
+            steps=self.layers(get("layers"), root, frozenset()),
+        )
+        if not spec.steps and not self.problems:
+            self.problem("a spec needs at least one layer under `layers`", root.mark)
+        self.finish()
+        return spec
+
+    def version(self, root: Mapping) -> None:
+        node = root.items.get("cnnprof")
+        if node is None:
+            self.problem("a spec says which version of the language it is in", root.mark, "begin with `cnnprof: 1`")
+        elif not isinstance(node, Scalar) or node.text != VERSION:
+            found = f"`{node.text}`" if isinstance(node, Scalar) else _what(node)
+            self.problems.clear()  # what else another version may hold is not ours to say
+            self.problem(f"this cnnprof reads version {VERSION} of the language, found version {found}", node.mark)
+            self.finish()
+
+    def inputs(self, node: Node | None, root: Mapping) -> tuple[dict[str, Node], bool]:
+        example = "`input: [3, 224, 224]`, the shape of one example without the batch"
+        if isinstance(node, Mapping) and node.items:
+            for name, shape in node.items.items():
+                self.legal_name(name, node.keys[name].mark)
+                if not isinstance(shape, Sequence) or not shape.items:
+                    self.problem(f"an input is a list of dimensions, found {_what(shape)}", shape.mark, example)
+            return node.items, True
+        if not isinstance(node, Sequence) or not node.items:
+            mark = node.mark if node is not None else root.mark
+            self.problem(f"a spec needs {example}, found {_what(node)}", mark)
+            return {}, False
+        return {"input": node}, False
+
+    def arguments(self, node: Node | None) -> tuple[Argument, ...]:
+        found = []
+        for name, key, value in self.entries(node, "args"):
+            if not name.isidentifier() or name in FUNCTIONS or name in CONSTANTS:
+                self.problem(f"`{name}` cannot be an argument: expressions could not name it", key.mark,
+                             "use letters, digits and _, and no function's name")
+            elif name in SPECIAL_NAMES or name in ("required", "if", "else", "and", "or", "not"):
+                self.problem(f"`{name}` has a meaning of its own and cannot be an argument", key.mark)
+            required = isinstance(value, Scalar) and value.text == "required"
+            if isinstance(value, Mapping):
+                self.problem(f"an argument's default is a value, found {_what(value)}", value.mark)
+            found.append(Argument(name, None if required else value, key.mark))
+        return tuple(found)
+
+    def variants(self, node: Node | None) -> dict[str, Variant]:
+        variants = {}
+        for name, key, body in self.entries(node, "variants"):
+            self.legal_name(name, key.mark)
+            args, budget = {}, None
+            for arg, arg_key, value in self.entries(body, f"the variant `{name}`"):
+                if arg == "budget" and arg not in self.file_args:
+                    budget = self.budget(value)
+                elif arg not in self.file_args:
+                    self.problem(f"the variant `{name}` sets `{arg}`, which is not among `args`", arg_key.mark,
+                                 nearest(arg, self.file_args))
+                else:
+                    args[arg] = value
+            variants[name] = Variant(name, args, budget, key.mark)
+        return variants
+
+    def budget(self, node: Node | None) -> tuple[Limit, ...]:
+        limits = []
+        for key_text, key, value in self.entries(node, "budget"):
+            if key_text == "at":
+                for path, path_key, below in self.entries(value, "`at` of a budget"):
+                    for metric, metric_key, most in self.entries(below, f"the budget of `{path}`"):
+                        limits += self.limit(metric, metric_key, most, path)
+                    if not isinstance(below, Mapping):
+                        self.problem(f"the budget of `{path}` is a mapping of metrics", path_key.mark)
+            else:
+                limits += self.limit(key_text, key, value, None)
+        return tuple(limits)
+
+    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[Limit]:
+        if metric not in METRICS:
+            self.problem(f"a budget limits a metric, and `{metric}` is none", key.mark,
+                         nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}")
+        elif not isinstance(value, Scalar):
+            self.problem(f"a limit on `{metric}` is a number, found {_what(value)}", value.mark)
+        else:
+            try:
+                yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+            except UsageError as error:
+                self.problem(str(error), value.mark)
+
+    def blocks(self, node: Node | None, file_args: Iterable[str]) -> dict[str, Block]:
+        entries = list(self.entries(node, "blocks"))
+        self.block_names = frozenset(name for name, _, _ in entries)
+        blocks = {}
+        for name, key, body in entries:
+            self.legal_name(name, key.mark)
+            if not isinstance(body, Mapping):
+                self.problem(f"the block `{name}` is a mapping with `args` and `layers`, found {_what(body)}", body.mark)
+                continue
+            self.known_keys(body, ("args", "layers"), f"the block `{name}`")
+            args = self.arguments(body.items.get("args"))
+            own = frozenset(argument.name for argument in args)
+            steps = self.layers(body.items.get("layers"), body, own)
+            blocks[name] = Block(name, key.mark, args, steps, self.shipped)
+        return blocks
+
+    # Lists of steps.
+
+    def layers(self, node: Node | None, owner: Mapping, args: frozenset[str]) -> tuple[Step, ...]:
+        if not isinstance(node, Sequence):
+            mark = owner.mark if node is None else node.mark
+            hint = "each begins with a dash: `- conv2d: {…}`"
+            self.problem(f"expected `layers`, a list of steps, found {_what(node)}", mark, hint)
+            return ()
+        return self.steps(node, args)
+
+    def steps(self, node: Sequence, args: frozenset[str]) -> tuple[Step, ...]:
+        counts: dict[str, int] = {}
+        found = []
+        for item in node.items:
+            step = self.step(item, args, counts)
+            if step is not None:
+                found.append(step)
+        return tuple(found)
+
+    def step(self, node: Node, args: frozenset[str], counts: dict[str, int]) -> Step | None:
+        if isinstance(node, Scalar):
+            word, mark, body, modifiers = node.text, node.mark, None, node
+        elif isinstance(node, Mapping) and node.items:
+            word = next(iter(node.items))
+            mark, body, modifiers = node.keys[word].mark, node.items[word], node
+        else:
+            self.problem(f"a step is `- WORD` or `- WORD: {{fields}}`, found {_what(node)}", node.mark)
+            return None
+        if isinstance(body, Scalar) and body.is_null:
+            body = None
+        if not _NAME.fullmatch(word):
+            hint = ""
+            if " " in word:
+                hint = "a bare word carries no modifier: give it a colon, as in `- relu:`"
+            self.problem(f"a step's word is made of letters, digits, _ and -, found `{word}`", mark, hint)
+            return None
+        counts[word] = counts.get(word, 0) + 1
+        segment = word if counts[word] == 1 else f"{word}_{counts[word]}"
+        branches = self.check_word(word, mark, body, modifiers, args)
+        if modifiers is node and isinstance(node, Scalar):
+            return Step(word, mark, None, branches, segment)
+        assert isinstance(node, Mapping)
+        name = self.modifiers(node, word)
+        get = node.items.get
+        return Step(word, mark, body, branches, name or segment, name, self.word(get("from"), "from"),
+                    get("repeat"), get("when"), self.word(get("share"), "share"))
+
+    def modifiers(self, node: Mapping, word: str) -> str | None:
+        """Checks the keys beside the word; returns the step's name."""
+        for key in node.items:
+            if key == word or key in MODIFIERS:
+                continue
+            mark = node.keys[key].mark
+            message = f"`{key}` is no modifier of a step: {listing(MODIFIERS)}"
+            value = node.items[word]
+            kind = registry.find(word)
+            if isinstance(value, Scalar) and value.is_null and kind is not None and (kind.merge or key in kind.fields):
+                what = "branches" if kind.merge else "fields"
+                self.problem(message, mark, f"indent the {what} of `{word}` deeper than `{word}` itself")
+            else:
+                self.problem(message, mark, nearest(key, MODIFIERS))
+        name = node.items.get("name")
+        if name is None:
+            return None
+        text = self.text(name, "name")
+        if text is not None and self.legal_name(text, name.mark) and text in ("input",):
+            self.problem("`input` is what a block or the network was entered with and cannot name a step", name.mark)
+        return text
+
+    def check_word(
+        self, word: str, mark: Mark, body: Node | None, step: Node, args: frozenset[str]
+    ) -> tuple[Branch, ...] | None:
+        """What can be told before unfolding: whether the word is known, its fields, its branches."""
+        if word in args or word in self.file_args and not self.shipped:
+            return None
+        if word == SIDE:
+            return self.branches(word, body, mark, args)
+        if word in self.block_names or word in self.known_blocks:
+            return None
+        kind = registry.find(word)
+        if kind is None:
+            known = [*registry.kinds(), *self.block_names, *self.known_blocks, *args, SIDE]
+            if isinstance(step, Mapping) and word in MODIFIERS:
+                self.problem(f"a step begins with a layer kind or a block, found the modifier `{word}`", mark,
+                             "write it below the step's word, in the word's own column")
+            else:
+                self.problem(f"`{word}` is neither a layer kind nor a block", mark, nearest(word, known))
+            return None
+        if kind.merge:
+            return self.branches(word, body, mark, args)
+        if isinstance(body, Mapping):
+            for key, node in body.keys.items():
+                if key not in kind.fields:
+                    hint = nearest(key, kind.fields) or f"`{word}` has no fields"
+                    if key in MODIFIERS:
+                        hint = f"`{key}` belongs to the step: write it in the column of `{word}`"
+                    self.problem(f"`{word}` has no field `{key}`", node.mark, hint)
+        elif body is not None:
+            self.problem(f"`{word}` takes its fields by name, found {_what(body)}", body.mark,
+                         f"write `{word}: {{{next(iter(kind.fields), '')}: …}}`")
+        return None
+
+    def branches(self, word: str, body: Node | None, mark: Mark, args: frozenset[str]) -> tuple[Branch, ...]:
+        """The branches of a merge or side, in the order written."""
+        if not isinstance(body, Mapping) or not body.items:
+            self.problem(f"`{word}` takes named branches, found {_what(body)}", mark if body is None else body.mark,
+                         f"write `{word}: {{a: [], b: [...]}}`, or the branches below it, indented deeper than it")
+            return ()
+        found = []
+        for label, key in body.keys.items():
+            self.legal_name(label, key.mark)
+            node = body.items[label]
+            if isinstance(node, Mapping):
+                self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
+                steps = self.layers(node.items.get("layers"), node, args)
+                found.append(Branch(label, key.mark, steps, when=node.items.get("when")))
+            elif isinstance(node, Sequence):
+                found.append(Branch(label, key.mark, self.steps(node, args)))
+            elif not node.is_null:
+                found.append(Branch(label, key.mark, (), layer=node))
+            else:
+                self.problem(f"the branch `{label}` is empty", key.mark, "write `[]` for the identity")
+        return tuple(found)
+
+    # Small parts.
+
+    def entries(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Node]]:
+        """(key, its node, value) of a mapping; nothing where nothing is written."""
+        if node is None or isinstance(node, Scalar) and node.is_null:
+            return
+        if not isinstance(node, Mapping):
+            self.problem(f"expected a mapping for {what}, found {_what(node)}", node.mark)
+            return
+        for key, value in node.items.items():
+            yield key, node.keys[key], value
+
+    def known_keys(self, node: Mapping, known: tuple[str, ...], what: str) -> None:
+        for key, key_node in node.keys.items():
+            if key not in known:
+                self.problem(f"{what} has no key `{key}`", key_node.mark, nearest(key, known))
+
+    def text(self, node: Node | None, what: str) -> str | None:
+        if node is None:
+            return None
+        if not isinstance(node, Scalar) or node.is_null:
+            self.problem(f"`{what}` takes a word, found {_what(node)}", node.mark)
+            return None
+        return node.text
+
+    def word(self, node: Node | None, what: str) -> Scalar | None:
+        if self.text(node, what) is None:
+            return None
+        assert isinstance(node, Scalar)
+        return node
+
+    def flag(self, node: Node | None, default: bool) -> bool:
+        if node is None:
+            return default
+        if not isinstance(node, Scalar) or node.text not in ("true", "false"):
+            self.problem("`inplace` is true or false", node.mark)
+            return default
+        return node.text == "true"
+
+    def legal_name(self, name: str, mark: Mark) -> bool:
+        legal = bool(_NAME.fullmatch(name))
+        if not legal:
+            self.problem(f"a name is made of letters, digits, _ and -, found `{name}`", mark)
+        return legal
+
+
+def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tuple[Branch, ...]:
+    """The branches of a step whose word turned out to be a merge only when it was unfolded.
+
+    `args` and `blocks` are the names that words in the branches may be. Raises SpecError.
+    """
+    reader = _Reader(shipped_blocks(), block_names=frozenset(blocks))
+    branches = reader.branches(step.word, step.body, step.mark, frozenset(args))
+    reader.finish()
+    return branches
+
+
+def _what(node: Node | None) -> Literal["nothing", "a list", "a mapping"] | str:
+    if node is None or isinstance(node, Scalar) and node.is_null:
+        return "nothing"
+    if isinstance(node, Scalar):
+        return f"`{node.text[:60]}`"
+    return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
+def _title(mark: Mark) -> str:
+    """The first comment line of a file: what `cnnprof specs` says of it."""
+    first = mark.source.text.lstrip("\ufeff").split("\n", 1)[0]
+    return first[1:].strip() if first.startswith("#") else ""

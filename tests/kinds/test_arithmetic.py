@@ -1,0 +1,107 @@
+"""Sums, differences and products of branches: what they give and what they refuse."""
+
+import pytest
+from tests.kinds.against_torch import refused, same
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import Kind, Shape, Tensor, Work
+from cnnprof.kinds.arithmetic import Add, Mul, Sub
+
+IMAGE = (4, 8, 8)
+GATE = (4, 1, 1)
+
+GIVES = [
+    pytest.param(Add(), [IMAGE, IMAGE], IMAGE, Work(adds=4 * 8 * 8), id="residual"),
+    pytest.param(Add(), [IMAGE] * 4, IMAGE, Work(adds=3 * 4 * 8 * 8), id="four terms"),
+    pytest.param(Add(), [(4, 8, 1), (4, 1, 8)], IMAGE, Work(adds=4 * 8 * 8), id="each repeated along the other"),
+    pytest.param(
+        Add(), [GATE, GATE, IMAGE], IMAGE, Work(adds=4 + 4 * 8 * 8), id="the first sum is small, as its terms are"
+    ),
+    pytest.param(Add(), [IMAGE, GATE, GATE], IMAGE, Work(adds=2 * 4 * 8 * 8), id="the first sum is large already"),
+    pytest.param(Sub(), [IMAGE, GATE], IMAGE, Work(adds=4 * 8 * 8), id="difference"),
+    pytest.param(Mul(), [IMAGE, IMAGE], IMAGE, Work(multiplies=4 * 8 * 8), id="product"),
+    pytest.param(Mul(), [IMAGE, GATE], IMAGE, Work(multiplies=4 * 8 * 8), id="squeeze and excite"),
+    pytest.param(Mul(), [IMAGE] * 3, IMAGE, Work(multiplies=2 * 4 * 8 * 8), id="an intermediate product is kept"),
+    pytest.param(
+        Mul(), [GATE, GATE, IMAGE, IMAGE], IMAGE, Work(multiplies=4 + 2 * 4 * 8 * 8), id="two intermediate products"
+    ),
+]
+
+REFUSES = [
+    pytest.param(
+        Add(),
+        [(4, 31, 31), (4, 32, 32)],
+        "`add` needs equal sizes (or 1) in every dimension, found `[4, 31, 31]`, `[4, 32, 32]`",
+        id="odd sizes in a skip connection",
+    ),
+    pytest.param(
+        Mul(),
+        [IMAGE, (2, 1, 1)],
+        "`mul` needs equal sizes (or 1) in every dimension, found `[4, 8, 8]`, `[2, 1, 1]`",
+        id="channels",
+    ),
+    pytest.param(
+        Sub(),
+        [IMAGE, IMAGE, IMAGE],
+        "`sub` needs exactly two inputs, found 3",
+        id="a difference of three",
+    ),
+    pytest.param(
+        Mul(),
+        [IMAGE, (4,)],
+        "`mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`",
+        id="a flat gate, which PyTorch would align right, with the width",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shapes", "output", "work"), GIVES)
+def test_gives(kind: Kind, shapes: list[Shape], output: Shape, work: Work) -> None:
+    assert kind.output(*shapes) == output
+    assert kind.work(*shapes) == work
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shapes", "output", "work"), [row for row in GIVES if row.values[1][0] == IMAGE])
+def test_agrees_with_pytorch(kind: Kind, shapes: list[Shape], output: Shape, work: Work) -> None:
+    """Where the first input has the result's shape, so that a sum can overwrite it."""
+    same(kind, *shapes)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shapes", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shapes: list[Shape], message: str) -> None:
+    assert refused(kind, *shapes) == message
+
+
+@pytest.mark.parametrize("kind", [Add(), Mul()])
+def test_needs_two_inputs(kind: Kind) -> None:
+    with pytest.raises(ShapeError) as caught:
+        kind.output(IMAGE)
+    assert str(caught.value) == f"`{kind.word}` needs at least two inputs, found 1"
+
+
+@pytest.mark.parametrize("kind", [Add(), Mul()])
+def test_holds_the_last_intermediate_result_beside_the_output(kind: Kind) -> None:
+    assert kind.memory(IMAGE, IMAGE).scratch == ()
+    assert kind.memory(IMAGE, IMAGE, IMAGE, IMAGE).scratch == (Tensor(IMAGE),)
+    assert kind.memory(GATE, GATE, IMAGE).scratch == (Tensor(GATE),)
+
+
+@pytest.mark.torch
+def test_add_overwrites_its_first_input() -> None:
+    import torch
+
+    module = Add().module(IMAGE, IMAGE, GATE)
+    module.inplace = True
+    first, second, third = torch.ones(2, *IMAGE), torch.ones(2, *IMAGE), torch.ones(2, *GATE)
+    assert module(first, second, third) is first
+    assert bool((first == 3).all())
+    assert bool((second == 1).all())
+
+
+@pytest.mark.torch
+def test_subtracts_the_second_from_the_first() -> None:
+    import torch
+
+    assert bool((Sub().module(IMAGE, IMAGE)(torch.ones(2, *IMAGE), 3 * torch.ones(2, *IMAGE)) == -2).all())

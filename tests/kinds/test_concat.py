@@ -1,0 +1,44 @@
+"""Concatenation: what it gives and what it refuses."""
+
+import pytest
+from tests.kinds.against_torch import refused, same
+
+from cnnprof.kind import Shape, Work
+from cnnprof.kinds.concat import Concat
+
+GIVES = [
+    pytest.param([(64, 8, 8), (32, 8, 8)], (96, 8, 8), id="channels add up"),
+    pytest.param([(3, 8), (1, 8), (2, 8)], (6, 8), id="three sequences"),
+    pytest.param([(10,), (5,)], (15,), id="features"),
+]
+
+REFUSES = [
+    pytest.param(
+        [(4, 31, 31), (4, 32, 32)],
+        "`concat` needs inputs that are equal in all dimensions but the first, found `[4, 31, 31]`, `[4, 32, 32]`",
+        id="odd sizes in a skip connection",
+    ),
+    pytest.param(
+        [(4, 8, 8), (4,)],
+        "`concat` needs inputs that are equal in all dimensions but the first, found `[4, 8, 8]`, `[4]`",
+        id="ranks",
+    ),
+]
+
+
+@pytest.mark.parametrize(("shapes", "output"), GIVES)
+def test_gives(shapes: list[Shape], output: Shape) -> None:
+    assert Concat().output(*shapes) == output
+    assert Concat().work(*shapes) == Work()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("shapes", "output"), GIVES)
+def test_agrees_with_pytorch(shapes: list[Shape], output: Shape) -> None:
+    same(Concat(), *shapes)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("shapes", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(shapes: list[Shape], message: str) -> None:
+    assert refused(Concat(), *shapes) == message

@@ -1,0 +1,84 @@
+"""Slices: what they give and what they refuse."""
+
+import pytest
+from tests.kinds.against_torch import refused, same
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import SAME_PLACE, Kind, Shape
+from cnnprof.kinds.slice import Slice
+from cnnprof.window import Window
+
+GIVES = [
+    pytest.param(Slice(dim=1, end=2), (6, 8, 9), (2, 8, 9), True, id="the first channels lie in one piece"),
+    pytest.param(Slice(dim=1, start=2), (6, 8, 9), (4, 8, 9), True, id="null is the end"),
+    pytest.param(Slice(dim=3, start=1, end=-1), (6, 8, 9), (6, 8, 7), False, id="negative ends count from the end"),
+    pytest.param(Slice(dim=-2, start=-3), (6, 8, 9), (6, 3, 9), False, id="negative dimension and start"),
+    pytest.param(Slice(dim=2, start=-100, end=100), (6, 8, 9), (6, 8, 9), True, id="past the ends is cut there"),
+    pytest.param(Slice(dim=2, start=1), (1, 8, 9), (1, 7, 9), True, id="rows of one channel lie in one piece"),
+    pytest.param(Slice(dim=1, start=9), (10,), (1,), True, id="one feature"),
+]
+
+REFUSES = [
+    pytest.param(
+        Slice(dim=4),
+        (4, 8, 8),
+        "`slice` names dimension 4, but the input [4, 8, 8] with its batch has 4",
+        id="no such dimension",
+    ),
+]
+
+EMPTY = [
+    pytest.param(
+        Slice(dim=2, start=5, end=5),
+        "`slice` must leave at least one place of dimension 2, found start 5 and end 5 on a size of 8",
+        id="start is end",
+    ),
+    pytest.param(
+        Slice(dim=2, start=8),
+        "`slice` must leave at least one place of dimension 2, found start 8 and end null on a size of 8",
+        id="starts past the end",
+    ),
+    pytest.param(
+        Slice(dim=0, end=1),
+        "`slice` names dimension 0, the batch, which stays as it is",
+        id="the batch",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+    assert kind.output(shape) == output
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+    import torch
+
+    same(kind, shape)
+    whole = torch.rand(2, *shape)
+    part = kind.module(shape)(whole)
+    memory = kind.memory(shape)
+    assert memory.view
+    assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+    assert memory.contiguous == part[0].is_contiguous() == in_order
+    assert not kind.memory(shape, contiguous=False).contiguous
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+@pytest.mark.parametrize(("kind", "message"), EMPTY)
+def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
+    """An empty tensor and a part of the batch are no layers of a network."""
+    with pytest.raises(ShapeError) as caught:
+        kind.output((4, 8, 8))
+    assert str(caught.value) == message
+
+
+def test_reach_shifts_by_what_is_cut() -> None:
+    assert Slice(dim=3, start=2, end=-1).reach((4, 8, 8)) == (SAME_PLACE, SAME_PLACE, Window(1, 1, -2))

@@ -1,0 +1,448 @@
+"""The specs give the figures that the papers print (golden/papers.yaml, with notes on what each paper counts)."""
+
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cnnprof
+
+PAPERS = yaml.safe_load((Path(__file__).parent / "golden" / "papers.yaml").read_text(encoding="utf-8"))
+HALF = Decimal("0.5")
+
+analyze = cache(cnnprof.analyze)
+
+
+def row(spec, path):
+    (found,) = [row for row in analyze(spec).layers if row.path == path]
+    return found
+
+
+def inside(spec, step):
+    """The rows of a step that is a block."""
+    return [row for row in analyze(spec).layers if row.path.startswith(f"{step}.")]
+
+
+def weighted(spec):
+    return [row for row in analyze(spec).layers if row.kind in ("conv2d", "linear")]
+
+
+def off(count, printed):
+    """How far a count is from a printed figure, in units of the figure's last digit: at most half if it rounds to it."""
+    figure = Decimal(str(printed).replace("K", "e3").replace("M", "e6"))
+    return abs(count - figure).scaleb(-figure.as_tuple().exponent)
+
+
+@pytest.mark.parametrize(
+    ("count", "printed", "units"),
+    [
+        (570_000_000, "569M", 1),
+        (568_500_000, "569M", HALF),
+        (4_231_976, "4.2M", Decimal("0.31976")),
+        (2**20, "1.1e6", Decimal("0.51424")),
+    ],
+)
+def test_off(count, printed, units):
+    assert off(count, printed) == units
+
+
+# LeNet-5, figure 2
+
+LENET5 = [
+    ("C1", (1, 6, 28, 28), 6 * (1 * 5 * 5 + 1), 6 * 28 * 28 * 1 * 5 * 5),
+    ("S2", (1, 6, 14, 14), 0, 0),
+    ("C3", (1, 16, 10, 10), 16 * (6 * 5 * 5 + 1), 16 * 10 * 10 * 6 * 5 * 5),
+    ("S4", (1, 16, 5, 5), 0, 0),
+    ("C5", (1, 120), 120 * (16 * 5 * 5 + 1), 120 * 16 * 5 * 5),
+    ("F6", (1, 84), 84 * (120 + 1), 84 * 120),
+    ("output", (1, 10), 10 * (84 + 1), 10 * 84),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "params", "macs"), LENET5, ids=[layer for layer, *_ in LENET5])
+def test_lenet5_layer(layer, shape, params, macs):
+    found = row("lenet5", layer)
+    assert (found.output_shape, found.params, found.macs) == (shape, params, macs)
+
+
+def test_lenet5_params():
+    assert analyze("lenet5").totals.params == PAPERS["lenet5"]["params_dense_variant"] == 61_706
+
+
+def test_lenet5_activations():
+    """Each convolution and dense layer but the last is followed by tanh, which is not in place; views hold nothing."""
+    kinds = [row.kind for row in analyze("lenet5").layers]
+    assert kinds == [
+        *["conv2d", "tanh", "avg_pool2d", "conv2d", "tanh", "avg_pool2d"],
+        *["flatten", "linear", "tanh", "linear", "tanh", "linear"],
+    ]
+    values = 2 * 6 * 28 * 28 + 6 * 14 * 14 + 2 * 16 * 10 * 10 + 16 * 5 * 5 + 2 * 120 + 2 * 84 + 10
+    assert analyze("lenet5").totals.activation_bytes == 4 * values
+
+
+# AlexNet: the course notes' table, the paper's two GPUs as groups
+
+ALEXNET = [
+    ("conv1", (1, 96, 55, 55), 96 * (3 * 11 * 11 + 1)),
+    ("pool1", (1, 96, 27, 27), 0),
+    ("conv2", (1, 256, 27, 27), 256 * (96 // 2 * 5 * 5 + 1)),
+    ("pool2", (1, 256, 13, 13), 0),
+    ("conv3", (1, 384, 13, 13), 384 * (256 * 3 * 3 + 1)),
+    ("conv4", (1, 384, 13, 13), 384 * (384 // 2 * 3 * 3 + 1)),
+    ("conv5", (1, 256, 13, 13), 256 * (384 // 2 * 3 * 3 + 1)),
+    ("pool5", (1, 256, 6, 6), 0),
+    ("fc6", (1, 4096), 4096 * (256 * 6 * 6 + 1)),
+    ("fc7", (1, 4096), 4096 * (4096 + 1)),
+    ("fc8", (1, 1000), 1000 * (4096 + 1)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "params"), ALEXNET, ids=[layer for layer, *_ in ALEXNET])
+def test_alexnet_layer(layer, shape, params):
+    found = row("alexnet", layer)
+    assert (found.output_shape, found.params) == (shape, params)
+
+
+@pytest.mark.parametrize(
+    ("spec", "params"),
+    [
+        ("alexnet", PAPERS["alexnet"]["params_grouped"]),
+        ("alexnet@two_gpu", PAPERS["alexnet"]["params_grouped"]),
+        ("alexnet@one_gpu", PAPERS["alexnet"]["params_ungrouped"]),
+    ],
+)
+def test_alexnet_params(spec, params):
+    assert analyze(spec).totals.params == params
+
+
+def test_alexnet_groups():
+    """Where the two GPUs do not talk, half of the weights and of the work are saved, and nothing else changes."""
+    layers = zip(weighted("alexnet@two_gpu"), weighted("alexnet@one_gpu"), strict=True)
+    ratios = {two.path: one.macs / two.macs for two, one in layers}
+    assert ratios == {layer: 2 if layer in ("conv2", "conv4", "conv5") else 1 for layer in ratios}
+    assert list(ratios) == [layer for layer, *_ in ALEXNET if not layer.startswith("pool")]
+
+
+def test_alexnet_neurons():
+    """The paper's 650,000 neurons are the outputs of its eight weighted layers."""
+    outputs = [row.output_shape for row in weighted("alexnet")]
+    assert outputs == [shape for layer, shape, _ in ALEXNET if not layer.startswith("pool")]
+    units = 96 * 55 * 55 + 256 * 27 * 27 + 384 * 13 * 13 + 384 * 13 * 13 + 256 * 13 * 13 + 4096 + 4096 + 1000
+    assert sum(row.activation_bytes // 4 for row in weighted("alexnet")) == units == 659_272
+
+
+def test_alexnet_order():
+    """Section 3.3 to 3.5: convolution, ReLU, normalisation, overlapping pooling; dropout after fc6 and fc7."""
+    assert [row.kind for row in analyze("alexnet").layers] == [
+        *["conv2d", "relu", "local_response_norm", "max_pool2d"],
+        *["conv2d", "relu", "local_response_norm", "max_pool2d"],
+        *["conv2d", "relu", "conv2d", "relu", "conv2d", "relu", "max_pool2d"],
+        *["flatten", "linear", "relu", "dropout", "linear", "relu", "dropout", "linear"],
+    ]
+
+
+# VGG, tables 1 and 2
+
+CONFIGURATIONS = {"A": "vgg@11", "B": "vgg@13", "C": "vgg@16c", "D": "vgg@16", "E": "vgg@19"}
+
+
+@pytest.mark.parametrize("column", CONFIGURATIONS)
+def test_vgg_params(column):
+    assert off(analyze(CONFIGURATIONS[column]).totals.params, PAPERS["vgg"]["params"][column]) <= HALF
+
+
+@pytest.mark.parametrize("column", CONFIGURATIONS)
+def test_vgg_weighted_layers(column):
+    assert len(weighted(CONFIGURATIONS[column])) == PAPERS["vgg"]["weighted_layers"][column]
+
+
+def test_vgg_configuration_c():
+    """C is D with a 1x1 convolution at the end of its last three stages."""
+    layers = zip(weighted("vgg@16"), weighted("vgg@16c"), strict=True)
+    saved = {d.path: d.params - c.params for d, c in layers if d.params != c.params}
+    assert saved == {
+        "conv3_3.conv2d": 256 * 256 * (3 * 3 - 1),
+        "conv4_3.conv2d": 512 * 512 * (3 * 3 - 1),
+        "conv5_3.conv2d": 512 * 512 * (3 * 3 - 1),
+    }
+
+
+# VGG-16's memory, the course notes' table: values per image, as the notes round them and as they are
+
+VGG16_MEMORY = [
+    ("conv1_1.conv2d", "3.2M", 64 * 224 * 224),
+    ("conv1_2.conv2d", "3.2M", 64 * 224 * 224),
+    ("pool1", "800K", 64 * 112 * 112),
+    ("conv2_1.conv2d", "1.6M", 128 * 112 * 112),
+    ("conv2_2.conv2d", "1.6M", 128 * 112 * 112),
+    ("pool2", "400K", 128 * 56 * 56),
+    ("conv3_1.conv2d", "800K", 256 * 56 * 56),
+    ("conv3_2.conv2d", "800K", 256 * 56 * 56),
+    ("conv3_3.conv2d", "800K", 256 * 56 * 56),
+    ("pool3", "200K", 256 * 28 * 28),
+    ("conv4_1.conv2d", "400K", 512 * 28 * 28),
+    ("conv4_2.conv2d", "400K", 512 * 28 * 28),
+    ("conv4_3.conv2d", "400K", 512 * 28 * 28),
+    ("pool4", "100K", 512 * 14 * 14),
+    ("conv5_1.conv2d", "100K", 512 * 14 * 14),
+    ("conv5_2.conv2d", "100K", 512 * 14 * 14),
+    ("conv5_3.conv2d", "100K", 512 * 14 * 14),
+    ("pool5", "25K", 512 * 7 * 7),
+    ("fc6", "4K", 4096),
+    ("fc7", "4K", 4096),
+    ("fc8", "1K", 1000),
+]
+
+
+@pytest.mark.parametrize(("layer", "printed", "values"), VGG16_MEMORY, ids=[layer for layer, *_ in VGG16_MEMORY])
+def test_vgg16_memory(layer, printed, values):
+    """The notes round boldly: 4K stands for 4096."""
+    found = row("vgg", layer).activation_bytes
+    assert found == 4 * values
+    assert found / 4 == pytest.approx(float(printed.replace("K", "e3").replace("M", "e6")), rel=0.025)
+
+
+def test_vgg16_memory_has_no_other_rows():
+    """ReLU runs in place, flatten and (at inference) dropout are views: what is left is the notes' column."""
+    held = [row.path for row in analyze("vgg").layers if row.activation_bytes]
+    assert held == [layer for layer, *_ in VGG16_MEMORY]
+    assert [row.kind for row in analyze("vgg").layers].count("relu") == 15
+
+
+def test_vgg16_memory_in_all():
+    """At least 60 MB of activations, the input included; at least 526 MiB of parameters."""
+    totals = analyze("vgg").totals
+    assert 4 * (3 * 224 * 224) + totals.activation_bytes == 60_950_432
+    assert totals.param_bytes == 553_430_176
+
+
+def test_vgg16_memory_largest():
+    """Most activation memory is in the first two convolutions, most parameters are in the dense layers."""
+    by_memory = sorted(analyze("vgg").layers, key=lambda row: row.activation_bytes, reverse=True)
+    assert {row.path for row in by_memory[:2]} == {"conv1_1.conv2d", "conv1_2.conv2d"}
+    dense = sum(row.params for row in analyze("vgg").layers if row.kind == "linear")
+    assert dense == 4096 * (512 * 7 * 7 + 1) + 4096 * (4096 + 1) + 1000 * (4096 + 1)
+    assert dense > analyze("vgg").totals.params * 0.89
+
+
+# GoogLeNet, table 1: parameters in units of 1024 and without biases, operations in millions
+
+TABLE1 = PAPERS["googlenet"]["table1"]
+
+
+def weights(module):
+    """Parameters of a module's convolutions without their biases, of which there is one per output channel."""
+    return sum(row.params - row.output_shape[1] for row in inside("googlenet", module) if row.kind == "conv2d")
+
+
+@pytest.mark.parametrize("module", ["3a", "3b", "4b", "4e", "5b"])
+def test_googlenet_ops(module):
+    macs = sum(row.macs for row in inside("googlenet", module))
+    assert off(macs, TABLE1[f"inception_{module}"]["ops"]) <= HALF
+
+
+@pytest.mark.parametrize("module", ["3a", "3b", "4b", "4e", "5b"])
+def test_googlenet_params(module):
+    """The printed figures are within 2 % of what the printed widths give."""
+    printed = TABLE1[f"inception_{module}"]["params"]
+    assert weights(module) / 1024 == pytest.approx(int(printed.removesuffix("K")), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("3a", 192 * 64 + 192 * 96 + 96 * 128 * 9 + 192 * 16 + 16 * 32 * 25 + 192 * 32),
+        ("4a", 480 * 192 + 480 * 96 + 96 * 208 * 9 + 480 * 16 + 16 * 48 * 25 + 480 * 64),
+        ("4c", 512 * 128 + 512 * 128 + 128 * 256 * 9 + 512 * 24 + 24 * 64 * 25 + 512 * 64),
+        ("4d", 512 * 112 + 512 * 144 + 144 * 288 * 9 + 512 * 32 + 32 * 64 * 25 + 512 * 64),
+        ("5a", 832 * 256 + 832 * 160 + 160 * 320 * 9 + 832 * 32 + 32 * 128 * 25 + 832 * 128),
+    ],
+)
+def test_googlenet_widths(module, expected):
+    """Four printed figures do not follow from the widths beside them; the widths are right."""
+    assert weights(module) == expected
+
+
+STEM = [
+    ("conv1.conv2d", 64 * (3 * 7 * 7 + 1)),
+    ("conv2_reduce.conv2d", 64 * (64 + 1)),
+    ("conv2.conv2d", 192 * (64 * 3 * 3 + 1)),
+    ("linear", 1000 * (1024 + 1)),
+]
+
+
+@pytest.mark.parametrize(("layer", "params"), STEM, ids=[layer for layer, _ in STEM])
+def test_googlenet_around_the_modules(layer, params):
+    assert row("googlenet", layer).params == params
+
+
+GOOGLENET_OUTPUTS = [
+    ("conv1.conv2d", (64, 112, 112)),
+    ("conv2.conv2d", (192, 56, 56)),
+    ("3a.concat", (256, 28, 28)),
+    ("3b.concat", (480, 28, 28)),
+    ("4a.concat", (512, 14, 14)),
+    ("4b.concat", (512, 14, 14)),
+    ("4c.concat", (512, 14, 14)),
+    ("4d.concat", (528, 14, 14)),
+    ("4e.concat", (832, 14, 14)),
+    ("5a.concat", (832, 7, 7)),
+    ("5b.concat", (1024, 7, 7)),
+    ("linear", (1000,)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), GOOGLENET_OUTPUTS, ids=[layer for layer, _ in GOOGLENET_OUTPUTS])
+def test_googlenet_output(layer, shape):
+    assert row("googlenet", layer).output_shape == (1, *shape)
+
+
+def test_googlenet_heads():
+    """The auxiliary classifiers are in the graph, but at inference they do no work."""
+    heads = [row for row in analyze("googlenet").layers if not row.executed]
+    head = {512: 128 * (512 + 1), 528: 128 * (528 + 1)}
+    dense = 1024 * (128 * 4 * 4 + 1) + 1000 * (1024 + 1)
+    assert sum(row.params for row in heads) == head[512] + dense + head[528] + dense
+    assert sum(row.macs for row in heads) == 0
+    totals = analyze("googlenet").totals
+    assert totals.params - totals.executed_params == sum(row.params for row in heads)
+
+
+# ResNet, table 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "printed"),
+    [
+        ("resnet@18", PAPERS["resnet"]["mult_adds"][18]),
+        ("resnet@34", PAPERS["resnet"]["mult_adds"][34]),
+        ("resnet@50_v1", PAPERS["resnet"]["mult_adds"][50]),
+        ("resnet@101_v1", PAPERS["resnet"]["mult_adds"][101]),
+        ("resnet@152_v1", PAPERS["resnet"]["mult_adds"][152]),
+    ],
+)
+def test_resnet_mult_adds(spec, printed):
+    """The printed figures are within one unit of their last digit."""
+    assert off(analyze(spec).totals.macs, printed) <= 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "exact"), [("resnet@50_v1", "3.858e9"), ("resnet@101_v1", "7.570e9"), ("resnet@152_v1", "11.282e9")]
+)
+def test_resnet_v1_by_arithmetic(spec, exact):
+    assert off(analyze(spec).totals.macs, exact) <= HALF
+
+
+@pytest.mark.parametrize("layers", [50, 101, 152])
+def test_resnet_v1_moves_the_stride_alone(layers):
+    """The same weights; in three stages the first 1x1 convolution works on a quarter of the positions."""
+    later, paper = analyze(f"resnet@{layers}"), analyze(f"resnet@{layers}_v1")
+    assert [(row.path, row.params) for row in later.layers] == [(row.path, row.params) for row in paper.layers]
+    entries = 256 * 128 * 56 * 56 + 512 * 256 * 28 * 28 + 1024 * 512 * 14 * 14
+    assert later.totals.macs - paper.totals.macs == entries - entries // 4
+
+
+RESNET_STAGES = [("conv2_x", 56, 64), ("conv3_x", 28, 128), ("conv4_x", 14, 256), ("conv5_x", 7, 512)]
+
+
+@pytest.mark.parametrize(("spec", "expansion"), [("resnet@34", 1), ("resnet@50", 4), ("resnet@50_v1", 4)])
+@pytest.mark.parametrize(("stage", "size", "width"), RESNET_STAGES, ids=[stage for stage, *_ in RESNET_STAGES])
+def test_resnet_stage(spec, expansion, stage, size, width):
+    assert inside(spec, stage)[-1].output_shape == (1, expansion * width, size, size)
+
+
+# MobileNet, tables 4 to 7
+
+TABLES = PAPERS["mobilenet_v1"]
+MOBILENETS = [
+    ("table 4", "mobilenet_v1", *TABLES["table4"]["mobilenet"].values()),
+    ("table 5, narrow", "mobilenet_v1,width=0.75", *TABLES["table5"]["narrow_0.75"].values()),
+    ("table 5, shallow", "mobilenet_v1@shallow", *TABLES["table5"]["shallow"].values()),
+    *((f"table 6, {width}", f"mobilenet_v1,width={width}", *row) for width, row in TABLES["table6_width"].items()),
+]
+
+
+@pytest.mark.parametrize(("place", "spec", "mult_adds", "params"), MOBILENETS, ids=[place for place, *_ in MOBILENETS])
+def test_mobilenet(place, spec, mult_adds, params):
+    totals = analyze(spec).totals
+    assert off(totals.macs, mult_adds) <= HALF
+    assert off(totals.params, params) <= HALF
+
+
+@pytest.mark.parametrize(("size", "mult_adds"), [(224, "569M"), (192, "418M"), (128, "186M")])
+def test_mobilenet_resolution(size, mult_adds):
+    assert TABLES["table7_resolution"][size] == mult_adds
+    assert off(analyze("mobilenet_v1", input=(3, size, size)).totals.macs, mult_adds) <= HALF
+
+
+def test_mobilenet_resolution_160():
+    """The paper prints 290M where arithmetic gives 290.7M: truncated."""
+    macs = analyze("mobilenet_v1", input=(3, 160, 160)).totals.macs
+    assert f"{macs // 10**6}M" == TABLES["table7_resolution"][160]
+    assert off(macs, "290.7M") <= HALF
+
+
+def test_mobilenet_full_convolutions():
+    """Table 4's other row: 4866M as printed, by arithmetic 4867.3M."""
+    totals = analyze("mobilenet_v1@full_conv").totals
+    assert totals.macs == 4_867_293_184
+    assert off(totals.macs, TABLES["table4"]["conv_mobilenet"]["mult_adds"]) <= 1 + HALF
+    assert totals.params == 29_294_088
+    assert off(totals.params, TABLES["table4"]["conv_mobilenet"]["params"]) <= HALF
+
+
+def test_mobilenet_exactly():
+    totals = analyze("mobilenet_v1").totals
+    assert (totals.macs, totals.params) == (568_740_352, 4_231_976)
+
+
+def test_mobilenet_starts_with_its_stem():
+    stem = inside("mobilenet_v1,width=0.5", "stem")
+    assert [row.kind for row in stem] == ["conv2d", "batch_norm", "relu"]
+    assert stem[0].macs == (16 * 112 * 112) * (3 * 3 * 3)
+    assert stem[0].path == analyze("mobilenet_v1,width=0.5").layers[0].path
+
+
+# Depth gives the number in the name
+
+DEPTHS = [
+    ("lenet5", 5),
+    ("alexnet@two_gpu", PAPERS["alexnet"]["weighted_layers"]),
+    ("alexnet@one_gpu", PAPERS["alexnet"]["weighted_layers"]),
+    ("alexnet@torchvision", PAPERS["alexnet"]["weighted_layers"]),
+    *((spec, PAPERS["vgg"]["weighted_layers"][column]) for column, spec in CONFIGURATIONS.items()),
+    ("vgg@16_bn", 16),
+    ("googlenet", PAPERS["googlenet"]["weighted_layers"]),
+    *((f"resnet@{name}", layers) for name, layers in PAPERS["resnet"]["weighted_layers"].items()),
+    *((f"resnet@{layers}_v1", layers) for layers in (50, 101, 152)),
+    ("mobilenet_v1", PAPERS["mobilenet_v1"]["weighted_layers"]),
+    ("mobilenet_v1@full_conv", 1 + 13 + 1),
+    ("mobilenet_v1@shallow", PAPERS["mobilenet_v1"]["weighted_layers"] - 2 * 5),
+]
+
+
+@pytest.mark.parametrize(("spec", "depth"), DEPTHS, ids=[spec for spec, _ in DEPTHS])
+def test_depth(spec, depth):
+    assert analyze(spec).totals.depth == depth
+
+
+# Small kernels, the course notes
+
+SMALL_KERNELS = [
+    ("two of 3x3", [3, 3], 2 * 3 * (3 * 3 * 3)),
+    ("one of 5x5", [5], 3 * (5 * 5 * 3)),
+]
+
+
+@pytest.mark.parametrize(("name", "kernels", "weights"), SMALL_KERNELS, ids=[name for name, *_ in SMALL_KERNELS])
+def test_small_kernels(tmp_path, name, kernels, weights):
+    """Two stacked 3x3 layers see what one 5x5 sees, of the same size, with fewer weights."""
+    layers = [f"  - conv2d: {{out_channels: 3, kernel_size: {kernel}, bias: false}}\n" for kernel in kernels]
+    spec = tmp_path / "small.yaml"
+    spec.write_text("cnnprof: 1\nname: small\ninput: [3, 7, 7]\nlayers:\n" + "".join(layers), encoding="utf-8")
+    report = cnnprof.analyze(str(spec))
+    assert report.totals.params == weights
+    assert report.layers[-1].output_shape == (1, 3, 3, 3)
+    assert report.totals.receptive_field == 5
