@@ -1,0 +1,119 @@
+"""Graph → torch.nn.Module: exactly the graph, its parameters named by the layers' paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from cnnprof.graph import Graph
+
+
+def module(graph: Graph, seed: int | None = None) -> Network:
+    """The network as a module, in the graph's mode (`training` or evaluation).
+
+    seed: initialises the weights reproducibly and leaves the global generator as it was.
+    """
+    with _seeded(seed):
+        return Network(graph).train(graph.training)
+
+
+class _Call(NamedTuple):
+    """One layer in the plan of a forward pass; tensors are ids of the graph."""
+
+    module: nn.Module
+    inputs: tuple[int, ...]
+    output: int
+    dead: tuple[int, ...]  # nobody reads them after this layer
+
+
+class Network(nn.Module):
+    """A graph as a module.
+
+    forward: takes the inputs in the spec's order, batch first. Returns the last tensor or, where a
+        side output is executed, a dict: `out`, then each branch's label.
+    names: layer path → name of its submodule. They are equal, but for segments that nn.Module has
+        another use for (`type`, `half` …), which get a trailing `_`.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.names: dict[str, str] = {}
+        shapes = graph.shapes()
+        made = []
+        for layer in graph.layers:
+            own = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
+            if layer.overwrites is not None:
+                own.inplace = True  # type: ignore[assignment]  # every kind that can run in place has it
+            made.append(own)
+        # A merge stands above its branches' layers, so the shorter path is placed first.
+        for number in sorted(range(len(made)), key=lambda number: graph.layers[number].path.count(".")):
+            self._place(graph.layers[number].path, made[number])
+        self._plan = list(self._calls(made))
+
+    def _place(self, path: str, own: nn.Module) -> None:
+        """Registers a layer's module below a module for every segment above it."""
+        parent: nn.Module = self
+        prefix = name = ""
+        *above, last = path.split(".")
+        for segment in above:
+            prefix = f"{prefix}.{segment}" if prefix else segment
+            if prefix not in self.names:
+                self._register(parent, name, segment, prefix, nn.Module())
+            name = self.names[prefix]
+            parent = self.get_submodule(name)
+        self._register(parent, name, last, path, own)
+
+    def _register(self, parent: nn.Module, parent_name: str, segment: str, path: str, child: nn.Module) -> None:
+        while hasattr(parent, segment):
+            segment += "_"
+        parent.add_module(segment, child)
+        self.names[path] = f"{parent_name}.{segment}" if parent_name else segment
+
+    def _calls(self, made: list[nn.Module]) -> Iterator[_Call]:
+        graph = self.graph
+        held = {output.tensor for output in graph.outputs} | set(range(len(graph.inputs)))
+        last_reader = {
+            tensor: number
+            for number, layer in enumerate(graph.layers)
+            if layer.executed
+            for tensor in layer.inputs
+        }
+        for number, layer in enumerate(graph.layers):
+            if not layer.executed:
+                continue
+            inputs = layer.inputs
+            if layer.overwrites:  # whoever overwrites takes the overwritten tensor first
+                inputs = (inputs[layer.overwrites], *inputs[: layer.overwrites], *inputs[layer.overwrites + 1 :])
+            own = graph.tensor(number)
+            dead = {tensor for tensor in inputs if last_reader[tensor] == number and tensor not in held}
+            if own not in last_reader and own not in held:
+                dead.add(own)  # computed for nobody: a step after `from` may leave a tensor unread
+            yield _Call(made[number], inputs, own, tuple(sorted(dead)))
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
+        if len(inputs) != len(self.graph.inputs):
+            expected = ", ".join(self.graph.inputs)
+            raise TypeError(f"the network takes {len(self.graph.inputs)} inputs ({expected}), found {len(inputs)}")
+        alive = dict(enumerate(inputs))
+        for call in self._plan:
+            alive[call.output] = call.module(*(alive[tensor] for tensor in call.inputs))
+            for tensor in call.dead:
+                del alive[tensor]
+        outputs = {output.label: alive[output.tensor] for output in self.graph.outputs if output.executed}
+        last = outputs.pop("out")
+        return {"out": last, **outputs} if outputs else last
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
