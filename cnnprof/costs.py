@@ -5,6 +5,7 @@ The one place where the batch and the type multiply: rules know neither.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
@@ -81,6 +82,7 @@ class _Static(NamedTuple):
     buffers: int
     buffer_bytes: int
     work: Work
+    weighted: bool  # a convolution or linear layer: it has weights and multiplies by them
     read: int  # values of the inputs
     written: int  # values of the output
 
@@ -102,12 +104,14 @@ def count(graph: Graph, batch: int = 1, dtype: str = "float32") -> Costs:
     first = len(graph.inputs)
     memo: dict[tuple[Kind, tuple[Shape, ...]], _Static] = {}
     layers = []
+    weighted = []
     for index, layer in enumerate(graph.layers):
         read = tuple(shapes[tensor] for tensor in layer.inputs)
         key = (layer.kind, read)
         static = memo.get(key)
         if static is None:
             static = memo[key] = _static(layer, read, size, graph.training)
+        weighted.append(static.weighted)
         executed = layer.executed
         work = static.work if executed else Work()
         param_bytes = static.params * size
@@ -125,16 +129,19 @@ def count(graph: Graph, batch: int = 1, dtype: str = "float32") -> Costs:
                 field=fields[first + index],
             )
         )
-    return Costs(batch, dtype, tuple(layers), _totals(graph, layers, fields, batch * size))
+    return Costs(batch, dtype, tuple(layers), _totals(graph, layers, fields, depth(graph, weighted), batch * size))
 
 
 def _static(layer: Layer, read: tuple[Shape, ...], size: int, training: bool) -> _Static:
     buffers = layer.kind.buffers(*read).values()
+    params = sum(map(prod, layer.kind.weights(*read).values()))
+    work = layer.kind.work(*read, training=training)
     return _Static(
-        params=sum(map(prod, layer.kind.weights(*read).values())),
+        params=params,
         buffers=sum(buffer.numel for buffer in buffers),
         buffer_bytes=sum(buffer.numel * item_size(buffer, size) for buffer in buffers),
-        work=layer.kind.work(*read, training=training),
+        work=work,
+        weighted=params > 0 and work.macs > 0,
         read=sum(map(prod, read)),
         written=prod(layer.shape),
     )
@@ -145,7 +152,9 @@ def item_size(tensor: Tensor, size: int) -> int:
     return INTEGER_SIZE[tensor.dtype] if tensor.dtype is not None else size
 
 
-def _totals(graph: Graph, layers: list[LayerCosts], fields: list[Field], bytes_per_value: int) -> Totals:
+def _totals(
+    graph: Graph, layers: list[LayerCosts], fields: list[Field], depth: int, bytes_per_value: int
+) -> Totals:
     work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
     params = sum(layer.params for layer in layers)
     idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
@@ -158,7 +167,7 @@ def _totals(graph: Graph, layers: list[LayerCosts], fields: list[Field], bytes_p
         flops=price(work),
         param_bytes=sum(layer.param_bytes for layer in layers),
         activation_bytes=sum(layer.activation_bytes for layer in layers),
-        depth=depth(graph),
+        depth=depth,
         receptive_field=fields[last].largest,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers),
         input_bytes=sum(map(prod, graph.inputs.values())) * bytes_per_value,
@@ -167,19 +176,13 @@ def _totals(graph: Graph, layers: list[LayerCosts], fields: list[Field], bytes_p
     )
 
 
-def depth(graph: Graph) -> int:
+def depth(graph: Graph, weighted: Sequence[bool]) -> int:
     """Weighted layers (convolution and linear) on the longest path from an input to an executed output.
 
-    It is the number in the name: 16 for VGG-16, 50 for ResNet-50 (He et al. 2016, table 1).
+    `weighted` says of every layer whether it is one. The depth is the number in the name: 16 for VGG-16,
+    50 for ResNet-50 (He et al. 2016, table 1).
     """
-    shapes = graph.shapes()
     longest = [0] * len(graph.inputs)
-    weighted: dict[tuple[Kind, tuple[Shape, ...]], bool] = {}
-    for layer in graph.layers:
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        key = (layer.kind, read)
-        if key not in weighted:
-            weighted[key] = bool(layer.kind.weights(*read)) and layer.kind.work(*read).macs > 0
-        before = max((longest[tensor] for tensor in layer.inputs), default=0)
-        longest.append(before + weighted[key])
+    for layer, own in zip(graph.layers, weighted, strict=True):
+        longest.append(max([longest[tensor] for tensor in layer.inputs], default=0) + own)
     return max(longest[output.tensor] for output in graph.outputs if output.executed)

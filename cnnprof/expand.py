@@ -8,7 +8,6 @@ silence, and everything else is still checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping as MappingType
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from cnnprof import aliasing, expression, registry, source
@@ -196,7 +195,7 @@ class _Walker:
 
     def __init__(self, spec: Spec, training: bool, limits: Limits) -> None:
         self.spec = spec
-        self.training = training
+        self.training: bool = training
         self.limits = limits
         self.file_args: dict[str, Any] = {}
         self.inputs: dict[str, Shape] = {}
@@ -230,7 +229,9 @@ class _Walker:
             if spec.several_inputs:
                 body.layers = dict(zip(self.inputs, tensors, strict=True))
             last = self.sequence(spec.steps, body.entry, body, "", None)
-            if last is not None and not self.problems:
+            if last is None:
+                self.report("the network has no last tensor: every step was left out", spec.mark)
+            elif not self.problems:
                 self.outputs.append(Output("out", last.id))
         except _Stop:
             pass
@@ -636,32 +637,13 @@ class _Walker:
 
     # Problems.
 
-    @contextmanager
-    def entered(self, path: str, mark: Mark, said: bool = True) -> Any:
+    def entered(self, path: str, mark: Mark, said: bool = True) -> _Entered:
         """Inside a block (which the trail says) or a branch (which it does not)."""
-        self.trail.append(Frame(path if said else "", mark))
-        if len(self.trail) > self.limits.nesting:
-            hint = "does a block use itself without a `when` that ends it?"
-            self.stop(f"blocks and branches nest at most {self.limits.nesting} deep, found more", mark, hint)
-        try:
-            yield
-        finally:
-            self.trail.pop()
+        return _Entered(self, Frame(path if said else "", mark))
 
-    @contextmanager
-    def catch(self, mark: Mark, body: Node | None = None, raising: bool = False) -> Any:
+    def catch(self, mark: Mark, body: Node | None = None, raising: bool = False) -> _Catch:
         """Reports a broken rule at `mark`, or at the field it names in `body`, and goes on after the block."""
-        try:
-            yield
-            return
-        except FieldError as error:
-            if isinstance(body, Mapping) and error.field in body.items:
-                mark = body.items[error.field].mark
-            self.report(error.message, mark, error.hint)
-        except RuleError as error:
-            self.report(error.message, mark, error.hint)
-        if raising:
-            raise _Unknown
+        return _Catch(self, mark, body, raising)
 
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
         trail = tuple(frame for frame in self.trail if frame.path)
@@ -672,6 +654,56 @@ class _Walker:
     def stop(self, message: str, mark: Mark, hint: str = "") -> None:
         self.report(message, mark, hint)
         raise _Stop
+
+
+# Context managers as classes: generators would take a quarter of the time of the whole walk.
+
+
+class _Catch:
+    """See `_Walker.catch`."""
+
+    __slots__ = ("body", "mark", "raising", "walker")
+
+    def __init__(self, walker: _Walker, mark: Mark, body: Node | None, raising: bool) -> None:
+        self.walker = walker
+        self.mark = mark
+        self.body = body
+        self.raising = raising
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, RuleError):
+            return False
+        mark = self.mark
+        if isinstance(error, FieldError) and isinstance(self.body, Mapping) and error.field in self.body.items:
+            mark = self.body.items[error.field].mark
+        self.walker.report(error.message, mark, error.hint)
+        if self.raising:
+            raise _Unknown
+        return True
+
+
+class _Entered:
+    """See `_Walker.entered`."""
+
+    __slots__ = ("frame", "walker")
+
+    def __init__(self, walker: _Walker, frame: Frame) -> None:
+        self.walker = walker
+        self.frame = frame
+
+    def __enter__(self) -> None:
+        walker = self.walker
+        walker.trail.append(self.frame)
+        if len(walker.trail) > walker.limits.nesting:
+            hint = "does a block use itself without a `when` that ends it?"
+            walker.stop(f"blocks and branches nest at most {walker.limits.nesting} deep, found more",
+                        self.frame.mark, hint)
+
+    def __exit__(self, *_: object) -> None:
+        self.walker.trail.pop()
 
 
 def _takes_words(field: Any) -> bool:

@@ -138,10 +138,9 @@ class Field(NamedTuple):
 
     def convert(self, value: Any, axes: int | None) -> Any:
         """The value in the field's type. Raises FieldError where it does not fit."""
-        if value is None:
-            if self.optional:
-                return None
-        elif isinstance(value, str) and self.words:
+        if value is None and self.optional:
+            return None
+        if isinstance(value, str) and self.words:
             if value in self.words:
                 return value
         elif self.type is not None:
@@ -288,16 +287,17 @@ class Kind:
         for name in values:
             hint = nearest(name, self.fields) or "it has no fields"
             raise FieldError(name, f"`{self.word}` has no field `{name}`", hint)
-        filled["_key"] = (self.word, *filled.values())
+        filled["_key"] = key = (self.word, *filled.values())
+        filled["_hash"] = hash(key)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a {self.word} does not change: make another one")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Kind) and self._key == other._key  # type: ignore[attr-defined]
+        return self is other or (isinstance(other, Kind) and self._key == other._key)  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash(self._key)  # type: ignore[attr-defined]
+        return self._hash  # type: ignore[attr-defined, no-any-return]
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields)

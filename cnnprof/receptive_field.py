@@ -20,13 +20,13 @@ Number: TypeAlias = int | Fraction
 
 
 class Axis(NamedTuple):
-    """Along one axis of the input: the interval left..right that the first of `count` places sees, and
+    """Along one axis of the input: the interval left..right that the first of `places` places sees, and
     how far apart the places are."""
 
     left: Number
     right: Number
     stride: Number
-    count: int
+    places: int
 
     @property
     def size(self) -> Number:
@@ -35,7 +35,8 @@ class Axis(NamedTuple):
     @property
     def offset(self) -> Number:
         """Input coordinate of the centre of the first place's field."""
-        return _plain(Fraction(self.left + self.right) / 2)
+        ends = self.left + self.right
+        return ends // 2 if isinstance(ends, int) and ends % 2 == 0 else Fraction(ends) / 2
 
 
 class Field(NamedTuple):
@@ -94,7 +95,7 @@ def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -
         with_axes[0],
     )
     axes = tuple(
-        Axis(min(axis.left for axis in same), max(axis.right for axis in same), own.stride, own.count)
+        Axis(min(axis.left for axis in same), max(axis.right for axis in same), own.stride, own.places)
         for own, *same in zip(
             main.axes, *(field.axes for field in with_axes if len(field.axes) == len(main.axes)), strict=True
         )
@@ -124,9 +125,10 @@ def _along(axis: Axis, step: object, places: int | None) -> Axis:
         return Axis(_plain(left), _plain(right), _plain(axis.stride * step.stride), places)
     if step is EVERYTHING or isinstance(step, Window) and step.extent != 1:
         # A window over a flattened dimension sees places of every row: all of them, at most.
-        right = axis.right + (axis.count - 1) * axis.stride
-        count = 1 if places is None else places
-        return Axis(axis.left, _plain(right), _plain(axis.stride * Fraction(axis.count, count)), count)
+        right = axis.right + (axis.places - 1) * axis.stride
+        left_over = 1 if places is None else places
+        stride = axis.stride if left_over == axis.places else axis.stride * Fraction(axis.places, left_over)
+        return Axis(axis.left, _plain(right), _plain(stride), left_over)
     return axis
 
 

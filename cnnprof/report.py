@@ -91,11 +91,15 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
     names = [*graph.inputs, *(layer.path for layer in graph.layers)]
     first = len(graph.inputs)
     configs: dict[Kind, str] = {}
+    receptive_fields: dict[int, ReceptiveField] = {}  # by identity: layers on one grid share their field
     rows = []
     for number, (layer, cost) in enumerate(zip(graph.layers, costs.layers, strict=True)):
         config = configs.get(layer.kind)
         if config is None:
             config = configs[layer.kind] = _config(layer.kind)
+        receptive_field = receptive_fields.get(id(cost.field))
+        if receptive_field is None:
+            receptive_field = receptive_fields[id(cost.field)] = _receptive_field(cost.field)
         flops = cost.flops
         rows.append(
             Row(
@@ -113,7 +117,7 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
                 param_bytes=cost.param_bytes,
                 activation_bytes=cost.activation_bytes,
                 arithmetic_intensity=flops / cost.moved_bytes if cost.moved_bytes else None,
-                receptive_field=_receptive_field(cost.field),
+                receptive_field=receptive_field,
                 executed=layer.executed,
                 view=layer.view,
                 in_place=layer.overwrites is not None,

@@ -8,7 +8,7 @@ tags or merge keys can happen. A spec is data from a stranger, so size, depth an
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
@@ -16,6 +16,7 @@ from cnnprof.errors import Mark, Problem, SourceText, SpecError
 
 # Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent)
 
 
 class Limits(NamedTuple):
@@ -110,34 +111,29 @@ def _build(source: SourceText, limits: Limits) -> Node | None:
     root: Node | None = None
     stack: list[Sequence | Mapping] = []
     count = 0
+    event: Any  # one class per sort of event; which attributes it has follows from its class
     for event in yaml.parse(source.text, Loader=_Loader):
         kind = type(event)
-        node: Node
-        if kind is yaml.ScalarEvent:
-            at = event.start_mark
-            if event.anchor is not None or event.tag is not None:
-                _refuse(event, source)
-            node = Scalar(event.value, not event.style, Mark(source, at.line, at.column))
-        elif kind is yaml.MappingStartEvent:
-            at = event.start_mark
-            if event.anchor is not None or event.tag is not None:
-                _refuse(event, source)
-            node = Mapping(Mark(source, at.line, at.column), bool(event.flow_style))
-        elif kind is yaml.SequenceStartEvent:
-            at = event.start_mark
-            if event.anchor is not None or event.tag is not None:
-                _refuse(event, source)
-            node = Sequence(Mark(source, at.line, at.column))
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             stack.pop()
             continue
-        elif kind is yaml.AliasEvent:
-            _refuse(event, source)
-        elif kind is yaml.DocumentStartEvent and root is not None:
-            mark = Mark(source, event.start_mark.line, event.start_mark.column)
-            raise SpecError([Problem("a file holds one spec, found a second document", mark, "remove the line `---`")])
-        else:
+        if kind is yaml.AliasEvent:
+            raise _refused("aliases (`*name`) are", event, source)
+        if kind is yaml.DocumentStartEvent and root is not None:
+            problem = Problem("a file holds one spec, found a second document", _mark(event, source))
+            raise SpecError([problem._replace(hint="remove the line `---`")])
+        if kind not in _NODE_EVENTS:
             continue
+        if event.anchor is not None:
+            raise _refused("anchors (`&name`) are", event, source)
+        if event.tag is not None:
+            raise _refused("tags (`!name`) are", event, source)
+        mark = _mark(event, source)
+        node: Node
+        if kind is yaml.ScalarEvent:
+            node = Scalar(event.value, not event.style, mark)
+        else:
+            node = Sequence(mark) if kind is yaml.SequenceStartEvent else Mapping(mark, bool(event.flow_style))
         count += 1
         if count > limits.nodes:
             raise SpecError([Problem(f"a spec has at most {limits.nodes:,} nodes, found more", node.mark)])
@@ -145,14 +141,14 @@ def _build(source: SourceText, limits: Limits) -> Node | None:
             root = node
         else:
             parent = stack[-1]
-            if type(parent) is Sequence:
+            if isinstance(parent, Sequence):
                 parent.items.append(node)
             else:
-                _put(parent, node)  # type: ignore[arg-type]
-        if kind is not yaml.ScalarEvent:
+                _put(parent, node)
+        if not isinstance(node, Scalar):
             if len(stack) >= limits.depth:
                 raise SpecError([Problem(f"a spec is nested at most {limits.depth} deep, found more", node.mark)])
-            stack.append(node)  # type: ignore[arg-type]
+            stack.append(node)
     return root
 
 
@@ -185,16 +181,14 @@ def _unbalanced(text: str) -> bool:
     return text.count("(") != text.count(")")
 
 
-def _refuse(event: yaml.NodeEvent, source: SourceText) -> None:
-    mark = Mark(source, event.start_mark.line, event.start_mark.column)
-    if isinstance(event, yaml.AliasEvent):
-        what = "aliases (`*name`) are"
-    elif event.anchor is not None:
-        what = "anchors (`&name`) are"
-    else:
-        what = "tags (`!name`) are"
+def _mark(event: Any, source: SourceText) -> Mark:
+    at = event.start_mark
+    return Mark(source, at.line, at.column)
+
+
+def _refused(what: str, event: Any, source: SourceText) -> SpecError:
     hint = "blocks serve for repetition; an expression that starts with this character has to be quoted"
-    raise SpecError([Problem(f"{what} not part of the language", mark, hint)])
+    return SpecError([Problem(f"{what} not part of the language", _mark(event, source), hint)])
 
 
 _MODIFIER = re.compile(r"\s*(name|from|repeat|when|share)\s*:")

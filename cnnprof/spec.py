@@ -228,7 +228,7 @@ class _Reader:
         return variants
 
     def budget(self, node: Node | None) -> tuple[Limit, ...]:
-        limits = []
+        limits: list[Limit] = []
         for key_text, key, value in self.entries(node, "budget"):
             if key_text == "at":
                 for path, path_key, below in self.entries(value, "`at` of a budget"):
@@ -288,11 +288,11 @@ class _Reader:
         return tuple(found)
 
     def step(self, node: Node, args: frozenset[str], counts: dict[str, int]) -> Step | None:
-        if isinstance(node, Scalar):
-            word, mark, body, modifiers = node.text, node.mark, None, node
-        elif isinstance(node, Mapping) and node.items:
+        if isinstance(node, Mapping) and node.items:
             word = next(iter(node.items))
-            mark, body, modifiers = node.keys[word].mark, node.items[word], node
+            mark, body = node.keys[word].mark, node.items[word]
+        elif isinstance(node, Scalar) and not node.is_null:
+            word, mark, body = node.text, node.mark, None
         else:
             self.problem(f"a step is `- WORD` or `- WORD: {{fields}}`, found {_what(node)}", node.mark)
             return None
@@ -306,10 +306,9 @@ class _Reader:
             return None
         counts[word] = counts.get(word, 0) + 1
         segment = word if counts[word] == 1 else f"{word}_{counts[word]}"
-        branches = self.check_word(word, mark, body, modifiers, args)
-        if modifiers is node and isinstance(node, Scalar):
+        branches = self.check_word(word, mark, body, node, args)
+        if not isinstance(node, Mapping):
             return Step(word, mark, None, branches, segment)
-        assert isinstance(node, Mapping)
         name = self.modifiers(node, word)
         get = node.items.get
         return Step(word, mark, body, branches, name or segment, name, self.word(get("from"), "from"),
@@ -338,7 +337,7 @@ class _Reader:
         return text
 
     def check_word(
-        self, word: str, mark: Mark, body: Node | None, step: Node, args: frozenset[str]
+        self, word: str, mark: Mark, body: Node | None, step: Scalar | Mapping, args: frozenset[str]
     ) -> tuple[Branch, ...] | None:
         """What can be told before unfolding: whether the word is known, its fields, its branches."""
         if word in args or word in self.file_args and not self.shipped:

@@ -62,7 +62,7 @@ class ReLU(Activation, word="relu"):
     in_place = "output"
 
 
-class Clipped(Activation):
+class CopiesInPlace(Activation):
     """
     Memory:
         keeps its input for the backward pass; in place, a copy of it
@@ -71,7 +71,7 @@ class Clipped(Activation):
     in_place = "clone"
 
 
-class ReLU6(Clipped, word="relu6"):
+class ReLU6(CopiesInPlace, word="relu6"):
     """min(max(0, x), 6), `torch.nn.ReLU6`.
 
     FLOPs:
@@ -85,7 +85,7 @@ class ReLU6(Clipped, word="relu6"):
     per_output = Work(compares=2)
 
 
-class Hardtanh(Clipped, word="hardtanh"):
+class Hardtanh(CopiesInPlace, word="hardtanh"):
     """min(max(min_val, x), max_val), `torch.nn.Hardtanh`.
 
     Fields:
@@ -112,7 +112,7 @@ class Hardtanh(Clipped, word="hardtanh"):
         return inputs[0]
 
 
-class Hardsigmoid(Clipped, word="hardsigmoid"):
+class Hardsigmoid(CopiesInPlace, word="hardsigmoid"):
     """relu6(x + 3) / 6, `torch.nn.Hardsigmoid`.
 
     FLOPs:
@@ -126,7 +126,7 @@ class Hardsigmoid(Clipped, word="hardsigmoid"):
     per_output = Work(adds=1, compares=2, divides=1)
 
 
-class Hardswish(Clipped, word="hardswish"):
+class Hardswish(CopiesInPlace, word="hardswish"):
     """x · relu6(x + 3) / 6, `torch.nn.Hardswish`.
 
     FLOPs:
@@ -140,7 +140,7 @@ class Hardswish(Clipped, word="hardswish"):
     per_output = Work(adds=1, compares=2, divides=1, multiplies=1)
 
 
-class SiLU(Clipped, word="silu"):
+class SiLU(CopiesInPlace, word="silu"):
     """x · sigmoid(x), also called swish, `torch.nn.SiLU`.
 
     FLOPs:
@@ -154,7 +154,7 @@ class SiLU(Clipped, word="silu"):
     per_output = SIGMOID._replace(multiplies=1)
 
 
-class Mish(Clipped, word="mish"):
+class Mish(CopiesInPlace, word="mish"):
     """x · tanh(ln(1 + e^x)), `torch.nn.Mish`.
 
     FLOPs:

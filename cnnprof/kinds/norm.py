@@ -205,7 +205,8 @@ class GroupNorm(Norm, word="group_norm"):
     Weights:
         weight (channels); bias (channels)
     Memory:
-        keeps its input and a mean and a root per group for the backward pass
+        keeps its input (a copy of a sequence that does not lie in order) and a mean and a root per group for the
+        backward pass
     Example:
         input: [64, 56, 56]
         layers:

@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import pytest
-from tests.kinds.against_torch import refused, same
 
 from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.adaptive_pool import (
@@ -15,6 +14,7 @@ from cnnprof.kinds.adaptive_pool import (
     AdaptiveMaxPool3d,
 )
 from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
 
 GIVES = [
     pytest.param(

@@ -1,11 +1,11 @@
 """Sums, differences and products of branches: what they give and what they refuse."""
 
 import pytest
-from tests.kinds.against_torch import refused, same
 
 from cnnprof.errors import ShapeError
 from cnnprof.kind import Kind, Shape, Tensor, Work
 from cnnprof.kinds.arithmetic import Add, Mul, Sub
+from tests.kinds.against_torch import refused, same
 
 IMAGE = (4, 8, 8)
 GATE = (4, 1, 1)

@@ -1,11 +1,11 @@
 """Flattening: what it gives and what it refuses."""
 
 import pytest
-from tests.kinds.against_torch import refused, same
 
 from cnnprof.errors import ShapeError
 from cnnprof.kind import Kind, Memory, Regrouped, Shape
 from cnnprof.kinds.flatten import Flatten
+from tests.kinds.against_torch import refused, same
 
 GIVES = [
     pytest.param(Flatten(), (512, 7, 7), (512 * 7 * 7,), ((0, 1, 2),), id="all dimensions but the batch"),

@@ -1,11 +1,11 @@
 """Max and average pooling: what they give and what they refuse."""
 
 import pytest
-from tests.kinds.against_torch import refused, same
 
 from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.pool import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
 from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
 
 GIVES = [
     pytest.param(
@@ -102,7 +102,11 @@ GIVES = [
         id="per axis",
     ),
     pytest.param(
-        MaxPool1d(kernel_size=4), (3, 18), (3, 4), Work(compares=3 * 4 * (4 - 1)), id="stride is kernel_size if not given"
+        MaxPool1d(kernel_size=4),
+        (3, 18),
+        (3, 4),
+        Work(compares=3 * 4 * (4 - 1)),
+        id="stride is kernel_size if not given",
     ),
     pytest.param(
         MaxPool3d(kernel_size=5, stride=1, padding=2),

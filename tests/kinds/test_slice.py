@@ -1,12 +1,12 @@
 """Slices: what they give and what they refuse."""
 
 import pytest
-from tests.kinds.against_torch import refused, same
 
 from cnnprof.errors import ShapeError
 from cnnprof.kind import SAME_PLACE, Kind, Shape
 from cnnprof.kinds.slice import Slice
 from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
 
 GIVES = [
     pytest.param(Slice(dim=1, end=2), (6, 8, 9), (2, 8, 9), True, id="the first channels lie in one piece"),

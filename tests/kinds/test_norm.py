@@ -1,0 +1,414 @@
+"""Normalisation: what it gives and what it refuses."""
+
+import pytest
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
+from cnnprof.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from tests.kinds.against_torch import refused, same, torch
+
+IMAGE = (8, 6, 5)
+N = 8 * 6 * 5
+
+
+def statistics(groups: int, n: int) -> Work:
+    """Mean, variance and reciprocal root of `groups` groups of `n` values, and the multiply by the root."""
+    return Work(
+        adds=groups * ((n - 1) + n + (n - 1) + 1),
+        multiplies=groups * n + groups * n,
+        divides=groups * (1 + 1 + 1),
+        roots=groups,
+    )
+
+
+def plus(work: Work, adds: int = 0, multiplies: int = 0) -> Work:
+    return work._replace(adds=work.adds + adds, multiplies=work.multiplies + multiplies)
+
+
+# kind, shape, work in evaluation, work in training
+GIVES = [
+    pytest.param(
+        BatchNorm(),
+        IMAGE,
+        Work(multiplies=N, adds=N),
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        id="batch_norm: 1 multiply and 1 add in evaluation",
+    ),
+    pytest.param(
+        BatchNorm(affine=False),
+        IMAGE,
+        Work(multiplies=N, adds=N),
+        statistics(8, 30),
+        id="batch_norm without weight: as many in evaluation",
+    ),
+    pytest.param(
+        BatchNorm(bias=False, momentum=None, eps=0.001),
+        IMAGE,
+        Work(multiplies=N, adds=N),
+        plus(statistics(8, 30), multiplies=N),
+        id="batch_norm without bias",
+    ),
+    pytest.param(
+        BatchNorm(track_running_stats=False),
+        IMAGE,
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        id="batch_norm without averages evaluates as it trains",
+    ),
+    pytest.param(
+        BatchNorm(),
+        (8,),
+        Work(multiplies=8, adds=8),
+        plus(statistics(8, 1), adds=8, multiplies=8),
+        id="batch_norm of features",
+    ),
+    pytest.param(
+        BatchNorm(),
+        (8, 30),
+        Work(multiplies=N, adds=N),
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        id="batch_norm of a sequence",
+    ),
+    pytest.param(
+        BatchNorm(),
+        (8, 2, 3, 5),
+        Work(multiplies=N, adds=N),
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        id="batch_norm of a volume",
+    ),
+    pytest.param(
+        InstanceNorm(),
+        IMAGE,
+        statistics(8, 30),
+        statistics(8, 30),
+        id="instance_norm: a group per channel",
+    ),
+    pytest.param(
+        InstanceNorm(affine=True),
+        IMAGE,
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        id="instance_norm with weight and bias",
+    ),
+    pytest.param(
+        InstanceNorm(affine=True, bias=False),
+        IMAGE,
+        plus(statistics(8, 30), multiplies=N),
+        plus(statistics(8, 30), multiplies=N),
+        id="instance_norm with weight alone",
+    ),
+    pytest.param(
+        InstanceNorm(track_running_stats=True),
+        IMAGE,
+        Work(multiplies=N, adds=N),
+        statistics(8, 30),
+        id="instance_norm by averages",
+    ),
+    pytest.param(
+        InstanceNorm(track_running_stats=True, affine=True),
+        (8, 30),
+        Work(multiplies=N, adds=N),
+        plus(statistics(8, 30), adds=N, multiplies=N),
+        id="instance_norm of a sequence, with everything",
+    ),
+    pytest.param(
+        InstanceNorm(),
+        (8, 2, 3, 5),
+        statistics(8, 30),
+        statistics(8, 30),
+        id="instance_norm of a volume",
+    ),
+    pytest.param(
+        GroupNorm(num_groups=4),
+        IMAGE,
+        plus(statistics(4, 60), adds=N, multiplies=N),
+        plus(statistics(4, 60), adds=N, multiplies=N),
+        id="group_norm",
+    ),
+    pytest.param(
+        GroupNorm(num_groups=1, affine=False),
+        (8, 30),
+        statistics(1, 240),
+        statistics(1, 240),
+        id="group_norm of one group, a sequence",
+    ),
+    pytest.param(
+        GroupNorm(num_groups=2, bias=False),
+        (8,),
+        plus(statistics(2, 4), multiplies=8),
+        plus(statistics(2, 4), multiplies=8),
+        id="group_norm of features, without bias",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=5),
+        IMAGE,
+        plus(statistics(48, 5), adds=N, multiplies=N),
+        plus(statistics(48, 5), adds=N, multiplies=N),
+        id="layer_norm of the last dimension",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=[8, 6, 5], bias=False),
+        IMAGE,
+        plus(statistics(1, 240), multiplies=N),
+        plus(statistics(1, 240), multiplies=N),
+        id="layer_norm of everything, without bias",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=[6, 5], elementwise_affine=False),
+        IMAGE,
+        statistics(8, 30),
+        statistics(8, 30),
+        id="layer_norm without weight",
+    ),
+]
+
+REFUSES = [
+    pytest.param(
+        BatchNorm(),
+        (2, 2, 2, 2, 2),
+        "`batch_norm` needs an input of 1 to 4 dimensions (channels first), found [2, 2, 2, 2, 2]",
+        id="batch_norm of too many dimensions",
+    ),
+    pytest.param(BatchNorm(eps=-1), IMAGE, "`eps` of `batch_norm` must be at least 0, found -1.0", id="negative eps"),
+    pytest.param(
+        BatchNorm(eps=0, track_running_stats=False),
+        IMAGE,
+        "`eps` of `batch_norm` must be greater than 0 where it computes statistics, found 0.0",
+        id="statistics without eps",
+    ),
+    pytest.param(
+        InstanceNorm(),
+        (2, 2, 2, 2, 2),
+        "`instance_norm` needs an input of 2 to 4 dimensions (channels first), found [2, 2, 2, 2, 2]",
+        id="instance_norm of too many dimensions",
+    ),
+    pytest.param(
+        InstanceNorm(),
+        (8, 1, 1),
+        "`instance_norm` needs more than one position to take statistics over, found [8, 1, 1]",
+        id="instance_norm of a single position",
+    ),
+    pytest.param(
+        GroupNorm(num_groups=3),
+        IMAGE,
+        "`num_groups` of `group_norm` must divide the channels, found num_groups 3 and 8 channels",
+        id="groups that do not divide",
+    ),
+    pytest.param(
+        GroupNorm(num_groups=0),
+        IMAGE,
+        "`num_groups` of `group_norm` must be at least 1, found 0",
+        id="no groups",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=8),
+        IMAGE,
+        "`normalized_shape` of `layer_norm` must be the last sizes of the input, "
+        "found normalized_shape [8] and input [8, 6, 5]",
+        id="layer_norm of the channels, which come first",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=[3, 8, 6, 5]),
+        IMAGE,
+        "`normalized_shape` of `layer_norm` must be the last sizes of the input, "
+        "found normalized_shape [3, 8, 6, 5] and input [8, 6, 5]",
+        id="layer_norm of more than there is",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=[]),
+        IMAGE,
+        "`normalized_shape` of `layer_norm` needs at least one size, found []",
+        id="layer_norm of nothing",
+    ),
+]
+
+# What PyTorch takes when the batch is large enough, or takes for something else.
+REFUSES_ALONE = [
+    pytest.param(
+        InstanceNorm(),
+        (8,),
+        "`instance_norm` needs an input of 2 to 4 dimensions (channels first), found [8]",
+        id="instance_norm of features: PyTorch takes the batch for the channels",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=[2, 6, 5]),
+        (6, 5),
+        "`normalized_shape` of `layer_norm` must be the last sizes of the input, "
+        "found normalized_shape [2, 6, 5] and input [6, 5]",
+        id="layer_norm over the batch",
+    ),
+]
+
+REACHES = [
+    pytest.param(BatchNorm(), (), id="batch_norm by averages"),
+    pytest.param(
+        BatchNorm(track_running_stats=False),
+        (SAME_PLACE, EVERYTHING, EVERYTHING),
+        id="batch_norm without averages",
+    ),
+    pytest.param(InstanceNorm(), (SAME_PLACE, EVERYTHING, EVERYTHING), id="instance_norm"),
+    pytest.param(InstanceNorm(track_running_stats=True), (), id="instance_norm by averages"),
+    pytest.param(GroupNorm(num_groups=8), (SAME_PLACE, EVERYTHING, EVERYTHING), id="group_norm"),
+    pytest.param(LayerNorm(normalized_shape=5), (SAME_PLACE, SAME_PLACE, EVERYTHING), id="layer_norm of one"),
+    pytest.param(LayerNorm(normalized_shape=[8, 6, 5]), (EVERYTHING,) * 3, id="layer_norm of all"),
+]
+
+WEIGHTS = [
+    pytest.param(BatchNorm(), {"weight": (8,), "bias": (8,)}, 2 * 8 + 1, id="batch_norm: 2C and 2C + 1"),
+    pytest.param(BatchNorm(affine=False), {}, 2 * 8 + 1, id="batch_norm without weight"),
+    pytest.param(BatchNorm(affine=False, bias=True), {}, 2 * 8 + 1, id="no bias without weight"),
+    pytest.param(BatchNorm(bias=False), {"weight": (8,)}, 2 * 8 + 1, id="batch_norm without bias"),
+    pytest.param(
+        BatchNorm(track_running_stats=False), {"weight": (8,), "bias": (8,)}, 0, id="batch_norm without averages"
+    ),
+    pytest.param(InstanceNorm(), {}, 0, id="instance_norm learns nothing by default"),
+    pytest.param(
+        InstanceNorm(affine=True, track_running_stats=True),
+        {"weight": (8,), "bias": (8,)},
+        2 * 8 + 1,
+        id="instance_norm with everything",
+    ),
+    pytest.param(GroupNorm(num_groups=2), {"weight": (8,), "bias": (8,)}, 0, id="group_norm: per channel"),
+    pytest.param(
+        LayerNorm(normalized_shape=[6, 5]), {"weight": (6, 5), "bias": (6, 5)}, 0, id="layer_norm: per value"
+    ),
+    pytest.param(LayerNorm(normalized_shape=5, bias=False), {"weight": (5,)}, 0, id="layer_norm without bias"),
+]
+
+PER_CHANNEL = Tensor((8,))
+OF_BATCH = Tensor((8,), per_example=False)
+
+# kind, training, and its memory
+MEMORY = [
+    pytest.param(BatchNorm(), False, Memory(keeps="inputs"), id="batch_norm in evaluation"),
+    pytest.param(
+        BatchNorm(),
+        True,
+        Memory(keeps="inputs", saved=(OF_BATCH,) * 2, scratch=(OF_BATCH,) * 2),
+        id="batch statistics do not grow with the batch",
+    ),
+    pytest.param(
+        InstanceNorm(affine=True),
+        False,
+        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 3, scratch=(PER_CHANNEL,) * 4),
+        id="instance_norm repeats its weight and bias, and keeps the weight",
+    ),
+    pytest.param(
+        InstanceNorm(affine=True, track_running_stats=True),
+        False,
+        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 3, scratch=(PER_CHANNEL,) * 4),
+        id="instance_norm repeats its averages",
+    ),
+    pytest.param(
+        InstanceNorm(affine=True, track_running_stats=True, bias=False),
+        True,
+        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 5, scratch=(PER_CHANNEL,) * 5),
+        id="instance_norm repeats its averages and makes statistics",
+    ),
+    pytest.param(
+        GroupNorm(num_groups=4),
+        False,
+        Memory(keeps="inputs", saved=(Tensor((4,)),) * 2, scratch=(Tensor((4,)),) * 2),
+        id="group_norm: a mean and a root per group",
+    ),
+    pytest.param(
+        LayerNorm(normalized_shape=5),
+        False,
+        Memory(keeps="inputs", saved=(Tensor((8, 6)),) * 2, scratch=(Tensor((8, 6)),) * 2),
+        id="layer_norm: a mean and a root per row",
+    ),
+]
+
+LAYOUTS = [
+    pytest.param(BatchNorm(), IMAGE, id="batch_norm of an image"),
+    pytest.param(BatchNorm(), (8, 30), id="batch_norm of a sequence"),
+    pytest.param(InstanceNorm(), IMAGE, id="instance_norm"),
+    pytest.param(GroupNorm(num_groups=2), IMAGE, id="group_norm of an image"),
+    pytest.param(GroupNorm(num_groups=2), (8, 30), id="group_norm of a sequence"),
+    pytest.param(LayerNorm(normalized_shape=[6, 5]), IMAGE, id="layer_norm"),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "evaluation", "training"), GIVES)
+def test_gives(kind: Kind, shape: Shape, evaluation: Work, training: Work) -> None:
+    assert kind.output(shape) == shape
+    assert kind.work(shape) == evaluation
+    assert kind.work(shape, training=True) == training
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "evaluation", "training"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, evaluation: Work, training: Work) -> None:
+    same(kind, shape)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES_ALONE)
+def test_refuses_what_pytorch_takes_for_something_else(kind: Kind, shape: Shape, message: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        kind.output(shape)
+    assert str(caught.value) == message
+
+
+@pytest.mark.torch
+def test_group_norm_refuses_single_values() -> None:
+    """PyTorch refuses them for a batch of one; in a larger batch every value would become its bias."""
+    kind = GroupNorm(num_groups=8)
+    with pytest.raises(ShapeError) as caught:
+        kind.output((8, 1, 1))
+    assert str(caught.value) == (
+        "`group_norm` needs more than one value per group to take statistics over, found [8, 1, 1] in 8 groups"
+    )
+    module = kind.module((8, 1, 1))
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        module(torch.rand(1, 8, 1, 1))
+    assert module(torch.rand(2, 8, 1, 1)).abs().max() < 0.001
+
+
+def test_instance_norm_by_averages_takes_a_single_position() -> None:
+    assert InstanceNorm(track_running_stats=True).output((8, 1, 1)) == (8, 1, 1)
+
+
+@pytest.mark.parametrize(("kind", "reach"), REACHES)
+def test_sees_what_it_takes_statistics_over(kind: Kind, reach: Reach) -> None:
+    assert kind.reach(IMAGE) == reach
+
+
+@pytest.mark.parametrize(("kind", "weights", "buffers"), WEIGHTS)
+def test_learns_and_stores(kind: Kind, weights: dict[str, Shape], buffers: int) -> None:
+    assert kind.weights(IMAGE) == weights
+    assert sum(tensor.numel for tensor in kind.buffers(IMAGE).values()) == buffers
+
+
+@pytest.mark.parametrize(("kind", "training", "memory"), MEMORY)
+def test_memory(kind: Kind, training: bool, memory: Memory) -> None:
+    assert kind.memory(IMAGE, training=training) == memory
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape"), LAYOUTS)
+def test_an_input_with_channels_last_in_memory(kind: Kind, shape: Shape) -> None:
+    """Whether the output keeps that order, and the bytes that autograd keeps: a copy of the input, or the input."""
+    channels, *sizes = shape
+    permuted = torch.rand(2, *sizes, channels).movedim(-1, 1).requires_grad_()
+    saved: dict[int, torch.Tensor] = {}
+    module = kind.module(shape)
+    own = {tensor.data_ptr() for tensor in (*module.parameters(), *module.buffers())}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in own:
+            saved[tensor.data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = module.eval()(permuted)
+    memory = kind.memory(shape, contiguous=False)
+    assert output[0].is_contiguous() == memory.contiguous
+    assert (permuted.data_ptr() in saved) == (memory.keeps == "inputs")
+    kept = [Tensor(shape)] if memory.keeps == "inputs" else []
+    assert sum(tensor.numel() for tensor in saved.values()) == 2 * sum(t.numel for t in (*kept, *memory.saved))
