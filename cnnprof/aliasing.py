@@ -29,43 +29,48 @@ def resolve(
     handed_out = {output.tensor for output in outputs}
     # Per tensor: whether a layer may overwrite it as far as its making goes, and its layout.
     writable = [False] * first + [True] * len(layers)
-    contiguous = [True] * len(shapes)
+    in_order = [True] * len(shapes)
+    dense = [True] * len(shapes)
     memo: dict[tuple[Kind, tuple[Shape, ...], bool], tuple[Memory, Memory]] = {}
     resolved = []
-    for index, layer in enumerate(layers):
-        layout = contiguous[layer.inputs[0]] if layer.inputs else True
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        key = (layer.kind, read, layout)
+
+    def memory(layer: Layer, read: tuple[Shape, ...], contiguous: bool) -> tuple[Memory, Memory]:
+        key = (layer.kind, read, contiguous)
         if key not in memo:
-            memory = layer.kind.memory
-            memo[key] = (
-                memory(*read, training=False, contiguous=layout),
-                memory(*read, training=True, contiguous=layout),
-            )
-        at_inference, at_training = memo[key]
+            rule = layer.kind.memory
+            memo[key] = tuple(rule(*read, training=mode, contiguous=contiguous) for mode in (False, True))  # type: ignore[assignment]
+        return memo[key]
+
+    for index, layer in enumerate(layers):
+        own = first + index
+        source = layer.inputs[0] if layer.inputs else own
+        contiguous = in_order[source] and dense[source]
+        read = tuple([shapes[tensor] for tensor in layer.inputs])
+        at_inference, at_training = memory(layer, read, contiguous)
         overwrites = None
         if in_place and at_training.in_place is not None:
-            overwrites = next(
-                (
-                    position
-                    for position, tensor in enumerate(layer.inputs)
-                    if writable[tensor]
-                    and shapes[tensor] == layer.shape
+            for position, tensor in enumerate(layer.inputs):
+                if (
+                    writable[tensor]
                     and readers[tensor] == 1
+                    and shapes[tensor] == layer.shape
                     and tensor not in handed_out
-                ),
-                None,
-            )
-        own = first + index
+                ):
+                    overwrites = position
+                    break
+        view = False
         if overwrites is None:
             # An identity, or a dropout that evaluation passes through, counts as a view in training too.
             writable[own] = not (at_inference.view or at_training.view) and at_training.keeps != "output"
             view = at_training.view if training else at_inference.view
         else:
             writable[own] = at_training.in_place != "output"
-            view = False
-        contiguous[own] = at_inference.contiguous
-        if view or overwrites is not None or not layout:
-            layer = layer._replace(overwrites=overwrites, view=view, contiguous=layout)
+        in_order[own] = at_inference.contiguous
+        if view:
+            dense[own] = dense[source] and at_inference.dense
+        elif not dense[source]:  # what writes closes gaps and keeps the order that was there
+            in_order[own] = memory(layer, read, in_order[source])[0].contiguous
+        if view or overwrites is not None or not contiguous:
+            layer = layer._replace(overwrites=overwrites, view=view, contiguous=contiguous)
         resolved.append(layer)
     return tuple(resolved)

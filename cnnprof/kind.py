@@ -88,7 +88,8 @@ class Memory(NamedTuple):
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.
     scratch: tensors held only while the layer runs.
-    contiguous: the output of one example lies in memory in the order of its dimensions.
+    contiguous: the values of one example lie in memory in the order of its dimensions.
+    dense: they lie side by side; a view of a part leaves gaps, which the next layer that writes closes.
     """
 
     view: bool = False
@@ -97,6 +98,7 @@ class Memory(NamedTuple):
     saved: tuple[Tensor, ...] = ()
     scratch: tuple[Tensor, ...] = ()
     contiguous: bool = True
+    dense: bool = True
 
 
 class Everything(NamedTuple):

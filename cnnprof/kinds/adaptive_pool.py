@@ -36,14 +36,16 @@ class AdaptivePool(Kind):
     output_size: PerAxisOrNone
 
     def output(self, *inputs: Shape) -> Shape:
-        channels, sizes = self.channels_and_axes(inputs[0])
+        channels, _ = self.channels_and_axes(inputs[0])
         self.at_least(1, "output_size")
-        return channels, *(
-            size if out is None else out for size, out in zip(sizes, self.output_size, strict=True)
-        )
+        return channels, *self._sizes(inputs[0])
 
     def reach(self, *inputs: Shape) -> Reach:
         return SAME_PLACE, *map(reach_of_axis, inputs[0][1:], self.output(*inputs)[1:])
+
+    def _sizes(self, shape: Shape) -> Shape:
+        """The sizes asked for, with those of the input in place of null, which not every PyTorch class takes."""
+        return tuple(size if out is None else out for size, out in zip(shape[1:], self.output_size, strict=False))
 
     def _places_read(self, shape: Shape) -> int:
         # The windows are products of the axes', so the sums multiply.
@@ -74,7 +76,7 @@ class AdaptiveMaxPool(AdaptivePool):
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn
 
-        module: nn.Module = getattr(nn, f"AdaptiveMaxPool{self.axes}d")(self.output(*inputs)[1:])
+        module: nn.Module = getattr(nn, f"AdaptiveMaxPool{self.axes}d")(self._sizes(inputs[0]))
         return module
 
 
@@ -103,7 +105,7 @@ class AdaptiveAvgPool(AdaptivePool):
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn
 
-        module: nn.Module = getattr(nn, f"AdaptiveAvgPool{self.axes}d")(self.output(*inputs)[1:])
+        module: nn.Module = getattr(nn, f"AdaptiveAvgPool{self.axes}d")(self._sizes(inputs[0]))
         return module
 
 

@@ -45,14 +45,15 @@ class Slice(Kind, word="slice"):
     def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
         index, start, end = self._range(inputs[0])
         in_one_piece = end - start == inputs[0][index] or prod(inputs[0][:index]) == 1
-        return Memory(view=True, contiguous=contiguous and in_one_piece)
+        return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import Call
 
-        index, start, end = self._range(inputs[0])
-        places = (*(slice(None),) * (index + 1), slice(start, end))
-        return Call(lambda tensor: tensor[places], label=f"slice dim={index + 1}, start={start}, end={end}")
+        # Python's slices cut what goes past the ends, as this kind does.
+        index = self.dim if self.dim >= 0 else self.dim + len(inputs[0]) + 1
+        places = (*(slice(None),) * index, slice(self.start, self.end))
+        return Call(lambda tensor: tensor[places], label=f"slice dim={self.dim}, start={self.start}, end={self.end}")
 
     def _range(self, shape: Shape) -> tuple[int, int, int]:
         """(dimension of the example, first place that stays, place after the last one that stays)."""

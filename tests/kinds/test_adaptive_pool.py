@@ -130,7 +130,6 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work
 @pytest.mark.torch
 @pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
 def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    # The module is built from the output's shape, so the refusal precedes PyTorch's own.
     assert refused(kind, shape) == message
 
 

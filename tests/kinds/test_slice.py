@@ -62,7 +62,7 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: 
     memory = kind.memory(shape)
     assert memory.view
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
-    assert memory.contiguous == part[0].is_contiguous() == in_order
+    assert memory.dense == part[0].is_contiguous() == in_order
     assert not kind.memory(shape, contiguous=False).contiguous
 
 
