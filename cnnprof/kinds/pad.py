@@ -49,6 +49,14 @@ class Pad(Kind, word="pad"):
             )
         if self.mode != "constant":
             self._refuse_mode(shape, padded)
+        elif any(
+            size + min(left, 0) + min(right, 0) < 0
+            for size, (left, right) in zip(shape, self._sides(shape), strict=True)
+        ):
+            raise ShapeError(
+                f"`pad` of `{self.word}` must not crop more than there is, "
+                f"found {show(self.pad)} on the input {show(shape)}"
+            )
         out = tuple(left + size + right for size, (left, right) in zip(shape, self._sides(shape), strict=True))
         if min(out, default=1) < 1:
             raise ShapeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -44,37 +44,29 @@ class Network(nn.Module):
         self.graph = graph
         self.names: dict[str, str] = {}
         shapes = graph.shapes()
-        made = []
+        made = {}
         for layer in graph.layers:
-            own = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
+            own = made[layer.path] = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
             if layer.overwrites is not None:
                 own.inplace = True  # type: ignore[assignment]  # every kind that can run in place has it
-            made.append(own)
-        # A merge stands above its branches' layers, so the shorter path is placed first.
-        for number in sorted(range(len(made)), key=lambda number: graph.layers[number].path.count(".")):
-            self._place(graph.layers[number].path, made[number])
-        self._plan = list(self._calls(made))
+        for path in made:
+            self._place(path, made)
+        self._plan = list(self._calls(list(made.values())))
 
-    def _place(self, path: str, own: nn.Module) -> None:
-        """Registers a layer's module below a module for every segment above it."""
-        parent: nn.Module = self
-        prefix = name = ""
-        *above, last = path.split(".")
-        for segment in above:
-            prefix = f"{prefix}.{segment}" if prefix else segment
-            if prefix not in self.names:
-                self._register(parent, name, segment, prefix, nn.Module())
-            name = self.names[prefix]
-            parent = self.get_submodule(name)
-        self._register(parent, name, last, path, own)
-
-    def _register(self, parent: nn.Module, parent_name: str, segment: str, path: str, child: nn.Module) -> None:
+    def _place(self, path: str, made: Mapping[str, nn.Module]) -> tuple[str, nn.Module]:
+        """Registers the module of a path below those of the levels above: a merge's own, else an empty one."""
+        if path in self.names:
+            return self.names[path], self.get_submodule(self.names[path])
+        above, _, segment = path.rpartition(".")
+        name, parent = self._place(above, made) if above else ("", self)
         while hasattr(parent, segment):
             segment += "_"
-        parent.add_module(segment, child)
-        self.names[path] = f"{parent_name}.{segment}" if parent_name else segment
+        own = made[path] if path in made else nn.Module()
+        parent.add_module(segment, own)
+        self.names[path] = f"{name}.{segment}" if name else segment
+        return self.names[path], own
 
-    def _calls(self, made: list[nn.Module]) -> Iterator[_Call]:
+    def _calls(self, made: Sequence[nn.Module]) -> Iterator[_Call]:
         graph = self.graph
         held = {output.tensor for output in graph.outputs} | set(range(len(graph.inputs)))
         last_reader = {

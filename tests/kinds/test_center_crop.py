@@ -1,0 +1,83 @@
+"""The middle of the spatial axes: what it gives and what it refuses."""
+
+import pytest
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
+from cnnprof.kinds.center_crop import CenterCrop
+from cnnprof.window import Window
+from tests.kinds.against_torch import same
+
+GIVES = [
+    pytest.param(CenterCrop(output_size=4), (3, 8, 9), (3, 4, 4), False, id="one size for both axes"),
+    pytest.param(CenterCrop(output_size=[8, 5]), (3, 8, 9), (3, 8, 5), False, id="per axis"),
+    pytest.param(CenterCrop(output_size=[8, 9]), (3, 8, 9), (3, 8, 9), True, id="nothing to cut"),
+    pytest.param(CenterCrop(output_size=[4, 9]), (1, 8, 9), (1, 4, 9), True, id="rows of one channel lie in one piece"),
+    pytest.param(CenterCrop(output_size=[1, 4]), (1, 8, 9), (1, 1, 4), True, id="so does part of one row"),
+    pytest.param(CenterCrop(output_size=3), (2, 8), (2, 3), False, id="sequence"),
+    pytest.param(CenterCrop(output_size=2), (2, 4, 5, 6), (2, 2, 2, 2), False, id="volume"),
+]
+
+REFUSES = [
+    pytest.param(
+        CenterCrop(output_size=[4, 9]),
+        (3, 8, 8),
+        "`output_size` of `center_crop` must not be larger than the input, found [4, 9] for the input [3, 8, 8]",
+        id="larger than the input",
+    ),
+    pytest.param(
+        CenterCrop(output_size=0),
+        (3, 8, 8),
+        "`output_size` of `center_crop` must be at least 1, found [0]",
+        id="nothing left",
+    ),
+    pytest.param(
+        CenterCrop(output_size=[4, 4]),
+        (3, 8),
+        "`output_size` of `center_crop` takes one number, or one per spatial axis, "
+        "found [4, 4] for the input [3, 8]",
+        id="sizes of an image on a sequence",
+    ),
+    pytest.param(
+        CenterCrop(output_size=4),
+        (256,),
+        "`output_size` of `center_crop` takes one number, or one per spatial axis, found [4] for the input [256]",
+        id="flattened input",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+    assert kind.output(shape) == output
+    assert kind.work(shape) == Work()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+    import torch
+
+    same(kind, shape)
+    whole = torch.rand(2, *shape)
+    part = kind.module(shape)(whole)
+    memory = kind.memory(shape)
+    assert memory.view
+    assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+    assert memory.contiguous == part[0].is_contiguous() == in_order
+    assert not kind.memory(shape, contiguous=False).contiguous
+
+
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        kind.output(shape)
+    assert str(caught.value) == message
+
+
+@pytest.mark.torch
+def test_the_odd_place_is_cut_off_right() -> None:
+    import torch
+
+    assert CenterCrop(output_size=2).module((1, 5))(torch.arange(5.0).reshape(1, 1, 5)).tolist() == [[[1, 2]]]
+    assert CenterCrop(output_size=[2]).reach((1, 5)) == (SAME_PLACE, Window(1, 1, -1))

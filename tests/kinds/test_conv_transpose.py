@@ -1,0 +1,180 @@
+"""Transposed convolution: what it gives and what it refuses."""
+
+from fractions import Fraction
+from itertools import product
+
+import pytest
+
+from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
+from cnnprof.kinds.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
+
+IMAGE = (8, 16, 16)
+
+GIVES = [
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=4, stride=2, padding=1, bias=False),
+        IMAGE,
+        (4, 32, 32),
+        # by the places of the input; those of the output would give four times as much
+        Work(macs=8 * 16 * 16 * 4 * 4 * 4),
+        id="MACs by input places",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, stride=2, padding=1),
+        IMAGE,
+        (4, 31, 31),
+        Work(macs=8 * 16 * 16 * 4 * 3 * 3, adds=4 * 31 * 31),
+        id="an odd size; bias is one add per output",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, stride=2, padding=1, output_padding=1),
+        IMAGE,
+        (4, 32, 32),
+        Work(macs=8 * 16 * 16 * 4 * 3 * 3, adds=4 * 32 * 32),
+        id="output_padding adds places and no MACs",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, stride=2, padding=1, dilation=2, output_padding=1, bias=False),
+        IMAGE,
+        (4, 34, 34),
+        Work(macs=8 * 16 * 16 * 4 * 3 * 3),
+        id="dilation widens the output, not the work",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=2, stride=2, bias=False),
+        IMAGE,
+        (4, 32, 32),
+        Work(macs=8 * 16 * 16 * 4 * 2 * 2),
+        id="u-net's up-convolution",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=16, kernel_size=4, stride=2, padding=1, groups=4, bias=False),
+        IMAGE,
+        (16, 32, 32),
+        Work(macs=8 * 16 * 16 * (16 // 4) * 4 * 4),
+        id="groups divide once",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=2, kernel_size=[3, 1], stride=[2, 1], padding=[1, 0], dilation=[1, 2]),
+        IMAGE,
+        (2, 31, 16),
+        Work(macs=8 * 16 * 16 * 2 * 3, adds=2 * 31 * 16),
+        id="per axis",
+    ),
+    pytest.param(
+        ConvTranspose1d(out_channels=4, kernel_size=3, dilation=3, output_padding=2),
+        (2, 10),
+        (4, 18),
+        Work(macs=2 * 10 * 4 * 3, adds=4 * 18),
+        id="conv_transpose1d, output_padding below dilation",
+    ),
+    pytest.param(
+        ConvTranspose3d(out_channels=2, kernel_size=2, stride=2, bias=False),
+        (4, 2, 3, 4),
+        (2, 4, 6, 8),
+        Work(macs=4 * 2 * 3 * 4 * 2 * 8),
+        id="conv_transpose3d",
+    ),
+]
+
+REFUSES = [
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, padding=1, output_padding=1),
+        IMAGE,
+        "`output_padding` of `conv_transpose2d` must be smaller than stride or than dilation, "
+        "found output_padding 1, stride 1 and dilation 1",
+        id="output_padding",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, groups=3),
+        IMAGE,
+        "`groups` of `conv_transpose2d` must divide in_channels, found groups 3 and in_channels 8",
+        id="groups and in_channels",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=6, kernel_size=3, groups=4),
+        IMAGE,
+        "`groups` of `conv_transpose2d` must divide out_channels, found groups 4 and out_channels 6",
+        id="groups and out_channels",
+    ),
+    pytest.param(
+        ConvTranspose1d(out_channels=4, kernel_size=3, padding=3),
+        (8, 3),
+        "`padding` of `conv_transpose1d` must leave at least one place of the output, "
+        "found padding 3 on both sides of 5 places",
+        id="padding cuts everything off",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, padding=-1),
+        IMAGE,
+        "`padding` of `conv_transpose2d` must be at least 0, found [-1, -1]",
+        id="negative padding",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3, stride=2, output_padding=-1),
+        IMAGE,
+        "`output_padding` of `conv_transpose2d` must be at least 0, found [-1, -1]",
+        id="negative output_padding",
+    ),
+    pytest.param(
+        ConvTranspose2d(out_channels=4, kernel_size=3),
+        (256,),
+        "`conv_transpose2d` needs an input of 3 dimensions (channels, height, width), found [256]",
+        id="flattened input",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
+    assert kind.output(shape) == output
+    assert kind.work(shape) == work
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
+    same(kind, shape)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+@pytest.mark.parametrize(
+    ("fields", "window"),
+    [
+        ({"kernel_size": 2, "stride": 2}, Window(1, Fraction(1, 2), 0)),
+        ({"kernel_size": 3, "stride": 2, "padding": 1}, Window(2, Fraction(1, 2), Fraction(1, 2))),
+        ({"kernel_size": 4, "stride": 2, "padding": 1}, Window(2, Fraction(1, 2), 1)),
+        ({"kernel_size": 3, "padding": 1}, Window(3, 1, 1)),
+        ({"kernel_size": 3, "stride": 2, "dilation": 2}, Window(3, Fraction(1, 2), 2)),
+    ],
+)
+def test_reach_by_hand(fields: dict[str, int], window: Window) -> None:
+    assert ConvTranspose1d(out_channels=1, **fields).reach((1, 9)) == (SAME_PLACE, window)
+
+
+def test_reach_is_the_largest_field_centred_on_the_first_outputs() -> None:
+    """Output place y sees input place x by tap t where y = x·stride − padding + t·dilation."""
+    for kernel, stride, padding, dilation in product(range(1, 6), range(1, 5), range(4), range(1, 4)):
+        fields = []
+        for y in range(4 * stride * dilation):
+            seen = [
+                (y + padding - tap * dilation) // stride
+                for tap in range(kernel)
+                if (y + padding - tap * dilation) % stride == 0
+            ]
+            fields.append(sorted(seen))
+        kind = ConvTranspose1d(out_channels=1, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
+        window = kind.reach((1, 99))[1]
+        case = (kernel, stride, padding, dilation)
+        assert window.extent == max(field[-1] - field[0] + 1 for field in fields if field), case
+        assert window.stride == Fraction(1, stride), case
+        if fields[0]:
+            centre = -window.padding + Fraction(window.extent - 1, 2)
+            assert centre == Fraction(fields[0][0] + fields[0][-1], 2), case

@@ -1,0 +1,269 @@
+"""Interpolation: what it gives and what it refuses."""
+
+import random
+from fractions import Fraction
+from math import floor
+
+import pytest
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
+from cnnprof.kinds.interpolate import Interpolate, antialiased_taps
+from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
+
+GIVES = [
+    pytest.param(Interpolate(scale_factor=1.5), (1, 7, 7), (1, 10, 10), Work(), id="7 times 1.5 is 10"),
+    pytest.param(Interpolate(scale_factor=0.3), (1, 10, 10), (1, 3, 3), Work(), id="10 times 0.3 is 3"),
+    pytest.param(Interpolate(scale_factor=2.1), (1, 10, 10), (1, 21, 21), Work(), id="10 times 2.1 is 21"),
+    pytest.param(Interpolate(scale_factor=1 / 3), (1, 9), (1, 3), Work(), id="9 thirds are 3"),
+    pytest.param(Interpolate(size=5), (2, 3, 4, 8), (2, 5, 5, 5), Work(), id="one size for three axes"),
+    pytest.param(
+        Interpolate(size=[5, 7], mode="nearest-exact"), (2, 8, 8), (2, 5, 7), Work(), id="nearest-exact, a size per axis"
+    ),
+    pytest.param(
+        Interpolate(scale_factor=[2, 3], mode="nearest"), (2, 4, 4), (2, 8, 12), Work(), id="a factor per axis"
+    ),
+    pytest.param(
+        Interpolate(scale_factor=2, mode="linear"),
+        (3, 8),
+        (3, 16),
+        Work(multiplies=2 * 3 * 16, adds=1 * 3 * 16),
+        id="linear: two places",
+    ),
+    pytest.param(
+        Interpolate(size=[9, 5], mode="bilinear", align_corners=True),
+        (3, 8, 8),
+        (3, 9, 5),
+        Work(multiplies=4 * 3 * 9 * 5, adds=3 * 3 * 9 * 5),
+        id="bilinear: four places",
+    ),
+    pytest.param(
+        Interpolate(scale_factor=2, mode="trilinear", align_corners=False),
+        (2, 3, 4, 5),
+        (2, 6, 8, 10),
+        Work(multiplies=8 * 2 * 6 * 8 * 10, adds=7 * 2 * 6 * 8 * 10),
+        id="trilinear: eight places",
+    ),
+    pytest.param(
+        Interpolate(size=[4, 6], mode="bicubic"),
+        (2, 8, 8),
+        (2, 4, 6),
+        Work(multiplies=16 * 2 * 4 * 6, adds=15 * 2 * 4 * 6),
+        id="bicubic: sixteen places",
+    ),
+    pytest.param(
+        Interpolate(size=[7, 7], mode="area"),
+        (1, 10, 13),
+        (1, 7, 7),
+        Work(adds=16 * 19 - 7 * 7, divides=7 * 7),
+        id="area is adaptive average pooling",
+    ),
+    pytest.param(
+        Interpolate(size=1, mode="area"), (4, 6), (4, 1), Work(adds=4 * (6 - 1), divides=4), id="area to 1 is a mean"
+    ),
+    pytest.param(
+        Interpolate(size=[8, 4], mode="bilinear", antialias=True),
+        (3, 8, 8),
+        (3, 8, 4),
+        # Columns, 8 to 4, kernel twice as wide: 3 + 4 + 4 + 3 places; rows, 8 to 8: the place itself and the next.
+        Work(multiplies=3 * (8 * 14 + 4 * (7 * 2 + 1)), adds=3 * (8 * 14 - 8 * 4 + 4 * (7 * 2 + 1) - 4 * 8)),
+        id="antialias widens the kernel",
+    ),
+    pytest.param(
+        Interpolate(scale_factor=0.5, mode="bicubic", antialias=True),
+        (1, 8, 8),
+        (1, 4, 4),
+        # Both axes: 6 + 8 + 8 + 6 less what hangs over the ends: 5, 7, 7, 5.
+        Work(multiplies=8 * 24 + 4 * 24, adds=8 * 24 - 8 * 4 + 4 * 24 - 4 * 4),
+        id="antialias, bicubic",
+    ),
+]
+
+REFUSES = [
+    pytest.param(
+        Interpolate(),
+        (4, 8, 8),
+        "`interpolate` needs either `size` or `scale_factor`, found neither",
+        id="no size",
+    ),
+    pytest.param(
+        Interpolate(size=4, scale_factor=0.5),
+        (4, 8, 8),
+        "`interpolate` needs either `size` or `scale_factor`, found both",
+        id="two sizes",
+    ),
+    pytest.param(
+        Interpolate(size=4, mode="bilinear"),
+        (4, 8),
+        "`mode: bilinear` of `interpolate` needs an input of 3 dimensions (channels, height, width), found [4, 8]",
+        id="bilinear on a sequence",
+    ),
+    pytest.param(
+        Interpolate(size=4, mode="linear"),
+        (4, 8, 8),
+        "`mode: linear` of `interpolate` needs an input of 2 dimensions (channels, width), found [4, 8, 8]",
+        id="linear on an image",
+    ),
+    pytest.param(
+        Interpolate(size=4),
+        (256,),
+        "`interpolate` needs an input of channels and one to three spatial axes, found [256]",
+        id="flattened input",
+    ),
+    pytest.param(
+        Interpolate(size=[4, 4, 4]),
+        (4, 8, 8),
+        "`size` of `interpolate` takes one number, or one per axis (2 axes), found [4, 4, 4]",
+        id="sizes of a volume",
+    ),
+    pytest.param(
+        Interpolate(size=0),
+        (4, 8, 8),
+        "`size` of `interpolate` must be at least 1, found [0]",
+        id="size 0",
+    ),
+    pytest.param(
+        Interpolate(scale_factor=0.05),
+        (4, 8, 8),
+        "`scale_factor` of `interpolate` must leave at least one place, found 0.05 on an axis of 8",
+        id="nothing left",
+    ),
+    pytest.param(
+        Interpolate(scale_factor=-2),
+        (4, 8, 8),
+        "`scale_factor` of `interpolate` must leave at least one place, found -2.0 on an axis of 8",
+        id="negative factor",
+    ),
+    pytest.param(
+        Interpolate(scale_factor=float("inf")),
+        (4, 8, 8),
+        "`scale_factor` of `interpolate` must leave at least one place, found inf on an axis of 8",
+        id="infinite factor",
+    ),
+    pytest.param(
+        Interpolate(size=4, align_corners=True),
+        (4, 8, 8),
+        "`align_corners` of `interpolate` goes with the modes linear, bilinear, bicubic and trilinear, "
+        "found mode nearest",
+        id="align_corners of nearest",
+    ),
+    pytest.param(
+        Interpolate(size=4, antialias=True, mode="trilinear"),
+        (4, 8, 8, 8),
+        "`antialias` of `interpolate` goes with the modes bilinear and bicubic, found mode trilinear",
+        id="antialias of trilinear",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
+    assert kind.output(shape) == output
+    assert kind.work(shape) == work
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
+    same(kind, shape)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+def test_refuses_an_empty_output_in_every_mode() -> None:
+    """PyTorch gives an empty tensor in mode area."""
+    with pytest.raises(ShapeError, match="must leave at least one place, found 0.1 on an axis of 8"):
+        Interpolate(scale_factor=0.1, mode="area").output((4, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "step"),
+    [
+        pytest.param(Interpolate(scale_factor=2), 8, Window(1, Fraction(1, 2), 0), id="nearest"),
+        pytest.param(Interpolate(scale_factor=0.5), 8, Window(1, 2, 0), id="nearest, smaller"),
+        pytest.param(Interpolate(size=3), 7, Window(1, Fraction(7, 3), 0), id="nearest, by size"),
+        pytest.param(Interpolate(size=3, mode="nearest-exact"), 9, Window(1, 3, -1), id="nearest-exact"),
+        pytest.param(
+            Interpolate(scale_factor=2, mode="linear"), 8, Window(2, Fraction(1, 2), Fraction(3, 4)), id="linear"
+        ),
+        pytest.param(
+            Interpolate(scale_factor=1.5, mode="linear"), 7, Window(2, Fraction(2, 3), Fraction(2, 3)), id="by factor"
+        ),
+        pytest.param(
+            Interpolate(size=10, mode="linear"), 7, Window(2, Fraction(7, 10), Fraction(13, 20)), id="by size"
+        ),
+        pytest.param(
+            Interpolate(size=8, mode="linear", align_corners=True),
+            4,
+            Window(2, Fraction(3, 7), Fraction(1, 2)),
+            id="linear, aligned corners",
+        ),
+        pytest.param(
+            Interpolate(size=3, mode="linear", align_corners=True), 7, Window(1, 3, 0), id="sampled at whole places"
+        ),
+        pytest.param(
+            Interpolate(size=1, mode="linear", align_corners=True), 7, Window(1, 7, 0), id="the first corner alone"
+        ),
+        pytest.param(Interpolate(size=7, mode="area"), 14, Window(2, 2, 0), id="area"),
+        pytest.param(Interpolate(size=1, mode="area"), 14, EVERYTHING, id="area to 1"),
+    ],
+)
+def test_reach(kind: Kind, size: int, step: Window) -> None:
+    assert kind.reach((1, size)) == (SAME_PLACE, step)
+
+
+def test_reach_of_cubic_and_widened_kernels() -> None:
+    cubic = Interpolate(scale_factor=2, mode="bicubic")
+    step = Window(4, Fraction(1, 2), Fraction(7, 4))
+    assert cubic.reach((1, 8, 8)) == (SAME_PLACE, step, step)
+    widened = Interpolate(size=[4, 3], mode="bilinear", antialias=True)
+    assert widened.reach((1, 8, 8)) == (SAME_PLACE, Window(4, 2, 1), Window(6, Fraction(8, 3), Fraction(5, 3)))
+
+
+@pytest.mark.torch
+def test_linear_reach_is_that_of_the_gradient() -> None:
+    """Every place with a gradient lies in the field, and some output sees a field that wide."""
+    import torch
+
+    for size, out, align in [(8, 16, False), (9, 3, False), (8, 4, False), (7, 10, False), (7, 3, True), (7, 5, True)]:
+        kind = Interpolate(size=out, mode="linear", align_corners=align)
+        window = kind.reach((1, size))[1]
+        signal = torch.rand(1, 1, size, dtype=torch.float64, requires_grad=True)
+        output = kind.module((1, size))(signal)
+        widest = 0
+        for place in range(out):
+            (gradient,) = torch.autograd.grad(output[0, 0, place], signal, retain_graph=True)
+            seen = [at for at, weight in enumerate(gradient[0, 0].tolist()) if abs(weight) > 1e-9]
+            start = place * window.stride - window.padding
+            if 0 <= start and start + window.extent <= size:  # where the border does not repeat
+                assert start - Fraction(1, 2) <= seen[0]
+                assert seen[-1] <= start + window.extent - Fraction(1, 2)
+            widest = max(widest, seen[-1] - seen[0] + 1)
+        assert widest == window.extent, (size, out, align)
+
+
+def test_antialiased_taps_are_those_of_the_kernels() -> None:
+    """Kernel i reads from ⌊centre − support + ½⌋ up to ⌊centre + support + ½⌋, clipped to the input."""
+    rng = random.Random(7)
+    for _ in range(300):
+        size, out, taps = rng.randint(1, 20), rng.randint(1, 20), rng.choice([2, 4])
+        step = rng.choice([Fraction(size, out), Fraction(size - 1, max(1, out - 1)), Fraction(10, 21), Fraction(0)])
+        support = Fraction(taps, 2) * max(step, Fraction(1))
+        read = 0
+        for i in range(out):
+            centre = step * (i + Fraction(1, 2))
+            left, right = (floor(centre + side + Fraction(1, 2)) for side in (-support, support))
+            read += min(max(right, 0), size) - min(max(left, 0), size)
+        assert antialiased_taps(size, out, step, taps) == read, (size, out, step, taps)
+
+
+def test_a_billion_places_cost_no_more_than_ten() -> None:
+    half = Interpolate(size=[1, 5 * 10**8], mode="bilinear", antialias=True)
+    # Along the width every kernel reads 4 places, the first and the last 3.
+    columns = 4 * 5 * 10**8 - 2
+    assert half.work((1, 1, 10**9)).multiplies == columns + 5 * 10**8 * 1

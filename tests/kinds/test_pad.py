@@ -1,0 +1,124 @@
+"""Padding: what it gives and what it refuses."""
+
+import pytest
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
+from cnnprof.kinds.pad import Pad
+from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
+
+IMAGE = (4, 8, 9)
+
+GIVES = [
+    pytest.param(Pad(pad=[1, 2, 0, 3]), IMAGE, (4, 11, 12), id="the last dimension comes first"),
+    pytest.param(Pad(pad=[1, 2], value=-1.0), IMAGE, (4, 8, 12), id="the last dimension alone"),
+    pytest.param(Pad(pad=[0, 0, 0, 0, 0, 2]), IMAGE, (6, 8, 9), id="channels"),
+    pytest.param(Pad(pad=[-1, -2, 0, -3]), IMAGE, (4, 5, 6), id="negative counts crop"),
+    pytest.param(Pad(pad=[-9, 2]), IMAGE, (4, 8, 2), id="nothing but padding"),
+    pytest.param(Pad(pad=[]), IMAGE, IMAGE, id="no padding is a copy"),
+    pytest.param(Pad(pad=[8, 8, 7, 7], mode="reflect"), IMAGE, (4, 22, 25), id="reflect up to the far edge"),
+    pytest.param(Pad(pad=[1, -1, 2, 0], mode="reflect"), IMAGE, (4, 10, 9), id="reflect and crop"),
+    pytest.param(Pad(pad=[1, 20, 0, 3], mode="replicate"), IMAGE, (4, 11, 30), id="replicate as far as you like"),
+    pytest.param(Pad(pad=[9, 9, 8, 8], mode="circular"), IMAGE, (4, 24, 27), id="around once"),
+    pytest.param(Pad(pad=[1, 1, 2, 2, 1, 1], mode="replicate"), IMAGE, (6, 12, 11), id="channels as an axis"),
+    pytest.param(Pad(pad=[3, 2], mode="reflect"), (4, 8), (4, 13), id="sequence"),
+    pytest.param(Pad(pad=[1, 1, 1, 1, 1, 1], mode="circular"), (2, 3, 4, 5), (2, 5, 6, 7), id="volume"),
+]
+
+REFUSES = [
+    pytest.param(
+        Pad(pad=[1]),
+        IMAGE,
+        "`pad` of `pad` takes two counts per dimension, left and right, found [1]",
+        id="odd",
+    ),
+    pytest.param(
+        Pad(pad=[-5, 1, -5, -5]),
+        IMAGE,
+        "`pad` of `pad` must not crop more than there is, found [-5, 1, -5, -5] on the input [4, 8, 9]",
+        id="crops too much",
+    ),
+    pytest.param(
+        Pad(pad=[9, 0, 0, 0], mode="reflect"),
+        IMAGE,
+        "`mode: reflect` of `pad` takes a padding of at most 8 on an axis of 9, found 9",
+        id="reflection past the far edge",
+    ),
+    pytest.param(
+        Pad(pad=[0, 0, 0, 9], mode="circular"),
+        IMAGE,
+        "`mode: circular` of `pad` takes a padding of at most 8 on an axis of 8, found 9",
+        id="around twice",
+    ),
+    pytest.param(
+        Pad(pad=[1, 1], mode="replicate"),
+        IMAGE,
+        "`mode: replicate` of `pad` needs two counts per spatial axis, for one to three axes, "
+        "found 2 counts for the input [4, 8, 9]",
+        id="one axis of two",
+    ),
+    pytest.param(
+        Pad(pad=[1, 1, 1, 1], mode="reflect", value=1.0),
+        IMAGE,
+        "`value` of `pad` goes with `mode: constant` alone, found 1.0",
+        id="a value that is not used",
+    ),
+    pytest.param(
+        Pad(pad=[1] * 10),
+        IMAGE,
+        "`pad` of `pad` must not reach the batch: the input [4, 8, 9] takes at most 6 counts, found 10",
+        id="more dimensions than there are",
+    ),
+]
+
+ACCEPTED_BY_PYTORCH = [
+    pytest.param(
+        Pad(pad=[1] * 8),
+        "`pad` of `pad` must not reach the batch: the input [4, 8, 9] takes at most 6 counts, found 8",
+        id="the batch",
+    ),
+    pytest.param(
+        Pad(pad=[-5, -4]),
+        "`pad` of `pad` must leave at least one place of each dimension, found [-5, -4] on the input [4, 8, 9]",
+        id="nothing left",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape) -> None:
+    assert kind.output(shape) == output
+    assert kind.work(shape) == Work()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape) -> None:
+    same(kind, shape)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+@pytest.mark.parametrize(("kind", "message"), ACCEPTED_BY_PYTORCH)
+def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
+    """An empty tensor and a longer batch are no layers of a network."""
+    with pytest.raises(ShapeError) as caught:
+        kind.output(IMAGE)
+    assert str(caught.value) == message
+
+
+def test_reach_shifts_by_what_is_added_left() -> None:
+    assert Pad(pad=[3, 0, -2, 5]).reach(IMAGE) == (SAME_PLACE, Window(1, 1, -2), Window(1, 1, 3))
+
+
+@pytest.mark.torch
+def test_pads_with_the_value() -> None:
+    import torch
+
+    output = Pad(pad=[1, 0], value=7).module((1, 2))(torch.zeros(1, 1, 2))
+    assert output.tolist() == [[[7.0, 0.0, 0.0]]]

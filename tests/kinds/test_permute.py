@@ -1,0 +1,71 @@
+"""Permutation: what it gives and what it refuses."""
+
+import pytest
+
+from cnnprof.errors import ShapeError
+from cnnprof.kind import Kind, Regrouped, Shape
+from cnnprof.kinds.permute import Permute
+from tests.kinds.against_torch import refused, same
+
+GIVES = [
+    pytest.param(Permute(dims=[0, 2, 3, 1]), (4, 8, 9), (8, 9, 4), ((1,), (2,), (0,)), False, id="channels last"),
+    pytest.param(Permute(dims=[0, -1, -3, -2]), (4, 8, 9), (9, 4, 8), ((2,), (0,), (1,)), False, id="negative"),
+    pytest.param(Permute(dims=[0, 1, 2, 3]), (4, 8, 9), (4, 8, 9), ((0,), (1,), (2,)), True, id="identity"),
+    pytest.param(Permute(dims=[0, 2, 3, 1]), (4, 1, 1), (1, 1, 4), ((1,), (2,), (0,)), True, id="around single places"),
+    pytest.param(Permute(dims=[0, 2, 1]), (4, 9), (9, 4), ((1,), (0,)), False, id="sequence"),
+]
+
+REFUSES = [
+    pytest.param(
+        Permute(dims=[0, 1, 2]),
+        "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
+        "found [0, 1, 2]",
+        id="too few",
+    ),
+    pytest.param(
+        Permute(dims=[0, 1, 1, 2]),
+        "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
+        "found [0, 1, 1, 2]",
+        id="twice",
+    ),
+    pytest.param(
+        Permute(dims=[0, 1, 2, 4]),
+        "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
+        "found [0, 1, 2, 4]",
+        id="no such dimension",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output", "dims", "in_order"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, dims: tuple[tuple[int, ...], ...], in_order: bool) -> None:
+    assert kind.output(shape) == output
+    assert kind.reach(shape) == Regrouped(dims)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output", "dims", "in_order"), GIVES)
+def test_agrees_with_pytorch(
+    kind: Kind, shape: Shape, output: Shape, dims: tuple[tuple[int, ...], ...], in_order: bool
+) -> None:
+    import torch
+
+    same(kind, shape)
+    whole = torch.rand(2, *shape)
+    permuted = kind.module(shape)(whole)
+    assert kind.memory(shape).view
+    assert permuted.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+    assert kind.memory(shape).contiguous == permuted[0].is_contiguous() == in_order
+    assert not kind.memory(shape, contiguous=False).contiguous
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, message: str) -> None:
+    assert refused(kind, (4, 8, 8)) == message
+
+
+def test_the_batch_stays_first() -> None:
+    with pytest.raises(ShapeError) as caught:
+        Permute(dims=[1, 0, 2, 3]).output((4, 8, 8))
+    assert str(caught.value) == "`dims` of `permute` must begin with 0, the batch, which stays first, found [1, 0, 2, 3]"

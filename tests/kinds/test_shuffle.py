@@ -1,0 +1,92 @@
+"""Pixel and channel shuffle: what they give and what they refuse."""
+
+from fractions import Fraction
+
+import pytest
+
+from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Work
+from cnnprof.kinds.shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
+from cnnprof.window import Window
+from tests.kinds.against_torch import refused, same
+
+GIVES = [
+    pytest.param(PixelShuffle(upscale_factor=2), (8, 4, 4), (2, 8, 8), id="channels to places"),
+    pytest.param(PixelShuffle(upscale_factor=1), (8, 4, 4), (8, 4, 4), id="a factor of 1 copies all the same"),
+    pytest.param(PixelUnshuffle(downscale_factor=2), (3, 4, 6), (12, 2, 3), id="places to channels"),
+    pytest.param(ChannelShuffle(groups=2), (8, 4, 4), (8, 4, 4), id="shufflenet"),
+    pytest.param(ChannelShuffle(groups=1), (8, 4, 4), (8, 4, 4), id="one group copies all the same"),
+    pytest.param(ChannelShuffle(groups=4), (8, 6), (8, 6), id="sequence"),
+]
+
+REFUSES = [
+    pytest.param(
+        PixelShuffle(upscale_factor=3),
+        (8, 4, 4),
+        "the channels of `pixel_shuffle` must be divisible by the square of `upscale_factor`, "
+        "found 8 channels and upscale_factor 3",
+        id="channels and the square of the factor",
+    ),
+    pytest.param(
+        PixelShuffle(upscale_factor=0),
+        (8, 4, 4),
+        "`upscale_factor` of `pixel_shuffle` must be at least 1, found 0",
+        id="factor 0",
+    ),
+    pytest.param(
+        PixelUnshuffle(downscale_factor=2),
+        (8, 5, 4),
+        "height and width of `pixel_unshuffle` must be divisible by `downscale_factor`, "
+        "found [5, 4] and downscale_factor 2",
+        id="odd height",
+    ),
+    pytest.param(
+        ChannelShuffle(groups=3),
+        (8, 4, 4),
+        "`groups` of `channel_shuffle` must divide the channels, found groups 3 and 8 channels",
+        id="groups and channels",
+    ),
+    pytest.param(
+        ChannelShuffle(groups=2),
+        (8,),
+        "`channel_shuffle` needs an input of channels and at least one spatial axis, found [8]",
+        id="flattened input",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape) -> None:
+    assert kind.output(shape) == output
+    assert kind.work(shape) == Work()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape) -> None:
+    import torch
+
+    same(kind, shape)
+    whole = torch.rand(2, *shape)
+    assert kind.memory(shape) == Memory()
+    assert kind.module(shape)(whole).untyped_storage().data_ptr() != whole.untyped_storage().data_ptr()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
+def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
+    assert refused(kind, shape) == message
+
+
+def test_reach() -> None:
+    up, down = Window(1, Fraction(1, 3), 0), Window(3, 3, 0)
+    assert PixelShuffle(upscale_factor=3).reach((9, 4, 4)) == (SAME_PLACE, up, up)
+    assert PixelUnshuffle(downscale_factor=3).reach((1, 9, 9)) == (SAME_PLACE, down, down)
+
+
+@pytest.mark.torch
+def test_channels_are_dealt_out_as_documented() -> None:
+    """Channel g·(channels / groups) + i goes to i·groups + g."""
+    import torch
+
+    channels = torch.arange(6.0).reshape(1, 6, 1)
+    assert ChannelShuffle(groups=2).module((6, 1))(channels).flatten().tolist() == [0, 3, 1, 4, 2, 5]

@@ -1,0 +1,138 @@
+"""Counts, bytes, depth and totals, worked out by hand on small networks."""
+
+import pytest
+from tests.networks import graph, network, report
+
+from cnnprof.costs import count, price
+from cnnprof.errors import UsageError
+from cnnprof.kind import Work
+
+SMALL = """
+    - conv2d: {out_channels: 4, kernel_size: 3, padding: 1, bias: false}
+    - batch_norm
+    - relu
+    - flatten
+    - linear: {out_features: 10}
+"""
+
+
+def test_a_small_network_in_full() -> None:
+    """conv 3→4 on 8x8, batch norm, relu in place, flatten a view, linear 256→10."""
+    totals = report(network(SMALL)).totals
+    assert totals.params == 4 * 3 * 9 + 2 * 4 + 256 * 10 + 10
+    assert totals.buffers == 2 * 4 + 1
+    assert totals.macs == 4 * 8 * 8 * 3 * 9 + 256 * 10
+    assert totals.work == Work(
+        macs=4 * 8 * 8 * 3 * 9 + 256 * 10, adds=4 * 8 * 8 + 10, multiplies=4 * 8 * 8, compares=4 * 8 * 8
+    )
+    assert totals.flops == 2 * totals.macs + 4 * 64 + 10 + 4 * 64 + 4 * 64
+    assert totals.param_bytes == 4 * totals.params
+    assert totals.buffer_bytes == 4 * 2 * 4 + 8, "running mean and variance, and an int64 counter"
+    assert totals.activation_bytes == 4 * (256 + 256 + 10), "convolution, batch norm, linear"
+    assert totals.input_bytes == 4 * 3 * 8 * 8
+    assert totals.depth == 2
+
+
+def test_totals_are_the_sums_of_rows() -> None:
+    told = report(network(SMALL), batch=3, dtype="float16")
+    for name in ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes"):
+        assert getattr(told.totals, name) == sum(getattr(row, name) for row in told.layers)
+
+
+def test_the_batch_scales_work_and_activations_alone() -> None:
+    one, eight = (report(network(SMALL), batch=batch).totals for batch in (1, 8))
+    for name in ("macs", "flops", "activation_bytes", "input_bytes"):
+        assert getattr(eight, name) == 8 * getattr(one, name)
+    for name in ("params", "buffers", "param_bytes", "buffer_bytes", "depth", "receptive_field"):
+        assert getattr(eight, name) == getattr(one, name)
+
+
+def test_the_type_scales_bytes_alone() -> None:
+    single, half = (report(network(SMALL), dtype=dtype).totals for dtype in ("float32", "bfloat16"))
+    for name in ("param_bytes", "activation_bytes", "input_bytes"):
+        assert getattr(single, name) == 2 * getattr(half, name)
+    assert half.buffer_bytes == 2 * 2 * 4 + 8, "the counter stays int64"
+    assert half.flops == single.flops
+
+
+def test_bytes_moved_are_weights_inputs_and_outputs_of_what_runs() -> None:
+    rows = {row.path: row for row in report(network(SMALL)).layers}
+    assert rows["linear"].arithmetic_intensity == (2 * 2560 + 10) / (4 * (2570 + 256 + 10))
+    assert rows["flatten"].arithmetic_intensity is None, "a view moves nothing"
+
+
+@pytest.mark.parametrize(
+    ("layers", "depth"),
+    [
+        pytest.param("- relu", 0, id="no weights"),
+        pytest.param("- batch_norm", 0, id="a norm is no weighted layer"),
+        pytest.param(
+            """
+            - add:
+                body:
+                  - conv2d: {out_channels: 3, kernel_size: 1}
+                  - conv2d: {out_channels: 3, kernel_size: 1}
+                shortcut: [{conv2d: {out_channels: 3, kernel_size: 1}}]
+            """,
+            2,
+            id="the longest path",
+        ),
+        pytest.param(
+            """
+            - side: {aux: [{conv2d: {out_channels: 3, kernel_size: 1}}, {conv2d: {out_channels: 3, kernel_size: 1}}]}
+              when: training
+            - conv2d: {out_channels: 3, kernel_size: 1}
+            """,
+            1,
+            id="what only training executes does not count",
+        ),
+        pytest.param(
+            """
+            - side: {aux: [{conv2d: {out_channels: 3, kernel_size: 1}}, {conv2d: {out_channels: 3, kernel_size: 1}}]}
+            - conv2d: {out_channels: 3, kernel_size: 1}
+            """,
+            2,
+            id="a side output that runs is an end too",
+        ),
+    ],
+)
+def test_depth(layers: str, depth: int) -> None:
+    assert report(network(layers)).totals.depth == depth
+
+
+def test_a_side_that_does_not_run_has_parameters_and_nothing_else() -> None:
+    side = """
+        - side: {aux: [{conv2d: {out_channels: 5, kernel_size: 1}}, batch_norm]}
+          when: training
+        - conv2d: {out_channels: 2, kernel_size: 1}
+    """
+    evaluation, training = (report(network(side), training=mode).totals for mode in (False, True))
+    aux, main = 5 * 3 + 5 + 10, 2 * 3 + 2
+    assert (evaluation.params, evaluation.executed_params) == (aux + main, main)
+    assert (training.params, training.executed_params) == (aux + main, aux + main)
+    assert (evaluation.buffers, evaluation.param_bytes) == (11, 4 * (aux + main))
+    assert (evaluation.macs, training.macs) == (64 * 2 * 3, 64 * (2 * 3 + 5 * 3))
+    assert evaluation.activation_bytes == 4 * 2 * 64
+
+
+def test_flops_price_every_sort_at_one_and_a_mac_at_two() -> None:
+    assert price(Work(1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7, 10**8)) == 2 + 111111110
+
+
+def test_counts_do_not_overflow() -> None:
+    """Beyond 2^53, where a float would round."""
+    totals = report(network("- linear: {out_features: 2000000011}", input="[2000000033]"), batch=1001).totals
+    assert totals.macs == 1001 * 2000000011 * 2000000033
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float23"}, "no type `float23`; did you mean `float32`?"),
+        ({"batch": 0}, "a batch has at least 1 example, found 0"),
+    ],
+)
+def test_refuses(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        count(graph(network(SMALL)), **options)
+    assert str(caught.value) == message
