@@ -18,7 +18,7 @@ from cnnprof.kind import Kind, Memory, Shape
 def resolve(
     layers: Sequence[Layer], inputs: Sequence[Shape], outputs: Sequence[Output], in_place: bool, training: bool
 ) -> tuple[Layer, ...]:
-    """The layers with `view`, `overwrites` and `contiguous` decided.
+    """The layers with `view`, `overwrites` and `memory` decided.
 
     inputs: the shapes of the network's inputs, which nobody overwrites: the caller holds them.
     training: whether the graph runs in training, where dropout is no identity.
@@ -70,7 +70,6 @@ def resolve(
             dense[own] = dense[source] and at_inference.dense
         elif not dense[source]:  # what writes closes gaps and keeps the order that was there
             in_order[own] = memory(layer, read, in_order[source])[0].contiguous
-        if view or overwrites is not None or not contiguous:
-            layer = layer._replace(overwrites=overwrites, view=view, contiguous=contiguous)
-        resolved.append(layer)
+        mode = at_training if training else at_inference
+        resolved.append(layer._replace(overwrites=overwrites, view=view, memory=mode))
     return tuple(resolved)

@@ -16,7 +16,12 @@ walks the spec adds where: file, line, column, and the trail through blocks and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
+
+# Of more problems in one run nobody reads the rest.
+MAX_PROBLEMS = 20
+MAX_MESSAGE = 600
 
 
 class Mark(NamedTuple):
@@ -31,10 +36,9 @@ class Mark(NamedTuple):
 
     def excerpt(self) -> str:
         """The line with a caret below the column."""
-        lines = self.source.lines()
-        if self.line >= len(lines):
+        text = self.source.line(self.line)
+        if not text:
             return ""
-        text = lines[self.line]
         # A line may be megabytes long: show a window around the column.
         start = max(0, self.column - 60) if len(text) > 120 else 0
         shown = printable(text[start : start + 120].replace("\t", " "))
@@ -51,6 +55,11 @@ class SourceText:
         self.name = name
         self.text = text
         self._lines: list[str] | None = None
+
+    def line(self, number: int) -> str:
+        """A line by its zero-based number; empty past the end."""
+        lines = self.lines()
+        return lines[number] if number < len(lines) else ""
 
     def lines(self) -> list[str]:
         """The lines as YAML counts them, split once and only when an error is shown."""
@@ -77,11 +86,11 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         where = f"{self.mark}: " if self.mark else ""
-        parts = [f"{where}error: {printable(self.message)}"]
+        parts = [f"{where}error: {printable(brief(self.message, MAX_MESSAGE))}"]
         if self.mark and (excerpt := self.mark.excerpt()):
             parts.append("\n".join("  " + line for line in excerpt.split("\n")))
         if self.hint:
-            parts.append(f"  hint: {printable(self.hint)}")
+            parts.append(f"  hint: {printable(brief(self.hint, MAX_MESSAGE))}")
         parts += [f"  in {frame.path}, written at {frame.mark}" for frame in reversed(self.trail)]
         return "\n".join(parts)
 
@@ -137,19 +146,29 @@ class ExpressionError(RuleError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word closest to `word`, or all of them where they are few."""
+    return _nearest(word[:80], tuple(known))
+
+
+@lru_cache(maxsize=256)  # a step that fails in a million repetitions asks for its hint as often
+def _nearest(word: str, known: tuple[str, ...]) -> str:
     import difflib  # only a failing run pays for it
 
-    words = [str(name) for name in known]
-    if close := difflib.get_close_matches(word[:80], words, n=1):
+    # A stranger's file may hold 100,000 names, and every comparison takes microseconds.
+    if close := difflib.get_close_matches(word, known[:1000], n=1):
         return f"did you mean `{close[0]}`?"
-    if 0 < len(words) <= 12:
-        return f"known: {listing(words)}"
+    if 0 < len(known) <= 12:
+        return f"known: {listing(known)}"
     return ""
 
 
 def listing(words: Sequence[object]) -> str:
     """`a, b, c`: words quoted for a message."""
     return ", ".join(f"`{word}`" for word in words)
+
+
+def brief(text: str, most: int = 60) -> str:
+    """The text, cut to `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cnnprof.errors import Mark
-from cnnprof.kind import Kind, Shape
+from cnnprof.kind import Kind, Memory, Shape
 from cnnprof.spec import Limit
 
 
@@ -19,7 +19,7 @@ class Layer(NamedTuple):
     executed: False in a side output that exists only in training.
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
-    contiguous: one example of the first input lies in memory in the order of its dimensions.
+    memory: what else it does to memory, in the graph's mode.
     """
 
     path: str
@@ -30,7 +30,7 @@ class Layer(NamedTuple):
     mark: Mark
     overwrites: int | None = None
     view: bool = False
-    contiguous: bool = True
+    memory: Memory = Memory()
 
     @property
     def materialises(self) -> bool:

@@ -30,7 +30,7 @@ class Axis(NamedTuple):
 
     @property
     def size(self) -> Number:
-        return self.right - self.left + 1
+        return _plain(self.right - self.left + 1)
 
     @property
     def offset(self) -> Number:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.costs import Costs, Totals
@@ -311,3 +312,137 @@ def order(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
     return ordered if top is None else ordered[:top]
 
 
+class Priced(NamedTuple):
+    """A network's total by someone else's convention, and the rule in words."""
+
+    name: str
+    rule: str
+    total: int
+
+
+class Heaviest(NamedTuple):
+    """Where most of a summed column sits: the first segment of a path, its sum and its share of the whole."""
+
+    path: str
+    value: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What is shown of a report, for every output format alike.
+
+    rows: the layers, folded, ordered and cut as asked for.
+    columns: those asked for; None leaves them to the format.
+    folded: of how many path segments one row is; 0: every layer has its own.
+    chosen: whether that was asked for, and not only to fit a page.
+    rest: the sum of the rows that were cut, None where there are none.
+    priced: the totals by other conventions that were asked for.
+    exact: whole numbers where people would read 4.09 G.
+    """
+
+    report: Report
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...] | None = None
+    folded: int = 0
+    chosen: bool = False
+    sorted_by: str | None = None
+    rest: Row | None = None
+    priced: tuple[Priced, ...] = ()
+    exact: bool = False
+
+    def total(self, column: Column) -> int:
+        """The sum of a column over all layers, shown or not."""
+        totals = self.report.totals
+        amount: int = getattr(totals, column.name) if hasattr(totals, column.name) else getattr(totals.work, column.name)
+        return amount
+
+    def share(self, row: Row, column: Column) -> float:
+        """A row's part of a summed column, 0 to 1."""
+        return column.value(row) / (self.total(column) or 1)
+
+    @property
+    def inputs(self) -> list[Row]:
+        """The network's inputs as rows, which no sum includes; none where rows are ordered or cut."""
+        if self.sorted_by is not None or self.rest is not None:
+            return []
+        return _inputs(self.report)
+
+    def heaviest(self, column: Column) -> Heaviest | None:
+        """The part of the network that has most of a summed column; None where nobody has any."""
+        total = self.total(column)
+        if not total:
+            return None
+        most = max(fold(self.report.layers, 1), key=column.value)
+        return Heaviest(most.path, column.value(most), column.value(most) / total)
+
+
+def lay_out(
+    report: Report,
+    *,
+    columns: Sequence[Column] | None = None,
+    segments: int | None = None,
+    page: int | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    priced: Sequence[Priced] = (),
+    exact: bool = False,
+) -> Table:
+    """The table of a report.
+
+    segments: one row for the neighbours that share so many segments of their path; 0: none.
+    page: rows that fit on a page, for which rows are folded as little as needed where `segments` is None
+        and no order was asked for.
+    sort, top: the largest of a column first, and only so many.
+
+    Raises UsageError for a column that is not there.
+    """
+    rows: Sequence[Row] = report.layers
+    folded = segments or 0
+    if segments is not None:
+        rows = fold(rows, segments)
+    elif page is not None and sort is None and top is None:
+        rows, folded = fold_to_page(rows, page)
+    ordered = order(rows, sort, None)
+    shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
+    return Table(
+        report,
+        tuple(shown),
+        None if columns is None else tuple(columns),
+        folded,
+        segments is not None,
+        sort,
+        _sum(cut, f"{len(cut):,} more") if cut else None,
+        tuple(priced),
+        exact,
+    )
+
+
+def _inputs(report: Report) -> list[Row]:
+    item = report.totals.input_bytes // sum(map(prod, report.inputs.values()))
+    axes = [len(shape) - 2 for shape in report.inputs.values()]
+    return [
+        Row(
+            path=name,
+            kind="input",
+            config="",
+            inputs=(),
+            input_shapes=(),
+            output_shape=shape,
+            params=0,
+            buffers=0,
+            macs=0,
+            flops=0,
+            work=Work(),
+            param_bytes=0,
+            activation_bytes=prod(shape) * item,
+            arithmetic_intensity=None,
+            receptive_field=ReceptiveField((1,) * places, (1,) * places, (0,) * places),
+            executed=True,
+            view=False,
+            in_place=False,
+            line=0,
+            layers=0,
+        )
+        for places, (name, shape) in zip(axes, report.inputs.items(), strict=True)
+    ]

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class BlurPool2d(Kind, word="blur_pool2d", axes=2):
-    """Blurs with a binomial kernel, then keeps every stride-th place: Zhang 2019, "Making Convolutional Networks
-    Shift-Invariant Again".
+    """Blurs with a binomial kernel, then keeps every stride-th place (Zhang 2019).
+
+    From "Making Convolutional Networks Shift-Invariant Again"; PyTorch has no class for it.
 
     Shape:
         (channels, height, width) → (channels, out, out), per axis out = ⌊(size − 1) / stride⌋ + 1; the border is

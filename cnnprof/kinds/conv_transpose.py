@@ -57,7 +57,7 @@ class ConvTranspose(Kind):
         padding cuts off included; bias: 1 add per output
     Memory:
         keeps its input for the backward pass
-    Receptive field:
+    Reach:
         the stride is divided by `stride`. An output place sees ⌈kernel_size·g / stride⌉ input places, dilation / g
         apart, with g = gcd(stride, dilation), or fewer; the field is the larger. Its offset is that of the first output
     """

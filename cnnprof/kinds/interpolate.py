@@ -1,12 +1,23 @@
 """Resizing by interpolation."""
 
 from fractions import Fraction
-from math import ceil, floor, inf, prod
+from math import ceil, floor, gcd, inf, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Everything, FloatsPerAxis, Kind, Memory, PerAxis, Reach, Shape, Work, show
-from cnnprof.kinds import adaptive_pool
+from cnnprof.kind import (
+    EVERYTHING,
+    SAME_PLACE,
+    Everything,
+    FloatsPerAxis,
+    Kind,
+    Memory,
+    PerAxis,
+    Reach,
+    Shape,
+    Work,
+    show,
+)
 from cnnprof.window import Window, floor_sum
 
 if TYPE_CHECKING:
@@ -56,7 +67,7 @@ class Interpolate(Kind, word="interpolate"):
         either the places of its kernel in multiplies, and one less in adds
     Memory:
         keeps nothing for the backward pass; area as adaptive_avg_pool
-    Receptive field:
+    Reach:
         the stride is size / out, or 1 / scale_factor where that is given, or (size − 1) / (out − 1) with align_corners.
         Linear modes see two places per axis, cubic ones four, around the sampling point, which starts at
         (stride − 1) / 2, with align_corners at 0; one, where every sampling point is a place. nearest starts at 0,
@@ -101,7 +112,8 @@ class Interpolate(Kind, word="interpolate"):
         out = self.output(*inputs)[1:]
         outputs = channels * prod(out)
         if self.mode == "area":
-            read = channels * prod(map(adaptive_pool.places_read, sizes, out))
+            # The windows of adaptive pooling; neighbours share a place unless their border is whole.
+            read = channels * prod(size + places - gcd(size, places) for size, places in zip(sizes, out, strict=True))
             return Work(adds=read - outputs, divides=outputs)
         if self.antialias:
             rows, columns = map(
@@ -184,9 +196,10 @@ class Interpolate(Kind, word="interpolate"):
         return [Fraction(size, places) for size, places in zip(sizes, out, strict=True)]
 
     def _reach_of_axis(self, size: int, out: int, step: Fraction) -> Window | Everything:
-        if self.mode == "area":
-            return adaptive_pool.reach_of_axis(size, out)
         stride = _whole(step or Fraction(size))
+        if self.mode == "area":
+            longest = (step.numerator + 2 * step.denominator - 2) // step.denominator
+            return EVERYTHING if out == 1 else Window(longest, stride)
         if self.mode == "nearest":
             return Window(1, stride)
         if self.mode == "nearest-exact":

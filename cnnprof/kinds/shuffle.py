@@ -20,7 +20,7 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
         upscale_factor: how many times higher and wider the output is; its square divides the channels
     Memory:
         a copy; keeps nothing for the backward pass
-    Receptive field:
+    Reach:
         the stride is divided by upscale_factor; r outputs in a row see the same place, from place 0 on
     Example:
         input: [64, 28, 28]
@@ -60,7 +60,7 @@ class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
         downscale_factor: how many times lower and narrower the output is; it divides height and width
     Memory:
         a copy; keeps nothing for the backward pass
-    Receptive field:
+    Reach:
         an output place sees, over its channels, downscale_factor places per axis
     Example:
         input: [3, 224, 224]

@@ -47,15 +47,15 @@ REFUSES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+@pytest.mark.parametrize(("kind", "shape", "output", "in_one_piece"), GIVES)
+def test_gives(kind: Kind, shape: Shape, output: Shape, in_one_piece: bool) -> None:
     assert kind.output(shape) == output
     assert kind.work(shape) == Work()
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+@pytest.mark.parametrize(("kind", "shape", "output", "in_one_piece"), GIVES)
+def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_one_piece: bool) -> None:
     import torch
 
     same(kind, shape)
@@ -64,7 +64,8 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: 
     memory = kind.memory(shape)
     assert memory.view
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
-    assert memory.contiguous == part[0].is_contiguous() == in_order
+    assert memory.dense == part[0].is_contiguous() == in_one_piece
+    assert memory.contiguous
     assert not kind.memory(shape, contiguous=False).contiguous
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cnnprof.errors import ShapeError
 from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
+from cnnprof.kinds.adaptive_pool import AdaptiveAvgPool1d
 from cnnprof.kinds.interpolate import Interpolate, antialiased_taps
 from cnnprof.window import Window
 from tests.kinds.against_torch import refused, same
@@ -19,7 +20,7 @@ GIVES = [
     pytest.param(Interpolate(scale_factor=1 / 3), (1, 9), (1, 3), Work(), id="9 thirds are 3"),
     pytest.param(Interpolate(size=5), (2, 3, 4, 8), (2, 5, 5, 5), Work(), id="one size for three axes"),
     pytest.param(
-        Interpolate(size=[5, 7], mode="nearest-exact"), (2, 8, 8), (2, 5, 7), Work(), id="nearest-exact, a size per axis"
+        Interpolate(size=[5, 7], mode="nearest-exact"), (2, 8, 8), (2, 5, 7), Work(), id="a size per axis"
     ),
     pytest.param(
         Interpolate(scale_factor=[2, 3], mode="nearest"), (2, 4, 4), (2, 8, 12), Work(), id="a factor per axis"
@@ -217,6 +218,15 @@ def test_reach(kind: Kind, size: int, step: Window) -> None:
     assert kind.reach((1, size)) == (SAME_PLACE, step)
 
 
+@pytest.mark.parametrize("size", range(1, 13))
+@pytest.mark.parametrize("out", range(1, 13))
+def test_area_is_adaptive_average_pooling(size: int, out: int) -> None:
+    area, pool = Interpolate(size=out, mode="area"), AdaptiveAvgPool1d(output_size=out)
+    assert area.work((3, size)) == pool.work((3, size))
+    assert area.reach((3, size)) == pool.reach((3, size))
+    assert area.memory((3, size)) == pool.memory((3, size))
+
+
 def test_reach_of_cubic_and_widened_kernels() -> None:
     cubic = Interpolate(scale_factor=2, mode="bicubic")
     step = Window(4, Fraction(1, 2), Fraction(7, 4))
@@ -240,7 +250,7 @@ def test_linear_reach_is_that_of_the_gradient() -> None:
             (gradient,) = torch.autograd.grad(output[0, 0, place], signal, retain_graph=True)
             seen = [at for at, weight in enumerate(gradient[0, 0].tolist()) if abs(weight) > 1e-9]
             start = place * window.stride - window.padding
-            if 0 <= start and start + window.extent <= size:  # where the border does not repeat
+            if start >= 0 and start + window.extent <= size:  # where the border does not repeat
                 assert start - Fraction(1, 2) <= seen[0]
                 assert seen[-1] <= start + window.extent - Fraction(1, 2)
             widest = max(widest, seen[-1] - seen[0] + 1)

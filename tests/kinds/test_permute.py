@@ -68,4 +68,6 @@ def test_refuses_what_pytorch_refuses(kind: Kind, message: str) -> None:
 def test_the_batch_stays_first() -> None:
     with pytest.raises(ShapeError) as caught:
         Permute(dims=[1, 0, 2, 3]).output((4, 8, 8))
-    assert str(caught.value) == "`dims` of `permute` must begin with 0, the batch, which stays first, found [1, 0, 2, 3]"
+    assert str(caught.value) == (
+        "`dims` of `permute` must begin with 0, the batch, which stays first, found [1, 0, 2, 3]"
+    )

@@ -1,0 +1,199 @@
+"""How much memory tensors take at once: the peak of a forward pass, and what a training step keeps.
+
+A storage is what tensors share that view or overwrite one another; it counts once and lives as long as
+any of them is read. Weights are apart. All sizes are bytes, at a batch and a size per value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from math import prod
+from typing import Literal, NamedTuple, TypeAlias
+
+from cnnprof.graph import Graph, Layer
+from cnnprof.kind import Tensor
+
+INTEGER_SIZE = {"int64": 8}
+"""Bytes of one value of indices and counters, whatever the network's type."""
+
+
+class Scale(NamedTuple):
+    """What turns shapes of one example into bytes: the batch, and bytes per floating-point value."""
+
+    batch: int
+    size: int
+
+    def bytes(self, tensor: Tensor) -> int:
+        """Bytes of a tensor of the whole batch."""
+        size = self.size if tensor.dtype is None else INTEGER_SIZE[tensor.dtype]
+        return tensor.numel * size * (self.batch if tensor.per_example else 1)
+
+
+class Alive(NamedTuple):
+    """A storage that is alive: the tensor that it was made for, by name, and its bytes."""
+
+    name: str
+    bytes: int
+
+
+class Peak(NamedTuple):
+    """The most bytes alive at once: where, what, and how much of it the layer holds only while it runs."""
+
+    bytes: int
+    layer: str
+    alive: tuple[Alive, ...]
+    scratch: int = 0
+
+
+def storages(graph: Graph) -> list[int]:
+    """For every tensor the one whose storage it lives in: itself, unless it views or overwrites."""
+    first = len(graph.inputs)
+    owner = list(range(first))
+    for number, layer in enumerate(graph.layers):
+        if layer.overwrites is not None:
+            owner.append(owner[layer.inputs[layer.overwrites]])
+        elif layer.view and layer.inputs:
+            owner.append(owner[layer.inputs[0]])
+        else:
+            owner.append(first + number)
+    return owner
+
+
+def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
+    """Bytes of every tensor's own storage, by id; 0 for views and what runs in place."""
+    inputs = [prod(shape) * scale.batch * scale.size for shape in graph.inputs.values()]
+    return inputs + [
+        prod(layer.shape) * scale.batch * scale.size if layer.materialises else 0 for layer in graph.layers
+    ]
+
+
+class _Lives(NamedTuple):
+    """When storages live in an order of execution, as positions in it; inputs are there before 0."""
+
+    order: list[int]  # numbers of the executed layers
+    birth: dict[int, int]  # storage → position of the layer that makes it; −1: an input
+    death: dict[int, int]  # storage → position of the last layer that reads it; len(order): handed out
+
+
+def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
+    first = len(graph.inputs)
+    executed = list(order)
+    birth = dict.fromkeys(range(first), -1)
+    death = dict.fromkeys(range(first), len(executed))  # the caller holds the inputs throughout
+    for position, number in enumerate(executed):
+        layer = graph.layers[number]
+        own = owner[first + number]
+        birth.setdefault(own, position)
+        death[own] = max(death.get(own, position), position)
+        for tensor in layer.inputs:
+            storage = owner[tensor]
+            death[storage] = max(death[storage], position)
+    for output in graph.outputs:
+        if output.executed:
+            death[owner[output.tensor]] = len(executed)
+    return _Lives(executed, birth, death)
+
+
+def peaks(graph: Graph, scale: Scale, order: Iterable[int] | None = None) -> tuple[Peak, Peak]:
+    """The peak of a forward pass at layer boundaries, and with what layers hold while they run.
+
+    At a boundary a layer has finished and its dead inputs are not yet freed. order: numbers of the executed
+    layers; as written where it is left out.
+    """
+    if order is None:
+        order = (number for number, layer in enumerate(graph.layers) if layer.executed)
+    owner = storages(graph)
+    sizes = storage_bytes(graph, scale)
+    lives = _lives(graph, owner, order)
+    count = len(lives.order)
+    steps = [0] * (count + 1)
+    for storage, position in lives.birth.items():
+        start, end = max(position, 0), min(lives.death[storage], count - 1)
+        steps[start] += sizes[storage]
+        steps[end + 1] -= sizes[storage]
+    alive = list(accumulate(steps))[:count]
+    memos: dict[tuple[Tensor, ...], int] = {}
+    scratch = []
+    for number in lives.order:
+        held = graph.layers[number].memory.scratch
+        if held not in memos:
+            memos[held] = sum(map(scale.bytes, held))
+        scratch.append(memos[held])
+    boundary = max(range(count), key=alive.__getitem__)
+    inside = max(range(count), key=lambda position: alive[position] + scratch[position])
+
+    def peak(position: int, own: int) -> Peak:
+        there = tuple(
+            Alive(graph.tensor_name(storage), sizes[storage])
+            for storage, start in lives.birth.items()
+            if start <= position <= lives.death[storage] and sizes[storage]
+        )
+        return Peak(alive[position] + own, graph.layers[lives.order[position]].path, there, own)
+
+    return peak(boundary, 0), peak(inside, scratch[inside])
+
+
+# Training.
+
+Optimizer: TypeAlias = Literal["sgd", "momentum", "adam", "adamw"]
+OPTIMIZER_STATE: dict[str, int] = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
+"""Values that an optimizer keeps per parameter value: the velocity of momentum; Adam's two moments
+(Kingma & Ba 2015). PyTorch's Adam and AdamW keep one more float32, the step, per parameter tensor."""
+STEP_BYTES = {"sgd": 0, "momentum": 0, "adam": 4, "adamw": 4}
+
+
+class Training(NamedTuple):
+    """Bytes that a training step holds when the backward pass begins."""
+
+    kept: int
+    params: int
+    gradients: int
+    optimizer: int
+    master_weights: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+
+def kept_for_backward(graph: Graph, scale: Scale) -> int:
+    """Bytes that autograd keeps for the backward pass, each storage once, parameters and buffers apart.
+
+    graph: unfolded in training. A layer keeps something only where a gradient is asked of it: of its
+    weights, or of an input that depends on weights.
+    """
+    first = len(graph.inputs)
+    shapes = graph.shapes()
+    owner = storages(graph)
+    sizes = storage_bytes(graph, scale)
+    differentiable = [False] * first
+    kept: set[int] = set()
+    own = 0
+    for number, layer in enumerate(graph.layers):
+        read = tuple([shapes[tensor] for tensor in layer.inputs])
+        needed = bool(layer.kind.weights(*read)) or any(differentiable[tensor] for tensor in layer.inputs)
+        differentiable.append(needed)
+        if not needed or not layer.executed:
+            continue
+        memory = layer.memory
+        how = memory.keeps if layer.overwrites is None else memory.in_place
+        if how == "output":
+            kept.add(owner[first + number])
+        elif how == "inputs":
+            kept.update(owner[tensor] for tensor in _kept_inputs(layer, differentiable))
+        elif how == "clone":
+            own += scale.bytes(Tensor(read[0]))
+        own += sum(map(scale.bytes, memory.saved))
+    return own + sum(sizes[storage] for storage in kept)
+
+
+def _kept_inputs(layer: Layer, differentiable: Sequence[bool]) -> list[int]:
+    """The inputs that a layer keeps: all, but of a product those whose other factors ask for a gradient."""
+    if not layer.kind.merge:
+        return list(layer.inputs)
+    return [
+        tensor
+        for position, tensor in enumerate(layer.inputs)
+        if any(differentiable[other] for place, other in enumerate(layer.inputs) if place != position)
+    ]

@@ -1,0 +1,217 @@
+"""Prints what cnnprof costs, as ratios within one run: `python -m tests.benchmarks`.
+
+Times are of the CPU, not of the clock. What is compared is run in turn, so that a busy machine slows all of it alike;
+each figure is the median of its rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from cnnprof import costs, expand, report, source, spec
+from cnnprof.locate import locate
+
+# The imports that a command cannot do without, each with those before it; then the package's own, then the work.
+PROCESSES = {
+    "python -c pass": ["-c", "pass"],
+    "+ import yaml": ["-c", "import yaml"],
+    "+ import typer": ["-c", "import yaml, typer"],
+    "+ import dataclasses, fractions, decimal, difflib": [
+        "-c",
+        "import yaml, typer, dataclasses, fractions, decimal, difflib",
+    ],
+    "+ import cnnprof's modules": ["-c", "import yaml, typer, cnnprof.cli, cnnprof.report, cnnprof.expand"],
+    "+ import the layer kinds": [
+        "-c",
+        "import yaml, typer, cnnprof.cli, cnnprof.report, cnnprof.expand; cnnprof.expand.registry.kinds()",
+    ],
+    "+ analyze lenet5 in process": [
+        "-c",
+        "import yaml, typer, cnnprof.cli, cnnprof.report; cnnprof.analyze('lenet5')",
+    ],
+    "+ analyze resnet@50 in process": [
+        "-c",
+        "import yaml, typer, cnnprof.cli, cnnprof.report; cnnprof.analyze('resnet@50')",
+    ],
+    "cnnprof analyze resnet@50 --format json": [
+        "-c",
+        "from cnnprof.cli import main; main()",
+        "analyze",
+        "resnet@50",
+        "--format",
+        "json",
+    ],
+}
+PROCESS_GOAL = 12
+IN_PROCESS_GOAL = 0.010
+
+# A network of as many layers as wanted. Neighbours differ, as they do in a real one.
+HEADER = "cnnprof: 1\nname: generated\ninput: [8, 16, 16]\nlayers:\n"
+LINES = (
+    "  - conv2d: {{out_channels: {channels}, kernel_size: 1}}\n",
+    "  - batch_norm\n",
+    "  - relu\n",
+)
+
+
+def main() -> None:
+    """Runs all benchmarks."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15, help="how often each figure is taken (default: %(default)s)")
+    rounds = parser.parse_args().rounds
+    processes(rounds)
+    stages(rounds)
+    growth(max(3, rounds // 3))
+
+
+def cpu_of_process(arguments: list[str]) -> float:
+    """Seconds of CPU that a Python process takes, start and end included."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def processes(rounds: int) -> None:
+    """The whole process against a bare Python, and what the rest is spent on."""
+    taken: dict[str, list[float]] = {name: [] for name in PROCESSES}
+    for number in range(rounds + 1):
+        for name, arguments in PROCESSES.items():
+            seconds = cpu_of_process(arguments)
+            if number:  # the first round writes the compiled modules
+                taken[name].append(seconds)
+    bare = median(taken["python -c pass"])
+    rows = []
+    before = 0.0
+    for name, seconds in taken.items():
+        middle = median(seconds)
+        more = "" if name.startswith(("python", "cnnprof")) else f"{(middle - before) * 1000:+.1f}"
+        rows.append([name, f"{middle * 1000:.1f}", more, f"{middle / bare:.1f}"])
+        before = middle
+    rows[-1][2] = f"{(median(taken[rows[-1][0]]) - median(taken[rows[-2][0]])) * 1000:+.1f}"
+    table(f"Whole process, goal at most {PROCESS_GOAL} times bare Python", ["", "CPU ms", "more", "ratio"], rows)
+
+
+def stages(rounds: int) -> None:
+    """From text to totals in process for ResNet-50, stage by stage: first, and when all is warm."""
+    located = locate("resnet@50")
+
+    def once() -> dict[str, float]:
+        clock = time.process_time
+        start = clock()
+        root = source.parse(located.text, located.name)
+        parsed = clock()
+        network = spec.read(root)
+        read = clock()
+        graph = expand.unfold(network, located.variant)
+        unfolded = clock()
+        counted = costs.count(graph)
+        costed = clock()
+        report.tabulate(graph, counted)
+        tabulated = clock()
+        return {
+            "source.parse": parsed - start,
+            "spec.read": read - parsed,
+            "expand.unfold": unfolded - read,
+            "costs.count": costed - unfolded,
+            "report.tabulate": tabulated - costed,
+        }
+
+    first = once()
+    for _ in range(10):
+        once()
+    gc.collect()
+    many = [once() for _ in range(rounds * 10)]
+    warm = {name: median(taken[name] for taken in many) for name in first}
+    rows = [
+        [name, f"{first[name] * 1000:.2f}", f"{warm[name] * 1000:.2f}", f"{warm[name] / sum(warm.values()):.0%}"]
+        for name in first
+    ]
+    to_totals = [sum(taken.values()) - taken["report.tabulate"] for taken in (first, warm)]
+    rows.append(["text to totals", *(f"{seconds * 1000:.2f}" for seconds in to_totals), ""])
+    everything = [sum(taken.values()) for taken in (first, warm)]
+    rows.append(["text to report", *(f"{seconds * 1000:.2f}" for seconds in everything), ""])
+    title = f"In process, ResNet-50, goal at most {IN_PROCESS_GOAL * 1000:.0f} ms to totals (the first includes finding kinds)"
+    table(title, ["", "first ms", "warm ms", "share"], rows)
+
+
+def written_out(count: int) -> str:
+    """A spec of `count` layers, each written."""
+    return HEADER + "".join(LINES[n % 3].format(channels=8 + n % 7) for n in range(count))
+
+
+def repeated(count: int) -> str:
+    """A spec of `count` layers in a repeated block."""
+    body = "".join("      " + line.format(channels="8 + turn % 7").strip() + "\n" for line in LINES)
+    blocks = f"blocks:\n  body:\n    args: {{turn: required}}\n    layers:\n{body}"
+    head, tail = HEADER.split("layers:")
+    return f"{head}{blocks}layers:{tail}  - body: {{turn: index}}\n    repeat: {count // 3}\n"
+
+
+def growth(rounds: int) -> None:
+    """Cost per layer as networks grow: linear is a ratio near 1."""
+    counts = (1_000, 5_000, 20_000)
+    rows = []
+    for title, make in (("written out", written_out), ("repeated", repeated)):
+        per_layer: dict[int, list[float]] = {count: [] for count in counts}
+        texts = {count: make(count).encode() for count in counts}
+        layers = dict.fromkeys(counts, 0)
+        for _ in range(rounds):
+            for count in counts:
+                layers[count], seconds = timed(lambda text=texts[count]: analyze(text))  # type: ignore[misc]
+                per_layer[count].append(seconds / layers[count])
+        smallest = median(per_layer[counts[0]])
+        for count in counts:
+            middle = median(per_layer[count])
+            rows.append(
+                [
+                    title,
+                    f"{layers[count]:,}",
+                    f"{middle * layers[count]:.2f}",
+                    f"{middle * 1e6:.0f}",
+                    f"{middle / smallest:.2f}",
+                ]
+            )
+    table("Growth, text to report in process", ["", "layers", "CPU s", "µs per layer", "ratio"], rows)
+
+
+def analyze(text: bytes) -> int:
+    """Text to report; how many layers it has."""
+    graph = expand.unfold(spec.read(source.parse(text, "generated.yaml")), None)
+    return len(report.tabulate(graph, costs.count(graph)).layers)
+
+
+def timed(work: Callable[[], int]) -> tuple[int, float]:
+    """What the work returns, and its seconds of CPU."""
+    gc.collect()
+    start = time.process_time()
+    result = work()
+    return result, time.process_time() - start
+
+
+def table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Prints a table with the first column to the left and figures to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    print(f"\n{title}\n")
+    for row in [header, ["-" * width for width in widths], *rows]:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        print("  ".join(cells).rstrip())
+
+
+if __name__ == "__main__":
+    # Not from the tree's root, where a stray file could shadow a module: as a user would run it.
+    root = Path(__file__).parents[2]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        main()
