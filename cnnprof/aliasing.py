@@ -71,5 +71,7 @@ def resolve(
         elif not dense[source]:  # what writes closes gaps and keeps the order that was there
             in_order[own] = memory(layer, read, in_order[source])[0].contiguous
         mode = at_training if training else at_inference
+        if overwrites is not None and layer.kind.merge:
+            mode = mode._replace(scratch=())  # every term is added into place: no sum in between
         resolved.append(layer._replace(overwrites=overwrites, view=view, memory=mode))
     return tuple(resolved)

@@ -28,6 +28,7 @@ def same(kind: Kind, *shapes: Shape) -> None:
         name: (tensor.shape, getattr(torch, tensor.dtype or "float32")) for name, tensor in buffers.items()
     }
     assert counter.get_total_flops() == 2 * BATCH * kind.work(*shapes).macs
+    holds_what_its_operations_hold(kind, *shapes)
     for training in (False, True):
         keeps_what_autograd_keeps(kind, *shapes, training=training)
 
@@ -40,6 +41,17 @@ def keeps_what_autograd_keeps(kind: Kind, *shapes: Shape, training: bool) -> Non
     if memory.in_place is not None and not memory.view:
         in_place = _saved_bytes(kind, shapes, training, in_place=True)
         assert in_place == _kept_bytes(kind, shapes, memory.in_place, memory.saved), f"in place, {training=}"
+
+
+def holds_what_its_operations_hold(kind: Kind, *shapes: Shape) -> None:
+    """Asserts that `scratch` is the most that is alive at one instant, beyond inputs and output."""
+    from cnnprof.runtime.live import LiveStorages
+
+    module = kind.module(*shapes).eval()
+    inputs = [torch.rand(BATCH, *shape) for shape in shapes]
+    with torch.no_grad(), LiveStorages(apart=[*inputs, *module.parameters(), *module.buffers()]) as storages:
+        output = module(*inputs)  # still alive when `live` is read
+    assert storages.peak - storages.live == sum(map(_nbytes, kind.memory(*shapes).scratch)), tuple(output.shape)
 
 
 def _nbytes(tensor: Tensor) -> int:
