@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class LiveStorages(TorchDispatchMode):
+class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]  # the base class has no annotations
     """Inside `with`, follows every storage from the operation that makes it until it is freed.
 
     live: bytes alive now; peak: the most after any operation. Storages of the tensors in `apart`
@@ -19,7 +19,7 @@ class LiveStorages(TorchDispatchMode):
     """
 
     def __init__(self, held: Iterable[torch.Tensor] = (), apart: Iterable[torch.Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = 0
         self._known: set[int] = {tensor.untyped_storage()._cdata for tensor in apart}
         for tensor in held:

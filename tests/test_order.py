@@ -1,0 +1,108 @@
+"""The best order of execution: against every order of small graphs, and by hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from tests.networks import graph, network
+
+from cnnprof.errors import UsageError
+from cnnprof.graph import Graph
+from cnnprof.memory import Scale, peaks
+from cnnprof.order import best_order
+
+SCALE = Scale(1, 4)
+
+
+def orders(unfolded: Graph) -> Iterator[list[int]]:
+    """Every order in which the layers can run."""
+    first = len(unfolded.inputs)
+    before = [{tensor - first for tensor in layer.inputs if tensor >= first} for layer in unfolded.layers]
+
+    def extend(done: list[int]) -> Iterator[list[int]]:
+        if len(done) == len(before):
+            yield list(done)
+        for number in range(len(before)):
+            if number not in done and before[number] <= set(done):
+                yield from extend([*done, number])
+
+    return extend([])
+
+
+def small_network(seed: int) -> str:
+    """Three branches of a few layers of random widths between two convolutions, joined by a concat."""
+    draw = random.Random(seed)
+
+    def branch() -> str:
+        words = []
+        for _ in range(draw.randint(0, 3)):
+            words.append(
+                draw.choice(
+                    [
+                        f"{{conv2d: {{out_channels: {draw.randint(1, 9)}, kernel_size: 1}}}}",
+                        "relu",
+                        "sigmoid",
+                        "identity",
+                        "{slice: {dim: 1, end: 1}}",
+                    ]
+                )
+            )
+        return "[" + ", ".join(words) + "]"
+
+    return network(
+        f"""
+        - conv2d: {{out_channels: {draw.randint(1, 4)}, kernel_size: 1}}
+        - concat: {{a: {branch()}, b: {branch()}, c: {branch()}}}
+        - conv2d: {{out_channels: 2, kernel_size: 1}}
+        """,
+        input="[2, 4, 4]",
+    )
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_no_order_is_better(seed: int) -> None:
+    unfolded = graph(small_network(seed))
+    found = best_order(unfolded, SCALE)
+    assert sorted(found) == list(range(len(unfolded.layers)))
+    smallest = min(peaks(unfolded, SCALE, order)[0].bytes for order in orders(unfolded))
+    assert peaks(unfolded, SCALE, found)[0].bytes == smallest
+
+
+def test_the_wide_branch_first() -> None:
+    """Written narrow first, both results are alive beside the wide intermediate; wide first, only one is."""
+    text = network(
+        """
+        - concat:
+            narrow: [{conv2d: {out_channels: 8, kernel_size: 1}}]
+            wide: [{conv2d: {out_channels: 64, kernel_size: 1}}, {conv2d: {out_channels: 1, kernel_size: 1}}]
+        """,
+        input="[1, 10, 10]",
+    )
+    unfolded = graph(text)
+    written, best = (peaks(unfolded, SCALE, order)[0].bytes for order in (None, best_order(unfolded, SCALE)))
+    assert written == 4 * 100 * (1 + 8 + 64 + 1)
+    assert best == 4 * 100 * (1 + 64 + 1)
+    assert [unfolded.layers[number].path for number in best_order(unfolded, SCALE)] == [
+        "concat.wide.conv2d",
+        "concat.wide.conv2d_2",
+        "concat.narrow.conv2d",
+        "concat",
+    ]
+
+
+def test_a_chain_has_one_order() -> None:
+    unfolded = graph(network("- conv2d: {out_channels: 2, kernel_size: 1}\n- relu\n- flatten\n- linear: {out_features: 3}"))
+    assert best_order(unfolded, SCALE) == [0, 1, 2, 3]
+
+
+def test_too_many_states_are_refused() -> None:
+    branches = ", ".join(f"b{number}: [sigmoid, sigmoid]" for number in range(6))
+    unfolded = graph(network(f"- concat: {{{branches}}}"))
+    with pytest.raises(UsageError) as caught:
+        best_order(unfolded, SCALE, max_states=100)
+    assert str(caught.value) == (
+        "the best order is exact up to 100 sets of executed layers; "
+        "the 13 layers from concat.b0.sigmoid on have more"
+    )
