@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from cnnprof import receptive_field
+from cnnprof import memory, receptive_field
 from cnnprof.errors import UsageError, nearest
 from cnnprof.graph import Graph, Layer
-from cnnprof.kind import Kind, Shape, Tensor, Work
+from cnnprof.kind import Kind, Shape, Work
+from cnnprof.memory import Peak, Scale, Training
 from cnnprof.receptive_field import Field, Number
 
-# Bytes of one value. The int64 ones are counters and indices, whatever the network's type.
+# Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
-INTEGER_SIZE = {"int64": 8}
 FLOPS_PER_MAC = 2
 
 
@@ -57,6 +57,9 @@ class Totals:
     buffer_bytes: int
     input_bytes: int
     moved_bytes: int
+    peak_bytes: int
+    torch_peak_bytes: int
+    training_bytes: int
     work: Work
 
     @property
@@ -67,12 +70,17 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The costs of a graph at a batch and a type, layer by layer and in total."""
+    """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
+    boundaries and with what PyTorch's operations hold; and what a training step takes."""
 
     batch: int
     dtype: str
     layers: tuple[LayerCosts, ...]
     totals: Totals
+    peak: Peak
+    torch_peak: Peak
+    training: Training
+    optimizer: str
 
 
 class _Static(NamedTuple):
@@ -92,13 +100,19 @@ def price(work: Work) -> int:
     return FLOPS_PER_MAC * work.macs + sum(work[1:])
 
 
-def count(graph: Graph, batch: int = 1, dtype: str = "float32") -> Costs:
-    """The costs of a graph. Raises UsageError for a batch or type that cannot be."""
+def count(
+    graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", master_weights: bool = False
+) -> Costs:
+    """The costs of a graph. optimizer, master_weights: of a training step, see `memory.training`.
+
+    Raises UsageError for a batch, type or optimizer that cannot be.
+    """
     if dtype not in ITEM_SIZE:
         raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
     if batch < 1:
         raise UsageError(f"a batch has at least 1 example, found {batch}")
     size = ITEM_SIZE[dtype]
+    scale = Scale(batch, size)
     shapes = graph.shapes()
     fields = receptive_field.follow(graph)
     first = len(graph.inputs)
@@ -110,56 +124,34 @@ def count(graph: Graph, batch: int = 1, dtype: str = "float32") -> Costs:
         key = (layer.kind, read)
         static = memo.get(key)
         if static is None:
-            static = memo[key] = _static(layer, read, size, graph.training)
+            static = memo[key] = _static(layer, read, scale, graph.training)
         weighted.append(static.weighted)
         executed = layer.executed
+        own = layer.shares is None  # shared weights count where they are first used
         work = static.work if executed else Work()
-        param_bytes = static.params * size
         layers.append(
             LayerCosts(
-                params=static.params,
-                buffers=static.buffers,
-                param_bytes=param_bytes,
-                buffer_bytes=static.buffer_bytes,
+                params=static.params if own else 0,
+                buffers=static.buffers if own else 0,
+                param_bytes=static.params * size if own else 0,
+                buffer_bytes=static.buffer_bytes if own else 0,
                 work=work if batch == 1 else Work(*(amount * batch for amount in work)),
                 activation_bytes=static.written * batch * size if layer.materialises else 0,
                 moved_bytes=(
-                    param_bytes + (static.read + static.written) * batch * size if executed and not layer.view else 0
+                    static.params * size + (static.read + static.written) * batch * size
+                    if executed and not layer.view
+                    else 0
                 ),
                 field=fields[first + index],
             )
         )
-    return Costs(batch, dtype, tuple(layers), _totals(graph, layers, fields, depth(graph, weighted), batch * size))
-
-
-def _static(layer: Layer, read: tuple[Shape, ...], size: int, training: bool) -> _Static:
-    buffers = layer.kind.buffers(*read).values()
-    params = sum(map(prod, layer.kind.weights(*read).values()))
-    work = layer.kind.work(*read, training=training)
-    return _Static(
-        params=params,
-        buffers=sum(buffer.numel for buffer in buffers),
-        buffer_bytes=sum(buffer.numel * item_size(buffer, size) for buffer in buffers),
-        work=work,
-        weighted=params > 0 and work.macs > 0,
-        read=sum(map(prod, read)),
-        written=prod(layer.shape),
-    )
-
-
-def item_size(tensor: Tensor, size: int) -> int:
-    """Bytes of one value of a tensor in a network whose floating-point values take `size` bytes."""
-    return INTEGER_SIZE[tensor.dtype] if tensor.dtype is not None else size
-
-
-def _totals(
-    graph: Graph, layers: list[LayerCosts], fields: list[Field], depth: int, bytes_per_value: int
-) -> Totals:
+    peak, torch_peak = memory.peaks(graph, scale)
+    trained = memory.training(graph.trained or graph, scale, optimizer, master_weights)
     work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
+    last = next(output.tensor for output in graph.outputs if output.label == "out")
     params = sum(layer.params for layer in layers)
     idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
-    last = next(output.tensor for output in graph.outputs if output.label == "out")
-    return Totals(
+    totals = Totals(
         params=params,
         executed_params=params - idle,
         buffers=sum(layer.buffers for layer in layers),
@@ -167,12 +159,31 @@ def _totals(
         flops=price(work),
         param_bytes=sum(layer.param_bytes for layer in layers),
         activation_bytes=sum(layer.activation_bytes for layer in layers),
-        depth=depth,
+        depth=depth(graph, weighted),
         receptive_field=fields[last].largest,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers),
-        input_bytes=sum(map(prod, graph.inputs.values())) * bytes_per_value,
+        input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
         moved_bytes=sum(layer.moved_bytes for layer in layers),
+        peak_bytes=peak.bytes,
+        torch_peak_bytes=torch_peak.bytes,
+        training_bytes=trained.total,
         work=work,
+    )
+    return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, trained, optimizer)
+
+
+def _static(layer: Layer, read: tuple[Shape, ...], scale: Scale, training: bool) -> _Static:
+    buffers = tuple(layer.kind.buffers(*read).values())
+    params = sum(map(prod, layer.kind.weights(*read).values()))
+    work = layer.kind.work(*read, training=training)
+    return _Static(
+        params=params,
+        buffers=sum(buffer.numel for buffer in buffers),
+        buffer_bytes=sum(map(scale.bytes, buffers)),
+        work=work,
+        weighted=params > 0 and work.macs > 0,
+        read=sum(map(prod, read)),
+        written=prod(layer.shape),
     )
 
 

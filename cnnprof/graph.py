@@ -20,6 +20,7 @@ class Layer(NamedTuple):
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
     memory: what else it does to memory, in the graph's mode.
+    shares: number of the earlier layer whose weights and buffers it uses; None: its own.
     """
 
     path: str
@@ -31,6 +32,7 @@ class Layer(NamedTuple):
     overwrites: int | None = None
     view: bool = False
     memory: Memory = Memory()
+    shares: int | None = None
 
     @property
     def materialises(self) -> bool:
@@ -59,6 +61,8 @@ class Graph:
     outputs: tuple[Output, ...]
     training: bool
     budget: tuple[Limit, ...]
+    trained: Graph | None = None
+    """The same network unfolded in training; None where this is it."""
 
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor, one example."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import prod
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from cnnprof.errors import UsageError, nearest
 from cnnprof.graph import Graph, Layer
 from cnnprof.kind import Tensor
 
@@ -136,15 +137,27 @@ def peaks(graph: Graph, scale: Scale, order: Iterable[int] | None = None) -> tup
 
 # Training.
 
-Optimizer: TypeAlias = Literal["sgd", "momentum", "adam", "adamw"]
-OPTIMIZER_STATE: dict[str, int] = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
-"""Values that an optimizer keeps per parameter value: the velocity of momentum; Adam's two moments
-(Kingma & Ba 2015). PyTorch's Adam and AdamW keep one more float32, the step, per parameter tensor."""
-STEP_BYTES = {"sgd": 0, "momentum": 0, "adam": 4, "adamw": 4}
+
+class Optimizer(NamedTuple):
+    """What an optimizer keeps: values per parameter value, and bytes per parameter tensor."""
+
+    values: int
+    bytes_per_tensor: int
+
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": Optimizer(0, 0),
+    "momentum": Optimizer(1, 0),  # the velocity
+    "adam": Optimizer(2, 4),  # two moments (Kingma & Ba 2015); PyTorch counts steps in a float32 per tensor
+    "adamw": Optimizer(2, 4),
+}
+MASTER_SIZE = 4
+"""Bytes of a value of the float32 master weights of mixed precision (Micikevicius et al. 2018)."""
 
 
 class Training(NamedTuple):
-    """Bytes that a training step holds when the backward pass begins."""
+    """Bytes that a training step holds when the backward pass has run: what autograd kept for it, and
+    parameters, gradients, optimizer state and, with mixed precision, master weights."""
 
     kept: int
     params: int
@@ -154,7 +167,35 @@ class Training(NamedTuple):
 
     @property
     def total(self) -> int:
+        """All of them together."""
         return sum(self)
+
+
+def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights: bool = False) -> Training:
+    """What a training step of a graph holds, in bytes. graph: unfolded in training.
+
+    optimizer: a name of `OPTIMIZERS`. master_weights: parameters are kept in float32 as well, and the
+    optimizer's state is float32. Raises UsageError for an unknown optimizer.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UsageError(f"no optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
+    shapes = graph.shapes()
+    tensors = [
+        prod(shape)
+        for layer in graph.layers
+        if layer.shares is None
+        for shape in layer.kind.weights(*(shapes[tensor] for tensor in layer.inputs)).values()
+    ]
+    values = sum(tensors)
+    state = OPTIMIZERS[optimizer]
+    state_size = MASTER_SIZE if master_weights else scale.size
+    return Training(
+        kept=kept_for_backward(graph, scale),
+        params=values * scale.size,
+        gradients=values * scale.size,
+        optimizer=values * state.values * state_size + len(tensors) * state.bytes_per_tensor,
+        master_weights=values * MASTER_SIZE if master_weights else 0,
+    )
 
 
 def kept_for_backward(graph: Graph, scale: Scale) -> int:

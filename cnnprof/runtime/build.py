@@ -47,6 +47,8 @@ class Network(nn.Module):
         made = {}
         for layer in graph.layers:
             own = made[layer.path] = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
+            if layer.shares is not None:
+                _tie(own, made[graph.layers[layer.shares].path])
             if layer.overwrites is not None:
                 own.inplace = True  # type: ignore[assignment]  # every kind that can run in place has it
         for path in made:
@@ -99,6 +101,14 @@ class Network(nn.Module):
         outputs = {output.label: alive[output.tensor] for output in self.graph.outputs if output.executed}
         last = outputs.pop("out")
         return {"out": last, **outputs} if outputs else last
+
+
+def _tie(own: nn.Module, owner: nn.Module) -> None:
+    """Gives a module the very parameters and buffers of another, name by name."""
+    for name, parameter in owner.named_parameters(recurse=False):
+        own.register_parameter(name, parameter)
+    for name, buffer in owner.named_buffers(recurse=False):
+        own.register_buffer(name, buffer)
 
 
 @contextmanager
