@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.graph import Layer
-from cnnprof.report import Report, Row
+from cnnprof.report import Priced, Report, Row
 
 
 class Convention(NamedTuple):
@@ -23,7 +23,7 @@ class Convention(NamedTuple):
 
     name: str
     rule: str
-    count: Callable[[Layer, Row, bool], int]
+    price: Callable[[Layer, Row, bool], int]
 
 
 def conventions() -> list[str]:
@@ -39,11 +39,16 @@ def find(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
+def priced(report: Report, name: str) -> Priced:
+    """A network's total by a convention, with its rule. Raises UsageError for an unknown name."""
+    return Priced(name, find(name).rule, total(report, name))
+
+
 def total(report: Report, name: str) -> int:
     """A network's total by a convention, at the report's batch. Raises UsageError for an unknown name."""
-    count = find(name).count
+    price = find(name).price
     rows = zip(report.graph.layers, report.layers, strict=True)
-    return sum(count(layer, row, report.training) for layer, row in rows if layer.executed)
+    return sum(price(layer, row, report.training) for layer, row in rows if layer.executed)
 
 
 def _macs(layer: Layer, row: Row, training: bool) -> int:
@@ -90,10 +95,15 @@ def _fvcore_adaptive_avg_pool2d(layer: Layer, row: Row, training: bool) -> int:
 def _fvcore_interpolate(layer: Layer, row: Row, training: bool) -> int:
     if len(row.output_shape) != 4 or _field(layer, "antialias"):
         return 0
-    mode = _field(layer, "mode")
-    if mode == "area":
-        return _fvcore_adaptive_avg_pool2d(layer, row, training)
-    return prod(row.output_shape) * {"nearest": 1, "bilinear": 4}.get(mode, 0)
+    match _field(layer, "mode"):
+        case "area":
+            return _fvcore_adaptive_avg_pool2d(layer, row, training)
+        case "nearest":
+            return prod(row.output_shape)
+        case "bilinear":
+            return 4 * prod(row.output_shape)
+        case _:
+            return 0
 
 
 def _field(layer: Layer, name: str) -> object:
@@ -115,8 +125,8 @@ _FVCORE: dict[str, Callable[[Layer, Row, bool], int]] = {
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
-        Convention("macs", "1 per multiply-accumulate of convolution and linear layers, as papers count", _macs),
-        Convention("torch", "2 per multiply-accumulate and nothing else, as torch.utils.flop_counter", _torch),
-        Convention("fvcore", "1 per multiply-accumulate, and norms, as fvcore.nn.FlopCountAnalysis", _fvcore),
+        Convention("macs", "1 per multiply-accumulate, as papers count", _macs),
+        Convention("torch", "2 per MAC, as torch.utils.flop_counter", _torch),
+        Convention("fvcore", "1 per MAC, and norms, as fvcore.nn.FlopCountAnalysis", _fvcore),
     )
 }

@@ -91,8 +91,10 @@ class Problem(NamedTuple):
             parts.append("\n".join("  " + line for line in excerpt.split("\n")))
         if self.hint:
             parts.append(f"  hint: {printable(brief(self.hint, MAX_MESSAGE))}")
-        parts += [f"  in {frame.path}, written at {frame.mark}" for frame in reversed(self.trail)]
-        return "\n".join(parts)
+        frames = [f"  in {brief(frame.path, 200)}, written at {frame.mark}" for frame in reversed(self.trail)]
+        if len(frames) > 8:  # a block that uses itself
+            frames[4:-3] = [f"  in {len(frames) - 7} more"]
+        return "\n".join([*parts, *frames])
 
 
 class CnnprofError(Exception):

@@ -3,15 +3,20 @@
 Expressions may ask for the shape at hand (`in_channels`), so neither half can go first. An error does
 not stop the walk: the tensor it would have made is unknown, whatever depends on it is passed over in
 silence, and everything else is still checked.
+
+Who raises what: a rule raises a RuleError; whoever knows where it was broken reports it and raises
+`_Unknown`; a step, an argument or a branch that meets `_Unknown` has an unknown result, and the walk goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping as MappingType
+from functools import cache
 from typing import Any, NamedTuple
 
 from cnnprof import aliasing, expression, registry, source
 from cnnprof.errors import (
+    MAX_PROBLEMS,
     ExpressionError,
     FieldError,
     Frame,
@@ -24,22 +29,28 @@ from cnnprof.errors import (
     nearest,
 )
 from cnnprof.graph import Graph, Layer, Output
-from cnnprof.kind import Kind, Shape, show
+from cnnprof.kind import Field, Kind, Shape, show
 from cnnprof.source import Mapping, Node, Scalar, Sequence
-from cnnprof.spec import SIDE, Argument, Block, Branch, Spec, Step, read_branches, shipped_blocks
+from cnnprof.spec import MODIFIERS, SIDE, Block, Branch, Spec, Step, misplaced, read_branches, shipped_blocks
 
 
 class Limits(NamedTuple):
-    """How much a spec may unfold to."""
+    """How much a spec may unfold to, and how much work that may be."""
 
     layers: int = 100_000
-    steps: int = 1_000_000  # visited, left out by `when` or not
+    steps: int = 500_000  # and branches visited, left out by `when` or not
+    evaluations: int = 2_000_000  # of expressions, a long one counting for several
     nesting: int = 64  # blocks and branches within one another
-    problems: int = 20
+    problems: int = MAX_PROBLEMS
     dimension: int = 2**31 - 1
+    rank: int = 16
+    list_entries: int = 10_000  # of a value, those of the lists in it included
+    list_depth: int = 8
+    field_entries: int = 64
 
 
 LIMITS = Limits()
+EVALUATED_AT_ONCE = 32  # characters of an expression that count as one evaluation
 
 
 class Tensor(NamedTuple):
@@ -50,13 +61,30 @@ class Tensor(NamedTuple):
 
 
 class LayerRef:
-    """An earlier layer as the value of a name: indexed, it gives its dimensions without the batch."""
+    """An earlier layer, block or input as the value of a name: indexed, it gives its dimensions without the batch.
 
-    __slots__ = ("name", "tensor")
+    path, layers: where the step stands, and the numbers of the layers that it made.
+    executed: whether it runs, or stays behind in a side output that only training executes.
+    mark: the step that bears the name; None for what no step made.
+    """
 
-    def __init__(self, name: str, tensor: Tensor) -> None:
+    __slots__ = ("executed", "layers", "mark", "name", "path", "tensor")
+
+    def __init__(
+        self,
+        name: str,
+        tensor: Tensor,
+        path: str = "",
+        layers: range = range(0),
+        executed: bool = True,
+        mark: Mark | None = None,
+    ) -> None:
         self.name = name
         self.tensor = tensor
+        self.path = path
+        self.layers = layers
+        self.executed = executed
+        self.mark = mark
 
     @property
     def shape(self) -> Shape:
@@ -70,30 +98,34 @@ class LayerRef:
     def __len__(self) -> int:
         return len(self.shape)
 
+    def __bool__(self) -> bool:
+        return True
+
     def __str__(self) -> str:
         return f"the layer {self.name}"
 
 
-class BlockRef(NamedTuple):
-    """A block as the value of a name."""
+class StepRef:
+    """A layer kind or a block as the value of a name."""
 
-    block: Block
+    __slots__ = ("name", "target")
+
+    def __init__(self, name: str, target: Block | type[Kind]) -> None:
+        self.name = name
+        self.target = target
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StepRef) and self.target is other.target
+
+    def __hash__(self) -> int:
+        return id(self.target)
 
     def __str__(self) -> str:
-        return self.block.name
-
-
-class KindRef(NamedTuple):
-    """A layer kind as the value of a name."""
-
-    kind: type[Kind]
-
-    def __str__(self) -> str:
-        return self.kind.word
+        return self.name
 
 
 class _Unknown(Exception):
-    """A value that an earlier error left unknown; caught by the step that asked for it."""
+    """A value that an error left unknown; the error is reported already."""
 
 
 class _Stop(Exception):
@@ -115,8 +147,8 @@ def unfold(
     """The graph of a spec in a variant, with arguments set by name (text is read as in the spec) and
     inputs replaced by shape.
 
-    Raises UsageError for a variant, argument or input that is not there, and SpecError with as many
-    problems of the spec as one run can find.
+    Raises UsageError for a variant, argument or input that is not there or cannot be, and SpecError with as
+    many problems of the spec as one run can find.
     """
     return _Walker(spec, training, limits).walk(variant, settings or {}, inputs or {})
 
@@ -129,7 +161,7 @@ class _Body:
     def __init__(self, args: dict[str, Any], entry: Tensor | None, shipped: bool) -> None:
         self.args = args
         self.entry = entry
-        self.layers: dict[str, Tensor] = {}
+        self.layers: dict[str, LayerRef] = {}
         self.absent: set[str] = set()
         self.shipped = shipped
 
@@ -146,29 +178,59 @@ class _Scope:
         self.index = index
 
     def lookup(self, name: str) -> Any:
-        body, walker = self.body, self.walker
+        body = self.body
         if name in body.args:
             return body.args[name]
-        if name in walker.file_args and not body.shipped:
-            return walker.file_args[name]
+        if not body.shipped and name in self.walker.file_args:
+            return self.walker.file_args[name]
         if name in _SPECIAL:
             return _SPECIAL[name](self)
         if name in body.layers:
-            return LayerRef(name, body.layers[name])
-        if (target := walker.target(name, body)) is not None:
+            return body.layers[name]
+        if (target := self.walker.target(name, body)) is not None:
             return target
-        known = [*body.args, *([] if body.shipped else walker.file_args), *body.layers, *_SPECIAL, *walker.targets()]
+        raise self.missing(name)
+
+    def argument(self, name: str) -> Any:
+        """The value of an argument of the block or the file; None where there is none."""
+        value = self.body.args.get(name)
+        return self.walker.file_args.get(name) if value is None and not self.body.shipped else value
+
+    def knows(self, name: str) -> bool:
+        """Whether a name has a value here."""
+        try:
+            self.lookup(name)
+        except ExpressionError:
+            return name in expression.CONSTANTS
+        return True
+
+    def missing(self, name: str, what: str = "") -> ExpressionError:
+        """Why a name has no value here; `what` it should be, where that is a layer."""
+        body, walker = self.body, self.walker
         if name in body.absent:
-            raise ExpressionError(f"the layer `{name}` is not there: its `when` left it out")
-        raise ExpressionError(f"`{name}` has no value here", nearest(name, known))
+            return ExpressionError(f"the layer `{name}` is not there: its `when` left it out")
+        if name in walker.file_layers:
+            return ExpressionError(f"the layer `{name}` is not one of this block",
+                                   "names do not cross a block's border: pass the layer as an argument")
+        if what:
+            return ExpressionError(f"no earlier layer of this body is called `{name}`",
+                                   nearest(name, [*body.layers, "input"]))
+        known = [*body.args, *([] if body.shipped else walker.file_args), *body.layers, *_SPECIAL, *walker.words()]
+        return ExpressionError(f"`{name}` has no value here", nearest(name, known))
 
     def shape(self) -> Shape:
         if self.tensor is None:
-            raise ExpressionError("there is no tensor at hand here, so no shape either",
-                                  "with several inputs the first step needs `from`")
+            raise ExpressionError("there is no tensor at hand here, so no shape either", self.walker.needs_from())
         if self.tensor.shape is None:
             raise _Unknown
         return self.tensor.shape
+
+
+def _in_channels(scope: _Scope) -> int:
+    shape = scope.shape()
+    if not shape:
+        raise ExpressionError("the tensor at hand has no dimension but the batch, so no channels")
+    return shape[0]
 
 
 def _index(scope: _Scope) -> int:
@@ -178,12 +240,18 @@ def _index(scope: _Scope) -> int:
 
 
 def _input(scope: _Scope) -> LayerRef:
-    return LayerRef("input", scope.walker.entry(scope.body))
+    entry = scope.body.entry
+    if entry is None:
+        if scope.walker.spec.several_inputs:
+            raise ExpressionError("with several inputs, `input` has no meaning at file level",
+                                  f"name one of {listing(list(scope.walker.inputs))}")
+        raise ExpressionError("arguments and inputs are evaluated before the network is entered: `input` is not there yet")
+    return LayerRef("input", entry)
 
 
 _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
     "in_shape": _Scope.shape,
-    "in_channels": lambda scope: scope.shape()[0],
+    "in_channels": _in_channels,
     "index": _index,
     "input": _input,
     "training": lambda scope: scope.walker.training,
@@ -198,45 +266,47 @@ class _Walker:
         self.training: bool = training
         self.limits = limits
         self.file_args: dict[str, Any] = {}
+        self.file_layers: dict[str, LayerRef] = {}
         self.inputs: dict[str, Shape] = {}
         self.layers: list[Layer] = []
         self.outputs: list[Output] = []
         self.problems: dict[tuple[Mark | None, str], Problem] = {}
-        self.trail: list[Frame] = []
-        self.steps = 0
+        # Where the walk stands.
         self.executed = True
+        self.trail: list[Frame] = []
+        self.nesting = 0
+        # How much work it was.
+        self.steps = 0
+        self.evaluations = 0
+        # What need not be found twice.
+        self.targets: dict[tuple[str, bool], StepRef | None] = {}
+        self.branches_read: dict[int, tuple[Branch, ...]] = {}
         self.kinds: dict[tuple[object, ...], Kind] = {}
-        self.shapes: dict[tuple[Kind, tuple[Shape, ...]], Shape] = {}
+        self.shapes: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
 
     # The file.
 
     def walk(self, variant: str | None, settings: MappingType[str, Any], inputs: MappingType[str, Shape]) -> Graph:
         spec = self.spec
         budget = spec.budget
-        overrides: dict[str, Node] = {}
+        overrides: MappingType[str, Node] = {}
         if variant is not None:
             if variant not in spec.variants:
                 hint = nearest(variant, spec.variants) or "it has no variants"
                 raise UsageError(f"{spec.name} has no variant `{variant}`; {hint}")
             chosen = spec.variants[variant]
-            overrides.update(chosen.args)
+            overrides = chosen.args
             budget = budget if chosen.budget is None else chosen.budget
         try:
+            for problem in spec.problems:
+                self.problems[problem.mark, problem.message] = problem
             self.evaluate_args(overrides, settings)
             self.evaluate_inputs(inputs)
-            tensors = [Tensor(number, shape) for number, shape in enumerate(self.inputs.values())]
-            body = _Body({}, None if spec.several_inputs else tensors[0], shipped=False)
-            if spec.several_inputs:
-                body.layers = dict(zip(self.inputs, tensors, strict=True))
-            last = self.sequence(spec.steps, body.entry, body, "", None)
-            if last is None:
-                self.report("the network has no last tensor: every step was left out", spec.mark)
-            elif not self.problems:
-                self.outputs.append(Output("out", last.id))
+            self.enter_network()
         except _Stop:
             pass
         if self.problems:
-            raise SpecError(self.problems.values())
+            raise SpecError(sorted(self.problems.values(), key=lambda problem: self.order(problem.mark)))
         return Graph(
             name=spec.name,
             variant=variant,
@@ -251,43 +321,95 @@ class _Walker:
             budget=budget,
         )
 
+    def order(self, mark: Mark | None) -> tuple[bool, int, int]:
+        """Where a problem belongs among the others: the file's from its top, then those of shipped blocks."""
+        if mark is None:
+            return True, 0, 0
+        return mark.source is not self.spec.mark.source, mark.line, mark.column
+
     def evaluate_args(self, overrides: MappingType[str, Node], settings: MappingType[str, Any]) -> None:
-        known = {argument.name for argument in self.spec.args}
-        for name in settings:
-            if name not in known:
-                hint = nearest(name, known) or "it has no arguments"
-                raise UsageError(f"{self.spec.name} has no argument `{name}` to set; {hint}")
+        name = self.spec.name
+        known = [argument.name for argument in self.spec.args]
+        for setting in settings:
+            if setting not in known:
+                hint = nearest(setting, known) or "it has no arguments"
+                raise UsageError(f"{name} has no argument `{setting}` to set; {hint}")
         scope = _Scope(self, _Body({}, None, shipped=False), None, None)
+        failed = False
         for argument in self.spec.args:
-            value = settings.get(argument.name)
             node = overrides.get(argument.name, argument.default)
-            if isinstance(value, str):
+            if argument.name in settings:
+                value = settings[argument.name]
+                if not isinstance(value, str):
+                    self.file_args[argument.name] = self.plain(argument.name, value)
+                    continue
                 node = source.parse(value or "null", f"--set {argument.name}")
-            elif argument.name in settings:
-                self.file_args[argument.name] = value
-                continue
             if node is None:
-                raise UsageError(f"{self.spec.name} needs the argument `{argument.name}`: "
+                raise UsageError(f"{name} needs the argument `{argument.name}`: "
                                  f"give it with --set {argument.name}=VALUE, or choose a variant")
-            with self.catch(node.mark):
+            try:
                 self.file_args[argument.name] = self.value(node, scope)
-        if self.problems:
+            except _Unknown:
+                failed = True
+        if failed:
             raise _Stop
+
+    def plain(self, name: str, value: Any) -> Any:
+        """A setting given as a Python value. Raises UsageError where no spec could say it."""
+        try:
+            if isinstance(value, list | tuple):
+                return self.bounded_list([self.plain(name, item) for item in value])
+            if value is None or isinstance(value, bool):
+                return value
+            if isinstance(value, int | float):
+                return expression.bounded(value)
+        except RuleError as error:
+            raise UsageError(f"the argument `{name}` cannot be set to this: {error}") from None
+        raise UsageError(f"the argument `{name}` is set to a number, true, false, null, a list of these, or a text as "
+                         f"in the spec, found a {type(value).__name__}")
 
     def evaluate_inputs(self, given: MappingType[str, Shape]) -> None:
         for name in given:
             if name not in self.spec.inputs:
-                raise UsageError(f"{self.spec.name} has no input `{name}`; {nearest(name, self.spec.inputs)}")
+                hint = nearest(name, self.spec.inputs)
+                raise UsageError(f"{self.spec.name} has no input `{name}`; {hint}")
         scope = _Scope(self, _Body({}, None, shipped=False), None, None)
+        failed = not self.spec.inputs
         for name, node in self.spec.inputs.items():
-            with self.catch(node.mark):
-                value = given[name] if name in given else self.value(node, scope)
-                shape = tuple(int(size) if isinstance(size, float) and size.is_integer() else size for size in value)
-                if any(not isinstance(size, int) or isinstance(size, bool) or size < 1 for size in shape):
-                    raise RuleError(f"an input is a list of dimensions of at least 1, found {show(list(value))}")
-                self.inputs[name] = self.checked(shape)
-        if self.problems:
+            try:
+                if name in given:
+                    self.inputs[name] = self.input_shape(given[name])
+                    continue
+                value = self.value(node, scope)
+                self.inputs[name] = self.input_shape(value)
+            except RuleError as error:
+                if name in given:
+                    raise UsageError(f"the input `{name}`: {error}") from None
+                self.report(error.message, node.mark, error.hint)
+                failed = True
+            except _Unknown:
+                failed = True
+        if failed:
             raise _Stop
+
+    def input_shape(self, value: Any) -> Shape:
+        if isinstance(value, list | tuple) and value:
+            sizes = tuple([size for item in value if (size := _whole(item)) is not None and size >= 1])
+            if len(sizes) == len(value):
+                return self.checked(sizes)
+        raise RuleError(f"an input is a list of dimensions of at least 1, found {show(value)}")
+
+    def enter_network(self) -> None:
+        tensors = {name: Tensor(number, shape) for number, (name, shape) in enumerate(self.inputs.items())}
+        body = _Body({}, None if self.spec.several_inputs else tensors["input"], shipped=False)
+        self.file_layers = body.layers
+        if self.spec.several_inputs:
+            body.layers.update({name: LayerRef(name, tensor, name) for name, tensor in tensors.items()})
+        last = self.sequence(self.spec.steps, body.entry, body, "", None)
+        if last is None:
+            self.report("the network has no last tensor: every step was left out", self.spec.mark)
+        else:
+            self.outputs.append(Output("out", last.id))
 
     # Steps.
 
@@ -296,195 +418,302 @@ class _Walker:
     ) -> Tensor | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
         seen: set[str] = set()
+        prefix = f"{path}." if path else ""
         for step in steps:
-            tensor = self.step(step, tensor, body, path, index, seen)
+            own = prefix + step.segment
+            self.visit(step.mark)
+            first = len(self.layers)
+            there = True
+            if step.broken:
+                tensor = _UNKNOWN
+                if step.name is None:
+                    continue
+            elif step.repeat is None and step.from_ is None:
+                tensor, there = self.once(step, tensor, body, own, index)
+            else:
+                tensor, there = self.moved_and_repeated(step, tensor, body, own, index)
+            if not there:
+                if step.name is not None:
+                    body.absent.add(step.name)
+                continue
+            if step.segment in seen:
+                self.report(f"the path `{own}` is taken: another step of this list has it", step.mark,
+                            "give one of them another name")
+            elif step.name is not None and (other := body.layers.get(step.name)) and other.mark is not step.mark:
+                where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
+                self.report(f"the name `{step.name}` is taken by {where}", step.mark, "give one of them another name")
+            seen.add(step.segment)
+            if step.share is not None:
+                self.share(step, own, range(first, len(self.layers)), _Scope(self, body, tensor, index))
+            if step.name is not None and tensor is not None:
+                layers = range(first, len(self.layers))
+                body.layers[step.name] = LayerRef(step.name, tensor, own, layers, self.executed, step.mark)
         return tensor
 
-    def step(
-        self, step: Step, tensor: Tensor | None, body: _Body, prefix: str, index: int | None, seen: set[str]
-    ) -> Tensor | None:
+    def moved_and_repeated(
+        self, step: Step, tensor: Tensor | None, body: _Body, path: str, index: int | None
+    ) -> tuple[Tensor | None, bool]:
+        """A step with `from` or `repeat`: its last tensor, and whether any repetition was there."""
         if step.from_ is not None:
-            with self.catch(step.from_.mark):
+            try:
+                tensor = self.layer_named(step.from_, _Scope(self, body, None, index)).tensor
+            except _Unknown:
                 tensor = _UNKNOWN
-                tensor = self.layer_named(step.from_, _Scope(self, body, None, index))
-        path = f"{prefix}.{step.segment}" if prefix else step.segment
-        count = 1
-        if step.repeat is not None:
-            count = 0
-            with self.catch(step.repeat.mark):
-                value = self.value(step.repeat, _Scope(self, body, tensor, None))
-                count = self.whole(value, "`repeat`", least=0)
+        if step.repeat is None:
+            return self.once(step, tensor, body, path, index)
+        try:
+            count = self.count(step.repeat, _Scope(self, body, tensor, None))
+        except _Unknown:
+            return _UNKNOWN, True
         there = False
         for number in range(count):
-            self.steps += 1
-            if self.steps > self.limits.steps:
-                self.stop(f"a spec unfolds to at most {self.limits.steps:,} steps, found more", step.mark)
-            own = path
-            if step.repeat is not None:
-                own, index = f"{path}.{number}", number
-            executed = self.executed
-            scope = _Scope(self, body, tensor, index)
-            try:
-                if step.when is not None and not self.present(step, scope):
-                    continue
-                tensor = self.apply(step, own, scope)
-                there = True
-            except _Unknown:
-                tensor, there = _UNKNOWN, True
-            finally:
-                self.executed = executed
-        if there and step.segment in seen:
-            self.report(f"the path `{path}` is taken: another step of this list has it", step.mark,
-                        "give one of them another name")
-        if there:
-            seen.add(step.segment)
-        if step.name is not None:
-            if there and tensor is not None:
-                body.layers[step.name] = tensor
-            else:
-                body.absent.add(step.name)
-        return tensor
+            if number:
+                self.visit(step.mark)
+            own = f"{path}.{number}"
+            self.trail.append(Frame(own, step.mark))
+            tensor, kept = self.once(step, tensor, body, own, number)
+            self.trail.pop()
+            there = there or kept
+            if kept and tensor is not None and tensor.shape is None:
+                break  # nothing more is to be learned from the repetitions that follow
+        return tensor, there
 
-    def present(self, step: Step, scope: _Scope) -> bool:
-        """Whether a step's `when` keeps it. A side that only training executes stays, marked."""
-        assert step.when is not None
-        with self.catch(step.when.mark):
-            if self.truth(step.when, scope):
-                return True
-            if step.word == SIDE and not self.training:
-                self.training = True
-                try:
-                    if self.truth(step.when, scope):
-                        self.executed = False
-                        return True
-                finally:
-                    self.training = False
+    def once(
+        self, step: Step, tensor: Tensor | None, body: _Body, path: str, index: int | None
+    ) -> tuple[Tensor | None, bool]:
+        """One repetition of a step: the tensor after it, and whether its `when` kept it."""
+        scope = _Scope(self, body, tensor, index)
+        executed = self.executed
+        try:
+            if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
+                return tensor, False
+            return self.apply(step, path, scope), True
+        except RuleError as error:
+            self.report(error.message, step.mark, error.hint)
+            return _UNKNOWN, True
+        except _Unknown:
+            return _UNKNOWN, True
+        finally:
+            self.executed = executed
+
+    def kept(self, when: Node, scope: _Scope, of_side: bool) -> bool:
+        """Whether a `when` holds. A side that only training executes stays, and from here on nothing is executed."""
+        if self.condition(when, scope):
+            return True
+        if not of_side or self.training:
             return False
-        raise _Unknown
+        self.training = True
+        try:
+            in_training = self.condition(when, scope)
+        finally:
+            self.training = False
+        if in_training:
+            self.executed = False
+        return in_training
 
     def apply(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
-        """The tensor after one repetition of a step."""
-        if step.word == SIDE and SIDE not in scope.body.args:
+        """The tensor after a step that is there."""
+        word = step.word
+        if word == SIDE:
             return self.side(step, path, scope)
-        target = scope.body.args.get(step.word)
-        if not isinstance(target, BlockRef | KindRef) and not scope.body.shipped:
-            target = self.file_args.get(step.word)
-        if not isinstance(target, BlockRef | KindRef):
-            target = self.target(step.word, scope.body)
-        if target is None:
-            self.report(f"`{step.word}` is neither a layer kind nor a block", step.mark,
-                        nearest(step.word, self.targets()))
-            raise _Unknown
-        if isinstance(target, BlockRef):
-            return self.block(target.block, step, path, scope)
-        if target.kind.merge:
-            return self.merge(target.kind, step, path, scope)
-        return self.leaf(target.kind, step, path, scope)
+        ref = scope.argument(word)
+        if not isinstance(ref, StepRef):
+            ref = self.target(word, scope.body)
+        if ref is None:
+            raise RuleError(f"`{word}` is neither a layer kind nor a block", nearest(word, self.words()))
+        target = ref.target
+        if isinstance(target, Block):
+            return self.block(target, step, path, scope)
+        if target.merge:
+            return self.merge(target, step, path, scope)
+        made = self.make(target, step, scope)
+        if scope.tensor is None:
+            raise RuleError(f"`{word}` has no input", self.needs_from())
+        return self.add(path, made, (scope.tensor,), step.mark)
 
-    def leaf(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
-        """A layer of a kind with fields."""
-        values = self.fields(kind, step, scope)
-        inputs = [scope.tensor] if scope.tensor is not None else []
-        if not inputs:
-            self.report(f"`{step.word}` has no input", step.mark, "with several inputs the first step needs `from`")
-            raise _Unknown
-        made = None
-        with self.catch(step.mark, step.body):
-            made = self.make(kind, values)
+    # Layers of a kind.
+
+    def make(self, kind: type[Kind], step: Step, scope: _Scope) -> Kind:
+        """The kind with a step's fields, the same object for the same values."""
+        values = self.fields(kind, step.body, scope)
+        key = (kind, *[(name, _typed(value)) for name, value in values.items()])
+        made = self.kinds.get(key)
         if made is None:
-            raise _Unknown
-        return self.add(path, made, inputs, step.mark)
+            try:
+                made = self.kinds[key] = kind(**values)
+            except FieldError as error:
+                self.report_fields(kind, values, step, error)
+                raise _Unknown from None
+        return made
 
-    def fields(self, kind: type[Kind], step: Step, scope: _Scope) -> dict[str, Any]:
-        body = step.body
+    def fields(self, kind: type[Kind], body: Node | None, scope: _Scope) -> dict[str, Any]:
+        """The values of a step's fields. Raises _Unknown where one has none."""
         if body is None:
             return {}
         if not isinstance(body, Mapping):
-            self.report(f"`{kind.word}` takes its fields by name", body.mark)
-            raise _Unknown
+            raise RuleError(f"`{kind.word}` takes its fields by name")
         values: dict[str, Any] = {}
-        failed = False
         for name, node in body.items.items():
             field = kind.fields.get(name)
-            if isinstance(node, Scalar) and field is not None and (node.text in field.words or _takes_words(field)):
-                values[name] = None if node.is_null else node.text
-                continue
-            failed = True
-            with self.catch(node.mark):
-                value = self.value(node, scope)
-                # A layer where a size is asked for means its spatial size.
-                values[name] = list(value.shape[1:]) if isinstance(value, LayerRef) else value
-                failed = False
-            if failed:
-                break
-        if failed:
+            try:
+                if field is None:
+                    hint = misplaced(name, kind.word) if name in MODIFIERS else nearest(name, kind.fields)
+                    raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint or "it has no fields")
+                values[name] = self.field(field, node, scope)
+            except RuleError as error:
+                self.report(error.message, node.mark, error.hint)
+            except _Unknown:
+                pass
+        if len(values) < len(body.items):
             raise _Unknown
         return values
 
-    def make(self, kind: type[Kind], values: dict[str, Any]) -> Kind:
-        """The kind with these values, the same object for the same values."""
-        key = (kind, *((name, _frozen(value)) for name, value in values.items()))
-        made = self.kinds.get(key)
-        if made is None:
-            made = self.kinds[key] = kind(**values)
-        return made
+    def field(self, field: Field, node: Node, scope: _Scope) -> Any:
+        """The value of a field: one of its own words, or an expression's."""
+        if isinstance(node, Scalar):
+            text = node.text
+            if text in field.words:
+                return text
+            if field.type in (None, str) and scope.argument(text) is None:
+                return None if node.is_null else text
+            if field.words and text.isidentifier() and not scope.knows(text):
+                return text  # a word misspelt: the field says what it takes
+        value = self.value(node, scope)
+        if isinstance(value, LayerRef):
+            return value.shape[1:]  # a layer where a size is asked for means its spatial size
+        if isinstance(value, StepRef) and value.name in field.words:
+            return value.name  # such as GELU's `tanh`, passed on by an argument
+        if isinstance(value, tuple):
+            most = self.limits.field_entries
+            if len(value) > most or any(isinstance(item, tuple) for item in value):
+                raise FieldError(field.name, f"`{field.name}` takes {field.expected}, found {show(value)}",
+                                 f"a field takes a plain list of at most {most} entries")
+        return value
 
-    def add(self, path: str, kind: Kind, inputs: list[Tensor], mark: Mark) -> Tensor:
+    def report_fields(self, kind: type[Kind], values: MappingType[str, Any], step: Step, first: FieldError) -> None:
+        """Reports every field that does not hold what it should, or that a required one (`first`) is missing."""
+        found = False
+        for name, value in values.items():
+            try:
+                kind.fields[name].convert(value, kind.axes)
+            except FieldError as error:
+                found = True
+                assert isinstance(step.body, Mapping)
+                self.report(error.message, step.body.items[name].mark, error.hint)
+        if not found:
+            self.report(first.message, step.mark, first.hint)
+
+    def add(self, path: str, kind: Kind, inputs: Iterable[Tensor], mark: Mark) -> Tensor:
         """Appends a layer; its shape is unknown where an input's is."""
-        if any(tensor.shape is None for tensor in inputs):
+        ids: tuple[int, ...]
+        ids, shapes = zip(*inputs, strict=True)
+        if None in shapes:
             raise _Unknown
-        read = tuple(tensor.shape for tensor in inputs if tensor.shape is not None)
-        key = (kind, read)
+        key = (id(kind), shapes)
         shape = self.shapes.get(key)
         if shape is None:
-            with self.catch(mark):
-                shape = self.shapes[key] = self.checked(kind.output(*read))
-        if shape is None:
-            raise _Unknown
-        if len(self.layers) >= self.limits.layers:
+            shape = self.shapes[key] = self.checked(kind.output(*shapes))
+        number = len(self.layers)
+        if number >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
-        number = len(self.inputs) + len(self.layers)
-        self.layers.append(Layer(path, kind, tuple(tensor.id for tensor in inputs), shape, self.executed, mark))
-        return Tensor(number, shape)
+        self.layers.append(Layer(path, kind, ids, shape, self.executed, mark))
+        return Tensor(len(self.inputs) + number, shape)
+
+    def share(self, step: Step, path: str, own: range, scope: _Scope) -> None:
+        """Lets a step's layers use the weights and buffers of an earlier one's, equal by relative path and shape."""
+        assert step.share is not None
+        mark = step.share.mark
+        try:
+            ref = self.layer_named(step.share, scope)
+        except _Unknown:
+            return
+        if ref.tensor.shape is None or scope.tensor is None or scope.tensor.shape is None:
+            return  # some of their layers are unknown
+        theirs = self.states(ref.path, ref.layers)
+        mine = self.states(path, own)
+        if not theirs:
+            self.report(f"`{ref.name}` has no weights or buffers to share", mark)
+            return
+        for below in [*theirs.keys() - mine.keys(), *mine.keys() - theirs.keys()][:1]:
+            has, lacks = (ref.path, path) if below in theirs else (path, ref.path)
+            self.report(f"`{path}` cannot share the weights of `{ref.path}`: there is a `{has}{below}` but no "
+                        f"`{lacks}{below}` with weights or buffers", mark)
+            return
+        for below, (number, state) in mine.items():
+            source, expected = theirs[below]
+            if state != expected:
+                self.report(f"`{path}{below}` cannot share the weights of `{ref.path}{below}`: "
+                            f"{_difference(state, expected)}", mark)
+                return
+            first = self.layers[source].shares
+            self.layers[number] = self.layers[number]._replace(shares=source if first is None else first)
+
+    def states(self, path: str, layers: range) -> dict[str, tuple[int, dict[str, object]]]:
+        """Of a step's layers that have weights or buffers: path below the step → (number, shapes by name)."""
+        found = {}
+        for number in layers:
+            layer = self.layers[number]
+            read = [self.shape_of(tensor) for tensor in layer.inputs]
+            state: dict[str, object] = {**layer.kind.weights(*read), **layer.kind.buffers(*read)}
+            if state:
+                found[layer.path.removeprefix(path)] = (number, state)
+        return found
+
+    def shape_of(self, tensor: int) -> Shape:
+        first = len(self.inputs)
+        return list(self.inputs.values())[tensor] if tensor < first else self.layers[tensor - first].shape
+
+    # Blocks.
 
     def block(self, block: Block, step: Step, path: str, scope: _Scope) -> Tensor | None:
-        args: dict[str, Any] = {}
-        with self.catch(step.mark if step.body is None else step.body.mark):
-            args = self.arguments(block, step, scope)
-            body = _Body(args, scope.tensor, block.shipped)
-            inside = _Scope(self, body, scope.tensor, None)
-            with self.entered(path, step.mark):
-                for argument in block.args:
-                    if argument.name not in args:
-                        assert argument.default is not None
-                        with self.catch(argument.default.mark, raising=True):
-                            args[argument.name] = self.value(argument.default, inside)
-                return self.sequence(block.steps, scope.tensor, body, path, None)
-        raise _Unknown
+        given = self.arguments(block, step, scope)
+        body = _Body({}, scope.tensor, block.shipped)
+        inside = _Scope(self, body, scope.tensor, None)
+        if step.repeat is None:  # each repetition is in the trail already
+            self.trail.append(Frame(path, step.mark))
+        self.deeper(step.mark)
+        try:
+            for argument in block.args:
+                name = argument.name
+                if name in given:
+                    body.args[name] = given[name]
+                else:
+                    assert argument.default is not None
+                    body.args[name] = self.value(argument.default, inside)
+            return self.sequence(block.steps, scope.tensor, body, path, None)
+        finally:
+            self.nesting -= 1
+            if step.repeat is None:
+                self.trail.pop()
 
     def arguments(self, block: Block, step: Step, scope: _Scope) -> dict[str, Any]:
         """The values that a call gives, evaluated in the caller's scope; all required ones are there."""
         names = [argument.name for argument in block.args]
-        given: dict[str, Any] = {}
         body = step.body
+        given: dict[str, Any] = {}
+        failed = False
         if isinstance(body, Mapping):
             for name, node in body.items.items():
                 if name not in names:
+                    hint = misplaced(name, step.word) if name in MODIFIERS else nearest(name, names)
                     self.report(f"the block `{block.name}` has no argument `{name}`", body.keys[name].mark,
-                                nearest(name, names) or "it has no arguments")
-                    raise _Unknown
-                with self.catch(node.mark, raising=True):
+                                hint or "it has no arguments")
+                    failed = True
+                    continue
+                try:
                     given[name] = self.value(node, scope)
+                except _Unknown:
+                    failed = True
         elif body is not None:
-            values = [self.value(item, scope) for item in body.items] if isinstance(body, Sequence) else None
-            if values is None:
-                values = self.value(body, scope)
-            if not isinstance(values, list | tuple):
+            values = self.value(body, scope)
+            if not isinstance(values, tuple):
                 raise RuleError(f"the block `{block.name}` takes its arguments by name or as a list, "
                                 f"found {show(values)}")
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
             given = dict(zip(names, values, strict=False))
+        if failed:
+            raise _Unknown
         missing = [argument.name for argument in block.args if argument.default is None and argument.name not in given]
         if missing:
             raise RuleError(f"the block `{block.name}` needs {listing(missing)}")
@@ -492,162 +721,196 @@ class _Walker:
 
     # Branches.
 
-    def branches(self, step: Step, scope: _Scope) -> tuple[Branch, ...]:
-        if step.branches is not None:
-            return step.branches
-        names = [*scope.body.args, *([] if scope.body.shipped else self.file_args)]
-        try:
-            return read_branches(step, names, self.spec.blocks)
-        except SpecError as error:
-            for problem in error.problems:
-                self.report(problem.message, problem.mark, problem.hint)
-        raise _Unknown
+    def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
+        ends = [tensor for _, tensor, _ in self.ends(step, path, scope)]
+        if not ends:
+            raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
+        if len(ends) == 1:
+            return ends[0]
+        made = self.kinds.get((kind,))
+        if made is None:
+            made = self.kinds[kind,] = kind()
+        return self.add(path, made, ends, step.mark)
 
-    def ends(self, step: Step, path: str, scope: _Scope) -> list[tuple[str, Tensor]]:
-        """(label, last tensor) of every branch that its `when` keeps, in the order written."""
+    def side(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
+        taken = {output.label for output in self.outputs} | {"out"}
+        for label, end, executed in self.ends(step, path, scope):
+            if label in taken:
+                self.report(f"the side output `{label}` is there already: labels are unique in a network, "
+                            "and `out` is the last layer", step.mark)
+            self.outputs.append(Output(label, end.id, executed))
+        return scope.tensor
+
+    def ends(self, step: Step, path: str, scope: _Scope) -> list[tuple[str, Tensor, bool]]:
+        """(label, last tensor, whether it is executed) of every branch that is there, in the order written."""
         found = []
         unknown = False
+        executed, training = self.executed, self.training
         for branch in self.branches(step, scope):
+            self.visit(branch.mark)
             try:
-                if branch.when is not None:
-                    keep = None
-                    with self.catch(branch.when.mark):
-                        keep = self.truth(branch.when, scope)
-                    if keep is None:
-                        raise _Unknown
-                    if not keep:
-                        continue
-                if branch.layer is not None:
-                    end: Tensor | None = _UNKNOWN
-                    with self.catch(branch.layer.mark):
-                        end = self.layer_named(branch.layer, scope)
-                else:
-                    own = f"{path}.{branch.label}"
-                    with self.entered(own, branch.mark, said=False):
-                        end = self.sequence(branch.steps, scope.tensor, scope.body, own, scope.index)
-                if end is None:
-                    self.report(f"the branch `{branch.label}` has no input", branch.mark,
-                                "with several inputs its first step needs `from`")
-                    raise _Unknown
-                found.append((branch.label, end))
+                if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
+                    continue
+                self.training = training or not self.executed
+                end = self.end(branch, f"{path}.{branch.label}", scope)
+                unknown = unknown or end.shape is None
+                found.append((branch.label, end, self.executed))
             except _Unknown:
                 unknown = True
-        if unknown:
+            finally:
+                self.executed, self.training = executed, training
+        if unknown and step.word != SIDE:
             raise _Unknown
         return found
 
-    def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
-        ends = self.ends(step, path, scope)
-        if not ends:
-            self.report(f"`{step.word}` is left without branches: every `when` is false", step.mark)
+    def end(self, branch: Branch, path: str, scope: _Scope) -> Tensor:
+        if branch.layer is not None:
+            return self.layer_named(branch.layer, scope).tensor
+        self.deeper(branch.mark)
+        end = self.sequence(branch.steps, scope.tensor, scope.body, path, scope.index)
+        self.nesting -= 1
+        if end is None:
+            self.report(f"the branch `{branch.label}` has no input", branch.mark, self.needs_from())
             raise _Unknown
-        if len(ends) == 1:
-            return ends[0][1]
-        return self.add(path, self.make(kind, {}), [end for _, end in ends], step.mark)
+        return end
 
-    def side(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
-        training = self.training
-        self.training = training or not self.executed
-        try:
-            for label, end in self.ends(step, path, scope):
-                if label == "out" or any(output.label == label for output in self.outputs):
-                    self.report(f"the side output `{label}` is there already: labels are unique in a network, "
-                                "and `out` is the last layer", step.mark)
-                self.outputs.append(Output(label, end.id, self.executed))
-        finally:
-            self.training = training
-        return scope.tensor
+    def branches(self, step: Step, scope: _Scope) -> tuple[Branch, ...]:
+        """A step's branches; those of a word that is an argument are read when it is known to be a merge."""
+        if step.branches is not None:
+            return step.branches
+        found = self.branches_read.get(id(step))
+        if found is None:
+            names = [*scope.body.args, *([] if scope.body.shipped else self.file_args)]
+            try:
+                found = read_branches(step, names, self.spec.blocks)
+            except SpecError as error:
+                for problem in error.problems:
+                    self.report(problem.message, problem.mark, problem.hint)
+                raise _Unknown from None
+            self.branches_read[id(step)] = found
+        return found
 
     # Names and values.
 
-    def target(self, name: str, body: _Body) -> BlockRef | KindRef | None:
-        """A block of the file (unless a shipped block asks), a shipped block, or a kind."""
-        block = None if body.shipped else self.spec.blocks.get(name)
-        block = block or shipped_blocks().get(name)
-        if block is not None:
-            return BlockRef(block)
-        kind = registry.find(name)
-        return None if kind is None else KindRef(kind)
+    def target(self, name: str, body: _Body) -> StepRef | None:
+        """What a word stands for: a block of the file (unless a shipped block asks), a shipped block, or a kind."""
+        key = (name, body.shipped)
+        if key not in self.targets:
+            own = None if body.shipped else self.spec.blocks.get(name)
+            target = own or shipped_blocks().get(name) or registry.find(name)
+            self.targets[key] = None if target is None else StepRef(name, target)
+        return self.targets[key]
 
-    def targets(self) -> list[str]:
+    def words(self) -> list[str]:
         return [*self.spec.blocks, *shipped_blocks(), *registry.kinds()]
 
-    def entry(self, body: _Body) -> Tensor:
-        if body.entry is None:
-            raise ExpressionError("with several inputs, `input` has no meaning at file level",
-                                  f"name one of {listing(list(self.inputs))}")
-        return body.entry
+    def needs_from(self) -> str:
+        return "with several inputs the first step needs `from`" if self.spec.several_inputs else ""
 
-    def layer_named(self, node: Scalar, scope: _Scope) -> Tensor:
-        """The tensor that `from` or a branch names: an argument that holds a layer, `input`, or a layer."""
-        name, body = node.text, scope.body
-        value = body.args.get(name)
-        if value is None and not body.shipped:
-            value = self.file_args.get(name)
+    def layer_named(self, node: Scalar, scope: _Scope) -> LayerRef:
+        """What `from`, `share` or a branch names: an argument that holds a layer, `input`, or a layer.
+
+        Reports a name that is none of them, and a layer that an executed one cannot use.
+        """
+        try:
+            ref = self.reference(node, scope)
+            if self.executed and not ref.executed:
+                raise RuleError(f"the layer `{ref.name}` is in a side output that only training executes")
+        except RuleError as error:
+            self.report(error.message, node.mark, error.hint)
+            raise _Unknown from None
+        return ref
+
+    def reference(self, node: Scalar, scope: _Scope) -> LayerRef:
+        name = node.text
+        value = scope.argument(name)
         if isinstance(value, LayerRef):
-            return value.tensor
+            return value
         if name == "input":
-            return self.entry(body)
-        if name in body.layers:
-            return body.layers[name]
-        if name in body.absent:
-            raise RuleError(f"the layer `{name}` is not there: its `when` left it out")
-        hint = nearest(name, [*body.layers, "input"])
-        if self.target(name, body) is not None:
-            hint = f"a branch that is a bare word is a layer; a list makes it a step: `[{name}]`"
-        raise RuleError(f"no earlier layer of this body is called `{name}`", hint)
+            return _input(scope)
+        if name in scope.body.layers:
+            return scope.body.layers[name]
+        if not name.replace("-", "_").isidentifier() and isinstance(value := self.value(node, scope), LayerRef):
+            return value  # an entry of a list of layers, `skips[index]`
+        if self.target(name, scope.body) is not None:
+            raise RuleError(f"no earlier layer of this body is called `{name}`",
+                            f"a branch that is a bare word is a layer; a list makes it a step: `[{name}]`")
+        raise scope.missing(name, what="layer")
 
     def value(self, node: Node, scope: _Scope) -> Any:
-        """The value of a node: a list item by item, a text as an expression."""
+        """The value of a node: a list item by item, a text as an expression. Reports where there is none."""
         if isinstance(node, Scalar):
             text = node.text
-            if text in scope.body.layers and not text.isidentifier() and not text.isdigit():
-                return LayerRef(text, scope.body.layers[text])  # such as `3a`, which no expression can name
+            self.evaluations += 1 + len(text) // EVALUATED_AT_ONCE
+            if self.evaluations > self.limits.evaluations:
+                self.stop(f"a spec evaluates at most {self.limits.evaluations:,} expressions, found more", node.mark)
             try:
                 return expression.read(text)(scope)
             except ExpressionError as error:
-                mark = node.mark
-                column = mark.column + error.column if node.plain else mark.column
-                if " #" in _rest_of_line(mark, text) and "not an expression" in error.message:
-                    error.hint = "` #` begins a comment; quote a value that holds it"
-                self.report(error.message, mark._replace(column=column), error.hint)
+                if text in scope.body.layers:
+                    return scope.body.layers[text]  # such as `3a`, which no expression can name
+                if text in _words():
+                    return text  # such as `bilinear`, on its way to a field
+                self.report(error.message, *_place(node, error))
                 raise _Unknown from None
-        if isinstance(node, Sequence):
-            return [self.value(item, scope) for item in node.items]
-        raise RuleError("expected a value, found a mapping",
-                        "quote an expression that holds braces" if node.flow else "")
+        try:
+            if isinstance(node, Sequence):
+                return self.bounded_list([self.value(item, scope) for item in node.items])
+            raise RuleError("expected a value, found a mapping",
+                            "quote an expression that begins with `{`" if node.flow else "")
+        except RuleError as error:
+            self.report(error.message, node.mark, error.hint)
+            raise _Unknown from None
 
-    def truth(self, node: Node, scope: _Scope) -> bool:
-        value = self.value(node, scope)
-        if not isinstance(value, bool | int | float):
-            raise RuleError(f"a condition is true or false, found {show(value)}")
-        return bool(value)
-
-    def whole(self, value: Any, what: str, least: int) -> int:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise RuleError(f"{what} takes an integer of at least {least}, found {show(value)}")
+    def bounded_list(self, items: list[Any]) -> tuple[Any, ...]:
+        """A list as a value. Raises RuleError where it holds too much: lists of lists of lists grow fast."""
+        value = tuple(items)
+        entries, depth = _extent(value)
+        self.evaluations += entries // EVALUATED_AT_ONCE
+        if entries > self.limits.list_entries or depth > self.limits.list_depth:
+            raise RuleError(f"a list has at most {self.limits.list_entries:,} entries, those of the lists in it included, "
+                            f"and is nested at most {self.limits.list_depth} deep, found more")
         return value
 
+    def condition(self, node: Node, scope: _Scope) -> bool:
+        value = self.value(node, scope)
+        if not isinstance(value, bool | int | float):
+            self.report(f"a condition is true or false, found {show(value)}", node.mark)
+            raise _Unknown
+        return bool(value)
+
+    def count(self, node: Node, scope: _Scope) -> int:
+        value = self.value(node, scope)
+        count = _whole(value)
+        if count is None or count < 0:
+            self.report(f"`repeat` takes an integer of at least 0, found {show(value)}", node.mark)
+            raise _Unknown
+        return count
+
     def checked(self, shape: Shape) -> Shape:
-        if any(size > self.limits.dimension for size in shape):
-            raise RuleError(f"a dimension is at most 2^31 - 1, found {show(shape)}")
+        limits = self.limits
+        if len(shape) > limits.rank:
+            raise RuleError(f"a tensor has at most {limits.rank} dimensions, found more")
+        if max(shape, default=0) > limits.dimension:
+            raise RuleError(f"a dimension is at most {limits.dimension:,}, found {show(shape)}")
         return shape
 
-    # Problems.
+    # Limits and problems.
 
-    def entered(self, path: str, mark: Mark, said: bool = True) -> _Entered:
-        """Inside a block (which the trail says) or a branch (which it does not)."""
-        return _Entered(self, Frame(path if said else "", mark))
+    def visit(self, mark: Mark) -> None:
+        """Counts a repetition of a step or a branch that the walk comes by."""
+        self.steps += 1
+        if self.steps > self.limits.steps:
+            self.stop(f"a spec unfolds to at most {self.limits.steps:,} steps, found more", mark)
 
-    def catch(self, mark: Mark, body: Node | None = None, raising: bool = False) -> _Catch:
-        """Reports a broken rule at `mark`, or at the field it names in `body`, and goes on after the block."""
-        return _Catch(self, mark, body, raising)
+    def deeper(self, mark: Mark) -> None:
+        self.nesting += 1
+        if self.nesting > self.limits.nesting:
+            self.stop(f"blocks and branches nest at most {self.limits.nesting} deep, found more", mark,
+                      "does a block use itself without a `when` that ends it?")
 
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
-        trail = tuple(frame for frame in self.trail if frame.path)
-        self.problems.setdefault((mark, message), Problem(message, mark, hint, trail))
+        self.problems.setdefault((mark, message), Problem(message, mark, hint, tuple(self.trail)))
         if len(self.problems) >= self.limits.problems:
             raise _Stop
 
@@ -656,68 +919,55 @@ class _Walker:
         raise _Stop
 
 
-# Context managers as classes: generators would take a quarter of the time of the whole walk.
+@cache
+def _words() -> frozenset[str]:
+    """Every word that is some field's own."""
+    return frozenset(word for kind in registry.kinds().values() for field in kind.fields.values() for word in field.words)
 
 
-class _Catch:
-    """See `_Walker.catch`."""
-
-    __slots__ = ("body", "mark", "raising", "walker")
-
-    def __init__(self, walker: _Walker, mark: Mark, body: Node | None, raising: bool) -> None:
-        self.walker = walker
-        self.mark = mark
-        self.body = body
-        self.raising = raising
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> bool:
-        if not isinstance(error, RuleError):
-            return False
-        mark = self.mark
-        if isinstance(error, FieldError) and isinstance(self.body, Mapping) and error.field in self.body.items:
-            mark = self.body.items[error.field].mark
-        self.walker.report(error.message, mark, error.hint)
-        if self.raising:
-            raise _Unknown
-        return True
+def _whole(value: Any) -> int | None:
+    """An integer or a whole float as an integer; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
-class _Entered:
-    """See `_Walker.entered`."""
-
-    __slots__ = ("frame", "walker")
-
-    def __init__(self, walker: _Walker, frame: Frame) -> None:
-        self.walker = walker
-        self.frame = frame
-
-    def __enter__(self) -> None:
-        walker = self.walker
-        walker.trail.append(self.frame)
-        if len(walker.trail) > walker.limits.nesting:
-            hint = "does a block use itself without a `when` that ends it?"
-            walker.stop(f"blocks and branches nest at most {walker.limits.nesting} deep, found more",
-                        self.frame.mark, hint)
-
-    def __exit__(self, *_: object) -> None:
-        self.walker.trail.pop()
+def _typed(value: Any) -> object:
+    """A hashable stand-in that tells 1 from true."""
+    if isinstance(value, tuple):
+        return value, tuple([type(item) for item in value])
+    return type(value), value
 
 
-def _takes_words(field: Any) -> bool:
-    """Whether a field's text is never an expression."""
-    return field.type is None or field.type is str
+def _extent(value: Any) -> tuple[int, int]:
+    """(entries, depth) of a list, those of the lists in it included."""
+    if not isinstance(value, tuple):
+        return 1, 0
+    inner = [_extent(item) for item in value]
+    return sum(entries for entries, _ in inner) + 1, 1 + max([depth for _, depth in inner], default=0)
 
 
-def _frozen(value: Any) -> Any:
-    """A hashable stand-in that tells 1 from 1.0 and true."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_frozen, value))
-    return (type(value), value)
+def _difference(mine: MappingType[str, object], theirs: MappingType[str, object]) -> str:
+    """The first weight or buffer in which two layers differ, for a message."""
+    for name in [*mine, *theirs]:
+        if mine.get(name) != theirs.get(name):
+            here, there = (f"{show(state[name])}" if name in state else "missing" for state in (mine, theirs))
+            return f"`{name}` is {here} here and {there} there"
+    return ""
 
 
-def _rest_of_line(mark: Mark, text: str) -> str:
-    lines = mark.source.lines()
-    return lines[mark.line][mark.column + len(text) :] if mark.line < len(lines) else ""
+def _place(node: Scalar, error: ExpressionError) -> tuple[Mark, str]:
+    """Where in a text an expression is wrong, and what to do about it."""
+    mark, text = node.mark, node.text
+    line = mark.source.line(mark.line)
+    if node.plain and line.startswith(text, mark.column):
+        if line.startswith(" #", mark.column + len(text)) and "not an expression" in error.message and _is_cut(text):
+            return mark, "` #` begins a comment; quote a value that holds it"
+        mark = mark._replace(column=mark.column + error.column)
+    return mark, error.hint
+
+
+def _is_cut(text: str) -> bool:
+    """Whether an expression ends where it could not: behind an operator or inside brackets."""
+    return text.count("(") > text.count(")") or text.count("[") > text.count("]") or not (
+        text[-1:].isalnum() or text[-1:] in "_)].")

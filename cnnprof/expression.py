@@ -16,12 +16,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
-from cnnprof.errors import ExpressionError, listing, nearest
+from cnnprof.errors import ExpressionError, brief, listing, nearest
 from cnnprof.kind import show
 
 MAX_LENGTH = 500
 MAX_DEPTH = 40
 MAX_INT = 2**63 - 1
+MAX_LIST = 64  # entries that `min` and `max` look through
+MAX_DIGITS = 18  # that `round` keeps
 
 
 class Scope(Protocol):
@@ -39,17 +41,25 @@ def make_divisible(value: float, divisor: int = 8) -> int:
 
     MobileNet's channel rounding (Sandler et al. 2018, reference implementation).
     """
-    if divisor < 1:
-        raise ExpressionError(f"make_divisible takes a divisor of at least 1, found {show(divisor)}")
+    if divisor < 1 or divisor != int(divisor):
+        raise ExpressionError(f"`make_divisible` takes a whole divisor of at least 1, found {show(divisor)}")
+    divisor = int(divisor)
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def _round(value: float, digits: int = 0) -> float:
+    """Half to even, as Python rounds; without `digits` to an integer."""
+    if digits != int(digits) or abs(digits) > MAX_DIGITS:  # the power of ten is computed: 10**99999999 is a lot of work
+        raise ExpressionError(f"`round` keeps a whole number of at most {MAX_DIGITS} digits, found {show(digits)}")
+    return round(value, int(digits)) if digits else round(value)
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     # name: the function, its fewest and its most arguments
     "min": (min, 1, 16),
     "max": (max, 1, 16),
-    "round": (round, 1, 2),
+    "round": (_round, 1, 2),
     "floor": (math.floor, 1, 1),
     "ceil": (math.ceil, 1, 1),
     "int": (int, 1, 1),
@@ -57,8 +67,11 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "make_divisible": (make_divisible, 1, 2),
 }
 CONSTANTS = {"true": True, "false": False, "null": None}
-# What YAML 1.1 would silently take for a boolean.
-_BOOLEANS_OF_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+# What YAML 1.1 would silently take for a constant, and what others write for one.
+_CONSTANTS_ELSEWHERE = {
+    "yes": "true", "on": "true", "no": "false", "off": "false", "true": "true", "false": "false",
+    "none": "null", "null": "null",
+}
 
 
 @lru_cache(maxsize=4096)
@@ -77,12 +90,8 @@ def read(text: str) -> Evaluator:
             warnings.simplefilter("ignore")  # Python's advice on literals is not for specs
             tree = ast.parse(stripped, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ExpressionError(f"`{_short(text)}` is not an expression", _syntax_hint(stripped)) from None
+        raise ExpressionError(f"`{brief(text)}` is not an expression", _syntax_hint(stripped)) from None
     return _Reader().node(tree.body, 0)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _syntax_hint(text: str) -> str:
@@ -100,7 +109,7 @@ def _syntax_hint(text: str) -> str:
     return "numbers, names, + - * / // % **, comparisons, and/or/not, `a if b else c`, indexing and functions"
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
     """A number that is neither too large nor undefined."""
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -111,8 +120,8 @@ def _bounded(value: Any) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    # Bounded before it is computed: 9**9**9 has hundreds of millions of digits.
-    if abs(base) > 1 and abs(exponent) * math.log2(abs(base)) > 63:
+    # Bounded before it is computed: 9**9**9 has hundreds of millions of digits. Floats overflow by themselves.
+    if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1 and exponent > 63:
         raise ExpressionError("the value is larger than 2^63 - 1, the largest number an expression may have")
     value = base**exponent
     if isinstance(value, complex):
@@ -164,9 +173,9 @@ class _Reader:
     def _constant(self, tree: ast.Constant, depth: int) -> Evaluator:
         value = tree.value
         if value is not None and not isinstance(value, int | float):
-            raise self._refused(tree, "a text")
+            raise self._refused(tree, "an imaginary number" if isinstance(value, complex) else "a text")
         if isinstance(value, int | float):
-            _bounded(value)
+            bounded(value)
         return lambda scope: value
 
     def _name(self, tree: ast.Name, depth: int) -> Evaluator:
@@ -181,8 +190,8 @@ class _Reader:
                 return scope.lookup(name)
             except ExpressionError as error:
                 error.column = error.column or column
-                if name.lower() in _BOOLEANS_OF_YAML_1_1:
-                    error.hint = f"write {_BOOLEANS_OF_YAML_1_1[name.lower()]}"
+                if name.lower() in _CONSTANTS_ELSEWHERE:
+                    error.hint = f"write {_CONSTANTS_ELSEWHERE[name.lower()]}"
                 raise
 
         return lookup
@@ -199,7 +208,7 @@ class _Reader:
                 _number(a, f"`{sign}`")
                 _number(b, f"`{sign}`")
             try:
-                return _bounded(function(a, b))
+                return bounded(function(a, b))
             except ZeroDivisionError:
                 raise ExpressionError(f"division by zero in `{show(a)} {sign} {show(b)}`") from None
             except OverflowError:
@@ -249,6 +258,10 @@ class _Reader:
                 if sign not in ("==", "!="):
                     _number(left, f"`{sign}`")
                     _number(right, f"`{sign}`")
+                elif left is not None and right is not None and (hasattr(left, "__len__") or hasattr(right, "__len__")):
+                    # Lists have no bound, and of two layers it is not clear what would be equal.
+                    raise ExpressionError(f"`{sign}` does not compare lists, shapes or layers",
+                                          f"compare their entries: `a[0] {sign} b[0]`")
                 if not holds(left, right):
                     return False
                 left = right
@@ -281,11 +294,11 @@ class _Reader:
         return evaluate
 
     def _call(self, tree: ast.Call, depth: int) -> Evaluator:
-        if not isinstance(tree.func, ast.Name) or tree.func.id not in FUNCTIONS:
-            name = tree.func.id if isinstance(tree.func, ast.Name) else "this"
-            hint = nearest(name, FUNCTIONS) or f"functions: {listing(list(FUNCTIONS))}"
-            raise ExpressionError(f"`{name}` is not a function of expressions", hint, tree.col_offset)
+        if not isinstance(tree.func, ast.Name):
+            raise self._refused(tree, "the call of anything but a function's name")
         name = tree.func.id
+        if name not in FUNCTIONS:
+            raise ExpressionError(f"`{name}` is not a function of expressions", nearest(name, FUNCTIONS), tree.col_offset)
         function, fewest, most = FUNCTIONS[name]
         given = list(tree.args)
         for keyword in tree.keywords:
@@ -305,11 +318,13 @@ class _Reader:
                 return len(values[0])
             if name in ("min", "max") and len(values) == 1 and isinstance(values[0], list | tuple):
                 values = list(values[0])
+                if not 0 < len(values) <= MAX_LIST:
+                    raise ExpressionError(f"`{name}` takes a list of 1 to {MAX_LIST} numbers, found {len(values)}")
             for value in values:
                 _number(value, f"`{name}`")
             try:
-                return _bounded(function(values) if name in ("min", "max") else function(*values))
-            except (TypeError, ValueError, OverflowError):
+                return bounded(function(values) if name in ("min", "max") else function(*values))
+            except (ValueError, OverflowError):
                 raise ExpressionError(f"`{name}` has no value for {listing([show(v) for v in values])}") from None
 
         return evaluate

@@ -114,8 +114,8 @@ class Regrouped(NamedTuple):
 
 EVERYTHING = Everything()
 SAME_PLACE = Window(1)
-Reach: TypeAlias = tuple[Window | Everything, ...] | Regrouped
-"""One step per dimension of an example, channels included; empty: every place sees itself alone."""
+Reach: TypeAlias = tuple[Window | Everything, ...] | Regrouped | None
+"""One step per dimension of an example, channels included; empty: every place sees itself alone; None: unknown."""
 
 REQUIRED: Any = object()
 
@@ -262,6 +262,8 @@ class Kind:
     axes: ClassVar[int | None] = None
     merge: ClassVar[bool] = False
     """Whether the step takes named branches instead of fields and one input."""
+    declared: ClassVar[bool] = False
+    """Whether the figures are the author's word instead of arithmetic."""
     fields: ClassVar[Mapping[str, Field]] = {}
 
     def __init_subclass__(cls, *, word: str = "", axes: int | None = None, merge: bool | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnprof.errors import UsageError, nearest, printable
+from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.source import LIMITS
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
@@ -45,8 +45,8 @@ def locate(spec: str) -> Located:
     shipped = architectures()
     if base in shipped:
         return Located(f"{base}.yaml", _read(shipped[base]), variant, given)
-    shown = printable(base)
-    if Path(base).is_dir():
+    shown = brief(printable(base), 200)
+    if _is_directory(base):
         raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
     if "/" in base or base.endswith((".yaml", ".yml")):
         raise UsageError(f"there is no file `{shown}`")
@@ -66,6 +66,13 @@ def _is_file(text: str) -> bool:
         path = Path(text)
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def _is_directory(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
         return False
 
 

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from cnnprof.errors import UsageError, listing
+from cnnprof.errors import UsageError, brief, listing
 
 
 class Metric(NamedTuple):
@@ -41,10 +41,10 @@ def read_quantity(text: str, metric: str) -> int:
 
     K, M, G, T are decimal and KiB, MiB, GiB, TiB binary; bytes need a unit ending in B. Raises UsageError.
     """
-    match = _QUANTITY.fullmatch(text[:40])
+    match = _QUANTITY.fullmatch(text) if len(text) <= 40 else None
     in_bytes = METRICS[metric].unit == "bytes"
     example = "`10 MiB` or `500 KB`" if in_bytes else "`5M` or `600000`"
-    wrong = UsageError(f"a limit on `{metric}` is a number like {example}, found `{text[:40]}`")
+    wrong = UsageError(f"a limit on `{metric}` is a number like {example}, found `{brief(text, 40)}`")
     if not match:
         raise wrong
     unit = match[2].upper()

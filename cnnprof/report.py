@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from cnnprof.costs import Costs, Totals
+from cnnprof.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.graph import Graph, Output
 from cnnprof.kind import Kind, Shape, Work, show
@@ -354,12 +354,13 @@ class Table:
     def total(self, column: Column) -> int:
         """The sum of a column over all layers, shown or not."""
         totals = self.report.totals
-        amount: int = getattr(totals, column.name) if hasattr(totals, column.name) else getattr(totals.work, column.name)
+        amount: int = getattr(totals if hasattr(totals, column.name) else totals.work, column.name)
         return amount
 
     def share(self, row: Row, column: Column) -> float:
         """A row's part of a summed column, 0 to 1."""
-        return column.value(row) / (self.total(column) or 1)
+        part: int = column.value(row)
+        return part / (self.total(column) or 1)
 
     @property
     def inputs(self) -> list[Row]:
@@ -419,7 +420,6 @@ def lay_out(
 
 
 def _inputs(report: Report) -> list[Row]:
-    item = report.totals.input_bytes // sum(map(prod, report.inputs.values()))
     axes = [len(shape) - 2 for shape in report.inputs.values()]
     return [
         Row(
@@ -435,7 +435,7 @@ def _inputs(report: Report) -> list[Row]:
             flops=0,
             work=Work(),
             param_bytes=0,
-            activation_bytes=prod(shape) * item,
+            activation_bytes=prod(shape) * ITEM_SIZE[report.dtype],
             arithmetic_intensity=None,
             receptive_field=ReceptiveField((1,) * places, (1,) * places, (0,) * places),
             executed=True,

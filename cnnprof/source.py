@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
-from cnnprof.errors import Mark, Problem, SourceText, SpecError
+from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText, SpecError, brief
 
 # Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent)
+_NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
 class Limits(NamedTuple):
@@ -25,6 +25,7 @@ class Limits(NamedTuple):
     characters: int = 4 * 1024 * 1024
     depth: int = 64
     nodes: int = 200_000
+    problems: int = MAX_PROBLEMS
 
 
 LIMITS = Limits()
@@ -86,9 +87,11 @@ def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:
     if len(text) > limits.characters:
         raise SpecError([Problem(f"a spec has at most {limits.characters:,} characters, found {len(text):,}", start)])
     try:
-        root = _build(source, limits)
+        root = _Builder(source, limits).build()
     except yaml.YAMLError as error:
         raise SpecError([_syntax_problem(error, source)]) from None
+    except UnicodeEncodeError as error:  # half a surrogate pair, as Python decodes odd bytes of a command line
+        raise SpecError([_unreadable(source, error.start)]) from None
     if root is None:
         raise SpecError([Problem("expected a spec, found an empty text", start, "a spec begins with `cnnprof: 1`")])
     return root
@@ -98,130 +101,223 @@ def _decode(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        # The codec that skips the byte order mark counts from behind it.
+        data = data.removeprefix(b"\xef\xbb\xbf")
         before = data[: error.start].decode("utf-8", "replace")
-        source = SourceText(name, before)
-        line = before.count("\n")
-        mark = Mark(source, line, len(before) - before.rfind("\n") - 1)
+        mark = _mark_at(SourceText(name, before), len(before))
         found = f"byte 0x{data[error.start]:02x}"
         raise SpecError([Problem(f"a spec is UTF-8 text, found {found}", mark, "save the file as UTF-8")]) from None
 
 
-def _build(source: SourceText, limits: Limits) -> Node | None:
-    """The root node from the parser's events, one pass with an explicit stack."""
-    root: Node | None = None
-    stack: list[Sequence | Mapping] = []
-    count = 0
-    event: Any  # one class per sort of event; which attributes it has follows from its class
-    for event in yaml.parse(source.text, Loader=_Loader):
-        kind = type(event)
-        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            stack.pop()
-            continue
-        if kind is yaml.AliasEvent:
-            raise _refused("aliases (`*name`) are", event, source)
-        if kind is yaml.DocumentStartEvent and root is not None:
-            problem = Problem("a file holds one spec, found a second document", _mark(event, source))
-            raise SpecError([problem._replace(hint="remove the line `---`")])
-        if kind not in _NODE_EVENTS:
-            continue
-        if event.anchor is not None:
-            raise _refused("anchors (`&name`) are", event, source)
-        if event.tag is not None:
-            raise _refused("tags (`!name`) are", event, source)
-        mark = _mark(event, source)
-        node: Node
-        if kind is yaml.ScalarEvent:
-            node = Scalar(event.value, not event.style, mark)
-        else:
-            node = Sequence(mark) if kind is yaml.SequenceStartEvent else Mapping(mark, bool(event.flow_style))
-        count += 1
-        if count > limits.nodes:
-            raise SpecError([Problem(f"a spec has at most {limits.nodes:,} nodes, found more", node.mark)])
-        if not stack:
-            root = node
-        else:
-            parent = stack[-1]
-            if isinstance(parent, Sequence):
-                parent.items.append(node)
+def _mark_at(source: SourceText, position: int) -> Mark:
+    """The place of the character at `position`."""
+    lines = SourceText("", source.text[:position]).lines()
+    return Mark(source, len(lines) - 1, len(lines[-1]))
+
+
+class _Builder:
+    """Builds the nodes from the parser's events in one pass, collecting what YAML takes and specs do not."""
+
+    def __init__(self, source: SourceText, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.problems: list[Problem] = []
+
+    def build(self) -> Node | None:
+        """The root node; None for a text without one. Raises SpecError."""
+        root: Node | None = None
+        stack: list[Sequence | Mapping] = []
+        source, limits = self.source, self.limits
+        count = 0
+        event: Any  # one class per sort of event; which attributes it has follows from its class
+        for event in yaml.parse(source.text, Loader=_Loader):
+            kind = type(event)
+            if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                stack.pop()
+                continue
+            if kind not in _NODE_EVENTS:
+                if kind is yaml.DocumentStartEvent and root is not None:
+                    self.stop("a file holds one spec, found a second document", self.mark(event), "remove the line `---`")
+                continue
+            at = event.start_mark
+            mark = Mark(source, at.line, at.column)
+            node: Node
+            if kind is yaml.ScalarEvent:
+                node = Scalar(event.value, not event.style, mark)
+                if not event.value and event.style == ">":
+                    self.problem("`>` begins a folded text, found an empty one", mark, _starts_with(">"))
+            elif kind is yaml.AliasEvent:
+                node = Scalar("", True, mark)
             else:
-                _put(parent, node)
-        if not isinstance(node, Scalar):
-            if len(stack) >= limits.depth:
-                raise SpecError([Problem(f"a spec is nested at most {limits.depth} deep, found more", node.mark)])
-            stack.append(node)
-    return root
+                node = Sequence(mark) if kind is yaml.SequenceStartEvent else Mapping(mark, bool(event.flow_style))
+            if event.anchor is not None:
+                self.anchored(kind, mark)
+            elif kind is not yaml.AliasEvent and event.tag is not None:
+                self.problem("tags (`!name`) are not part of the language", mark, _starts_with("!"))
+            count += 1
+            if count > limits.nodes:
+                self.stop(f"a spec has at most {limits.nodes:,} nodes, found more", mark)
+            if not stack:
+                root = node
+            else:
+                parent = stack[-1]
+                if isinstance(parent, Sequence):
+                    parent.items.append(node)
+                else:
+                    self.put(parent, node)
+            if not isinstance(node, Scalar):
+                if len(stack) >= limits.depth:
+                    self.stop(f"a spec is nested at most {limits.depth} deep, found more", mark)
+                stack.append(node)
+        if self.problems:
+            raise SpecError(self.problems)
+        return root
 
+    def anchored(self, kind: type, mark: Mark) -> None:
+        what, sign = ("aliases", "*") if kind is yaml.AliasEvent else ("anchors", "&")
+        self.problem(f"{what} (`{sign}name`) are not part of the language", mark,
+                     f"what repeats is a block; {_starts_with(sign)}")
 
-def _put(mapping: Mapping, node: Node) -> None:
-    """Takes a key, then its value; sees what YAML would swallow."""
-    key = mapping.pending
-    if key is None:
+    def put(self, mapping: Mapping, node: Node) -> None:
+        """Takes a key, then its value; sees what YAML would swallow."""
+        key = mapping.pending
+        if key is None:
+            mapping.pending = self.key(mapping, node)
+            return
+        mapping.pending = None
+        if mapping.flow and key.plain and isinstance(node, Scalar) and node.plain and node.text == "":
+            self.key_without_value(mapping, key)
+        if key.text not in mapping.items:
+            mapping.items[key.text] = node
+
+    def key(self, mapping: Mapping, node: Node) -> Scalar:
         if not isinstance(node, Scalar):
-            raise SpecError([Problem("expected a word as key, found a list or mapping", node.mark, "quote it")])
+            self.problem(f"expected a word as key, found a {type(node).__name__.lower().replace('sequence', 'list')}",
+                         node.mark, "a value that starts with `{` or `[` has to be quoted")
+            return Scalar("", False, node.mark)
         if node.text == "<<" and node.plain:
-            raise SpecError([Problem("merge keys are not part of the language", node.mark, "use a block")])
-        if node.text in mapping.keys:
+            self.problem("merge keys (`<<`) are not part of the language", node.mark, "what repeats is a block")
+        elif node.text in mapping.keys and node.text.count("(") == node.text.count(")"):
             first = mapping.keys[node.text].mark
-            raise SpecError([Problem(f"the key `{node.text}` is written twice, first in line {first.line + 1}", node.mark)])
-        mapping.keys[node.text] = mapping.pending = node
-        return
-    mapping.pending = None
-    if mapping.flow and key.plain and isinstance(node, Scalar) and node.plain and node.text == "":
+            self.problem(f"the key `{brief(node.text)}` is written twice, first in line {first.line + 1}", node.mark)
+        else:
+            mapping.keys[node.text] = node
+        return node
+
+    def key_without_value(self, mapping: Mapping, key: Scalar) -> None:
+        """`{a:1}` is a key `a:1`, and in `{a: max(1, x)}` the comma ends the value: neither is meant."""
         if ":" in key.text:
-            fixed = key.text.replace(":", ": ", 1)
-            hint = f"a space after the colon: {{{fixed}}}"
-            raise SpecError([Problem(f"the key `{key.text}` has no value", key.mark, hint)])
-        if _unbalanced(key.text):
-            message = f"a comma inside {{…}} ends a value, so `{key.text}` became a key of its own"
-            raise SpecError([Problem(message, key.mark, "quote the expression: \"max(1, x)\"")])
-    mapping.items[key.text] = node
+            fixed = brief(key.text.replace(":", ": ", 1))
+            self.problem(f"the key `{brief(key.text)}` has no value", key.mark, f"a space after the colon: {{{fixed}}}")
+            return
+        last = next(reversed(mapping.items.values()), None)
+        if isinstance(last, Scalar) and last.plain and _is_open(last.text):
+            if "," not in last.text:  # a plain text in {…} has no comma: this is the expression's first
+                self.problem(f"a comma inside {{…}} ends a value, so `{brief(key.text)}` became a key of its own",
+                             key.mark, f'quote the expression: "{brief(_balanced(last.mark))}"')
+            mapping.items[key.text] = Scalar(f"{last.text}, {key.text}", True, last.mark)
+
+    def mark(self, event: Any) -> Mark:
+        return Mark(self.source, event.start_mark.line, event.start_mark.column)
+
+    def problem(self, message: str, mark: Mark, hint: str = "") -> None:
+        self.problems.append(Problem(message, mark, hint))
+        if len(self.problems) >= self.limits.problems:
+            raise SpecError(self.problems)
+
+    def stop(self, message: str, mark: Mark, hint: str = "") -> None:
+        self.problem(message, mark, hint)
+        raise SpecError(self.problems)
 
 
-def _unbalanced(text: str) -> bool:
-    return text.count("(") != text.count(")")
+def _is_open(text: str) -> bool:
+    """Whether an expression ends inside its brackets."""
+    return text.count("(") > text.count(")") or text.count("[") > text.count("]")
 
 
-def _mark(event: Any, source: SourceText) -> Mark:
-    at = event.start_mark
-    return Mark(source, at.line, at.column)
+def _balanced(mark: Mark) -> str:
+    """The expression that begins at a mark, to where `}`, `]` or a comma outside brackets would end it."""
+    line = mark.source.line(mark.line)
+    opened: list[str] = []
+    for position in range(mark.column, len(line)):
+        character = line[position]
+        if character in "([{":
+            opened.append(character)
+        elif character in ")]}":
+            if not opened:
+                return line[mark.column : position].strip()
+            opened.pop()
+        elif (character == "," and not opened) or line.startswith(" #", position):
+            return line[mark.column : position].strip()
+    return line[mark.column :].strip()
 
 
-def _refused(what: str, event: Any, source: SourceText) -> SpecError:
-    hint = "blocks serve for repetition; an expression that starts with this character has to be quoted"
-    return SpecError([Problem(f"{what} not part of the language", _mark(event, source), hint)])
+def _starts_with(sign: str) -> str:
+    return f"a value that starts with `{sign}` has to be quoted"
 
 
 _MODIFIER = re.compile(r"\s*(name|from|repeat|when|share)\s*:")
 _BARE_STEP = re.compile(r"\s*-\s+([A-Za-z0-9_-]+)\s*(#.*)?$")
-_QUOTE_IT = "a value that starts with, or inside {…} or […] contains, a character that YAML reserves has to be quoted"
+_NO_SPACE = re.compile(r"[\s-]*([A-Za-z0-9_-]+):(\S.*)")
+# Where the value at hand begins: behind the last of these in a line.
+_FLOW_VALUE = re.compile(r"^\s*|[:,]\s+|[{[]\s*")
+_BLOCK_VALUE = re.compile(r"^\s*(-\s+)*([^\s:{}\[\]]+:\s+)?")
+_RESERVED = "[{\"'*&!%@>|`"
+
+
+def _unreadable(source: SourceText, position: int) -> Problem:
+    found = f"the character U+{ord(source.text[position]):04X}" if position < len(source.text) else "such a one"
+    message = f"not YAML: a text has no control characters, found {found}"
+    return Problem(message, _mark_at(source, position), "remove it")
 
 
 def _syntax_problem(error: yaml.YAMLError, source: SourceText) -> Problem:
     at = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if at is None:  # an unprintable character: the reader gives its position, no mark
-        position = getattr(error, "position", 0)
-        before = source.text[:position] if isinstance(position, int) else ""
-        mark = Mark(source, before.count("\n"), len(before) - before.rfind("\n") - 1)
-        return Problem("not YAML: a character that may not stand in a text", mark, "remove it")
+    if at is None:  # an unprintable character: the reader gives its position, libyaml's in bytes
+        position = int(getattr(error, "position", 0))
+        if _Loader is not yaml.SafeLoader:
+            position = len(source.text.encode()[:position].decode(errors="replace"))
+        return _unreadable(source, position)
     mark = Mark(source, at.line, at.column)
+    context_at = getattr(error, "context_mark", None)
+    began = mark if context_at is None else Mark(source, context_at.line, context_at.column)
     problem = getattr(error, "problem", None) or "cannot be read"
-    context = getattr(error, "context", None)
+    context = getattr(error, "context", None) or ""
     message = f"not YAML: {problem}" + (f" ({context})" if context else "")
-    return Problem(message, mark, _syntax_hint(str(problem), str(context), mark))
+    return Problem(message, mark, _syntax_hint(problem, context, mark, began))
 
 
-def _syntax_hint(problem: str, context: str, mark: Mark) -> str:
-    lines = mark.source.lines()
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    above = next((text for text in reversed(lines[: mark.line]) if text.strip()), "")
+def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
+    """What to do about a syntax error; `began` is where libyaml began to read what it could not finish."""
+    line = mark.source.line(mark.line)
+    before = line[: mark.column]
     if "mapping values are not allowed" in problem:
+        above = next((text for text in reversed(mark.source.lines()[: mark.line]) if text.strip()), "")
         if _MODIFIER.match(line) and (step := _BARE_STEP.match(above)):
             return f"give it a colon: `- {step[1]}:`; a bare word carries no modifier"
         return "quote the value if it holds a colon followed by a space"
+    if "could not find expected ':'" in problem and (pair := _NO_SPACE.match(mark.source.line(began.line))):
+        return f"a space after the colon: `{pair[1]}: {brief(pair[2])}`"
+    if "unexpected ':'" in problem:
+        return "a colon ends a key where a space follows it; quote a text that holds one"
+    if "directive" in problem or "document" in problem:
+        return "a file holds one spec: no line begins with `%` or `...`"
     if "\t" in line[: mark.column + 1]:
         return "indent with spaces: YAML takes no tabs"
-    if "flow" in context or "alias" in context or "anchor" in context or "tag" in context or "block scalar" in context:
-        return _QUOTE_IT
-    if "cannot start any token" in problem or "did not find expected" in problem:
-        return _QUOTE_IT
+    if "block sequence entries" in problem:
+        return "a list begins on the next line, or is written in brackets: `[a, b]`"
+    if "quoted scalar" in context:
+        return f"the quote that opens in line {began.line + 1} is not closed"
+    if "flow" in context and mark.line != began.line:
+        return f"the bracket that opens in line {began.line + 1} is not closed"
+    if not before.strip() and "did not find expected" in problem:
+        return "the keys of one mapping, and the dashes of one list, stand in one column"
+    begin = _FLOW_VALUE if "flow" in context else _BLOCK_VALUE
+    column = max(match.end() for match in begin.finditer(before))
+    sign = line[column : column + 1]
+    if sign and sign in _RESERVED:
+        return _starts_with(sign)
+    if "flow" in context:
+        value = brief(_balanced(mark._replace(column=column)))
+        return f'a value that holds a bracket or a comma has to be quoted: "{value}"'
     return ""

@@ -1,7 +1,12 @@
-"""Nodes → Spec: the structure of a network as written, its words and keys checked, nothing evaluated."""
+"""Nodes → Spec: the structure of a network as written, its words and keys checked, nothing evaluated.
+
+What is wrong with the structure does not stop the reading, and not the unfolding either: a step that
+cannot be understood is `broken`, and `unfold` raises these problems together with its own.
+"""
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping as MappingType
 from dataclasses import dataclass, field
@@ -10,8 +15,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cnnprof import registry, source
-from cnnprof.errors import Mark, Problem, SpecError, UsageError, listing, nearest
+from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.expression import CONSTANTS, FUNCTIONS
+from cnnprof.kind import Kind
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.source import Mapping, Node, Scalar, Sequence
 
@@ -24,7 +30,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Step(NamedTuple):
-    """One item of a list of layers: a word, its fields or branches, and its modifiers."""
+    """One item of a list of layers: a word, its fields or branches, and its modifiers.
+
+    broken: a problem is known that leaves open what the step does.
+    """
 
     word: str
     mark: Mark
@@ -36,6 +45,7 @@ class Step(NamedTuple):
     repeat: Node | None = None
     when: Node | None = None
     share: Scalar | None = None
+    broken: bool = False
 
 
 class Branch(NamedTuple):
@@ -88,7 +98,10 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A file as written. `inputs` holds the dimensions by name; a single unnamed input is called `input`."""
+    """A file as written. `inputs` holds the dimensions by name; a single unnamed input is called `input`.
+
+    problems: what is wrong with the structure; `unfold` raises them.
+    """
 
     name: str
     mark: Mark
@@ -101,10 +114,15 @@ class Spec:
     in_place: bool
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
+    problems: tuple[Problem, ...] = ()
 
 
 def read(root: Node) -> Spec:
-    """The spec that a text's root node holds. Raises SpecError with every problem of structure found."""
+    """The spec that a text's root node holds.
+
+    Raises SpecError where that is no mapping, is in another version of the language, or has more problems
+    than anyone would read. Other problems are kept in the spec, for `unfold` to raise with its own.
+    """
     return _Reader(shipped_blocks()).spec(root)
 
 
@@ -133,6 +151,8 @@ class _Reader:
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.finish()
 
     def finish(self) -> None:
         if self.problems:
@@ -155,7 +175,10 @@ class _Reader:
         self.file_args = frozenset(argument.name for argument in args)
         blocks = self.blocks(get("blocks"), self.file_args)
         inputs, several = self.inputs(get("input"), root)
-        spec = Spec(
+        steps = self.layers(get("layers"), root, frozenset())
+        if not steps and not self.problems:
+            self.problem("a spec needs at least one layer under `layers`", root.mark)
+        return Spec(
             name=self.text(get("name"), "name") or Path(root.mark.source.name).stem,
             mark=root.mark,
             title=_title(root.mark),
@@ -166,12 +189,9 @@ class _Reader:
             budget=self.budget(get("budget")),
             in_place=self.flag(get("inplace"), default=True),
             blocks=blocks,
-            steps=self.layers(get("layers"), root, frozenset()),
+            steps=steps,
+            problems=tuple(self.problems),
         )
-        if not spec.steps and not self.problems:
-            self.problem("a spec needs at least one layer under `layers`", root.mark)
-        self.finish()
-        return spec
 
     def version(self, root: Mapping) -> None:
         node = root.items.get("cnnprof")
@@ -186,24 +206,25 @@ class _Reader:
     def inputs(self, node: Node | None, root: Mapping) -> tuple[dict[str, Node], bool]:
         example = "`input: [3, 224, 224]`, the shape of one example without the batch"
         if isinstance(node, Mapping) and node.items:
-            for name, shape in node.items.items():
-                self.legal_name(name, node.keys[name].mark)
-                if not isinstance(shape, Sequence) or not shape.items:
-                    self.problem(f"an input is a list of dimensions, found {_what(shape)}", shape.mark, example)
-            return node.items, True
-        if not isinstance(node, Sequence) or not node.items:
-            mark = node.mark if node is not None else root.mark
-            self.problem(f"a spec needs {example}, found {_what(node)}", mark)
+            for name, key in node.keys.items():
+                self.layer_name(name, key.mark)
+                if not _is_value(node.items[name]):
+                    self.problem(f"an input is a list of dimensions, found {_what(node.items[name])}", key.mark,
+                                 f"as in {example}")
+            return {name: shape for name, shape in node.items.items() if _is_value(shape)}, True
+        if node is None or not _is_value(node):
+            self.problem(f"a spec needs {example}, found {_what(node)}", root.mark if node is None else node.mark)
             return {}, False
         return {"input": node}, False
 
     def arguments(self, node: Node | None) -> tuple[Argument, ...]:
         found = []
         for name, key, value in self.entries(node, "args"):
-            if not name.isidentifier() or name in FUNCTIONS or name in CONSTANTS:
-                self.problem(f"`{name}` cannot be an argument: expressions could not name it", key.mark,
-                             "use letters, digits and _, and no function's name")
-            elif name in SPECIAL_NAMES or name in ("required", "if", "else", "and", "or", "not"):
+            nameable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+            if not nameable or name in FUNCTIONS or name in CONSTANTS:
+                self.problem(f"`{brief(name)}` cannot be an argument: expressions could not name it", key.mark,
+                             "use letters, digits and _, and no word or function of expressions")
+            elif name in SPECIAL_NAMES or name in ("required", SIDE):
                 self.problem(f"`{name}` has a meaning of its own and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
             if isinstance(value, Mapping):
@@ -234,7 +255,7 @@ class _Reader:
                 for path, path_key, below in self.entries(value, "`at` of a budget"):
                     for metric, metric_key, most in self.entries(below, f"the budget of `{path}`"):
                         limits += self.limit(metric, metric_key, most, path)
-                    if not isinstance(below, Mapping):
+                    if isinstance(below, Scalar) and below.is_null:
                         self.problem(f"the budget of `{path}` is a mapping of metrics", path_key.mark)
             else:
                 limits += self.limit(key_text, key, value, None)
@@ -258,8 +279,11 @@ class _Reader:
         blocks = {}
         for name, key, body in entries:
             self.legal_name(name, key.mark)
+            if name == SIDE:
+                self.problem(f"`{SIDE}` has a meaning of its own and cannot be a block", key.mark)
             if not isinstance(body, Mapping):
                 self.problem(f"the block `{name}` is a mapping with `args` and `layers`, found {_what(body)}", body.mark)
+                blocks[name] = Block(name, key.mark, (), (_broken(body.mark),), self.shipped)
                 continue
             self.known_keys(body, ("args", "layers"), f"the block `{name}`")
             args = self.arguments(body.items.get("args"))
@@ -275,121 +299,125 @@ class _Reader:
             mark = owner.mark if node is None else node.mark
             hint = "each begins with a dash: `- conv2d: {…}`"
             self.problem(f"expected `layers`, a list of steps, found {_what(node)}", mark, hint)
-            return ()
+            return (_broken(mark),)
         return self.steps(node, args)
 
     def steps(self, node: Sequence, args: frozenset[str]) -> tuple[Step, ...]:
         counts: dict[str, int] = {}
-        found = []
-        for item in node.items:
-            step = self.step(item, args, counts)
-            if step is not None:
-                found.append(step)
-        return tuple(found)
+        return tuple([self.step(item, args, counts) for item in node.items])
 
-    def step(self, node: Node, args: frozenset[str], counts: dict[str, int]) -> Step | None:
-        if isinstance(node, Mapping) and node.items:
-            word = next(iter(node.items))
+    def step(self, node: Node, args: frozenset[str], counts: dict[str, int]) -> Step:
+        if isinstance(node, Mapping) and node.keys:
+            word = next(iter(node.keys))
             mark, body = node.keys[word].mark, node.items[word]
         elif isinstance(node, Scalar) and not node.is_null:
             word, mark, body = node.text, node.mark, None
         else:
             self.problem(f"a step is `- WORD` or `- WORD: {{fields}}`, found {_what(node)}", node.mark)
-            return None
+            return _broken(node.mark)
         if isinstance(body, Scalar) and body.is_null:
             body = None
         if not _NAME.fullmatch(word):
             hint = ""
-            if " " in word:
+            if ":" in word:
+                hint = f"a space after the colon: `{brief(word.replace(':', ': ', 1))}`"
+            elif " " in word:
                 hint = "a bare word carries no modifier: give it a colon, as in `- relu:`"
-            self.problem(f"a step's word is made of letters, digits, _ and -, found `{word}`", mark, hint)
-            return None
+            self.problem(f"a step's word is made of letters, digits, _ and -, found `{brief(word)}`", mark, hint)
+            return _broken(mark)
         counts[word] = counts.get(word, 0) + 1
         segment = word if counts[word] == 1 else f"{word}_{counts[word]}"
-        branches = self.check_word(word, mark, body, node, args)
-        if not isinstance(node, Mapping):
-            return Step(word, mark, None, branches, segment)
-        name = self.modifiers(node, word)
-        get = node.items.get
-        return Step(word, mark, body, branches, name or segment, name, self.word(get("from"), "from"),
-                    get("repeat"), get("when"), self.word(get("share"), "share"))
-
-    def modifiers(self, node: Mapping, word: str) -> str | None:
-        """Checks the keys beside the word; returns the step's name."""
-        for key in node.items:
-            if key == word or key in MODIFIERS:
-                continue
-            mark = node.keys[key].mark
-            message = f"`{key}` is no modifier of a step: {listing(MODIFIERS)}"
-            value = node.items[word]
+        found = len(self.problems)
+        is_argument = word in args or (word in self.file_args and not self.shipped)
+        kind = None
+        if not is_argument and word != SIDE and word not in self.block_names and word not in self.known_blocks:
             kind = registry.find(word)
-            if isinstance(value, Scalar) and value.is_null and kind is not None and (kind.merge or key in kind.fields):
-                what = "branches" if kind.merge else "fields"
-                self.problem(message, mark, f"indent the {what} of `{word}` deeper than `{word}` itself")
-            else:
-                self.problem(message, mark, nearest(key, MODIFIERS))
-        name = node.items.get("name")
-        if name is None:
-            return None
-        text = self.text(name, "name")
-        if text is not None and self.legal_name(text, name.mark) and text in ("input",):
-            self.problem("`input` is what a block or the network was entered with and cannot name a step", name.mark)
-        return text
+            if kind is None:
+                self.unknown_word(word, mark, node, args)
+                return _broken(mark)
+            if not kind.merge:
+                self.check_fields(kind, body)
+        is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
+        name = from_ = repeat = when = share = None
+        if isinstance(node, Mapping) and len(node.keys) > 1:
+            name = self.modifiers(node, word, kind, is_merge)
+            get = node.items.get
+            from_, share = self.word(get("from"), "from"), self.word(get("share"), "share")
+            repeat, when = get("repeat"), get("when")
+        broken = len(self.problems) > found
+        branches = None
+        if is_merge and not (broken and body is None):
+            branches = self.branches(word, body, mark, args)
+            broken = broken or branches is None
+        return Step(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken)
 
-    def check_word(
-        self, word: str, mark: Mark, body: Node | None, step: Scalar | Mapping, args: frozenset[str]
-    ) -> tuple[Branch, ...] | None:
-        """What can be told before unfolding: whether the word is known, its fields, its branches."""
-        if word in args or word in self.file_args and not self.shipped:
-            return None
-        if word == SIDE:
-            return self.branches(word, body, mark, args)
-        if word in self.block_names or word in self.known_blocks:
-            return None
-        kind = registry.find(word)
-        if kind is None:
+    def unknown_word(self, word: str, mark: Mark, node: Scalar | Mapping, args: frozenset[str]) -> None:
+        if isinstance(node, Mapping) and word in MODIFIERS:
+            self.problem(f"a step begins with a layer kind or a block, found the modifier `{word}`", mark,
+                         "write it below the step's word, in the word's own column")
+        else:
             known = [*registry.kinds(), *self.block_names, *self.known_blocks, *args, SIDE]
-            if isinstance(step, Mapping) and word in MODIFIERS:
-                self.problem(f"a step begins with a layer kind or a block, found the modifier `{word}`", mark,
-                             "write it below the step's word, in the word's own column")
-            else:
-                self.problem(f"`{word}` is neither a layer kind nor a block", mark, nearest(word, known))
-            return None
-        if kind.merge:
-            return self.branches(word, body, mark, args)
+            self.problem(f"`{brief(word)}` is neither a layer kind nor a block", mark, nearest(word, known))
+
+    def check_fields(self, kind: type[Kind], body: Node | None) -> None:
+        word = kind.word
         if isinstance(body, Mapping):
             for key, node in body.keys.items():
                 if key not in kind.fields:
                     hint = nearest(key, kind.fields) or f"`{word}` has no fields"
                     if key in MODIFIERS:
-                        hint = f"`{key}` belongs to the step: write it in the column of `{word}`"
-                    self.problem(f"`{word}` has no field `{key}`", node.mark, hint)
+                        hint = misplaced(key, word)
+                    self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, hint)
         elif body is not None:
-            self.problem(f"`{word}` takes its fields by name, found {_what(body)}", body.mark,
-                         f"write `{word}: {{{next(iter(kind.fields), '')}: …}}`")
-        return None
+            example = f"write `{word}: {{{next(iter(kind.fields))}: …}}`" if kind.fields else "it has no fields"
+            self.problem(f"`{word}` takes its fields by name, found {_what(body)}", body.mark, example)
 
-    def branches(self, word: str, body: Node | None, mark: Mark, args: frozenset[str]) -> tuple[Branch, ...]:
-        """The branches of a merge or side, in the order written."""
+    def modifiers(self, node: Mapping, word: str, kind: type[Kind] | None, is_merge: bool) -> str | None:
+        """Checks the keys beside the word; returns the step's name."""
+        value = node.items[word]
+        for key, key_node in node.keys.items():
+            if key == word or key in MODIFIERS:
+                continue
+            message = f"`{brief(key)}` is no modifier of a step: {listing(MODIFIERS)}"
+            hint = nearest(key, MODIFIERS)
+            if isinstance(value, Scalar) and value.is_null and (is_merge or kind is None or key in kind.fields):
+                what = "branches" if is_merge else "fields" if kind else "arguments"
+                if not hint.startswith("did you mean"):
+                    self.problem(message, key_node.mark, f"indent the {what} of `{word}` deeper than `{word}` itself")
+                    break  # the other keys are there for the same reason
+            self.problem(message, key_node.mark, hint)
+        text = self.text(node.items.get("name"), "name")
+        if text is not None:
+            self.layer_name(text, node.items["name"].mark)
+        return text
+
+    def branches(self, word: str, body: Node | None, mark: Mark, args: frozenset[str]) -> tuple[Branch, ...] | None:
+        """The branches of a merge or side, in the order written; None where there are none to read."""
         if not isinstance(body, Mapping) or not body.items:
             self.problem(f"`{word}` takes named branches, found {_what(body)}", mark if body is None else body.mark,
                          f"write `{word}: {{a: [], b: [...]}}`, or the branches below it, indented deeper than it")
-            return ()
-        found = []
-        for label, key in body.keys.items():
-            self.legal_name(label, key.mark)
-            node = body.items[label]
-            if isinstance(node, Mapping):
-                self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
-                steps = self.layers(node.items.get("layers"), node, args)
-                found.append(Branch(label, key.mark, steps, when=node.items.get("when")))
-            elif isinstance(node, Sequence):
-                found.append(Branch(label, key.mark, self.steps(node, args)))
-            elif not node.is_null:
-                found.append(Branch(label, key.mark, (), layer=node))
-            else:
-                self.problem(f"the branch `{label}` is empty", key.mark, "write `[]` for the identity")
-        return tuple(found)
+            return None
+        return tuple([self.branch(word, key, body.items[label], args) for label, key in body.keys.items()])
+
+    def branch(self, word: str, key: Scalar, node: Node, args: frozenset[str]) -> Branch:
+        label, mark = key.text, key.mark
+        self.legal_name(label, mark)
+        if isinstance(node, Sequence):
+            return Branch(label, mark, self.steps(node, args))
+        if isinstance(node, Mapping):
+            if not node.items.keys() & {"when", "layers"}:
+                self.problem(f"the branch `{label}` is a list of steps, an earlier layer, or `{{when: …, layers: […]}}`, "
+                             "found another mapping", node.mark, "a single step is a list too: `[{relu: {}}]`")
+                return Branch(label, mark, (_broken(node.mark),))
+            self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
+            return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
+        if label in MODIFIERS:
+            self.problem(f"`{word}` has a branch called `{label}` that is no list", mark, misplaced(label, word))
+        elif node.is_null:
+            self.problem(f"the branch `{label}` is empty", mark, "write `[]` for the identity")
+        else:
+            return Branch(label, mark, (), layer=node)
+        return Branch(label, mark, (_broken(mark),))
 
     # Small parts.
 
@@ -406,7 +434,7 @@ class _Reader:
     def known_keys(self, node: Mapping, known: tuple[str, ...], what: str) -> None:
         for key, key_node in node.keys.items():
             if key not in known:
-                self.problem(f"{what} has no key `{key}`", key_node.mark, nearest(key, known))
+                self.problem(f"{what} has no key `{brief(key)}`", key_node.mark, nearest(key, known))
 
     def text(self, node: Node | None, what: str) -> str | None:
         if node is None:
@@ -426,15 +454,24 @@ class _Reader:
         if node is None:
             return default
         if not isinstance(node, Scalar) or node.text not in ("true", "false"):
-            self.problem("`inplace` is true or false", node.mark)
+            self.problem(f"`inplace` is true or false, found {_what(node)}", node.mark)
             return default
         return node.text == "true"
 
     def legal_name(self, name: str, mark: Mark) -> bool:
         legal = bool(_NAME.fullmatch(name))
         if not legal:
-            self.problem(f"a name is made of letters, digits, _ and -, found `{name}`", mark)
+            self.problem(f"a name is made of letters, digits, _ and -, found `{brief(name)}`", mark)
         return legal
+
+    def layer_name(self, name: str, mark: Mark) -> None:
+        if self.legal_name(name, mark) and name in SPECIAL_NAMES:
+            self.problem(f"`{name}` has a meaning of its own in expressions and cannot name a layer", mark)
+
+
+def misplaced(modifier: str, word: str) -> str:
+    """The hint for a modifier that stands among a step's fields, arguments or branches."""
+    return f"`{modifier}` belongs to the step: write it in the column of `{word}`"
 
 
 def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tuple[Branch, ...]:
@@ -445,14 +482,24 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
     reader = _Reader(shipped_blocks(), block_names=frozenset(blocks))
     branches = reader.branches(step.word, step.body, step.mark, frozenset(args))
     reader.finish()
+    assert branches is not None
     return branches
+
+
+def _broken(mark: Mark) -> Step:
+    return Step("", mark, None, None, "", broken=True)
+
+
+def _is_value(node: Node) -> bool:
+    """Whether a node may hold dimensions: a list, or an expression for one."""
+    return bool(node.items) if isinstance(node, Sequence) else isinstance(node, Scalar) and not node.is_null
 
 
 def _what(node: Node | None) -> Literal["nothing", "a list", "a mapping"] | str:
     if node is None or isinstance(node, Scalar) and node.is_null:
         return "nothing"
     if isinstance(node, Scalar):
-        return f"`{node.text[:60]}`"
+        return f"`{brief(node.text)}`"
     return "a list" if isinstance(node, Sequence) else "a mapping"
 
 

@@ -30,15 +30,20 @@ ORDER = [
     "kind",
     "kinds",
     "registry",
+    "manual",
     "expression",
     "locate",
     "spec",
+    "schema",
     "graph",
     "aliasing",
     "receptive_field",
     "expand",
+    "memory",
+    "order",
     "costs",
     "report",
+    "conventions",
     "render",
     "runtime",
     "",
@@ -212,7 +217,7 @@ watched = ("torch", "fvcore", "numpy", "rich", "yaml")
 atexit.register(lambda: print("loaded:", *(name for name in watched if name in sys.modules), file=sys.stderr))
 sys.argv = sys.argv[1:]
 """
-CLI = "from cnnprof.cli import main\nmain()"
+CLI = "from cnnprof.cli import main\nsys.exit(main())"
 
 
 def loaded(code: str, *arguments: str) -> set[str]:
@@ -414,7 +419,13 @@ def test_what_is_public_is_documented():
 
 
 @pytest.mark.parametrize(
-    "text", ["x = 1", '"""M."""\ndef f(): pass', '"""M."""\nclass C: pass', '"""M."""\nclass C:\n  """C."""\n  def f(self): pass']
+    "text",
+    [
+        "x = 1",
+        '"""M."""\ndef f(): pass',
+        '"""M."""\nclass C: pass',
+        '"""M."""\nclass C:\n    """C."""\n\n    def f(self): pass',
+    ],
 )
 def test_the_check_of_docstrings_can_fail(text):
     assert list(undocumented("m", text))

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 def git(*arguments: str, cwd: Path) -> None:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+def name_of(requirement: str) -> str:
+    """`torch>=2.4` → `torch`."""
+    return re.split(r"[^\w-]", requirement)[0].lower()
 
 
 # The package.
@@ -62,7 +68,8 @@ def test_the_wheel_knows_its_command_and_its_extras(wheel):
     text = wheel.read(f"{folder}/METADATA").decode()
     assert f"Version: {cnnprof.__version__}" in text.splitlines()
     plain = [line for line in text.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
-    assert sorted(re.match(r"Requires-Dist: ([\w-]+)", line)[1].lower() for line in plain) == ["pyyaml", "rich", "typer"]
+    names = [re.match(r"Requires-Dist: ([\w-]+)", line)[1].lower() for line in plain]
+    assert sorted(names) == ["pyyaml", "rich", "typer"]
 
 
 def test_what_is_installed_is_this_version():
@@ -71,8 +78,8 @@ def test_what_is_installed_is_this_version():
 
 
 def test_the_extra_torch_is_what_the_runtime_imports():
-    names = {re.split(r"[^\w-]", requirement)[0] for requirement in PYPROJECT["project"]["optional-dependencies"]["torch"]}
-    assert names == {"torch", "fvcore"}
+    extra = PYPROJECT["project"]["optional-dependencies"]["torch"]
+    assert {name_of(requirement) for requirement in extra} == {"torch", "fvcore"}
 
 
 def test_every_tool_is_pinned():
@@ -81,13 +88,14 @@ def test_every_tool_is_pinned():
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     project = PYPROJECT["project"]
-    asked = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    assert {re.split(r"[^\w-]", requirement)[0].lower() for requirement in asked} <= pinned
+    asked = chain(project["dependencies"], *project["optional-dependencies"].values())
+    assert {name_of(requirement) for requirement in asked} <= pinned
 
 
 def test_the_classifiers_name_the_pythons_that_were_run():
     """One, and the one that the workflow runs."""
-    versions = [text.split(" :: ")[-1] for text in PYPROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", text)]
+    classifiers = PYPROJECT["project"]["classifiers"]
+    versions = [text.split(" :: ")[-1] for text in classifiers if re.search(r":: 3\.\d+$", text)]
     steps = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["checks"]["steps"]
     assert versions == [step["with"]["python-version"] for step in steps if "with" in step]
 
@@ -127,6 +135,7 @@ def repository(tmp_path):
     (folder / "cnnprof").mkdir(parents=True)
     for name in (".pre-commit-config.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
+    (folder / "cnnprof" / "__init__.py").write_text('"""A package."""\n', encoding="utf-8")
     (folder / "cnnprof" / "clean.py").write_text('"""A module."""\n\nANSWER = 42\n', encoding="utf-8")
     git("init", "--quiet", cwd=folder)
     git("add", ".", cwd=folder)

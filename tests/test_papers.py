@@ -405,7 +405,219 @@ def test_mobilenet_starts_with_its_stem():
     assert stem[0].path == analyze("mobilenet_v1,width=0.5").layers[0].path
 
 
-# Depth gives the number in the name
+# Inception v3: "about 5 billion" multiply-adds
+
+
+def test_inception_v3_mult_adds():
+    """The net that its authors published has 5.7; of its parameters fewer than 25 million run, as the abstract says."""
+    assert "about 5 billion mult-adds" in PAPERS["inception_v3"]["note"]
+    assert analyze("inception_v3").totals.macs == pytest.approx(5e9, rel=0.15)
+    assert analyze("inception_v3").totals.executed_params < 25_000_000
+
+
+INCEPTION_V3_OUTPUTS = [
+    ("Conv2d_1a_3x3.conv2d", (32, 149, 149)),
+    ("Conv2d_2a_3x3.conv2d", (32, 147, 147)),
+    ("Conv2d_2b_3x3.conv2d", (64, 147, 147)),
+    ("max_pool2d", (64, 73, 73)),
+    ("Conv2d_4a_3x3.conv2d", (192, 71, 71)),
+    ("Mixed_5b.concat", (64 + 64 + 96 + 32, 35, 35)),
+    ("Mixed_5d.concat", (64 + 64 + 96 + 64, 35, 35)),
+    ("Mixed_6a.concat", (384 + 96 + 288, 17, 17)),
+    ("Mixed_6e.concat", (4 * 192, 17, 17)),
+    ("Mixed_7a.concat", (320 + 192 + 768, 8, 8)),
+    ("Mixed_7c.concat", (320 + 2 * 384 + 2 * 384 + 192, 8, 8)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), INCEPTION_V3_OUTPUTS, ids=[layer for layer, _ in INCEPTION_V3_OUTPUTS])
+def test_inception_v3_output(layer, shape):
+    assert row("inception_v3", layer).output_shape == (1, *shape)
+
+
+def test_inception_v3_factorisation():
+    """Section 3.2: 1x7 then 7x1 take 2/7 of a 7x7's work."""
+    pair = [row("inception_v3", f"Mixed_6e.concat.7x7.{step}.conv.conv2d").macs for step in ("1x7", "7x1")]
+    assert sum(pair) == 192 * 17 * 17 * (192 * 7 * 7) * 2 // 7
+
+
+# SqueezeNet, table 1
+
+FIRES = [
+    ("fire2", 96, 16, 64),
+    ("fire3", 128, 16, 64),
+    ("fire4", 128, 32, 128),
+    ("fire5", 256, 32, 128),
+    ("fire6", 256, 48, 192),
+    ("fire7", 384, 48, 192),
+    ("fire8", 384, 64, 256),
+    ("fire9", 512, 64, 256),
+]
+
+
+def test_squeezenet_params():
+    assert analyze("squeezenet").totals.params == PAPERS["squeezenet"]["params"]
+
+
+@pytest.mark.parametrize(("fire", "entered", "squeeze", "expand"), FIRES, ids=[fire for fire, *_ in FIRES])
+def test_squeezenet_fire(fire, entered, squeeze, expand):
+    params = squeeze * (entered + 1) + expand * (squeeze + 1) + expand * (squeeze * 3 * 3 + 1)
+    assert sum(row.params for row in inside("squeezenet", fire)) == params
+    assert inside("squeezenet", fire)[-1].output_shape[1] == 2 * expand
+
+
+def test_squeezenet_1_1():
+    """The authors' word for it: 2.4 times less work, slightly fewer parameters."""
+    first, second = analyze("squeezenet@1_0").totals, analyze("squeezenet@1_1").totals
+    assert first.macs / second.macs == pytest.approx(2.4, abs=0.06)
+    assert 0.98 < second.params / first.params < 1
+
+
+# MobileNetV2, V3 and ShuffleNet V2: the notes say what of the printed figures follows from the printed nets
+
+BY_ARITHMETIC = [
+    # spec, the note, as it says, its figures
+    ("mobilenet_v2", "mobilenet_v2", "300.77M (3.50M parameters)", ("300.77M", "3.50M")),
+    ("mobilenet_v2,width=1.4", "mobilenet_v2", "582.2M, 6.11M", ("582.2M", "6.11M")),
+    ("mobilenet_v3@large", "mobilenet_v3", "216.6M and 56.51M; parameters 5.48M and 2.54M", ("216.6M", "5.48M")),
+    ("mobilenet_v3@small", "mobilenet_v3", "216.6M and 56.51M; parameters 5.48M and 2.54M", ("56.51M", "2.54M")),
+    ("shufflenet_v2@x0_5", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("40.48M", "1.4M")),
+    ("shufflenet_v2@x1_0", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("144.9M", "2.3M")),
+    ("shufflenet_v2@x1_5", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("295.8M", "3.5M")),
+    ("shufflenet_v2@x2_0", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("583.3M", "7.4M")),
+]
+
+
+@pytest.mark.parametrize(("spec", "paper", "note", "figures"), BY_ARITHMETIC, ids=[spec for spec, *_ in BY_ARITHMETIC])
+def test_by_arithmetic(spec, paper, note, figures):
+    assert note in PAPERS[paper]["note"]
+    totals = analyze(spec).totals
+    assert [off(totals.macs, figures[0]) <= HALF, off(totals.params, figures[1]) <= HALF] == [True, True]
+
+
+def printed(paper, column):
+    found = PAPERS[paper].get("width", PAPERS[paper])[column]
+    return list(found.values()) if isinstance(found, dict) else found
+
+
+NEAR_TO_PRINTED = [
+    # spec, where its figures are printed, how far (of the printed) multiply-adds and parameters may be
+    ("mobilenet_v2", "mobilenet_v2", 1.0, 0.01, 0.035),
+    ("mobilenet_v3@large", "mobilenet_v3", "large", 0.02, 0.02),
+    ("mobilenet_v3@small", "mobilenet_v3", "small", 0.01, 0.02),
+    ("shufflenet_v2@x0_5", "shufflenet_v2", 0.5, 0.02, 0.03),
+    ("shufflenet_v2@x1_0", "shufflenet_v2", 1.0, 0.02, 0.02),
+    ("shufflenet_v2@x1_5", "shufflenet_v2", 1.5, 0.02, 0.02),
+    ("shufflenet_v2@x2_0", "shufflenet_v2", 2.0, 0.02, 0.02),
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "paper", "column", "macs", "params"), NEAR_TO_PRINTED, ids=[spec for spec, *_ in NEAR_TO_PRINTED]
+)
+def test_near_to_printed(spec, paper, column, macs, params):
+    """Where the printed figures count something else too, they are still of this net."""
+    mult_adds, weights = (float(figure.replace("M", "e6")) for figure in printed(paper, column))
+    assert analyze(spec).totals.macs == pytest.approx(mult_adds, rel=macs)
+    assert analyze(spec).totals.params == pytest.approx(weights, rel=params)
+
+
+# MobileNetV2, table 2: the input of each row, its bottlenecks' expansion t, channels c and stride s
+
+MOBILENET_V2_ROWS = [
+    ("stage", 32, (1, 16, 1, 1), 112),
+    ("stage_2", 16, (6, 24, 2, 2), 56),
+    ("stage_3", 24, (6, 32, 3, 2), 28),
+    ("stage_4", 32, (6, 64, 4, 2), 14),
+    ("stage_5", 64, (6, 96, 3, 1), 14),
+    ("stage_6", 96, (6, 160, 3, 2), 7),
+    ("stage_7", 160, (6, 320, 1, 1), 7),
+]
+
+
+@pytest.mark.parametrize(("stage", "entered", "columns", "size"), MOBILENET_V2_ROWS)
+def test_mobilenet_v2_row(stage, entered, columns, size):
+    t, c, n, s = columns
+    weights = 0
+    for channels in [entered] + [c] * (n - 1):
+        weights += (t != 1) * channels * t * channels + t * channels * 3 * 3 + t * channels * c
+    rows = inside("mobilenet_v2", stage)
+    assert sum(row.params for row in rows if row.kind == "conv2d") == weights
+    assert rows[-1].output_shape == (1, c, size, size)
+    assert sum(row.kind == "add" for row in rows) == n - 1  # the shortcut, where stride and channels allow it
+    assert rows[0].input_shapes[0][2] == s * size
+
+
+# DenseNet, table 1
+
+DENSENETS = [("densenet@121", 32), ("densenet@161", 48), ("densenet@169", 32), ("densenet@201", 32)]
+DENSE_LAYERS = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
+
+
+@pytest.mark.parametrize(("spec", "growth"), DENSENETS, ids=[spec for spec, _ in DENSENETS])
+def test_densenet_blocks(spec, growth):
+    """A block of n layers adds n times k channels, a transition halves channels and sides."""
+    channels, size = 2 * growth, 56
+    for number, layers in enumerate(DENSE_LAYERS[int(spec.removeprefix("densenet@"))], start=1):
+        block = inside(spec, f"block{number}")
+        convolutions = [row for row in block if row.kind == "conv2d"]
+        assert len(convolutions) == 2 * layers
+        weights = sum((channels + i * growth) * 4 * growth + 4 * growth * growth * 3 * 3 for i in range(layers))
+        assert sum(row.params for row in convolutions) == weights
+        channels += layers * growth
+        assert block[-1].output_shape == (1, channels, size, size)
+        if number < 4:
+            channels, size = channels // 2, size // 2
+            assert inside(spec, f"transition{number}")[-1].output_shape == (1, channels, size, size)
+
+
+# EfficientNet, table 1 and, for the scaled ones, table 2
+
+
+def test_efficientnet_b0():
+    totals = analyze("efficientnet").totals
+    assert off(totals.params, PAPERS["efficientnet_b0"]["params"]) <= HALF
+    assert off(totals.macs, PAPERS["efficientnet_b0"]["mult_adds"]) <= HALF
+
+
+EFFICIENTNETS = [
+    ("b1", "7.8M", "0.70e9"),
+    ("b2", "9.2M", "1.0e9"),
+    ("b3", "12M", "1.8e9"),
+    ("b4", "19M", "4.2e9"),
+    ("b5", "30M", "9.9e9"),
+    ("b6", "43M", "19e9"),
+    ("b7", "66M", "37e9"),
+]
+
+
+@pytest.mark.parametrize(("variant", "params", "mult_adds"), EFFICIENTNETS, ids=[name for name, *_ in EFFICIENTNETS])
+def test_efficientnet_scaled(variant, params, mult_adds):
+    """Parameters within one unit of the last printed digit, multiply-adds within 5 %."""
+    totals = analyze(f"efficientnet@{variant}").totals
+    assert off(totals.params, params) <= 1
+    assert totals.macs == pytest.approx(float(mult_adds), rel=0.05)
+
+
+EFFICIENTNET_STAGES = [
+    ("stage1", 32, 112),
+    ("stage2", 16, 112),
+    ("stage3", 24, 56),
+    ("stage4", 40, 28),
+    ("stage5", 80, 14),
+    ("stage6", 112, 14),
+    ("stage7", 192, 7),
+    ("stage8", 320, 7),
+    ("stage9", 1280, 7),
+]
+
+
+@pytest.mark.parametrize(("stage", "channels", "size"), EFFICIENTNET_STAGES, ids=[s for s, *_ in EFFICIENTNET_STAGES])
+def test_efficientnet_stage(stage, channels, size):
+    assert inside("efficientnet", stage)[-1].output_shape == (1, channels, size, size)
+
+
+# Depth gives the number in the name, where there is one
 
 DEPTHS = [
     ("lenet5", 5),
@@ -420,6 +632,24 @@ DEPTHS = [
     ("mobilenet_v1", PAPERS["mobilenet_v1"]["weighted_layers"]),
     ("mobilenet_v1@full_conv", 1 + 13 + 1),
     ("mobilenet_v1@shallow", PAPERS["mobilenet_v1"]["weighted_layers"] - 2 * 5),
+    ("googlenet@torchvision", PAPERS["googlenet"]["weighted_layers"]),
+    ("inception_v3", 48),  # the note of papers.yaml
+    ("inception_v3,aux=false", 48),
+    ("squeezenet@1_0", PAPERS["squeezenet"]["weighted_layers"]),
+    ("squeezenet@1_1", PAPERS["squeezenet"]["weighted_layers"]),
+    *((f"densenet@{name}", layers) for name, layers in PAPERS["densenet"]["weighted_layers"].items()),
+    ("r3d@18", 18),
+    ("r3d@34", 34),
+    ("fcn", (50 - 1) + 2),  # ResNet-50 without its dense layer, and the head
+    ("unet@valid", 23),  # section 2: "In total the network has 23 convolutional layers"
+    ("unet@same", 23),
+    ("shufflenet_v1", 1 + 3 * 16 + 1),
+    ("shufflenet_v2", 1 + 3 * 16 + 1 + 1),
+    ("mobilenet_v2", 1 + (2 + 3 * 16) + 1 + 1),
+    # Two more per squeeze-and-excitation: the longest path leads through the gate.
+    ("mobilenet_v3@large", 1 + (2 + 3 * 14) + 2 * 8 + 1 + 2),
+    ("mobilenet_v3@small", 1 + (2 + 3 * 10) + 2 * 9 + 1 + 2),
+    ("efficientnet@b0", 1 + (4 + 5 * 15) + 1 + 1),
 ]
 
 

@@ -1,7 +1,7 @@
 """A spec's rows are the layers that torchvision executes, one for one.
 
 golden/torchvision.json.gz holds what torchvision's networks measured: totals, and the leaf modules in the order of
-execution, each as [name, class, output shape, parameters, MACs]. It holds more networks than there are specs so far.
+execution, each as [name, class, output shape, parameters, MACs].
 """
 
 import gzip
@@ -17,51 +17,118 @@ GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "golden" / "torchvi
 
 CLASSES = {
     "conv2d": "Conv2d",
-    "batch_norm": "BatchNorm2d",
+    "conv3d": "Conv3d",
     "relu": "ReLU",
+    "relu6": "ReLU6",
+    "silu": "SiLU",
+    "sigmoid": "Sigmoid",
+    "hardswish": "Hardswish",
+    "hardsigmoid": "Hardsigmoid",
     "max_pool2d": "MaxPool2d",
+    "avg_pool2d": "AvgPool2d",
     "adaptive_avg_pool2d": "AdaptiveAvgPool2d",
+    "adaptive_avg_pool3d": "AdaptiveAvgPool3d",
     "dropout": "Dropout",
     "linear": "Linear",
 }
-FUNCTIONS = {"flatten", "add"}  # torchvision calls these, they are no modules
+SUBCLASSES = {"Conv3DSimple": "Conv3d"}  # torchvision's own, with the stride fixed
+# torchvision calls these, they are no modules; slice is `chunk`, channel_shuffle views and a transpose.
+FUNCTIONS = {"flatten", "add", "mul", "concat", "slice", "channel_shuffle", "interpolate"}
 
-# Spec, torchvision's name, the modules that the paper's net does not have.
+# What torchvision has and the spec does not: modules by name, or a whole class.
+VGG = {"avgpool"}  # maps of 7x7 made 7x7: the paper's net has no such layer
+EFFICIENTNET = {"StochasticDepth"}  # leaves branches out at random in training; an evaluation hands its input on
+
+# What the spec has as a layer and torchvision calls as a function, beside FUNCTIONS: a kind, or a single path.
+GOOGLENET = {"relu"}
+INCEPTION_V3 = {"relu", "avg_pool2d", "Mixed_6a.concat.pool.max_pool2d", "Mixed_7a.concat.pool.max_pool2d"}
+MOBILENET_V2 = {"adaptive_avg_pool2d"}
+SHUFFLENET_V2 = {"adaptive_avg_pool2d"}  # mean over height and width
+DENSENET = {"relu_2", "adaptive_avg_pool2d"}  # the ReLU after the last norm
+
+# Spec, torchvision's name, modules that the spec does not have, functions that it has as layers.
 NETWORKS = [
-    ("alexnet@torchvision", "alexnet", set()),
-    ("vgg@11", "vgg11", {"avgpool"}),
-    ("vgg@13", "vgg13", {"avgpool"}),
-    ("vgg", "vgg16", {"avgpool"}),
-    ("vgg@16", "vgg16", {"avgpool"}),
-    ("vgg@16_bn", "vgg16_bn", {"avgpool"}),
-    ("vgg@19", "vgg19", {"avgpool"}),
-    ("resnet@18", "resnet18", set()),
-    ("resnet@34", "resnet34", set()),
-    ("resnet", "resnet50", set()),
-    ("resnet@50", "resnet50", set()),
-    ("resnet@101", "resnet101", set()),
-    ("resnet@152", "resnet152", set()),
+    ("alexnet@torchvision", "alexnet", set(), set()),
+    ("vgg@11", "vgg11", VGG, set()),
+    ("vgg@13", "vgg13", VGG, set()),
+    ("vgg", "vgg16", VGG, set()),
+    ("vgg@16", "vgg16", VGG, set()),
+    ("vgg@16_bn", "vgg16_bn", VGG, set()),
+    ("vgg@19", "vgg19", VGG, set()),
+    ("googlenet@torchvision", "googlenet", set(), GOOGLENET),
+    ("googlenet@torchvision,aux=false", "googlenet[aux_logits=False]", set(), GOOGLENET),
+    ("inception_v3", "inception_v3", set(), INCEPTION_V3),
+    ("inception_v3,aux=false", "inception_v3[aux_logits=False]", set(), INCEPTION_V3),
+    ("resnet@18", "resnet18", set(), set()),
+    ("resnet@34", "resnet34", set(), set()),
+    ("resnet", "resnet50", set(), set()),
+    ("resnet@50", "resnet50", set(), set()),
+    ("resnet@101", "resnet101", set(), set()),
+    ("resnet@152", "resnet152", set(), set()),
+    ("squeezenet", "squeezenet1_0", set(), set()),
+    ("squeezenet@1_0", "squeezenet1_0", set(), set()),
+    ("squeezenet@1_1", "squeezenet1_1", set(), set()),
+    ("mobilenet_v2", "mobilenet_v2", set(), MOBILENET_V2),
+    ("mobilenet_v3", "mobilenet_v3_large", set(), set()),
+    ("mobilenet_v3@large", "mobilenet_v3_large", set(), set()),
+    ("mobilenet_v3@small", "mobilenet_v3_small", set(), set()),
+    ("shufflenet_v2", "shufflenet_v2_x1_0", set(), SHUFFLENET_V2),
+    ("shufflenet_v2@x0_5", "shufflenet_v2_x0_5", set(), SHUFFLENET_V2),
+    ("shufflenet_v2@x1_0", "shufflenet_v2_x1_0", set(), SHUFFLENET_V2),
+    ("shufflenet_v2@x1_5", "shufflenet_v2_x1_5", set(), SHUFFLENET_V2),
+    ("shufflenet_v2@x2_0", "shufflenet_v2_x2_0", set(), SHUFFLENET_V2),
+    ("densenet", "densenet121", set(), DENSENET),
+    ("densenet@121", "densenet121", set(), DENSENET),
+    ("densenet@161", "densenet161", set(), DENSENET),
+    ("densenet@169", "densenet169", set(), DENSENET),
+    ("densenet@201", "densenet201", set(), DENSENET),
+    ("efficientnet", "efficientnet_b0", EFFICIENTNET, set()),
+    ("efficientnet@b0", "efficientnet_b0", EFFICIENTNET, set()),
+    ("r3d", "r3d_18", set(), set()),
+    ("r3d@18", "r3d_18", set(), set()),
+    ("fcn", "fcn_resnet50", set(), set()),
+    ("fcn@resnet50", "fcn_resnet50", set(), set()),
 ]
-every_network = pytest.mark.parametrize(("spec", "name", "left_out"), NETWORKS, ids=[spec for spec, *_ in NETWORKS])
+every_network = pytest.mark.parametrize(
+    ("spec", "name", "left_out", "called"), NETWORKS, ids=[spec for spec, *_ in NETWORKS]
+)
 
 analyze = cache(cnnprof.analyze)
 
 
+def module(row):
+    """The class of torch.nn that a row stands for."""
+    if row.kind == "batch_norm":
+        return f"BatchNorm{len(row.output_shape) - 2}d"
+    return CLASSES[row.kind]
+
+
+def test_every_network_has_its_spec():
+    assert {name for _, name, *_ in NETWORKS} == set(GOLDEN)
+
+
 @every_network
-def test_totals(spec, name, left_out):
-    """Parameters, buffers and multiply-accumulates are torchvision's."""
-    totals = analyze(spec).totals
+def test_totals(spec, name, left_out, called):
+    """Input, parameters, buffers and multiply-accumulates are torchvision's; heads that do not run still count."""
+    report = analyze(spec)
+    assert [list(shape) for shape in report.inputs.values()] == [GOLDEN[name]["in_shape"]]
+    totals = report.totals
     found = {"params": totals.params, "buffers": totals.buffers, "macs": totals.macs}
     assert found == {metric: GOLDEN[name][metric] for metric in found}
+    assert totals.executed_params == sum(params for *_, params, _ in GOLDEN[name]["layers"])
 
 
 @every_network
-def test_layers(spec, name, left_out):
+def test_layers(spec, name, left_out, called):
     """Each row has the class, output shape, parameters and MACs of the module executed in its place."""
     layers = GOLDEN[name]["layers"]
-    assert left_out <= {module for module, *_ in layers}
+    assert left_out <= {word for module, cls, *_ in layers for word in (module, cls)}
     expected = [
-        (cls, tuple(shape), params, macs) for module, cls, shape, params, macs in layers if module not in left_out
+        (SUBCLASSES.get(cls, cls), tuple(shape), params, macs)
+        for module, cls, shape, params, macs in layers
+        if not left_out & {module, cls}
     ]
-    rows = [row for row in analyze(spec).layers if row.kind not in FUNCTIONS]
-    assert [(CLASSES[row.kind], row.output_shape, row.params, row.macs) for row in rows] == expected
+    executed = [row for row in analyze(spec).layers if row.executed]
+    assert called <= {word for row in executed for word in (row.kind, row.path)}
+    rows = [row for row in executed if row.kind not in FUNCTIONS and not called & {row.kind, row.path}]
+    assert [(module(row), row.output_shape, row.params, row.macs) for row in rows] == expected

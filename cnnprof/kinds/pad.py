@@ -104,3 +104,10 @@ class Pad(Kind, word="pad"):
                     f"`mode: {self.mode}` of `{self.word}` takes a padding of at most {size + limit} "
                     f"on an axis of {size}, found {max(sides)}"
                 )
+            kept = size + min(sides[0], 0) + min(sides[1], 0)
+            if self.mode == "circular" and kept < max(sides[0], 1):
+                # PyTorch wraps what cropping leaves, and hands out unset memory where that is too little.
+                raise ShapeError(
+                    f"`mode: circular` of `{self.word}` must not pad more on the left than cropping leaves, "
+                    f"found {show(sides)} on an axis of {size}"
+                )

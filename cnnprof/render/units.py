@@ -39,7 +39,9 @@ def places(number: Number | None) -> str:
 
 def ratio(number: float | None) -> str:
     """58.4; empty where there is none."""
-    return "" if number is None else f"{number:,.{1 if number >= 1 else 3}f}"
+    if number is None:
+        return ""
+    return f"{number:,.1f}" if number >= 1 else f"{number:.3f}"
 
 
 def share(part: float) -> str:
@@ -52,7 +54,7 @@ def bar(part: float, width: int) -> str:
     eighths = round(part * width * 8)
     if part > 0:
         eighths = max(1, eighths)
-    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def plural(number: int, one: str) -> str:

@@ -83,6 +83,16 @@ ACCEPTED_BY_PYTORCH = [
         "`pad` of `pad` must leave at least one place of each dimension, found [-5, -4] on the input [4, 8, 9]",
         id="nothing left",
     ),
+    pytest.param(
+        Pad(pad=[4, -6, 0, 0], mode="circular"),
+        "`mode: circular` of `pad` must not pad more on the left than cropping leaves, found [4, -6] on an axis of 9",
+        id="around what was cropped, which PyTorch leaves unset",
+    ),
+    pytest.param(
+        Pad(pad=[-9, 2, 0, 0], mode="circular"),
+        "`mode: circular` of `pad` must not pad more on the left than cropping leaves, found [-9, 2] on an axis of 9",
+        id="around nothing",
+    ),
 ]
 
 
@@ -106,7 +116,7 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) ->
 
 @pytest.mark.parametrize(("kind", "message"), ACCEPTED_BY_PYTORCH)
 def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
-    """An empty tensor and a longer batch are no layers of a network."""
+    """An empty tensor, unset memory and a longer batch are no layers of a network."""
     with pytest.raises(ShapeError) as caught:
         kind.output(IMAGE)
     assert str(caught.value) == message

@@ -1,0 +1,106 @@
+"""The command line: runs a command, and decides what becomes of everything that can go wrong.
+
+The only place that prints or exits. Importing this costs nothing: even Ctrl-C while the rest is
+being imported ends quietly.
+
+    0    done
+    1    a budget is broken, or a verification failed
+    2    the spec, the command line or the machine is wrong
+    70   an internal error, which is a bug of cnnprof
+    130  interrupted
+    141  the reader of standard output went away (`| head`), as a shell says of any tool
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnprof.errors import CnnprofError
+
+DONE = 0
+BROKEN = 1
+WRONG = 2
+INTERNAL = 70
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code; `args` are those of the process where left out."""
+    try:
+        from cnnprof.cli.app import app
+
+        app(args=None if args is None else list(args), prog_name="cnnprof")
+    except SystemExit as ended:  # typer's way to end: after --help, a usage error, Ctrl-C, a closed pipe
+        if isinstance(ended.__context__, BrokenPipeError):
+            return _pipe_closed()
+        return ended.code if isinstance(ended.code, int) else DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _pipe_closed()
+    except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
+        return _failed(error)
+    return DONE
+
+
+def _failed(error: Exception) -> int:
+    """Says what went wrong, and returns the exit code for it."""
+    from cnnprof.errors import CnnprofError, printable
+
+    if os.environ.get("CNNPROF_DEBUG"):
+        import traceback
+
+        complain("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, CnnprofError):
+        complain(describe(error))
+        return WRONG
+    if isinstance(error, OSError):  # the machine's: a disk, a file, memory
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"error: {printable(f'{where}{error.strerror or error}')}")
+        return WRONG
+    from cnnprof import __version__
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
+    complain(
+        f"internal error: {type(error).__name__}{place}: {printable(str(error))}\n"
+        f"This is a bug of cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
+        "Please open an issue with the command, the spec, and what it prints with CNNPROF_DEBUG=1 set."
+    )
+    return INTERNAL
+
+
+def describe(error: CnnprofError) -> str:
+    """An error as people read it; the problems of a spec each say `error:` after their place."""
+    from cnnprof.errors import SpecError, printable
+
+    return str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}"
+
+
+def complain(text: str) -> None:
+    """Says something on standard error, if anyone is there to read it."""
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _pipe_closed() -> int:
+    drop_output()
+    return PIPE_CLOSED
+
+
+def drop_output() -> None:
+    """Drops what is still in the buffer of standard output, which Python would try to write at exit."""
+    if sys.__stdout__ is None:
+        return
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.__stdout__.fileno())
+        os.close(null)

@@ -1,0 +1,133 @@
+"""`cnnprof analyze`: from words on the command line to a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import cnnprof
+from cnnprof import report
+from cnnprof.cli import WRONG, complain, describe
+from cnnprof.cli.output import screen
+from cnnprof.errors import CnnprofError, UsageError, printable
+from cnnprof.kind import Shape
+from cnnprof.report import Report, Table
+
+PAGE = 28
+"""Rows of a table that fit on a page of 50 lines with what stands around them."""
+
+
+class View(NamedTuple):
+    """How reports are shown; as the options of the command line."""
+
+    fold: int | None
+    sort: str | None
+    top: int | None
+    columns: str | None
+    conventions: Sequence[str]
+    exact: bool
+    format: str
+
+
+def reports(
+    specs: Sequence[str],
+    inputs: Sequence[str],
+    settings: Sequence[str],
+    *,
+    batch: int,
+    dtype: str,
+    training: bool,
+) -> list[Report]:
+    """The reports on all specs. Where some are wrong, says of each what is, and ends the process."""
+    shapes = read_inputs(inputs)
+    args = read_settings(settings)
+    made = []
+    wrong: dict[str, None] = {}
+    for spec in specs:
+        try:
+            made.append(cnnprof.analyze(spec, input=shapes, args=args, batch=batch, dtype=dtype, training=training))
+        except CnnprofError as error:
+            wrong[describe(error)] = None
+    if wrong:
+        complain("\n".join(wrong))
+        raise SystemExit(WRONG)
+    return made
+
+
+def render(found: Sequence[Report], view: View, output: str | None) -> str:
+    """The text of all reports in one format. Raises UsageError."""
+    if view.format == "json" and view.columns is not None:
+        raise UsageError("--columns chooses what a table, csv or markdown shows; json has everything")
+    if view.format == "csv" and view.conventions:
+        raise UsageError("--convention adds a total, and csv has none; json has")
+    terminal = screen() if view.format == "table" and output in (None, "-") else None
+    tables = [_table(each, view, PAGE if terminal else None) for each in found]
+    match view.format:
+        case "json":
+            from cnnprof.render import json
+
+            return json.render(tables)
+        case "csv":
+            from cnnprof.render import csv
+
+            return csv.render(tables)
+        case "markdown":
+            from cnnprof.render import markdown
+
+            return markdown.render(tables)
+    if terminal:
+        from cnnprof.render import terminal as drawn
+
+        return drawn.render(tables, terminal.width, terminal.color)
+    from cnnprof.render import plain
+
+    return plain.render(tables)
+
+
+def _table(found: Report, view: View, page: int | None) -> Table:
+    priced = []
+    if view.conventions:
+        from cnnprof import conventions
+
+        priced = [conventions.priced(found, name) for name in view.conventions]
+    return report.lay_out(
+        found,
+        columns=None if view.columns is None else report.columns(map(str.strip, view.columns.split(","))),
+        segments=view.fold,
+        page=page,
+        sort=view.sort,
+        top=view.top,
+        priced=priced,
+        exact=view.exact,
+    )
+
+
+def read_inputs(given: Sequence[str]) -> Shape | Mapping[str, Shape] | None:
+    """`3x192x192`, or `left=3x64x64` and so on by name. Raises UsageError."""
+    if not given:
+        return None
+    named = dict(text.rpartition("=")[::2] for text in given)
+    shapes = {name: _shape(text) for name, text in named.items()}
+    if "" not in shapes:
+        return shapes
+    if len(given) > 1:
+        raise UsageError("several --input need names: --input left=3x64x64 --input right=3x64x64")
+    return shapes[""]
+
+
+def _shape(text: str) -> Shape:
+    sizes = text.lower().replace("×", "x").split("x")
+    if not all(size.isascii() and size.isdigit() and len(size) <= 18 for size in sizes):
+        raise UsageError(f"--input takes a shape such as 3x224x224, found `{printable(text)}`")
+    return tuple(map(int, sizes))
+
+
+def read_settings(given: Sequence[str]) -> dict[str, str]:
+    """`key=value` by key. Raises UsageError."""
+    settings = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set takes KEY=VALUE, such as classes=10, found `{printable(text)}`")
+        settings[key.strip()] = value.strip()
+    return settings

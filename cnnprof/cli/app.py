@@ -1,0 +1,152 @@
+"""The commands: what they take, and which functions answer. The only file that imports typer.
+
+A command imports what it needs when it runs, so that `--help` and every other command start without.
+"""
+
+# typer reads the annotations while the process starts, so they are not postponed.
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    help="Exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _examples(*lines: str) -> str:
+    """The end of a command's help; the tests run every line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from cnnprof import __version__
+        from cnnprof.cli.output import deliver
+
+        deliver(f"cnnprof {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(epilog=_examples("cnnprof analyze resnet@50", "cnnprof specs", "cnnprof analyze --help"))
+def _app(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Leave aside layer kinds that installed packages offer.")
+    ] = False,
+) -> None:
+    if no_plugins:
+        from cnnprof.registry import without_plugins
+
+        context.with_resource(without_plugins())
+
+
+Specs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SPEC...",
+        help="NAME|PATH[@VARIANT][,key=value...]: a file, - for standard input, or an architecture that `cnnprof "
+        "specs` lists.",
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="[NAME=]SHAPE", help="Shape of one example instead of the spec's, as 3x192x192."),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set an argument of the spec. Repeatable.")
+]
+Batch = Annotated[int, typer.Option(help="Examples at once; multiplies work and activations.")]
+Dtype = Annotated[str, typer.Option(help="float64, float32, float16 or bfloat16.")]
+Training = Annotated[bool, typer.Option("--training", help="The network as it is trained: side outputs run.")]
+Fold = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="One row for neighbours that share N segments of their path; 0: a row per "
+                 "layer. A terminal folds to a page by itself."),
+]  # fmt: skip
+Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="The largest of a column first.")]
+Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N rows.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="The columns to show, such as path,output_shape,flops.")
+]
+Convention = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Add the total as another tool counts: macs, torch, fvcore. Repeatable."),
+]
+Exact = Annotated[bool, typer.Option("--exact", help="25557032 where people would read 25.6 M.")]
+Format = Annotated[
+    Literal["table", "json", "csv", "markdown"] | None,
+    typer.Option("--format", help="Default: by the suffix of --output (.json, .csv, .md), else a table."),
+]
+Output = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write a file instead of standard output.")
+]
+ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for machines.")]
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof analyze resnet@50",
+        "cnnprof analyze vgg --input 3x192x192 --batch 8 --dtype float16",
+        "cnnprof analyze mobilenet_v1,width=0.5 --sort macs --top 10",
+        "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
+        "cnnprof analyze lenet5 --format csv --columns path,params,macs",
+    )
+)
+def analyze(
+    specs: Specs,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    fold: Fold = None,
+    sort: Sort = None,
+    top: Top = None,
+    columns: Columns = None,
+    convention: Convention = None,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Output shapes, parameters, MACs, FLOPs, memory and receptive field, layer by layer and in total."""
+    from cnnprof.cli import analyze as command
+    from cnnprof.cli.output import deliver, format_of
+
+    chosen = format or format_of(output)
+    view = command.View(fold, sort, top, columns, convention or [], exact, chosen)
+    reports = command.reports(specs, input or [], set or [], batch=batch, dtype=dtype, training=training)
+    deliver(command.render(reports, view, output), output)
+
+
+@app.command(epilog=_examples("cnnprof specs", "cnnprof specs --format json"))
+def specs(format: ListFormat = "text") -> None:
+    """List the architectures that come with cnnprof: their variants and arguments."""
+    from cnnprof.cli.output import deliver
+    from cnnprof.cli.specs import architectures
+    from cnnprof.render import catalogue
+
+    deliver(catalogue.architectures(architectures(), format))
+
+
+@app.command(epilog=_examples("cnnprof kinds", "cnnprof kinds conv2d", "cnnprof kinds conv2d --format json"))
+def kinds(
+    word: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Show the manual page of one kind.")] = None,
+    format: ListFormat = "text",
+) -> None:
+    """List the layer kinds, or show the manual page of one."""
+    from cnnprof import manual
+    from cnnprof.cli.output import deliver
+    from cnnprof.render import catalogue
+
+    if word is None:
+        deliver(catalogue.kinds(manual.summaries(), format))
+    else:
+        deliver(catalogue.page(manual.page(word), format))

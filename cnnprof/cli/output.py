@@ -1,0 +1,100 @@
+"""Where text goes: standard output or a file, and what standard output can show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Literal, NamedTuple
+
+from cnnprof.cli import drop_output
+from cnnprof.errors import UsageError, printable
+
+# What a terminal or file that is not UTF-8 gets for the characters of the tables.
+_PLAIN = str.maketrans({"×": "x", "·": ".", "…": "...", "─": "-", "†": "+", "→": "->", "⌊": "[", "⌋": "]"})
+_BLOCKS = str.maketrans("█▉▊▋▌▍▎▏", "########")
+
+
+class Screen(NamedTuple):
+    """A terminal: cells per line, and the colours it shows, None for none."""
+
+    width: int
+    color: Literal["standard"] | None
+
+
+def screen() -> Screen | None:
+    """The terminal that standard output is; None where it is a pipe or a file."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    import shutil
+
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    return Screen(shutil.get_terminal_size().columns, None if plain else "standard")
+
+
+def format_of(path: str | None) -> str:
+    """The format that a file's suffix stands for; a table where it stands for none."""
+    suffixes = {".json": "json", ".csv": "csv", ".md": "markdown"}
+    return suffixes.get(os.path.splitext(path or "")[1].lower(), "table")
+
+
+def deliver(text: str, path: str | None = None) -> None:
+    """Writes to standard output, or to a file (`-` is standard output too). Raises UsageError."""
+    if path is None or path == "-":
+        write(text)
+    else:
+        save(text, path)
+
+
+def write(text: str) -> None:
+    """Writes to standard output, at once. Raises UsageError where it cannot be written to."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed")
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_PLAIN).translate(_BLOCKS).encode(encoding, "replace").decode(encoding)
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()
+        raise UsageError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def save(text: str, path: str) -> None:
+    """Writes a file, whole or not at all: what it held before survives a full disk. Raises UsageError."""
+    import tempfile
+
+    target = os.path.realpath(path)  # a link stays a link
+    data = text.encode("utf-8", "backslashreplace")
+    temporary = None
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe: /dev/stdout
+            with open(target, "wb") as file:
+                file.write(data)
+            return
+        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else 0o666 & ~_umask()
+        number, temporary = tempfile.mkstemp(prefix=".cnnprof-", dir=os.path.dirname(target))
+        with open(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(number)
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+        temporary = None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot write `{printable(path)}`: {reason}") from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+def _umask() -> int:
+    """What new files may not be; it can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

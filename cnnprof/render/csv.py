@@ -1,0 +1,35 @@
+"""Comma-separated values: exact integers in base units, one row per layer."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from cnnprof.report import COLUMNS, Table
+
+
+def render(tables: Sequence[Table]) -> str:
+    """One header and the rows of all tables; of several, the first column says which network."""
+    several = len(tables) > 1
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    shown = (tables[0].columns if tables else None) or tuple(COLUMNS.values())
+    writer.writerow([*["network"] * several, *(column.name for column in shown)])
+    for table in tables:
+        name = [_cell(table.report.title)] * several
+        writer.writerows([*name, *(_cell(column.plain(row)) for column in shown)] for row in table.rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as CSV holds it: nothing for None, and text that no spreadsheet takes for a formula."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Fraction):
+        return float(value) if Fraction(float(value)) == value else str(value)
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value

@@ -1,0 +1,128 @@
+"""JSON, stable and versioned: exact integers in base units, shapes with the batch as first dimension."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import isfinite
+from typing import Any
+
+from cnnprof.kind import Kind
+from cnnprof.metrics import METRICS
+from cnnprof.receptive_field import Number
+from cnnprof.report import Report, Row, Table
+
+SCHEMA_VERSION = 1
+
+
+def render(tables: Sequence[Table]) -> str:
+    """One network as an object, several as a list; a layer is a line."""
+    texts = [_text(document(table)) for table in tables]
+    return (texts[0] if len(texts) == 1 else "[\n" + ",\n".join(texts) + "\n]") + "\n"
+
+
+def document(table: Table) -> dict[str, Any]:
+    """A table as an object of design.md's schema, version 1."""
+    report = table.report
+    kinds = {layer.path: layer.kind for layer in report.graph.layers}
+    fields: dict[Kind, dict[str, Any]] = {}
+    written: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": report.name,
+        "variant": report.variant,
+        "source": report.source,
+        "args": {name: _plain(value) for name, value in report.args.items()},
+        "inputs": report.inputs,
+        "batch": report.batch,
+        "dtype": report.dtype,
+        "training": report.training,
+        "outputs": [
+            {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
+            for output in report.outputs
+        ],
+        "totals": _totals(report),
+    }
+    if table.priced:
+        written["conventions"] = {priced.name: priced.total for priced in table.priced}
+    return written | {"layers": [_layer(row, kinds.get(row.path), fields) for row in table.rows]}
+
+
+def _totals(report: Report) -> dict[str, Any]:
+    totals = report.totals
+    metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
+    return metrics | {
+        "buffer_bytes": totals.buffer_bytes,
+        "input_bytes": totals.input_bytes,
+        "moved_bytes": totals.moved_bytes,
+        "arithmetic_intensity": totals.arithmetic_intensity,
+        "work": totals.work._asdict(),
+    }
+
+
+def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> dict[str, Any]:
+    """A row as an object; one that stands for several layers has no kind, and says how many."""
+    config: Mapping[str, Any] = {}
+    if row.layers == 1 and kind is not None:
+        if kind not in fields:
+            fields[kind] = {name: _plain(getattr(kind, name)) for name in kind.fields}
+        config = fields[kind]
+    receptive_field = row.receptive_field
+    written = {
+        "path": row.path,
+        "kind": row.kind or None,
+        "config": config,
+        "inputs": row.inputs,
+        "input_shapes": row.input_shapes,
+        "output_shape": row.output_shape,
+        "params": row.params,
+        "buffers": row.buffers,
+        "macs": row.macs,
+        "flops": row.flops,
+        "work": row.work._asdict(),
+        "param_bytes": row.param_bytes,
+        "activation_bytes": row.activation_bytes,
+        "arithmetic_intensity": row.arithmetic_intensity,
+        "receptive_field": {
+            "size": _numbers(receptive_field.size),
+            "stride": _numbers(receptive_field.stride),
+            "offset": _numbers(receptive_field.offset),
+        },
+        "executed": row.executed,
+        "view": row.view,
+        "in_place": row.in_place,
+        "line": row.line,
+    }
+    if row.layers != 1:
+        written["layers"] = row.layers
+    return written
+
+
+def _numbers(numbers: Sequence[Number] | None) -> Sequence[int | float | str | None] | None:
+    return None if numbers is None else [_number(number) for number in numbers]
+
+
+def _number(number: Number | None) -> int | float | str | None:
+    """An exact number: an integer, a float that equals it, or the text `a/b`."""
+    if not isinstance(number, Fraction):
+        return number
+    if number.denominator == 1:
+        return number.numerator
+    return float(number) if Fraction(float(number)) == number else str(number)
+
+
+def _plain(value: Any) -> Any:
+    """The value of an argument or field; a block or kind by its name, and what JSON has no number for as text."""
+    if type(value) in (list, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+def _text(written: Mapping[str, Any]) -> str:
+    """The object with a line per key and a line per layer, which reads and compares better than one per number."""
+    encode = json.JSONEncoder(separators=(", ", ": ")).encode  # in C, as long as it does not indent
+    lines = [f"  {encode(key)}: {encode(value)}" for key, value in written.items() if key != "layers"]
+    layers = ",\n".join("    " + encode(layer) for layer in written["layers"])
+    return "{\n" + ",\n".join([*lines, f'  "layers": [\n{layers}\n  ]']) + "\n}"

@@ -1,0 +1,151 @@
+"""What the formats for people have in common: the text of each cell, of the header and of the totals."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from cnnprof import registry
+from cnnprof.errors import printable
+from cnnprof.kind import REQUIRED, show
+from cnnprof.render import units
+from cnnprof.report import COLUMNS, Column, Row, Table
+
+NUMERIC = ("count", "bytes", "ratio", "places")
+NOTHING = "-"
+"""What a layer that does not run does."""
+
+
+class Line(NamedTuple):
+    """A line below the table: what it is, the figure, and how it was counted."""
+
+    label: str
+    figure: str
+    note: str
+
+
+def title(table: Table) -> str:
+    """`resnet@50`."""
+    return printable(table.report.title)
+
+
+def facts(table: Table) -> list[str]:
+    """What the figures hold for: input, batch, type, arguments."""
+    report = table.report
+    inputs = [
+        f"{'input' if len(report.inputs) == 1 else name} {units.shape(shape[1:])}"
+        for name, shape in report.inputs.items()
+    ]
+    mode = ["training"] if report.training else []
+    return [*inputs, f"batch {report.batch}", report.dtype, *mode]
+
+
+def arguments(table: Table) -> list[str]:
+    """`width=0.5` for every argument of the spec."""
+    return [printable(f"{name}={argument(value)}") for name, value in table.report.args.items()]
+
+
+def argument(value: Any) -> str:
+    """An argument's value as `--set` takes it; a block or kind by its name."""
+    return show(value) if type(value) in (list, tuple, bool, type(None)) else show(str(value))
+
+
+def cell(table: Table, row: Row, column: Column) -> str:
+    """The text of a cell."""
+    if column.name == "path":
+        return f"{row.path} †" if not row.executed else row.path
+    if column.name == "kind":
+        return row.kind or units.plural(row.layers, "layer")
+    if row is table.rest and not column.summed:
+        return ""
+    if column.name == "activation_bytes" and (row.view or row.in_place):
+        return "view" if row.view else "in place"
+    value = column.value(row)
+    if not row.executed and column.summed and not value:
+        return NOTHING
+    return figure(value, column, table.exact)
+
+
+def figure(value: Any, column: Column, exact: bool = False) -> str:
+    """A value in its column's unit."""
+    match column.unit:
+        case "shape":
+            return units.shape(value[1:])
+        case "count":
+            return units.exact(value) if exact or column.name in ("line", "layers") else units.count(value)
+        case "bytes":
+            return units.exact(value) if exact else units.size(value)
+        case "places":
+            return units.places(value)
+        case "ratio":
+            return units.ratio(value)
+        case "text":
+            return value if isinstance(value, str) else show(value)
+
+
+def configuration(row: Row) -> str:
+    """A layer's fields as PyTorch would print them: the required ones without their names."""
+    kind = registry.find(row.kind)
+    text = row.config
+    if kind is None or not text:
+        return text
+    for name, field in kind.fields.items():
+        if field.default is REQUIRED:
+            text = re.sub(rf"\b{name}: ", "", text, count=1)
+    return text.replace(": ", " ")
+
+
+def total_cell(table: Table, column: Column) -> str:
+    """A cell of the row of totals; empty where a column has no sum."""
+    return figure(table.total(column), column, table.exact) if column.summed else ""
+
+
+def totals(table: Table) -> list[Line]:
+    """The totals, each with the convention it is counted by."""
+    figures = table.report.totals
+    idle = figures.params - figures.executed_params
+    params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
+    params += f"; {units.count(idle)} of them run only in training" if idle else ""
+    params += f"; {units.count(figures.buffers)} buffers apart" if figures.buffers else ""
+    other = units.count(figures.flops - 2 * figures.macs)
+    lines = [
+        Line("params", units.exact(figures.params), params),
+        Line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
+        Line("FLOPs", units.exact(figures.flops), f"{units.count(figures.flops)}: 2 per MAC, and {other} others"),
+        *(
+            Line(priced.name, units.exact(priced.total), f"{units.count(priced.total)}: {priced.rule}")
+            for priced in table.priced
+        ),
+        Line(
+            "activations",
+            units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes),
+            "all that a forward pass makes, input apart",
+        ),
+        Line(
+            "peak memory",
+            units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes),
+            f"alive at once; {units.size(figures.torch_peak_bytes)} with PyTorch's scratch",
+        ),
+        Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
+        Line("receptive field", units.places(figures.receptive_field), "input places on the largest axis"),
+        Line("intensity", units.ratio(figures.arithmetic_intensity), "FLOPs per byte of weights, inputs, outputs"),
+    ]
+    for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
+        column = COLUMNS[name]
+        if heaviest := table.heaviest(column):
+            amount = figure(heaviest.value, column)
+            lines.append(Line(label, heaviest.path, f"{amount}, {units.share(heaviest.share)} of all {column.header}"))
+    return [line for line in lines if line.figure]
+
+
+def notes(table: Table) -> list[str]:
+    """What has to be said about the rows."""
+    found = []
+    if any(not row.executed for row in table.rows):
+        found.append("† a side output, which runs only in training: its parameters count, nothing else does")
+    if table.folded and len(table.rows) < len(table.report.layers) and not table.chosen:
+        found.append(
+            f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}: "
+            f"folded to fit a page; --fold 0 shows every layer"
+        )
+    return found

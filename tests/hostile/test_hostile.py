@@ -1,0 +1,149 @@
+"""A spec is data from a stranger: whatever it holds, the answer is a located error, and soon.
+
+Work is bounded by counts, so counts are compared, not times.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cnnprof import expand, source
+from cnnprof.costs import count
+from cnnprof.errors import SpecError
+from cnnprof.expand import unfold
+from cnnprof.source import parse
+from cnnprof.spec import read
+
+HERE = Path(__file__).parent
+HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
+TEXTS = source.Limits(nodes=20_000)
+NETWORKS = expand.Limits(layers=2_000, steps=20_000, evaluations=50_000)
+
+GENERATED = {
+    "400 kB of [": "[" * 400_000,
+    "400 kB of {": "{" * 400_000,
+    "400 kB of - ": "- " * 200_000,
+    "400 kB of ? ": "? " * 200_000,
+    "400 kB of open quotes": HEAD + 'name: "' * 60_000,
+    "5,000 digits": HEAD + f"layers: [{{conv2d: {{out_channels: {'9' * 5_000}, kernel_size: 1}}}}]",
+    "5,000 digits of an input": f"cnnprof: 1\ninput: [{'9' * 5_000}]\nlayers: [relu]",
+    "5,000 digits of a limit": HEAD + f"budget: {{macs: {'9' * 5_000}}}\nlayers: [relu]",
+    "450 digits in every argument": HEAD + f"args: {{a: {'9' * 450}, b: {'9.' + '9' * 450}}}\nlayers: [{{relu: , repeat: b}}]",
+    "a key of a megabyte": HEAD + f"? {'k' * 1_000_000}\n: 1\nlayers: [relu]",
+    "a word of a megabyte": HEAD + f"layers: [{'w' * 1_000_000}]",
+    "a megabyte in a field": HEAD + f"layers: [{{conv2d: {{out_channels: {'x' * 1_000_000}, kernel_size: 1}}}}]",
+    "a line of 5 MiB": "#" * (5 * 2**20),
+    "more nodes than anyone writes": HEAD + f"layers: [{'relu, ' * 20_000}]",
+    "10,000 misspelt words": HEAD + "layers:\n" + "".join(f"- relu{number}x\n" for number in range(10_000)),
+    "10,000 arguments that fail": HEAD
+    + f"args: {{{', '.join(f'a{number}: b{number}' for number in range(9_000))}}}\nlayers: [relu]",
+    "arguments nested 1,000 deep": HEAD
+    + f"args: {{a0: [1], {', '.join(f'a{number + 1}: [a{number}]' for number in range(1_000))}}}\nlayers: [relu]",
+    "parentheses": HEAD + f"layers: [{{relu: , when: {'(' * 240}1{')' * 240}}}]",
+    "signs": HEAD + f"layers: [{{relu: , when: {'-' * 400}1}}]",
+    "an input of 10,000 dimensions": f"cnnprof: 1\ninput: [{'2147483647, ' * 10_000}]\nlayers: [relu]",
+}
+
+
+def located(text: str | bytes) -> SpecError:
+    """The error that a text meets; every problem of it stands somewhere and prints in bounded space."""
+    with pytest.raises(SpecError) as caught:
+        count(unfold(read(parse(text, "net.yaml", TEXTS)), limits=NETWORKS))
+    assert 1 <= len(caught.value.problems) <= 20
+    for problem in caught.value.problems:
+        assert problem.mark is not None
+        assert problem.mark.source.name == "net.yaml"
+        lines = str(problem).split("\n")
+        assert max(map(len, lines)) < 1_000
+        assert all(line.isprintable() for line in lines)
+    return caught.value
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "files").iterdir()), ids=lambda path: path.stem)
+def test_files(path: Path) -> None:
+    located(path.read_bytes())
+
+
+@pytest.mark.parametrize("text", GENERATED.values(), ids=GENERATED.keys())
+def test_generated(text: str) -> None:
+    located(text)
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "fine").iterdir()), ids=lambda path: path.stem)
+def test_odd_but_right(path: Path) -> None:
+    assert [layer.path for layer in unfold(read(parse(path.read_bytes(), "net.yaml"))).layers] == ["relu"]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "message"),
+    [
+        ("merge_bomb", "3:4", "anchors (`&name`) are not part of the language"),
+        ("repeats", "4:5", "a spec unfolds to at most 20,000 steps, found more"),
+        ("repeats_of_repeats", "4:17", "a spec unfolds to at most 20,000 steps, found more"),
+        ("recursion", "3:23", "blocks and branches nest at most 64 deep, found more"),
+        ("power_tower", "3:34", "the value is larger than 2^63 - 1, the largest number an expression may have"),
+        ("list_bomb", "3:107", "a list has at most 10,000 entries, those of the lists in it included, and is nested at "
+                               "most 8 deep, found more"),
+        ("python_object", "3:10", "tags (`!name`) are not part of the language"),
+        ("latin_1", "3:9", "a spec is UTF-8 text, found byte 0xfc"),
+        ("nul", "3:8", "not YAML: a text has no control characters, found the character U+0000"),
+        ("huge_input", "3:11", "a dimension is at most 2,147,483,647, found [1000000000000000000000000000]"),
+    ],
+)  # fmt: skip
+def test_what_is_said(name: str, place: str, message: str) -> None:
+    first = located((HERE / "files" / f"{name}.yaml").read_bytes()).problems[0]
+    assert first.mark is not None
+    assert (f"{first.mark.line + 1}:{first.mark.column + 1}", first.message) == (place, message)
+
+
+class Counted(Exception):
+    """Raised in place of the work that a limit should have prevented."""
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("[" * 400_000, 3 * TEXTS.depth),
+        ("[" + "a, " * 400_000 + "]", TEXTS.nodes + 10),
+    ],
+    ids=["depth", "nodes"],
+)
+def test_no_more_events_are_read_than_the_limits_allow(
+    text: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = source.yaml.parse
+
+    def counting(*arguments: object, **options: object) -> object:
+        for number, event in enumerate(events(*arguments, **options)):
+            if number > most:
+                raise Counted
+            yield event
+
+    monkeypatch.setattr(source.yaml, "parse", counting)
+    located(text)
+
+
+@pytest.mark.parametrize("name", ["repeats", "repeats_of_repeats", "recursion_twice", "failing_recursion", "recursion_in_branches"])
+def test_no_more_work_is_done_than_the_limits_allow(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    visits = counted(monkeypatch, "once", NETWORKS.steps)
+    values = counted(monkeypatch, "value", NETWORKS.evaluations)
+    located((HERE / "files" / f"{name}.yaml").read_bytes())
+    assert visits() > 0
+    assert values() > 0
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, method: str, most: int) -> Callable[[], int]:
+    """Counts the calls of a walker's method; more than `most` raise."""
+    calls = 0
+    original = getattr(expand._Walker, method)
+
+    def counting(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > most:
+            raise Counted
+        return original(*arguments)
+
+    monkeypatch.setattr(expand._Walker, method, counting)
+    return lambda: calls

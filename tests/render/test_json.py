@@ -1,0 +1,154 @@
+"""JSON: the schema of design.md §5, exact, stable, and valid for everyone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import cnnprof
+from cnnprof.metrics import METRICS
+from cnnprof.render import json as written
+from cnnprof.report import Priced, lay_out
+from tests.networks import network, report
+from tests.render.shown import same_as_golden, table
+
+COUNT = {"type": "integer", "minimum": 0}
+SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
+NUMBERS = {"type": ["array", "null"], "items": {"type": ["number", "string"], "pattern": "^-?[0-9]+/[0-9]+$"}}
+SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
+WORK = ("macs", "adds", "multiplies", "divides", "compares", "exponentials", "negations", "roots", "powers")
+
+
+def keys(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """An object with exactly these keys."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+LAYER = keys(
+    {
+        "path": {"type": "string"},
+        "kind": {"type": ["string", "null"]},
+        "config": {"type": "object"},
+        "inputs": {"type": "array", "items": {"type": "string"}},
+        "input_shapes": {"type": "array", "items": SHAPE},
+        "output_shape": SHAPE,
+        **dict.fromkeys(SUMMED, COUNT),
+        "work": keys(dict.fromkeys(WORK, COUNT)),
+        "arithmetic_intensity": {"type": ["number", "null"]},
+        "receptive_field": keys({"size": NUMBERS, "stride": NUMBERS, "offset": NUMBERS}),
+        "executed": {"type": "boolean"},
+        "view": {"type": "boolean"},
+        "in_place": {"type": "boolean"},
+        "line": {"type": "integer", "minimum": 1},
+        "layers": {"type": "integer", "minimum": 2},
+    },
+    optional=("layers",),
+)
+NETWORK = keys(
+    {
+        "schema_version": {"const": 1},
+        "name": {"type": "string"},
+        "variant": {"type": ["string", "null"]},
+        "source": {"type": "string"},
+        "args": {"type": "object"},
+        "inputs": {"type": "object", "additionalProperties": SHAPE},
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": {"enum": ["float64", "float32", "float16", "bfloat16"]},
+        "training": {"type": "boolean"},
+        "outputs": {
+            "type": "array",
+            "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),
+        },
+        "totals": keys(
+            {
+                **dict.fromkeys(METRICS, COUNT),
+                "receptive_field": {"type": ["number", "string", "null"]},
+                **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
+                "arithmetic_intensity": {"type": ["number", "null"]},
+                "work": keys(dict.fromkeys(WORK, COUNT)),
+            }
+        ),
+        "conventions": {"type": "object", "additionalProperties": COUNT},
+        "layers": {"type": "array", "items": LAYER},
+    },
+    optional=("conventions",),
+)
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def document(*tables: Any) -> Any:
+    return json.loads(written.render(tables), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("spec", ["lenet5", "alexnet", "vgg", "resnet@50", "mobilenet_v1", "googlenet"])
+def test_schema(spec: str) -> None:
+    Draft202012Validator(NETWORK).validate(document(table(spec)))
+    Draft202012Validator(NETWORK).validate(document(table(spec, segments=1, priced=[Priced("macs", "", 1)])))
+
+
+def test_golden() -> None:
+    same_as_golden("lenet5.json", written.render([table("lenet5")]))
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_totals_are_sums_over_layers(name: str) -> None:
+    """The input is not among the layers; folding and order change no sum."""
+    for found in (document(table("googlenet")), document(table("googlenet", segments=1, sort="macs"))):
+        assert sum(layer[name] for layer in found["layers"]) == found["totals"][name]
+
+
+def test_a_layer_has_all_fields_of_its_kind() -> None:
+    layer = document(table("resnet@50"))["layers"][0]
+    assert layer["config"] == {
+        "out_channels": 64, "kernel_size": [7, 7], "stride": [2, 2], "padding": [3, 3], "dilation": [1, 1],
+        "groups": 1, "bias": False, "padding_mode": "zeros",
+    }  # fmt: skip
+    assert (layer["inputs"], layer["input_shapes"], layer["output_shape"]) == (
+        ["input"], [[1, 3, 224, 224]], [1, 64, 112, 112],
+    )  # fmt: skip
+
+
+def test_the_line_is_that_of_the_spec() -> None:
+    found = document(table("lenet5"))
+    lines = cnnprof.unfold("lenet5").layers[0].mark.source.lines()
+    assert found["source"] == "lenet5.yaml"
+    assert "conv2d" in lines[found["layers"][0]["line"] - 1]
+
+
+def test_fractions_are_exact() -> None:
+    """An integer, a float that equals the fraction, or the text a/b."""
+    text = network("- interpolate: {scale_factor: 2}\n- interpolate: {size: 48}", "[3, 8, 12]")
+    fields = [layer["receptive_field"] for layer in document(lay_out(report(text)))["layers"]]
+    assert [field["stride"] for field in fields] == [[0.5, 0.5], ["1/6", 0.25]]
+    assert [field["size"] for field in fields] == [[1, 1], [1, 1]]
+
+
+def test_folded_rows_say_how_many_layers_they_are() -> None:
+    layers = document(table("resnet@50", segments=1))["layers"]
+    assert [(layer["path"], layer["kind"], layer.get("layers")) for layer in layers[:4]] == [
+        ("conv1", None, 2), ("relu", "relu", None), ("max_pool2d", "max_pool2d", None), ("conv2_x", None, 32),
+    ]  # fmt: skip
+
+
+def test_several_networks_are_a_list() -> None:
+    assert [found["name"] for found in document(table("lenet5"), table("resnet@18"))] == ["lenet5", "resnet"]
+
+
+def test_blocks_and_kinds_among_the_arguments_are_names() -> None:
+    assert document(table("resnet@50"))["args"] == {
+        "block": "bottleneck", "depths": [3, 4, 6, 3], "stride_on_1x1": False, "classes": 1000,
+    }  # fmt: skip
+
+
+def test_side_outputs() -> None:
+    outputs = document(table("googlenet"))["outputs"]
+    assert [(output["label"], output["executed"]) for output in outputs] == [
+        ("aux1", False), ("aux2", False), ("out", True),
+    ]  # fmt: skip

@@ -1,0 +1,23 @@
+"""The table in a pull-request comment."""
+
+from __future__ import annotations
+
+import re
+
+from cnnprof.render import markdown
+from cnnprof.report import lay_out
+from tests.networks import network, report
+from tests.render.shown import same_as_golden, table
+
+
+def test_golden() -> None:
+    same_as_golden("lenet5.md", markdown.render([table("lenet5")]))
+
+
+def test_every_row_has_all_cells() -> None:
+    """Pipes inside a cell would end it."""
+    text = network("- relu").replace("name: net", 'name: "n|*e*"')
+    found = markdown.render([lay_out(report(text))])
+    assert found.startswith(r"**n\|\*e\*** · input")
+    lines = [line for line in found.split("\n") if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}

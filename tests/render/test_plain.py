@@ -1,0 +1,37 @@
+"""Aligned text for pipes: complete, and the same wherever it goes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import cnnprof
+from cnnprof.render import plain
+from cnnprof.report import lay_out
+from tests.render.shown import same_as_golden, table
+
+
+@pytest.mark.parametrize("spec", ["lenet5", "mobilenet_v1"])
+def test_golden(spec: str) -> None:
+    same_as_golden(f"{spec}.piped.txt", plain.render([table(spec)]))
+
+
+def test_every_layer_has_a_line() -> None:
+    found = cnnprof.analyze("resnet@50")
+    text = plain.render([lay_out(found)])
+    for row in found.layers:
+        assert re.search(rf"^{re.escape(row.path)} +{row.kind} ", text, re.MULTILINE)
+
+
+def test_columns_line_up() -> None:
+    lines = plain.render([table("resnet@18", "path,params,macs", segments=1)]).split("\n")
+    start = next(number for number, line in enumerate(lines) if line.startswith("layer"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("total"))
+    assert len({len(line) for line in lines[start : end + 1]}) == 1
+
+
+def test_exact_numbers_where_asked() -> None:
+    text = plain.render([table("lenet5", "path,params,activation_bytes", exact=True)])
+    assert re.search(r"^C5 +48,120 +480$", text, re.MULTILINE)
+    assert re.search(r"^total +61,706 +58,408$", text, re.MULTILINE)

@@ -1,0 +1,131 @@
+"""The table on a terminal: what fits at which width, and that nothing is ever cropped."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rich.cells import cell_len
+
+import cnnprof
+from cnnprof.cli.analyze import PAGE
+from cnnprof.render import terminal
+from cnnprof.report import Table, lay_out
+from tests.networks import network, report
+from tests.render.shown import same_as_golden, table
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def drawn(shown: Table, width: int, color: bool = False) -> str:
+    return terminal.render([shown], width, "standard" if color else None)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("spec", ["lenet5", "mobilenet_v1"])
+def test_golden(spec: str, width: int) -> None:
+    text = drawn(table(spec, page=PAGE), width)
+    same_as_golden(f"{spec}.{width}.txt", text)
+    assert max(map(cell_len, text.split("\n"))) <= width
+
+
+@pytest.mark.parametrize(
+    ("width", "headers"),
+    [
+        (40, ["layer", "params", "MACs"]),
+        (60, ["layer", "output", "params", "MACs"]),
+        (80, ["layer", "output", "params", "MACs", "activations"]),
+        (120, ["layer", "kind", "output", "params", "MACs", "activations", "field"]),
+    ],
+)
+def test_fewer_columns_on_a_narrower_terminal(width: int, headers: list[str]) -> None:
+    lines = drawn(table("resnet@50", page=PAGE), width).split("\n")
+    assert next(line.split() for line in lines if line.startswith("layer")) == headers
+
+
+@pytest.mark.parametrize("width", [33, 47, 60, 80, 100, 120, 200])
+@pytest.mark.parametrize("spec", ["resnet@50", "googlenet", "alexnet"])
+def test_no_line_is_wider_than_the_terminal(spec: str, width: int) -> None:
+    for fold in (None, 0):
+        text = drawn(table(spec, page=PAGE, segments=fold), width)
+        assert max(map(cell_len, text.split("\n"))) <= width
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 120])
+def test_no_path_is_cropped(width: int) -> None:
+    """A path that does not fit goes on in the next line."""
+    found = cnnprof.analyze("resnet@50")
+    text = drawn(lay_out(found, segments=0), width)
+    first, total = text.index("conv1.conv2d"), text.rindex("total ")
+    # The first cell of each line, put together again.
+    layers = "".join(re.split(r"\s{2,}", line.strip())[0] for line in text[first:total].split("\n"))
+    position = 0
+    for row in found.layers:
+        position = layers.index(row.path, position) + len(row.path)
+
+
+def test_colours_change_no_character() -> None:
+    shown = table("googlenet", page=PAGE)
+    colored = drawn(shown, 100, color=True)
+    assert ESCAPE.search(colored)
+    plain = "\n".join(line.rstrip() for line in ESCAPE.sub("", colored).split("\n"))
+    assert plain == drawn(shown, 100)
+
+
+def test_a_page_is_enough() -> None:
+    """Fifty lines, for all that comes with the tool but a wide spread of arguments or layers that cannot be folded."""
+    for spec in ("lenet5", "alexnet", "vgg", "resnet@50", "resnet@152", "mobilenet_v1"):
+        assert drawn(table(spec, page=PAGE), 80).count("\n") <= 52, spec
+
+
+def test_folding_is_said() -> None:
+    text = drawn(table("resnet@50", page=PAGE), 100)
+    assert "175 layers in 23 rows: folded to fit a page; --fold 0 shows every layer" in text
+    assert "folded" not in drawn(table("resnet@50", segments=1), 100)
+    assert "folded" not in drawn(table("lenet5", page=PAGE), 100)
+
+
+def test_bars_are_shares_of_the_largest_row() -> None:
+    text = drawn(table("lenet5", page=PAGE), 80)
+    assert re.search(r"^C5 .* 48\.1 K ████████ ", text, re.MULTILINE)
+    assert "a full bar is the largest row's share of the total: params 78.0 %, MACs 57.6 %" in text
+
+
+def test_side_outputs_are_marked() -> None:
+    text = drawn(table("googlenet", page=PAGE), 120)
+    assert re.search(r"^side\.aux1 † +8 layers", text, re.MULTILINE)
+    assert "† a side output, which runs only in training: its parameters count, nothing else does" in text
+
+
+def test_rows_cut_by_top_are_summed() -> None:
+    text = drawn(table("resnet@50", sort="params", top=2), 100)
+    assert re.search(r"^173 more +20\.8 M +3\.86 G", text, re.MULTILINE)
+    assert "\ninput" not in text
+
+
+def test_columns_that_were_asked_for_are_shown_though_they_do_not_fit() -> None:
+    names = "path,params,buffers,macs,flops,param_bytes,activation_bytes,adds,multiplies,line"
+    text = drawn(table("lenet5", names), 60)
+    header = next(line for line in text.split("\n") if line.startswith("layer"))
+    assert header.split()[-3:] == ["adds", "multiplies", "line"]
+    assert not re.search(r"…", text)
+
+
+def test_what_a_stranger_wrote_steers_no_terminal() -> None:
+    """The name comes from the file."""
+    text = network("- relu").replace("name: net", 'name: "[bold]\\x1b[2J\\x1b[31mred"')
+    shown = lay_out(report(text))
+    for color in (False, True):
+        assert r"[bold]\x1b[2J\x1b[31mred" in drawn(shown, 80, color)
+
+
+def test_a_very_narrow_terminal_loses_nothing() -> None:
+    """Where not even a path and a number fit, lines are longer than the terminal, which breaks them itself."""
+    text = drawn(table("resnet@50", page=PAGE), 12)
+    assert "…" not in text
+    assert "params: 25,557,032" in " ".join(text.split())
+
+
+def test_several_tables_stand_one_after_another() -> None:
+    text = terminal.render([table("lenet5"), table("alexnet")], 80, None)
+    assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]

@@ -1,0 +1,79 @@
+"""What a SPEC stands for: `NAME|PATH[@VARIANT][,key=value…]`, or `-`."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from cnnprof.errors import UsageError
+from cnnprof.locate import architectures, locate
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with one spec."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text("a file")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "variant", "settings"),
+    [
+        ("net.yaml", "net.yaml", None, {}),
+        ("./net.yaml", "./net.yaml", None, {}),
+        ("net.yaml@small", "net.yaml", "small", {}),
+        ("net.yaml,classes=10", "net.yaml", None, {"classes": "10"}),
+        ("net.yaml@16_bn,a=[1, 2],b=x=y", "net.yaml", "16_bn", {"a": "[1, 2]", "b": "x=y"}),
+        ("resnet", "resnet.yaml", None, {}),
+        ("resnet@50,classes=10", "resnet.yaml", "50", {"classes": "10"}),
+    ],
+)
+def test_gives(spec: str, name: str, variant: str | None, settings: dict[str, str]) -> None:
+    located = locate(spec)
+    assert (located.name, located.variant, dict(located.settings)) == (name, variant, settings)
+    assert (located.text == b"a file") is ("resnet" not in name)
+
+
+@pytest.mark.parametrize("name", ["resnet", "a@b.yaml", "a,b=c.yaml"])
+def test_an_existing_path_wins(folder: Path, name: str) -> None:
+    (folder / name).write_text("mine")
+    assert locate(name) == (name, b"mine", None, {})
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
+    assert locate("-@small,a=1") == ("<stdin>", b"piped", "small", {"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nosuch.yaml", "there is no file `nosuch.yaml`"),
+        ("dir/nosuch", "there is no file `dir/nosuch`"),
+        ("resnt", "`resnt` is neither a file nor an architecture that comes with cnnprof; did you mean `resnet`?"),
+        (".", f"`.` is a directory; a SPEC is a file, or one of: {', '.join(architectures())}"),
+        ("a\0b/", "there is no file `a\\x00b/`"),
+        ("x" * 5000 + ".yaml", f"there is no file `{'x' * 199}…`"),
+    ],
+    ids=["no file", "no file in a folder", "nearly an architecture", "a directory", "NUL", "a name too long"],
+)
+def test_refuses(spec: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        locate(spec)
+    assert str(caught.value) == message
+
+
+def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UsageError) as caught:
+        locate("net.yaml")
+    assert str(caught.value) == "cannot read `net.yaml`: Permission denied"
+
+
+def test_every_architecture_is_found_from_anywhere() -> None:
+    for name in architectures():
+        assert locate(name).text.startswith(b"# ")

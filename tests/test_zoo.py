@@ -1,0 +1,418 @@
+"""What no table of the goldens holds: networks worked out by hand, heads, arguments, receptive fields.
+
+tests/test_torchvision.py compares the shipped specs with torchvision, tests/test_papers.py with the papers.
+"""
+
+from functools import cache
+from math import prod
+
+import pytest
+
+import cnnprof
+from cnnprof.errors import CnnprofError
+
+analyze = cache(cnnprof.analyze)
+
+
+def row(spec, path):
+    (found,) = [row for row in analyze(spec).layers if row.path == path]
+    return found
+
+
+def inside(spec, step):
+    """The rows of a step, which may be a block."""
+    return [row for row in analyze(spec).layers if row.path == step or row.path.startswith(f"{step}.")]
+
+
+def weights_and_macs(rows):
+    """Of convolutions and dense layers; norms are counted elsewhere."""
+    weighted = [row for row in rows if row.kind != "batch_norm"]
+    return sum(row.params for row in weighted), sum(row.macs for row in weighted)
+
+
+# ShuffleNet v1, table 1. A unit is a 1x1 convolution in groups, a depthwise 3x3, a 1x1 in groups; the middle is a
+# quarter as wide as the unit. Units of stride 2 make what the pooled shortcut lacks: 240 - 24, 480 - 240, 960 - 480.
+
+SHUFFLENET_3_GROUPS = [
+    # step, weights, multiply-accumulates
+    ("conv1", 24 * (3 * 3 * 3), 112 * 112 * 24 * (3 * 3 * 3)),
+    (
+        "stage2.downsample",  # no groups in its first convolution
+        60 * 24 + 60 * (3 * 3) + 216 * (60 // 3),
+        56 * 56 * 60 * 24 + 28 * 28 * 60 * (3 * 3) + 28 * 28 * 216 * (60 // 3),
+    ),
+    (
+        "stage2.unit",
+        3 * (60 * (240 // 3) + 60 * (3 * 3) + 240 * (60 // 3)),
+        3 * (28 * 28) * (60 * (240 // 3) + 60 * (3 * 3) + 240 * (60 // 3)),
+    ),
+    (
+        "stage3.downsample",
+        120 * (240 // 3) + 120 * (3 * 3) + 240 * (120 // 3),
+        28 * 28 * 120 * (240 // 3) + 14 * 14 * 120 * (3 * 3) + 14 * 14 * 240 * (120 // 3),
+    ),
+    (
+        "stage3.unit",
+        7 * (120 * (480 // 3) + 120 * (3 * 3) + 480 * (120 // 3)),
+        7 * (14 * 14) * (120 * (480 // 3) + 120 * (3 * 3) + 480 * (120 // 3)),
+    ),
+    (
+        "stage4.downsample",
+        240 * (480 // 3) + 240 * (3 * 3) + 480 * (240 // 3),
+        14 * 14 * 240 * (480 // 3) + 7 * 7 * 240 * (3 * 3) + 7 * 7 * 480 * (240 // 3),
+    ),
+    (
+        "stage4.unit",
+        3 * (240 * (960 // 3) + 240 * (3 * 3) + 960 * (240 // 3)),
+        3 * (7 * 7) * (240 * (960 // 3) + 240 * (3 * 3) + 960 * (240 // 3)),
+    ),
+    ("fc", 1000 * (960 + 1), 1000 * 960),
+]
+# Channels that are normalised: in the stem, in the units of stride 2, in the others.
+SHUFFLENET_3_GROUPS_NORMED = (
+    24
+    + (60 + 60 + 216 + 3 * (60 + 60 + 240))
+    + (120 + 120 + 240 + 7 * (120 + 120 + 480))
+    + (240 + 240 + 480 + 3 * (240 + 240 + 960))
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "weights", "macs"), SHUFFLENET_3_GROUPS, ids=[step for step, *_ in SHUFFLENET_3_GROUPS]
+)
+def test_shufflenet_v1_step(step, weights, macs):
+    assert weights_and_macs(inside("shufflenet_v1", step)) == (weights, macs)
+
+
+def test_shufflenet_v1_totals():
+    totals = analyze("shufflenet_v1").totals
+    assert totals.params == sum(weights for _, weights, _ in SHUFFLENET_3_GROUPS) + 2 * SHUFFLENET_3_GROUPS_NORMED
+    assert totals.buffers == 2 * SHUFFLENET_3_GROUPS_NORMED + (1 + 16 * 3)
+    assert totals.macs == sum(macs for *_, macs in SHUFFLENET_3_GROUPS)
+    assert (totals.params, totals.macs) == (1_865_728, 137_460_672)
+
+
+TABLE_1 = [
+    # groups, stage 2, stage 3, stage 4, complexity
+    (1, 144, 288, 576, 143),
+    (2, 200, 400, 800, 140),
+    (3, 240, 480, 960, 137),
+    (4, 272, 544, 1088, 133),
+    (8, 384, 768, 1536, 137),
+]
+
+
+@pytest.mark.parametrize(("groups", "stage2", "stage3", "stage4", "complexity"), TABLE_1)
+def test_shufflenet_v1_table_1(groups, stage2, stage3, stage4, complexity):
+    """The column of each group count: channels and places per stage, and multiply-adds in millions, without fc's."""
+    spec = f"shufflenet_v1,groups={groups}"
+    outputs = [inside(spec, stage)[-1].output_shape for stage in ("stage2", "stage3", "stage4")]
+    assert outputs == [(1, stage2, 28, 28), (1, stage3, 14, 14), (1, stage4, 7, 7)]
+    macs = analyze(spec).totals.macs
+    assert round((macs - 1000 * stage4) / 1e6) == complexity
+
+    def pointwise(outputs, inputs, groups=groups):
+        return outputs * (inputs // groups)
+
+    expected = 112 * 112 * 24 * (3 * 3 * 3) + 1000 * stage4
+    entered, size = 24, 56
+    for channels, units in (stage2, 3), (stage3, 7), (stage4, 3):
+        middle = channels // 4
+        expected += size * size * pointwise(middle, entered, 1 if entered == 24 else groups)
+        size //= 2
+        expected += size * size * (middle * 3 * 3 + pointwise(channels - entered, middle))
+        expected += units * size * size * (pointwise(middle, channels) + middle * 3 * 3 + pointwise(channels, middle))
+        entered = channels
+    assert macs == expected
+
+
+def test_shufflenet_v1_shuffles_where_there_are_groups():
+    shuffles = {
+        groups: sum(row.kind == "channel_shuffle" for row in analyze(f"shufflenet_v1,groups={groups}").layers)
+        for groups in (1, 2, 3, 4, 8)
+    }
+    assert shuffles == {1: 0, 2: 16, 3: 16, 4: 16, 8: 16}
+
+
+@pytest.mark.parametrize("groups", [0, 5, 9])
+def test_shufflenet_v1_has_no_other_columns(groups):
+    with pytest.raises(CnnprofError):
+        analyze(f"shufflenet_v1,groups={groups}")
+
+
+# U-Net, figure 1: the sides and channels printed beside every map
+
+UNET = [
+    # layer, channels read, channels made, side of its output in `valid`, in `same`
+    ("down1.conv2d", 1, 64, 570, 512),
+    ("down1.conv2d_2", 64, 64, 568, 512),
+    ("down2.conv2d", 64, 128, 282, 256),
+    ("down2.conv2d_2", 128, 128, 280, 256),
+    ("down3.conv2d", 128, 256, 138, 128),
+    ("down3.conv2d_2", 256, 256, 136, 128),
+    ("down4.conv2d", 256, 512, 66, 64),
+    ("down4.conv2d_2", 512, 512, 64, 64),
+    ("bottom.conv2d", 512, 1024, 30, 32),
+    ("bottom.conv2d_2", 1024, 1024, 28, 32),
+    ("up4.up_conv", 1024, 512, 56, 64),
+    ("up4.double_conv.conv2d", 512 + 512, 512, 54, 64),
+    ("up4.double_conv.conv2d_2", 512, 512, 52, 64),
+    ("up3.up_conv", 512, 256, 104, 128),
+    ("up3.double_conv.conv2d", 256 + 256, 256, 102, 128),
+    ("up3.double_conv.conv2d_2", 256, 256, 100, 128),
+    ("up2.up_conv", 256, 128, 200, 256),
+    ("up2.double_conv.conv2d", 128 + 128, 128, 198, 256),
+    ("up2.double_conv.conv2d_2", 128, 128, 196, 256),
+    ("up1.up_conv", 128, 64, 392, 512),
+    ("up1.double_conv.conv2d", 64 + 64, 64, 390, 512),
+    ("up1.double_conv.conv2d_2", 64, 64, 388, 512),
+    ("output", 64, 2, 388, 512),
+]
+UNETS = pytest.mark.parametrize(("spec", "column"), [("unet", 3), ("unet@valid", 3), ("unet@same", 4)])
+
+
+def unet_layer(layer, read, made, side):
+    """(output shape, parameters, multiply-accumulates) by hand."""
+    if layer == "output":
+        return (1, made, side, side), made * (read + 1), side * side * made * read
+    if layer.endswith("up_conv"):
+        # Each place below is multiplied into 2x2 places above.
+        return (1, made, side, side), read * made * (2 * 2) + made, (side // 2) * (side // 2) * read * made * (2 * 2)
+    return (1, made, side, side), made * (read * 3 * 3 + 1), side * side * made * read * 3 * 3
+
+
+@UNETS
+def test_unet_layers(spec, column):
+    found = [
+        (row.path, (row.output_shape, row.params, row.macs))
+        for row in analyze(spec).layers
+        if row.kind in ("conv2d", "conv_transpose2d")
+    ]
+    assert found == [(line[0], unet_layer(*line[:3], line[column])) for line in UNET]
+
+
+@pytest.mark.parametrize(
+    ("spec", "macs"), [("unet@valid", 150_428_424_448), ("unet@same", 192_384_335_872)], ids=["valid", "same"]
+)
+def test_unet_totals(spec, macs):
+    totals = analyze(spec).totals
+    assert (totals.params, totals.buffers, totals.macs) == (31_030_658, 0, macs)
+
+
+UNET_CROPS = [("up4", 512, 64, 56), ("up3", 256, 136, 104), ("up2", 128, 280, 200), ("up1", 64, 568, 392)]
+
+
+@pytest.mark.parametrize(("step", "channels", "before", "after"), UNET_CROPS)
+def test_unet_crops(step, channels, before, after):
+    """What passes across the U loses its border, as a view of what the contracting path made."""
+    crop = row("unet@valid", f"{step}.concat.skip.center_crop")
+    assert crop.input_shapes == ((1, channels, before, before),)
+    assert crop.output_shape == (1, channels, after, after)
+    assert (crop.view, crop.activation_bytes) == (True, 0)
+    assert row("unet@valid", f"{step}.concat").output_shape == (1, 2 * channels, after, after)
+
+
+def test_unet_same_crops_nothing():
+    assert "center_crop" not in {row.kind for row in analyze("unet@same").layers}
+
+
+# Heads: their weights count always, their work in training
+
+HEADS = [
+    # spec, parameters of the heads, their multiply-accumulates, the outputs
+    (
+        "googlenet@torchvision",
+        (128 * 512 + 2 * 128) + (128 * 528 + 2 * 128) + 2 * (1024 * (128 * 4 * 4 + 1) + 1000 * (1024 + 1)),
+        4 * 4 * 128 * 512 + 4 * 4 * 128 * 528 + 2 * (1024 * 128 * 4 * 4 + 1000 * 1024),
+        ["out", "aux1", "aux2"],
+    ),
+    (
+        "googlenet",
+        128 * (512 + 1) + 128 * (528 + 1) + 2 * (1024 * (128 * 4 * 4 + 1) + 1000 * (1024 + 1)),
+        4 * 4 * 128 * 512 + 4 * 4 * 128 * 528 + 2 * (1024 * 128 * 4 * 4 + 1000 * 1024),
+        ["out", "aux1", "aux2"],
+    ),
+    (
+        "inception_v3",
+        (128 * 768 + 2 * 128) + (768 * 128 * 5 * 5 + 2 * 768) + 1000 * (768 + 1),
+        5 * 5 * 128 * 768 + 768 * 128 * 5 * 5 + 1000 * 768,
+        ["out", "aux"],
+    ),
+    (
+        "fcn,aux=true",
+        (256 * 1024 * 3 * 3 + 2 * 256) + 21 * (256 + 1),
+        65 * 65 * (256 * 1024 * 3 * 3 + 21 * 256),
+        ["out", "aux"],
+    ),
+]
+every_head = pytest.mark.parametrize(("spec", "params", "macs", "labels"), HEADS, ids=[spec for spec, *_ in HEADS])
+
+
+@every_head
+def test_heads(spec, params, macs, labels):
+    evaluated, trained = analyze(spec), analyze(spec, training=True)
+    assert evaluated.totals.params - evaluated.totals.executed_params == params
+    assert trained.totals.executed_params == trained.totals.params == evaluated.totals.params
+    assert trained.totals.macs - evaluated.totals.macs == macs
+    assert sorted(output.label for output in trained.outputs if output.executed) == sorted(labels)
+    assert [output.label for output in evaluated.outputs if output.executed] == ["out"]
+
+
+@every_head
+def test_without_heads(spec, params, macs, labels):
+    """aux=false leaves nothing of them, in training neither."""
+    base = spec.partition(",")[0]
+    bare = analyze(f"{base},aux=false", training=True)
+    assert bare.totals.params == analyze(spec).totals.executed_params
+    assert bare.totals.macs == analyze(spec).totals.macs
+    assert [output.label for output in bare.outputs] == ["out"]
+
+
+def test_fcn_with_its_auxiliary_classifier():
+    """The parameters that torchvision gives for its trained FCN_ResNet50, which has one."""
+    assert analyze("fcn,aux=true").totals.params == 35_322_218
+
+
+# A name alone is the first variant; arguments reach every layer
+
+DEFAULTS = [
+    ("googlenet", "paper"),
+    ("squeezenet", "1_0"),
+    ("mobilenet_v3", "large"),
+    ("shufflenet_v2", "x1_0"),
+    ("densenet", "121"),
+    ("efficientnet", "b0"),
+    ("unet", "valid"),
+    ("r3d", "18"),
+    ("fcn", "resnet50"),
+]
+
+
+@pytest.mark.parametrize(("name", "variant"), DEFAULTS, ids=[name for name, _ in DEFAULTS])
+def test_default_variant(name, variant):
+    assert analyze(name).totals == analyze(f"{name}@{variant}").totals
+
+
+FEATURES = [
+    ("googlenet@torchvision", 1024, 2),
+    ("inception_v3", 2048, 1),
+    ("squeezenet", 512, 0),
+    ("mobilenet_v2", 1280, 0),
+    ("mobilenet_v3@large", 1280, 0),
+    ("mobilenet_v3@small", 1024, 0),
+    ("shufflenet_v1", 960, 0),
+    ("shufflenet_v2", 1024, 0),
+    ("densenet", 1024, 0),
+    ("efficientnet", 1280, 0),
+    ("r3d", 512, 0),
+    ("fcn", 512, 0),
+    ("unet", 64, 0),
+]
+
+
+@pytest.mark.parametrize(("spec", "features", "heads"), FEATURES, ids=[spec for spec, *_ in FEATURES])
+def test_classes(spec, features, heads):
+    """Another number of classes changes the last layer alone, of the heads too."""
+    before, after = (analyze(f"{spec},classes={classes}") for classes in (20, 10))
+    inner = {"googlenet@torchvision": 1024, "inception_v3": 768}.get(spec, 0)
+    assert before.totals.params - after.totals.params == 10 * (features + 1) + heads * 10 * (inner + 1)
+    assert after.layers[-1].output_shape[1] == 10
+
+
+@pytest.mark.parametrize("spec", ["mobilenet_v2", "mobilenet_v3@large", "mobilenet_v3@small"])
+def test_width(spec):
+    """MobileNetV2's last convolution never narrows, V3's does; every other layer's channels are multiples of 8."""
+    narrow = analyze(f"{spec},width=0.5")
+    channels = {row.output_shape[1] for row in narrow.layers if row.kind == "conv2d"}
+    assert all(count % 8 == 0 for count in channels)
+    expected = {"mobilenet_v2": (16, 1280), "mobilenet_v3@large": (8, 480), "mobilenet_v3@small": (8, 288)}
+    stem, last = inside(f"{spec},width=0.5", "stem")[0], inside(f"{spec},width=0.5", "last")[0]
+    assert (stem.output_shape[1], last.output_shape[1]) == expected[spec]
+
+
+EFFICIENTNET_STAGES = {
+    # channels and layers of stages 2 to 8, then the head: b0's 16 24 40 80 112 192 320 1280 and 1 2 2 3 3 4 1 scaled
+    "b1": ([16, 24, 40, 80, 112, 192, 320, 1280], [2, 3, 3, 4, 4, 5, 2]),
+    "b3": ([24, 32, 48, 96, 136, 232, 384, 1536], [2, 3, 3, 5, 5, 6, 2]),
+    "b7": ([32, 48, 80, 160, 224, 384, 640, 2560], [4, 7, 7, 10, 10, 13, 4]),
+}
+
+
+@pytest.mark.parametrize("variant", EFFICIENTNET_STAGES)
+def test_efficientnet_scales_width_and_depth(variant):
+    spec = f"efficientnet@{variant}"
+    channels = [inside(spec, f"stage{number}")[-1].output_shape[1] for number in range(2, 10)]
+    layers = [sum(row.path.endswith(".project") for row in inside(spec, f"stage{n}")) for n in range(2, 9)]
+    assert (channels, layers) == EFFICIENTNET_STAGES[variant]
+
+
+# Receptive field: one place more to either side of a 3x3, times the stride of what it reads, along the longest way
+
+RECEPTIVE_FIELDS = [
+    # 1 + the stem's, then (kernel - 1) x stride read, stage by stage
+    ("squeezenet@1_0", "conv10", 1 + 6 + 2 * 2 + 3 * 2 * 4 + 2 * 4 + 4 * 2 * 8 + 2 * 8 + 2 * 16, 16),
+    ("squeezenet@1_1", "conv10", 1 + 2 + 2 * 2 + 2 * 2 * 4 + 2 * 4 + 2 * 2 * 8 + 2 * 8 + 4 * 2 * 16, 16),
+    (
+        "mobilenet_v2",
+        "last.conv2d",
+        3 + 2 * 2 + (2 * 2 + 2 * 4) + (2 * 4 + 4 * 8) + (2 * 8 + 6 * 16) + 6 * 16 + (2 * 16 + 4 * 32) + 2 * 32,
+        32,
+    ),
+    (
+        "googlenet",
+        "5b.concat",
+        1 + 6 + 2 * 2 + 2 * 4 + 2 * 4 + 2 * 4 * 8 + 2 * 8 + 5 * 4 * 16 + 2 * 16 + 2 * 4 * 32,
+        32,
+    ),
+    # Araujo, Norris & Sim 2019, table 1
+    ("inception_v3", "Mixed_7c.concat", 1311, 32),
+    *(
+        (spec, last, 1 + 2 + 2 * 2 + (2 * 4 + 3 * 2 * 8) + (2 * 8 + 7 * 2 * 16) + (2 * 16 + 3 * 2 * 32), 32)
+        for spec, last in (("shufflenet_v1", "stage4.unit.2.relu"), ("shufflenet_v2", "conv5.relu"))
+    ),
+    (
+        "densenet@121",
+        "relu_2",
+        1 + 6 + 2 * 2 + 6 * 2 * 4 + 1 * 4 + 12 * 2 * 8 + 1 * 8 + 24 * 2 * 16 + 1 * 16 + 16 * 2 * 32,
+        32,
+    ),
+    (
+        "fcn",  # dilated 3x3 reach twice, then four times as far
+        "head.score",
+        1 + 6 + 2 * 2 + 3 * 2 * 4 + (2 * 4 + 3 * 2 * 8) + (2 + 5 * 4) * 8 + (4 + 2 * 8) * 8 + 2 * 8,
+        8,
+    ),
+    ("unet", "bottom.relu_2", 1 + 4 + 1 + 4 * 2 + 2 + 4 * 4 + 4 + 4 * 8 + 8 + 4 * 16, 16),
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "layer", "size", "stride"), RECEPTIVE_FIELDS, ids=[spec for spec, *_ in RECEPTIVE_FIELDS]
+)
+def test_receptive_field(spec, layer, size, stride):
+    field = row(spec, layer).receptive_field
+    assert (field.size, field.stride) == ((size, size), (stride, stride))
+
+
+def test_receptive_field_in_time():
+    """R3D reads frames with another stride than height and width."""
+    field = row("r3d", "conv5_x.1.relu").receptive_field
+    time = 1 + 2 + 4 * 2 + (2 + 3 * 2 * 2) + (2 * 2 + 3 * 2 * 4) + (2 * 4 + 3 * 2 * 8)
+    space = 1 + 6 + 4 * 2 * 2 + (2 * 2 + 3 * 2 * 4) + (2 * 4 + 3 * 2 * 8) + (2 * 8 + 3 * 2 * 16)
+    assert field.size == (time, space, space)
+    assert field.stride == (8, 16, 16)
+
+
+# R3D, table 1: its column of 34 layers is in no golden
+
+
+@pytest.mark.parametrize(("spec", "depths"), [("r3d@18", (2, 2, 2, 2)), ("r3d@34", (3, 4, 6, 3))])
+def test_r3d_params(spec, depths):
+    """Basic blocks of 3x3x3 convolutions; 1x1x1 projections where a stage changes the width."""
+    params = 64 * 3 * prod((3, 7, 7)) + 2 * 64 + 400 * (512 + 1)
+    entered = 64
+    for width, blocks in zip((64, 128, 256, 512), depths, strict=True):
+        params += width * entered * 27 + (2 * blocks - 1) * width * width * 27 + 2 * blocks * 2 * width
+        params += (width * entered + 2 * width) if width != entered else 0
+        entered = width
+    assert analyze(spec).totals.params == params
