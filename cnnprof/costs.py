@@ -33,7 +33,7 @@ class LayerCosts(NamedTuple):
     work: Work
     activation_bytes: int
     moved_bytes: int
-    field: Field
+    field: Field | None
 
     @property
     def flops(self) -> int:
@@ -160,7 +160,7 @@ def count(
         param_bytes=sum(layer.param_bytes for layer in layers),
         activation_bytes=sum(layer.activation_bytes for layer in layers),
         depth=depth(graph, weighted),
-        receptive_field=fields[last].largest,
+        receptive_field=None if (seen := fields[last]) is None else seen.largest,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers),
         input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
         moved_bytes=sum(layer.moved_bytes for layer in layers),

@@ -10,7 +10,9 @@ Who raises what: a rule raises a RuleError; whoever knows where it was broken re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping as MappingType
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingType
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -145,12 +147,20 @@ def unfold(
     limits: Limits = LIMITS,
 ) -> Graph:
     """The graph of a spec in a variant, with arguments set by name (text is read as in the spec) and
-    inputs replaced by shape.
+    inputs replaced by shape. Out of training, `trained` holds the same network in training.
 
     Raises UsageError for a variant, argument or input that is not there or cannot be, and SpecError with as
     many problems of the spec as one run can find.
     """
-    return _Walker(spec, training, limits).walk(variant, settings or {}, inputs or {})
+    walker = _Walker(spec, training, limits)
+    graph = walker.walk(variant, settings or {}, inputs or {})
+    if training:
+        return graph
+    if walker.asked_for_training:
+        trained = _Walker(spec, True, limits).walk(variant, settings or {}, inputs or {})
+    else:  # the same layers, of which some treat memory differently
+        trained = replace(graph, training=True, layers=walker.resolved(training=True))
+    return replace(graph, trained=trained)
 
 
 class _Body:
@@ -210,11 +220,14 @@ class _Scope:
         if name in body.absent:
             return ExpressionError(f"the layer `{name}` is not there: its `when` left it out")
         if name in walker.file_layers:
-            return ExpressionError(f"the layer `{name}` is not one of this block",
-                                   "names do not cross a block's border: pass the layer as an argument")
+            return ExpressionError(
+                f"the layer `{name}` is not one of this block",
+                "names do not cross a block's border: pass the layer as an argument",
+            )
         if what:
-            return ExpressionError(f"no earlier layer of this body is called `{name}`",
-                                   nearest(name, [*body.layers, "input"]))
+            return ExpressionError(
+                f"no earlier layer of this body is called `{name}`", nearest(name, [*body.layers, "input"])
+            )
         known = [*body.args, *([] if body.shipped else walker.file_args), *body.layers, *_SPECIAL, *walker.words()]
         return ExpressionError(f"`{name}` has no value here", nearest(name, known))
 
@@ -243,10 +256,19 @@ def _input(scope: _Scope) -> LayerRef:
     entry = scope.body.entry
     if entry is None:
         if scope.walker.spec.several_inputs:
-            raise ExpressionError("with several inputs, `input` has no meaning at file level",
-                                  f"name one of {listing(list(scope.walker.inputs))}")
-        raise ExpressionError("arguments and inputs are evaluated before the network is entered: `input` is not there yet")
+            raise ExpressionError(
+                "with several inputs, `input` has no meaning at file level",
+                f"name one of {listing(list(scope.walker.inputs))}",
+            )
+        raise ExpressionError(
+            "arguments and inputs are evaluated before the network is entered: `input` is not there yet"
+        )
     return LayerRef("input", entry)
+
+
+def _training(scope: _Scope) -> bool:
+    scope.walker.asked_for_training = True
+    return scope.walker.training
 
 
 _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
@@ -254,7 +276,7 @@ _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
     "in_channels": _in_channels,
     "index": _index,
     "input": _input,
-    "training": lambda scope: scope.walker.training,
+    "training": _training,
 }
 
 
@@ -264,6 +286,7 @@ class _Walker:
     def __init__(self, spec: Spec, training: bool, limits: Limits) -> None:
         self.spec = spec
         self.training: bool = training
+        self.asked_for_training = False
         self.limits = limits
         self.file_args: dict[str, Any] = {}
         self.file_layers: dict[str, LayerRef] = {}
@@ -313,13 +336,15 @@ class _Walker:
             source=spec.mark.source.name,
             inputs=self.inputs,
             args=self.file_args,
-            layers=aliasing.resolve(
-                self.layers, list(self.inputs.values()), self.outputs, spec.in_place, self.training
-            ),
+            layers=self.resolved(self.training),
             outputs=tuple(self.outputs),
             training=self.training,
             budget=budget,
         )
+
+    def resolved(self, training: bool) -> tuple[Layer, ...]:
+        """The layers, with what they do to memory decided."""
+        return aliasing.resolve(self.layers, list(self.inputs.values()), self.outputs, self.spec.in_place, training)
 
     def order(self, mark: Mark | None) -> tuple[bool, int, int]:
         """Where a problem belongs among the others: the file's from its top, then those of shipped blocks."""
@@ -345,8 +370,10 @@ class _Walker:
                     continue
                 node = source.parse(value or "null", f"--set {argument.name}")
             if node is None:
-                raise UsageError(f"{name} needs the argument `{argument.name}`: "
-                                 f"give it with --set {argument.name}=VALUE, or choose a variant")
+                raise UsageError(
+                    f"{name} needs the argument `{argument.name}`: "
+                    f"give it with --set {argument.name}=VALUE, or choose a variant"
+                )
             try:
                 self.file_args[argument.name] = self.value(node, scope)
             except _Unknown:
@@ -365,8 +392,10 @@ class _Walker:
                 return expression.bounded(value)
         except RuleError as error:
             raise UsageError(f"the argument `{name}` cannot be set to this: {error}") from None
-        raise UsageError(f"the argument `{name}` is set to a number, true, false, null, a list of these, or a text as "
-                         f"in the spec, found a {type(value).__name__}")
+        raise UsageError(
+            f"the argument `{name}` is set to a number, true, false, null, a list of these, or a text as "
+            f"in the spec, found a {type(value).__name__}"
+        )
 
     def evaluate_inputs(self, given: MappingType[str, Shape]) -> None:
         for name in given:
@@ -406,10 +435,10 @@ class _Walker:
         if self.spec.several_inputs:
             body.layers.update({name: LayerRef(name, tensor, name) for name, tensor in tensors.items()})
         last = self.sequence(self.spec.steps, body.entry, body, "", None)
-        if last is None:
-            self.report("the network has no last tensor: every step was left out", self.spec.mark)
-        else:
+        if last is not None and last.shape is not None:
             self.outputs.append(Output("out", last.id))
+        if not self.problems and not any(layer.executed for layer in self.layers):
+            self.report("the network has no layer that runs: every step was left out", self.spec.mark)
 
     # Steps.
 
@@ -437,8 +466,11 @@ class _Walker:
                     body.absent.add(step.name)
                 continue
             if step.segment in seen:
-                self.report(f"the path `{own}` is taken: another step of this list has it", step.mark,
-                            "give one of them another name")
+                self.report(
+                    f"the path `{own}` is taken: another step of this list has it",
+                    step.mark,
+                    "give one of them another name",
+                )
             elif step.name is not None and (other := body.layers.get(step.name)) and other.mark is not step.mark:
                 where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
                 self.report(f"the name `{step.name}` is taken by {where}", step.mark, "give one of them another name")
@@ -576,7 +608,7 @@ class _Walker:
                 return text
             if field.type in (None, str) and scope.argument(text) is None:
                 return None if node.is_null else text
-            if field.words and text.isidentifier() and not scope.knows(text):
+            if field.words and text not in scope.body.args and text.isidentifier() and not scope.knows(text):
                 return text  # a word misspelt: the field says what it takes
         value = self.value(node, scope)
         if isinstance(value, LayerRef):
@@ -586,8 +618,11 @@ class _Walker:
         if isinstance(value, tuple):
             most = self.limits.field_entries
             if len(value) > most or any(isinstance(item, tuple) for item in value):
-                raise FieldError(field.name, f"`{field.name}` takes {field.expected}, found {show(value)}",
-                                 f"a field takes a plain list of at most {most} entries")
+                raise FieldError(
+                    field.name,
+                    f"`{field.name}` takes {field.expected}, found {show(value)}",
+                    f"a field takes a plain list of at most {most} entries",
+                )
         return value
 
     def report_fields(self, kind: type[Kind], values: MappingType[str, Any], step: Step, first: FieldError) -> None:
@@ -636,14 +671,19 @@ class _Walker:
             return
         for below in [*theirs.keys() - mine.keys(), *mine.keys() - theirs.keys()][:1]:
             has, lacks = (ref.path, path) if below in theirs else (path, ref.path)
-            self.report(f"`{path}` cannot share the weights of `{ref.path}`: there is a `{has}{below}` but no "
-                        f"`{lacks}{below}` with weights or buffers", mark)
+            self.report(
+                f"`{path}` cannot share the weights of `{ref.path}`: there is a `{has}{below}` but no "
+                f"`{lacks}{below}` with weights or buffers",
+                mark,
+            )
             return
         for below, (number, state) in mine.items():
             source, expected = theirs[below]
             if state != expected:
-                self.report(f"`{path}{below}` cannot share the weights of `{ref.path}{below}`: "
-                            f"{_difference(state, expected)}", mark)
+                self.report(
+                    f"`{path}{below}` cannot share the weights of `{ref.path}{below}`: {_difference(state, expected)}",
+                    mark,
+                )
                 return
             first = self.layers[source].shares
             self.layers[number] = self.layers[number]._replace(shares=source if first is None else first)
@@ -696,8 +736,11 @@ class _Walker:
             for name, node in body.items.items():
                 if name not in names:
                     hint = misplaced(name, step.word) if name in MODIFIERS else nearest(name, names)
-                    self.report(f"the block `{block.name}` has no argument `{name}`", body.keys[name].mark,
-                                hint or "it has no arguments")
+                    self.report(
+                        f"the block `{block.name}` has no argument `{name}`",
+                        body.keys[name].mark,
+                        hint or "it has no arguments",
+                    )
                     failed = True
                     continue
                 try:
@@ -707,8 +750,9 @@ class _Walker:
         elif body is not None:
             values = self.value(body, scope)
             if not isinstance(values, tuple):
-                raise RuleError(f"the block `{block.name}` takes its arguments by name or as a list, "
-                                f"found {show(values)}")
+                raise RuleError(
+                    f"the block `{block.name}` takes its arguments by name or as a list, found {show(values)}"
+                )
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
             given = dict(zip(names, values, strict=False))
@@ -736,8 +780,11 @@ class _Walker:
         taken = {output.label for output in self.outputs} | {"out"}
         for label, end, executed in self.ends(step, path, scope):
             if label in taken:
-                self.report(f"the side output `{label}` is there already: labels are unique in a network, "
-                            "and `out` is the last layer", step.mark)
+                self.report(
+                    f"the side output `{label}` is there already: labels are unique in a network, "
+                    "and `out` is the last layer",
+                    step.mark,
+                )
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor
 
@@ -833,8 +880,10 @@ class _Walker:
         if not name.replace("-", "_").isidentifier() and isinstance(value := self.value(node, scope), LayerRef):
             return value  # an entry of a list of layers, `skips[index]`
         if self.target(name, scope.body) is not None:
-            raise RuleError(f"no earlier layer of this body is called `{name}`",
-                            f"a branch that is a bare word is a layer; a list makes it a step: `[{name}]`")
+            raise RuleError(
+                f"no earlier layer of this body is called `{name}`",
+                f"a branch that is a bare word is a layer; a list makes it a step: `[{name}]`",
+            )
         raise scope.missing(name, what="layer")
 
     def value(self, node: Node, scope: _Scope) -> Any:
@@ -856,8 +905,9 @@ class _Walker:
         try:
             if isinstance(node, Sequence):
                 return self.bounded_list([self.value(item, scope) for item in node.items])
-            raise RuleError("expected a value, found a mapping",
-                            "quote an expression that begins with `{`" if node.flow else "")
+            raise RuleError(
+                "expected a value, found a mapping", "quote an expression that begins with `{`" if node.flow else ""
+            )
         except RuleError as error:
             self.report(error.message, node.mark, error.hint)
             raise _Unknown from None
@@ -868,8 +918,10 @@ class _Walker:
         entries, depth = _extent(value)
         self.evaluations += entries // EVALUATED_AT_ONCE
         if entries > self.limits.list_entries or depth > self.limits.list_depth:
-            raise RuleError(f"a list has at most {self.limits.list_entries:,} entries, those of the lists in it included, "
-                            f"and is nested at most {self.limits.list_depth} deep, found more")
+            raise RuleError(
+                f"a list has at most {self.limits.list_entries:,} entries, those of the lists in it included, "
+                f"and is nested at most {self.limits.list_depth} deep, found more"
+            )
         return value
 
     def condition(self, node: Node, scope: _Scope) -> bool:
@@ -906,8 +958,11 @@ class _Walker:
     def deeper(self, mark: Mark) -> None:
         self.nesting += 1
         if self.nesting > self.limits.nesting:
-            self.stop(f"blocks and branches nest at most {self.limits.nesting} deep, found more", mark,
-                      "does a block use itself without a `when` that ends it?")
+            self.stop(
+                f"blocks and branches nest at most {self.limits.nesting} deep, found more",
+                mark,
+                "does a block use itself without a `when` that ends it?",
+            )
 
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
         self.problems.setdefault((mark, message), Problem(message, mark, hint, tuple(self.trail)))
@@ -922,7 +977,9 @@ class _Walker:
 @cache
 def _words() -> frozenset[str]:
     """Every word that is some field's own."""
-    return frozenset(word for kind in registry.kinds().values() for field in kind.fields.values() for word in field.words)
+    return frozenset(
+        word for kind in registry.kinds().values() for field in kind.fields.values() for word in field.words
+    )
 
 
 def _whole(value: Any) -> int | None:
@@ -969,5 +1026,8 @@ def _place(node: Scalar, error: ExpressionError) -> tuple[Mark, str]:
 
 def _is_cut(text: str) -> bool:
     """Whether an expression ends where it could not: behind an operator or inside brackets."""
-    return text.count("(") > text.count(")") or text.count("[") > text.count("]") or not (
-        text[-1:].isalnum() or text[-1:] in "_)].")
+    return (
+        text.count("(") > text.count(")")
+        or text.count("[") > text.count("]")
+        or not (text[-1:].isalnum() or text[-1:] in "_)].")
+    )

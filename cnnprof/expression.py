@@ -69,8 +69,14 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 CONSTANTS = {"true": True, "false": False, "null": None}
 # What YAML 1.1 would silently take for a constant, and what others write for one.
 _CONSTANTS_ELSEWHERE = {
-    "yes": "true", "on": "true", "no": "false", "off": "false", "true": "true", "false": "false",
-    "none": "null", "null": "null",
+    "yes": "true",
+    "on": "true",
+    "no": "false",
+    "off": "false",
+    "true": "true",
+    "false": "false",
+    "none": "null",
+    "null": "null",
 }
 
 
@@ -97,7 +103,9 @@ def read(text: str) -> Evaluator:
 def _syntax_hint(text: str) -> str:
     if text.lstrip("-").isdigit():
         plain = text.lstrip("-").lstrip("0") or "0"
-        return f"write {plain}: YAML 1.1 would read a leading zero as octal" if text.isascii() else "write digits 0 to 9"
+        return (
+            f"write {plain}: YAML 1.1 would read a leading zero as octal" if text.isascii() else "write digits 0 to 9"
+        )
     if ":" in text:
         return "a colon has no meaning in an expression; YAML 1.1 would read 3:30 in base 60"
     if text.count("(") != text.count(")") or text.count("[") != text.count("]"):
@@ -260,8 +268,10 @@ class _Reader:
                     _number(right, f"`{sign}`")
                 elif left is not None and right is not None and (hasattr(left, "__len__") or hasattr(right, "__len__")):
                     # Lists have no bound, and of two layers it is not clear what would be equal.
-                    raise ExpressionError(f"`{sign}` does not compare lists, shapes or layers",
-                                          f"compare their entries: `a[0] {sign} b[0]`")
+                    raise ExpressionError(
+                        f"`{sign}` does not compare lists, shapes or layers",
+                        f"compare their entries: `a[0] {sign} b[0]`",
+                    )
                 if not holds(left, right):
                     return False
                 left = right
@@ -298,7 +308,9 @@ class _Reader:
             raise self._refused(tree, "the call of anything but a function's name")
         name = tree.func.id
         if name not in FUNCTIONS:
-            raise ExpressionError(f"`{name}` is not a function of expressions", nearest(name, FUNCTIONS), tree.col_offset)
+            raise ExpressionError(
+                f"`{name}` is not a function of expressions", nearest(name, FUNCTIONS), tree.col_offset
+            )
         function, fewest, most = FUNCTIONS[name]
         given = list(tree.args)
         for keyword in tree.keywords:

@@ -50,8 +50,10 @@ def read_quantity(text: str, metric: str) -> int:
     unit = match[2].upper()
     if in_bytes:
         if not unit.endswith("B"):
-            raise UsageError(f"a limit on `{metric}` needs a unit of bytes ({listing(['KB', 'MB', 'KiB', 'MiB'])} …), "
-                             f"found `{text.strip()}`")
+            raise UsageError(
+                f"a limit on `{metric}` needs a unit of bytes ({listing(['KB', 'MB', 'KiB', 'MiB'])} …), "
+                f"found `{text.strip()}`"
+            )
         unit = unit.removesuffix("B")
     factor = _DECIMAL.get(unit) or (_BINARY.get(unit) if in_bytes else None)
     if factor is None:

@@ -4,6 +4,9 @@ Followed as the interval's two ends and the stride of the grid, all in input pla
 clipped to the input (Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural
 Networks"). A tensor's dimensions know which axes of the input run along them, so that flattening and
 permuting lose nothing: a linear layer over flattened positions covers all of them.
+
+Behind an upsampling neighbouring places share input places, so that a window sees more from some places
+than from others. The interval followed is then the one between sampling points, an estimate, and says so.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.graph import Graph
-from cnnprof.kind import EVERYTHING, Kind, Reach, Regrouped, Shape
+from cnnprof.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape
 from cnnprof.window import Window
 
 Number: TypeAlias = int | Fraction
@@ -21,12 +24,13 @@ Number: TypeAlias = int | Fraction
 
 class Axis(NamedTuple):
     """Along one axis of the input: the interval left..right that the first of `places` places sees, and
-    how far apart the places are."""
+    how far apart the places are. Not `exact` where a window moved in steps of less than an input place."""
 
     left: Number
     right: Number
     stride: Number
     places: int
+    exact: bool = True
 
     @property
     def size(self) -> Number:
@@ -54,25 +58,28 @@ class Field(NamedTuple):
         return bool(self.axes) and all(len(dim) <= 1 for dim in self.dims) and any(self.dims)
 
     @property
+    def exact(self) -> bool:
+        """Whether the figures are exact on every axis, not an estimate."""
+        return all(axis.exact for axis in self.axes)
+
+    @property
     def largest(self) -> Number | None:
         """Size on the largest axis; None without axes."""
         return max((axis.size for axis in self.axes), default=None)
 
 
-def follow(graph: Graph) -> list[Field]:
-    """The receptive field of every tensor of the graph, by tensor id."""
-    fields = [_of_input(shape) for shape in graph.inputs.values()]
+def follow(graph: Graph) -> list[Field | None]:
+    """The receptive field of every tensor of the graph, by tensor id; None behind a layer whose reach is unknown."""
+    fields: list[Field | None] = [_of_input(shape) for shape in graph.inputs.values()]
     shapes = list(graph.inputs.values())
-    memo: dict[tuple[Kind, tuple[Field, ...], tuple[Shape, ...]], Field] = {}
+    memo: dict[tuple[Kind, tuple[Field | None, ...], tuple[Shape, ...]], Field | None] = {}
     for layer in graph.layers:
         read = tuple(shapes[tensor] for tensor in layer.inputs)
         before = tuple(fields[tensor] for tensor in layer.inputs)
         key = (layer.kind, before, read)
-        after = memo.get(key)
-        if after is None:
-            reach = layer.kind.reach(*read)
-            after = memo[key] = _step(reach, _covering(before, read, layer.shape), read, layer.shape)
-        fields.append(after)
+        if key not in memo:
+            memo[key] = _after(layer.kind.reach(*read), before, read, layer.shape)
+        fields.append(memo[key])
         shapes.append(layer.shape)
     return fields
 
@@ -80,6 +87,13 @@ def follow(graph: Graph) -> list[Field]:
 def _of_input(shape: Shape) -> Field:
     axes = tuple(Axis(0, 0, 1, size) for size in shape[1:])
     return Field(axes, ((), *((number,) for number in range(len(axes)))))
+
+
+def _after(reach: Reach, before: Sequence[Field | None], read: Sequence[Shape], output: Shape) -> Field | None:
+    known = [field for field in before if field is not None]
+    if reach is None or len(known) < len(before):
+        return None
+    return _step(reach, _covering(known, read, output), output)
 
 
 def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -> Field:
@@ -95,7 +109,13 @@ def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -
         with_axes[0],
     )
     axes = tuple(
-        Axis(min(axis.left for axis in same), max(axis.right for axis in same), own.stride, own.places)
+        Axis(
+            min(axis.left for axis in same),
+            max(axis.right for axis in same),
+            own.stride,
+            own.places,
+            all(axis.exact for axis in same),
+        )
         for own, *same in zip(
             main.axes, *(field.axes for field in with_axes if len(field.axes) == len(main.axes)), strict=True
         )
@@ -103,7 +123,7 @@ def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -
     return Field(axes, main.dims)
 
 
-def _step(reach: Reach, field: Field, read: Sequence[Shape], output: Shape) -> Field:
+def _step(reach: tuple[Window | Everything, ...] | Regrouped, field: Field, output: Shape) -> Field:
     if not reach:
         return field
     if isinstance(reach, Regrouped):
@@ -122,13 +142,15 @@ def _along(axis: Axis, step: object, places: int | None) -> Axis:
     if isinstance(step, Window) and places is not None:
         left = axis.left - step.padding * axis.stride
         right = left + (axis.right - axis.left) + (step.extent - 1) * axis.stride
-        return Axis(_plain(left), _plain(right), _plain(axis.stride * step.stride), places)
+        stride = _plain(axis.stride * step.stride)
+        whole = isinstance(axis.stride, int) and isinstance(stride, int)
+        return Axis(_plain(left), _plain(right), stride, places, axis.exact and (step.extent == 1 or whole))
     if step is EVERYTHING or isinstance(step, Window) and step.extent != 1:
         # A window over a flattened dimension sees places of every row: all of them, at most.
         right = axis.right + (axis.places - 1) * axis.stride
         left_over = 1 if places is None else places
         stride = axis.stride if left_over == axis.places else axis.stride * Fraction(axis.places, left_over)
-        return Axis(axis.left, _plain(right), _plain(stride), left_over)
+        return Axis(axis.left, _plain(right), _plain(stride), left_over, axis.exact)
     return axis
 
 

@@ -17,9 +17,9 @@ from cnnprof.spec import Limit
 
 class ReceptiveField(NamedTuple):
     """Size, stride and offset in input places, per spatial axis; stride and offset are None where the
-    tensor has no spatial axes left."""
+    tensor has no spatial axes left, and all three behind a layer whose reach is unknown."""
 
-    size: tuple[Number, ...]
+    size: tuple[Number, ...] | None
     stride: tuple[Number, ...] | None
     offset: tuple[Number, ...] | None
 
@@ -142,7 +142,9 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
     )
 
 
-def _receptive_field(field: Field) -> ReceptiveField:
+def _receptive_field(field: Field | None) -> ReceptiveField:
+    if field is None:
+        return ReceptiveField(None, None, None)
     axes: Sequence[Axis] = field.axes
     size = tuple(axis.size for axis in axes)
     if not field.is_spatial:
@@ -328,8 +330,7 @@ class Heaviest(NamedTuple):
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """What is shown of a report, for every output format alike.
 
     rows: the layers, folded, ordered and cut as asked for.

@@ -137,7 +137,9 @@ class _Builder:
                 continue
             if kind not in _NODE_EVENTS:
                 if kind is yaml.DocumentStartEvent and root is not None:
-                    self.stop("a file holds one spec, found a second document", self.mark(event), "remove the line `---`")
+                    self.stop(
+                        "a file holds one spec, found a second document", self.mark(event), "remove the line `---`"
+                    )
                 continue
             at = event.start_mark
             mark = Mark(source, at.line, at.column)
@@ -175,8 +177,11 @@ class _Builder:
 
     def anchored(self, kind: type, mark: Mark) -> None:
         what, sign = ("aliases", "*") if kind is yaml.AliasEvent else ("anchors", "&")
-        self.problem(f"{what} (`{sign}name`) are not part of the language", mark,
-                     f"what repeats is a block; {_starts_with(sign)}")
+        self.problem(
+            f"{what} (`{sign}name`) are not part of the language",
+            mark,
+            f"what repeats is a block; {_starts_with(sign)}",
+        )
 
     def put(self, mapping: Mapping, node: Node) -> None:
         """Takes a key, then its value; sees what YAML would swallow."""
@@ -192,8 +197,11 @@ class _Builder:
 
     def key(self, mapping: Mapping, node: Node) -> Scalar:
         if not isinstance(node, Scalar):
-            self.problem(f"expected a word as key, found a {type(node).__name__.lower().replace('sequence', 'list')}",
-                         node.mark, "a value that starts with `{` or `[` has to be quoted")
+            self.problem(
+                f"expected a word as key, found a {type(node).__name__.lower().replace('sequence', 'list')}",
+                node.mark,
+                "a value that starts with `{` or `[` has to be quoted",
+            )
             return Scalar("", False, node.mark)
         if node.text == "<<" and node.plain:
             self.problem("merge keys (`<<`) are not part of the language", node.mark, "what repeats is a block")
@@ -213,8 +221,11 @@ class _Builder:
         last = next(reversed(mapping.items.values()), None)
         if isinstance(last, Scalar) and last.plain and _is_open(last.text):
             if "," not in last.text:  # a plain text in {…} has no comma: this is the expression's first
-                self.problem(f"a comma inside {{…}} ends a value, so `{brief(key.text)}` became a key of its own",
-                             key.mark, f'quote the expression: "{brief(_balanced(last.mark))}"')
+                self.problem(
+                    f"a comma inside {{…}} ends a value, so `{brief(key.text)}` became a key of its own",
+                    key.mark,
+                    f'quote the expression: "{brief(_balanced(last.mark))}"',
+                )
             mapping.items[key.text] = Scalar(f"{last.text}, {key.text}", True, last.mark)
 
     def mark(self, event: Any) -> Mark:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator, Mapping as MappingType
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -163,7 +164,8 @@ class _Reader:
     def spec(self, root: Node) -> Spec:
         if not isinstance(root, Mapping):
             self.problem(
-                f"a spec is a mapping with the keys {listing(HEADER)}, found {_what(root)}", root.mark,
+                f"a spec is a mapping with the keys {listing(HEADER)}, found {_what(root)}",
+                root.mark,
                 "a spec begins with `cnnprof: 1`",
             )
             self.finish()
@@ -209,8 +211,11 @@ class _Reader:
             for name, key in node.keys.items():
                 self.layer_name(name, key.mark)
                 if not _is_value(node.items[name]):
-                    self.problem(f"an input is a list of dimensions, found {_what(node.items[name])}", key.mark,
-                                 f"as in {example}")
+                    self.problem(
+                        f"an input is a list of dimensions, found {_what(node.items[name])}",
+                        key.mark,
+                        f"as in {example}",
+                    )
             return {name: shape for name, shape in node.items.items() if _is_value(shape)}, True
         if node is None or not _is_value(node):
             self.problem(f"a spec needs {example}, found {_what(node)}", root.mark if node is None else node.mark)
@@ -222,8 +227,11 @@ class _Reader:
         for name, key, value in self.entries(node, "args"):
             nameable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
             if not nameable or name in FUNCTIONS or name in CONSTANTS:
-                self.problem(f"`{brief(name)}` cannot be an argument: expressions could not name it", key.mark,
-                             "use letters, digits and _, and no word or function of expressions")
+                self.problem(
+                    f"`{brief(name)}` cannot be an argument: expressions could not name it",
+                    key.mark,
+                    "use letters, digits and _, and no word or function of expressions",
+                )
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
                 self.problem(f"`{name}` has a meaning of its own and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
@@ -241,8 +249,11 @@ class _Reader:
                 if arg == "budget" and arg not in self.file_args:
                     budget = self.budget(value)
                 elif arg not in self.file_args:
-                    self.problem(f"the variant `{name}` sets `{arg}`, which is not among `args`", arg_key.mark,
-                                 nearest(arg, self.file_args))
+                    self.problem(
+                        f"the variant `{name}` sets `{arg}`, which is not among `args`",
+                        arg_key.mark,
+                        nearest(arg, self.file_args),
+                    )
                 else:
                     args[arg] = value
             variants[name] = Variant(name, args, budget, key.mark)
@@ -263,8 +274,11 @@ class _Reader:
 
     def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[Limit]:
         if metric not in METRICS:
-            self.problem(f"a budget limits a metric, and `{metric}` is none", key.mark,
-                         nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}")
+            self.problem(
+                f"a budget limits a metric, and `{metric}` is none",
+                key.mark,
+                nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
+            )
         elif not isinstance(value, Scalar):
             self.problem(f"a limit on `{metric}` is a number, found {_what(value)}", value.mark)
         else:
@@ -282,7 +296,9 @@ class _Reader:
             if name == SIDE:
                 self.problem(f"`{SIDE}` has a meaning of its own and cannot be a block", key.mark)
             if not isinstance(body, Mapping):
-                self.problem(f"the block `{name}` is a mapping with `args` and `layers`, found {_what(body)}", body.mark)
+                self.problem(
+                    f"the block `{name}` is a mapping with `args` and `layers`, found {_what(body)}", body.mark
+                )
                 blocks[name] = Block(name, key.mark, (), (_broken(body.mark),), self.shipped)
                 continue
             self.known_keys(body, ("args", "layers"), f"the block `{name}`")
@@ -353,8 +369,11 @@ class _Reader:
 
     def unknown_word(self, word: str, mark: Mark, node: Scalar | Mapping, args: frozenset[str]) -> None:
         if isinstance(node, Mapping) and word in MODIFIERS:
-            self.problem(f"a step begins with a layer kind or a block, found the modifier `{word}`", mark,
-                         "write it below the step's word, in the word's own column")
+            self.problem(
+                f"a step begins with a layer kind or a block, found the modifier `{word}`",
+                mark,
+                "write it below the step's word, in the word's own column",
+            )
         else:
             known = [*registry.kinds(), *self.block_names, *self.known_blocks, *args, SIDE]
             self.problem(f"`{brief(word)}` is neither a layer kind nor a block", mark, nearest(word, known))
@@ -394,8 +413,11 @@ class _Reader:
     def branches(self, word: str, body: Node | None, mark: Mark, args: frozenset[str]) -> tuple[Branch, ...] | None:
         """The branches of a merge or side, in the order written; None where there are none to read."""
         if not isinstance(body, Mapping) or not body.items:
-            self.problem(f"`{word}` takes named branches, found {_what(body)}", mark if body is None else body.mark,
-                         f"write `{word}: {{a: [], b: [...]}}`, or the branches below it, indented deeper than it")
+            self.problem(
+                f"`{word}` takes named branches, found {_what(body)}",
+                mark if body is None else body.mark,
+                f"write `{word}: {{a: [], b: [...]}}`, or the branches below it, indented deeper than it",
+            )
             return None
         return tuple([self.branch(word, key, body.items[label], args) for label, key in body.keys.items()])
 
@@ -406,8 +428,12 @@ class _Reader:
             return Branch(label, mark, self.steps(node, args))
         if isinstance(node, Mapping):
             if not node.items.keys() & {"when", "layers"}:
-                self.problem(f"the branch `{label}` is a list of steps, an earlier layer, or `{{when: …, layers: […]}}`, "
-                             "found another mapping", node.mark, "a single step is a list too: `[{relu: {}}]`")
+                self.problem(
+                    f"the branch `{label}` is a list of steps, an earlier layer, or `{{when: …, layers: […]}}`, "
+                    "found another mapping",
+                    node.mark,
+                    "a single step is a list too: `[{relu: {}}]`",
+                )
                 return Branch(label, mark, (_broken(node.mark),))
             self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
             return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
@@ -423,7 +449,7 @@ class _Reader:
 
     def entries(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Node]]:
         """(key, its node, value) of a mapping; nothing where nothing is written."""
-        if node is None or isinstance(node, Scalar) and node.is_null:
+        if node is None or (isinstance(node, Scalar) and node.is_null):
             return
         if not isinstance(node, Mapping):
             self.problem(f"expected a mapping for {what}, found {_what(node)}", node.mark)
@@ -496,7 +522,7 @@ def _is_value(node: Node) -> bool:
 
 
 def _what(node: Node | None) -> Literal["nothing", "a list", "a mapping"] | str:
-    if node is None or isinstance(node, Scalar) and node.is_null:
+    if node is None or (isinstance(node, Scalar) and node.is_null):
         return "nothing"
     if isinstance(node, Scalar):
         return f"`{brief(node.text)}`"

@@ -33,7 +33,9 @@ from tests.render.shown import GOLDEN
 
 CNNPROF = [sys.executable, "-m", "cnnprof"]
 ROOT = Path(cnnprof.__file__).parent.parent
-QUIET = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "TERM", "CNNPROF_DEBUG")}
+QUIET = {
+    name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "TERM", "CNNPROF_DEBUG")
+}
 ENVIRONMENT = {**QUIET, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
 
 
@@ -79,8 +81,7 @@ def on_a_terminal(*args: str, width: int = 80, **variables: str) -> str:
     while True:
         try:
             part = os.read(ours, 65536)
-        except OSError as error:  # how Linux says that the other side is closed
-            assert error.errno == errno.EIO
+        except OSError:  # how Linux says that the other side is closed
             part = b""
         if not part:
             break
@@ -157,8 +158,10 @@ def test_sort_and_top(run: Run) -> None:
 
 def test_conventions(run: Run) -> None:
     done = run("analyze", "resnet@50", "--convention", "fvcore", "--convention", "torch", "--format", "json")
-    assert json.loads(done.out)["conventions"] == {"fvcore": 4111514624, "torch": 8178368512}
-    assert re.search(r"^fvcore +4,111,514,624 ", run("analyze", "resnet@50", "--convention", "fvcore").out, re.MULTILINE)
+    assert json.loads(done.out)["conventions"] == {"fvcore": 4111512576, "torch": 8178368512}
+    assert re.search(
+        r"^fvcore +4,111,512,576 ", run("analyze", "resnet@50", "--convention", "fvcore").out, re.MULTILINE
+    )
 
 
 def test_several_specs(run: Run) -> None:
@@ -218,8 +221,8 @@ BROKEN = """cnnprof: 1
 name: broken
 input: [3, 8, 8]
 layers:
-  - conv2d: {out_channels: 4, kernel_size: 3
   - relu
+    when: true
 """
 TWO_MISTAKES = """cnnprof: 1
 name: net
@@ -235,9 +238,12 @@ REFUSES = [
         "error: `resnet51` is neither a file nor an architecture that comes with cnnprof; did you mean `resnet`?",
     ),
     (["analyze", "nets/net.yaml"], "error: there is no file `nets/net.yaml`"),
-    (["analyze", "resnet@51"], "error: resnet has no variant `51`; did you mean `50_v1`?"),
+    (["analyze", "vgg@12"], "error: vgg has no variant `12`; known: `11`, `13`, `16`, `16c`, `16_bn`, `19`"),
     (["analyze", "lenet5@x"], "error: lenet5 has no variant `x`; it has no variants"),
-    (["analyze", "lenet5", "--set", "clases=10"], "error: lenet5 has no argument `clases` to set; did you mean `classes`?"),
+    (
+        ["analyze", "lenet5", "--set", "clases=10"],
+        "error: lenet5 has no argument `clases` to set; did you mean `classes`?",
+    ),
     (["analyze", "lenet5", "--set", "classes"], "error: --set takes KEY=VALUE, such as classes=10, found `classes`"),
     (["analyze", "lenet5", "--input", "1,32,32"], "error: --input takes a shape such as 3x224x224, found `1,32,32`"),
     (
@@ -286,8 +292,8 @@ def test_broken_yaml_is_shown_with_its_place(run: Run, tmp_path: Path) -> None:
     path.write_text(BROKEN, encoding="utf-8")
     done = run("analyze", str(path))
     assert (done.code, done.out) == (2, "")
-    assert re.match(rf"{re.escape(str(path))}:\d+:\d+: error: not YAML: ", done.err)
-    assert "^" in done.err
+    assert done.err.startswith(f"{path}:6:9: error: not YAML: mapping values are not allowed in this context\n")
+    assert "\n  6 |     when: true\n    |         ^\n" in done.err
 
 
 def test_all_mistakes_of_all_specs_are_told(run: Run, tmp_path: Path) -> None:
@@ -380,7 +386,11 @@ def test_output_says_what_it_cannot_write(run: Run, tmp_path: Path) -> None:
     assert run("analyze", "lenet5", "-o", str(missing)) == (
         2, "", f"error: cannot write `{missing}`: No such file or directory\n",
     )  # fmt: skip
-    assert run("analyze", "lenet5", "-o", str(tmp_path)) == (2, "", f"error: cannot write `{tmp_path}`: Is a directory\n")
+    assert run("analyze", "lenet5", "-o", str(tmp_path)) == (
+        2,
+        "",
+        f"error: cannot write `{tmp_path}`: Is a directory\n",
+    )
 
 
 def test_a_wrong_spec_leaves_the_file_alone(run: Run, tmp_path: Path) -> None:
@@ -416,7 +426,12 @@ def test_a_closed_pipe() -> None:
 def test_a_full_disk() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*CNNPROF, "analyze", "lenet5"], stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True, check=False
+            [*CNNPROF, "analyze", "lenet5"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            text=True,
+            check=False,
         )
     assert (done.returncode, done.stderr) == (2, "error: cannot write to standard output: No space left on device\n")
 
@@ -438,7 +453,11 @@ def test_an_output_that_cannot_hold_the_characters() -> None:
 def test_interruption_ends_it_quietly() -> None:
     """While it waits for a spec, which is long enough to be interrupted for sure."""
     started = subprocess.Popen(
-        [*CNNPROF, "analyze", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        [*CNNPROF, "analyze", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
     )
     time.sleep(1)
     started.send_signal(signal.SIGINT)

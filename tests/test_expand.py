@@ -1,5 +1,6 @@
 """The language at work: what a spec unfolds to, and what it is refused for. A walk through design.md, section 2."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -80,7 +81,8 @@ NAMES = [
         id="from: an argument that holds a layer",
     ),
     pytest.param(
-        "layers:\n- max_pool2d: {kernel_size: 2}\n  name: half\n- conv2d: {out_channels: '2 * half[0]', kernel_size: 1}\n"
+        "layers:\n- max_pool2d: {kernel_size: 2}\n  name: half\n- conv2d: {out_channels: '2 * half[0]', "
+        "kernel_size: 1}\n"
         "- adaptive_avg_pool2d: {output_size: half}\n  from: input",
         ["half max_pool2d 3x4x4", "conv2d conv2d 6x4x4", "adaptive_avg_pool2d adaptive_avg_pool2d 3x4x4"],
         id="a layer's dimension, its size, and the network's input",
@@ -89,7 +91,10 @@ NAMES = [
         "blocks: {b: {args: {at: required}, layers: [{relu: , from: at}]}}\n"
         "layers:\n- relu:\n  name: 3a\n- relu:\n  name: 50\n- relu:\n  name: no\n- relu:\n  name: x-1\n"
         "- relu:\n  from: 3a\n- relu:\n  from: 50\n- relu:\n  from: no\n- b: {at: 3a}\n- b: {at: x-1}\n- b: {at: no}",
-        [f"{path} relu 3x8x8" for path in "3a 50 no x-1 relu_5 relu_6 relu_7 b.relu b_2.relu b_3.relu".split()],
+        [
+            f"{path} relu 3x8x8"
+            for path in ["3a", "50", "no", "x-1", "relu_5", "relu_6", "relu_7", "b.relu", "b_2.relu", "b_3.relu"]
+        ],
         id="layers whose names look like numbers, booleans and differences",
     ),
     pytest.param(
@@ -162,8 +167,12 @@ SCOPE = [
         "layers:\n- add:\n    a:\n      - conv2d: {out_channels: in_channels + index, kernel_size: 1}\n"
         "      - conv2d: {out_channels: 3, kernel_size: 1}\n    b: []\n  repeat: 2",
         [
-            "add.0.a.conv2d conv2d 3x8x8", "add.0.a.conv2d_2 conv2d 3x8x8", "add.0 add 3x8x8",
-            "add.1.a.conv2d conv2d 4x8x8", "add.1.a.conv2d_2 conv2d 3x8x8", "add.1 add 3x8x8",
+            "add.0.a.conv2d conv2d 3x8x8",
+            "add.0.a.conv2d_2 conv2d 3x8x8",
+            "add.0 add 3x8x8",
+            "add.1.a.conv2d conv2d 4x8x8",
+            "add.1.a.conv2d_2 conv2d 3x8x8",
+            "add.1 add 3x8x8",
         ],
         id="index is seen in the branches of a repeated step",
     ),
@@ -199,7 +208,8 @@ SCOPE = [
         id="a step may bear its name in every repetition",
     ),
     pytest.param(
-        "blocks: {down: {args: {n: required}, layers: [{max_pool2d: {kernel_size: 2}}, {down: {n: n - 1}, when: n > 1}]}}\n"
+        "blocks: {down: {args: {n: required}, layers: [{max_pool2d: {kernel_size: 2}}, {down: {n: n - 1}, when: "
+        "n > 1}]}}\n"
         "layers: [{down: {n: 2}}]",
         ["down.max_pool2d max_pool2d 3x4x4", "down.down.max_pool2d max_pool2d 3x2x2"],
         id="a block may use itself under a `when`",
@@ -243,13 +253,19 @@ STRUCTURE = [
         id="a side that only training executes stays, as it is in training",
     ),
     pytest.param(
-        "args: {aux: false}\nlayers:\n- side: {aux: [tanh]}\n  when: training and aux\n- relu:\n  when: training\n- elu",
+        "args: {aux: false}\nlayers:\n- side: {aux: [tanh]}\n  when: training and aux\n- relu:\n  when: "
+        "training\n- elu",
         ["elu elu 3x8x8"],
         id="a side that training does not execute either is absent, and so is any other step",
     ),
     pytest.param(
         "layers:\n- side:\n    a: [tanh, {side: {b: [sigmoid]}, when: training}, elu]\n  when: training\n- relu",
-        ["(side.a.tanh tanh 3x8x8)", "(side.a.side.b.sigmoid sigmoid 3x8x8)", "(side.a.elu elu 3x8x8)", "relu relu 3x8x8"],
+        [
+            "(side.a.tanh tanh 3x8x8)",
+            "(side.a.side.b.sigmoid sigmoid 3x8x8)",
+            "(side.a.elu elu 3x8x8)",
+            "relu relu 3x8x8",
+        ],
         id="a side in a side",
     ),
     pytest.param(
@@ -269,6 +285,24 @@ def test_in_training_sides_are_executed() -> None:
     text = "layers: [{side: {aux: [tanh]}, when: training}, {dropout: , when: training}, relu]"
     assert layers(text, training=True) == ["side.aux.tanh tanh 3x8x8", "dropout dropout 3x8x8", "relu relu 3x8x8"]
     assert [(output.label, output.executed) for output in graph(text).outputs] == [("aux", False), ("out", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "evaluated", "trained"),
+    [
+        ("layers: [{dropout: , when: training}, relu]", ["relu"], ["dropout", "relu"]),
+        ("layers: [dropout, relu]", ["dropout", "relu"], ["dropout", "relu"]),
+    ],
+    ids=["another network", "the same layers"],
+)
+def test_the_network_in_training_comes_along(text: str, evaluated: list[str], trained: list[str]) -> None:
+    spec = read(parse(HEAD + text, "net.yaml"))
+    found = unfold(spec)
+    assert found.trained is not None
+    assert (found.training, [layer.path for layer in found.layers]) == (False, evaluated)
+    assert (found.trained.training, [layer.path for layer in found.trained.layers]) == (True, trained)
+    assert found.trained == unfold(spec, training=True)
+    assert found.trained.trained is None
 
 
 def test_the_outputs_are_the_sides_ends_and_the_last_tensor() -> None:
@@ -325,13 +359,22 @@ NOT_SETTABLE = [
     ("smal", {}, "net has no variant `smal`; did you mean `small`?"),
     ("small", {"settings": {"clases": 1}}, "net has no argument `clases` to set; did you mean `classes`?"),
     ("small", {"inputs": {"left": (1,)}}, "net has no input `left`; known: `input`"),
-    ("small", {"inputs": {"input": (1, 0)}}, "the input `input`: an input is a list of dimensions of at least 1, found [1, 0]"),
-    ("small", {"inputs": {"input": (1, 2**31)}}, "the input `input`: a dimension is at most 2,147,483,647, found [1, 2147483648]"),
+    (
+        "small",
+        {"inputs": {"input": (1, 0)}},
+        "the input `input`: an input is a list of dimensions of at least 1, found [1, 0]",
+    ),
+    (
+        "small",
+        {"inputs": {"input": (1, 2**31)}},
+        "the input `input`: a dimension is at most 2,147,483,647, found [1, 2147483648]",
+    ),
     ("small", {"inputs": {"input": (1,) * 17}}, "the input `input`: a tensor has at most 16 dimensions, found more"),
     (
         "small",
         {"settings": {"classes": {1}}},
-        "the argument `classes` is set to a number, true, false, null, a list of these, or a text as in the spec, found a set",
+        "the argument `classes` is set to a number, true, false, null, a list of these, or a text as in the "
+        "spec, found a set",
     ),
     (
         "small",
@@ -353,7 +396,10 @@ def test_cannot_be_set(variant: str | None, options: dict[str, Any], message: st
     ("text", "problem"),
     [
         ("nothing", "--set classes:1:1: error: `nothing` has no value here"),
-        ("[1, 2", "--set classes:2:1: error: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)"),
+        (
+            "[1, 2",
+            "--set classes:2:1: error: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)",
+        ),
         ("{a: 1}", "--set classes:1:1: error: expected a value, found a mapping"),
         ("\udcff", "--set classes:1:1: error: not YAML: a text has no control characters, found the character U+DCFF"),
     ],
@@ -390,10 +436,12 @@ REFUSES = [
         [
             "2:26 `out_channels` takes an integer, found 2.5",
             "2:44 `kernel_size` takes an integer or one per axis (2 axes), found [1, 2, 3]",
-            "2:64 `padding` takes an integer or one per axis or `same` or `valid` (2 axes), found sme | did you mean `same`?",
+            "2:64 `padding` takes an integer or one per axis or `same` or `valid` (2 axes), found sme | did you "
+            "mean `same`?",
             "3:26 `out_channels` takes an integer, found 2.5",
             "3:44 `kernel_size` takes an integer or one per axis (2 axes), found [1, 2, 3]",
-            "3:69 `padding_mode` takes `zeros` or `reflect` or `replicate` or `circular`, found zero | did you mean `zeros`?",
+            "3:69 `padding_mode` takes `zeros` or `reflect` or `replicate` or `circular`, found zero | did you "
+            "mean `zeros`?",
         ],
         id="fields with wrong values, all of a step in one run",
     ),
@@ -401,7 +449,8 @@ REFUSES = [
         "layers:\n- conv2d: {out_channels: 010, kernel_size: 3:30}\n- conv2d: {out_channels: on, kernel_size: 1}",
         [
             "2:26 `010` is not an expression | write 10: YAML 1.1 would read a leading zero as octal",
-            "2:44 `3:30` is not an expression | a colon has no meaning in an expression; YAML 1.1 would read 3:30 in base 60",
+            "2:44 `3:30` is not an expression | a colon has no meaning in an expression; YAML 1.1 would read "
+            "3:30 in base 60",
             "3:26 `on` has no value here | write true",
         ],
         id="what YAML 1.1 would read as something else",
@@ -431,9 +480,7 @@ REFUSES = [
     ),
     pytest.param(
         "blocks: {b: {layers: [{conv2d: {out_channels: index, kernel_size: 1}}]}}\nlayers:\n- b:\n  repeat: 2",
-        [
-            "1:47 `index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`) < b.0:3"
-        ],
+        ["1:47 `index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`) < b.0:3"],
         id="index is not seen in a block",
     ),
     pytest.param(
@@ -454,7 +501,8 @@ REFUSES = [
         CONV.lstrip("\n") + "layers:\n- conv: {chanels: 3, when: training}\n- conv\n- conv: [1, 2, 3, 4, 5]\n- conv: 3",
         [
             "8:10 the block `conv` has no argument `chanels` | did you mean `channels`?",
-            "8:22 the block `conv` has no argument `when` | `when` belongs to the step: write it in the column of `conv`",
+            "8:22 the block `conv` has no argument `when` | `when` belongs to the step: write it in the column "
+            "of `conv`",
             "9:3 the block `conv` needs `channels`",
             "10:3 the block `conv` takes at most 4 arguments, found 5",
             "11:3 the block `conv` takes its arguments by name or as a list, found 3",
@@ -472,7 +520,8 @@ REFUSES = [
         id="a name across a block's border",
     ),
     pytest.param(
-        "layers:\n- relu:\n  name: enc1\n- relu:\n  name: gone\n  when: false\n- relu:\n  from: enc2\n- add: {a: gone, b: tanh}",
+        "layers:\n- relu:\n  name: enc1\n- relu:\n  name: gone\n  when: false\n- relu:\n  from: enc2\n- add: {a: "
+        "gone, b: tanh}",
         [
             "8:9 no earlier layer of this body is called `enc2` | did you mean `enc1`?",
             "9:12 the layer `gone` is not there: its `when` left it out",
@@ -487,7 +536,8 @@ REFUSES = [
         id="a merge without branches",
     ),
     pytest.param(
-        "layers:\n- relu:\n  name: relu_2\n- relu\n- tanh:\n  name: relu_2\n- add: {a: [{relu: , name: relu_2}], b: []}",
+        "layers:\n- relu:\n  name: relu_2\n- relu\n- tanh:\n  name: relu_2\n- add: {a: [{relu: , name: relu_2}], "
+        "b: []}",
         [
             "4:3 the path `relu_2` is taken: another step of this list has it | give one of them another name",
             "5:3 the path `relu_2` is taken: another step of this list has it | give one of them another name",
@@ -498,7 +548,8 @@ REFUSES = [
     pytest.param(
         "layers:\n- side: {a: [relu], out: []}\n- side: {a: [tanh]}\n- relu",
         [
-            f"{line}:3 the side output `{label}` is there already: labels are unique in a network, and `out` is the last "
+            f"{line}:3 the side output `{label}` is there already: labels are unique in a network, and `out` is "
+            f"the last "
             "layer"
             for line, label in [(2, "out"), (3, "a")]
         ],
@@ -524,7 +575,8 @@ REFUSES = [
     pytest.param(
         "args: {join: add}\nlayers:\n- join: {a: relu, b: {c: []}}\n  repeat: 3",
         [
-            "3:22 the branch `b` is a list of steps, an earlier layer, or `{when: …, layers: […]}`, found another mapping"
+            "3:22 the branch `b` is a list of steps, an earlier layer, or `{when: …, layers: […]}`, found "
+            "another mapping"
             " | a single step is a list too: `[{relu: {}}]` < join.0:3"
         ],
         id="branches of a merge that is an argument",
@@ -543,6 +595,11 @@ REFUSES = [
         "cnnprof: 1\ninput: {left: [3, 8, 8]}\nlayers:\n- add: {a: [], b: [{relu: {}, from: left}]}\n",
         ["4:9 the branch `a` has no input | with several inputs the first step needs `from`"],
         id="an identity of nothing",
+    ),
+    pytest.param(
+        "layers:\n- side: {aux: [relu]}\n  when: training\n- tanh:\n  repeat: 0\n",
+        ["-1:1 the network has no layer that runs: every step was left out"],
+        id="a network without layers",
     ),
     pytest.param(
         "cnnprof: 1\ninput: [3, n, 0]\nargs: {n: 2}\nlayers: [relu]\n",
@@ -573,7 +630,8 @@ SHARED = [
     ),
     pytest.param(
         "blocks: {head: {args: {stride: 1}, layers: [{conv2d: {out_channels: 3, kernel_size: 1, stride: stride}, "
-        "repeat: 2}, batch_norm, relu]}}\nlayers:\n- head:\n  name: a\n  repeat: 2\n- head: {stride: 2}\n  share: a\n  repeat: 2",
+        "repeat: 2}, batch_norm, relu]}}\nlayers:\n- head:\n  name: a\n  repeat: 2\n- head: {stride: 2}\n  "
+        "share: a\n  repeat: 2",
         {f"head_2.{n}.{below}": f"a.{n}.{below}" for n in (0, 1) for below in ("conv2d.0", "conv2d.1", "batch_norm")},
         id="a whole repeated block, by relative path",
     ),
@@ -681,9 +739,10 @@ def test_a_long_expression_counts_for_several() -> None:
 
 def test_lists_of_lists_do_not_grow_without_bound() -> None:
     names = "abcdefghijklmnop"
-    doubled = ", ".join(f"{own}: [{last}, {last}]" for last, own in zip(names, names[1:], strict=False))
+    doubled = ", ".join(f"{own}: [{last}, {last}]" for last, own in pairwise(names))
     assert problems(f"args: {{a: [1, 1], {doubled}}}\nlayers: [relu]")[0] == (
-        "1:99 a list has at most 10,000 entries, those of the lists in it included, and is nested at most 8 deep, found more"
+        "1:99 a list has at most 10,000 entries, those of the lists in it included, and is nested at most 8 "
+        "deep, found more"
     )
 
 
@@ -699,5 +758,8 @@ def test_nobody_reads_more_than_so_many_problems() -> None:
 
 
 def test_one_mistake_in_a_block_is_one_problem() -> None:
-    text = "blocks: {b: {layers: [{relu: , when: nothing}]}}\nlayers:\n- b:\n  repeat: 3\n- b\n- conv2d: {out_channels: in_channels, kernel_size: 99}"
+    text = (
+        "blocks: {b: {layers: [{relu: , when: nothing}]}}\nlayers:\n- b:\n  repeat: 3\n- b\n"
+        "- conv2d: {out_channels: in_channels, kernel_size: 99}"
+    )
     assert problems(text) == ["1:38 `nothing` has no value here < b.0:3"]

@@ -66,7 +66,15 @@ def test_gives(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "rounded"),
     [(8, 8), (11.9, 16), (12, 16), (18.9, 24), (19.9, 24), (89, 88), (1, 8)],
-    ids=["a multiple", "below half, but 8 is under 90%", "half goes up", "16 is under 90%", "up", "88 is over 90%", "at least 8"],
+    ids=[
+        "a multiple",
+        "below half, but 8 is under 90%",
+        "half goes up",
+        "16 is under 90%",
+        "up",
+        "88 is over 90%",
+        "at least 8",
+    ],
 )
 def test_make_divisible_is_mobilenets(value: float, rounded: int) -> None:
     assert make_divisible(value) == rounded
@@ -79,12 +87,20 @@ TOO_LARGE = "the value is larger than 2^63 - 1, the largest number an expression
 REFUSES = [
     # What YAML 1.1 would read as something else.
     ("010", "`010` is not an expression", "write 10: YAML 1.1 would read a leading zero as octal"),
-    ("3:30", "`3:30` is not an expression", "a colon has no meaning in an expression; YAML 1.1 would read 3:30 in base 60"),
+    (
+        "3:30",
+        "`3:30` is not an expression",
+        "a colon has no meaning in an expression; YAML 1.1 would read 3:30 in base 60",
+    ),
     ("on", "`on` has no value here", "write true"),
     ("No", "`No` has no value here", "write false"),
     ("TRUE", "`TRUE` has no value here", "write true"),
     # What is no expression.
-    ("max(1", "`max(1` is not an expression", "a bracket is not closed; quote an expression that holds commas, brackets or ` #`"),
+    (
+        "max(1",
+        "`max(1` is not an expression",
+        "a bracket is not closed; quote an expression that holds commas, brackets or ` #`",
+    ),
     ("a && b", "`a && b` is not an expression", "the operators are `and`, `or` and `not`"),
     ("a ? b", "`a ? b` is not an expression", "a choice is written `a if b else c`"),
     ("2 x", "`2 x` is not an expression", OPERATORS),

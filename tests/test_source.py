@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cnnprof.errors import SpecError
-from cnnprof.source import Limits, Mapping, Node, Scalar, Sequence, parse
+from cnnprof.source import LIMITS, Limits, Mapping, Node, Scalar, Sequence, parse
 
 
 def plain(node: Node) -> object:
@@ -17,7 +17,7 @@ def plain(node: Node) -> object:
     return {key: plain(value) for key, value in node.items.items()}
 
 
-def problems(text: str | bytes, limits: Limits = Limits()) -> list[str]:
+def problems(text: str | bytes, limits: Limits = LIMITS) -> list[str]:
     """`line:column message | hint` of every problem."""
     with pytest.raises(SpecError) as caught:
         parse(text, "net.yaml", limits)
@@ -182,7 +182,7 @@ def test_a_syntax_error_is_reported_alone(text: str, problem: str) -> None:
 REFUSED = [
     pytest.param(
         "- {width: max(1, x)}",
-        ["1:18 a comma inside {…} ends a value, so `x)` became a key of its own | quote the expression: \"max(1, x)\""],
+        ['1:18 a comma inside {…} ends a value, so `x)` became a key of its own | quote the expression: "max(1, x)"'],
         id="a comma in an expression",
     ),
     pytest.param(
@@ -195,9 +195,7 @@ REFUSED = [
         id="several commas in an expression are one problem",
     ),
     pytest.param("{a:1}", ["1:2 the key `a:1` has no value | a space after the colon: {a: 1}"], id="no space"),
-    pytest.param(
-        "a: 1\nb: 2\na: 3", ["3:1 the key `a` is written twice, first in line 1"], id="a key written twice"
-    ),
+    pytest.param("a: 1\nb: 2\na: 3", ["3:1 the key `a` is written twice, first in line 1"], id="a key written twice"),
     pytest.param(
         "a: &x 1\nb: *x\nc: {<<: *x}\nd: !x 1\n? [e]\n: 1",
         [
@@ -230,9 +228,7 @@ REFUSED = [
     pytest.param(
         b"a: 1\r\n\xc3\xa9: \xff", ["2:4 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"], id="Latin-1"
     ),
-    pytest.param(
-        b"\xff\xfea\x00", ["1:1 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"], id="UTF-16"
-    ),
+    pytest.param(b"\xff\xfea\x00", ["1:1 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"], id="UTF-16"),
     pytest.param(
         b"\xef\xbb\xbfa: \xff",
         ["1:4 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"],

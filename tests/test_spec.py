@@ -36,7 +36,10 @@ def test_a_whole_file() -> None:
     )
     assert found.problems == ()
     assert (found.name, found.title, found.in_place, found.several_inputs) == ("my net", "A title", False, True)
-    assert [(argument.name, argument.default is None) for argument in found.args] == [("size", True), ("classes", False)]
+    assert [(argument.name, argument.default is None) for argument in found.args] == [
+        ("size", True),
+        ("classes", False),
+    ]
     assert list(found.variants) == ["50", "empty"]
     assert found.variants["50"].budget is not None
     assert found.variants["empty"].budget is None
@@ -176,7 +179,8 @@ STEPS = [
             f"5:3 `out_channels` is no modifier of a step: {MODIFIERS} | "
             "indent the fields of `conv2d` deeper than `conv2d` itself",
             f"8:3 `a` is no modifier of a step: {MODIFIERS} | indent the branches of `add` deeper than `add` itself",
-            f"11:3 `aux` is no modifier of a step: {MODIFIERS} | indent the branches of `side` deeper than `side` itself",
+            f"11:3 `aux` is no modifier of a step: {MODIFIERS} | indent the branches of `side` deeper than `side` "
+            f"itself",
         ],
         id="fields and branches in the step's own column",
     ),
@@ -229,7 +233,8 @@ STEPS = [
         [
             "4:9 a name is made of letters, digits, _ and -, found `a b`",
             "4:18 the branch `c` is empty | write `[]` for the identity",
-            "4:26 the branch `d` is a list of steps, an earlier layer, or `{when: …, layers: […]}`, found another mapping"
+            "4:26 the branch `d` is a list of steps, an earlier layer, or `{when: …, layers: […]}`, found "
+            "another mapping"
             " | a single step is a list too: `[{relu: {}}]`",
             "4:51 the branch `e` has no key `layer` | did you mean `layers`?",
             "4:41 expected `layers`, a list of steps, found nothing | each begins with a dash: `- conv2d: {…}`",

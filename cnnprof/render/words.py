@@ -16,6 +16,9 @@ NOTHING = "-"
 """What a layer that does not run does."""
 
 
+UNKNOWN = "unknown"
+
+
 class Line(NamedTuple):
     """A line below the table: what it is, the figure, and how it was counted."""
 
@@ -60,6 +63,8 @@ def cell(table: Table, row: Row, column: Column) -> str:
         return ""
     if column.name == "activation_bytes" and (row.view or row.in_place):
         return "view" if row.view else "in place"
+    if column.name == "receptive_field" and row.receptive_field.size is None:
+        return UNKNOWN
     value = column.value(row)
     if not row.executed and column.summed and not value:
         return NOTHING
@@ -127,7 +132,7 @@ def totals(table: Table) -> list[Line]:
             f"alive at once; {units.size(figures.torch_peak_bytes)} with PyTorch's scratch",
         ),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
-        Line("receptive field", units.places(figures.receptive_field), "input places on the largest axis"),
+        Line("receptive field", _receptive_field(table), "input places on the largest axis"),
         Line("intensity", units.ratio(figures.arithmetic_intensity), "FLOPs per byte of weights, inputs, outputs"),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
@@ -136,6 +141,13 @@ def totals(table: Table) -> list[Line]:
             amount = figure(heaviest.value, column)
             lines.append(Line(label, heaviest.path, f"{amount}, {units.share(heaviest.share)} of all {column.header}"))
     return [line for line in lines if line.figure]
+
+
+def _receptive_field(table: Table) -> str:
+    found = units.places(table.report.totals.receptive_field)
+    if not found and any(row.receptive_field.size is None for row in table.report.layers):
+        return UNKNOWN
+    return found  # a network without spatial axes has none
 
 
 def notes(table: Table) -> list[str]:

@@ -29,7 +29,8 @@ GENERATED = {
     "5,000 digits": HEAD + f"layers: [{{conv2d: {{out_channels: {'9' * 5_000}, kernel_size: 1}}}}]",
     "5,000 digits of an input": f"cnnprof: 1\ninput: [{'9' * 5_000}]\nlayers: [relu]",
     "5,000 digits of a limit": HEAD + f"budget: {{macs: {'9' * 5_000}}}\nlayers: [relu]",
-    "450 digits in every argument": HEAD + f"args: {{a: {'9' * 450}, b: {'9.' + '9' * 450}}}\nlayers: [{{relu: , repeat: b}}]",
+    "450 digits in every argument": HEAD
+    + f"args: {{a: {'9' * 450}, b: {'9.' + '9' * 450}}}\nlayers: [{{relu: , repeat: b}}]",
     "a key of a megabyte": HEAD + f"? {'k' * 1_000_000}\n: 1\nlayers: [relu]",
     "a word of a megabyte": HEAD + f"layers: [{'w' * 1_000_000}]",
     "a megabyte in a field": HEAD + f"layers: [{{conv2d: {{out_channels: {'x' * 1_000_000}, kernel_size: 1}}}}]",
@@ -109,9 +110,7 @@ class Counted(Exception):
     ],
     ids=["depth", "nodes"],
 )
-def test_no_more_events_are_read_than_the_limits_allow(
-    text: str, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_more_events_are_read_than_the_limits_allow(text: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     events = source.yaml.parse
 
     def counting(*arguments: object, **options: object) -> object:
@@ -124,7 +123,9 @@ def test_no_more_events_are_read_than_the_limits_allow(
     located(text)
 
 
-@pytest.mark.parametrize("name", ["repeats", "repeats_of_repeats", "recursion_twice", "failing_recursion", "recursion_in_branches"])
+@pytest.mark.parametrize(
+    "name", ["repeats", "repeats_of_repeats", "recursion_twice", "failing_recursion", "recursion_in_branches"]
+)
 def test_no_more_work_is_done_than_the_limits_allow(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     visits = counted(monkeypatch, "once", NETWORKS.steps)
     values = counted(monkeypatch, "value", NETWORKS.evaluations)

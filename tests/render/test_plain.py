@@ -7,8 +7,10 @@ import re
 import pytest
 
 import cnnprof
+from cnnprof.kinds.activation import ReLU
 from cnnprof.render import plain
-from cnnprof.report import lay_out
+from cnnprof.report import columns, lay_out
+from tests.networks import network, report
 from tests.render.shown import same_as_golden, table
 
 
@@ -35,3 +37,12 @@ def test_exact_numbers_where_asked() -> None:
     text = plain.render([table("lenet5", "path,params,activation_bytes", exact=True)])
     assert re.search(r"^C5 +48,120 +480$", text, re.MULTILINE)
     assert re.search(r"^total +61,706 +58,408$", text, re.MULTILINE)
+
+
+def test_an_unknown_receptive_field_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No field and an unknown one are two things."""
+    monkeypatch.setattr(ReLU, "reach", lambda self, *inputs: None)
+    text = plain.render([lay_out(report(network("- relu\n- tanh")), columns=columns(["path", "receptive_field"]))])
+    assert re.search(r"^tanh +unknown$", text, re.MULTILINE)
+    assert re.search(r"^receptive field +unknown ", text, re.MULTILINE)
+    assert "receptive field" not in plain.render([lay_out(report(network("- tanh", "[4]")))])
