@@ -54,6 +54,7 @@ class Totals:
     activation_bytes: int
     depth: int
     receptive_field: Number | None
+    receptive_field_exact: bool
     buffer_bytes: int
     input_bytes: int
     moved_bytes: int
@@ -149,6 +150,7 @@ def count(
     trained = memory.training(graph.trained or graph, scale, optimizer, master_weights)
     work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
     last = next(output.tensor for output in graph.outputs if output.label == "out")
+    seen = fields[last]
     params = sum(layer.params for layer in layers)
     idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
     totals = Totals(
@@ -160,7 +162,8 @@ def count(
         param_bytes=sum(layer.param_bytes for layer in layers),
         activation_bytes=sum(layer.activation_bytes for layer in layers),
         depth=depth(graph, weighted),
-        receptive_field=None if (seen := fields[last]) is None else seen.largest,
+        receptive_field=None if seen is None else seen.largest,
+        receptive_field_exact=seen is None or seen.exact,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers),
         input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
         moved_bytes=sum(layer.moved_bytes for layer in layers),

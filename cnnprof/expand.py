@@ -340,6 +340,7 @@ class _Walker:
             outputs=tuple(self.outputs),
             training=self.training,
             budget=budget,
+            in_place=spec.in_place,
         )
 
     def resolved(self, training: bool) -> tuple[Layer, ...]:

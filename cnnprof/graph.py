@@ -63,6 +63,8 @@ class Graph:
     budget: tuple[Limit, ...]
     trained: Graph | None = None
     """The same network unfolded in training; None where this is it."""
+    in_place: bool = True
+    """Whether layers may overwrite their inputs, as far as `aliasing` lets them."""
 
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor, one example."""

@@ -96,16 +96,19 @@ def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
     return _Lives(executed, birth, death)
 
 
-def peaks(graph: Graph, scale: Scale, order: Iterable[int] | None = None) -> tuple[Peak, Peak]:
+def peaks(
+    graph: Graph, scale: Scale, order: Iterable[int] | None = None, sizes: Sequence[int] | None = None
+) -> tuple[Peak, Peak]:
     """The peak of a forward pass at layer boundaries, and with what layers hold while they run.
 
     At a boundary a layer has finished and its dead inputs are not yet freed. order: numbers of the executed
-    layers; as written where it is left out.
+    layers; as written where it is left out. sizes: bytes of every tensor's own storage where they are not those
+    of `storage_bytes`, because tensors differ in type.
     """
     if order is None:
         order = (number for number, layer in enumerate(graph.layers) if layer.executed)
     owner = storages(graph)
-    sizes = storage_bytes(graph, scale)
+    sizes = storage_bytes(graph, scale) if sizes is None else sizes
     lives = _lives(graph, owner, order)
     count = len(lives.order)
     steps = [0] * (count + 1)

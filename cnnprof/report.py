@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -11,22 +11,29 @@ from cnnprof.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.graph import Graph, Output
 from cnnprof.kind import Kind, Shape, Work, show
+from cnnprof.memory import Peak, Training
 from cnnprof.receptive_field import Axis, Field, Number
 from cnnprof.spec import Limit
 
 
 class ReceptiveField(NamedTuple):
     """Size, stride and offset in input places, per spatial axis; stride and offset are None where the
-    tensor has no spatial axes left, and all three behind a layer whose reach is unknown."""
+    tensor has no spatial axes left, and all three behind a layer whose reach is unknown.
+
+    exact: False where a window moved in steps of less than an input place, behind an upsampling.
+    """
 
     size: tuple[Number, ...] | None
     stride: tuple[Number, ...] | None
     offset: tuple[Number, ...] | None
+    exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The figures of one layer, or of several folded into one. Shapes include the batch."""
+class Row(NamedTuple):
+    """The figures of one layer, or of several folded into one. Shapes include the batch.
+
+    declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
+    """
 
     path: str
     kind: str
@@ -47,6 +54,7 @@ class Row:
     view: bool
     in_place: bool
     line: int
+    declared: bool = False
     layers: int = 1
 
     def record(self) -> dict[str, Any]:
@@ -58,7 +66,9 @@ class Row:
 class Report:
     """A network's figures: what `cnnprof.analyze` returns.
 
-    `layers` are in execution order; `totals` has every metric. `graph` is the network itself.
+    layers: in execution order. totals: every metric.
+    peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
+    step: what a training step takes. graph: the network itself.
     """
 
     name: str
@@ -71,6 +81,10 @@ class Report:
     training: bool
     totals: Totals
     layers: tuple[Row, ...]
+    peak: Peak
+    torch_peak: Peak
+    step: Training
+    optimizer: str
     outputs: tuple[Output, ...]
     budget: tuple[Limit, ...]
     graph: Graph
@@ -123,6 +137,7 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
                 view=layer.view,
                 in_place=layer.overwrites is not None,
                 line=layer.mark.line + 1,
+                declared=layer.kind.declared,
             )
         )
     return Report(
@@ -136,6 +151,10 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
         training=graph.training,
         totals=costs.totals,
         layers=tuple(rows),
+        peak=costs.peak,
+        torch_peak=costs.torch_peak,
+        step=costs.training,
+        optimizer=costs.optimizer,
         outputs=graph.outputs,
         budget=graph.budget,
         graph=graph,
@@ -148,8 +167,9 @@ def _receptive_field(field: Field | None) -> ReceptiveField:
     axes: Sequence[Axis] = field.axes
     size = tuple(axis.size for axis in axes)
     if not field.is_spatial:
-        return ReceptiveField(size, None, None)
-    return ReceptiveField(size, tuple(axis.stride for axis in axes), tuple(axis.offset for axis in axes))
+        return ReceptiveField(size, None, None, field.exact)
+    stride, offset = tuple(axis.stride for axis in axes), tuple(axis.offset for axis in axes)
+    return ReceptiveField(size, stride, offset, field.exact)
 
 
 def _config(kind: Kind) -> str:
@@ -216,6 +236,7 @@ COLUMNS: dict[str, Column] = {
         Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size)),
         Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
         Column("executed", "executed", "text", lambda row: row.executed),
+        Column("declared", "declared", "text", lambda row: row.declared),
         Column("line", "line", "count", lambda row: row.line),
         Column("layers", "layers", "count", lambda row: row.layers),
     )
@@ -279,8 +300,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
     ]
     unique = dict(entering)
     work = Work(*map(sum, zip(*(row.work for row in group), strict=True)))
-    return replace(
-        last[-1],
+    return last[-1]._replace(
         path=path,
         kind="",
         config="",
@@ -298,6 +318,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
         view=all(row.view for row in group),
         in_place=False,
         line=group[0].line,
+        declared=any(row.declared for row in group),
         layers=sum(row.layers for row in group),
     )
 

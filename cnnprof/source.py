@@ -321,6 +321,8 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
         return f"the quote that opens in line {began.line + 1} is not closed"
     if "flow" in context and mark.line != began.line:
         return f"the bracket that opens in line {began.line + 1} is not closed"
+    if "flow" in context and not line:
+        return "a bracket is not closed"
     if not before.strip() and "did not find expected" in problem:
         return "the keys of one mapping, and the dashes of one list, stand in one column"
     begin = _FLOW_VALUE if "flow" in context else _BLOCK_VALUE

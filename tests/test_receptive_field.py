@@ -80,7 +80,28 @@ def test_the_literature(spec: str, layer: str, size: int) -> None:
 
 def test_axes_are_apart() -> None:
     row = report(network("- conv2d: {out_channels: 1, kernel_size: [3, 7], stride: [1, 2]}")).layers[-1]
-    assert row.receptive_field == ((3, 7), (1, 2), (1, 3))
+    assert row.receptive_field == ((3, 7), (1, 2), (1, 3), True)
+
+
+@pytest.mark.parametrize(
+    ("layers", "exact"),
+    [
+        ("- conv_transpose2d: {out_channels: 1, kernel_size: 2, stride: 2}", True),
+        ("- conv_transpose2d: {out_channels: 1, kernel_size: 3, stride: 2}", False),
+        ("- interpolate: {scale_factor: 2}", True),
+        ("- interpolate: {scale_factor: 2}\n- relu", True),
+        ("- interpolate: {scale_factor: 2}\n- conv2d: {out_channels: 1, kernel_size: 1}", True),
+        ("- interpolate: {scale_factor: 2}\n- conv2d: {out_channels: 1, kernel_size: 3}", False),
+        ("- interpolate: {scale_factor: 2, mode: bilinear}", False),
+        ("- adaptive_avg_pool2d: {output_size: 4}", True),
+        ("- adaptive_avg_pool2d: {output_size: 5}", False),
+    ],
+)
+def test_an_estimate_says_so(layers: str, exact: bool) -> None:
+    """Where neighbouring places see fields of different sizes, the figure is no longer exact."""
+    told = report(network(layers))
+    assert told.layers[-1].receptive_field.exact is exact
+    assert told.totals.receptive_field_exact is exact
 
 
 def test_the_metric_is_the_largest_axis() -> None:

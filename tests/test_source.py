@@ -128,6 +128,11 @@ LOUD = [
         id="an open bracket",
     ),
     pytest.param(
+        "- relu: {\n",
+        "2:1 not YAML: did not find expected node content (while parsing a flow node) | a bracket is not closed",
+        id="an open bracket at the end",
+    ),
+    pytest.param(
         "a: 'x\nb: 1",
         "2:5 not YAML: found unexpected end of stream (while scanning a quoted scalar) | "
         "the quote that opens in line 1 is not closed",

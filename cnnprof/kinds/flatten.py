@@ -41,7 +41,8 @@ class Flatten(Kind, word="flatten"):
 
     def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
         first, last = self._range(inputs[0])
-        if first == last:
+        # Dimensions of one place need no order: joining them to a longer one moves nothing.
+        if sum(size != 1 for size in inputs[0][first : last + 1]) <= 1:
             return Memory(view=True, contiguous=contiguous)
         return Memory(view=contiguous)
 

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from cnnprof.kind import Kind
+from cnnprof.memory import Peak
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
 from cnnprof.report import Report, Row, Table
@@ -23,7 +24,7 @@ def render(tables: Sequence[Table]) -> str:
 
 
 def document(table: Table) -> dict[str, Any]:
-    """A table as an object of design.md's schema, version 1."""
+    """A table as an object of the schema, version 1."""
     report = table.report
     kinds = {layer.path: layer.kind for layer in report.graph.layers}
     fields: dict[Kind, dict[str, Any]] = {}
@@ -42,6 +43,9 @@ def document(table: Table) -> dict[str, Any]:
             for output in report.outputs
         ],
         "totals": _totals(report),
+        "peak": _peak(report.peak),
+        "torch_peak": _peak(report.torch_peak),
+        "training_step": {**report.step._asdict(), "optimizer_name": report.optimizer},
     }
     if table.priced:
         written["conventions"] = {priced.name: priced.total for priced in table.priced}
@@ -52,12 +56,19 @@ def _totals(report: Report) -> dict[str, Any]:
     totals = report.totals
     metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
     return metrics | {
+        "receptive_field_exact": totals.receptive_field_exact,
         "buffer_bytes": totals.buffer_bytes,
         "input_bytes": totals.input_bytes,
         "moved_bytes": totals.moved_bytes,
         "arithmetic_intensity": totals.arithmetic_intensity,
         "work": totals.work._asdict(),
     }
+
+
+def _peak(peak: Peak) -> dict[str, Any]:
+    """Where memory peaks, and the storages that are alive there by the layer that made them, in bytes."""
+    alive = [storage._asdict() for storage in peak.alive]
+    return {"bytes": peak.bytes, "layer": peak.layer, "alive": alive, "scratch": peak.scratch}
 
 
 def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> dict[str, Any]:
@@ -87,10 +98,12 @@ def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> d
             "size": _numbers(receptive_field.size),
             "stride": _numbers(receptive_field.stride),
             "offset": _numbers(receptive_field.offset),
+            "exact": receptive_field.exact,
         },
         "executed": row.executed,
         "view": row.view,
         "in_place": row.in_place,
+        "declared": row.declared,
         "line": row.line,
     }
     if row.layers != 1:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from cnnprof import registry
 from cnnprof.errors import printable
 from cnnprof.kind import REQUIRED, show
+from cnnprof.memory import Peak
 from cnnprof.render import units
 from cnnprof.report import COLUMNS, Column, Row, Table
 
@@ -17,6 +18,8 @@ NOTHING = "-"
 
 
 UNKNOWN = "unknown"
+ABOUT = "≈"
+"""Before an estimate."""
 
 
 class Line(NamedTuple):
@@ -58,7 +61,8 @@ def cell(table: Table, row: Row, column: Column) -> str:
     if column.name == "path":
         return f"{row.path} †" if not row.executed else row.path
     if column.name == "kind":
-        return row.kind or units.plural(row.layers, "layer")
+        declared = " (declared)" if row.declared else ""
+        return (row.kind or units.plural(row.layers, "layer")) + declared
     if row is table.rest and not column.summed:
         return ""
     if column.name == "activation_bytes" and (row.view or row.in_place):
@@ -66,6 +70,8 @@ def cell(table: Table, row: Row, column: Column) -> str:
     if column.name == "receptive_field" and row.receptive_field.size is None:
         return UNKNOWN
     value = column.value(row)
+    if column.unit == "places" and value is not None and not row.receptive_field.exact:
+        return f"{ABOUT}{figure(value, column)}"
     if not row.executed and column.summed and not value:
         return NOTHING
     return figure(value, column, table.exact)
@@ -107,7 +113,8 @@ def total_cell(table: Table, column: Column) -> str:
 
 def totals(table: Table) -> list[Line]:
     """The totals, each with the convention it is counted by."""
-    figures = table.report.totals
+    report = table.report
+    figures = report.totals
     idle = figures.params - figures.executed_params
     params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
     params += f"; {units.count(idle)} of them run only in training" if idle else ""
@@ -129,7 +136,19 @@ def totals(table: Table) -> list[Line]:
         Line(
             "peak memory",
             units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes),
-            f"alive at once; {units.size(figures.torch_peak_bytes)} with PyTorch's scratch",
+            f"alive at once, {report.peak.layer} being done",
+        ),
+        Line(
+            "in PyTorch",
+            units.exact(figures.torch_peak_bytes) if table.exact else units.size(figures.torch_peak_bytes),
+            f"with what operations hold: {units.size(report.torch_peak.scratch)} in {report.torch_peak.layer}"
+            if report.torch_peak.scratch
+            else "with what operations hold, which is nothing there",
+        ),
+        Line(
+            "training step",
+            units.exact(figures.training_bytes) if table.exact else units.size(figures.training_bytes),
+            f"{units.size(report.step.kept)} kept for backward, weights, gradients, {report.optimizer}",
         ),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
         Line("receptive field", _receptive_field(table), "input places on the largest axis"),
@@ -143,16 +162,30 @@ def totals(table: Table) -> list[Line]:
     return [line for line in lines if line.figure]
 
 
+def _alive(peak: Peak) -> str:
+    """`input 588 KiB, conv1 1.11 MiB, …`: the largest first, as many as say most of it."""
+    largest = sorted(peak.alive, key=lambda storage: -storage.bytes)
+    names = [f"{storage.name} {units.size(storage.bytes)}" for storage in largest[:4]]
+    return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])
+
+
 def _receptive_field(table: Table) -> str:
-    found = units.places(table.report.totals.receptive_field)
+    totals = table.report.totals
+    found = units.places(totals.receptive_field)
+    if found and not totals.receptive_field_exact:
+        return f"{ABOUT}{found}"
     if not found and any(row.receptive_field.size is None for row in table.report.layers):
         return UNKNOWN
     return found  # a network without spatial axes has none
 
 
 def notes(table: Table) -> list[str]:
-    """What has to be said about the rows."""
-    found = []
+    """What has to be said about the rows, and what is alive at the peak."""
+    found = [f"alive at the peak: {_alive(table.report.peak)}"]
+    if declared := sum(row.declared for row in table.report.layers):
+        found.append(f"the figures of {units.plural(declared, 'layer')} are declared in the spec, not computed")
+    if not table.report.totals.receptive_field_exact:
+        found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")
     if any(not row.executed for row in table.rows):
         found.append("† a side output, which runs only in training: its parameters count, nothing else does")
     if table.folded and len(table.rows) < len(table.report.layers) and not table.chosen:

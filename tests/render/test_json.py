@@ -39,14 +39,25 @@ LAYER = keys(
         **dict.fromkeys(SUMMED, COUNT),
         "work": keys(dict.fromkeys(WORK, COUNT)),
         "arithmetic_intensity": {"type": ["number", "null"]},
-        "receptive_field": keys({"size": NUMBERS, "stride": NUMBERS, "offset": NUMBERS}),
+        "receptive_field": keys(
+            {"size": NUMBERS, "stride": NUMBERS, "offset": NUMBERS, "exact": {"type": "boolean"}}
+        ),
         "executed": {"type": "boolean"},
         "view": {"type": "boolean"},
         "in_place": {"type": "boolean"},
+        "declared": {"type": "boolean"},
         "line": {"type": "integer", "minimum": 1},
         "layers": {"type": "integer", "minimum": 2},
     },
     optional=("layers",),
+)
+PEAK = keys(
+    {
+        "bytes": COUNT,
+        "layer": {"type": "string"},
+        "alive": {"type": "array", "items": keys({"name": {"type": "string"}, "bytes": COUNT})},
+        "scratch": COUNT,
+    }
 )
 NETWORK = keys(
     {
@@ -67,9 +78,18 @@ NETWORK = keys(
             {
                 **dict.fromkeys(METRICS, COUNT),
                 "receptive_field": {"type": ["number", "string", "null"]},
+                "receptive_field_exact": {"type": "boolean"},
                 **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
                 "arithmetic_intensity": {"type": ["number", "null"]},
                 "work": keys(dict.fromkeys(WORK, COUNT)),
+            }
+        ),
+        "peak": PEAK,
+        "torch_peak": PEAK,
+        "training_step": keys(
+            {
+                **dict.fromkeys(("kept", "params", "gradients", "optimizer", "master_weights"), COUNT),
+                "optimizer_name": {"type": "string"},
             }
         ),
         "conventions": {"type": "object", "additionalProperties": COUNT},

@@ -1,0 +1,429 @@
+"""Limits, and what breaks them: Budget and Network → Checked.
+
+A limit holds for a whole network, or (`path`) for every part of it that a pattern matches, each with all
+below it. A ratchet (`Increase`) holds against the same network's figures in a baseline. Limits are
+inclusive, and compare exact numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+from typing import Literal, NamedTuple
+
+from cnnprof.costs import Costs
+from cnnprof.errors import Mark, Problem, brief, listing, nearest
+from cnnprof.memory import Peak
+from cnnprof.metrics import METRICS
+from cnnprof.receptive_field import Number
+from cnnprof.report import Report, Row
+from cnnprof.spec import Limit
+
+SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
+"""Metrics that are sums over layers, so that parts of a network have them too."""
+
+# A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
+MAX_PATTERNS = 100
+MAX_SEGMENTS = 64
+NAMED_LAYERS = 3
+"""Layers that a broken limit names."""
+
+
+class Elsewhere(Mark):
+    """A place without a line: a key of a TOML file, or an option. The source's text says where in it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self.source.name} {self.source.text}"
+
+    def excerpt(self) -> str:
+        """Nothing: the place is not part of a line."""
+        return ""
+
+
+class Increase(NamedTuple):
+    """A metric's greatest increase since the baseline: 0.015 where `1.5%` is written."""
+
+    metric: str
+    most: Fraction
+    text: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits under a name. `warnings` are only said; `message` is added to what a broken limit says."""
+
+    name: str
+    limits: tuple[Limit, ...]
+    warnings: tuple[Limit, ...] = ()
+    increases: tuple[Increase, ...] = ()
+    message: str = ""
+
+
+class Figures(NamedTuple):
+    """A network's metrics, and of every layer by path those metrics in `SUMMED` that are not 0."""
+
+    totals: Mapping[str, Number | None]
+    layers: Mapping[str, Mapping[str, int]]
+
+
+class Baseline(NamedTuple):
+    """What a network is compared with: where it is from, and its figures there; None where it has none."""
+
+    name: str
+    figures: Figures | None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network and its costs.
+
+    title: as a SPEC names it. file: as it is shown. lines: of the file, by layer path.
+    """
+
+    title: str
+    file: str
+    lines: Mapping[str, int]
+    report: Report
+    costs: Costs
+    _sums: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
+
+    def sums(self, metric: str) -> Mapping[str, int]:
+        """A summed metric of every layer and of all that contains it, by path, in the order of the layers."""
+        if metric not in self._sums:
+            sums: dict[str, int] = {}
+            for row in self.report.layers:
+                amount = amount_of(row, metric)
+                for path in _prefixes(row.path):
+                    sums[path] = sums.get(path, 0) + amount
+            self._sums[metric] = sums
+        return self._sums[metric]
+
+    def line(self, path: str) -> int | None:
+        """The line of a layer, or of the first one of a part."""
+        if path in self.lines:
+            return self.lines[path]
+        return next((line for layer, line in self.lines.items() if layer.startswith(f"{path}.")), None)
+
+
+class Part(NamedTuple):
+    """A layer that explains a figure: what it carries, or (`changed`) by how much it grew since the baseline."""
+
+    path: str
+    amount: int
+    changed: bool
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A limit and the figure it was compared with.
+
+    rule: which sort of limit it is. path: of the part that is limited; None is the network.
+    limit: as written; `most` is what it comes to. base: the baseline's figure, of an increase.
+    since: the baseline's name, where the network is in one.
+    place: where the limit is written. line: of the network's file, where it is broken.
+    around: broken parts that contain this one, which are not told apart.
+    """
+
+    rule: Literal["max", "warn", "max_increase"]
+    metric: str
+    path: str | None
+    limit: str
+    most: Number
+    figure: Number
+    base: Number | None
+    since: str | None
+    place: str
+    line: int
+    parts: tuple[Part, ...] = ()
+    around: int = 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether the figure is over the limit."""
+        return self.figure > self.most
+
+    @property
+    def over(self) -> bool:
+        """Whether that fails the check."""
+        return self.broken and self.rule != "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A budget and what a network made of it. `notes` say what could not be compared, and why that is no error."""
+
+    network: str
+    file: str
+    budget: str
+    message: str
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def over(self) -> tuple[Verdict, ...]:
+        """What fails the check."""
+        return tuple(verdict for verdict in self.verdicts if verdict.over)
+
+    @property
+    def broken(self) -> tuple[Verdict, ...]:
+        """What fails it, and then what is only said."""
+        warned = tuple(verdict for verdict in self.verdicts if verdict.broken and not verdict.over)
+        return self.over + warned
+
+
+class Wrong(NamedTuple):
+    """What kept something from being checked: where, in short, and the whole text for a terminal."""
+
+    file: str | None
+    line: int | None
+    message: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that one run found. `valid`: networks that were unfolded.
+
+    prefix: the working directory below the root of the repository, for reports that name files from there.
+    """
+
+    checks: tuple[Checked, ...]
+    problems: tuple[Wrong, ...]
+    valid: tuple[str, ...]
+    prefix: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 within budget, 1 over, 2 where something is wrong, whatever else."""
+        if self.problems:
+            return 2
+        return 1 if any(checked.over for checked in self.checks) else 0
+
+
+def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[Checked, list[Problem]]:
+    """What a network makes of a budget, and which of its limits cannot be compared.
+
+    A path pattern without a match is no problem here: see `unmatched`.
+    """
+    verdicts: list[Verdict] = []
+    problems = refused(budget)
+    notes: list[str] = []
+    bad = {problem.mark for problem in problems}
+    for rule, limits in (("max", budget.limits), ("warn", budget.warnings)):
+        for limit in limits:
+            if limit.mark in bad:
+                continue
+            if limit.path is not None:
+                verdicts += _of_parts(limit, network, baseline)
+            elif (figure := _total(network, limit.metric)) is None:
+                problems.append(_no_value(limit.metric, network, limit.mark))
+            else:
+                verdict = "warn" if rule == "warn" else "max"
+                verdicts.append(_verdict(verdict, limit, None, limit.most, figure, network, baseline))
+    if budget.increases and baseline is not None and baseline.figures is None:
+        notes.append(f"not in {baseline.name}, so no increase is limited")
+    for increase in budget.increases:
+        if baseline is None or baseline.figures is None:
+            continue
+        figure, base = _total(network, increase.metric), baseline.figures.totals.get(increase.metric)
+        if figure is None or base is None:
+            problems.append(_no_value(increase.metric, network, increase.mark))
+            continue
+        most = base * (1 + increase.most)
+        whole = floor(most) if isinstance(figure, int) else most
+        verdicts.append(_verdict("max_increase", increase, None, whole, figure, network, baseline, base))
+    checked = Checked(network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes))
+    return checked, problems
+
+
+def refused(budget: Budget) -> list[Problem]:
+    """The limits of parts that no part can be held to, wherever the budget is used."""
+    problems = []
+    patterns: set[str] = set()
+    for limit in (*budget.limits, *budget.warnings):
+        if limit.path is None:
+            continue
+        segments = limit.path.split(".")
+        if limit.metric not in SUMMED:
+            problems.append(Problem(
+                f"`{limit.metric}` is a figure of the whole network and no sum over its layers, so `at` cannot limit it",
+                limit.mark, f"limited by path: {listing(SUMMED)}",
+            ))  # fmt: skip
+        elif not limit.path or "" in segments or any("*" in each and each not in ("*", "**") for each in segments):
+            problems.append(Problem(
+                f"a path pattern is made of segments between dots, `*` for one and `**` for any number of them, found "
+                f"`{brief(limit.path)}`", limit.mark,
+            ))  # fmt: skip
+        elif len(segments) > MAX_SEGMENTS:
+            problems.append(Problem(f"a path pattern has at most {MAX_SEGMENTS} segments, found {len(segments):,}", limit.mark))
+        elif "*" in limit.path:
+            patterns.add(limit.path)
+            if len(patterns) > MAX_PATTERNS:
+                problems.append(Problem(f"a budget has at most {MAX_PATTERNS} path patterns, found more", limit.mark))
+                break
+    return problems
+
+
+def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
+    """The path patterns of a budget that match nothing in any of its networks."""
+    problems = []
+    bad = {problem.mark for problem in refused(budget)}
+    for limit in (*budget.limits, *budget.warnings):
+        if limit.path is None or limit.mark in bad:
+            continue
+        if not any(matching(limit.path, network.sums("params")) for network in networks):
+            known = [path for network in networks for path in network.sums("params")]
+            problems.append(Problem(f"no layer's path matches `{brief(limit.path)}`", limit.mark,
+                                    nearest(limit.path, known) or "`cnnprof analyze` shows the paths"))
+    return problems
+
+
+def matching(pattern: str, paths: Mapping[str, int]) -> list[str]:
+    """The paths that a pattern matches: `*` is one segment, `**` any number. `paths` has every path's beginnings."""
+    if "*" not in pattern:
+        return [pattern] if pattern in paths else []
+    wanted = pattern.split(".")
+    # How many of the wanted segments a path can have used up, from those of its beginning.
+    states: dict[str, frozenset[int]] = {"": _skip({0}, wanted)}
+    for path in paths:
+        before, _, segment = path.rpartition(".")
+        reached = {
+            at if wanted[at] == "**" else at + 1
+            for at in states[before]
+            if at < len(wanted) and wanted[at] in ("*", "**", segment)
+        }
+        states[path] = _skip(reached, wanted)
+    return [path for path in paths if len(wanted) in states[path]]
+
+
+def _skip(reached: Iterable[int], wanted: Sequence[str]) -> frozenset[int]:
+    """What is reached when every `**` may stand for nothing."""
+    found = set(reached)
+    for at in sorted(found):
+        while at < len(wanted) and wanted[at] == "**":
+            at += 1
+            found.add(at)
+    return frozenset(found)
+
+
+def amount_of(row: Row, metric: str) -> int:
+    """A summed metric of one layer."""
+    if metric == "executed_params":
+        return row.params if row.executed else 0
+    amount: int = getattr(row, metric)
+    return amount
+
+
+def figures(report: Report) -> Figures:
+    """What a baseline keeps of a report."""
+    layers = {}
+    for row in report.layers:
+        amounts = {metric: amount for metric in SUMMED if (amount := amount_of(row, metric))}
+        if amounts:
+            layers[row.path] = amounts
+    return Figures({metric: getattr(report.totals, metric) for metric in METRICS}, layers)
+
+
+def _prefixes(path: str) -> list[str]:
+    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
+    segments = path.split(".")
+    return [".".join(segments[:count]) for count in range(1, len(segments) + 1)]
+
+
+def _total(network: Network, metric: str) -> Number | None:
+    figure: Number | None = getattr(network.report.totals, metric)
+    return figure
+
+
+def _no_value(metric: str, network: Network, mark: Mark) -> Problem:
+    return Problem(f"`{metric}` has no value for {network.title}, or none in the baseline: it cannot be limited", mark)
+
+
+def _of_parts(limit: Limit, network: Network, baseline: Baseline | None) -> list[Verdict]:
+    """The innermost parts over the limit; where there are none, the part that is nearest to it."""
+    sums = network.sums(limit.metric)
+    matched = matching(limit.path or "", sums)
+    over = [path for path in matched if sums[path] > limit.most]
+    if not over:
+        return [
+            _verdict("max", limit, path, limit.most, sums[path], network, baseline)
+            for path in sorted(matched, key=lambda path: -sums[path])[:1]
+        ]
+    around: dict[str, int] = {}
+    outer: set[str] = set()
+    for path in over:
+        contain = [prefix for prefix in _prefixes(path)[:-1] if prefix in sums and sums[prefix] > limit.most]
+        around[path] = len(contain)
+        outer.update(contain)
+    return [
+        _verdict("max", limit, path, limit.most, sums[path], network, baseline, around=around[path])
+        for path in over
+        if path not in outer
+    ]
+
+
+def _verdict(
+    rule: Literal["max", "warn", "max_increase"],
+    limit: Limit | Increase,
+    path: str | None,
+    most: Number,
+    figure: Number,
+    network: Network,
+    baseline: Baseline | None,
+    base: Number | None = None,
+    around: int = 0,
+) -> Verdict:
+    known = baseline is not None and baseline.figures is not None
+    parts = _parts(network, limit.metric, path, baseline) if figure > most else ()
+    line = next((part.line for part in parts if part.line), None)
+    if line is None and path is not None:
+        line = network.line(path)
+    if line is None and limit.mark.source.name == network.file:
+        line = limit.mark.line + 1
+    return Verdict(
+        rule=rule,
+        metric=limit.metric,
+        path=path,
+        limit=limit.text,
+        most=most,
+        figure=figure,
+        base=base,
+        since=baseline.name if baseline is not None and known else None,
+        place=place(limit.mark),
+        line=line or 1,
+        parts=parts,
+        around=around,
+    )
+
+
+def place(mark: Mark) -> str:
+    """`cnnprof.yaml:12`: where a limit is written."""
+    return str(mark) if isinstance(mark, Elsewhere) else f"{mark.source.name}:{mark.line + 1}"
+
+
+def _parts(network: Network, metric: str, path: str | None, baseline: Baseline | None) -> tuple[Part, ...]:
+    """The layers that grew most since the baseline; without one, or where none did, those that carry most."""
+    if metric in ("peak_bytes", "torch_peak_bytes"):
+        peak: Peak = network.costs.peak if metric == "peak_bytes" else network.costs.torch_peak
+        return _largest(network, {alive.name: alive.bytes for alive in peak.alive}, False)
+    if metric not in SUMMED:
+        return ()
+    rows = [row for row in network.report.layers if path is None or f"{row.path}.".startswith(f"{path}.")]
+    amounts = {row.path: amount_of(row, metric) for row in rows}
+    if baseline is not None and baseline.figures is not None:
+        before = baseline.figures.layers
+        grown = {layer: amount - before.get(layer, {}).get(metric, 0) for layer, amount in amounts.items()}
+        if parts := _largest(network, grown, True):
+            return parts
+    return _largest(network, amounts, False)
+
+
+def _largest(network: Network, amounts: Mapping[str, int], changed: bool) -> tuple[Part, ...]:
+    largest = sorted(amounts, key=lambda path: -amounts[path])[:NAMED_LAYERS]
+    return tuple(Part(path, amounts[path], changed, network.line(path)) for path in largest if amounts[path] > 0)

@@ -1,0 +1,482 @@
+"""Graph and Costs against PyTorch: every figure that PyTorch can be asked for, layer by layer.
+
+What is asked: the built module (names, shapes, counts), a forward pass in evaluation and one in training (shapes,
+`FlopCounterMode`, live storages, saved tensors), and fvcore. Real tensors are used up to `REAL_BYTES`, and above that
+fake ones (`FakeTensorMode`), on which every operation makes its tensors without memory or arithmetic; on the shipped
+networks both give the same bytes. fvcore cannot trace fake tensors and always runs on the real CPU.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnprof import conventions
+from cnnprof.costs import Costs, count
+from cnnprof.errors import MissingDependencyError
+from cnnprof.graph import Graph
+from cnnprof.kind import Shape
+from cnnprof.measured import AllocatorPeak, block_bytes
+from cnnprof.memory import Scale, kept_for_backward, storage_bytes, storages
+from cnnprof.report import tabulate
+from cnnprof.runtime.build import Network, module
+from cnnprof.runtime.device import Cuda, Device
+from cnnprof.runtime.live import LiveStorages
+from cnnprof.verified import Check, Excepted, Mismatch, Verified, compare
+
+REAL_BYTES = 10**9
+"""What a pass may need for real tensors to be used."""
+FLOPS_PER_MAC = 2
+TOTAL = "total"
+SEED = 0
+
+
+def verify(
+    graph: Graph, costs: Costs, device: Device, *, fake: bool = False, fvcore: bool = True, seed: int = SEED
+) -> Verified:
+    """Sets the figures of a graph in evaluation beside PyTorch's.
+
+    costs: of the graph, in float32. device: "cuda" adds what its allocator says to the checks on the CPU.
+    fake: fake tensors whatever the size. fvcore: whether to ask it.
+
+    Raises MissingDependencyError where fvcore is asked and not installed.
+    """
+    need = real_bytes(costs)
+    why = "as asked" if fake else f"{need} bytes would be needed" if need > REAL_BYTES else ""
+    mode = "fake" if why else "real"
+    trained = graph.trained or graph
+    with _tensors(mode):
+        built = module(graph, seed)
+        checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
+        checks += _training(trained, costs, module(trained, seed))
+    versions = {"torch": torch.__version__}
+    if fvcore:
+        checks.append(_fvcore(graph, costs, seed))
+        versions["fvcore"] = _version("fvcore")
+    else:
+        checks.append(Check("fvcore", "FlopCountAnalysis", "layers", 0, (), left_out="not asked"))
+    if isinstance(device, Cuda):
+        checks += _cuda(graph, costs, device, seed)
+    inputs = {name: (costs.batch, *shape) for name, shape in graph.inputs.items()}
+    return Verified(
+        graph.name, graph.variant, inputs, costs.batch, costs.dtype, device.name, mode, why, versions, tuple(checks)
+    )
+
+
+def real_bytes(costs: Costs) -> int:
+    """Bytes that the larger of the passes needs: weights, what runs, and what is kept for the backward pass."""
+    return costs.totals.param_bytes + costs.totals.buffer_bytes + costs.torch_peak.bytes + costs.training.kept
+
+
+def _tensors(mode: str) -> AbstractContextManager[Any]:
+    return FakeTensorMode() if mode == "fake" else nullcontext()
+
+
+# The module itself.
+
+
+def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
+    """Parameters and buffers, by name and in number; those that layers share under the name of each."""
+    shapes = graph.shapes()
+    parameters: dict[str, object] = {}
+    buffers: dict[str, object] = {}
+    for layer in graph.layers:
+        read = [shapes[tensor] for tensor in layer.inputs]
+        prefix = built.names[layer.path]
+        parameters |= {f"{prefix}.{name}": shape for name, shape in layer.kind.weights(*read).items()}
+        buffers |= {
+            f"{prefix}.{name}": (tensor.shape, tensor.dtype or costs.dtype)
+            for name, tensor in layer.kind.buffers(*read).items()
+        }
+    yield compare(
+        "parameters",
+        "named_parameters(): names and shapes",
+        "tensors",
+        parameters,
+        {name: tuple(value.shape) for name, value in built.named_parameters(remove_duplicate=False)},
+    )
+    own = {layer.path: _own(built, layer.path) for layer in graph.layers if layer.shares is None}
+    params = {path: sum(value.numel() for value in each.parameters(recurse=False)) for path, each in own.items()}
+    yield compare(
+        "parameter counts",
+        "numel() of each layer's, and all",
+        "layers",
+        {layer.path: cost.params for layer, cost in zip(graph.layers, costs.layers, strict=True)}
+        | {TOTAL: costs.totals.params},
+        {layer.path: params.get(layer.path, 0) for layer in graph.layers}
+        | {TOTAL: sum(value.numel() for value in built.parameters())},
+        total=costs.totals.params,
+    )
+    yield compare(
+        "buffers",
+        "named_buffers(): names, shapes and types",
+        "tensors",
+        buffers,
+        {
+            name: (tuple(value.shape), str(value.dtype).removeprefix("torch."))
+            for name, value in built.named_buffers(remove_duplicate=False)
+        },
+    )
+    held = {path: sum(value.numel() for value in each.buffers(recurse=False)) for path, each in own.items()}
+    yield compare(
+        "buffer counts",
+        "numel() of each layer's, and all",
+        "layers",
+        {layer.path: cost.buffers for layer, cost in zip(graph.layers, costs.layers, strict=True)}
+        | {TOTAL: costs.totals.buffers},
+        {layer.path: held.get(layer.path, 0) for layer in graph.layers}
+        | {TOTAL: sum(value.numel() for value in built.buffers())},
+        total=costs.totals.buffers,
+    )
+    yield compare(
+        "bytes of the state",
+        "nbytes of all",
+        "totals",
+        {"parameters": costs.totals.param_bytes, "buffers": costs.totals.buffer_bytes},
+        {
+            "parameters": sum(value.nbytes for value in built.parameters()),
+            "buffers": sum(value.nbytes for value in built.buffers()),
+        },
+        total=costs.totals.param_bytes + costs.totals.buffer_bytes,
+    )
+
+
+def _own(built: Network, path: str) -> nn.Module:
+    return built.get_submodule(built.names[path])
+
+
+# A forward pass.
+
+
+@dataclass
+class _Seen:
+    """What a forward pass showed, by the path of the layer that had just run."""
+
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    macs: dict[str, int] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)  # bytes of the output, where it is a new storage
+    alive: dict[str, int] = field(default_factory=dict)  # when the layer had finished
+    inside: dict[str, int] = field(default_factory=dict)  # at most, while it ran
+    kept: dict[str, int] = field(default_factory=dict)  # for the backward pass, since the start
+    outputs: dict[str, Shape] = field(default_factory=dict)
+
+
+def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
+    seen = _watch(built, graph, costs.batch)
+    yield from _runs("", graph, costs, seen)
+    executed = [
+        (layer.path, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed
+    ]
+    yield compare(
+        "activation bytes",
+        "the storages that layers' outputs make",
+        "layers",
+        {path: cost.activation_bytes for path, cost in executed} | {TOTAL: costs.totals.activation_bytes},
+        seen.made | {TOTAL: sum(seen.made.values())},
+        total=costs.totals.activation_bytes,
+    )
+    alive, inside = _alive(graph, Scale(costs.batch, costs.totals.param_bytes // (costs.totals.params or 1) or 4))
+    yield compare(
+        "peak bytes",
+        "storages alive when a layer has finished",
+        "layers",
+        alive | {f"the peak, at {costs.peak.layer}": costs.peak.bytes},
+        seen.alive | {f"the peak, at {costs.peak.layer}": max(seen.alive.values(), default=0)},
+        total=costs.peak.bytes,
+        detail=f"at {costs.peak.layer}",
+    )
+    yield compare(
+        "peak bytes inside",
+        "storages alive after any operation",
+        "layers",
+        inside | {f"the peak, at {costs.torch_peak.layer}": costs.torch_peak.bytes},
+        seen.inside | {f"the peak, at {costs.torch_peak.layer}": max(seen.inside.values(), default=0)},
+        total=costs.torch_peak.bytes,
+        detail=f"at {costs.torch_peak.layer}",
+    )
+
+
+def _training(trained: Graph, costs: Costs, built: Network) -> Iterator[Check]:
+    seen = _watch(built, trained, costs.batch)
+    yield from _runs(" in training", trained, count(trained, costs.batch, costs.dtype), seen)
+    found = max(seen.kept.values(), default=0)
+    expected = costs.training.kept
+    where = _first_difference(trained, costs, seen.kept) if found != expected else TOTAL
+    yield compare(
+        "kept for backward",
+        "saved_tensors_hooks",
+        "totals",
+        {where: expected},
+        {where: found},
+        total=expected,
+    )
+
+
+def _runs(mode: str, graph: Graph, costs: Costs, seen: _Seen) -> Iterator[Check]:
+    """Shapes and MACs of a pass."""
+    batch = costs.batch
+    executed = [
+        (layer, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed
+    ]
+    shapes = {layer.path: (batch, *layer.shape) for layer, _ in executed}
+    ends = {
+        f"output {end.label}": (batch, *graph.shape(end.tensor)) for end in graph.outputs if end.executed
+    }
+    yield compare(
+        f"output shapes{mode}", "every layer's output, and the network's", "shapes", shapes | ends,
+        seen.shapes | seen.outputs,
+    )  # fmt: skip
+    yield compare(
+        f"MACs{mode}",
+        "FlopCounterMode / 2",
+        "layers",
+        {layer.path: cost.work.macs for layer, cost in executed} | {TOTAL: costs.totals.macs},
+        seen.macs | {TOTAL: sum(seen.macs.values())},
+        total=costs.totals.macs,
+    )
+
+
+def _watch(built: Network, graph: Graph, batch: int) -> _Seen:
+    """Runs a network once, in its own mode, and notes what each layer does. In training gradients are asked for,
+    and in evaluation live storages are followed."""
+    seen = _Seen()
+    inputs = [torch.rand(batch, *shape) for shape in graph.inputs.values()]
+    counter = FlopCounterMode(display=False)
+    state = [*built.parameters(), *built.buffers()]
+    with ExitStack() as stack:
+        saved = _Saved(state)
+        if graph.training:
+            stack.enter_context(saved)
+            live = None
+        else:
+            stack.enter_context(torch.no_grad())
+            live = stack.enter_context(LiveStorages(inputs, state))
+        stack.enter_context(counter)
+        flops = 0
+
+        def begin(*_: object) -> None:
+            if live is not None:
+                live.peak = live.live
+
+        def end(path: str, given: tuple[Tensor, ...], output: Tensor) -> None:
+            nonlocal flops
+            so_far = counter.get_total_flops()
+            seen.shapes[path] = tuple(output.shape)
+            seen.macs[path], odd = divmod(so_far - flops, FLOPS_PER_MAC)
+            assert not odd
+            flops = so_far
+            seen.kept[path] = saved.bytes
+            storage = output.untyped_storage()
+            fresh = all(storage._cdata != tensor.untyped_storage()._cdata for tensor in given)
+            # A `parameter` layer hands out its weight, which is no new storage.
+            fresh = fresh and all(storage._cdata != tensor.untyped_storage()._cdata for tensor in state)
+            seen.made[path] = storage.nbytes() if fresh else 0
+            if live is not None:
+                seen.alive[path] = live.live
+                seen.inside[path] = max(live.peak, live.live)
+
+        for layer in graph.layers:
+            own = _own(built, layer.path)
+            stack.callback(own.register_forward_pre_hook(begin).remove)
+            # A hook runs when the layer is done, before its dead inputs are dropped.
+            stack.callback(
+                own.register_forward_hook(
+                    lambda _, given, output, path=layer.path: end(path, given, output)
+                ).remove
+            )
+        output = built(*inputs)
+    given = output if isinstance(output, dict) else {"out": output}
+    seen.outputs = {f"output {label}": tuple(tensor.shape) for label, tensor in given.items()}
+    return seen
+
+
+class _Saved(torch.autograd.graph.saved_tensors_hooks):
+    """Inside `with`, adds up the storages that autograd saves, each once, and those of `apart` never."""
+
+    def __init__(self, apart: list[Tensor]) -> None:
+        super().__init__(self._pack, lambda tensor: tensor)
+        self.bytes = 0
+        self._known = {tensor.untyped_storage()._cdata for tensor in apart}
+        self._held: list[Tensor] = []  # keeps the addresses from being used again
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._known:
+            self._known.add(storage._cdata)
+            self._held.append(tensor)
+            self.bytes += storage.nbytes()
+        return tensor
+
+
+def _alive(graph: Graph, scale: Scale) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes alive at each executed layer's end, and at most while it runs, by path.
+
+    `memory.peaks` answers with the largest alone; here they are added up tensor by tensor, so that a difference
+    is found at the layer where it arises.
+    """
+    owner = storages(graph)
+    sizes = storage_bytes(graph, scale)
+    first = len(graph.inputs)
+    executed = [number for number, layer in enumerate(graph.layers) if layer.executed]
+    end = len(executed)
+    death = {tensor: end for tensor in range(first)}
+    birth = dict.fromkeys(range(first), 0)
+    for position, number in enumerate(executed):
+        own = owner[first + number]
+        birth.setdefault(own, position)
+        for storage in (own, *(owner[tensor] for tensor in graph.layers[number].inputs)):
+            death[storage] = max(death.get(storage, position), position)
+    for output in graph.outputs:
+        if output.executed:
+            death[owner[output.tensor]] = end
+    change = [0] * (end + 2)
+    for storage, position in birth.items():
+        change[position] += sizes[storage]
+        change[death[storage] + 1] -= sizes[storage]
+    paths = [graph.layers[number].path for number in executed]
+    held = [sum(map(scale.bytes, graph.layers[number].memory.scratch)) for number in executed]
+    alive = list(accumulate(change))[:end]
+    return (
+        dict(zip(paths, alive, strict=True)),
+        {path: own + more for path, own, more in zip(paths, alive, held, strict=True)},
+    )
+
+
+def _first_difference(trained: Graph, costs: Costs, kept: dict[str, int]) -> str:
+    """The first layer after which autograd has kept something else than the graph says; the total where none has."""
+    scale = Scale(costs.batch, 4)
+    executed = [number for number, layer in enumerate(trained.layers) if layer.executed]
+
+    def differs(number: int) -> bool:
+        beginning = replace(trained, layers=trained.layers[: number + 1])
+        return kept_for_backward(beginning, scale) != kept[trained.layers[number].path]
+
+    return next((trained.layers[number].path for number in executed if differs(number)), TOTAL)
+
+
+# fvcore.
+
+# Where fvcore, version 0.1.5, is known to be wrong. What it counts there is compared all the same.
+_SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no price for aten::_convolution_mode"
+_OTHER = "fvcore has no price for this operator"
+
+
+def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
+    """Layer by layer against an exact table of what fvcore counts (`cnnprof.conventions`), on the real CPU."""
+    try:
+        from fvcore.nn import FlopCountAnalysis
+    except ModuleNotFoundError as error:
+        if error.name != "fvcore":
+            raise
+        raise MissingDependencyError(
+            "comparing with fvcore needs it, and it is not installed; install it with: pip install 'cnnprof[torch]', "
+            "or leave it out with --no-fvcore"
+        ) from None
+    report = tabulate(graph, costs)
+    price = conventions.find("fvcore").price
+    expected = {
+        layer.path: price(layer, row, graph.training)
+        for layer, row in zip(graph.layers, report.layers, strict=True)
+        if layer.executed
+    }
+    built = module(graph, seed)
+    inputs = tuple(torch.rand(costs.batch, *shape) for shape in graph.inputs.values())
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit.trace, which fvcore is built on, is deprecated
+        analysis = FlopCountAnalysis(built, inputs)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        by_module = analysis.by_module()
+        operators = {name: int(amount) for name, amount in analysis.by_operator().items()}
+        unpriced = {name.removeprefix("aten::"): times for name, times in analysis.unsupported_ops().items()}
+    found = {path: int(by_module[built.names[path]]) for path in expected}
+    excepted: dict[str, list[tuple[str, int, int]]] = {}
+    for layer, row in zip(graph.layers, report.layers, strict=True):
+        if layer.executed and row.macs and expected[layer.path] != row.macs:
+            reason = _SAME if isinstance(getattr(layer.kind, "padding", None), str) else _OTHER
+            excepted.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
+    detail = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
+    if unpriced:
+        detail += f"; without a price there: {', '.join(f'{name} {times}' for name, times in sorted(unpriced.items()))}"
+    return compare(
+        "fvcore",
+        "FlopCountAnalysis, in its convention",
+        "layers",
+        expected | {TOTAL: conventions.total(report, "fvcore")},
+        found | {TOTAL: sum(operators.values())},
+        total=sum(operators.values()),
+        detail=detail,
+        excepted=tuple(
+            Excepted(reason, tuple(path for path, _, _ in rows), sum(row[1] for row in rows), sum(row[2] for row in rows))
+            for reason, rows in excepted.items()
+        ),
+    )
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
+
+
+# CUDA. It runs where a CUDA device is, and nowhere else.
+
+
+def _cuda(graph: Graph, costs: Costs, device: Cuda, seed: int) -> Iterator[Check]:
+    """Storages alive at layer boundaries on the device, to the byte; and the allocator's peak, which is at least
+    what the graph says in blocks: the rest is workspace."""
+    built = module(graph, seed).to(device.torch)
+    inputs = [torch.rand(costs.batch, *shape, device=device.torch) for shape in graph.inputs.values()]
+    boundaries = boundary_peak(built, inputs)
+    yield compare(
+        f"peak bytes on {device.name}",
+        "storages alive when a layer has finished",
+        "totals",
+        {f"the peak, at {costs.peak.layer}": costs.peak.bytes},
+        {f"the peak, at {costs.peak.layer}": boundaries},
+        total=costs.peak.bytes,
+    )
+    with torch.no_grad():
+        built(*inputs)  # the libraries make their handles and workspaces
+        peak = device.peak(lambda: built(*inputs))
+    yield allocator_check(device.name, block_bytes(graph, costs), peak)
+
+
+def boundary_peak(built: Network, inputs: list[Tensor]) -> int:
+    """The most bytes of storages alive after any layer of a forward pass in evaluation, weights apart."""
+    state = [*built.parameters(), *built.buffers()]
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        live = stack.enter_context(LiveStorages(inputs, state))
+        most = live.live
+
+        def end(*_: object) -> None:
+            nonlocal most
+            most = max(most, live.live)
+
+        for layer in built.graph.layers:
+            stack.callback(_own(built, layer.path).register_forward_hook(end).remove)
+        built(*inputs)
+    return most
+
+
+def allocator_check(device: str, predicted: int, peak: AllocatorPeak) -> Check:
+    """An allocator's peak against a prediction in blocks. Less than predicted is a mismatch; more is workspace."""
+    mismatches = (Mismatch("blocks allocated at most", predicted, peak.allocated),) if peak.allocated < predicted else ()
+    return Check(
+        f"allocator's peak on {device}",
+        "max_memory_allocated: at least the blocks predicted",
+        "totals",
+        1,
+        mismatches,
+        None if mismatches else predicted,
+        f"measured {peak.allocated:,}, workspace {max(0, peak.allocated - predicted):,}, reserved {peak.reserved:,}",
+    )

@@ -1,0 +1,175 @@
+"""Random networks over the whole vocabulary are what PyTorch builds and runs: see `tests.random_networks`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from cnnprof.kind import Memory, Tensor, Work
+from cnnprof.registry import kinds
+from tests import random_networks
+from tests.networks import graph, network
+from tests.random_networks import (
+    EXCEPTIONS,
+    MERGES,
+    TABLE,
+    Mismatch,
+    Net,
+    Pardoned,
+    Refusal,
+    compare_graph,
+    networks,
+    refused_alike,
+    seeded,
+)
+
+NETWORKS = 1000
+PROFILE = settings(
+    max_examples=NETWORKS,
+    derandomize=True,  # every run compares the same networks; `python -m tests.random_networks` others
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On tensors this small, threads cost more than they bring."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("one_thread")
+def test_networks_are_what_pytorch_builds() -> None:
+    """In evaluation and training: names and shapes of parameters and buffers, the shape of every layer's output,
+    multiply-accumulates, shared storages, the backward pass, the same values in place and apart; and what a kind
+    refuses on the way, PyTorch refuses too."""
+    tally: Counter[str] = Counter()
+
+    @PROFILE
+    @given(networks())
+    def compared(net: Net) -> None:
+        try:
+            random_networks.check(net, tally)
+        except Mismatch as mismatch:
+            raise AssertionError(f"{mismatch}\n{net.text()}") from mismatch
+
+    compared()
+    assert tally["networks"] >= 500
+    assert tally["refusals"] >= 100
+
+
+def test_every_kind_is_drawn_or_says_why_not() -> None:
+    """A new kind needs an entry in `TABLE`, or a reason in `EXCEPTIONS`."""
+    drawn = {*TABLE, *MERGES}
+    assert kinds().keys() - EXCEPTIONS.keys() == drawn
+    assert not drawn & EXCEPTIONS.keys()
+
+
+def test_the_whole_language_is_drawn() -> None:
+    """Every kind, and every construction of the language, occurs in a few hundred networks."""
+    nets = [seeded(("language", number)) for number in range(500)]
+    texts = [net.text() for net in nets]
+    layers = Counter(layer.kind.word for text in texts for layer in graph(text).layers)
+    assert {word for word in [*TABLE, *MERGES, "parameter"] if layers[word] < 3} == set()
+    for construction in (
+        *("blocks:", "args:", "repeat: 2", "repeat: 0", "when: training", "from: ", "share: ", "side:", "input: {"),
+        *(": []", "layers: []", "index", "in_channels", "size: n", "skip: required", "ak0: required", "inplace: false"),
+    ):
+        assert sum(construction in text for text in texts) >= 3, construction
+    assert {len(shape) for net in nets for shape in net.inputs.values()} == {1, 2, 3, 4}
+
+
+def test_the_same_seed_draws_the_same_network() -> None:
+    assert seeded((1, 7)).text() == seeded((1, 7)).text() != seeded((1, 8)).text()
+
+
+LYING = {
+    "shapes": ("output", lambda self, *inputs: (inputs[0][0] + 1, *inputs[0][1:])),
+    "parameters": ("weights", lambda self, *inputs: {"weight": (1,)}),
+    "buffers": ("buffers", lambda self, *inputs: {"mean": Tensor((1,))}),
+    "MACs": ("work", lambda self, *inputs, training=False: Work(macs=1)),
+    "storages": ("memory", lambda self, *inputs, **flags: Memory(view=True)),
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("what", LYING)
+def test_a_lying_kind_is_caught(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The comparison sees what it says it sees."""
+    rule, lie = LYING[what]
+    monkeypatch.setattr(kinds()["gelu"], rule, lie)
+    with pytest.raises(Mismatch, match=f"^{what}: cnnprof"):
+        compare_graph(graph(network("- gelu")))
+
+
+@pytest.mark.torch
+def test_a_refusal_without_cause_is_caught() -> None:
+    with pytest.raises(Mismatch, match="PyTorch accepts what cnnprof refuses"):
+        refused_alike(Refusal(kinds()["relu"](), ((3, 8, 8),), "no reason"))
+
+
+@pytest.mark.torch
+def test_what_only_pytorch_refuses_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds()["max_pool2d"], "output", lambda self, *inputs: (3, 1, 1))
+    monkeypatch.setattr(kinds()["max_pool2d"], "memory", lambda self, *inputs, **flags: Memory())
+    with pytest.raises(Mismatch, match="PyTorch refuses what cnnprof accepts"):
+        compare_graph(graph(network("- max_pool2d: {kernel_size: 9}")))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("layers", "input"),
+    [
+        pytest.param("- instance_norm: {track_running_stats: true}", "[3, 1, 1]", id="a single position in training"),
+        pytest.param(
+            "- permute: {dims: [0, 1, 3, 4, 2]}\n- local_response_norm: {size: 3}",
+            "[3, 4, 5, 6]",
+            id="local_response_norm of a volume that does not lie in order",
+        ),
+    ],
+)
+def test_pardoned_acceptances_are_needed(layers: str, input: str) -> None:
+    """What `PARDONED_ACCEPTANCES` lists is real: cnnprof's rules know shapes, not modes or layouts."""
+    with pytest.raises(Pardoned):
+        compare_graph(graph(network(layers, input), training=True))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pytest.param(
+            "- relu\n- permute: {dims: [0, 2, 3, 1]}\n- permute: {dims: [0, 3, 1, 2]}\n- flatten",
+            id="two permutes that undo each other: a view",
+        ),
+        pytest.param(
+            "- relu\n- permute: {dims: [0, 3, 2, 1]}\n- group_norm: {num_groups: 2}\n- flatten",
+            id="a group norm keeps channels last in memory, and no other order",
+        ),
+        pytest.param(
+            "- relu\n- permute: {dims: [0, 3, 1, 2]}\n- conv2d: {out_channels: 4, kernel_size: 3}\n- flatten",
+            id="a convolution keeps channels last in memory",
+        ),
+    ],
+)
+@pytest.mark.xfail(raises=Mismatch, strict=True, reason="the graph knows whether a tensor lies in order, not in which")
+def test_layouts_that_the_graph_cannot_tell(monkeypatch: pytest.MonkeyPatch, layers: str) -> None:
+    """Whether a flatten copies depends on the order in memory; cnnprof follows one flag."""
+    monkeypatch.setattr(random_networks, "permuted_flattens", lambda graph: set())
+    compare_graph(graph(network(layers, "[4, 8, 6]")))
+
+
+@pytest.mark.torch
+@pytest.mark.xfail(raises=Mismatch, strict=True, reason="`parameter` has no batch, but its rows are reported with one")
+def test_a_parameter_as_the_main_tensor() -> None:
+    """PyTorch computes it once, whatever the batch: the work is not multiplied."""
+    compare_graph(graph(network("- parameter: {shape: [3, 8, 8]}\n- conv2d: {out_channels: 4, kernel_size: 3}")))
