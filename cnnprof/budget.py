@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from cnnprof.costs import Costs
 from cnnprof.errors import Mark, Problem, brief, listing, nearest
@@ -29,6 +29,10 @@ MAX_PATTERNS = 100
 MAX_SEGMENTS = 64
 NAMED_LAYERS = 3
 """Layers that a broken limit names."""
+
+
+Rule: TypeAlias = Literal["max", "warn", "max_increase"]
+"""Sorts of limits: one that fails a check, one that is only said, and one on the increase since a baseline."""
 
 
 class Elsewhere(Mark):
@@ -130,7 +134,7 @@ class Verdict:
     around: broken parts that contain this one, which are not told apart.
     """
 
-    rule: Literal["max", "warn", "max_increase"]
+    rule: Rule
     metric: str
     path: str | None
     limit: str
@@ -191,12 +195,14 @@ class Result:
     """All that one run found. `valid`: networks that were unfolded.
 
     prefix: the working directory below the root of the repository, for reports that name files from there.
+    version: of cnnprof.
     """
 
     checks: tuple[Checked, ...]
     problems: tuple[Wrong, ...]
     valid: tuple[str, ...]
     prefix: str = ""
+    version: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -215,17 +221,16 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
     problems = refused(budget)
     notes: list[str] = []
     bad = {problem.mark for problem in problems}
-    for rule, limits in (("max", budget.limits), ("warn", budget.warnings)):
-        for limit in limits:
-            if limit.mark in bad:
-                continue
-            if limit.path is not None:
-                verdicts += _of_parts(limit, network, baseline)
-            elif (figure := _total(network, limit.metric)) is None:
-                problems.append(_no_value(limit.metric, network, limit.mark))
-            else:
-                verdict = "warn" if rule == "warn" else "max"
-                verdicts.append(_verdict(verdict, limit, None, limit.most, figure, network, baseline))
+    for limit in (*budget.limits, *budget.warnings):
+        if limit.mark in bad:
+            continue
+        if limit.path is not None:
+            verdicts += _of_parts(limit, network, baseline)
+        elif (figure := _total(network, limit.metric)) is None:
+            problems.append(_no_value(limit.metric, network, limit.mark))
+        else:
+            rule: Rule = "warn" if limit in budget.warnings else "max"
+            verdicts.append(_verdict(rule, limit, None, limit.most, figure, network, baseline))
     if budget.increases and baseline is not None and baseline.figures is None:
         notes.append(f"not in {baseline.name}, so no increase is limited")
     for increase in budget.increases:
@@ -251,17 +256,24 @@ def refused(budget: Budget) -> list[Problem]:
             continue
         segments = limit.path.split(".")
         if limit.metric not in SUMMED:
-            problems.append(Problem(
-                f"`{limit.metric}` is a figure of the whole network and no sum over its layers, so `at` cannot limit it",
-                limit.mark, f"limited by path: {listing(SUMMED)}",
-            ))  # fmt: skip
+            problems.append(
+                Problem(
+                    f"`{limit.metric}` is a figure of the whole network, no sum over layers, so `at` cannot limit it",
+                    limit.mark,
+                    f"limited by path: {listing(SUMMED)}",
+                )
+            )
         elif not limit.path or "" in segments or any("*" in each and each not in ("*", "**") for each in segments):
-            problems.append(Problem(
-                f"a path pattern is made of segments between dots, `*` for one and `**` for any number of them, found "
-                f"`{brief(limit.path)}`", limit.mark,
-            ))  # fmt: skip
+            problems.append(
+                Problem(
+                    f"a path pattern is segments between dots, `*` for one and `**` for any number of them, found "
+                    f"`{brief(limit.path)}`",
+                    limit.mark,
+                )
+            )
         elif len(segments) > MAX_SEGMENTS:
-            problems.append(Problem(f"a path pattern has at most {MAX_SEGMENTS} segments, found {len(segments):,}", limit.mark))
+            message = f"a path pattern has at most {MAX_SEGMENTS} segments, found {len(segments):,}"
+            problems.append(Problem(message, limit.mark))
         elif "*" in limit.path:
             patterns.add(limit.path)
             if len(patterns) > MAX_PATTERNS:
@@ -279,8 +291,13 @@ def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
             continue
         if not any(matching(limit.path, network.sums("params")) for network in networks):
             known = [path for network in networks for path in network.sums("params")]
-            problems.append(Problem(f"no layer's path matches `{brief(limit.path)}`", limit.mark,
-                                    nearest(limit.path, known) or "`cnnprof analyze` shows the paths"))
+            problems.append(
+                Problem(
+                    f"no layer's path matches `{brief(limit.path)}`",
+                    limit.mark,
+                    nearest(limit.path, known) or "`cnnprof analyze` shows the paths",
+                )
+            )
     return problems
 
 
@@ -369,7 +386,7 @@ def _of_parts(limit: Limit, network: Network, baseline: Baseline | None) -> list
 
 
 def _verdict(
-    rule: Literal["max", "warn", "max_increase"],
+    rule: Rule,
     limit: Limit | Increase,
     path: str | None,
     most: Number,

@@ -139,7 +139,9 @@ def count(
                 work=work if batch == 1 else Work(*(amount * batch for amount in work)),
                 activation_bytes=static.written * batch * size if layer.materialises else 0,
                 moved_bytes=(
-                    static.params * size + (static.read + static.written) * batch * size
+                    static.params * size
+                    + (static.read + static.written) * batch * size
+                    - (batch - 1) * size * _parameters_read(graph, layer)
                     if executed and not layer.view
                     else 0
                 ),
@@ -173,6 +175,15 @@ def count(
         work=work,
     )
     return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, trained, optimizer)
+
+
+def _parameters_read(graph: Graph, layer: Layer) -> int:
+    """Values that a layer reads of parameters, which have no batch."""
+    first = len(graph.inputs)
+    if not layer.kind.broadcasts:
+        return 0
+    sources = [graph.layers[tensor - first] for tensor in layer.inputs if tensor >= first]
+    return sum(prod(source.shape) for source in sources if source.kind.source)
 
 
 def _static(layer: Layer, read: tuple[Shape, ...], scale: Scale, training: bool) -> _Static:

@@ -10,7 +10,7 @@ Who raises what: a rule raises a RuleError; whoever knows where it was broken re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import replace
 from functools import cache
@@ -56,10 +56,14 @@ EVALUATED_AT_ONCE = 32  # characters of an expression that count as one evaluati
 
 
 class Tensor(NamedTuple):
-    """A tensor of the graph; `shape` None: an error before it left it unknown."""
+    """A tensor of the graph; `shape` None: an error before it left it unknown.
+
+    batched: False for a parameter, which all examples share.
+    """
 
     id: int
     shape: Shape | None
+    batched: bool = True
 
 
 class LayerRef:
@@ -438,6 +442,8 @@ class _Walker:
         last = self.sequence(self.spec.steps, body.entry, body, "", None)
         if last is not None and last.shape is not None:
             self.outputs.append(Output("out", last.id))
+            if not last.batched:
+                self.report("the network ends with a parameter, which depends on no input", self.spec.mark)
         if not self.problems and not any(layer.executed for layer in self.layers):
             self.report("the network has no layer that runs: every step was left out", self.spec.mark)
 
@@ -560,6 +566,8 @@ class _Walker:
         if target.merge:
             return self.merge(target, step, path, scope)
         made = self.make(target, step, scope)
+        if target.source:
+            return self.add(path, made, (), step.mark)
         if scope.tensor is None:
             raise RuleError(f"`{word}` has no input", self.needs_from())
         return self.add(path, made, (scope.tensor,), step.mark)
@@ -639,12 +647,18 @@ class _Walker:
         if not found:
             self.report(first.message, step.mark, first.hint)
 
-    def add(self, path: str, kind: Kind, inputs: Iterable[Tensor], mark: Mark) -> Tensor:
+    def add(self, path: str, kind: Kind, inputs: Collection[Tensor], mark: Mark) -> Tensor:
         """Appends a layer; its shape is unknown where an input's is."""
-        ids: tuple[int, ...]
-        ids, shapes = zip(*inputs, strict=True)
-        if None in shapes:
+        ids = tuple([tensor.id for tensor in inputs])
+        shapes = tuple([tensor.shape for tensor in inputs if tensor.shape is not None])
+        if len(shapes) < len(ids):
             raise _Unknown
+        batched = [tensor.batched for tensor in inputs]
+        if not all(batched) and not (kind.broadcasts and any(batched)):
+            raise RuleError(
+                f"`{kind.word}` reads a parameter, which has no batch",
+                "a parameter goes into add, sub or mul, beside a tensor that has one",
+            )
         key = (id(kind), shapes)
         shape = self.shapes.get(key)
         if shape is None:
@@ -653,7 +667,7 @@ class _Walker:
         if number >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
         self.layers.append(Layer(path, kind, ids, shape, self.executed, mark))
-        return Tensor(len(self.inputs) + number, shape)
+        return Tensor(len(self.inputs) + number, shape, not kind.source)
 
     def share(self, step: Step, path: str, own: range, scope: _Scope) -> None:
         """Lets a step's layers use the weights and buffers of an earlier one's, equal by relative path and shape."""
@@ -786,6 +800,8 @@ class _Walker:
                     "and `out` is the last layer",
                     step.mark,
                 )
+            if not end.batched:
+                self.report(f"the side output `{label}` is a parameter, which depends on no input", step.mark)
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor
 
@@ -845,7 +861,8 @@ class _Walker:
         key = (name, body.shipped)
         if key not in self.targets:
             own = None if body.shipped else self.spec.blocks.get(name)
-            target = own or shipped_blocks().get(name) or registry.find(name)
+            # In this order each costs only what it has to: reading the shipped blocks, asking for plugins.
+            target = own or registry.kinds().get(name) or shipped_blocks().get(name) or registry.find(name)
             self.targets[key] = None if target is None else StepRef(name, target)
         return self.targets[key]
 

@@ -262,6 +262,10 @@ class Kind:
     axes: ClassVar[int | None] = None
     merge: ClassVar[bool] = False
     """Whether the step takes named branches instead of fields and one input."""
+    source: ClassVar[bool] = False
+    """Whether it reads nothing: it gives a parameter, which has no batch."""
+    broadcasts: ClassVar[bool] = False
+    """Whether a parameter may be among its inputs."""
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
     fields: ClassVar[Mapping[str, Field]] = {}

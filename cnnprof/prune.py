@@ -106,7 +106,8 @@ def _prune(graph: Graph, share: Fraction, selection: Selection) -> Rewritten:
             smaller = type(conv)(**{name: getattr(conv, name) for name in conv.fields} | fields)
             parts[number] = [Part("", smaller)]
         elif share and not _is_depthwise(layer, graph):
-            skipped.append(Skipped(layer.path, _why_whole(layouts[first + number])))
+            reason = selection.refusal(layer.path) or _why_whole(layouts[first + number])
+            skipped.append(Skipped(layer.path, reason))
     rebuilt, changes = rebuild(graph, parts)
     return Rewritten(rebuilt, changes, tuple(skipped))
 
@@ -164,7 +165,8 @@ def _of_output(layer: Layer, read: Sequence[Layout], shapes: Sequence[Shape], se
         if depthwise:
             return _scaled(read[0], Fraction(out[0], shapes[0][0]))
         _divide(read[0], kind.groups)
-        group = _Group(out[0], selection.refusal(layer.path))
+        refusal = selection.refusal(layer.path)
+        group = _Group(out[0], f"its channels meet those of `{layer.path}`, {refusal}" if refusal else "")
         _divide((_Run(group),), kind.groups)
         return (_Run(group),)
     if isinstance(kind, Linear) and len(shapes[0]) == 1:
@@ -243,34 +245,35 @@ def _divide(layout: Layout, divisor: int) -> None:
 
 def _tie(left: Layout, right: Layout) -> None:
     """Lets the groups of two layouts of one size stay or go together, position by position."""
-    lefts, rights = list(reversed(_resolved(left))), list(reversed(_resolved(right)))
-    while lefts and rights:
-        one, other = lefts.pop(), rights.pop()
-        if one.group is other.group and one.times == other.times:
+    while _tie_first(_resolved(left), _resolved(right)):
+        pass
+
+
+def _tie_first(left: Layout, right: Layout) -> bool:
+    """Ties the first groups that differ, or splits the larger one; False where no two differ."""
+    for one, other in zip(left, right, strict=False):
+        if one == other:
             continue
         if one.times != other.times:
-            # Positions of one are places of the other: nothing can go without a hole in the other.
-            _keep_whole((one, other, *lefts, *rights), "its channels meet others in a sum that do not match them")
-            return
-        if one.group.count < other.group.count:
-            rights += [_Run(part, other.times) for part in reversed(_split(other.group, one.group.count))]
-            lefts.append(one)
-        elif one.group.count > other.group.count:
-            lefts += [_Run(part, one.times) for part in reversed(_split(one.group, other.group.count))]
-            rights.append(other)
-        else:
+            # What is one channel here is a part of one, or several, there.
+            reason = "its channels meet others in a sum that do not match them"
+            _keep_whole(left, reason)
+            _keep_whole(right, reason)
+            return False
+        if one.group.count == other.group.count:
             _unite(one.group, other.group)
-            # What is left to compare may name the group that was just united.
-            lefts, rights = list(_resolved(tuple(lefts))), list(_resolved(tuple(rights)))
+        else:
+            small, large = sorted((one.group, other.group), key=lambda group: group.count)
+            _split(large, small.count)
+        return True
+    return False
 
 
-def _split(group: _Group, count: int) -> tuple[_Group, _Group]:
-    """The first `count` channels of a group and the others, as groups that it consists of."""
-    parts = _Group(count, group.whole), _Group(group.count - count, group.whole)
-    for part in parts:
+def _split(group: _Group, count: int) -> None:
+    """Makes a group consist of its first `count` channels and the others."""
+    group.parts = _Group(count, group.whole), _Group(group.count - count, group.whole)
+    for part in group.parts:
         part.divisor = group.divisor
-    group.parts = parts
-    return parts
 
 
 def _unite(group: _Group, other: _Group) -> None:

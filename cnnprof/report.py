@@ -102,7 +102,8 @@ class Report:
 def tabulate(graph: Graph, costs: Costs) -> Report:
     """The report on a graph and its costs."""
     batch = costs.batch
-    shapes = [(batch, *shape) for shape in graph.shapes()]
+    shapes = [(batch, *shape) for shape in graph.inputs.values()]
+    shapes += [(1 if layer.kind.source else batch, *layer.shape) for layer in graph.layers]  # parameters have no batch
     names = [*graph.inputs, *(layer.path for layer in graph.layers)]
     first = len(graph.inputs)
     configs: dict[Kind, str] = {}

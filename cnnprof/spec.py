@@ -124,17 +124,14 @@ def read(root: Node) -> Spec:
     Raises SpecError where that is no mapping, is in another version of the language, or has more problems
     than anyone would read. Other problems are kept in the spec, for `unfold` to raise with its own.
     """
-    return _Reader(shipped_blocks()).spec(root)
+    return _Reader().spec(root)
 
 
 @cache
 def shipped_blocks() -> MappingType[str, Block]:
-    """The blocks that come with the tool, from blocks.yaml; empty until it is there."""
-    path = Path(__file__).with_name("blocks.yaml")
-    if not path.exists():
-        return {}
-    reader = _Reader({}, shipped=True)
-    root = source.parse(path.read_bytes(), "blocks.yaml")
+    """The blocks that come with the tool, from blocks.yaml; read when a word is no kind."""
+    reader = _Reader(shipped=True)
+    root = source.parse(Path(__file__).with_name("blocks.yaml").read_bytes(), "blocks.yaml")
     blocks = reader.blocks(root, ())
     reader.finish()
     return blocks
@@ -144,7 +141,6 @@ def shipped_blocks() -> MappingType[str, Block]:
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
-    known_blocks: MappingType[str, Block]
     shipped: bool = False
     problems: list[Problem] = field(default_factory=list)
     block_names: frozenset[str] = frozenset()
@@ -346,7 +342,7 @@ class _Reader:
         found = len(self.problems)
         is_argument = word in args or (word in self.file_args and not self.shipped)
         kind = None
-        if not is_argument and word != SIDE and word not in self.block_names and word not in self.known_blocks:
+        if not is_argument and word != SIDE and not self.is_block(word):
             kind = registry.find(word)
             if kind is None:
                 self.unknown_word(word, mark, node, args)
@@ -367,6 +363,12 @@ class _Reader:
             broken = broken or branches is None
         return Step(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken)
 
+    def is_block(self, word: str) -> bool:
+        """Whether a word is a block of the file, or one that comes with the tool; no kind is called as one of those."""
+        return word in self.block_names or (
+            not self.shipped and word not in registry.kinds() and word in shipped_blocks()
+        )
+
     def unknown_word(self, word: str, mark: Mark, node: Scalar | Mapping, args: frozenset[str]) -> None:
         if isinstance(node, Mapping) and word in MODIFIERS:
             self.problem(
@@ -375,7 +377,7 @@ class _Reader:
                 "write it below the step's word, in the word's own column",
             )
         else:
-            known = [*registry.kinds(), *self.block_names, *self.known_blocks, *args, SIDE]
+            known = [*registry.kinds(), *self.block_names, *shipped_blocks(), *args, SIDE]
             self.problem(f"`{brief(word)}` is neither a layer kind nor a block", mark, nearest(word, known))
 
     def check_fields(self, kind: type[Kind], body: Node | None) -> None:
@@ -505,7 +507,7 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
 
     `args` and `blocks` are the names that words in the branches may be. Raises SpecError.
     """
-    reader = _Reader(shipped_blocks(), block_names=frozenset(blocks))
+    reader = _Reader(block_names=frozenset(blocks))
     branches = reader.branches(step.word, step.body, step.mark, frozenset(args))
     reader.finish()
     assert branches is not None

@@ -179,7 +179,8 @@ def center_crop(choose: Choice, shape: Shape) -> Fields:
 
 
 def flatten(choose: Choice, shape: Shape) -> Fields:
-    return choose.some({"start_dim": lambda: choose.pick([1, 2, -2, 0]), "end_dim": lambda: choose.pick([-1, 2, -2, 1])})
+    dims = {"start_dim": [1, 2, -2, 0], "end_dim": [-1, 2, -2, 1]}
+    return choose.some({name: lambda options=options: choose.pick(options) for name, options in dims.items()})
 
 
 INTERPOLATIONS = {
@@ -197,7 +198,8 @@ def interpolate(choose: Choice, shape: Shape) -> Fields:
             given["size"] = choose.axes(axes, [1, 2, 3, 5, 7])
         else:
             given["scale_factor"] = choose.axes(axes, [2, 2.0, 0.5, 1.5, 0.3, 1, 2.1, 0.05])
-    modes = INTERPOLATIONS.get(len(shape), []) if choose.chance(95) else [mode for some in INTERPOLATIONS.values() for mode in some]
+    rank = len(shape) if choose.chance(95) else choose.pick(list(INTERPOLATIONS))
+    modes = INTERPOLATIONS.get(rank, [])
     if modes and choose.chance(70):
         given["mode"] = choose.pick(modes)
     smooth = given.get("mode", "nearest") in ("linear", "bilinear", "bicubic", "trilinear")
@@ -284,9 +286,8 @@ def local_response_norm(choose: Choice, shape: Shape) -> Fields:
 
 
 TABLE: dict[str, Rule] = {
-    **dict.fromkeys(
-        "relu relu6 hardsigmoid hardswish silu mish selu sigmoid logsigmoid tanh softsign identity".split(), nothing
-    ),
+    **dict.fromkeys(["relu", "relu6", "hardsigmoid", "hardswish", "silu", "mish", "selu", "sigmoid"], nothing),
+    **dict.fromkeys(["logsigmoid", "tanh", "softsign", "identity"], nothing),
     "hardtanh": lambda choose, _: choose.some({"min_val": lambda: choose.pick([-2, 0, 1]), "max_val": lambda: 1.0}),
     "leaky_relu": lambda choose, _: choose.some({"negative_slope": lambda: choose.pick([0.2, 0, -0.5])}),
     "prelu": lambda choose, shape: choose.some(
@@ -301,7 +302,8 @@ TABLE: dict[str, Rule] = {
     **{f"max_pool{axes}d": max_pool(axes) for axes in (1, 2, 3)},
     **{f"avg_pool{axes}d": avg_pool(axes) for axes in (1, 2, 3)},
     **{f"adaptive_{what}_pool{axes}d": adaptive(axes) for what in ("max", "avg") for axes in (1, 2, 3)},
-    **dict.fromkeys("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout".split(), dropout),
+    **dict.fromkeys(["dropout", "dropout1d", "dropout2d", "dropout3d"], dropout),
+    **dict.fromkeys(["alpha_dropout", "feature_alpha_dropout"], dropout),
     "blur_pool2d": lambda choose, _: choose.some(
         {"kernel_size": lambda: choose.pick([1, 2, 3, 4, 5]), "stride": lambda: choose.pick([1, 2, 3])}
     ),
@@ -422,7 +424,8 @@ def value_text(value: Any) -> str:
 def steps_text(steps: Sequence[Step], indent: int) -> Iterator[str]:
     for step in steps:
         before = " " * indent
-        modifiers = {"name": step.name, "from": step.from_, "repeat": step.repeat, "when": step.when, "share": step.share}
+        modifiers = {"name": step.name, "from": step.from_, "repeat": step.repeat, "when": step.when}
+        modifiers["share"] = step.share
         given = {name: value for name, value in modifiers.items() if value is not None}
         if step.merges:
             yield f"{before}- {step.word}:"
@@ -774,7 +777,9 @@ class Artist:
                 parameters += 1
             elif what < 58 and word != "concat" and 2 <= len(shape) <= 4:
                 axes = len(shape) - 1
-                gate = [Step(f"adaptive_avg_pool{axes}d", {"output_size": 1}), *self.fit((shape[0],) + (1,) * axes, (target[0],) + (1,) * axes)]
+                ones = (1,) * axes
+                gate = [Step(f"adaptive_avg_pool{axes}d", {"output_size": 1})]
+                gate += self.fit((shape[0], *ones), (target[0], *ones))
                 branches[label] = Branch((*gate, Step(choose.pick(["sigmoid", "hardsigmoid", "relu"]))))
             else:
                 steps, end = self.list(shape, trial, choose.integer(0, 3), depth + 1)
@@ -821,7 +826,8 @@ class Artist:
                 declared[name] = REQUIRED
                 given[name] = value
             else:
-                declared[name] = Expr("in_channels") if type(value) is int and value == shape[0] and choose.chance(50) else value
+                entering = type(value) is int and value == shape[0] and choose.chance(50)
+                declared[name] = Expr("in_channels") if entering else value
         name = f"b{len(self.blocks)}"
         self.blocks = {**self.blocks, name: Block(body_steps or (Step("identity"),), declared)}
         if given and choose.chance(30) and list(given) == list(declared)[: len(given)]:
@@ -880,7 +886,8 @@ class Artist:
                         for label, branch in step.body.items()
                     },
                 )
-            if step.word in kinds() and not step.body and prefix == "a" and len(args) < most and choose.chance(30):
+            plain = step.word in kinds() and step.word not in LEARNING and not step.body
+            if plain and prefix == "a" and len(args) < most and choose.chance(30):
                 name = f"ak{len(args)}"
                 args[name] = Expr(step.word)
                 return replace(step, word=name)
@@ -1025,7 +1032,7 @@ def compare_graph(graph: Graph) -> None:
     executed = [layer for layer in graph.layers if layer.executed]
     agree("shapes", {layer.path: batched(layer.shape, layer.kind) for layer in executed}, seen)
     stored = {layer.path: "new" if layer.materialises else "shared" for layer in executed}
-    for path in permuted_flattens(graph) & shared.keys():
+    for path in uncertain_flattens(graph) & shared.keys():
         shared[path] = stored[path]
     agree("storages", stored, shared)
     if executed:
@@ -1043,13 +1050,17 @@ def compare_graph(graph: Graph) -> None:
             raise Mismatch(f"the backward pass fails: {error}") from error
 
 
-def permuted_flattens(graph: Graph) -> set[str]:
-    """Flattens somewhere behind a permute. Whether one copies is not compared: the graph knows whether a tensor
-    lies in order, not in which order it does (`test_layouts_that_the_graph_cannot_tell` holds the cases)."""
+REORDER = ("permute", "slice", "center_crop")
+
+
+def uncertain_flattens(graph: Graph) -> set[str]:
+    """Flattens somewhere behind a view that leaves gaps or another order in memory. Whether one copies is not
+    compared: the graph knows whether a tensor lies in order, not its strides (`test_layouts_that_the_graph_cannot_tell`
+    holds the cases)."""
     moved: set[int] = set()
     found = set()
     for number, layer in enumerate(graph.layers):
-        if layer.kind.word == "permute" or moved & set(layer.inputs):
+        if layer.kind.word in REORDER or moved & set(layer.inputs):
             moved.add(graph.tensor(number))
             if layer.kind.word == "flatten":
                 found.add(layer.path)
@@ -1138,7 +1149,7 @@ def refused_alike(refusal: Refusal) -> None:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 result = kind.module(*shapes).eval()(*(torch.zeros(batch, *shape) for shape in shapes))
-        except Exception:  # PyTorch refuses with RuntimeError, ValueError, IndexError …: no common class is narrower
+        except Exception:  # noqa: BLE001  # RuntimeError, ValueError, IndexError …: no common class is narrower
             return
         if result.numel() == 0:
             return  # PyTorch goes on with a tensor without values, which is none here

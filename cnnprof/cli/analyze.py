@@ -13,7 +13,7 @@ from cnnprof.errors import CnnprofError, UsageError, printable
 from cnnprof.kind import Shape
 from cnnprof.report import Report, Table
 
-PAGE = 24
+PAGE = 28
 """Rows of a table that fit on a page of 50 lines with what stands around them."""
 
 

@@ -126,6 +126,65 @@ def analyze(
     deliver(command.render(reports, view, output), output)
 
 
+@app.command(
+    epilog=_examples(
+        "cnnprof check resnet@50 --max params=26M --max macs=4.2G",
+        "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_bytes=40 MiB'",
+        "cnnprof check --no-budgets resnet googlenet",
+        "cnnprof check googlenet --report markdown=-",
+    )
+)
+def check(
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SPEC...]",
+            help="Files or architectures; without @VARIANT, each as written and in every variant. Without SPEC, the "
+            "project file: cnnprof.yaml, or [tool.cnnprof] in a pyproject.toml, here or above.",
+        ),
+    ] = None,
+    max: Annotated[
+        list[str] | None,
+        typer.Option("--max", metavar="NAME=VALUE", help="Limit a metric of each SPEC: params=5M, peak_bytes=10MiB."),
+    ] = None,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    no_budgets: Annotated[bool, typer.Option("--no-budgets", help="Only see whether the specs are valid.")] = False,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT=PATH",
+            help="Write a report: text, json, markdown, github, gitlab, junit, sarif; - is standard output. Repeatable.",
+        ),
+    ] = None,
+    baseline_ref: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Compare with the files as they are at a git revision, such as origin/main."),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
+    ] = False,
+    config: Annotated[str | None, typer.Option(metavar="FILE", help="The project file.")] = None,
+) -> None:
+    """Hold networks to their budgets: 0 within, 1 over, 2 where something is wrong."""
+    from cnnprof.cli import check as command
+
+    wanted = command.read_reports(report or [])
+    result = command.check(
+        specs or [],
+        config=config,
+        budgets=not no_budgets,
+        limits=max or [],
+        given=command.read_setup(input or [], set or [], batch, dtype),
+        baseline_ref=baseline_ref,
+        update_baseline=update_baseline,
+    )
+    command.write_reports(result, wanted)
+    raise typer.Exit(result.exit_code)
+
+
 @app.command(epilog=_examples("cnnprof specs", "cnnprof specs --format json"))
 def specs(format: ListFormat = "text") -> None:
     """List the architectures that come with cnnprof: their variants and arguments."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Arithmetic(Kind):
     """What add, sub and mul share: tensors joined from left to right, two at a time."""
 
+    broadcasts = True
+
     def output(self, *inputs: Shape) -> Shape:
         if len(inputs) < 2:
             raise ShapeError(f"`{self.word}` needs at least two inputs, found {len(inputs)}")

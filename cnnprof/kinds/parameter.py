@@ -13,7 +13,7 @@ class Parameter(Kind, word="parameter"):
     """A learnable tensor, as for layer scale, `torch.nn.Parameter`. It has no batch: all examples share it.
 
     Shape:
-        `shape`, whatever comes before
+        `shape`; a batch of one, broadcast in add, sub and mul
     Fields:
         shape: size of each dimension, without a batch
     Weights:
@@ -27,6 +27,8 @@ class Parameter(Kind, word="parameter"):
     """
 
     shape: IntList
+
+    source = True
 
     def output(self, *inputs: Shape) -> Shape:
         if not self.shape:

@@ -136,14 +136,7 @@ def totals(table: Table) -> list[Line]:
         Line(
             "peak memory",
             units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes),
-            f"alive at once, {report.peak.layer} being done",
-        ),
-        Line(
-            "in PyTorch",
-            units.exact(figures.torch_peak_bytes) if table.exact else units.size(figures.torch_peak_bytes),
-            f"with what operations hold: {units.size(report.torch_peak.scratch)} in {report.torch_peak.layer}"
-            if report.torch_peak.scratch
-            else "with what operations hold, which is nothing there",
+            f"alive at once; {units.size(figures.torch_peak_bytes)} with what PyTorch's operations hold",
         ),
         Line(
             "training step",
@@ -165,7 +158,10 @@ def totals(table: Table) -> list[Line]:
 def _alive(peak: Peak) -> str:
     """`input 588 KiB, conv1 1.11 MiB, …`: the largest first, as many as say most of it."""
     largest = sorted(peak.alive, key=lambda storage: -storage.bytes)
-    names = [f"{storage.name} {units.size(storage.bytes)}" for storage in largest[:4]]
+    names = [
+        f"{'itself' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
+        for storage in largest[:4]
+    ]
     return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])
 
 
@@ -181,7 +177,7 @@ def _receptive_field(table: Table) -> str:
 
 def notes(table: Table) -> list[str]:
     """What has to be said about the rows, and what is alive at the peak."""
-    found = [f"alive at the peak: {_alive(table.report.peak)}"]
+    found = [f"peak at {table.report.peak.layer}: {_alive(table.report.peak)}"]
     if declared := sum(row.declared for row in table.report.layers):
         found.append(f"the figures of {units.plural(declared, 'layer')} are declared in the spec, not computed")
     if not table.report.totals.receptive_field_exact:

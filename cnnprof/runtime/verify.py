@@ -9,7 +9,7 @@ networks both give the same bytes. fvcore cannot trace fake tensors and always r
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof import conventions
-from cnnprof.costs import Costs, count
+from cnnprof.costs import ITEM_SIZE, Costs, count
 from cnnprof.errors import MissingDependencyError
 from cnnprof.graph import Graph
 from cnnprof.kind import Shape
@@ -184,7 +184,7 @@ def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         seen.made | {TOTAL: sum(seen.made.values())},
         total=costs.totals.activation_bytes,
     )
-    alive, inside = _alive(graph, Scale(costs.batch, costs.totals.param_bytes // (costs.totals.params or 1) or 4))
+    alive, inside = _alive(graph, Scale(costs.batch, ITEM_SIZE[costs.dtype]))
     yield compare(
         "peak bytes",
         "storages alive when a layer has finished",
@@ -353,7 +353,7 @@ def _alive(graph: Graph, scale: Scale) -> tuple[dict[str, int], dict[str, int]]:
 
 def _first_difference(trained: Graph, costs: Costs, kept: dict[str, int]) -> str:
     """The first layer after which autograd has kept something else than the graph says; the total where none has."""
-    scale = Scale(costs.batch, 4)
+    scale = Scale(costs.batch, ITEM_SIZE[costs.dtype])
     executed = [number for number, layer in enumerate(trained.layers) if layer.executed]
 
     def differs(number: int) -> bool:
@@ -397,7 +397,7 @@ def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
         by_module = analysis.by_module()
         operators = {name: int(amount) for name, amount in analysis.by_operator().items()}
         unpriced = {name.removeprefix("aten::"): times for name, times in analysis.unsupported_ops().items()}
-    found = {path: int(by_module[built.names[path]]) for path in expected}
+    found = {path: _own_count(by_module, built, path) for path in expected}
     excepted: dict[str, list[tuple[str, int, int]]] = {}
     for layer, row in zip(graph.layers, report.layers, strict=True):
         if layer.executed and row.macs and expected[layer.path] != row.macs:
@@ -419,6 +419,13 @@ def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
             for reason, rows in excepted.items()
         ),
     )
+
+
+def _own_count(by_module: Mapping[str, float], built: Network, path: str) -> int:
+    """What fvcore counted in a layer. It adds to a module what those below it did: to a merge its branches."""
+    name = built.names[path]
+    below = sum(by_module[f"{name}.{child}"] for child, _ in built.get_submodule(name).named_children())
+    return int(by_module[name] - below)
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,70 @@
+"""Workflow commands of GitHub Actions: one annotation per file and budget.
+
+`::error file=…,line=…,title=…::message`, with `%`, line ends and in properties `:` and `,` escaped.
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from cnnprof.budget import Checked, Result, Verdict
+from cnnprof.errors import brief, printable
+from cnnprof.render.checks import words
+
+SUMMARY_BYTES = 1024 * 1024
+"""What GitHub takes as the summary of a step, at most."""
+MOST = 10
+"""Broken limits that one annotation tells."""
+
+
+def render(result: Result) -> str:
+    """Errors first: GitHub shows the first ten of a step."""
+    commands: list[tuple[bool, str]] = []
+    for (name, budget), found in _grouped(result).items():
+        first, verdict = found[0]
+        over = any(verdict.over for _, verdict in found)
+        level = "error" if over else "warning"
+        title = f"Over budget {budget}" if over else f"Near the budget {budget}"
+        told = [line for checked, verdict in found[:MOST] for line in _lines(checked, verdict)]
+        told += [f"{len(found) - MOST:,} more"] if len(found) > MOST else []
+        message = "\n".join([*told, *([f"note: {first.message}"] if first.message else [])])
+        commands.append((not over, _command(level, words.path(result, name), verdict.line, title, message)))
+    wrong: dict[str | None, list[str]] = {}
+    lines: dict[str | None, int | None] = {}
+    for problem in result.problems:
+        wrong.setdefault(problem.file, []).append(problem.text)
+        lines.setdefault(problem.file, problem.line)
+    for file, texts in wrong.items():
+        place = None if file is None else words.path(result, file)
+        commands.append((False, _command("error", place, lines[file], "cnnprof check", "\n".join(texts))))
+    commands.sort(key=lambda command: command[0])
+    return "".join(f"{command}\n" for _, command in commands)
+
+
+def _grouped(result: Result) -> dict[tuple[str, str], list[tuple[Checked, Verdict]]]:
+    """What is broken, by file and budget, failures first."""
+    groups: dict[tuple[str, str], list[tuple[Checked, Verdict]]] = {}
+    for checked in result.checks:
+        for verdict in checked.broken:
+            groups.setdefault((checked.file, checked.budget), []).append((checked, verdict))
+    return {key: sorted(found, key=lambda pair: not pair[1].over) for key, found in groups.items()}
+
+
+def _lines(checked: Checked, verdict: Verdict) -> list[str]:
+    network = "" if checked.network == checked.file else f"{checked.network}: "
+    head = f"{network}{words.sentence(verdict)} ({verdict.place})"
+    return [head, *(f"  {line}" for line in words.details(verdict, ""))]
+
+
+def _command(level: str, file: str | None, line: int | None, title: str, message: str) -> str:
+    properties = {"file": file, "line": str(line) if line and file else None, "title": brief(title, 200)}
+    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
+    return f"::{level} {written}::{_data(brief(message, 20_000))}"
+
+
+def _data(text: str) -> str:
+    """The text of a command, which ends with its line."""
+    return printable(text.replace("\r", "")).replace("%", "%25").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(words.plain(text)).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,41 @@
+"""GitLab's code quality report: https://docs.gitlab.com/ci/testing/code_quality/."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cnnprof.budget import Checked, Result, Verdict, Wrong
+from cnnprof.render.checks import words
+
+
+def render(result: Result) -> str:
+    """A list of issues, with fingerprints that do not change with lines or figures."""
+    issues = [_issue(result, checked, verdict) for checked in result.checks for verdict in checked.broken] + [
+        _problem(result, wrong) for wrong in result.problems
+    ]
+    unique = {issue["fingerprint"]: issue for issue in issues}
+    return json.dumps(list(unique.values()), indent=2) + "\n"
+
+
+def _issue(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
+    details = words.details(verdict, checked.message)
+    network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
+    return {
+        "description": f"{network}{words.sentence(verdict)}; budget {words.plain(checked.budget)}"
+        + "".join(f"; {line}" for line in details),
+        "check_name": f"cnnprof-{verdict.rule.replace('_', '-')}-{verdict.metric}",
+        "fingerprint": words.fingerprint(result, checked, verdict),
+        "severity": "major" if verdict.over else "minor",
+        "location": {"path": words.path(result, checked.file), "lines": {"begin": verdict.line}},
+    }
+
+
+def _problem(result: Result, wrong: Wrong) -> dict[str, Any]:
+    return {
+        "description": words.plain(wrong.message),
+        "check_name": "cnnprof-wrong",
+        "fingerprint": words.fingerprint_of_problem(result, wrong),
+        "severity": "blocker",
+        "location": {"path": words.path(result, wrong.file), "lines": {"begin": wrong.line or 1}},
+    }

@@ -1,0 +1,86 @@
+"""A table fit for a pull-request comment, what is broken first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from cnnprof.budget import Checked, Result, Verdict
+from cnnprof.receptive_field import Number
+from cnnprof.render.checks import words
+
+HEADER = ("", "network", "metric", "figure", "limit", "used", "budget")
+TO_THE_RIGHT = ("figure", "limit", "used")
+CUT = "\n\nThe rest is left out: the report is too long for here.\n"
+
+
+def render(result: Result) -> str:
+    """Headline, errors, the table of what is broken with the layers behind it, and what is not, folded away."""
+    return "\n\n".join(_sections(result)) + "\n"
+
+
+def fitting(result: Result, size: int) -> str:
+    """The same in at most so many bytes: sections at the end are left out, what is broken last."""
+    sections = list(_sections(result))
+    left_out = False
+    while len(sections) > 1 and _bytes("\n\n".join(sections)) + _bytes(CUT) > size:
+        sections.pop()
+        left_out = True
+    text = "\n\n".join(sections) + (CUT if left_out else "\n")
+    return text if _bytes(text) <= size else ""
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "backslashreplace"))
+
+
+def _sections(result: Result) -> Iterator[str]:
+    yield f"### cnnprof check: {escape(words.summary(result))}"
+    for wrong in result.problems:
+        where = "" if wrong.file is None else f"{wrong.file}:{wrong.line}: " if wrong.line else f"{wrong.file}: "
+        yield f"- ❌ {escape(where + wrong.message)}"
+    told = [(checked, verdict) for checked in result.checks for verdict in checked.broken]
+    if told:
+        yield _table(told)
+    for checked, verdict in told:
+        if details := words.details(verdict, checked.message):
+            heading = f"**{escape(checked.network)}**, {escape(words.sentence(verdict))}:"
+            yield "\n".join([heading, "", *(f"- {escape(line)}" for line in details)])
+    notes = [f"- {escape(checked.network)}: {escape(note)}" for checked in result.checks for note in checked.notes]
+    if notes:
+        yield "\n".join(notes)
+    within = [(checked, verdict) for checked in result.checks for verdict in checked.verdicts if not verdict.broken]
+    if within:
+        yield f"<details><summary>{len(within):,} within their limits</summary>\n\n{_table(within)}\n\n</details>"
+
+
+def _table(rows: Iterable[tuple[Checked, Verdict]]) -> str:
+    header = [_row(HEADER), _row("---:" if name in TO_THE_RIGHT else "---" for name in HEADER)]
+    return "\n".join([*header, *(_row(map(escape, _cells(*row))) for row in rows)])
+
+
+def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
+    sign = "✅" if not verdict.broken else "❌" if verdict.over else "⚠️"
+    used: Number = verdict.figure
+    limit = verdict.limit
+    if verdict.rule == "max_increase" and verdict.base is not None:
+        limit = f"{words.amount(verdict.base, verdict.metric)} + {limit}"
+    return (
+        sign,
+        checked.network,
+        words.subject(verdict),
+        words.amount(verdict.figure, verdict.metric),
+        limit,
+        words.share(used, verdict.most),
+        f"{checked.budget}, {verdict.place}",
+    )
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line; nobody is mentioned and nothing is linked."""
+    escaped = re.sub(r"([\\`*_|<>\[\]#~&!{}()+$:-])", r"\\\1", words.plain(text))
+    return escaped.replace("@", "@\u200b")

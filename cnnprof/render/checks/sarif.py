@@ -1,0 +1,82 @@
+"""SARIF 2.1.0, which code scanning reads: https://docs.oasis-open.org/sarif/sarif/v2.1.0/."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from cnnprof.budget import Checked, Result, Verdict, Wrong
+from cnnprof.metrics import METRICS
+from cnnprof.render.checks import words
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+WRONG = "wrong"
+_RULES = {
+    "max": "{} is over its limit",
+    "warn": "{} is over its warning level",
+    "max_increase": "{} grew more than it may since the baseline",
+}
+_LEVELS = {"max": "error", "warn": "warning", "max_increase": "error"}
+
+
+def render(result: Result) -> str:
+    """One run. Rule ids are `max/params` and so on, `wrong` for what could not be checked."""
+    results = [_broken(result, checked, verdict) for checked in result.checks for verdict in checked.broken]
+    results += [_wrong(result, wrong) for wrong in result.problems]
+    rules = _rules()
+    for found in results:
+        found["ruleIndex"] = next(index for index, rule in enumerate(rules) if rule["id"] == found["ruleId"])
+    driver = {"name": "cnnprof", "version": result.version, "rules": rules}
+    run = {
+        "tool": {"driver": driver},
+        "originalUriBaseIds": {"ROOT": {"description": {"text": "The root of the repository."}}},
+        "invocations": [{"executionSuccessful": not result.problems, "exitCode": result.exit_code}],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _rules() -> list[dict[str, Any]]:
+    """All rules, found broken or not, so that their list is stable."""
+    rules = [
+        {
+            "id": f"{rule}/{metric}",
+            "shortDescription": {"text": text.format(metric)},
+            "fullDescription": {"text": f"{metric}: {METRICS[metric].meaning}."},
+            "defaultConfiguration": {"level": _LEVELS[rule]},
+        }
+        for rule, text in _RULES.items()
+        for metric in METRICS
+    ]
+    wrong = "A spec, the project file or the baseline is wrong"
+    return [*rules, {"id": WRONG, "shortDescription": {"text": wrong}, "defaultConfiguration": {"level": "error"}}]
+
+
+def _broken(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
+    network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
+    head = f"{network}{words.sentence(verdict)}; budget {words.plain(checked.budget)} at {words.plain(verdict.place)}"
+    return {
+        "ruleId": f"{verdict.rule}/{verdict.metric}",
+        "level": "error" if verdict.over else "warning",
+        "message": {"text": ". ".join([head, *words.details(verdict, checked.message)])},
+        "locations": [_location(result, checked.file, verdict.line)],
+        "partialFingerprints": {"cnnprof/v1": words.fingerprint(result, checked, verdict)},
+    }
+
+
+def _wrong(result: Result, wrong: Wrong) -> dict[str, Any]:
+    return {
+        "ruleId": WRONG,
+        "level": "error",
+        "message": {"text": words.plain(wrong.message)},
+        "locations": [_location(result, wrong.file, wrong.line)] if wrong.file is not None else [],
+        "partialFingerprints": {"cnnprof/v1": words.fingerprint_of_problem(result, wrong)},
+    }
+
+
+def _location(result: Result, file: str | None, line: int | None) -> dict[str, Any]:
+    uri = quote(words.path(result, file).encode("utf-8", "surrogateescape"))
+    artifact = {"uri": uri, "uriBaseId": "ROOT"} if not uri.startswith("/") else {"uri": f"file://{uri}"}
+    return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": line or 1}}}

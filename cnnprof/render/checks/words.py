@@ -1,0 +1,134 @@
+"""What the formats have in common: a verdict in a sentence, the layers behind it, and fingerprints."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from fractions import Fraction
+
+from cnnprof.budget import Checked, Part, Result, Verdict, Wrong
+from cnnprof.errors import printable
+from cnnprof.metrics import METRICS
+from cnnprof.receptive_field import Number
+from cnnprof.render import units
+
+
+def plain(text: str) -> str:
+    """A text on one line that steers no terminal."""
+    return printable(" ".join(text.split("\n")))
+
+
+def subject(verdict: Verdict) -> str:
+    """`params`, or of a part `stage4.0: params`."""
+    return verdict.metric if verdict.path is None else f"{plain(verdict.path)}: {verdict.metric}"
+
+
+def amount(value: Number, metric: str) -> str:
+    """An exact figure: 25,557,032, or 4,816,896 B (4.59 MiB)."""
+    if isinstance(value, Fraction):
+        return units.places(value)
+    if METRICS[metric].unit != "bytes":
+        return units.exact(value)
+    return f"{value:,} B ({units.size(value)})" if abs(value) >= 1024 else f"{value:,} B"
+
+
+def share(part: Number, whole: Number) -> str:
+    """`2.5 %`; of nothing, nothing. What is more than 0 is never shown as 0.0 %."""
+    if not whole:
+        return ""
+    percent = 100 * part / whole
+    return "< 0.1 %" if 0 < percent < Fraction(5, 100) else f"{float(percent):,.1f} %"
+
+
+def bracketed(text: str) -> str:
+    """`(text)` behind a space, or nothing."""
+    return f" ({text})" if text else ""
+
+
+def sentence(verdict: Verdict) -> str:
+    """`params 5,123,456 is 123,456 (2.5 %) over the limit of 5M`."""
+    metric, figure = verdict.metric, verdict.figure
+    head = f"{subject(verdict)} {amount(figure, metric)}"
+    limit = plain(verdict.limit)
+    if verdict.rule == "max_increase" and verdict.base is not None:
+        base = f"{amount(verdict.base, metric)} in {plain(verdict.since or '')}"
+        grown = figure - verdict.base
+        if grown <= 0:
+            return f"{head}, not more than {base}"
+        more = f"{amount(grown, metric)}{bracketed(share(grown, verdict.base))} more than {base}"
+        return f"{head} is {more}, {'at most' if verdict.broken else 'within'} {limit}"
+    kind = "warning level" if verdict.rule == "warn" else "limit"
+    if not verdict.broken:
+        used = share(figure, verdict.most)
+        return f"{head} of {limit}" + (f", {used}" if used else "")
+    over = figure - verdict.most
+    return f"{head} is {amount(over, metric)}{bracketed(share(over, verdict.most))} over the {kind} of {limit}"
+
+
+def part(part: Part, verdict: Verdict) -> str:
+    """`stage4.2.conv2d +1,200,000 since origin/main, line 23`."""
+    figure = amount(part.amount, verdict.metric)
+    if part.changed:
+        text = f"{plain(part.path)} +{figure} since {plain(verdict.since or '')}"
+    else:
+        of = share(part.amount, verdict.figure)
+        text = f"{plain(part.path)} {figure}" + (f", {of}" if of else "")
+    return text if part.line is None else f"{text}, line {part.line}"
+
+
+def around(verdict: Verdict) -> str:
+    """That parts around this one are over too; nothing where none is."""
+    return f"and what contains it: {units.plural(verdict.around, 'part')}" if verdict.around else ""
+
+
+def details(verdict: Verdict, message: str) -> list[str]:
+    """What stands below the sentence: layers, what contains them, and the budget's message."""
+    lines = [part(each, verdict) for each in verdict.parts]
+    lines += [around(verdict)] if verdict.around else []
+    return lines + ([f"note: {plain(message)}"] if message else [])
+
+
+def tightest(checked: Checked) -> Verdict | None:
+    """The limit that is nearest to being broken."""
+    used = {verdict: verdict.figure / verdict.most for verdict in checked.verdicts if verdict.most}
+    return max(used, key=lambda verdict: used[verdict], default=None)
+
+
+def summary(result: Result) -> str:
+    """`3 networks: 1 over budget, 2 within; 1 file wrong`."""
+    over = len({checked.network for checked in result.checks if checked.over})
+    networks = {checked.network for checked in result.checks} | set(result.valid)
+    limited = {checked.network for checked in result.checks if checked.verdicts}
+    parts = []
+    if limited:
+        parts = [f"{over:,} over budget", f"{len(limited) - over:,} within"]
+    if free := len(networks - limited):
+        parts.append(f"{free:,} valid, without a limit")
+    if warned := sum(verdict.broken and not verdict.over for checked in result.checks for verdict in checked.verdicts):
+        parts.append(units.plural(warned, "warning"))
+    if result.problems:
+        parts.append(units.plural(len(result.problems), "error"))
+    return f"{units.plural(len(networks), 'network')}: {', '.join(parts)}" if parts else "nothing to check"
+
+
+def path(result: Result, file: str | None) -> str:
+    """A file's name from the root of the repository, with `/`."""
+    return posixpath.normpath(posixpath.join(result.prefix, (file or ".").replace("\\", "/")))
+
+
+def fingerprint(result: Result, checked: Checked, verdict: Verdict) -> str:
+    """What stays the same while a limit stays broken, whatever lines and figures do."""
+    where = (checked.network, path(result, checked.file), checked.budget)
+    return digest((*where, verdict.rule, verdict.metric, verdict.path or ""))
+
+
+def fingerprint_of_problem(result: Result, wrong: Wrong) -> str:
+    """As `fingerprint`."""
+    return digest(("wrong", path(result, wrong.file), wrong.message))
+
+
+def digest(parts: Iterable[str]) -> str:
+    """A short hash of texts."""
+    import hashlib
+
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
