@@ -10,7 +10,7 @@ Importing this costs next to nothing: what a function needs is imported when it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +30,9 @@ def analyze(
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
+    optimizer: str = "sgd",
+    master_weights: bool = False,
+    order: Literal["written", "best"] = "written",
 ) -> Report:
     """The figures of a network, per layer and in total.
 
@@ -41,14 +44,21 @@ def analyze(
     batch: examples at once; multiplies work and activations.
     dtype: float64, float32, float16 or bfloat16; sizes bytes.
     training: the network as it is trained: side outputs run, dropout and batch norm work.
+    optimizer: sgd, momentum, adam or adamw; sizes `training_bytes`, which also holds float32
+        `master_weights` where those are kept (mixed precision).
+    order: "best" executes the layers in the order with the smallest `peak_bytes`.
 
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
-    from cnnprof.costs import count
+    from cnnprof.costs import count, scale_of
     from cnnprof.report import tabulate
 
     graph = unfold(spec, input=input, args=args, training=training)
-    return tabulate(graph, count(graph, batch, dtype))
+    if order == "best":
+        from cnnprof.order import best_order, reordered
+
+        graph = reordered(graph, best_order(graph, scale_of(batch, dtype)))
+    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights))
 
 
 def unfold(

@@ -194,14 +194,15 @@ class Wrong(NamedTuple):
 class Result:
     """All that one run found. `valid`: networks that were unfolded.
 
-    prefix: the working directory below the root of the repository, for reports that name files from there.
+    folder, root: the working directory, and the repository's, from which reports for machines name files.
     version: of cnnprof.
     """
 
     checks: tuple[Checked, ...]
     problems: tuple[Wrong, ...]
     valid: tuple[str, ...]
-    prefix: str = ""
+    folder: str = "/"
+    root: str = "/"
     version: str = ""
 
     @property
@@ -374,13 +375,13 @@ def _of_parts(limit: Limit, network: Network, baseline: Baseline | None) -> list
         ]
     around: dict[str, int] = {}
     outer: set[str] = set()
-    for path in over:
+    for path in sorted(over, key=lambda path: -sums[path]):
         contain = [prefix for prefix in _prefixes(path)[:-1] if prefix in sums and sums[prefix] > limit.most]
         around[path] = len(contain)
         outer.update(contain)
     return [
         _verdict("max", limit, path, limit.most, sums[path], network, baseline, around=around[path])
-        for path in over
+        for path in around
         if path not in outer
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -45,7 +45,7 @@ Status: TypeAlias = Literal["added", "removed", "changed"]
 class Difference(NamedTuple):
     """A layer in which two networks differ: what changed, in words, and what that changes of the figures.
 
-    first, second: its rows; None where a network does not have it.
+    first, second: its rows; None where a network does not have it. layers: how many it stands for.
     """
 
     status: Status
@@ -57,6 +57,10 @@ class Difference(NamedTuple):
     activation_bytes: int
     first: Row | None
     second: Row | None
+    layers: int = 1
+
+
+DELTAS = ("params", "macs", "flops", "activation_bytes")
 
 
 class Differences(NamedTuple):
@@ -114,10 +118,26 @@ def _ratio(value: Number | None, base: Number | None) -> float | None:
 # Layer by layer.
 
 
+def fold(found: Sequence[Difference], segments: int) -> list[Difference]:
+    """Neighbouring differences of one status whose paths share their first `segments` segments as one; 0: none."""
+    folded: list[Difference] = []
+    for each in found:
+        prefix = ".".join(each.path.split(".")[:segments])
+        last = folded[-1] if folded else None
+        if segments and last and last.status == each.status and last.path == prefix:
+            sums = {name: getattr(last, name) + getattr(each, name) for name in (*DELTAS, "layers")}
+            folded[-1] = last._replace(what="", first=None, second=None, **sums)
+        else:
+            folded.append(each._replace(path=prefix) if segments else each)
+    return folded
+
+
+
 def differences(first: Report, second: Report) -> Differences:
     """The layers that only one of two networks has, or in which their counterparts differ."""
     pairs = align(first.graph, second.graph)
     partner = {mine: theirs for mine, theirs in pairs if mine is not None and theirs is not None}
+    counterparts = set(partner.values())
     found = []
     same = renamed = 0
     for mine, theirs in pairs:
@@ -126,7 +146,7 @@ def differences(first: Report, second: Report) -> Differences:
             found.append(_alone(row, "added" if mine is None else "removed"))
             continue
         one, other = first.layers[mine], second.layers[theirs]
-        if what := _what(first, second, mine, theirs, partner):
+        if what := _what(first, second, mine, theirs, partner, counterparts):
             found.append(_difference("changed", what, one, other))
         else:
             same += 1
@@ -146,11 +166,13 @@ def _difference(status: Status, what: str, first: Row | None, second: Row | None
     def delta(name: str) -> int:
         return (getattr(second, name) if second else 0) - (getattr(first, name) if first else 0)
 
-    figures = [delta(name) for name in ("params", "macs", "flops", "activation_bytes")]
+    figures = [delta(name) for name in DELTAS]
     return Difference(status, there.path, what, *figures, first, second)
 
 
-def _what(first: Report, second: Report, mine: int, theirs: int, partner: Mapping[int, int]) -> str:
+def _what(
+    first: Report, second: Report, mine: int, theirs: int, partner: Mapping[int, int], counterparts: Set[int]
+) -> str:
     """In what two counterparts differ, in words; empty where they do not."""
     one, other = first.graph.layers[mine], second.graph.layers[theirs]
     rows = first.layers[mine], second.layers[theirs]
@@ -164,7 +186,7 @@ def _what(first: Report, second: Report, mine: int, theirs: int, partner: Mappin
                 said.append(f"{name} {show(before)} → {show(after)}")
     if rows[0].input_shapes != rows[1].input_shapes:
         said.append(f"input {_shapes(rows[0].input_shapes)} → {_shapes(rows[1].input_shapes)}")
-    elif moved := _other_source(first, second, mine, theirs, partner):
+    elif moved := _other_source(first, second, mine, theirs, partner, counterparts):
         said.append(moved)
     if one.executed != other.executed:
         said.append("runs" if other.executed else "runs only in training")
@@ -176,10 +198,14 @@ def _what(first: Report, second: Report, mine: int, theirs: int, partner: Mappin
             said.append(f"{_storage(rows[0])} → {_storage(rows[1])}")
         else:
             said.append("batch, type or mode")
+    if said and one.path != other.path:
+        said.append(f"was {one.path}")
     return "; ".join(said)
 
 
-def _other_source(first: Report, second: Report, mine: int, theirs: int, partner: Mapping[int, int]) -> str:
+def _other_source(
+    first: Report, second: Report, mine: int, theirs: int, partner: Mapping[int, int], counterparts: Set[int]
+) -> str:
     """An input that comes from another layer although the one before has a counterpart still."""
     inputs = len(first.graph.inputs), len(second.graph.inputs)
     for before, after in zip(
@@ -187,8 +213,7 @@ def _other_source(first: Report, second: Report, mine: int, theirs: int, partner
     ):
         source, now = before - inputs[0], after - inputs[1]
         here = partner.get(source) if source >= 0 else source
-        known = now < 0 or now in partner.values()
-        if here is not None and here != now and known:
+        if here is not None and here != now and (now < 0 or now in counterparts):
             return f"reads {first.graph.tensor_name(before)} → {second.graph.tensor_name(after)}"
     return ""
 

@@ -101,6 +101,15 @@ def price(work: Work) -> int:
     return FLOPS_PER_MAC * work.macs + sum(work[1:])
 
 
+def scale_of(batch: int, dtype: str) -> Scale:
+    """What sizes tensors at a batch and a type. Raises UsageError where either cannot be."""
+    if dtype not in ITEM_SIZE:
+        raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
+    if batch < 1:
+        raise UsageError(f"a batch has at least 1 example, found {batch}")
+    return Scale(batch, ITEM_SIZE[dtype])
+
+
 def count(
     graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", master_weights: bool = False
 ) -> Costs:
@@ -108,12 +117,8 @@ def count(
 
     Raises UsageError for a batch, type or optimizer that cannot be.
     """
-    if dtype not in ITEM_SIZE:
-        raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
-    if batch < 1:
-        raise UsageError(f"a batch has at least 1 example, found {batch}")
-    size = ITEM_SIZE[dtype]
-    scale = Scale(batch, size)
+    scale = scale_of(batch, dtype)
+    size = scale.size
     shapes = graph.shapes()
     fields = receptive_field.follow(graph)
     first = len(graph.inputs)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
+from inspect import get_annotations
 from math import prod
 from typing import (
     TYPE_CHECKING,
@@ -277,7 +278,7 @@ class Kind:
         if merge is not None:
             cls.merge = merge
         found = dict(cls.fields)
-        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        for name, annotation in get_annotations(cls).items():
             # Annotations are read as objects: a file of kinds does not postpone their evaluation.
             if get_origin(annotation) is not ClassVar:
                 found[name] = _read_field(name, annotation, cls.__dict__.get(name, REQUIRED))

@@ -23,7 +23,7 @@ from cnnprof.kind import Shape
 from cnnprof.memory import INTEGER_SIZE
 
 BLOCK = 512
-"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (c10/cuda/CUDACachingAllocator, kMinBlockSize)."""
+"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda)."""
 STEADY = 0.05
 """Interquartile range over median at which enough runs have been made."""
 NOISY = 0.15
@@ -102,7 +102,9 @@ def doubts(times: Times) -> list[str]:
             f"{abs(100 * times.drift):.0f} % {'longer' if times.drift > 0 else 'less'} than the first"
         )
     if times.runs < 5:
-        found.append(f"only {times.runs} {'run' if times.runs == 1 else 'runs'} in the time given: --seconds allows more")
+        found.append(
+            f"only {times.runs} {'run' if times.runs == 1 else 'runs'} in the time given: --seconds allows more"
+        )
     return found
 
 

@@ -9,6 +9,7 @@ are solved one by one. Exact; refused where a segment has more than `MAX_STATES`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from cnnprof.errors import UsageError
@@ -28,6 +29,26 @@ def best_order(graph: Graph, scale: Scale, max_states: int = MAX_STATES) -> list
     for segment in problem.segments():
         order += problem.solve(order, segment, max_states)
     return order
+
+
+def reordered(graph: Graph, order: Sequence[int]) -> Graph:
+    """The graph with its executed layers in another order of execution; those that are not executed come last.
+
+    What runs in place and what is a view stays as it was decided. `trained` keeps the order written.
+    """
+    first = len(graph.inputs)
+    numbers = [*order, *(number for number, layer in enumerate(graph.layers) if not layer.executed)]
+    place = {number: position for position, number in enumerate(numbers)}
+    tensor = {**{number: number for number in range(first)}, **{first + old: first + new for old, new in place.items()}}
+    layers = [
+        layer._replace(
+            inputs=tuple(tensor[read] for read in layer.inputs),
+            shares=None if layer.shares is None else place[layer.shares],
+        )
+        for layer in (graph.layers[number] for number in numbers)
+    ]
+    outputs = [output._replace(tensor=tensor[output.tensor]) for output in graph.outputs]
+    return replace(graph, layers=tuple(layers), outputs=tuple(outputs))
 
 
 class _Problem:

@@ -159,7 +159,7 @@ def _root(path: Path, name: str) -> Node:
         if table is None:
             raise UsageError(f"`{printable(name)}` has no table [tool.cnnprof]")
         return _node(table, name, "tool.cnnprof")
-    text = _bytes(path, name)
+    text = read_bytes(path, name)
     if not text.strip():
         raise UsageError(f"`{printable(name)}` is empty; a project file begins with `version: {VERSION}`")
     return source.parse(text, name)
@@ -167,7 +167,7 @@ def _root(path: Path, name: str) -> Node:
 
 def _table(path: Path, name: str) -> dict[str, Any] | None:
     """The table [tool.cnnprof] of a TOML file. Raises UsageError."""
-    text = _bytes(path, name)
+    text = read_bytes(path, name)
     if b"cnnprof" not in text:  # most projects have a pyproject.toml, and few of them this
         return None
     import tomllib
@@ -181,7 +181,8 @@ def _table(path: Path, name: str) -> dict[str, Any] | None:
     return table
 
 
-def _bytes(path: Path, name: str) -> bytes:
+def read_bytes(path: Path, name: str) -> bytes:
+    """A file's bytes, and of an endless one no more than what shows that it is too long. Raises UsageError."""
     try:
         with path.open("rb") as file:
             return file.read(4 * LIMITS.characters + 1)

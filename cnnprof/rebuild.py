@@ -42,12 +42,11 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A network after a rewrite: what it changed, and what it left alone and why. notes: what else to say of it."""
+    """A network after a rewrite: what it changed, and what it left alone and why."""
 
     graph: Graph
     changes: tuple[Change, ...]
     skipped: tuple[Skipped, ...]
-    notes: tuple[str, ...] = ()
 
 
 class Selection(NamedTuple):
@@ -59,9 +58,9 @@ class Selection(NamedTuple):
     def refusal(self, path: str) -> str:
         """Why a layer is not selected; empty where it is."""
         if self.except_ and (pattern := matching(path, self.except_)):
-            return f"left out by --except {pattern}"
+            return f"--except {pattern} leaves it out"
         if self.only and not matching(path, self.only):
-            return "not among --only"
+            return "no --only names it"
         return ""
 
 

@@ -16,11 +16,12 @@ from typing import ClassVar
 
 from cnnprof.errors import RuleError
 from cnnprof.graph import Graph
-from cnnprof.kind import Kind, Shape
+from cnnprof.kind import Kind, Regrouped, Shape
 from cnnprof.kinds.activation import Activation
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.norm import Norm
 from cnnprof.rebuild import Part, Rewritten, Selection, Skipped, numbered, rebuild
+from cnnprof.window import Window
 
 EVERYTHING = Selection()
 
@@ -33,6 +34,8 @@ class Rewrite:
     """A rewrite. Its options are fields; its docstring says when it applies and where it comes from."""
 
     name: ClassVar[str] = ""
+    note: ClassVar[str] = ""
+    """What its reader has to know of the figures, in a sentence."""
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
         """The layers in the place of a convolution that reads an example of this shape.
@@ -79,6 +82,8 @@ def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -
             reached = _output(chained, shape)
             if reached != layer.shape:
                 raise Inapplicable(f"the layers in its place would give {reached} instead of {layer.shape}")
+            if (seen := _reach(chained, shape)) != (own := _reach([Part("", conv)], shape)):
+                raise Inapplicable(f"an output of the layers in its place would see {seen} instead of {own}")
             parts[number] = chained
         except RuleError as error:
             skipped.append(Skipped(layer.path, error.message))
@@ -90,6 +95,28 @@ def _output(parts: Sequence[Part], shape: Shape) -> Shape:
     for part in parts:
         shape = part.kind.output(shape)
     return shape
+
+
+def _reach(parts: Sequence[Part], shape: Shape) -> tuple[Window, ...]:
+    """What an output place of a chain of convolutions sees, per axis; norms between them do not count.
+
+    extent = 1 + Σ (extentᵢ − 1)·Π strides before i, and so for the padding (Araujo, Norris & Sim 2019, section 2).
+    """
+    axes = [Window(1)] * (len(shape) - 1)
+    for part in parts:
+        reach = part.kind.reach(shape) if isinstance(part.kind, Conv) else None
+        if isinstance(reach, tuple) and reach and not isinstance(reach, Regrouped):
+            steps = [step for step in reach[1:] if isinstance(step, Window)]
+            axes = [
+                Window(
+                    seen.extent + (step.extent - 1) * seen.stride,
+                    seen.stride * step.stride,
+                    seen.padding + step.padding * seen.stride,
+                )
+                for seen, step in zip(axes, steps, strict=True)
+            ]
+        shape = part.kind.output(shape)
+    return tuple(axes)
 
 
 def _following(graph: Graph) -> list[tuple[Part, ...]]:

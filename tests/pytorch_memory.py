@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,49 +21,25 @@ class Measured(NamedTuple):
 
 def forward_peaks(graph: Graph, batch: int, fake: bool = True) -> Measured:
     """The peaks of a forward pass under `no_grad`, on fake tensors (no memory used) or on the real CPU."""
-    from cnnprof.runtime.build import module
-    from cnnprof.runtime.live import LiveStorages
-
-    with _mode(fake):
-        built = module(graph)
-        inputs = [torch.rand(batch, *shape) for shape in graph.inputs.values()]
-        with torch.no_grad(), LiveStorages(inputs, [*built.parameters(), *built.buffers()]) as storages:
-            at_boundaries = [storages.live]
-            for layer in graph.layers:
-                # A hook runs when the layer is done, before its dead inputs are dropped.
-                built.get_submodule(built.names[layer.path]).register_forward_hook(
-                    lambda *_: at_boundaries.append(storages.live)
-                )
-            built(*inputs)
-            return Measured(max(at_boundaries), storages.peak)
+    seen = _watched(graph, batch, fake, gradients=False)
+    return Measured(seen.peak, seen.peak_inside)
 
 
 def saved_bytes(graph: Graph, batch: int, fake: bool = True) -> int:
     """Bytes of the storages that autograd saves in training, parameters and buffers excluded, each once."""
+    return int(_watched(graph, batch, fake, gradients=True).kept_bytes)
+
+
+def _watched(graph: Graph, batch: int, fake: bool, gradients: bool) -> Any:
     from cnnprof.runtime.build import module
+    from cnnprof.runtime.watch import watch
 
     with _mode(fake):
-        built = module(graph)
         inputs = [torch.rand(batch, *shape) for shape in graph.inputs.values()]
-        own = {tensor.untyped_storage()._cdata for tensor in [*built.parameters(), *built.buffers()]}
-        storages: dict[int, int] = {}
-        held = []
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            held.append(tensor)  # keeps the address from being used again
-            if storage._cdata not in own:
-                storages[storage._cdata] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            built(*inputs)
-        return sum(storages.values())
+        return watch(module(graph), inputs, gradients=gradients)
 
 
-def _mode(fake: bool) -> object:
-    from contextlib import nullcontext
-
+def _mode(fake: bool) -> AbstractContextManager[Any]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     return FakeTensorMode() if fake else nullcontext()

@@ -68,8 +68,9 @@ def flat(graph: Graph, in_place: bool) -> str:
         else:
             fields = {name: getattr(layer.kind, name) for name in layer.kind.fields}
             lines.append(f"  - {layer.kind.word}:" + (f" {value_text(fields)}" if fields else ""))
-        # A merge stands on the grid of its first input, as what it is entered with.
-        lines += [f"    from: {names[layer.inputs[0]]}", f"    name: l{number}"]
+        lines.append(f"    name: l{number}")
+        if layer.inputs:  # a merge stands on the grid of its first input, as what it is entered with
+            lines.append(f"    from: {names[layer.inputs[0]]}")
         if layer.shares is not None:
             lines.append(f"    share: l{layer.shares}")
     for output in graph.outputs:
@@ -179,7 +180,7 @@ def test_the_order_of_branches_changes_no_total(net: Net) -> None:
     assume(not any(inner.name for step in steps if step.merges for b in step.body.values() for inner in every(b.steps)))
     blocks = {name: replace(block, steps=turned(block.steps)) for name, block in net.blocks.items()}
     other = replace(net, steps=turned(net.steps), blocks=blocks)
-    assume(other != net and other.text() != net.text())
+    assume(other.text() != net.text())
     told, turned_round = report(net.text()).totals, report(other.text()).totals
     for name in (*SUMMED, *UNTOUCHED_BY_BATCH):
         if name != "receptive_field":  # its stride is that of the first branch's grid
@@ -232,7 +233,8 @@ def batch_scales_what_it_should(one: Report, five: Report) -> None:
             5 * row.activation_bytes,
         )
         assert (other.params, other.receptive_field, other.view) == (row.params, row.receptive_field, row.view)
-        assert other.output_shape == (5, *row.output_shape[1:])
+        if row.kind != "parameter":  # all examples share it
+            assert other.output_shape == (5, *row.output_shape[1:])
 
 
 @PROFILE
@@ -277,10 +279,11 @@ def test_parameters_do_not_depend_on_height_and_width(net: Net) -> None:
     rows = {row.path: row for row in report(net.text()).layers}
     for row in told.layers:
         before = rows.get(row.path)
-        # A step that moves channels and places, or asks for the input's size, may change the channels of the next.
-        if before is not None and row.kind not in SIZED and row.kind == before.kind:
-            if row.input_shapes[0][1:2] == before.input_shapes[0][1:2] and row.config == before.config:
-                assert (row.params, row.buffers) == (before.params, before.buffers), row.path
+        if before is None or row.kind in SIZED or (row.kind, row.config) != (before.kind, before.config):
+            continue
+        # A step that moves channels and places may change the channels of the next.
+        if row.input_shapes[0][1:2] == before.input_shapes[0][1:2]:
+            assert (row.params, row.buffers) == (before.params, before.buffers), row.path
 
 
 @pytest.mark.parametrize("spec", ["resnet", "googlenet", "mobilenet_v1"])

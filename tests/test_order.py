@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.networks import graph, network
 
+from cnnprof.costs import count
 from cnnprof.errors import UsageError
 from cnnprof.graph import Graph
 from cnnprof.memory import Scale, peaks
-from cnnprof.order import best_order
+from cnnprof.order import best_order, reordered
+from cnnprof.report import tabulate
 
 SCALE = Scale(1, 4)
 
@@ -106,3 +109,49 @@ def test_too_many_states_are_refused() -> None:
         "the best order is exact up to 100 sets of executed layers; "
         "the 13 layers from concat.b0.sigmoid on have more"
     )
+
+
+def test_a_reordered_graph_is_the_same_network() -> None:
+    """Paths, sums and outputs stay; only the order, and with it the peak, changes."""
+    text = network(
+        """
+        - conv2d: {out_channels: 4, kernel_size: 1}
+          name: stem
+        - side: {early: [{conv2d: {out_channels: 1, kernel_size: 1}}]}
+          when: training
+        - concat:
+            narrow: [{conv2d: {out_channels: 8, kernel_size: 1}}]
+            wide: [{conv2d: {out_channels: 64, kernel_size: 1}, name: big}, {conv2d: {out_channels: 1, kernel_size: 1}}]
+        """
+    )
+    written = graph(text)
+    best = reordered(written, best_order(written, SCALE))
+    assert [layer.path for layer in best.layers] == [
+        "stem",
+        "concat.wide.big",
+        "concat.wide.conv2d_2",
+        "concat.narrow.conv2d",
+        "concat",
+        "side.early.conv2d",
+    ]
+    before, after = (tabulate(each, count(each)) for each in (written, best))
+    rows = {row.path: row for row in before.layers}
+    assert all(row.inputs == rows[row.path].inputs for row in after.layers)
+    assert after.totals.peak_bytes < before.totals.peak_bytes
+    assert replace(after.totals, peak_bytes=0, torch_peak_bytes=0) == replace(
+        before.totals, peak_bytes=0, torch_peak_bytes=0
+    )
+    assert [best.tensor_name(output.tensor) for output in best.outputs] == [
+        written.tensor_name(output.tensor) for output in written.outputs
+    ]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("seed", range(20))
+def test_pytorch_reaches_the_best_peak(seed: int) -> None:
+    from tests.pytorch_memory import forward_peaks
+
+    unfolded = graph(small_network(seed))
+    best = reordered(unfolded, best_order(unfolded, SCALE))
+    boundary, inside = peaks(best, SCALE)
+    assert (boundary.bytes, inside.bytes) == tuple(forward_peaks(best, 1))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from cnnprof.errors import SpecError
 from cnnprof.kind import Memory, Tensor, Work
 from cnnprof.registry import kinds
 from tests import random_networks
@@ -172,8 +173,16 @@ def test_layouts_that_the_graph_cannot_tell(monkeypatch: pytest.MonkeyPatch, lay
     compare_graph(graph(network(layers, "[4, 8, 6]")))
 
 
-@pytest.mark.torch
-@pytest.mark.xfail(raises=Mismatch, strict=True, reason="`parameter` has no batch, but its rows are reported with one")
-def test_a_parameter_as_the_main_tensor() -> None:
-    """PyTorch computes it once, whatever the batch: the work is not multiplied."""
-    compare_graph(graph(network("- parameter: {shape: [3, 8, 8]}\n- conv2d: {out_channels: 4, kernel_size: 3}")))
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pytest.param("- parameter: {shape: [3, 8, 8]}\n- conv2d: {out_channels: 4, kernel_size: 3}", id="read"),
+        pytest.param("- add: {a: [{parameter: {shape: [3, 1, 1]}}], b: {when: false, layers: []}}\n- relu", id="left"),
+        pytest.param("- concat: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}", id="joined"),
+    ],
+)
+def test_a_parameter_is_no_main_tensor(layers: str) -> None:
+    """It has no batch, so PyTorch would compute on it once, or mix it with one example: why drawn parameters stand
+    in sums and products alone."""
+    with pytest.raises(SpecError, match="reads a parameter, which has no batch"):
+        graph(network(layers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cnnprof
 from cnnprof import report
@@ -29,23 +29,18 @@ class View(NamedTuple):
     format: str
 
 
-def reports(
-    specs: Sequence[str],
-    inputs: Sequence[str],
-    settings: Sequence[str],
-    *,
-    batch: int,
-    dtype: str,
-    training: bool,
-) -> list[Report]:
-    """The reports on all specs. Where some are wrong, says of each what is, and ends the process."""
+def reports(specs: Sequence[str], inputs: Sequence[str], settings: Sequence[str], **options: Any) -> list[Report]:
+    """The reports on all specs; options as `cnnprof.analyze` takes them.
+
+    Where some specs are wrong, says of each what is, and ends the process.
+    """
     shapes = read_inputs(inputs)
     args = read_settings(settings)
     made = []
     wrong: dict[str, None] = {}
     for spec in specs:
         try:
-            made.append(cnnprof.analyze(spec, input=shapes, args=args, batch=batch, dtype=dtype, training=training))
+            made.append(cnnprof.analyze(spec, input=shapes, args=args, **options))
         except CnnprofError as error:
             wrong[describe(error)] = None
     if wrong:

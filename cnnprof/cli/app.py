@@ -66,6 +66,13 @@ Settings = Annotated[
 Batch = Annotated[int, typer.Option(help="Examples at once; multiplies work and activations.")]
 Dtype = Annotated[str, typer.Option(help="float64, float32, float16 or bfloat16.")]
 Training = Annotated[bool, typer.Option("--training", help="The network as it is trained: side outputs run.")]
+Optimizer = Annotated[str, typer.Option(help="sgd, momentum, adam or adamw: its state is in a training step's bytes.")]
+MasterWeights = Annotated[
+    bool, typer.Option("--master-weights", help="A training step keeps float32 weights too, as mixed precision does.")
+]
+Order = Annotated[
+    Literal["written", "best"], typer.Option(help="best: execute layers in the order with the smallest peak memory.")
+]
 Fold = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="One row for neighbours that share N segments of their path; 0: a row per "
@@ -98,6 +105,7 @@ ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="F
         "cnnprof analyze mobilenet_v1,width=0.5 --sort macs --top 10",
         "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
         "cnnprof analyze lenet5 --format csv --columns path,params,macs",
+        "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
     )
 )
 def analyze(
@@ -107,6 +115,9 @@ def analyze(
     batch: Batch = 1,
     dtype: Dtype = "float32",
     training: Training = False,
+    optimizer: Optimizer = "sgd",
+    master_weights: MasterWeights = False,
+    order: Order = "written",
     fold: Fold = None,
     sort: Sort = None,
     top: Top = None,
@@ -122,7 +133,17 @@ def analyze(
 
     chosen = format or format_of(output)
     view = command.View(fold, sort, top, columns, convention or [], exact, chosen)
-    reports = command.reports(specs, input or [], set or [], batch=batch, dtype=dtype, training=training)
+    reports = command.reports(
+        specs,
+        input or [],
+        set or [],
+        batch=batch,
+        dtype=dtype,
+        training=training,
+        optimizer=optimizer,
+        master_weights=master_weights,
+        order=order,
+    )
     deliver(command.render(reports, view, output), output)
 
 
@@ -156,7 +177,8 @@ def check(
         list[str] | None,
         typer.Option(
             metavar="FORMAT=PATH",
-            help="Write a report: text, json, markdown, github, gitlab, junit, sarif; - is standard output. Repeatable.",
+            help="Write a report as text, json, markdown, github, gitlab, junit or sarif; - is standard output. "
+            "Repeatable.",
         ),
     ] = None,
     baseline_ref: Annotated[
@@ -183,6 +205,146 @@ def check(
     )
     command.write_reports(result, wanted)
     raise typer.Exit(result.exit_code)
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof compare resnet@18 resnet@34 resnet@50",
+        "cnnprof compare mobilenet_v1 mobilenet_v1,width=0.5 --format markdown",
+        "cnnprof compare resnet@50 resnet@50_v1 --layers",
+        "cnnprof compare resnet@50 resnet@101 --layers --fold 2",
+    )
+)
+def compare(
+    specs: Specs,
+    layers: Annotated[bool, typer.Option("--layers", help="Of two: the layers in which they differ.")] = False,
+    fold: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="With --layers: one row for neighbours that share N path segments."),
+    ] = None,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Networks side by side: every metric, ratios to the first, and layer by layer where two differ."""
+    from cnnprof.cli import analyze as analysis
+    from cnnprof.cli import compare as command
+    from cnnprof.cli.output import deliver, format_of
+
+    reports = analysis.reports(specs, input or [], set or [], batch=batch, dtype=dtype, training=training)
+    found = command.comparison(specs, reports, layers)
+    text = command.render(found, fold=fold, exact=exact, format=format or format_of(output), output=output)
+    deliver(text, output)
+
+
+Spec = Annotated[str, typer.Argument(metavar="SPEC", help="NAME|PATH[@VARIANT][,key=value...], as for `analyze`.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Only convolutions whose path, or a level above, matches. Repeatable."),
+]
+Except = Annotated[
+    list[str] | None, typer.Option("--except", metavar="PATTERN", help="Leave such convolutions alone. Repeatable.")
+]
+NoBetween = Annotated[
+    bool,
+    typer.Option("--no-between", help="Do not repeat the norm and activation that follow between the new layers."),
+]
+Write = Annotated[
+    str | None, typer.Option("--write", metavar="FILE", help="Save the spec of the network that came out.")
+]
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof separable mobilenet_v1@full_conv --except stem",
+        "cnnprof separable vgg --only 'conv4*' --only 'conv5*' --no-between",
+        "cnnprof separable resnet@18 --format json",
+    )
+)
+def separable(
+    spec: Spec,
+    only: Only = None,
+    except_: Except = None,
+    no_between: NoBetween = False,
+    write: Write = None,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Every standard convolution beside depthwise + pointwise: MACs, parameters, and what theory says of them."""
+    from cnnprof.cli import rewrite as command
+    from cnnprof.cli.output import deliver, format_of
+
+    wish = command.Wish(["separable"], only or [], except_ or [], not no_between, write=write)
+    found = command.what_if(spec, command.Setup(input or [], set or [], batch, dtype), wish)
+    deliver(command.render(found, exact=exact, format=format or format_of(output), output=output), output)
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof rewrite vgg --with bottleneck --factor 2",
+        "cnnprof rewrite lenet5 --with stacked --no-between",
+        "cnnprof rewrite resnet@50 --prune 0.5 --except conv1",
+        "cnnprof rewrite mobilenet_v2 --weights int8 --activations int8 --weights 'linear=float32'",
+        "cnnprof rewrite vgg --with separable --prune 25% --weights int4",
+    )
+)
+def rewrite(
+    spec: Spec,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="NAME", help="separable, stacked, asymmetric, bottleneck or grouped. Repeatable."),
+    ] = None,
+    factor: Annotated[
+        int | None, typer.Option(min=1, help="Of bottleneck: what the channels in its middle are divided by (4).")
+    ] = None,
+    groups: Annotated[int | None, typer.Option(min=2, help="Of grouped: how many groups (2).")] = None,
+    only: Only = None,
+    except_: Except = None,
+    no_between: NoBetween = False,
+    prune: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Remove this share of the output channels of every convolution: 0.5 or 50%."),
+    ] = None,
+    sparsity: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Of every kernel and matrix this share is zero, anywhere in it."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[PATTERN=]TYPE", help="Store weights as int4, int8, int16, float16, bfloat16 or float32."),
+    ] = None,
+    activations: Annotated[
+        list[str] | None, typer.Option(metavar="[PATTERN=]TYPE", help="Store activations as such a type.")
+    ] = None,
+    write: Write = None,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """What if: other factorisations of the convolutions, pruning, quantization; the network before and after."""
+    from cnnprof.cli import rewrite as command
+    from cnnprof.cli.output import deliver, format_of
+
+    wish = command.Wish(
+        with_ or [], only or [], except_ or [], not no_between, factor, groups, prune, sparsity,
+        weights or [], activations or [], write,
+    )  # fmt: skip
+    found = command.what_if(spec, command.Setup(input or [], set or [], batch, dtype), wish)
+    deliver(command.render(found, exact=exact, format=format or format_of(output), output=output), output)
 
 
 @app.command(epilog=_examples("cnnprof specs", "cnnprof specs --format json"))

@@ -68,6 +68,15 @@ class Setup(NamedTuple):
         return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings)])
 
 
+class Held(NamedTuple):
+    """A network that a budget of the project is for; `key` is its name in the baseline."""
+
+    entry: Entry
+    key: str
+    network: Network
+    setup: Setup
+
+
 @dataclass
 class Run:
     """One run: what is analysed once and used often, and what was found so far."""
@@ -78,19 +87,22 @@ class Run:
     wrong: dict[str, Wrong] = field(default_factory=dict)
     _specs: dict[str, Spec | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], Network | None] = field(default_factory=dict)
+    _shipped: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Figures | None] = field(default_factory=dict)
 
     def result(self) -> Result:
         """All that was found."""
         checks, problems = tuple(self.checks), tuple(self.wrong.values())
-        return Result(checks, problems, tuple(self.valid), _prefix(), cnnprof.__version__)
+        return Result(checks, problems, tuple(self.valid), *_folders(), cnnprof.__version__)
 
     # What is wrong does not stop the run.
 
-    def attempt(self, action: Callable[[], T], file: str | None = None, mark: Mark | None = None) -> T | None:
+    def attempt(
+        self, action: Callable[..., T], *arguments: object, file: str | None = None, mark: Mark | None = None
+    ) -> T | None:
         """What an action gives; None where it raises, which is kept. `mark` places an error that has no place."""
         try:
-            return action()
+            return action(*arguments)
         except SpecError as error:
             for problem in error.problems:
                 self.problem(problem, file)
@@ -114,21 +126,19 @@ class Run:
     def spec(self, located: Located) -> Spec | None:
         """The spec of a file, read once."""
         if located.name not in self._specs:
-            self._specs[located.name] = self.attempt(
-                lambda: read(source.parse(located.text, located.name)), located.name
-            )
+            self._specs[located.name] = self.attempt(_read, located, file=located.name)
         return self._specs[located.name]
 
     def validate(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(lambda: _unfold(spec, setup), file, mark) is not None:
+        if self.attempt(_unfold, spec, setup, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> Network | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            self._networks[key] = self.attempt(lambda: _network(spec, file, setup), file, mark)
+            self._networks[key] = self.attempt(_network, spec, file, setup, file=file, mark=mark)
         return self._networks[key]
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
@@ -137,7 +147,8 @@ class Run:
             return None
         key = (file, setup)
         if key not in self._past:
-            self._past[key] = _figures_at(self.baseline_ref, file, setup) if os.path.exists(file) else None
+            known = file not in self._shipped and os.path.exists(file)
+            self._past[key] = _figures_at(self.baseline_ref, file, setup) if known else None
         return Baseline(self.baseline_ref, self._past[key])
 
     def judge(self, budget: Budget, network: Network, baseline: Baseline | None) -> None:
@@ -149,38 +160,39 @@ class Run:
 
     # Which networks.
 
-    def own(self, located: Located, spec: Spec, setups: Sequence[Setup]) -> None:
+    def own(self, file: str, spec: Spec, setups: Sequence[Setup]) -> None:
         """Holds a file's networks to the file's own budgets."""
         held: dict[tuple[Limit, ...], list[Network]] = {}
         complete = True
         for setup in setups:
-            variant = spec.variants.get(setup.variant or "")
-            limits = spec.budget if variant is None or variant.budget is None else variant.budget
+            limits = _limits(spec, setup)
             if not limits:
-                self.validate(spec, located.name, setup)
+                self.validate(spec, file, setup)
                 continue
-            network = self.network(spec, located.name, setup)
+            network = self.network(spec, file, setup)
             if network is None:
                 complete = False
                 continue
             held.setdefault(limits, []).append(network)
-            baseline = self.attempt(lambda setup=setup: self.past(located.name, setup), located.name)  # type: ignore[misc]
+            baseline = self.attempt(self.past, file, setup, file=file)
             self.judge(Budget(OWN, limits), network, baseline)
-        if complete:
-            self.patterns([(Budget(OWN, limits), networks) for limits, networks in held.items()])
+        if complete:  # a network that is wrong may be the one that has the path
+            for limits, networks in held.items():
+                self.patterns(Budget(OWN, limits), networks)
 
-    def patterns(self, held: Sequence[tuple[Budget, Sequence[Network]]]) -> None:
-        """Says which path patterns match nothing."""
-        for budget, networks in held:
-            for problem in unmatched(budget, networks):
-                self.problem(problem)
+    def patterns(self, budget: Budget, networks: Sequence[Network]) -> None:
+        """Says which path patterns of a budget match nothing in any of its networks."""
+        for problem in unmatched(budget, networks):
+            self.problem(problem)
 
     def named(self, text: str, given: Setup, limits: tuple[Limit, ...], budgets: bool) -> None:
         """Checks what a SPEC names."""
-        located = self.attempt(lambda: locate(text))
+        located = self.attempt(locate, text)
         spec = None if located is None else self.spec(located)
         if located is None or spec is None:
             return
+        if not text.startswith(located.name):
+            self._shipped.add(located.name)
         settings = {**located.settings, **dict(given.settings)}
         setup = given._replace(variant=located.variant, settings=tuple(settings.items()))
         setups = [setup] if setup != Setup() else _setups(spec)
@@ -188,59 +200,54 @@ class Run:
             for each in setups:
                 self.validate(spec, located.name, each)
             return
-        self.own(located, spec, setups)
+        self.own(located.name, spec, setups)
         if limits and (network := self.network(spec, located.name, setup)) is not None:
-            baseline = self.attempt(lambda: self.past(located.name, setup), located.name)
+            baseline = self.attempt(self.past, located.name, setup, file=located.name)
             self.judge(Budget("command line", limits), network, baseline)
             self.valid.pop(setup.title(located.name), None)
 
     def project(self, found: Project, budgets: bool, update: bool) -> None:
         """Checks all that a project file names."""
-        entries = []
-        for entry in found.entries:
-            files, problems = project.files(found, entry)
-            entries.append((entry, [(name, os.path.relpath(found.folder / name)) for name in files]))
-            for problem in problems:
-                self.problem(problem)
-        networks: dict[str, tuple[Entry, str, Setup, Network]] = {}
-        for entry, files_of_entry in entries:
-            held: list[Network] = []
-            for name, path in files_of_entry:
-                located = self.attempt(lambda path=path: locate_file(path), path)  # type: ignore[misc]
-                spec = None if located is None else self.spec(located)
-                if spec is None:
-                    continue
-                setup = _setup(entry)
-                if not budgets:
-                    self.validate(spec, path, setup, entry.mark)
-                elif (network := self.network(spec, path, setup, entry.mark)) is not None:
-                    networks[f"{entry.budget.name}: {name}"] = entry, path, setup, network
-                    held.append(network)
-            if budgets and len(held) == len(files_of_entry):
-                self.patterns([(entry.budget, held)] if held else [])
-        own = {path for _, files_of_entry in entries for _, path in files_of_entry}
+        held = [held for entry in found.entries for held in self.entry(found, entry, budgets)]
         if not budgets:
             return
-        known = self.attempt(lambda: self.baseline(found, networks, update), found.name)
-        for key, (entry, path, setup, network) in networks.items():
-            baseline = self.attempt(lambda path=path, setup=setup: self.past(path, setup), path)  # type: ignore[misc]
+        known = self.attempt(self.baseline, found, held, update, file=found.name)
+        for entry, key, network, setup in held:
+            baseline = self.attempt(self.past, network.file, setup, file=network.file)
             if baseline is None and known is not None:
                 baseline = Baseline(known[0], known[1].get(key))
                 if baseline.figures is None and entry.budget.increases:
-                    message = (
-                        f"`{network.title}` with the budget `{entry.budget.name}` is not in the baseline {known[0]}"
-                    )
-                    self.problem(Problem(message, entry.mark, "`cnnprof check --update-baseline` adds it"), path)
+                    message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
+                    self.problem(Problem(message, entry.mark, "`cnnprof check --update-baseline` adds it"))
             self.judge(entry.budget, network, baseline)
-        for path in sorted(own):
-            located = self.attempt(lambda path=path: locate_file(path), path)  # type: ignore[misc]
-            spec = None if located is None else self.spec(located)
-            if located is not None and spec is not None:
-                self.own(located, spec, [setup for setup in _setups(spec) if _limits(spec, setup)])
+        for file in dict.fromkeys(network.file for _, _, network, _ in held):
+            spec = self._specs[file]
+            assert spec is not None
+            self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup)])
 
-    def baseline(
-        self, found: Project, networks: Mapping[str, tuple[Entry, str, Setup, Network]], update: bool
-    ) -> tuple[str, Mapping[str, Figures]] | None:
+    def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
+        """The networks of one budget; says which of its patterns match nothing."""
+        held = []
+        names, problems = project.files(found, entry)
+        for problem in problems:
+            self.problem(problem)
+        setup = _setup(entry)
+        for name in names:
+            path = found.folder / name
+            file = _shown(path)
+            text = self.attempt(project.read_bytes, path, file, file=file)
+            spec = None if text is None else self.spec(Located(file, text, None, {}))
+            if spec is None:
+                continue
+            if not budgets:
+                self.validate(spec, file, setup, entry.mark)
+            elif (network := self.network(spec, file, setup, entry.mark)) is not None:
+                held.append(Held(entry, f"{entry.budget.name}: {name}", network, setup))
+        if budgets and held and len(held) == len(names):
+            self.patterns(entry.budget, [each.network for each in held])
+        return held
+
+    def baseline(self, found: Project, held: Sequence[Held], update: bool) -> tuple[str, Mapping[str, Figures]] | None:
         """The baseline file's name and figures, None where there is none to use; writes it first where asked to.
 
         Raises UsageError where there has to be one.
@@ -259,12 +266,11 @@ class Run:
                 raise SpecError([Problem(message, ratchets[0], hint)])
             return None
         path = found.folder / found.baseline
-        name = os.path.relpath(path)
+        name = _shown(path)
         if update and not self.wrong:
             from cnnprof.cli.output import save
 
-            text = baseline.write({key: figures(network.report) for key, (_, _, _, network) in networks.items()})
-            save(text, str(path))
+            save(baseline.write({each.key: figures(each.network.report) for each in held}), str(path))
             complain(f"wrote {printable(name)}")
         return name, baseline.read(path, name)
 
@@ -296,18 +302,10 @@ def check(
         return run.result()
     if limits or given != Setup():
         raise UsageError("--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them")
-    found = run.attempt(lambda: _project(config))
+    found = run.attempt(_project, config)
     if found is not None:
         run.project(found, budgets, update_baseline)
     return run.result()
-
-
-def locate_file(path: str) -> Located:
-    """A file of the project, whatever its name looks like. Raises UsageError."""
-    try:
-        return Located(path, Path(path).read_bytes(), None, {})
-    except OSError as error:
-        raise UsageError(f"cannot read `{printable(path)}`: {error.strerror}") from None
 
 
 def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype: str) -> Setup:
@@ -327,7 +325,7 @@ def _project(config: str | None) -> Project:
             f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is here or above; "
             "write one, or name a SPEC"
         )
-    return project.read(path.absolute(), os.path.relpath(path))
+    return project.read(path.absolute(), _shown(path))
 
 
 def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
@@ -361,6 +359,10 @@ def _setups(spec: Spec) -> list[Setup]:
 def _limits(spec: Spec, setup: Setup) -> tuple[Limit, ...]:
     variant = spec.variants.get(setup.variant or "")
     return spec.budget if variant is None or variant.budget is None else variant.budget
+
+
+def _read(located: Located) -> Spec:
+    return read(source.parse(located.text, located.name))
 
 
 def _unfold(spec: Spec, setup: Setup) -> Graph:
@@ -398,11 +400,16 @@ def _message(problem: Problem) -> str:
     return f"{problem.message}; {problem.hint}" if problem.hint else problem.message
 
 
-def _prefix() -> str:
-    """The working directory below the root of its repository."""
+def _folders() -> tuple[str, str]:
+    """The working directory, and the root of the repository that it is in."""
     here = Path.cwd()
     root = next((above for above in (here, *here.parents) if (above / ".git").exists()), here)
-    return here.relative_to(root).as_posix()
+    return here.as_posix(), root.as_posix()
+
+
+def _shown(path: Path) -> str:
+    """A file from here, with `/`."""
+    return Path(os.path.relpath(path)).as_posix()
 
 
 # Reports.

@@ -21,6 +21,9 @@ class Bottleneck(Rewrite):
     """
 
     name: ClassVar[str] = "bottleneck"
+    note: ClassVar[str] = (
+        "equal receptive field; the middle has out_channels // factor channels"
+    )
 
     factor: int = 4
 

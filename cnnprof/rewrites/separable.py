@@ -24,6 +24,10 @@ class Separable(Rewrite):
     """
 
     name: ClassVar[str] = "separable"
+    note: ClassVar[str] = (
+        "closed form: groups / out_channels + 1 / kernel volume, exact for the MACs whatever the stride, "
+        "since both layers stand on the output's grid; biases and norms are what the parameters have besides"
+    )
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
         kernel_volume(conv)

@@ -23,6 +23,10 @@ class Stacked(Rewrite):
     """
 
     name: ClassVar[str] = "stacked"
+    note: ClassVar[str] = (
+        "equal receptive field; every layer of a stack has the output's channels and the stride is the last "
+        "one's, so a large step or few input channels make a stack dearer"
+    )
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
         kernel_volume(conv)

@@ -47,10 +47,11 @@ class Network(nn.Module):
         made = {}
         for layer in graph.layers:
             own = made[layer.path] = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
-            if layer.shares is not None:
-                _tie(own, made[graph.layers[layer.shares].path])
             if layer.overwrites is not None:
                 own.inplace = True  # type: ignore[assignment]  # every kind that can run in place has it
+        for layer in graph.layers:
+            if layer.shares is not None:
+                _tie(made[layer.path], made[graph.layers[layer.shares].path])
         for path in made:
             self._place(path, made)
         self._plan = list(self._calls(list(made.values())))

@@ -64,10 +64,6 @@ class Device:
         free = [amount for amount in (_system_available(), _cgroup_available()) if amount is not None]
         return min(free, default=None)
 
-    def peak(self, run: Callable[[], object]) -> AllocatorPeak | None:
-        """What the device's allocator handed out at most during a run; None where it does not say."""
-        return None
-
     def release(self) -> None:
         """Gives back what the allocator keeps for later."""
 
@@ -83,11 +79,12 @@ class Device:
 
     def details(self) -> dict[str, str]:
         """Versions and settings that change times."""
-        found = {"torch": torch.__version__, "python": platform.python_version()}
-        if torch.backends.cpu.get_cpu_capability:
-            found["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
-        found["onednn"] = "yes" if torch.backends.mkldnn.is_available() else "no"
-        return found
+        return {
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "onednn": str(torch.backends.mkldnn.is_available()),  # type: ignore[no-untyped-call]
+        }
 
     def machine(self) -> Machine:
         """The machine's description."""
@@ -97,12 +94,20 @@ class Device:
 
     def ceilings(self, dtype: torch.dtype, seconds: float = CEILING_SECONDS) -> Ceilings:
         """The device's two ceilings for a type: a matrix product and a copy, each the fastest of the blocks that
-        `torch.utils.benchmark` makes in so many seconds. A ceiling is what can be reached, so not the median."""
+        `torch.utils.benchmark` makes in so many seconds. A ceiling is what can be reached, so not the median.
+
+        The product is made as `mm` and as the 1×1 convolution that is the same product, and the faster counts: the
+        two may come from different libraries (on an AMD processor MKL's took four times as long as oneDNN's).
+        """
         n = self.matrix
-        with self.precision():
+        with self.precision(), torch.inference_mode():
             left, right = (torch.rand(n, n, device=self.torch).to(dtype) for _ in range(2))
-            product = _fastest("torch.mm(left, right, out=out)", seconds, left=left, right=right, out=left.clone())
-            del left, right
+            image, kernel = left.view(1, n, n // 32, 32), right.view(n, n, 1, 1)
+            product = min(
+                _fastest("torch.mm(left, right)", seconds, left=left, right=right),
+                _fastest("torch.conv2d(image, kernel)", seconds, image=image, kernel=kernel),
+            )
+            del left, right, image, kernel
             source = torch.zeros(self.copied_bytes // dtype.itemsize, dtype=dtype, device=self.torch)
             copy = _fastest("target.copy_(source)", seconds, source=source, target=torch.ones_like(source))
             moved = 2 * source.nbytes
@@ -129,7 +134,7 @@ class Cuda(Device):
     copied_bytes = 2**29
 
     def mark(self) -> Any:
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self.torch))
         return event
 
@@ -144,14 +149,13 @@ class Cuda(Device):
         free, _ = torch.cuda.mem_get_info(self.torch)
         return free + torch.cuda.memory_reserved(self.torch) - torch.cuda.memory_allocated(self.torch)
 
-    def peak(self, run: Callable[[], object]) -> AllocatorPeak | None:
+    def peak(self, run: Callable[[], object]) -> AllocatorPeak:
+        """What the caching allocator handed out at most during a run."""
         self.wait()
         torch.cuda.reset_peak_memory_stats(self.torch)
         run()
         self.wait()
-        return AllocatorPeak(
-            torch.cuda.max_memory_allocated(self.torch), torch.cuda.max_memory_reserved(self.torch)
-        )
+        return AllocatorPeak(torch.cuda.max_memory_allocated(self.torch), torch.cuda.max_memory_reserved(self.torch))
 
     def release(self) -> None:
         torch.cuda.empty_cache()
@@ -164,7 +168,7 @@ class Cuda(Device):
         properties = torch.cuda.get_device_properties(self.torch)
         return super().details() | {
             "cuda": str(torch.version.cuda),
-            "cudnn": str(torch.backends.cudnn.version()),
+            "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
             "cudnn_benchmark": str(torch.backends.cudnn.benchmark),
             "tf32_convolutions": str(torch.backends.cudnn.allow_tf32),
             "compute_capability": f"{properties.major}.{properties.minor}",
@@ -231,11 +235,9 @@ def find(name: str = "auto") -> Device:
     elif name == "cuda":
         wanted = "cuda:0"
     if wanted not in there:
-        known = "auto, cpu, cuda, cuda:N, mps"
-        what = "" if re.fullmatch(r"cpu|mps|cuda(:\d+)?", name) else f" is no device ({known})"
-        raise UsageError(
-            f"`{printable(name)}`{what or ' is not on this machine'}; PyTorch {torch.__version__} finds: {listing(there)}"
-        )
+        known = re.fullmatch(r"mps|cuda(:\d+)?", name)
+        what = "is not on this machine" if known else "is no device (auto, cpu, cuda, cuda:N, mps)"
+        raise UsageError(f"`{printable(name)}` {what}; PyTorch {torch.__version__} finds here: {listing(there)}")
     if wanted == "cpu":
         return Device()
     return Mps("mps") if wanted == "mps" else Cuda(wanted)

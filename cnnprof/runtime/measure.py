@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cnnprof.costs import Costs, count
+from cnnprof.costs import Costs, count, price
 from cnnprof.errors import UsageError, brief
 from cnnprof.graph import Graph
-from cnnprof.kind import Shape
+from cnnprof.kind import Kind, Shape
 from cnnprof.kinds.conv import Conv
 from cnnprof.measured import (
     STEADY,
@@ -44,7 +44,7 @@ from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
 from cnnprof.runtime.build import Network, module
 from cnnprof.runtime.device import Cuda, Device
-from cnnprof.runtime.live import LiveStorages
+from cnnprof.runtime.watch import watch
 
 Progress = Callable[[str], None]
 SEED = 0
@@ -53,11 +53,12 @@ SEED = 0
 class Patience(NamedTuple):
     """How long to measure: `seconds` for each thing that is timed, and as much at most to warm up.
 
-    least: runs at least, if time allows; most: runs at most. round_seconds: of the runs between two looks at the
-    clock, and between two waits for the device.
+    fewest: runs in any case; least: runs at least, if time allows; most: runs at most. round_seconds: of the runs
+    between two looks at the clock, and between two waits for the device.
     """
 
     seconds: float = 2.0
+    fewest: int = 3
     least: int = 20
     most: int = 10_000
     round_seconds: float = 0.1
@@ -97,7 +98,8 @@ def sample(device: Device, run: Callable[[], object], patience: Patience = PATIE
         seconds += _round(device, run, _round_size(each, patience))
         times = Times(tuple(seconds), warm_up)
         enough = times.runs >= patience.least and times.spread <= STEADY
-        if enough or times.runs >= patience.most or device.now() - begin >= patience.seconds:
+        late = times.runs >= patience.fewest and device.now() - begin >= patience.seconds
+        if enough or late or times.runs >= patience.most:
             return times
 
 
@@ -118,7 +120,8 @@ def alternate(
         pairs.append((_mean(device, first, sizes[0]), _mean(device, second, sizes[1])))
         both = Alternated(*(Times(times, runs) for times, runs in zip(zip(*pairs, strict=True), warm_ups, strict=True)))
         enough = len(pairs) >= patience.least and both.ratios.spread <= STEADY
-        if enough or len(pairs) >= patience.most or device.now() - begin >= 2 * patience.seconds:
+        late = len(pairs) >= patience.fewest and device.now() - begin >= 2 * patience.seconds
+        if enough or late or len(pairs) >= patience.most:
             return both
 
 
@@ -314,7 +317,9 @@ def _memory_errors(settings: Settings, device: Device) -> Iterator[None]:
             raise _NoMemory from None
         if "not implemented for" in text or isinstance(error, NotImplementedError):
             reason = brief(text.splitlines()[0], 200)
-            raise UsageError(f"PyTorch cannot run this network in {settings.dtype} on {device.name}: {reason}") from None
+            raise UsageError(
+                f"PyTorch cannot run this network in {settings.dtype} on {device.name}: {reason}"
+            ) from None
         raise
 
 
@@ -364,32 +369,23 @@ def _memory(
     if isinstance(device, Cuda):
         yield from _allocator(graph, costs, device, settings, ready)
     elif device.name == "cpu":
-        if settings.step == "inference":
-            yield from _live(costs, settings, ready)
+        yield from _live(costs, settings, ready)
         if fresh_process:
             yield from _resident(graph, costs, settings)
 
 
 def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFigure]:
-    """Live tensors of a forward pass, to the byte, weights apart. Under `no_grad`: `inference_mode` would hide the
-    indices of max pooling, which are made all the same."""
-    state = [*ready.built.parameters(), *ready.built.buffers()]
-    with torch.no_grad(), LiveStorages(ready.inputs, state) as live, ExitStack() as stack:
-        boundary = live.live
-
-        def end(*_: object) -> None:
-            nonlocal boundary
-            boundary = max(boundary, live.live)
-
-        for layer in ready.built.graph.layers:
-            own = ready.built.get_submodule(ready.built.names[layer.path])
-            stack.callback(own.register_forward_hook(end).remove)
-        ready.built(*ready.inputs)
-        inside = live.peak
-    why = "" if not settings.channels_last else "; the prediction is for the default layout"
-    yield MemoryFigure("live tensors", costs.peak.bytes, boundary, f"after layers, exact{why}")
+    """Live tensors of a forward pass, or what a training step keeps of it, to the byte, weights apart."""
+    layout = "; the prediction is for the default layout" if settings.channels_last else ""
+    seen = watch(ready.built, ready.inputs, gradients=settings.step == "training")
+    if settings.step == "training":
+        yield MemoryFigure(
+            "kept for backward", costs.training.kept, seen.kept_bytes, f"tensors that autograd saves, exact{layout}"
+        )
+        return
+    yield MemoryFigure("live tensors", costs.peak.bytes, seen.peak, f"alive after any layer, exact{layout}")
     yield MemoryFigure(
-        "live tensors inside", costs.torch_peak.bytes, inside, f"after every operation, exact{why}"
+        "with scratch", costs.torch_peak.bytes, seen.peak_inside, f"alive after any operation, exact{layout}"
     )
 
 
@@ -397,16 +393,14 @@ def _resident(graph: Graph, costs: Costs, settings: Settings) -> Iterator[Memory
     found = resident.measure(graph, costs.batch, settings)
     if found is not None:
         yield MemoryFigure(
-            "resident set, built", None, found.built, "of a fresh process: Python, PyTorch, weights and input"
+            "process, idle", None, found.built, "resident set of a fresh process: Python, PyTorch, weights, input"
         )
         yield MemoryFigure(
-            "resident set, most", None, found.most, "the same after a step, with libraries' buffers and thread pools"
+            "process, most", None, found.most, "the same during a step: libraries' buffers and thread pools as well"
         )
 
 
-def _allocator(
-    graph: Graph, costs: Costs, device: Cuda, settings: Settings, ready: Program
-) -> Iterator[MemoryFigure]:
+def _allocator(graph: Graph, costs: Costs, device: Cuda, settings: Settings, ready: Program) -> Iterator[MemoryFigure]:
     with ready.mode():
         peak = device.peak(ready.step)
     predicted = block_bytes(graph, costs) if settings.step == "inference" else None
@@ -469,41 +463,28 @@ def separables(
     rows = []
     for (conv, shape), paths in same.items():
         try:
-            kinds = [part.kind for part in Separable().parts(conv, shape, ())]
+            depthwise, pointwise = (part.kind for part in Separable().parts(conv, shape, ()))
         except Inapplicable as reason:
             skipped |= dict.fromkeys(paths, reason.message)
             continue
         progress(f"{paths[0]}: the convolution and its replacement by turns")
-        middle = kinds[0].output(shape)
-        parts = [(conv, shape), (kinds[0], shape), (kinds[1], middle)]
-        flops = [_flops(kind, read, batch) for kind, read in parts]
-        modules = [_module(kind, read, device, settings) for kind, read in parts]
+        parts = [(conv, shape), (depthwise, shape), (pointwise, depthwise.output(shape))]
+        whole, *pieces = (_module(kind, read, device, settings) for kind, read in parts)
+        flops, *fewer = (batch * price(kind.work(read)) for kind, read in parts)
         given = torch.rand(batch, *shape).to(device.torch, getattr(torch, settings.dtype))
         if settings.channels_last:
             given = _channels_last(given)
-        whole, depthwise, pointwise = modules
         with torch.inference_mode(), _memory_errors(settings, device):
-            times = alternate(
-                device,
-                lambda whole=whole, given=given: whole(given),
-                lambda depthwise=depthwise, pointwise=pointwise, given=given: pointwise(depthwise(given)),
-                patience,
-            )
+            times = alternate(device, partial(whole, given), partial(nn.Sequential(*pieces), given), patience)
         config = f"{conv.word} {shape[0]}→{conv.out_channels}, {'×'.join(map(str, conv.kernel_size))}"
         if prod(conv.stride) > 1:
             config += f", stride {max(conv.stride)}"
-        rows.append(SeparableTime(tuple(paths), config, shape, (flops[0], flops[1] + flops[2]), times))
+        rows.append(SeparableTime(tuple(paths), config, shape, (flops, sum(fewer)), times))
     title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
     return Separables(title, batch, settings, device.machine(), tuple(rows), skipped)
 
 
-def _flops(kind: Conv, shape: Shape, batch: int) -> int:
-    from cnnprof.costs import price
-
-    return batch * price(kind.work(shape))
-
-
-def _module(kind: Conv, shape: Shape, device: Device, settings: Settings) -> nn.Module:
+def _module(kind: Kind, shape: Shape, device: Device, settings: Settings) -> nn.Module:
     built = kind.module(shape).to(device.torch, getattr(torch, settings.dtype)).eval()
     if settings.channels_last:
         for parameter in built.parameters():

@@ -8,16 +8,23 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from cnnprof.graph import Graph
 from cnnprof.measured import Settings
 
+STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
+
 
 class Resident(NamedTuple):
-    """The most bytes resident so far: when network and input were built, and when a step had run."""
+    """Bytes resident when network and input had been built, and at most while a step ran."""
 
     built: int
     most: int
@@ -28,40 +35,39 @@ def measure(graph: Graph, batch: int, settings: Settings) -> Resident | None:
     import torch
 
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    job = pickle.dumps((graph, batch, settings, torch.get_num_threads()))
+    job = pickle.dumps((replace(graph, trained=None), batch, settings, torch.get_num_threads()))
     done = subprocess.run(
         [sys.executable, "-m", __name__], input=job, capture_output=True, env=environment, check=False
     )
-    if done.returncode != 0 or not done.stdout.strip():
-        return None
-    built, most = json.loads(done.stdout)
-    return Resident(built, most) if most else None
+    found = json.loads(done.stdout) if done.returncode == 0 else None
+    return None if found is None else Resident(*found)
 
 
-def most_resident() -> int:
-    """The most bytes that have been resident in this process; 0 where the system does not tell."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
-
-
-def run(job: bytes) -> Resident:
+def run(job: bytes) -> Resident | None:
     """What the fresh process does."""
     import torch
 
     from cnnprof.runtime.device import Device
     from cnnprof.runtime.measure import program
 
-    graph, batch, settings, threads = pickle.loads(job)  # written by the parent process, a line above
+    graph, batch, settings, threads = pickle.loads(job)  # the parent process wrote it
     torch.set_num_threads(threads)
     ready = program(graph, Device(), batch, settings)
-    built = most_resident()
+    with suppress(OSError):
+        CLEAR.write_text("5")  # forgets the peak so far, which is that of PyTorch's start
+    built = _status("VmRSS")
     with ready.mode():
         ready.step()
-    return Resident(built, most_resident())
+    most = _status("VmHWM")
+    return None if built is None or most is None else Resident(built, most)
+
+
+def _status(name: str) -> int | None:
+    """Bytes of a line of Linux's /proc/self/status; None elsewhere."""
+    with suppress(OSError):
+        if match := re.search(rf"^{name}:\s*(\d+) kB", STATUS.read_text("ascii"), re.MULTILINE):
+            return int(match[1]) * 1024
+    return None
 
 
 if __name__ == "__main__":

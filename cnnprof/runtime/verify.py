@@ -10,27 +10,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof import conventions
 from cnnprof.costs import ITEM_SIZE, Costs, count
 from cnnprof.errors import MissingDependencyError
 from cnnprof.graph import Graph
-from cnnprof.kind import Shape
 from cnnprof.measured import AllocatorPeak, block_bytes
 from cnnprof.memory import Scale, kept_for_backward, storage_bytes, storages
 from cnnprof.report import tabulate
 from cnnprof.runtime.build import Network, module
 from cnnprof.runtime.device import Cuda, Device
-from cnnprof.runtime.live import LiveStorages
+from cnnprof.runtime.watch import Seen, watch
 from cnnprof.verified import Check, Excepted, Mismatch, Verified, compare
 
 REAL_BYTES = 10**9
@@ -58,7 +57,7 @@ def verify(
         built = module(graph, seed)
         checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
         checks += _training(trained, costs, module(trained, seed))
-    versions = {"torch": torch.__version__}
+    versions = {"torch": str(torch.__version__)}
     if fvcore:
         checks.append(_fvcore(graph, costs, seed))
         versions["fvcore"] = _version("fvcore")
@@ -157,25 +156,10 @@ def _own(built: Network, path: str) -> nn.Module:
 # A forward pass.
 
 
-@dataclass
-class _Seen:
-    """What a forward pass showed, by the path of the layer that had just run."""
-
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    macs: dict[str, int] = field(default_factory=dict)
-    made: dict[str, int] = field(default_factory=dict)  # bytes of the output, where it is a new storage
-    alive: dict[str, int] = field(default_factory=dict)  # when the layer had finished
-    inside: dict[str, int] = field(default_factory=dict)  # at most, while it ran
-    kept: dict[str, int] = field(default_factory=dict)  # for the backward pass, since the start
-    outputs: dict[str, Shape] = field(default_factory=dict)
-
-
 def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
-    seen = _watch(built, graph, costs.batch)
+    seen = _watch(built, costs.batch)
     yield from _runs("", graph, costs, seen)
-    executed = [
-        (layer.path, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed
-    ]
+    executed = [(layer.path, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed]
     yield compare(
         "activation bytes",
         "the storages that layers' outputs make",
@@ -190,7 +174,7 @@ def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         "storages alive when a layer has finished",
         "layers",
         alive | {f"the peak, at {costs.peak.layer}": costs.peak.bytes},
-        seen.alive | {f"the peak, at {costs.peak.layer}": max(seen.alive.values(), default=0)},
+        seen.alive | {f"the peak, at {costs.peak.layer}": seen.peak},
         total=costs.peak.bytes,
         detail=f"at {costs.peak.layer}",
     )
@@ -199,16 +183,16 @@ def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         "storages alive after any operation",
         "layers",
         inside | {f"the peak, at {costs.torch_peak.layer}": costs.torch_peak.bytes},
-        seen.inside | {f"the peak, at {costs.torch_peak.layer}": max(seen.inside.values(), default=0)},
+        seen.inside | {f"the peak, at {costs.torch_peak.layer}": seen.peak_inside},
         total=costs.torch_peak.bytes,
         detail=f"at {costs.torch_peak.layer}",
     )
 
 
 def _training(trained: Graph, costs: Costs, built: Network) -> Iterator[Check]:
-    seen = _watch(built, trained, costs.batch)
+    seen = _watch(built, costs.batch)
     yield from _runs(" in training", trained, count(trained, costs.batch, costs.dtype), seen)
-    found = max(seen.kept.values(), default=0)
+    found = seen.kept_bytes
     expected = costs.training.kept
     where = _first_difference(trained, costs, seen.kept) if found != expected else TOTAL
     yield compare(
@@ -221,100 +205,32 @@ def _training(trained: Graph, costs: Costs, built: Network) -> Iterator[Check]:
     )
 
 
-def _runs(mode: str, graph: Graph, costs: Costs, seen: _Seen) -> Iterator[Check]:
+def _runs(mode: str, graph: Graph, costs: Costs, seen: Seen) -> Iterator[Check]:
     """Shapes and MACs of a pass."""
     batch = costs.batch
-    executed = [
-        (layer, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed
-    ]
+    executed = [(layer, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed]
     shapes = {layer.path: (batch, *layer.shape) for layer, _ in executed}
-    ends = {
-        f"output {end.label}": (batch, *graph.shape(end.tensor)) for end in graph.outputs if end.executed
-    }
+    ends = {f"output {end.label}": (batch, *graph.shape(end.tensor)) for end in graph.outputs if end.executed}
     yield compare(
         f"output shapes{mode}", "every layer's output, and the network's", "shapes", shapes | ends,
-        seen.shapes | seen.outputs,
+        seen.shapes | {f"output {label}": shape for label, shape in seen.outputs.items()},
     )  # fmt: skip
+    # An odd number of FLOPs would be no number of MACs, and then equals none.
+    macs = {path: Fraction(flops, FLOPS_PER_MAC) for path, flops in seen.flops.items()}
     yield compare(
         f"MACs{mode}",
         "FlopCounterMode / 2",
         "layers",
         {layer.path: cost.work.macs for layer, cost in executed} | {TOTAL: costs.totals.macs},
-        seen.macs | {TOTAL: sum(seen.macs.values())},
+        macs | {TOTAL: sum(macs.values())},
         total=costs.totals.macs,
     )
 
 
-def _watch(built: Network, graph: Graph, batch: int) -> _Seen:
-    """Runs a network once, in its own mode, and notes what each layer does. In training gradients are asked for,
-    and in evaluation live storages are followed."""
-    seen = _Seen()
-    inputs = [torch.rand(batch, *shape) for shape in graph.inputs.values()]
-    counter = FlopCounterMode(display=False)
-    state = [*built.parameters(), *built.buffers()]
-    with ExitStack() as stack:
-        saved = _Saved(state)
-        if graph.training:
-            stack.enter_context(saved)
-            live = None
-        else:
-            stack.enter_context(torch.no_grad())
-            live = stack.enter_context(LiveStorages(inputs, state))
-        stack.enter_context(counter)
-        flops = 0
-
-        def begin(*_: object) -> None:
-            if live is not None:
-                live.peak = live.live
-
-        def end(path: str, given: tuple[Tensor, ...], output: Tensor) -> None:
-            nonlocal flops
-            so_far = counter.get_total_flops()
-            seen.shapes[path] = tuple(output.shape)
-            seen.macs[path], odd = divmod(so_far - flops, FLOPS_PER_MAC)
-            assert not odd
-            flops = so_far
-            seen.kept[path] = saved.bytes
-            storage = output.untyped_storage()
-            fresh = all(storage._cdata != tensor.untyped_storage()._cdata for tensor in given)
-            # A `parameter` layer hands out its weight, which is no new storage.
-            fresh = fresh and all(storage._cdata != tensor.untyped_storage()._cdata for tensor in state)
-            seen.made[path] = storage.nbytes() if fresh else 0
-            if live is not None:
-                seen.alive[path] = live.live
-                seen.inside[path] = max(live.peak, live.live)
-
-        for layer in graph.layers:
-            own = _own(built, layer.path)
-            stack.callback(own.register_forward_pre_hook(begin).remove)
-            # A hook runs when the layer is done, before its dead inputs are dropped.
-            stack.callback(
-                own.register_forward_hook(
-                    lambda _, given, output, path=layer.path: end(path, given, output)
-                ).remove
-            )
-        output = built(*inputs)
-    given = output if isinstance(output, dict) else {"out": output}
-    seen.outputs = {f"output {label}": tuple(tensor.shape) for label, tensor in given.items()}
-    return seen
-
-
-class _Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Inside `with`, adds up the storages that autograd saves, each once, and those of `apart` never."""
-
-    def __init__(self, apart: list[Tensor]) -> None:
-        super().__init__(self._pack, lambda tensor: tensor)
-        self.bytes = 0
-        self._known = {tensor.untyped_storage()._cdata for tensor in apart}
-        self._held: list[Tensor] = []  # keeps the addresses from being used again
-
-    def _pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self._known:
-            self._known.add(storage._cdata)
-            self._held.append(tensor)
-            self.bytes += storage.nbytes()
-        return tensor
+def _watch(built: Network, batch: int, device: torch.device | None = None) -> Seen:
+    graph = built.graph
+    inputs = [torch.rand(batch, *shape, device=device) for shape in graph.inputs.values()]
+    return watch(built, inputs, gradients=graph.training)
 
 
 def _alive(graph: Graph, scale: Scale) -> tuple[dict[str, int], dict[str, int]]:
@@ -328,7 +244,7 @@ def _alive(graph: Graph, scale: Scale) -> tuple[dict[str, int], dict[str, int]]:
     first = len(graph.inputs)
     executed = [number for number, layer in enumerate(graph.layers) if layer.executed]
     end = len(executed)
-    death = {tensor: end for tensor in range(first)}
+    death = dict.fromkeys(range(first), end)
     birth = dict.fromkeys(range(first), 0)
     for position, number in enumerate(executed):
         own = owner[first + number]
@@ -398,11 +314,11 @@ def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
         operators = {name: int(amount) for name, amount in analysis.by_operator().items()}
         unpriced = {name.removeprefix("aten::"): times for name, times in analysis.unsupported_ops().items()}
     found = {path: _own_count(by_module, built, path) for path in expected}
-    excepted: dict[str, list[tuple[str, int, int]]] = {}
+    wrong: dict[str, list[tuple[str, int, int]]] = {}
     for layer, row in zip(graph.layers, report.layers, strict=True):
         if layer.executed and row.macs and expected[layer.path] != row.macs:
             reason = _SAME if isinstance(getattr(layer.kind, "padding", None), str) else _OTHER
-            excepted.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
+            wrong.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
     detail = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
     if unpriced:
         detail += f"; without a price there: {', '.join(f'{name} {times}' for name, times in sorted(unpriced.items()))}"
@@ -415,7 +331,9 @@ def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
         total=sum(operators.values()),
         detail=detail,
         excepted=tuple(
-            Excepted(reason, tuple(path for path, _, _ in rows), sum(row[1] for row in rows), sum(row[2] for row in rows))
+            Excepted(
+                reason, tuple(path for path, _, _ in rows), sum(row[1] for row in rows), sum(row[2] for row in rows)
+            )
             for reason, rows in excepted.items()
         ),
     )
@@ -442,13 +360,12 @@ def _cuda(graph: Graph, costs: Costs, device: Cuda, seed: int) -> Iterator[Check
     what the graph says in blocks: the rest is workspace."""
     built = module(graph, seed).to(device.torch)
     inputs = [torch.rand(costs.batch, *shape, device=device.torch) for shape in graph.inputs.values()]
-    boundaries = boundary_peak(built, inputs)
     yield compare(
         f"peak bytes on {device.name}",
         "storages alive when a layer has finished",
         "totals",
         {f"the peak, at {costs.peak.layer}": costs.peak.bytes},
-        {f"the peak, at {costs.peak.layer}": boundaries},
+        {f"the peak, at {costs.peak.layer}": watch(built, inputs).peak},
         total=costs.peak.bytes,
     )
     with torch.no_grad():
@@ -457,27 +374,11 @@ def _cuda(graph: Graph, costs: Costs, device: Cuda, seed: int) -> Iterator[Check
     yield allocator_check(device.name, block_bytes(graph, costs), peak)
 
 
-def boundary_peak(built: Network, inputs: list[Tensor]) -> int:
-    """The most bytes of storages alive after any layer of a forward pass in evaluation, weights apart."""
-    state = [*built.parameters(), *built.buffers()]
-    with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        live = stack.enter_context(LiveStorages(inputs, state))
-        most = live.live
-
-        def end(*_: object) -> None:
-            nonlocal most
-            most = max(most, live.live)
-
-        for layer in built.graph.layers:
-            stack.callback(_own(built, layer.path).register_forward_hook(end).remove)
-        built(*inputs)
-    return most
-
-
 def allocator_check(device: str, predicted: int, peak: AllocatorPeak) -> Check:
     """An allocator's peak against a prediction in blocks. Less than predicted is a mismatch; more is workspace."""
-    mismatches = (Mismatch("blocks allocated at most", predicted, peak.allocated),) if peak.allocated < predicted else ()
+    mismatches = (
+        (Mismatch("blocks allocated at most", predicted, peak.allocated),) if peak.allocated < predicted else ()
+    )
     return Check(
         f"allocator's peak on {device}",
         "max_memory_allocated: at least the blocks predicted",

@@ -26,7 +26,7 @@ def render(result: Result) -> str:
         title = f"Over budget {budget}" if over else f"Near the budget {budget}"
         told = [line for checked, verdict in found[:MOST] for line in _lines(checked, verdict)]
         told += [f"{len(found) - MOST:,} more"] if len(found) > MOST else []
-        message = "\n".join([*told, *([f"note: {first.message}"] if first.message else [])])
+        message = "\n".join([*told, *words.note(first)])
         commands.append((not over, _command(level, words.path(result, name), verdict.line, title, message)))
     wrong: dict[str | None, list[str]] = {}
     lines: dict[str | None, int | None] = {}
@@ -52,7 +52,7 @@ def _grouped(result: Result) -> dict[tuple[str, str], list[tuple[Checked, Verdic
 def _lines(checked: Checked, verdict: Verdict) -> list[str]:
     network = "" if checked.network == checked.file else f"{checked.network}: "
     head = f"{network}{words.sentence(verdict)} ({verdict.place})"
-    return [head, *(f"  {line}" for line in words.details(verdict, ""))]
+    return [head, *(f"  {line}" for line in words.details(verdict))]
 
 
 def _command(level: str, file: str | None, line: int | None, title: str, message: str) -> str:

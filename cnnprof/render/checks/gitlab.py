@@ -19,7 +19,7 @@ def render(result: Result) -> str:
 
 
 def _issue(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
-    details = words.details(verdict, checked.message)
+    details = [*words.details(verdict), *words.note(checked)]
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
     return {
         "description": f"{network}{words.sentence(verdict)}; budget {words.plain(checked.budget)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree as xml
 
-from cnnprof.budget import Checked, Result, Wrong
+from cnnprof.budget import Checked, Result, Verdict, Wrong
 from cnnprof.errors import printable
 from cnnprof.render.checks import words
 
@@ -49,18 +49,18 @@ def _case(result: Result, checked: Checked) -> xml.Element:
     if over:
         case.set("line", str(over[0].line))
         failure = xml.SubElement(case, "failure", message="; ".join(map(words.sentence, over)), type="over budget")
-        failure.text = "\n".join(
-            line
-            for verdict in over
-            for line in (f"{words.plain(checked.file)}:{verdict.line}: {words.sentence(verdict)} ({verdict.place})",
-                         *(f"    {detail}" for detail in words.details(verdict, checked.message)))
-        )  # fmt: skip
+        failure.text = "\n".join([line for verdict in over for line in _told(checked, verdict)] + words.note(checked))
     said = [f"warning: {words.sentence(verdict)}" for verdict in checked.broken if not verdict.over]
     said += [words.sentence(verdict) for verdict in checked.verdicts if not verdict.broken]
     said += [words.plain(note) for note in checked.notes]
     if said:
         xml.SubElement(case, "system-out").text = "\n".join(said)
     return case
+
+
+def _told(checked: Checked, verdict: Verdict) -> list[str]:
+    head = f"{words.plain(checked.file)}:{verdict.line}: {words.sentence(verdict)} ({words.plain(verdict.place)})"
+    return [head, *(f"    {line}" for line in words.details(verdict))]
 
 
 def _problem(result: Result, wrong: Wrong) -> xml.Element:

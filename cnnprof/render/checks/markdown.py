@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from cnnprof.budget import Checked, Result, Verdict
-from cnnprof.receptive_field import Number
 from cnnprof.render.checks import words
 
 HEADER = ("", "network", "metric", "figure", "limit", "used", "budget")
 TO_THE_RIGHT = ("figure", "limit", "used")
+MOST = 5
+"""Parts over one limit whose layers are told."""
 CUT = "\n\nThe rest is left out: the report is too long for here.\n"
 
 
@@ -42,16 +43,25 @@ def _sections(result: Result) -> Iterator[str]:
     told = [(checked, verdict) for checked in result.checks for verdict in checked.broken]
     if told:
         yield _table(told)
-    for checked, verdict in told:
-        if details := words.details(verdict, checked.message):
-            heading = f"**{escape(checked.network)}**, {escape(words.sentence(verdict))}:"
-            yield "\n".join([heading, "", *(f"- {escape(line)}" for line in details)])
+    for checked in result.checks:
+        yield from _details(checked)
     notes = [f"- {escape(checked.network)}: {escape(note)}" for checked in result.checks for note in checked.notes]
     if notes:
         yield "\n".join(notes)
     within = [(checked, verdict) for checked in result.checks for verdict in checked.verdicts if not verdict.broken]
     if within:
         yield f"<details><summary>{len(within):,} within their limits</summary>\n\n{_table(within)}\n\n</details>"
+
+
+def _details(checked: Checked) -> Iterator[str]:
+    """The layers behind what is broken, and the budget's message."""
+    for limit in words.by_limit(checked):
+        for verdict in limit[:MOST]:
+            if details := words.details(verdict):
+                heading = f"**{escape(checked.network)}**, {escape(words.sentence(verdict))}:"
+                yield "\n".join([heading, "", *(f"- {escape(line)}" for line in details)])
+    if checked.broken:
+        yield from map(escape, words.note(checked))
 
 
 def _table(rows: Iterable[tuple[Checked, Verdict]]) -> str:
@@ -61,7 +71,6 @@ def _table(rows: Iterable[tuple[Checked, Verdict]]) -> str:
 
 def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
     sign = "✅" if not verdict.broken else "❌" if verdict.over else "⚠️"
-    used: Number = verdict.figure
     limit = verdict.limit
     if verdict.rule == "max_increase" and verdict.base is not None:
         limit = f"{words.amount(verdict.base, verdict.metric)} + {limit}"
@@ -71,7 +80,7 @@ def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
         words.subject(verdict),
         words.amount(verdict.figure, verdict.metric),
         limit,
-        words.share(used, verdict.most),
+        words.share(verdict.figure, verdict.most),
         f"{checked.budget}, {verdict.place}",
     )
 
@@ -82,5 +91,5 @@ def _row(cells: Iterable[str]) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line; nobody is mentioned and nothing is linked."""
-    escaped = re.sub(r"([\\`*_|<>\[\]#~&!{}()+$:-])", r"\\\1", words.plain(text))
-    return escaped.replace("@", "@\u200b")
+    escaped = re.sub(r"([\\`*_|<>\[\]#~&!{}()$:])", r"\\\1", words.plain(text))
+    return re.sub(r"(?<!\w)@", "@\u200b", escaped)

@@ -60,7 +60,7 @@ def _broken(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any
     return {
         "ruleId": f"{verdict.rule}/{verdict.metric}",
         "level": "error" if verdict.over else "warning",
-        "message": {"text": ". ".join([head, *words.details(verdict, checked.message)])},
+        "message": {"text": ". ".join([head, *words.details(verdict), *words.note(checked)])},
         "locations": [_location(result, checked.file, verdict.line)],
         "partialFingerprints": {"cnnprof/v1": words.fingerprint(result, checked, verdict)},
     }

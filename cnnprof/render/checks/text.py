@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnprof.budget import Checked, Result, Verdict
-from cnnprof.render import units
 from cnnprof.render.checks import words
 
-MOST = 20
-"""Broken limits of one budget that are told one by one."""
+MOST = 5
+"""Parts over one limit that are told one by one."""
 
 
 def render(result: Result) -> str:
@@ -27,14 +26,16 @@ def render(result: Result) -> str:
 
 
 def _broken(checked: Checked) -> Iterator[str]:
-    broken = checked.broken
-    for verdict in broken[:MOST]:
-        level = "over" if verdict.over else "warning"
-        yield f"{words.plain(checked.file)}:{verdict.line}: {level}: {words.sentence(verdict)}"
-        yield f"    {_budget(checked, verdict)}"
-        yield from (f"    {line}" for line in words.details(verdict, checked.message))
-    if len(broken) > MOST:
-        yield f"{words.plain(checked.file)}: {units.plural(len(broken) - MOST, 'more broken limit')}"
+    for limit in words.by_limit(checked):
+        for verdict in limit[:MOST]:
+            level = "over" if verdict.over else "warning"
+            yield f"{words.plain(checked.file)}:{verdict.line}: {level}: {words.sentence(verdict)}"
+            yield f"    {_budget(checked, verdict)}"
+            yield from (f"    {line}" for line in words.details(verdict))
+        if len(limit) > MOST:
+            yield f"    {words.more(limit, MOST)}"
+    if checked.broken:
+        yield from (f"    {line}" for line in words.note(checked))
 
 
 def _budget(checked: Checked, verdict: Verdict) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from math import floor
 
 from cnnprof.budget import Checked, Part, Result, Verdict, Wrong
 from cnnprof.errors import printable
@@ -32,12 +33,17 @@ def amount(value: Number, metric: str) -> str:
     return f"{value:,} B ({units.size(value)})" if abs(value) >= 1024 else f"{value:,} B"
 
 
+def difference(value: Number, metric: str) -> str:
+    """The same without the second unit, for what stands beside a figure that has it."""
+    return amount(value, metric).partition(" (")[0]
+
+
 def share(part: Number, whole: Number) -> str:
-    """`2.5 %`; of nothing, nothing. What is more than 0 is never shown as 0.0 %."""
+    """`2.5 %`, rounded down: 100 % is never said of less. More than 0 is never shown as 0.0 %; of nothing, nothing."""
     if not whole:
         return ""
-    percent = 100 * part / whole
-    return "< 0.1 %" if 0 < percent < Fraction(5, 100) else f"{float(percent):,.1f} %"
+    tenths = floor(Fraction(part) * 1000 / Fraction(whole))
+    return "< 0.1 %" if tenths == 0 < part else f"{tenths // 10:,}.{tenths % 10} %"
 
 
 def bracketed(text: str) -> str:
@@ -55,14 +61,14 @@ def sentence(verdict: Verdict) -> str:
         grown = figure - verdict.base
         if grown <= 0:
             return f"{head}, not more than {base}"
-        more = f"{amount(grown, metric)}{bracketed(share(grown, verdict.base))} more than {base}"
+        more = f"{difference(grown, metric)}{bracketed(share(grown, verdict.base))} more than {base}"
         return f"{head} is {more}, {'at most' if verdict.broken else 'within'} {limit}"
     kind = "warning level" if verdict.rule == "warn" else "limit"
     if not verdict.broken:
         used = share(figure, verdict.most)
         return f"{head} of {limit}" + (f", {used}" if used else "")
     over = figure - verdict.most
-    return f"{head} is {amount(over, metric)}{bracketed(share(over, verdict.most))} over the {kind} of {limit}"
+    return f"{head} is {difference(over, metric)}{bracketed(share(over, verdict.most))} over the {kind} of {limit}"
 
 
 def part(part: Part, verdict: Verdict) -> str:
@@ -78,14 +84,31 @@ def part(part: Part, verdict: Verdict) -> str:
 
 def around(verdict: Verdict) -> str:
     """That parts around this one are over too; nothing where none is."""
-    return f"and what contains it: {units.plural(verdict.around, 'part')}" if verdict.around else ""
+    return f"also over: {units.plural(verdict.around, 'part')} around it" if verdict.around else ""
 
 
-def details(verdict: Verdict, message: str) -> list[str]:
-    """What stands below the sentence: layers, what contains them, and the budget's message."""
+def details(verdict: Verdict) -> list[str]:
+    """What stands below the sentence: the layers behind it, and what contains them."""
     lines = [part(each, verdict) for each in verdict.parts]
-    lines += [around(verdict)] if verdict.around else []
-    return lines + ([f"note: {plain(message)}"] if message else [])
+    return [*lines, around(verdict)] if verdict.around else lines
+
+
+def note(checked: Checked) -> list[str]:
+    """The budget's message, where it has one."""
+    return [f"note: {plain(checked.message)}"] if checked.message else []
+
+
+def by_limit(checked: Checked) -> list[list[Verdict]]:
+    """What is broken, by the limit that is: of a pattern there may be many parts."""
+    limits: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in checked.broken:
+        limits.setdefault((verdict.rule, verdict.metric, verdict.place if verdict.path else ""), []).append(verdict)
+    return list(limits.values())
+
+
+def more(limit: Sequence[Verdict], told: int) -> str:
+    """How many parts over a limit are not told."""
+    return f"{units.plural(len(limit) - told, 'more part')} over {plain(limit[0].limit)} {limit[0].metric}"
 
 
 def tightest(checked: Checked) -> Verdict | None:
@@ -113,7 +136,7 @@ def summary(result: Result) -> str:
 
 def path(result: Result, file: str | None) -> str:
     """A file's name from the root of the repository, with `/`."""
-    return posixpath.normpath(posixpath.join(result.prefix, (file or ".").replace("\\", "/")))
+    return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
 
 
 def fingerprint(result: Result, checked: Checked, verdict: Verdict) -> str:

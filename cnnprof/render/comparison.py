@@ -1,0 +1,218 @@
+"""Networks side by side, and layer by layer: in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cnnprof.compare import DELTAS, Comparison, Difference, Line, Subject, fold
+from cnnprof.errors import printable
+from cnnprof.metrics import METRICS
+from cnnprof.receptive_field import Number
+from cnnprof.render import units
+from cnnprof.render.csv import _cell
+from cnnprof.render.json import _number, _plain
+from cnnprof.render.sheet import Column, Sheet
+
+SCHEMA_VERSION = 1
+LONGEST_TITLE = 28
+UNKNOWN = "-"
+"""What stands for a figure that is not known."""
+HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
+
+
+def sheets(comparison: Comparison, exact: bool = False, segments: int = 0) -> list[Sheet]:
+    """The comparison as tables; segments: one row for neighbouring differences that share so many path segments."""
+    found = [metrics(comparison, exact)]
+    if comparison.differences is not None:
+        found.append(layers(comparison, exact, segments))
+    return found
+
+
+def metrics(comparison: Comparison, exact: bool = False) -> Sheet:
+    """A row per metric, two columns per network: its value and the ratio to the first."""
+    columns = [Column("", right=False)]
+    for number, subject in enumerate(comparison.subjects):
+        columns.append(Column(_short(subject.title), repeats=number))
+        if number:
+            columns.append(Column("ratio", repeats=number))
+    rows, strong = [], set()
+    for place, line in enumerate(comparison.lines):
+        cells = [line.metric]
+        for number, value in enumerate(line.values):
+            if line.best[number]:
+                strong.add((place, len(cells)))
+            cells.append(figure(line.metric, value, exact) + (" *" if line.best[number] else "  "))
+            if number:
+                cells.append(ratio(line.ratios[number]))
+        rows.append(tuple(cells))
+    notes = ["* the least of its row"] if strong else []
+    titles = [subject.title for subject in comparison.subjects]
+    notes += [f"{_short(title)}: {printable(title)}" for title in titles if _short(title) != printable(title)]
+    if len({_facts(subject) for subject in comparison.subjects}) > 1:
+        notes += [f"{printable(subject.title)}: {', '.join(_facts(subject))}" for subject in comparison.subjects]
+        facts: tuple[str, ...] = ()
+    else:
+        facts = _facts(comparison.subjects[0])
+    return Sheet("comparison", tuple(columns), tuple(rows), facts, notes=tuple(notes), strong=frozenset(strong))
+
+
+def _short(title: str) -> str:
+    """A title as the head of a column."""
+    shown = printable(title)
+    return shown if len(shown) <= LONGEST_TITLE else f"…{shown[1 - LONGEST_TITLE:]}"
+
+
+def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
+    """A row per layer in which two networks differ: what changed, and what that changes of the figures."""
+    differences = comparison.differences
+    assert differences is not None
+    shown = fold(differences.layers, segments)
+    columns = (
+        Column("", right=False),
+        Column("layer", right=False, fold=True),
+        Column("what changed", right=False, fold=True),
+        *(Column(HEADERS[name], optional=rank) for name, rank in zip(DELTAS, (0, 0, 3, 2), strict=True)),
+    )
+    rows = tuple(
+        (
+            {"added": "+", "removed": "−", "changed": "~"}[each.status],
+            printable(each.path),
+            printable(each.what) if each.layers == 1 else f"{each.layers:,} layers {each.status}",
+            *(_delta(name, getattr(each, name), exact) for name in DELTAS),
+        )
+        for each in shown
+    )
+    sums = {name: sum(getattr(each, name) for each in differences.layers) for name in DELTAS}
+    total = ("", "all", "", *(_delta(name, sums[name], exact) for name in DELTAS))
+    counts = {status: sum(each.status == status for each in differences.layers) for status in ("added", "removed", "changed")}
+    said = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "no difference"
+    same = f"{units.plural(differences.same, 'layer')} the same"
+    if differences.renamed:
+        same += f", {differences.renamed:,} of them under another path"
+    return Sheet("layers", columns, rows, (said, same), total if rows else None)
+
+
+def figure(metric: str, value: Number | None, exact: bool = False) -> str:
+    """A metric's value in its unit."""
+    if value is None:
+        return UNKNOWN
+    match METRICS[metric].unit:
+        case "bytes":
+            return units.exact(int(value)) if exact else units.size(int(value))
+        case "count":
+            return units.exact(int(value)) if exact else units.count(int(value))
+        case _:
+            return units.places(value)
+
+
+def ratio(number: float | None) -> str:
+    """0.118×, 12.3×; empty where there is none."""
+    if number is None:
+        return ""
+    if number == 0:
+        return "0×"
+    return f"{number:,.1f}×" if number >= 10 else f"{number:.2f}×" if number >= 1 else f"{number:.3f}×"
+
+
+def _delta(name: str, value: int, exact: bool) -> str:
+    """+1.23 M, −64, or nothing."""
+    if not value:
+        return ""
+    return ("+" if value > 0 else "−") + figure(name, abs(value), exact).strip()
+
+
+def _facts(subject: Subject) -> tuple[str, ...]:
+    """What a network's figures hold for."""
+    report = subject.report
+    inputs = [
+        f"{'input' if len(report.inputs) == 1 else printable(name)} {units.shape(shape[1:])}"
+        for name, shape in report.inputs.items()
+    ]
+    return (*inputs, f"batch {report.batch}", report.dtype, *(["training"] if report.training else []))
+
+
+# For machines.
+
+
+def as_json(comparison: Comparison) -> str:
+    """An object: the networks with totals and ratios, which are best, and the layers that differ."""
+    return json.dumps(document(comparison), indent=2) + "\n"
+
+
+def document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as JSON's values, schema version 1."""
+    written: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "networks": [_network(comparison, number) for number in range(len(comparison.subjects))],
+        "best": {
+            line.metric: [number for number, best in enumerate(line.best) if best] for line in comparison.lines
+        },
+    }
+    if comparison.differences is not None:
+        written["differences"] = {
+            "same": comparison.differences.same,
+            "renamed": comparison.differences.renamed,
+            "layers": [_layer(each) for each in comparison.differences.layers],
+        }
+    return written
+
+
+def _network(comparison: Comparison, number: int) -> dict[str, Any]:
+    subject = comparison.subjects[number]
+    report = subject.report
+
+    def by_metric(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _number(value) for name, value in values.items()}
+
+    return {
+        "title": subject.title,
+        "name": report.name,
+        "variant": report.variant,
+        "source": report.source,
+        "args": {name: _plain(value) for name, value in report.args.items()},
+        "inputs": report.inputs,
+        "batch": report.batch,
+        "dtype": report.dtype,
+        "training": report.training,
+        "totals": by_metric(subject.metrics),
+        "ratios": by_metric({line.metric: line.ratios[number] for line in comparison.lines}) if number else {},
+    }
+
+
+def _layer(each: Difference) -> dict[str, Any]:
+    def row(found: Any) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        names = ("path", "kind", "config", "input_shapes", "output_shape", *DELTAS, "line")
+        return {name: getattr(found, name) for name in names}
+
+    deltas = {name: getattr(each, name) for name in DELTAS}
+    return {
+        "status": each.status, "path": each.path, "what": each.what, **deltas,
+        "first": row(each.first), "second": row(each.second),
+    }  # fmt: skip
+
+
+def as_csv(comparison: Comparison) -> str:
+    """A row per network and metric; with layers, a row per layer that differs instead."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if comparison.differences is not None:
+        writer.writerow(["status", "path", "what", *DELTAS])
+        for each in comparison.differences.layers:
+            cells = [each.status, each.path, each.what, *(getattr(each, name) for name in DELTAS)]
+            writer.writerow(map(_cell, cells))
+        return text.getvalue()
+    writer.writerow(["network", "metric", "value", "ratio", "best"])
+    for number, subject in enumerate(comparison.subjects):
+        for line in comparison.lines:
+            writer.writerow(map(_cell, _csv_row(subject, line, number)))
+    return text.getvalue()
+
+
+def _csv_row(subject: Subject, line: Line, number: int) -> list[Any]:
+    return [subject.title, line.metric, line.values[number], line.ratios[number], line.best[number]]

@@ -1,0 +1,154 @@
+"""A network before and after a rewrite: what was replaced, what was not and why; in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from cnnprof.errors import printable
+from cnnprof.render import comparison as compared
+from cnnprof.render import units
+from cnnprof.render.csv import _cell
+from cnnprof.render.sheet import Column, Sheet
+from cnnprof.whatif import Replaced, Stage, WhatIf
+
+NAMED = 4
+"""Layers that are named of those skipped for one reason, where a page is to do."""
+
+
+def sheets(what: WhatIf, exact: bool = False, page: bool = False) -> list[Sheet]:
+    """A table per rewrite, then the whole network before and after. page: few names where many were skipped."""
+    total = compared.metrics(what.comparison, exact)
+    whole = Sheet(
+        "the whole network", total.columns, total.rows, total.facts, notes=(*total.notes, *what.notes),
+        strong=total.strong,
+    )  # fmt: skip
+    return [*(_stage(what, stage, exact, page) for stage in what.stages), whole]
+
+
+def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> Sheet:
+    theory = any(each.closed_form is not None for each in stage.replaced)
+    columns = [
+        Column("layer", right=False, fold=True),
+        Column("kernel, channels", right=False, optional=3),
+        Column("MACs"),
+        Column("after"),
+        Column("ratio"),
+        Column("params"),
+        Column("after"),
+        Column("ratio", optional=1),
+    ]
+    if theory:
+        columns[5:5] = [Column("closed form", optional=2)]
+        columns.append(Column("biases and norms", right=False, fold=True, optional=4))
+    rows = tuple(_row(each, theory, exact) for each in stage.replaced)
+    count = units.plural(len(stage.replaced), "layer")
+    return Sheet(
+        f"{printable(what.before.title)}: {stage.name}",
+        tuple(columns),
+        rows,
+        (f"{count} replaced", f"{len(stage.skipped):,} left alone"),
+        _sum(stage, theory, exact) if rows else None,
+        (*([stage.note] if stage.note and rows else []), *_skipped(stage, page)),
+    )
+
+
+def _row(each: Replaced, theory: bool, exact: bool) -> tuple[str, ...]:
+    cells = [
+        printable(each.path),
+        each.kernel,
+        *_pair("macs", each.macs, exact),
+        *_pair("params", each.params, exact),
+    ]
+    if theory:
+        cells[5:5] = [f"{float(each.closed_form):.3f}×" if each.closed_form is not None else ""]
+        cells.append(each.why)
+    return tuple(cells)
+
+
+def _sum(stage: Stage, theory: bool, exact: bool) -> tuple[str, ...]:
+    macs = sum(each.macs[0] for each in stage.replaced), sum(each.macs[1] for each in stage.replaced)
+    params = sum(each.params[0] for each in stage.replaced), sum(each.params[1] for each in stage.replaced)
+    cells = ["replaced", "", *_pair("macs", macs, exact), *_pair("params", params, exact)]
+    if theory:
+        cells[5:5] = [""]
+        cells.append("")
+    return tuple(cells)
+
+
+def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, str]:
+    before, after = (compared.figure(metric, value, exact) for value in values)
+    return before, after, compared.ratio(values[1] / values[0] if values[0] else None)
+
+
+def _skipped(stage: Stage, page: bool) -> list[str]:
+    """`left alone, it is depthwise: 13 layers: block.depthwise.conv2d, …` for every reason."""
+    reasons: dict[str, list[str]] = {}
+    for each in stage.skipped:
+        reasons.setdefault(each.reason, []).append(each.path)
+    found = []
+    for reason, paths in reasons.items():
+        named = paths[:NAMED] if page and len(paths) > NAMED + 1 else paths
+        more = [f"{len(paths) - len(named):,} more"] if len(named) < len(paths) else []
+        found.append(f"left alone, {reason}: {', '.join([*named, *more])}")
+    return found
+
+
+# For machines.
+
+
+def as_json(what: WhatIf) -> str:
+    """An object: the stages, and the comparison of before and after."""
+    written = {
+        "schema_version": compared.SCHEMA_VERSION,
+        "stages": [
+            {
+                "name": stage.name,
+                "replaced": [_replaced(each) for each in stage.replaced],
+                "skipped": [each._asdict() for each in stage.skipped],
+                "note": stage.note,
+            }
+            for stage in what.stages
+        ],
+        "comparison": compared.document(what.comparison),
+        "notes": list(what.notes),
+    }
+    return json.dumps(written, indent=2) + "\n"
+
+
+def _replaced(each: Replaced) -> dict[str, Any]:
+    def pair(values: tuple[int, int]) -> dict[str, int]:
+        return {"before": values[0], "after": values[1]}
+
+    return {
+        "path": each.path,
+        "kind": each.kind,
+        "config": each.config,
+        "parts": [{"path": path, "kind": kind, "config": config} for path, kind, config in each.parts],
+        "params": pair(each.params),
+        "macs": pair(each.macs),
+        "activation_bytes": pair(each.activation_bytes),
+        "closed_form": None if each.closed_form is None else str(each.closed_form),
+        "why": each.why,
+    }
+
+
+def as_csv(what: WhatIf) -> str:
+    """A row per layer that was replaced or skipped; where nothing is rewritten, one per metric before and after."""
+    if not what.stages:
+        return compared.as_csv(what.comparison)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    figures = ("params", "macs", "activation_bytes")
+    names = [f"{name}_{when}" for name in figures for when in ("before", "after")]
+    writer.writerow(["rewrite", "path", "status", *names, "closed_form", "reason"])
+    for stage in what.stages:
+        for each in stage.replaced:
+            values = [value for name in figures for value in getattr(each, name)]
+            closed_form = "" if each.closed_form is None else str(each.closed_form)
+            writer.writerow(map(_cell, [stage.name, each.path, "replaced", *values, closed_form, each.why]))
+        for skipped in stage.skipped:
+            writer.writerow(map(_cell, [stage.name, skipped.path, "skipped", *[""] * 7, skipped.reason]))
+    return text.getvalue()

@@ -1,0 +1,121 @@
+"""What a network does in one pass, as PyTorch sees it: shapes, FLOPs, storages that are made, alive and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnprof.kind import Shape
+from cnnprof.runtime.build import Network
+from cnnprof.runtime.live import LiveStorages
+
+
+@dataclass
+class Seen:
+    """What a pass showed, by the path of the layer that had just run; shapes include the batch, sizes are bytes.
+
+    made: of the output, where it is a new storage. alive: of the storages alive when the layer had finished and its
+    dead inputs were not yet freed, weights apart, inputs included; inside: at most while it ran. kept: of what
+    autograd had saved by then, weights apart.
+    """
+
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    outputs: dict[str, Shape] = field(default_factory=dict)
+    flops: dict[str, int] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)
+    alive: dict[str, int] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def peak(self) -> int:
+        """The most bytes alive at a layer's end."""
+        return max(self.alive.values(), default=0)
+
+    @property
+    def peak_inside(self) -> int:
+        """The most bytes alive after any operation."""
+        return max(self.inside.values(), default=0)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What autograd keeps for the backward pass, in all."""
+        return max(self.kept.values(), default=0)
+
+
+class SavedStorages(torch.autograd.graph.saved_tensors_hooks):
+    """Inside `with`, adds up the storages that autograd saves for the backward pass, each once; those of the
+    tensors in `apart` (weights) never count."""
+
+    def __init__(self, apart: Iterable[Tensor] = ()) -> None:
+        super().__init__(self._pack, lambda tensor: tensor)
+        self.bytes = 0
+        self._known = {_storage(tensor) for tensor in apart}
+        self._held: list[Tensor] = []  # keeps the addresses from being used again
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in self._known:
+            self._known.add(_storage(tensor))
+            self._held.append(tensor)
+            self.bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) -> Seen:
+    """Runs a network forward once, in its own mode, and notes what each layer does.
+
+    gradients: autograd runs, and what it saves is noted; else live storages are followed. Works on fake tensors.
+    """
+    seen = Seen()
+    state = [*built.parameters(), *built.buffers()]
+    saved = SavedStorages(state)
+    live = LiveStorages(inputs, state)
+    counter = FlopCounterMode(display=False)
+    counted = 0
+
+    def begin(*_: object) -> None:
+        live.peak = live.live
+
+    def end(path: str, given: Sequence[Tensor], output: Tensor) -> None:
+        nonlocal counted
+        so_far = counter.get_total_flops()
+        seen.flops[path], counted = so_far - counted, so_far
+        seen.shapes[path] = tuple(output.shape)
+        # A view's storage is its input's, and that of a learned tensor a weight's.
+        fresh = _storage(output) not in {_storage(tensor) for tensor in (*given, *state)}
+        seen.made[path] = output.untyped_storage().nbytes() if fresh else 0
+        if gradients:
+            seen.kept[path] = saved.bytes
+        else:
+            seen.alive[path], seen.inside[path] = live.live, max(live.peak, live.live)
+
+    with ExitStack() as stack:
+        for layer in built.graph.layers:
+            own = built.get_submodule(built.names[layer.path])
+            stack.callback(own.register_forward_pre_hook(begin).remove)
+            # A hook runs when the layer is done, before its dead inputs are dropped.
+            stack.callback(
+                own.register_forward_hook(lambda _, given, output, path=layer.path: end(path, given, output)).remove
+            )
+        if gradients:
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(saved)
+        else:
+            # Not `inference_mode`, which would hide the indices of max pooling: they are made all the same.
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(live)
+        stack.enter_context(counter)
+        output = built(*inputs)
+    ends = output if isinstance(output, dict) else {"out": output}
+    seen.outputs = {label: tuple(tensor.shape) for label, tensor in ends.items()}
+    return seen
+
+
+def _storage(tensor: Tensor) -> int:
+    address: int = tensor.untyped_storage()._cdata
+    return address
