@@ -38,11 +38,11 @@ def align(first: Graph, second: Graph) -> list[tuple[int | None, int | None]]:
     found: list[tuple[int | None, int | None]] = []
     told = 0
     for number in range(len(paths[1])):
-        mine = partner.get(number)
-        if mine is not None and mine >= told:
-            found += [(gone, None) for gone in range(told, mine) if gone not in taken]
-            told = mine + 1
-        found.append((mine, number))
+        counterpart = partner.get(number)
+        if counterpart is not None and counterpart >= told:
+            found += [(gone, None) for gone in range(told, counterpart) if gone not in taken]
+            told = counterpart + 1
+        found.append((counterpart, number))
     return found + [(gone, None) for gone in range(told, len(paths[0])) if gone not in taken]
 
 

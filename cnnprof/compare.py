@@ -166,8 +166,8 @@ def _difference(status: Status, what: str, first: Row | None, second: Row | None
     def delta(name: str) -> int:
         return (getattr(second, name) if second else 0) - (getattr(first, name) if first else 0)
 
-    figures = [delta(name) for name in DELTAS]
-    return Difference(status, there.path, what, *figures, first, second)
+    params, macs, flops, activation_bytes = map(delta, DELTAS)
+    return Difference(status, there.path, what, params, macs, flops, activation_bytes, first, second)
 
 
 def _what(

@@ -272,6 +272,11 @@ class Comparison:
     times: Alternated
     flops: tuple[int, int]
 
+    @property
+    def doubts(self) -> list[str]:
+        """Why the ratio is not to be trusted; what disturbs both networks alike does not disturb it."""
+        return doubts(self.times.ratios)
+
 
 class SeparableTime(NamedTuple):
     """A convolution and its depthwise-separable replacement: on the input shape, FLOPs and times of both.

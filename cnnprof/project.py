@@ -223,7 +223,7 @@ class _Reader:
 
     def finish(self) -> None:
         if self.problems:
-            raise SpecError(self.problems)
+            raise SpecError(sorted(self.problems, key=lambda problem: problem.mark[1:] if problem.mark else (0, 0)))
 
     def project(self, root: Node, name: str, folder: Path) -> Project:
         if not isinstance(root, Mapping):

@@ -80,10 +80,6 @@ class _Run(NamedTuple):
     group: _Group
     times: Fraction = Fraction(1)
 
-    @property
-    def count(self) -> Fraction:
-        return self.group.count * self.times
-
 
 Layout = tuple[_Run, ...]
 """What the first dimension of a tensor consists of, in order."""
@@ -136,7 +132,7 @@ def _layouts(graph: Graph, selection: Selection) -> list[Layout]:
     """The layout of every tensor, by id, with the ties and divisors that the layers ask for."""
     layouts: list[Layout] = [(_Run(_Group(shape[0], "it is the network's input")),) for shape in graph.inputs.values()]
     shapes = graph.shapes()
-    for number, layer in enumerate(graph.layers):
+    for layer in graph.layers:
         read = [layouts[tensor] for tensor in layer.inputs]
         own = _of_output(layer, read, [shapes[tensor] for tensor in layer.inputs], selection)
         layouts.append(own)
@@ -198,6 +194,8 @@ def _follows(kind: Kind, shape: Shape, out: Shape) -> Fraction | None:
 
     The kind's own rules are asked, with the fewest channels there could be.
     """
+    if kind.declared:
+        return None
     fewest = _divisor(kind)
     if not out or fewest >= shape[0]:
         return Fraction(out[0], shape[0]) if out and fewest == shape[0] else None

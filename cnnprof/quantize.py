@@ -44,7 +44,8 @@ def read_types(option: str, given: Sequence[str]) -> tuple[Typed, ...]:
         pattern, equals, name = text.rpartition("=")
         if name not in BITS or (equals and not pattern):
             hint = nearest(name, BITS) or f"types: {listing(list(BITS))}"
-            raise UsageError(f"--{option} takes a type such as int8, or PATTERN=TYPE, found `{printable(text)}`; {hint}")
+            found_text = f"found `{printable(text)}`; {hint}"
+            raise UsageError(f"--{option} takes a type such as int8, or PATTERN=TYPE, {found_text}")
         found.append(Typed(name, pattern or None))
     return tuple(found)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cnnprof.errors import RuleError
 from cnnprof.graph import Graph
@@ -152,15 +152,15 @@ def interleaved(between: Sequence[Part], *parts: Part) -> list[Part]:
     return [first, *(each for part in rest for each in (*between, part))]
 
 
-def changed(conv: Conv, **fields: object) -> Conv:
+def changed(conv: Conv, **fields: Any) -> Conv:
     """The convolution with some fields changed."""
     return type(conv)(**{name: getattr(conv, name) for name in conv.fields} | fields)
 
 
-def pointwise(conv: Conv, **fields: object) -> Conv:
+def pointwise(conv: Conv, **fields: Any) -> Conv:
     """A convolution of 1×1 with the channels, groups and bias of another, and nothing else of it."""
-    plain = {"out_channels": conv.out_channels, "kernel_size": 1, "groups": conv.groups, "bias": conv.bias}
-    return type(conv)(**plain | fields)
+    own = {name: getattr(conv, name) for name in ("out_channels", "groups", "bias")}
+    return type(conv)(**own | {"kernel_size": 1} | fields)
 
 
 def kernel_volume(conv: Conv) -> int:

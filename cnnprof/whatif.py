@@ -20,8 +20,9 @@ from cnnprof.rewrite import Rewrite
 class Replaced(NamedTuple):
     """A layer that was replaced: figures before, and those of all layers in its place together.
 
-    kernel: its kernel and channels, as `3×3, 32 → 64`. parts: (path, kind, configuration) of the layers in its place. closed_form: what theory says of the ratio of
-    MACs; None where it says nothing. why: what makes the parameters differ from it.
+    kernel: its kernel and channels, as `3×3, 32 → 64`. parts: (path, kind, configuration) of the layers in its
+    place. closed_form: what theory says of the ratio of MACs; None where it says nothing. why: what makes the
+    parameters differ from it.
     """
 
     path: str

@@ -302,7 +302,7 @@ def rewrite(
     spec: Spec,
     with_: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="NAME", help="separable, stacked, asymmetric, bottleneck or grouped. Repeatable."),
+        typer.Option("--with", metavar="NAME", help="separable, stacked, asymmetric, bottleneck, grouped. Repeatable."),
     ] = None,
     factor: Annotated[
         int | None, typer.Option(min=1, help="Of bottleneck: what the channels in its middle are divided by (4).")
@@ -313,7 +313,7 @@ def rewrite(
     no_between: NoBetween = False,
     prune: Annotated[
         str | None,
-        typer.Option(metavar="SHARE", help="Remove this share of the output channels of every convolution: 0.5 or 50%."),
+        typer.Option(metavar="SHARE", help="Remove this share of every convolution's output channels: 0.5 or 50%."),
     ] = None,
     sparsity: Annotated[
         str | None,
@@ -321,7 +321,7 @@ def rewrite(
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(metavar="[PATTERN=]TYPE", help="Store weights as int4, int8, int16, float16, bfloat16 or float32."),
+        typer.Option(metavar="[PATTERN=]TYPE", help="Store weights as int4, int8, int16, float16, bfloat16, float32."),
     ] = None,
     activations: Annotated[
         list[str] | None, typer.Option(metavar="[PATTERN=]TYPE", help="Store activations as such a type.")
@@ -345,6 +345,116 @@ def rewrite(
     )  # fmt: skip
     found = command.what_if(spec, command.Setup(input or [], set or [], batch, dtype), wish)
     deliver(command.render(found, exact=exact, format=format or format_of(output), output=output), output)
+
+
+DeviceName = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:N, mps, or auto: the fastest sort there is.")
+]
+TableOrJson = Annotated[
+    Literal["table", "json"] | None,
+    typer.Option("--format", help="Default: json for an --output that ends in .json, else a table."),
+]
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof verify lenet5 resnet@18",
+        "cnnprof verify vgg@16 --fake --no-fvcore",
+        "cnnprof verify lenet5 --format json",
+    )
+)
+def verify(
+    specs: Specs,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Annotated[int, typer.Option(help="Examples at once; 2 shows what grows with the batch.")] = 2,
+    device: DeviceName = "cpu",
+    fake: Annotated[
+        bool, typer.Option("--fake", help="Fake tensors, which take no memory, even below 1 GB. fvcore needs real ones.")
+    ] = False,
+    no_fvcore: Annotated[bool, typer.Option("--no-fvcore", help="Do not ask fvcore.")] = False,
+    format: TableOrJson = None,
+    output: Output = None,
+) -> None:
+    """Set every figure beside PyTorch's; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
+    from cnnprof.cli import BROKEN, complain
+    from cnnprof.cli import verify as command
+    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.render.verified import summary
+
+    found = command.verified(
+        specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore
+    )
+    deliver(command.render(found, format or format_of(output), output), output)
+    if wrong := [each for each in found if not each.ok]:
+        complain("\n".join(f"error: {summary(each)}" for each in wrong))
+        raise typer.Exit(BROKEN)
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof measure lenet5 --batch 1,8 --seconds 0.2",
+        "cnnprof measure lenet5 --against lenet5,classes=100 --seconds 0.2",
+        "cnnprof measure lenet5 --separable --seconds 0.1",
+        "cnnprof measure lenet5 --training --dtype bfloat16 --seconds 0.2 --format json",
+    )
+)
+def measure(
+    specs: Specs,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Annotated[str, typer.Option(metavar="N,N,...", help="Examples at once; several are measured in turn.")] = "1",
+    device: DeviceName = "auto",
+    dtype: Dtype = "float32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Channels next to each other in memory.")
+    ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="A training step: forward, backward and an update by SGD.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Threads of the CPU. Default: as many as PyTorch takes.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.01, max=3600, help="For each thing that is timed at most, and as much to warm up.")
+    ] = 2.0,
+    against: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Another network by turns, A B A B, and the ratio of the times.")
+    ] = None,
+    separable: Annotated[
+        bool, typer.Option("--separable", help="Each convolution against its depthwise-separable replacement.")
+    ] = False,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="The N slowest layers first. A terminal shows 15 by itself.")
+    ] = None,
+    format: TableOrJson = None,
+    output: Output = None,
+) -> None:
+    """Latency and memory on a device beside the arithmetic, layer by layer and whole. Needs cnnprof[torch]."""
+    from cnnprof.cli import measure as command
+    from cnnprof.cli.output import deliver, format_of
+
+    text, status = command.run(
+        command.Wanted(
+            specs=specs,
+            inputs=input or [],
+            settings=set or [],
+            batch=batch,
+            device=device,
+            dtype=dtype,
+            channels_last=channels_last,
+            training=training,
+            threads=threads,
+            seconds=seconds,
+            against=against,
+            separable=separable,
+            top=top,
+            form=format or format_of(output),
+            output=output,
+        )
+    )
+    deliver(text, output)
+    raise typer.Exit(status)
 
 
 @app.command(epilog=_examples("cnnprof specs", "cnnprof specs --format json"))

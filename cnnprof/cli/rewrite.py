@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -18,12 +19,14 @@ from cnnprof.quantize import Stored, read_types, store
 from cnnprof.rebuild import Selection
 from cnnprof.receptive_field import Number
 from cnnprof.render import whatif as drawn
+from cnnprof.render.comparison import LONGEST_TITLE
 from cnnprof.report import Report, tabulate
 from cnnprof.rewrite import Rewrite, rewrite
 from cnnprof.rewrites import REWRITES
 from cnnprof.whatif import Stage, WhatIf, stage
 from cnnprof.write import write
 
+_SHARE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}|[0-9]{1,9}/[0-9]{1,9}")
 UNKNOWN_STORED = ("torch_peak_bytes", "training_bytes")
 """What nobody can say of tensors in other types: PyTorch's operations hold what their kernels of that type need."""
 
@@ -84,10 +87,15 @@ def what_if(spec: str, setup: Setup, wish: Wish) -> WhatIf:
     notes: list[str] = []
     if weights or activations or sparsity is not None:
         stored = store(
-            now.graph, setup.batch, setup.dtype, weights=weights, activations=activations, sparsity=sparsity or Fraction(0)
-        )
+            now.graph, setup.batch, setup.dtype,
+            weights=weights, activations=activations, sparsity=sparsity or Fraction(0),
+        )  # fmt: skip
         known, notes = _stored(stored, wish)
-    before, after = subject(first, spec), subject(now, _title(wish), known)
+    title = _title(wish)
+    if len(title) > LONGEST_TITLE:
+        notes.insert(0, f"after: {title}")
+        title = "after"
+    before, after = subject(first, spec), subject(now, title, known)
     if wish.write is not None:
         _save(now, spec, setup, wish)
     return WhatIf(before, after, tuple(stages), compare([before, after]), tuple(notes))
@@ -125,11 +133,13 @@ def read_share(option: str, text: str) -> Fraction:
     """`0.5` or `50%`, exactly. Raises UsageError."""
     number = text.removesuffix("%")
     try:
-        share = Fraction(number) / (100 if number != text else 1) if len(number) <= 20 and "e" not in number.lower() else None
-    except (ValueError, ZeroDivisionError):
+        share = Fraction(number) / (100 if number != text else 1) if _SHARE.fullmatch(number) else None
+    except ZeroDivisionError:
         share = None
     if share is None or not 0 <= share < 1:
-        raise UsageError(f"--{option} takes a share of at least 0 and below 1, such as 0.5 or 50%, found `{printable(text)}`")
+        raise UsageError(
+            f"--{option} takes a share of at least 0 and below 1, such as 0.5 or 50%, found `{printable(text)}`"
+        )
     return share
 
 
@@ -171,10 +181,13 @@ def _stored(stored: Stored, wish: Wish) -> tuple[dict[str, Number | None], list[
 
 def _save(now: Report, spec: str, setup: Setup, wish: Wish) -> None:
     if wish.weights or wish.activations or wish.sparsity:
-        raise UsageError("--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
-                         "--activations and --sparsity")  # fmt: skip
+        raise UsageError(
+            "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
+            "--activations and --sparsity"
+        )
     settings = "".join(f" --set {text}" for text in setup.settings)
     remarks = [printable(f"{spec}{settings}: {_title(wish)}"), "written by cnnprof rewrite, a step per layer"]
-    name = "_".join([now.name, *([now.variant] if now.variant else []), *wish.rewrites, *(["pruned"] if wish.prune else [])])
+    pruned = ["pruned"] if wish.prune else []
+    name = "_".join([now.name, *([now.variant] if now.variant else []), *wish.rewrites, *pruned])
     assert wish.write is not None
     save(write(now.graph, name, remarks), wish.write)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from cnnprof.compare import DELTAS, Comparison, Difference, Line, Subject, fold
+from cnnprof.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold
 from cnnprof.errors import printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
@@ -18,6 +19,7 @@ from cnnprof.render.json import _number, _plain
 from cnnprof.render.sheet import Column, Sheet
 
 SCHEMA_VERSION = 1
+SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
 LONGEST_TITLE = 28
 UNKNOWN = "-"
 """What stands for a figure that is not known."""
@@ -79,7 +81,7 @@ def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
     )
     rows = tuple(
         (
-            {"added": "+", "removed": "−", "changed": "~"}[each.status],
+            SIGNS[each.status],
             printable(each.path),
             printable(each.what) if each.layers == 1 else f"{each.layers:,} layers {each.status}",
             *(_delta(name, getattr(each, name), exact) for name in DELTAS),
@@ -88,8 +90,8 @@ def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
     )
     sums = {name: sum(getattr(each, name) for each in differences.layers) for name in DELTAS}
     total = ("", "all", "", *(_delta(name, sums[name], exact) for name in DELTAS))
-    counts = {status: sum(each.status == status for each in differences.layers) for status in ("added", "removed", "changed")}
-    said = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "no difference"
+    counts = Counter(each.status for each in differences.layers)
+    said = ", ".join(f"{counts[status]:,} {status}" for status in SIGNS if counts[status]) or "no difference"
     same = f"{units.plural(differences.same, 'layer')} the same"
     if differences.renamed:
         same += f", {differences.renamed:,} of them under another path"

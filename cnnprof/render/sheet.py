@@ -198,8 +198,9 @@ def _markdown(sheet: Sheet) -> str:
             _row("---:" if column.right else "---" for column in sheet.columns),
         ]
         for number, row in enumerate(sheet.rows):
-            cells = [_escape(text) for text in row]
-            lines.append(_row(f"**{c}**" if (number, place) in sheet.strong and c else c for place, c in enumerate(cells)))
+            cells = [_escape(text.strip()) for text in row]
+            strong = {place for line, place in sheet.strong if line == number}
+            lines.append(_row(f"**{text}**" if place in strong else text for place, text in enumerate(cells)))
         if sheet.total:
             lines.append(_row(f"**{_escape(text)}**" if text else "" for text in sheet.total))
     lines += ["", *(f"- {_escape(note)}" for note in sheet.notes)] if sheet.notes else []

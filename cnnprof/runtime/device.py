@@ -243,6 +243,17 @@ def find(name: str = "auto") -> Device:
     return Mps("mps") if wanted == "mps" else Cuda(wanted)
 
 
+@contextmanager
+def threads(number: int | None = None) -> Iterator[None]:
+    """Inside `with`, operations on the CPU use so many threads; as many as before where it is left out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _system_available() -> int | None:
     with suppress(OSError):
         if match := re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text("ascii"), re.MULTILINE):

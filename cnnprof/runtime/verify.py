@@ -289,7 +289,7 @@ _OTHER = "fvcore has no price for this operator"
 def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
     """Layer by layer against an exact table of what fvcore counts (`cnnprof.conventions`), on the real CPU."""
     try:
-        from fvcore.nn import FlopCountAnalysis
+        from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         if error.name != "fvcore":
             raise
@@ -331,10 +331,8 @@ def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
         total=sum(operators.values()),
         detail=detail,
         excepted=tuple(
-            Excepted(
-                reason, tuple(path for path, _, _ in rows), sum(row[1] for row in rows), sum(row[2] for row in rows)
-            )
-            for reason, rows in excepted.items()
+            Excepted(reason, tuple(row[0] for row in rows), sum(row[1] for row in rows), sum(row[2] for row in rows))
+            for reason, rows in wrong.items()
         ),
     )
 

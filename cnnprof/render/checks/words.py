@@ -131,7 +131,8 @@ def summary(result: Result) -> str:
         parts.append(units.plural(warned, "warning"))
     if result.problems:
         parts.append(units.plural(len(result.problems), "error"))
-    return f"{units.plural(len(networks), 'network')}: {', '.join(parts)}" if parts else "nothing to check"
+    head = f"{units.plural(len(networks), 'network')}: " if networks else ""
+    return head + ", ".join(parts) if parts else "nothing to check"
 
 
 def path(result: Result, file: str | None) -> str:

@@ -1,0 +1,364 @@
+"""What measuring found, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cnnprof.errors import printable
+from cnnprof.measured import (
+    Alternated,
+    Comparison,
+    LayerTime,
+    Machine,
+    Measured,
+    MemoryFigure,
+    OutOfMemory,
+    Result,
+    Separables,
+    Settings,
+    Times,
+)
+from cnnprof.render import units
+from cnnprof.render.grid import grid, paragraph
+
+SCHEMA_VERSION = 1
+
+
+def duration(seconds: float) -> str:
+    """12.3 ms: three digits and a unit."""
+    for scale, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if abs(seconds) >= 0.9995 * scale or unit == "µs":
+            value = seconds / scale
+            return f"{value:,.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f} {unit}"
+    raise AssertionError("unreachable")
+
+
+def rate(per_second: float) -> str:
+    """229 G: three digits and a decimal unit."""
+    return units.count(round(per_second))
+
+
+def percent(part: float | None) -> str:
+    """7.3 %; empty where there is none."""
+    return "" if part is None else units.share(part)
+
+
+# For people.
+
+
+def text(networks: Sequence[Measured], *, top: int | None = None, width: int | None = None) -> str:
+    """Each network: the whole by batch, then each batch's layers and memory. top: only the slowest layers, first.
+    width: cells of a line; None: as wide as they are."""
+    return "\n".join("\n".join(_network(measured, top, width)) + "\n" for measured in networks)
+
+
+def _network(measured: Measured, top: int | None, width: int | None) -> Iterator[str]:
+    inputs = [f"{name} {units.shape(shape)}" for name, shape in measured.inputs.items()]
+    yield from paragraph("  ".join([printable(measured.title), *inputs, *_settings(measured.settings)]), width)
+    yield from _machine(measured.machine, width)
+    ceilings = measured.ceilings
+    yield from paragraph(
+        f"ceilings, measured in this run: {rate(ceilings.flops_per_second)}FLOP/s (product of {ceilings.matrix}×"
+        f"{ceilings.matrix} matrices), {rate(ceilings.bytes_per_second)}B/s (copy of "
+        f"{units.size(ceilings.copied_bytes)})",
+        width,
+    )
+    if measured.results:
+        yield ""
+        yield from grid(
+            ["batch", "median", "p10", "p90", "p99", "spread", "runs", "warm-up", "images/s", "of roofline"],
+            [_whole(result) for result in measured.results],
+            right=range(10),
+            width=width,
+        )
+    for failed in measured.out_of_memory:
+        yield from paragraph(out_of_memory(failed), width)
+    for result in measured.results:
+        yield ""
+        yield from _result(result, measured.settings, top, width)
+
+
+def _settings(settings: Settings) -> list[str]:
+    layout = ["channels last"] if settings.channels_last else []
+    return [settings.dtype, *layout, "training step" if settings.step == "training" else settings.step, "warm caches"]
+
+
+def _machine(machine: Machine, width: int | None) -> list[str]:
+    threads = f"{units.plural(machine.threads, 'thread')} on {units.plural(machine.cores, 'core')}"
+    details = [f"{name} {value}" for name, value in machine.details.items()]
+    return paragraph(
+        ", ".join([f"{machine.device}: {printable(machine.hardware)}", threads, machine.system, *details]), width
+    )
+
+
+def _whole(result: Result) -> list[str]:
+    whole = result.whole
+    least = sum(layer.limit.seconds for layer in result.layers if layer.limit)
+    return [
+        str(result.batch),
+        *(duration(value) for value in (whole.median, whole.p10, whole.p90, whole.p99)),
+        percent(whole.spread),
+        units.exact(whole.runs),
+        units.exact(whole.warm_up),
+        "" if result.examples_per_second is None else f"{result.examples_per_second:,.1f}",
+        percent(least / whole.median if whole.median else None),
+    ]
+
+
+def out_of_memory(failed: OutOfMemory) -> str:
+    """What was needed against what there is, in one line."""
+    there = "" if failed.available is None else f", there is {units.size(failed.available)}"
+    return f"batch {failed.batch}: out of memory: it needs {units.size(failed.needed)} at least{there}"
+
+
+def _result(result: Result, settings: Settings, top: int | None, width: int | None) -> Iterator[str]:
+    layers = list(result.layers)
+    if top is not None:
+        layers = sorted(layers, key=lambda layer: -layer.times.median)[:top]
+    total = result.layers_seconds
+    rest = total - sum(layer.times.median for layer in layers)
+    hidden = len(result.layers) - len(layers)
+    footer = [["sum of layers", "", duration(total), "100.0 %", "", "", ""]]
+    if hidden:
+        footer.insert(0, [f"{hidden:,} more", "", duration(rest), percent(rest / total if total else 0), "", "", ""])
+    yield from grid(
+        [f"batch {result.batch}: layer", "kind", "time", "of layers", "bound by", "reached", "spread"],
+        [_layer(layer, total) for layer in layers],
+        right=(2, 3, 5, 6),
+        width=width,
+        footer=footer,
+    )
+    between = "calls between layers, and measuring"
+    if settings.step == "training":
+        between = "the backward pass and the update: the layers are those of the forward pass"
+    yield from paragraph(
+        f"end to end {duration(result.whole.median)} − sum of layers {duration(total)} = "
+        f"{duration(result.residual)}: {between}",
+        width,
+    )
+    if any((layer.share or 0) > 1 for layer in result.layers):
+        yield from paragraph(
+            "above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted", width
+        )
+    if result.memory:
+        yield ""
+        yield from grid(
+            [f"batch {result.batch}: memory", "predicted", "measured", "residual", "what"],
+            [_memory(figure) for figure in result.memory],
+            right=(1, 2, 3),
+            width=width,
+        )
+    for doubt in result.doubts:
+        yield from paragraph(f"warning: {doubt}", width)
+
+
+def _layer(layer: LayerTime, total: float) -> list[str]:
+    return [
+        layer.path,
+        layer.kind,
+        duration(layer.times.median),
+        percent(layer.times.median / total if total else 0),
+        layer.limit.bound if layer.limit else "",
+        percent(layer.share),
+        percent(layer.times.spread),
+    ]
+
+
+def _memory(figure: MemoryFigure) -> list[str]:
+    residual = figure.residual
+    sign = "−" if residual is not None and residual < 0 else ""
+    return [
+        figure.name,
+        "" if figure.predicted is None else units.size(figure.predicted),
+        units.size(figure.measured),
+        "" if residual is None else f"{sign}{units.size(abs(residual))}",
+        figure.note,
+    ]
+
+
+def comparison_text(comparison: Comparison, width: int | None = None) -> str:
+    """Two networks by turns: the times of each, and the ratio with its spread."""
+    first, second = map(printable, comparison.names)
+    times = comparison.times
+    facts = [f"{second} against {first}", f"batch {comparison.batch}", *_settings(comparison.settings)]
+    lines = [*paragraph("  ".join(facts), width), *_machine(comparison.machine, width), ""]
+    lines += grid(
+        ["network", "median", "p10", "p90", "turns", "images/s"],
+        [_turns(name, each, comparison.batch) for name, each in ((first, times.first), (second, times.second))],
+        right=range(1, 6),
+        width=width,
+    )
+    below, above = times.quartiles
+    lines += ["", *paragraph(
+        f"{second} takes {times.ratios.median:.3f} times as long as {first}; the middle half of "
+        f"{times.ratios.runs} turns lies between {below:.3f} and {above:.3f}", width)]  # fmt: skip
+    if comparison.flops[0]:
+        lines += paragraph(f"its FLOPs are {comparison.flops[1] / comparison.flops[0]:.3f} times as many", width)
+    lines += [line for doubt in comparison.doubts for line in paragraph(f"warning: {doubt}", width)]
+    return "\n".join(lines) + "\n"
+
+
+def _turns(name: str, times: Times, batch: int) -> list[str]:
+    return [
+        name,
+        *(duration(value) for value in (times.median, times.p10, times.p90)),
+        units.exact(times.runs),
+        f"{batch / times.median:,.1f}" if times.median else "",
+    ]
+
+
+def separable_text(found: Separables, width: int | None = None) -> str:
+    """Convolution by convolution: the ratio of FLOPs beside the ratio of times."""
+    facts = [f"{printable(found.name)}: depthwise-separable against standard convolutions", f"batch {found.batch}"]
+    lines = paragraph("  ".join([*facts, *_settings(found.settings)]), width)
+    lines += [*_machine(found.machine, width), ""]
+    if found.rows:
+        lines += grid(
+            ["layer", "FLOPs ratio", "time ratio", "middle half", "convolution", "separable", "configuration"],
+            [
+                [
+                    row.paths[0] + (f" and {len(row.paths) - 1} more" if len(row.paths) > 1 else ""),
+                    f"{row.flops_ratio:.3f}",
+                    f"{row.times.ratios.median:.3f}",
+                    "–".join(f"{value:.3f}" for value in row.times.quartiles),
+                    duration(row.times.first.median),
+                    duration(row.times.second.median),
+                    f"{row.config}, {units.shape(row.shape)}",
+                ]
+                for row in found.rows
+            ],
+            right=(1, 2, 3, 4, 5),
+            width=width,
+        )
+        lines += ["", *paragraph("a ratio is the replacement's over the convolution's: above 1 it is slower", width)]
+    reasons: dict[str, list[str]] = {}
+    for path, reason in found.skipped.items():
+        reasons.setdefault(reason, []).append(path)
+    for reason, paths in reasons.items():
+        lines += paragraph(f"left alone, {units.plural(len(paths), 'convolution')}: {reason}", width)
+    if not found.rows and not reasons:
+        lines.append("there is no convolution in it")
+    return "\n".join(lines) + "\n"
+
+
+# JSON: seconds and bytes; times with their quantiles, and every run of the whole.
+
+
+def as_json(networks: Sequence[Measured]) -> str:
+    """One network as an object, several as a list."""
+    found = [_document(measured) for measured in networks]
+    return _dump(found[0] if len(found) == 1 else found)
+
+
+def _document(measured: Measured) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": measured.name,
+        "variant": measured.variant,
+        "inputs": measured.inputs,
+        "settings": measured.settings._asdict() | {"caches": "warm"},
+        "machine": _machine_document(measured.machine),
+        "ceilings": measured.ceilings._asdict(),
+        "results": [
+            {
+                "batch": result.batch,
+                "end_to_end": _times(result.whole) | {"runs_seconds": result.whole.seconds},
+                "images_per_second": result.examples_per_second,
+                "flops": result.flops,
+                "layers_seconds": result.layers_seconds,
+                "residual_seconds": result.residual,
+                "layers": [
+                    {
+                        "path": layer.path,
+                        "kind": layer.kind,
+                        "seconds": _times(layer.times),
+                        "flops": layer.flops,
+                        "moved_bytes": layer.moved_bytes,
+                        "bound": layer.limit.bound if layer.limit else None,
+                        "roofline_seconds": layer.limit.seconds if layer.limit else None,
+                        "reached": layer.share,
+                    }
+                    for layer in result.layers
+                ],
+                "memory": [figure._asdict() | {"residual": figure.residual} for figure in result.memory],
+                "warnings": result.doubts,
+            }
+            for result in measured.results
+        ],
+        "out_of_memory": [failed._asdict() for failed in measured.out_of_memory],
+    }
+
+
+def _machine_document(machine: Machine) -> dict[str, Any]:
+    return machine._asdict()
+
+
+def _times(times: Times) -> dict[str, Any]:
+    return {
+        "median": times.median,
+        "p10": times.p10,
+        "p90": times.p90,
+        "p99": times.p99,
+        "spread": times.spread,
+        "runs": times.runs,
+        "warm_up": times.warm_up,
+    }
+
+
+def _alternated(times: Alternated) -> dict[str, Any]:
+    below, above = times.quartiles
+    return {
+        "first": _times(times.first),
+        "second": _times(times.second),
+        "ratio": times.ratios.median,
+        "ratio_quartiles": [below, above],
+    }
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Two networks by turns."""
+    first, second = comparison.names
+    return _dump(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "first": first,
+            "second": second,
+            "batch": comparison.batch,
+            "settings": comparison.settings._asdict() | {"caches": "warm"},
+            "machine": _machine_document(comparison.machine),
+            "flops": comparison.flops,
+            "times": _alternated(comparison.times),
+            "warnings": comparison.doubts,
+        }
+    )
+
+
+def separable_json(found: Separables) -> str:
+    """Convolution by convolution."""
+    return _dump(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": found.name,
+            "batch": found.batch,
+            "settings": found.settings._asdict() | {"caches": "warm"},
+            "machine": _machine_document(found.machine),
+            "convolutions": [
+                {
+                    "paths": row.paths,
+                    "config": row.config,
+                    "input_shape": row.shape,
+                    "flops": row.flops,
+                    "flops_ratio": row.flops_ratio,
+                    "times": _alternated(row.times),
+                }
+                for row in found.rows
+            ],
+            "skipped": found.skipped,
+        }
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"

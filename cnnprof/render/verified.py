@@ -1,0 +1,114 @@
+"""What a verification compared, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cnnprof.errors import printable
+from cnnprof.render import units
+from cnnprof.render.grid import grid, paragraph
+from cnnprof.verified import Check, Mismatch, Verified
+
+SCHEMA_VERSION = 1
+SHOWN = 10
+"""Mismatches of one check that are shown; JSON has all."""
+INDENT = " " * 8
+
+
+def text(networks: Sequence[Verified], width: int | None = None) -> str:
+    """Each network's checks, a line for each, with what was asked and what was said; lines of at most `width`."""
+    return "\n".join("\n".join(_network(verified, width)) + "\n" for verified in networks)
+
+
+def _network(verified: Verified, width: int | None) -> list[str]:
+    inputs = [f"{name} {units.shape(shape[1:])}" for name, shape in verified.inputs.items()]
+    versions = [f"{name} {version}" for name, version in verified.versions.items()]
+    tensors = f"{verified.tensors} tensors" + (f" ({verified.why})" if verified.why else "")
+    facts = [*inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
+    lines = paragraph("  ".join([printable(verified.title), *facts]), width)
+    rows = [_row(check) for check in verified.checks]
+    table = grid(["", "compared", "figures", "total", "with"], rows, right=(2, 3), width=width, folded=1)
+    lines += ["", *table, ""]
+    for check in verified.checks:
+        for note in _notes(check):
+            lines += paragraph(note, width)
+    return [*lines, *paragraph(summary(verified), width)]
+
+
+def summary(verified: Verified) -> str:
+    """One line: that all agrees, or how much does not and at which layers."""
+    figures = sum(check.compared for check in verified.checks)
+    failed = [check for check in verified.checks if not check.ok]
+    title = printable(verified.title)
+    if not failed:
+        asked = [check for check in verified.checks if not check.left_out]
+        return f"{title}: PyTorch agrees on {units.plural(figures, 'figure')} in {units.plural(len(asked), 'check')}"
+    where = "; ".join(f"{check.name} at {check.mismatches[0].where}" for check in failed)
+    return f"{title}: {units.plural(len(failed), 'check')} of {len(verified.checks)} failed: {printable(where)}"
+
+
+def _row(check: Check) -> list[str]:
+    if check.left_out:
+        return ["left out", check.name, "", "", check.left_out]
+    total = "" if check.total is None else units.exact(check.total)
+    figures = f"{check.compared:,} {check.unit}"
+    return ["ok" if check.ok else "FAILED", check.name, figures, total, check.against]
+
+
+def _notes(check: Check) -> list[str]:
+    found = [f"{check.name}: {_mismatch(mismatch)}" for mismatch in check.mismatches[:SHOWN]]
+    if len(check.mismatches) > SHOWN:
+        found.append(f"{check.name}: and {len(check.mismatches) - SHOWN:,} more")
+    if check.detail:
+        found.append(f"{check.name}: {check.detail}")
+    for reason, layers, counted, macs in check.excepted:
+        found.append(
+            f"{check.name}, exception: {reason}; it says {counted:,} where {macs:,} MACs are done, in "
+            f"{units.plural(len(layers), 'layer')}: {', '.join(layers[:5])}{', …' if len(layers) > 5 else ''}"
+        )
+    return [*found, ""] if found else []
+
+
+def _mismatch(mismatch: Mismatch) -> str:
+    where, ours, theirs = mismatch
+    return printable(f"{where}: cnnprof says {_figure(ours)}, PyTorch {_figure(theirs)}")
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def as_json(networks: Sequence[Verified]) -> str:
+    """One network as an object, several as a list."""
+    found = [_document(verified) for verified in networks]
+    return json.dumps(found[0] if len(found) == 1 else found, indent=2, default=str) + "\n"
+
+
+def _document(verified: Verified) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": verified.name,
+        "variant": verified.variant,
+        "inputs": verified.inputs,
+        "batch": verified.batch,
+        "dtype": verified.dtype,
+        "device": verified.device,
+        "tensors": verified.tensors,
+        "why": verified.why or None,
+        "versions": verified.versions,
+        "ok": verified.ok,
+        "checks": [
+            {
+                **check._asdict(),
+                "ok": check.ok,
+                "left_out": check.left_out or None,
+                "mismatches": [mismatch._asdict() for mismatch in check.mismatches],
+                "excepted": [excepted._asdict() for excepted in check.excepted],
+            }
+            for check in verified.checks
+        ],
+    }

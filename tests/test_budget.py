@@ -1,0 +1,264 @@
+"""Limits, and what breaks them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from cnnprof import expand, source
+from cnnprof.budget import (
+    MAX_PATTERNS,
+    MAX_SEGMENTS,
+    SUMMED,
+    Baseline,
+    Budget,
+    Figures,
+    Increase,
+    Network,
+    Result,
+    Wrong,
+    figures,
+    judge,
+    matching,
+    refused,
+    unmatched,
+)
+from cnnprof.costs import count
+from cnnprof.errors import Mark, SourceText
+from cnnprof.metrics import METRICS, read_quantity
+from cnnprof.report import tabulate
+from cnnprof.spec import Limit, read
+from tests.networks import network as text_of
+
+# 5 lines of a header; a: 3·4 + 4 = 16 params in line 5, b.0 and b.1: 4·4 + 4 = 20 each in line 7, fc: 4·64·2 + 2 = 514.
+TEXT = text_of(
+    """
+- conv2d: {out_channels: 4, kernel_size: 1}
+  name: a
+- conv2d: {out_channels: 4, kernel_size: 1}
+  name: b
+  repeat: 2
+- flatten
+- linear: {out_features: 2}
+  name: fc
+"""
+).replace("\n\n", "\n")
+LINES = {path: TEXT[: TEXT.index(word)].count("\n") + 1 for path, word in (("a", "conv2d"), ("fc", "linear"))}
+PARAMS = {"a": 3 * 4 + 4, "b": 2 * (4 * 4 + 4), "b.0": 4 * 4 + 4, "b.1": 4 * 4 + 4, "flatten": 0, "fc": 4 * 64 * 2 + 2}
+
+
+def made(text: str = TEXT) -> Network:
+    spec = read(source.parse(text, "net.yaml"))
+    graph = expand.unfold(spec)
+    costs = count(graph)
+    lines = {layer.path: layer.mark.line + 1 for layer in graph.layers}
+    return Network("net.yaml", "net.yaml", lines, tabulate(graph, costs), costs)
+
+
+def limit(metric: str, text: str, path: str | None = None, line: int = 11) -> Limit:
+    return Limit(metric, read_quantity(text, metric), text, Mark(SourceText("cnnprof.yaml", ""), line, 0), path)
+
+
+def verdicts(*limits: Limit, baseline: Baseline | None = None, **parts: Any) -> list[Any]:
+    checked, problems = judge(Budget("b", limits, **parts), made(), baseline)
+    assert problems == []
+    return list(checked.verdicts)
+
+
+PATHS = dict.fromkeys(["a", "a.0", "a.0.b", "a.1", "a.1.b", "c", "c.b", "c.b.b"], 0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a", ["a"]),
+        ("a.0.b", ["a.0.b"]),
+        ("*", ["a", "c"]),
+        ("a.*", ["a.0", "a.1"]),
+        ("*.*.b", ["a.0.b", "a.1.b", "c.b.b"]),
+        ("**", list(PATHS)),
+        ("**.b", ["a.0.b", "a.1.b", "c.b", "c.b.b"]),
+        ("a.**", ["a", "a.0", "a.0.b", "a.1", "a.1.b"]),
+        ("a.**.b", ["a.0.b", "a.1.b"]),
+        ("**.**", list(PATHS)),
+        ("**.*.**.b", ["a.0.b", "a.1.b", "c.b", "c.b.b"]),
+        ("d", []),
+        ("*.*.*.*", []),
+        ("a.", []),
+        ("A.*", []),
+    ],
+)
+def test_matching(pattern: str, expected: list[str]) -> None:
+    """`*` is one path segment, `**` any number of them, none included."""
+    assert matching(pattern, PATHS) == expected
+
+
+def test_many_stars_take_no_time() -> None:
+    paths = dict.fromkeys([".".join(["a"] * length) for length in range(1, 65)], 0)
+    assert matching(".".join(["**", "a"] * 31 + ["b"]), paths) == []
+
+
+@pytest.mark.parametrize(("path", "params"), PARAMS.items())
+def test_a_part_is_limited_with_all_below_it(path: str, params: int) -> None:
+    """Limits are inclusive."""
+    assert [verdict.broken for verdict in verdicts(limit("params", str(params), path))] == [False]
+    if params:
+        (verdict,) = verdicts(limit("params", str(params - 1), path))
+        assert (verdict.path, verdict.figure, verdict.most, verdict.broken) == (path, params, params - 1, True)
+
+
+@pytest.mark.parametrize("metric", SUMMED)
+def test_summed_metrics_are_sums(metric: str) -> None:
+    network = made()
+    outermost = [amount for path, amount in network.sums(metric).items() if "." not in path]
+    assert sum(outermost) == getattr(network.report.totals, metric)
+
+
+def test_each_match_by_itself_and_the_innermost_is_told() -> None:
+    """b = b.0 + b.1 is over because b.0 is: one verdict per cause."""
+    found = verdicts(limit("params", "19", "b.**"))
+    assert [(verdict.path, verdict.around) for verdict in found] == [("b.0", 1), ("b.1", 1)]
+    (alone,) = verdicts(limit("params", "39", "**.b"))
+    assert (alone.path, alone.around) == ("b", 0)
+
+
+def test_within_a_pattern_the_nearest_is_told() -> None:
+    assert [(verdict.path, verdict.figure) for verdict in verdicts(limit("params", "514", "*"))] == [("fc", 514)]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_can_be_limited(metric: str) -> None:
+    """Exactly at the limit is within it; one below is over."""
+    figure = getattr(made().report.totals, metric)
+    unit = " B" if METRICS[metric].unit == "bytes" else ""
+    (at,) = verdicts(limit(metric, f"{figure}{unit}"))
+    assert (at.figure, at.broken) == (figure, False)
+    if figure:
+        (over,) = verdicts(limit(metric, f"{figure - 1}{unit}"))
+        assert over.over
+
+
+def test_what_carries_most() -> None:
+    (verdict,) = verdicts(limit("params", "1"))
+    assert [(part.path, part.amount, part.changed) for part in verdict.parts] == [
+        ("fc", 514, False),
+        ("b.0", 20, False),
+        ("b.1", 20, False),
+    ]
+    assert verdict.line == verdict.parts[0].line == LINES["fc"]
+    assert verdict.place == "cnnprof.yaml:12"
+
+
+def test_what_is_alive_at_the_peak() -> None:
+    (verdict,) = verdicts(limit("peak_bytes", "1 B"))
+    assert sum(part.amount for part in verdict.parts) == verdict.figure == 3 * 4 * 8 * 8 * 4 - 64 * 4
+    assert [part.path for part in verdict.parts] == ["a", "b.0", "input"]
+
+
+def test_what_changed_since_the_baseline() -> None:
+    network = made()
+    now = figures(network.report)
+    before = Figures(now.totals, {**now.layers, "a": {"params": 10}, "b.0": {"params": 15}, "fc": {"params": 600}})
+    (verdict,) = verdicts(limit("params", "1"), baseline=Baseline("origin/main", before))
+    assert [(part.path, part.amount, part.changed) for part in verdict.parts] == [("a", 6, True), ("b.0", 5, True)]
+    assert (verdict.since, verdict.line) == ("origin/main", LINES["a"])
+
+
+def test_nothing_changed_since_the_baseline() -> None:
+    before = Baseline("origin/main", figures(made().report))
+    (verdict,) = verdicts(limit("params", "1"), baseline=before)
+    assert [part.path for part in verdict.parts] == ["fc", "b.0", "b.1"]
+
+
+@pytest.mark.parametrize(
+    ("most", "before", "broken"),
+    [("0", 570, False), ("0", 569, True), ("0.015", 562, False), ("0.015", 561, True), ("1", 285, False)],
+)
+def test_the_ratchet_is_exact(most: str, before: int, broken: bool) -> None:
+    """570 params: 1.5 % more than 562 is 570.43, than 561 it is 569.4."""
+    now = figures(made().report)
+    baseline = Baseline("baseline.json", Figures({**now.totals, "params": before}, now.layers))
+    increase = Increase("params", Fraction(most), "x%", Mark(SourceText("cnnprof.yaml", ""), 1, 0))
+    (verdict,) = verdicts(increases=(increase,), baseline=baseline)
+    assert (verdict.base, verdict.figure, verdict.over) == (before, 570, broken)
+
+
+def test_a_network_without_a_past() -> None:
+    increase = Increase("params", Fraction(0), "0%", Mark(SourceText("cnnprof.yaml", ""), 1, 0))
+    checked, problems = judge(Budget("b", (), increases=(increase,)), made(), Baseline("origin/main", None))
+    assert (checked.verdicts, problems) == ((), [])
+    assert checked.notes == ("not in origin/main, so no increase is limited",)
+
+
+def test_warnings_break_nothing() -> None:
+    (verdict,) = verdicts(warnings=(limit("params", "1"),))
+    assert (verdict.broken, verdict.over) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("metric", "path", "message"),
+    [
+        (
+            "depth",
+            "a",
+            "`depth` is a figure of the whole network, no sum over layers, so `at` cannot limit it",
+        ),
+        (
+            "a",
+            "a..b",
+            "a path pattern is segments between dots, `*` for one and `**` for any number of them, found `a..b`",
+        ),
+        ("a", "a*", "a path pattern is segments between dots, `*` for one and `**` for any number of them, found `a*`"),
+        ("a", "", "a path pattern is segments between dots, `*` for one and `**` for any number of them, found ``"),
+        ("a", ".".join(["a"] * 65), f"a path pattern has at most {MAX_SEGMENTS} segments, found 65"),
+    ],
+)
+def test_refuses(metric: str, path: str, message: str) -> None:
+    """And says so before any network is looked at; the limit is not compared."""
+    wrong = limit("params" if metric == "a" else metric, "1", path)
+    assert [problem.message for problem in refused(Budget("b", (wrong,)))] == [message]
+    checked, problems = judge(Budget("b", (wrong,)), made(), None)
+    assert (checked.verdicts, [problem.message for problem in problems]) == ((), [message])
+
+
+@pytest.mark.parametrize("metric", [metric for metric in METRICS if metric not in SUMMED])
+def test_what_is_no_sum_over_layers_has_no_parts(metric: str) -> None:
+    (problem,) = refused(Budget("b", (limit(metric, "1 B" if METRICS[metric].unit == "bytes" else "1", "a"),)))
+    assert problem.hint == f"limited by path: {', '.join(f'`{each}`' for each in SUMMED)}"
+
+
+def test_patterns_are_counted() -> None:
+    limits = tuple(limit("params", "1", f"{number}.*", number) for number in range(MAX_PATTERNS + 1))
+    assert refused(Budget("b", limits[:-1])) == []
+    assert [problem.message for problem in refused(Budget("b", limits))] == [
+        f"a budget has at most {MAX_PATTERNS} path patterns, found more"
+    ]
+
+
+def test_a_pattern_has_to_match_in_one_network_at_least() -> None:
+    other = made(TEXT.replace("name: fc", "name: head"))
+    budget = Budget("b", (limit("params", "1K", "head"), limit("params", "1K", "fd")))
+    assert [(problem.message, problem.hint) for problem in unmatched(budget, [made(), other])] == [
+        ("no layer's path matches `fd`", "did you mean `fc`?")
+    ]
+
+
+def test_a_receptive_field_without_axes() -> None:
+    network = made(text_of("- linear: {out_features: 2}", "[3]"))
+    _, problems = judge(Budget("b", (limit("receptive_field", "5"),)), network, None)
+    assert [problem.message for problem in problems] == [
+        "`receptive_field` has no value for net.yaml, or none in the baseline: it cannot be limited"
+    ]
+
+
+def test_exit_codes() -> None:
+    """2 wins over 1."""
+    over, _ = judge(Budget("b", (limit("params", "1"),)), made(), None)
+    within, _ = judge(Budget("b", (limit("params", "1K"),), (limit("params", "1"),)), made(), None)
+    wrong = Wrong(None, None, "", "")
+    assert Result((within,), (), ()).exit_code == 0
+    assert Result((within, over), (), ()).exit_code == 1
+    assert Result((over,), (wrong,), ()).exit_code == 2
+    assert Result((), (), ()).exit_code == 0
