@@ -3,6 +3,10 @@
 One rule for inference and training. A layer whose torch.nn class takes `inplace`, or an `add`,
 overwrites an input that a layer made, that is no view, viewed or output, has the result's shape, has no
 other reader ever, and whose last writer does not keep it for the backward pass (autograd would raise).
+
+Of a tensor's layout two things are followed: whether its values lie in the order of its dimensions, and
+side by side. Behind a permutation PyTorch's operations keep the order they find or not, each as it likes;
+whether a layer like `flatten` views or copies there is an estimate, and the layer says so.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from cnnprof.kind import Kind, Memory, Shape
 def resolve(
     layers: Sequence[Layer], inputs: Sequence[Shape], outputs: Sequence[Output], in_place: bool, training: bool
 ) -> tuple[Layer, ...]:
-    """The layers with `view`, `overwrites` and `memory` decided.
+    """The layers with `view`, `overwrites`, `memory` and `memory_exact` decided.
 
     inputs: the shapes of the network's inputs, which nobody overwrites: the caller holds them.
     training: whether the graph runs in training, where dropout is no identity.
@@ -31,6 +35,7 @@ def resolve(
     writable = [False] * first + [True] * len(layers)
     in_order = [True] * len(shapes)
     dense = [True] * len(shapes)
+    settled = [True] * len(shapes)  # no permutation came before
     memo: dict[tuple[Kind, tuple[Shape, ...], bool], tuple[Memory, Memory]] = {}
     resolved = []
 
@@ -70,8 +75,14 @@ def resolve(
             dense[own] = dense[source] and at_inference.dense
         elif not dense[source]:  # what writes closes gaps and keeps the order that was there
             in_order[own] = memory(layer, read, in_order[source])[0].contiguous
+        exact = True
+        if contiguous and all([settled[tensor] for tensor in layer.inputs]):
+            settled[own] = not view or at_inference.contiguous
+        else:
+            settled[own] = not view and all([settled[tensor] for tensor in layer.inputs])
+            exact = memory(layer, read, True)[0].view == memory(layer, read, False)[0].view
         mode = at_training if training else at_inference
         if overwrites is not None and layer.kind.merge:
             mode = mode._replace(scratch=())  # every term is added into place: no sum in between
-        resolved.append(layer._replace(overwrites=overwrites, view=view, memory=mode))
+        resolved.append(layer._replace(overwrites=overwrites, view=view, memory=mode, memory_exact=exact))
     return tuple(resolved)

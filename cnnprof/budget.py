@@ -7,7 +7,7 @@ inclusive, and compare exact numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -291,7 +291,7 @@ def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
         if limit.path is None or limit.mark in bad:
             continue
         if not any(matching(limit.path, network.sums("params")) for network in networks):
-            known = [path for network in networks for path in network.sums("params")]
+            known = dict.fromkeys(path for network in networks for path in network.sums("params"))
             problems.append(
                 Problem(
                     f"no layer's path matches `{brief(limit.path)}`",
@@ -308,16 +308,28 @@ def matching(pattern: str, paths: Mapping[str, int]) -> list[str]:
         return [pattern] if pattern in paths else []
     wanted = pattern.split(".")
     # How many of the wanted segments a path can have used up, from those of its beginning.
-    states: dict[str, frozenset[int]] = {"": _skip({0}, wanted)}
+    states: dict[str, frozenset[int]] = {"": begin(wanted)}
     for path in paths:
         before, _, segment = path.rpartition(".")
-        reached = {
-            at if wanted[at] == "**" else at + 1
-            for at in states[before]
-            if at < len(wanted) and wanted[at] in ("*", "**", segment)
-        }
-        states[path] = _skip(reached, wanted)
+        states[path] = advance(states[before], wanted, ("*", segment).__contains__)
     return [path for path in paths if len(wanted) in states[path]]
+
+
+def begin(wanted: Sequence[str]) -> frozenset[int]:
+    """How many segments of a pattern may be used up before a path begins."""
+    return _skip({0}, wanted)
+
+
+def advance(reached: frozenset[int], wanted: Sequence[str], fits: Callable[[str], bool]) -> frozenset[int]:
+    """The same after one more segment of the path, which `fits` a segment of the pattern or not."""
+    return _skip(
+        (
+            at if wanted[at] == "**" else at + 1
+            for at in reached
+            if at < len(wanted) and (wanted[at] == "**" or fits(wanted[at]))
+        ),
+        wanted,
+    )
 
 
 def _skip(reached: Iterable[int], wanted: Sequence[str]) -> frozenset[int]:

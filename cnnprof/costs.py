@@ -61,6 +61,7 @@ class Totals:
     peak_bytes: int
     torch_peak_bytes: int
     training_bytes: int
+    memory_exact: bool
     work: Work
 
     @property
@@ -177,6 +178,7 @@ def count(
         peak_bytes=peak.bytes,
         torch_peak_bytes=torch_peak.bytes,
         training_bytes=trained.total,
+        memory_exact=all(layer.memory_exact for layer in graph.layers),
         work=work,
     )
     return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, trained, optimizer)

@@ -20,6 +20,7 @@ class Layer(NamedTuple):
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
     memory: what else it does to memory, in the graph's mode.
+    memory_exact: False where it may view or copy, depending on strides that are not followed.
     shares: number of the earlier layer whose weights and buffers it uses; None: its own.
     """
 
@@ -32,6 +33,7 @@ class Layer(NamedTuple):
     overwrites: int | None = None
     view: bool = False
     memory: Memory = Memory()
+    memory_exact: bool = True
     shares: int | None = None
 
     @property

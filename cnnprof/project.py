@@ -13,12 +13,13 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import partial
 from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnprof import source
-from cnnprof.budget import Budget, Elsewhere, Increase
+from cnnprof.budget import Budget, Elsewhere, Increase, advance, begin
 from cnnprof.costs import ITEM_SIZE
 from cnnprof.errors import (
     MAX_PROBLEMS,
@@ -139,14 +140,9 @@ def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
 
 def _matches(pattern: list[str], path: list[str]) -> bool:
     """Whether a pattern's segments match a path's; `**` is any number of them."""
-    reached = {0}
+    reached = begin(pattern)
     for segment in path:
-        reached |= {at + 1 for at in sorted(reached) if pattern[at : at + 1] == ["**"]}
-        reached = {
-            at if pattern[at] == "**" else at + 1
-            for at in reached
-            if at < len(pattern) and (pattern[at] == "**" or fnmatchcase(segment, pattern[at]))
-        }
+        reached = advance(reached, pattern, partial(fnmatchcase, segment))
     return len(pattern) in reached
 
 

@@ -33,6 +33,7 @@ class Row(NamedTuple):
     """The figures of one layer, or of several folded into one. Shapes include the batch.
 
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
+    memory_exact: False where the layer may view or copy, depending on strides that are not followed.
     """
 
     path: str
@@ -55,6 +56,7 @@ class Row(NamedTuple):
     in_place: bool
     line: int
     declared: bool = False
+    memory_exact: bool = True
     layers: int = 1
 
     def record(self) -> dict[str, Any]:
@@ -139,6 +141,7 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
                 in_place=layer.overwrites is not None,
                 line=layer.mark.line + 1,
                 declared=layer.kind.declared,
+                memory_exact=layer.memory_exact,
             )
         )
     return Report(
@@ -320,6 +323,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
         in_place=False,
         line=group[0].line,
         declared=any(row.declared for row in group),
+        memory_exact=all(row.memory_exact for row in group),
         layers=sum(row.layers for row in group),
     )
 

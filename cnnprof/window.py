@@ -6,8 +6,11 @@ one of ten. Formulas: Dumoulin & Visin 2016, "A guide to convolution arithmetic 
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
+
+from cnnprof.trace import called
 
 
 class Window(NamedTuple):
@@ -52,6 +55,7 @@ def transposed_positions(
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
 
+@called
 def taps_inside(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
     """Taps that fall on the input itself, not on padding, summed over all `windows`.
 
@@ -88,3 +92,9 @@ def floor_sum(n: int, divisor: int, slope: int, start: int) -> int:
             break
         n, start, divisor, slope = top // divisor, top % divisor, slope, divisor
     return total
+
+
+@called
+def gcd(left: int, right: int) -> int:
+    """The greatest common divisor."""
+    return math.gcd(left, right)

@@ -92,7 +92,7 @@ class _Writer:
         else:
             yield f"- {word}:"
         yield f"  name: {self.names[own]}"
-        if not layer.kind.merge and layer.inputs[0] != current:
+        if not layer.kind.merge and layer.inputs and layer.inputs[0] != current:
             yield f"  from: {self.names[layer.inputs[0]]}"
         if layer.shares is not None:
             yield f"  share: {self.names[len(self.graph.inputs) + layer.shares]}"

@@ -239,9 +239,9 @@ def test_patterns_are_counted() -> None:
 
 def test_a_pattern_has_to_match_in_one_network_at_least() -> None:
     other = made(TEXT.replace("name: fc", "name: head"))
-    budget = Budget("b", (limit("params", "1K", "head"), limit("params", "1K", "fd")))
+    budget = Budget("b", (limit("params", "1K", "head"), limit("params", "1K", "flat")))
     assert [(problem.message, problem.hint) for problem in unmatched(budget, [made(), other])] == [
-        ("no layer's path matches `fd`", "did you mean `fc`?")
+        ("no layer's path matches `flat`", "did you mean `flatten`?")
     ]
 
 

@@ -149,7 +149,9 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
         (HEAD + "- name: a\n  files: ['!x']\n  max: {params: 1}", [
             "4:11 every pattern excludes files, so none is left",
         ]),
-        (BUDGET + "  max: {params: 1}\n- name: a\n  files: [y]\n  max: {params: 1}", ["6:3 two budgets are called `a`"]),
+        (BUDGET + "  max: {params: 1}\n- name: a\n  files: [y]\n  max: {params: 1}", [
+            "6:3 two budgets are called `a`",
+        ]),
     ],
 )  # fmt: skip
 def test_refuses(tmp_path: Path, text: str, messages: list[str]) -> None:
@@ -189,7 +191,7 @@ def test_refuses_the_file(tmp_path: Path, text: str, name: str, message: str) ->
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="^cannot read `x.yaml`: No such file or directory$"):
+    with pytest.raises(UsageError, match=r"^cannot read `x\.yaml`: No such file or directory$"):
         read(tmp_path / "x.yaml", "x.yaml")
 
 

@@ -370,7 +370,8 @@ def verify(
     batch: Annotated[int, typer.Option(help="Examples at once; 2 shows what grows with the batch.")] = 2,
     device: DeviceName = "cpu",
     fake: Annotated[
-        bool, typer.Option("--fake", help="Fake tensors, which take no memory, even below 1 GB. fvcore needs real ones.")
+        bool,
+        typer.Option("--fake", help="Fake tensors, which take no memory, even below 1 GB. fvcore needs real ones."),
     ] = False,
     no_fvcore: Annotated[bool, typer.Option("--no-fvcore", help="Do not ask fvcore.")] = False,
     format: TableOrJson = None,
@@ -382,9 +383,7 @@ def verify(
     from cnnprof.cli.output import deliver, format_of
     from cnnprof.render.verified import summary
 
-    found = command.verified(
-        specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore
-    )
+    found = command.verified(specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore)
     deliver(command.render(found, format or format_of(output), output), output)
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {summary(each)}" for each in wrong))
@@ -403,7 +402,9 @@ def measure(
     specs: Specs,
     input: Inputs = None,
     set: Settings = None,
-    batch: Annotated[str, typer.Option(metavar="N,N,...", help="Examples at once; several are measured in turn.")] = "1",
+    batch: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Examples at once; several are measured in turn.")
+    ] = "1",
     device: DeviceName = "auto",
     dtype: Dtype = "float32",
     channels_last: Annotated[

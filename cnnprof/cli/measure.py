@@ -9,6 +9,7 @@ import cnnprof
 from cnnprof.cli import DONE, WRONG, complain
 from cnnprof.cli.analyze import read_inputs, read_settings
 from cnnprof.cli.output import screen
+from cnnprof.cli.verify import progress
 from cnnprof.costs import ITEM_SIZE
 from cnnprof.errors import UsageError, nearest, printable
 from cnnprof.graph import Graph
@@ -88,15 +89,16 @@ def _run(
     width = terminal.width if terminal else None
     json = wanted.form == "json"
     if other is not None:
-        both = against((graphs[0], other), device, batches[0], settings, patience=patience, progress=complain)
+        names = (wanted.specs[0], wanted.against or "")
+        both = against((graphs[0], other), names, device, batches[0], settings, patience=patience, progress=progress)
         return drawn.comparison_json(both) if json else drawn.comparison_text(both, width), DONE
     if wanted.separable:
-        rows = separables(graphs[0], device, batches[0], settings, patience=patience, progress=complain)
+        rows = separables(graphs[0], device, batches[0], settings, patience=patience, progress=progress)
         return drawn.separable_json(rows) if json else drawn.separable_text(rows, width), DONE
     found: list[Measured] = []
     for graph in graphs:
         ceilings = found[0].ceilings if found else None
-        found.append(measure(graph, device, batches, settings, patience=patience, progress=complain, ceilings=ceilings))
+        found.append(measure(graph, device, batches, settings, patience=patience, progress=progress, ceilings=ceilings))
     top = wanted.top if wanted.top is not None else SLOWEST if terminal else None
     full = any(each.out_of_memory for each in found)
     for each in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import cnnprof
@@ -36,9 +37,15 @@ def verified(
     there = find(device)
     found = []
     for spec, graph, cost in zip(specs, graphs, costs, strict=True):
-        complain(f"verifying {spec}")
+        progress(f"verifying {spec}")
         found.append(verify(graph, cost, there, fake=fake, fvcore=fvcore))
     return found
+
+
+def progress(text: str) -> None:
+    """Says on standard error what is at hand, where somebody is watching."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        complain(text)
 
 
 def render(found: Sequence[Verified], form: str, output: str | None) -> str:

@@ -1,11 +1,11 @@
 """Pooling to an output size, over one, two or three axes."""
 
 from fractions import Fraction
-from math import gcd, prod
+from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.kind import EVERYTHING, SAME_PLACE, Everything, Kind, Memory, PerAxisOrNone, Reach, Shape, Tensor, Work
-from cnnprof.window import Window
+from cnnprof.window import Window, gcd
 
 if TYPE_CHECKING:
     from torch import nn

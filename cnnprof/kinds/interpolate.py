@@ -1,7 +1,7 @@
 """Resizing by interpolation."""
 
 from fractions import Fraction
-from math import ceil, floor, gcd, inf, prod
+from math import ceil, floor, inf, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.errors import ShapeError
@@ -18,7 +18,8 @@ from cnnprof.kind import (
     Work,
     show,
 )
-from cnnprof.window import Window, floor_sum
+from cnnprof.trace import called
+from cnnprof.window import Window, floor_sum, gcd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +30,7 @@ TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
 """Input places per axis that an output place is a weighted sum of."""
 
 
+@called
 def antialiased_taps(size: int, out: int, step: Fraction, taps: int) -> int:
     """Input places that the `out` widened kernels read, summed: kernel i is centred on (i + ½)·step and
     as wide as taps·max(step, 1), from ⌊left + ½⌋ up to, without, ⌊right + ½⌋, clipped to the input."""

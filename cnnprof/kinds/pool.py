@@ -55,16 +55,14 @@ class Pool(Kind):
         return zip(sizes, self.kernel_size, stride, self.padding, self._dilation(), strict=True)
 
     def _taps_and_windows(self, shape: Shape) -> tuple[int, int]:
-        """Valid positions (taps on the input, not on padding) summed over all windows, and the
-        windows that have any. The windows are products of the axes', so the sums multiply."""
+        """Valid positions (taps on the input, not on padding) summed over all windows, and the windows.
+        The windows are products of the axes', so the sums multiply."""
         channels, *places = self.output(shape)
         taps = [
             window.taps_inside(*axis, windows=count)
             for axis, count in zip(self._axes(shape[1:]), places, strict=True)
         ]
-        # Only a dilation wider than the input lets a window miss it, and then none has two taps on it.
-        hits = [min(count, found) for count, found in zip(places, taps, strict=True)]
-        return channels * prod(taps), channels * prod(hits)
+        return channels * prod(taps), channels * prod(places)
 
 
 class MaxPool(Pool):
@@ -89,7 +87,16 @@ class MaxPool(Pool):
 
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(1, "dilation")
-        return super().output(*inputs)
+        shape = super().output(*inputs)
+        for size, _, stride, padding, dilation in self._axes(inputs[0][1:]):
+            # Only a window that starts in the padding can step over the input, and only one so short.
+            if dilation > size and any(start % dilation >= size for start in range(-padding, 0, stride)):
+                raise ShapeError(
+                    f"every window of `{self.word}` must have a place on the input: one with padding {padding} and "
+                    f"dilation {dilation} steps over an axis of {size}",
+                    "PyTorch gives −infinity there, and its backward pass writes beside the tensor",
+                )
+        return shape
 
     def work(self, *inputs: Shape, training: bool = False) -> Work:
         taps, windows = self._taps_and_windows(inputs[0])

@@ -58,7 +58,11 @@ class Slice(Kind, word="slice"):
     def _range(self, shape: Shape) -> tuple[int, int, int]:
         """(dimension of the example, first place that stays, place after the last one that stays)."""
         index = self.dimension(self.dim, shape)
-        start, end, _ = slice(self.start, self.end).indices(shape[index])
+        size = shape[index]
+        start, end = (
+            min(max(0, place + size if place < 0 else place), size)
+            for place in (self.start, size if self.end is None else self.end)
+        )
         if start >= end:
             raise ShapeError(
                 f"`{self.word}` must leave at least one place of dimension {self.dim}, "

@@ -57,6 +57,7 @@ def _totals(report: Report) -> dict[str, Any]:
     metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
     return metrics | {
         "receptive_field_exact": totals.receptive_field_exact,
+        "memory_exact": totals.memory_exact,
         "buffer_bytes": totals.buffer_bytes,
         "input_bytes": totals.input_bytes,
         "moved_bytes": totals.moved_bytes,
@@ -104,6 +105,7 @@ def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> d
         "view": row.view,
         "in_place": row.in_place,
         "declared": row.declared,
+        "memory_exact": row.memory_exact,
         "line": row.line,
     }
     if row.layers != 1:

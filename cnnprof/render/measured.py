@@ -222,7 +222,7 @@ def separable_text(found: Separables, width: int | None = None) -> str:
                     row.paths[0] + (f" and {len(row.paths) - 1} more" if len(row.paths) > 1 else ""),
                     f"{row.flops_ratio:.3f}",
                     f"{row.times.ratios.median:.3f}",
-                    "–".join(f"{value:.3f}" for value in row.times.quartiles),
+                    " to ".join(f"{value:.3f}" for value in row.times.quartiles),
                     duration(row.times.first.median),
                     duration(row.times.second.median),
                     f"{row.config}, {units.shape(row.shape)}",

@@ -65,8 +65,9 @@ def cell(table: Table, row: Row, column: Column) -> str:
         return (row.kind or units.plural(row.layers, "layer")) + declared
     if row is table.rest and not column.summed:
         return ""
+    about = "" if row.memory_exact else ABOUT
     if column.name == "activation_bytes" and (row.view or row.in_place):
-        return "view" if row.view else "in place"
+        return f"{about}view" if row.view else "in place"
     if column.name == "receptive_field" and row.receptive_field.size is None:
         return UNKNOWN
     value = column.value(row)
@@ -74,7 +75,7 @@ def cell(table: Table, row: Row, column: Column) -> str:
         return f"{ABOUT}{figure(value, column)}"
     if not row.executed and column.summed and not value:
         return NOTHING
-    return figure(value, column, table.exact)
+    return (about if column.name == "activation_bytes" else "") + figure(value, column, table.exact)
 
 
 def figure(value: Any, column: Column, exact: bool = False) -> str:
@@ -180,6 +181,11 @@ def notes(table: Table) -> list[str]:
     found = [f"peak at {table.report.peak.layer}: {_alive(table.report.peak)}"]
     if declared := sum(row.declared for row in table.report.layers):
         found.append(f"the figures of {units.plural(declared, 'layer')} are declared in the spec, not computed")
+    if copies := [row.path for row in table.report.layers if not row.memory_exact]:
+        found.append(
+            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides that are not followed behind a "
+            "permutation or a slice: the figures of memory are estimates"
+        )
     if not table.report.totals.receptive_field_exact:
         found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")
     if any(not row.executed for row in table.rows):

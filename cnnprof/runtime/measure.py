@@ -416,6 +416,7 @@ def _allocator(graph: Graph, costs: Costs, device: Cuda, settings: Settings, rea
 
 def against(
     graphs: tuple[Graph, Graph],
+    names: tuple[str, str],
     device: Device,
     batch: int,
     settings: Settings,
@@ -423,11 +424,13 @@ def against(
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
 ) -> Comparison:
-    """Two networks by turns, A B A B. Raises UsageError as `measure`, and where both do not fit into memory."""
+    """Two networks by turns, A B A B. names: what they are called by.
+
+    Raises UsageError as `measure`, and where both do not fit into memory.
+    """
     if settings.step == "training":
         graphs = (graphs[0].trained or graphs[0], graphs[1].trained or graphs[1])
     costs = [count(graph, batch, settings.dtype) for graph in graphs]
-    names = tuple(graph.name if graph.variant is None else f"{graph.name}@{graph.variant}" for graph in graphs)
     progress(f"{names[0]} and {names[1]} by turns, batch {batch}")
     needed, available = sum(needed_bytes(cost, settings) for cost in costs), device.available()
     try:
@@ -441,7 +444,7 @@ def against(
         there = f", and there are {available}" if available is not None else ""
         raise UsageError(f"out of memory: both networks need {needed} bytes at batch {batch}{there}") from None
     flops = (costs[0].totals.flops, costs[1].totals.flops)
-    return Comparison((names[0], names[1]), batch, settings, device.machine(), times, flops)
+    return Comparison(names, batch, settings, device.machine(), times, flops)
 
 
 def separables(

@@ -171,21 +171,19 @@ def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
     alive, inside = _alive(graph, Scale(costs.batch, ITEM_SIZE[costs.dtype]))
     yield compare(
         "peak bytes",
-        "storages alive when a layer has finished",
+        f"storages alive when a layer has finished; most at {costs.peak.layer}",
         "layers",
         alive | {f"the peak, at {costs.peak.layer}": costs.peak.bytes},
         seen.alive | {f"the peak, at {costs.peak.layer}": seen.peak},
         total=costs.peak.bytes,
-        detail=f"at {costs.peak.layer}",
     )
     yield compare(
         "peak bytes inside",
-        "storages alive after any operation",
+        f"storages alive after any operation; most at {costs.torch_peak.layer}",
         "layers",
         inside | {f"the peak, at {costs.torch_peak.layer}": costs.torch_peak.bytes},
         seen.inside | {f"the peak, at {costs.torch_peak.layer}": seen.peak_inside},
         total=costs.torch_peak.bytes,
-        detail=f"at {costs.torch_peak.layer}",
     )
 
 

@@ -1,10 +1,13 @@
 """Max and average pooling: what they give and what they refuse."""
 
+from itertools import product
+
 import pytest
 
+from cnnprof.errors import ShapeError
 from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.pool import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
-from cnnprof.window import Window
+from cnnprof.window import Window, positions
 from tests.kinds.against_torch import refused, same
 
 GIVES = [
@@ -86,13 +89,6 @@ GIVES = [
         (1, 1, 1),
         Work(compares=2 * 2 - 1),
         id="ceil mode takes an input smaller than the kernel",
-    ),
-    pytest.param(
-        MaxPool2d(kernel_size=2, stride=1, padding=1, dilation=9),
-        (1, 8, 8),
-        (1, 1, 1),
-        Work(),
-        id="taps left and right of the input compare nothing",
     ),
     pytest.param(
         MaxPool2d(kernel_size=[3, 1], stride=[1, 2], padding=[1, 0]),
@@ -273,3 +269,27 @@ def test_reach_is_that_of_a_convolution() -> None:
 
 def test_a_billion_places_cost_no_more_than_ten() -> None:
     assert AvgPool1d(kernel_size=2).work((1, 10**9)) == Work(adds=5 * 10**8, divides=5 * 10**8)
+
+
+def test_every_window_has_a_place_on_the_input() -> None:
+    """Refused exactly where a dilation lets one step over it: PyTorch's backward pass writes beside the tensor there."""
+    refused = 0
+    for size, kernel, stride, dilation in product(range(1, 7), range(1, 5), range(1, 4), range(1, 9)):
+        for padding, ceil_mode in product(range(kernel // 2 + 1), (False, True)):
+            pool = MaxPool1d(kernel_size=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
+            places = positions(size, kernel, stride, padding, dilation, ceil_mode)
+            if places < 1:
+                continue
+            windows = [[start + tap * dilation for tap in range(kernel)] for start in
+                       range(-padding, places * stride - padding, stride)]
+            if all(any(0 <= place < size for place in window) for window in windows):
+                assert pool.output((2, size)) == (2, places)
+                continue
+            refused += 1
+            with pytest.raises(ShapeError) as caught:
+                pool.output((2, size))
+            assert str(caught.value) == (
+                f"every window of `max_pool1d` must have a place on the input: one with padding {padding} and "
+                f"dilation {dilation} steps over an axis of {size}"
+            )
+    assert refused > 0

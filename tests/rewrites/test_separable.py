@@ -94,7 +94,7 @@ def test_shared_weights_are_left_alone() -> None:
     """
     found = rewritten(Separable(), layers)
     assert [tuple(skipped) for skipped in found.skipped] == [
-        ("one", "its weights are shared"), ("conv2d", "its weights are shared"),
+        ("one", "its weights are shared"), ("conv2d_2", "its weights are shared"),
     ]  # fmt: skip
     assert found.graph.layers[1].shares == 0
 
@@ -119,6 +119,8 @@ def test_the_closed_form_is_exact(spec: str) -> None:
     old, new = count(found), count(after.graph)
     for change in after.changes:
         conv = found.layers[change.before].kind
+        if not found.layers[change.before].executed:
+            continue
         macs = sum(new.layers[number].work.macs for number in change.after)
         assert Fraction(macs, old.layers[change.before].work.macs) == Separable().closed_form(conv)  # type: ignore[arg-type]
 
@@ -156,7 +158,6 @@ def test_the_network_in_training_is_rewritten_too() -> None:
     found = rewrite(cnnprof.unfold("googlenet"), Separable()).graph
     assert found.trained is not None
     assert [layer.path for layer in found.trained.layers] == [layer.path for layer in found.layers]
-
 
 
 def test_nothing_to_rewrite() -> None:

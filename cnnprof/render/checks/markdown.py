@@ -22,13 +22,16 @@ def render(result: Result) -> str:
 
 def fitting(result: Result, size: int) -> str:
     """The same in at most so many bytes: sections at the end are left out, what is broken last."""
+    whole = render(result)
+    if _bytes(whole) <= size:
+        return whole
     sections = list(_sections(result))
-    left_out = False
-    while len(sections) > 1 and _bytes("\n\n".join(sections)) + _bytes(CUT) > size:
+    while len(sections) > 1:
         sections.pop()
-        left_out = True
-    text = "\n\n".join(sections) + (CUT if left_out else "\n")
-    return text if _bytes(text) <= size else ""
+        text = "\n\n".join(sections) + CUT
+        if _bytes(text) <= size:
+            return text
+    return ""
 
 
 def _bytes(text: str) -> int:

@@ -1,0 +1,367 @@
+"""The reports of `check`, each by its format's own schema or parser."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as xml
+
+import pytest
+from jsonschema import Draft4Validator, Draft202012Validator
+
+from cnnprof.budget import Checked, Part, Result, Verdict, Wrong
+from cnnprof.metrics import METRICS
+from cnnprof.render.checks import FORMATS, github, gitlab, junit, markdown, sarif, text, words
+from cnnprof.render.checks import json as written
+
+NASTY = "a|b <i>&\x1b[31m`*_%, x: y::error::pwned\r\n::error::@me ]]> \x00"
+
+
+def verdict(**fields: Any) -> Verdict:
+    basic: dict[str, Any] = {
+        "rule": "max", "metric": "params", "path": None, "limit": "5M", "most": 5_000_000, "figure": 5_123_456,
+        "base": None, "since": None, "place": "cnnprof.yaml:12", "line": 23,
+        "parts": (Part("stage4.2.conv2d", 1_200_000, False, 23), Part("fc", 1_000, False, None)),
+    }  # fmt: skip
+    return Verdict(**{**basic, **fields})
+
+
+def result(*checks: Checked, problems: tuple[Wrong, ...] = (), valid: tuple[str, ...] = ()) -> Result:
+    return Result(checks, problems, valid, "/repo/sub", "/repo", "0.1.0")
+
+
+def checked(*verdicts: Verdict, **fields: Any) -> Checked:
+    basic = {"network": "models/a.yaml", "file": "models/a.yaml", "budget": "mobile", "message": "see docs"}
+    return Checked(verdicts=verdicts, **{**basic, **fields})
+
+
+WITHIN = verdict(figure=4_999_999, parts=())
+GROWN = verdict(
+    rule="max_increase", metric="peak_bytes", limit="1.5%", most=1_015_000, figure=1_020_000, base=1_000_000,
+    since="origin/main", parts=(Part("a.b", 20_000, True, 7),), line=7,
+)  # fmt: skip
+WARNED = verdict(rule="warn", limit="4.5M", most=4_500_000, figure=4_600_000)
+PART = verdict(metric="macs", path="stage4.0", limit="0", most=0, figure=3, around=2, parts=())
+EVERYTHING = result(
+    checked(verdict(), GROWN, PART, WARNED, WITHIN),
+    checked(WITHIN, network="models/a.yaml@small", notes=("not in origin/main, so no increase is limited",)),
+    checked(verdict(figure=Fraction(16_000_001, 3), metric="receptive_field"), network="b.yaml", file="b.yaml"),
+    problems=(Wrong("models/c d.yaml", 3, "unknown", "models/c d.yaml:3:1: error: unknown\n  3 | x\n    | ^"),
+              Wrong(None, None, "no project", "error: no project")),
+    valid=("d.yaml",),
+)  # fmt: skip
+HOSTILE = result(
+    checked(
+        verdict(limit=NASTY, place=NASTY, path=NASTY, parts=(Part(NASTY, 1, True, None),), since=NASTY),
+        network=NASTY, file=NASTY, budget=NASTY, message=NASTY, notes=(NASTY,),
+    ),
+    problems=(Wrong(NASTY, 1, NASTY, NASTY),),
+    valid=(NASTY,),
+)  # fmt: skip
+BOTH = pytest.mark.parametrize("found", [EVERYTHING, HOSTILE, result()], ids=["everything", "hostile", "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (verdict(), "params 5,123,456 is 123,456 (2.4 %) over the limit of 5M"),
+        (WITHIN, "params 4,999,999 of 5M, 99.9 %"),
+        (verdict(figure=5_000_001), "params 5,000,001 is 1 (< 0.1 %) over the limit of 5M"),
+        (WARNED, "params 4,600,000 is 100,000 (2.2 %) over the warning level of 4.5M"),
+        (PART, "stage4.0: macs 3 is 3 over the limit of 0"),
+        (GROWN, "peak_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in origin/main, "
+         "at most 1.5%"),
+        (verdict(rule="max_increase", limit="5%", most=105, figure=104, base=100, since="b.json"),
+         "params 104 is 4 (4.0 %) more than 100 in b.json, within 5%"),
+        (verdict(rule="max_increase", limit="0%", most=100, figure=100, base=100, since="b.json"),
+         "params 100, not more than 100 in b.json"),
+        (verdict(metric="receptive_field", figure=Fraction(11, 2), most=5, limit="5"),
+         "receptive_field 5.5 is 0.5 (10.0 %) over the limit of 5"),
+    ],
+)  # fmt: skip
+def test_a_sentence(found: Verdict, sentence: str) -> None:
+    assert words.sentence(found) == sentence
+
+
+def test_text() -> None:
+    assert (
+        text.render(EVERYTHING)
+        == """\
+models/a.yaml:23: over: params 5,123,456 is 123,456 (2.4 %) over the limit of 5M
+    budget `mobile` at cnnprof.yaml:12
+    stage4.2.conv2d 1,200,000, 23.4 %, line 23
+    fc 1,000, < 0.1 %
+models/a.yaml:7: over: peak_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in \
+origin/main, at most 1.5%
+    budget `mobile` at cnnprof.yaml:12
+    a.b +20,000 B (19.5 KiB) since origin/main, line 7
+models/a.yaml:23: over: stage4.0: macs 3 is 3 over the limit of 0
+    budget `mobile` at cnnprof.yaml:12
+    also over: 2 parts around it
+models/a.yaml:23: warning: params 4,600,000 is 100,000 (2.2 %) over the warning level of 4.5M
+    budget `mobile` at cnnprof.yaml:12
+    stage4.2.conv2d 1,200,000, 26.0 %, line 23
+    fc 1,000, < 0.1 %
+    note: see docs
+b.yaml:23: over: receptive_field 5.333e+06 is 3.333e+05 (6.6 %) over the limit of 5M
+    budget `mobile` at cnnprof.yaml:12
+    stage4.2.conv2d 1,200,000, 22.4 %, line 23
+    fc 1,000, < 0.1 %
+    note: see docs
+ok: models/a.yaml@small: budget `mobile`, nearest: params 4,999,999 of 5M, 99.9 %
+  note: not in origin/main, so no increase is limited
+ok: d.yaml: valid
+4 networks: 2 over budget, 1 within, 1 valid, without a limit, 1 warning, 2 errors
+"""
+    )
+
+
+def test_of_many_parts_five_are_told() -> None:
+    found = checked(*(verdict(path=f"a.{number}", parts=()) for number in range(8)), message="")
+    lines = text.render(result(found)).splitlines()
+    assert len([line for line in lines if ": over: " in line]) == 5
+    assert lines[-2] == "    3 more parts over 5M params"
+
+
+@BOTH
+@pytest.mark.parametrize("form", FORMATS)
+def test_nothing_steers_a_terminal(found: Result, form: str) -> None:
+    rendered = {"text": text, "json": written, "markdown": markdown, "github": github, "gitlab": gitlab,
+                "junit": junit, "sarif": sarif}[form].render(found)  # fmt: skip
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", rendered)
+
+
+@BOTH
+def test_no_line_of_text_is_a_workflow_command(found: Result) -> None:
+    """GitHub takes a line of the log that begins with :: for one, spaces before it or not."""
+    assert not [line for line in text.render(found).splitlines() if line.strip().startswith("::")]
+
+
+# GitHub.
+
+
+def unescape(value: str) -> str:
+    """As the runner reads it."""
+    for code, sign in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        value = value.replace(code, sign)
+    return value
+
+
+def commands(rendered: str) -> list[tuple[str, dict[str, str], str]]:
+    """Workflow commands, parsed as the runner parses them."""
+    found = []
+    for line in rendered.splitlines():
+        match = re.fullmatch(r"::(error|warning) ([^:]*)::(.*)", line)
+        assert match, line
+        properties = dict(each.split("=", 1) for each in match[2].split(",")) if match[2] else {}
+        found.append((match[1], {key: unescape(value) for key, value in properties.items()}, unescape(match[3])))
+    return found
+
+
+def test_github_one_annotation_per_file_and_budget() -> None:
+    found = commands(github.render(EVERYTHING))
+    assert [(level, properties) for level, properties, _ in found] == [
+        ("error", {"file": "sub/models/a.yaml", "line": "23", "title": "Over budget mobile"}),
+        ("error", {"file": "sub/b.yaml", "line": "23", "title": "Over budget mobile"}),
+        ("error", {"file": "sub/models/c d.yaml", "line": "3", "title": "cnnprof check"}),
+        ("error", {"title": "cnnprof check"}),
+    ]
+    assert found[0][2].splitlines()[:2] == [
+        "params 5,123,456 is 123,456 (2.4 %) over the limit of 5M (cnnprof.yaml:12)",
+        "  stage4.2.conv2d 1,200,000, 23.4 %, line 23",
+    ]
+
+
+def test_github_warnings_come_last() -> None:
+    found = commands(github.render(result(checked(WARNED, file="w.yaml"), checked(verdict()))))
+    assert [level for level, _, _ in found] == ["error", "warning"]
+    assert found[1][1]["title"] == "Near the budget mobile"
+
+
+def test_github_escapes() -> None:
+    over, wrong = commands(github.render(HOSTILE))
+    assert over[1]["title"].startswith("Over budget a|b <i>&\\x1b[31m`*_%, x: y::error::pwned")
+    assert set(over[1]) == {"file", "line", "title"}
+    assert wrong[0] == "error"
+
+
+# The other formats.
+
+
+def escaped_cells(line: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", line))
+
+
+@BOTH
+def test_markdown_is_a_table(found: Result) -> None:
+    from markdown_it import MarkdownIt
+
+    rendered = markdown.render(found)
+    assert {escaped_cells(line) for line in rendered.splitlines() if line.startswith("|")} <= {8}
+    html = MarkdownIt("commonmark").enable("table").render(rendered.replace("<details><summary>", "").replace(
+        "</summary>", "").replace("</details>", ""))  # fmt: skip
+    assert "<i>" not in html
+    assert "<a " not in html
+    assert (html.count("<table>") > 0) == bool(found.checks)
+
+
+def test_markdown_fits() -> None:
+    """The summary of a step has a limit; what is broken is cut last."""
+    whole = markdown.render(EVERYTHING)
+    assert markdown.fitting(EVERYTHING, len(whole.encode())) == whole
+    size = len(whole.encode()) - 100
+    cut = markdown.fitting(EVERYTHING, size)
+    assert len(cut.encode()) <= size
+    assert cut.endswith(markdown.CUT)
+    assert "over the limit" in cut
+    assert "within their limits" not in cut
+    assert markdown.fitting(EVERYTHING, 10) == ""
+
+
+NUMBER = {"type": ["integer", "number", "string"]}
+TEXT = {"type": "string"}
+OPTIONAL = {"type": ["string", "null"]}
+LINE = {"type": ["integer", "null"], "minimum": 1}
+
+
+def keys(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def items(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": schema}
+
+
+JSON = keys(
+    schema_version={"const": 1},
+    exit_code={"enum": [0, 1, 2]},
+    summary=TEXT,
+    checks=items(keys(
+        network=TEXT, file=TEXT, budget=TEXT, message=OPTIONAL, within={"type": "boolean"}, notes=items(TEXT),
+        limits=items(keys(
+            rule={"enum": ["max", "warn", "max_increase"]}, metric={"enum": list(METRICS)}, path=OPTIONAL, limit=TEXT,
+            most=NUMBER, figure=NUMBER, baseline={"type": ["integer", "number", "string", "null"]}, since=OPTIONAL,
+            broken={"type": "boolean"}, place=TEXT, line={"type": "integer", "minimum": 1}, fingerprint=TEXT,
+            around={"type": "integer"},
+            layers=items(keys(path=TEXT, amount={"type": "integer"}, changed={"type": "boolean"}, line=LINE)),
+        )),
+    )),
+    valid=items(TEXT),
+    problems=items(keys(file=OPTIONAL, line=LINE, message=TEXT)),
+)  # fmt: skip
+
+
+@BOTH
+def test_json(found: Result) -> None:
+    document = json.loads(written.render(found))
+    Draft202012Validator(JSON).validate(document)
+    assert document["exit_code"] == found.exit_code
+
+
+def test_json_is_exact() -> None:
+    limits = [each for check in json.loads(written.render(EVERYTHING))["checks"] for each in check["limits"]]
+    assert [each["figure"] for each in limits][:2] == [5_123_456, 1_020_000]
+    assert limits[-1]["figure"] == "16000001/3"
+
+
+GITLAB = items({
+    "type": "object",
+    "required": ["description", "check_name", "fingerprint", "severity", "location"],
+    "properties": {
+        "description": {"type": "string", "minLength": 1},
+        "check_name": {"type": "string", "pattern": "^cnnprof-[a-z_-]+$"},
+        "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+        "location": keys(path={"type": "string", "pattern": r"^(?!\./|/)"},
+                         lines=keys(begin={"type": "integer", "minimum": 1})),
+    },
+})  # fmt: skip
+
+
+@BOTH
+def test_gitlab(found: Result) -> None:
+    issues = json.loads(gitlab.render(found))
+    Draft202012Validator(GITLAB).validate(issues)
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues)
+
+
+def test_gitlab_severities() -> None:
+    issues = json.loads(gitlab.render(EVERYTHING))
+    assert [issue["severity"] for issue in issues] == ["major"] * 3 + ["minor", "major", "blocker", "blocker"]
+    assert [issue["location"]["path"] for issue in issues[-3:]] == ["sub/b.yaml", "sub/models/c d.yaml", "sub"]
+
+
+@pytest.mark.parametrize("fields", [{"line": 99}, {"figure": 6_000_000}, {"parts": ()}, {"most": 1, "limit": "1"}])
+def test_fingerprints_are_stable(fields: dict[str, Any]) -> None:
+    """They do not know lines, figures or limits; they know file, budget, metric, path and rule."""
+    mark = words.fingerprint(EVERYTHING, checked(), verdict())
+    assert words.fingerprint(EVERYTHING, checked(), verdict(**fields)) == mark
+    for other in ({"metric": "macs"}, {"path": "a"}, {"rule": "warn"}):
+        assert words.fingerprint(EVERYTHING, checked(), verdict(**other)) != mark
+    for other in ({"file": "b.yaml"}, {"budget": "b"}, {"network": "models/a.yaml@x"}):
+        assert words.fingerprint(EVERYTHING, checked(**other), verdict()) != mark
+
+
+@BOTH
+def test_junit(found: Result) -> None:
+    root = xml.fromstring(junit.render(found).encode())
+    assert root.tag == "testsuites"
+    cases = root.findall("testsuite/testcase")
+    for element, inside in [(root, cases), *((suite, suite.findall("testcase")) for suite in root)]:
+        assert int(element.get("tests")) == len(inside)
+        for kind in ("failure", "error"):
+            assert int(element.get(f"{kind}s")) == sum(case.find(kind) is not None for case in inside)
+    assert all(case.get("name") and case.get("classname") for case in cases)
+    assert len(root.findall(".//failure")) == sum(bool(each.over) for each in found.checks)
+    assert len(root.findall(".//error")) == len(found.problems)
+
+
+SARIF = json.loads(gzip.decompress((Path(__file__).parent / "sarif-2.1.0.json.gz").read_bytes()))
+
+
+@BOTH
+def test_sarif(found: Result) -> None:
+    """By the schema that OASIS publishes; what GitHub asks for beside it, by hand."""
+    document = json.loads(sarif.render(found))
+    Draft4Validator(SARIF).validate(document)
+    (run,) = document["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    assert len(run["results"]) == sum(len(each.broken) for each in found.checks) + len(found.problems)
+    for each in run["results"]:
+        assert rules[each["ruleIndex"]]["id"] == each["ruleId"]
+        assert set(each["partialFingerprints"]) == {"cnnprof/v1"}
+        for location in each["locations"]:
+            uri = location["physicalLocation"]["artifactLocation"]["uri"]
+            assert re.fullmatch(r"[A-Za-z0-9._~%/-]+", uri)
+            assert not uri.startswith("/")
+
+
+def test_sarif_places_and_rules() -> None:
+    (run,) = json.loads(sarif.render(EVERYTHING))["runs"]
+    assert [each["ruleId"] for each in run["results"]] == [
+        "max/params", "max_increase/peak_bytes", "max/macs", "warn/params", "max/receptive_field", "wrong", "wrong",
+    ]  # fmt: skip
+    assert [each["level"] for each in run["results"]][3:5] == ["warning", "error"]
+    place = run["results"][5]["locations"][0]["physicalLocation"]
+    assert unquote(place["artifactLocation"]["uri"]) == "sub/models/c d.yaml"
+    assert place["region"] == {"startLine": 3}
+    assert run["invocations"] == [{"executionSuccessful": False, "exitCode": 2}]
+
+
+def test_the_schema_can_fail() -> None:
+    document = json.loads(sarif.render(EVERYTHING))
+    document["runs"][0]["results"][0]["level"] = "bad"
+    assert not Draft4Validator(SARIF).is_valid(document)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"), [("a.yaml", "sub/a.yaml"), ("../a.yaml", "a.yaml"), ("/repo/x/a.yaml", "x/a.yaml")]
+)
+def test_files_are_named_from_the_root_of_the_repository(file: str, expected: str) -> None:
+    assert words.path(EVERYTHING, file) == expected

@@ -1,0 +1,451 @@
+"""`cnnprof check` as its users meet it: exit codes, messages, baselines, reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as xml
+
+import pytest
+
+from cnnprof import git
+from cnnprof.cli import main
+from cnnprof.cli.check import TOGETHER, read_reports
+from cnnprof.errors import UsageError
+from tests.networks import network
+
+NET = network("- conv2d: {out_channels: width, kernel_size: 1}\n  name: conv\n- relu", header="args: {width: 4}")
+PARAMS = 3 * 4 + 4
+MACS = 3 * 4 * 64
+LINE = NET[: NET.index("conv2d")].count("\n") + 1
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a network in models/, and no CI around it."""
+    for name in ("CI", "GITHUB_STEP_SUMMARY", "CNNPROF_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "net.yaml").write_text(NET)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `cnnprof check …`."""
+
+    def run_line(*args: str) -> Done:
+        code = main(["check", *args])
+        return Done(code, *capsys.readouterr())
+
+    return run_line
+
+
+def project(folder: Path, *keys: str, baseline: bool = False, name: str = "tiny") -> None:
+    """A project file with one budget."""
+    lines = ["version: 1", "budgets:", f"- name: {name}", *(f"  {key}" for key in ("files: [models/*.yaml]", *keys))]
+    lines += ["baseline: base.json"] * baseline
+    (folder / "cnnprof.yaml").write_text("\n".join(lines) + "\n")
+
+
+def commit(folder: Path) -> None:
+    """The folder as the only commit of a repository."""
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "."]):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def widen(folder: Path, width: int = 5) -> None:
+    path = folder / "models" / "net.yaml"
+    path.write_text(path.read_text().replace("width: 4", f"width: {width}"))
+
+
+# Exit codes.
+
+
+def test_within(folder: Path, run: Run) -> None:
+    """Inclusive."""
+    project(folder, f"max: {{params: {PARAMS}, macs: {MACS}}}")
+    done = run()
+    assert done == (0, "ok: models/net.yaml: budget `tiny`, nearest: params 16 of 16, 100.0 %\n"
+                       "1 network: 0 over budget, 1 within\n", "")  # fmt: skip
+
+
+def test_over(folder: Path, run: Run) -> None:
+    project(folder, f"max: {{params: {PARAMS - 1}}}", 'message: "see docs"')
+    assert run() == (1, f"""\
+models/net.yaml:{LINE}: over: params 16 is 1 (6.6 %) over the limit of 15
+    budget `tiny` at cnnprof.yaml:5
+    conv 16, 100.0 %, line {LINE}
+    note: see docs
+1 network: 1 over budget, 0 within
+""", "")  # fmt: skip
+
+
+def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
+    """Every problem of every file in one run, and what is over beside them."""
+    (folder / "models" / "bad.yaml").write_text(NET.replace("relu", "rleu").replace("kernel_size: 1", "kernel: 1"))
+    (folder / "models" / "worse.yaml").write_text("a: {")
+    project(folder, "max: {params: 15}")
+    done = run()
+    assert done.code == 2
+    assert [line for line in done.err.splitlines() if "error: " in line] == [
+        f"models/bad.yaml:{LINE}:36: error: `conv2d` has no field `kernel`",
+        f"models/bad.yaml:{LINE + 2}:5: error: `rleu` is neither a layer kind nor a block",
+        "models/worse.yaml:2:1: error: not YAML: did not find expected node content (while parsing a flow node)",
+    ]
+    assert done.out.splitlines()[0].startswith(f"models/net.yaml:{LINE}: over: ")
+    assert done.out.splitlines()[-1] == "1 network: 1 over budget, 0 within, 3 errors"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["max: {parms: 5}"], "cnnprof.yaml:5:9: error: a budget limits a metric, and `parms` is none"),
+        (["max: {params: 5}", "set: {with: 5}"],
+         "cnnprof.yaml:3:3: error: net has no argument `with` to set; known: `width`"),
+        (["max: {params: 5}", "variant: x"], "cnnprof.yaml:3:3: error: net has no variant `x`; it has no variants"),
+        (["at: {cov: {params: 5}}"], "cnnprof.yaml:5:22: error: no layer's path matches `cov`"),
+        (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a figure of the whole network, no sum over "
+         "layers, so `at` cannot limit it"),
+        (["max_increase: {params: 0%}"],
+         "cnnprof.yaml:5:26: error: `max_increase` needs something to compare with"),
+    ],
+)  # fmt: skip
+def test_wrong_project(folder: Path, run: Run, keys: list[str], message: str) -> None:
+    project(folder, *keys)
+    done = run()
+    assert (done.code, done.err.splitlines()[0]) == (2, message)
+
+
+def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
+    (folder / "cnnprof.yaml").write_text("version: 1\nbudgets: [{name: a, files: [modles/*], max: {params: 5}}]")
+    done = run()
+    assert (done.code, done.err.splitlines()[0]) == (2, "cnnprof.yaml:2:29: error: no file matches `modles/*`")
+    assert done.out == "1 error\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is here or above; write one, "
+         "or name a SPEC"),
+        (["--max", "params=5"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for "
+         "them"),
+        (["--batch", "2"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them"),
+        (["lenet5", "--max", "parms=5"], "--max limits a metric, and `parms` is none; did you mean `params`?"),
+        (["lenet5", "--max", "params"], "--max takes NAME=VALUE, such as params=5M, found `params`"),
+        (["lenet5", "--max", "peak_bytes=5"], "a limit on `peak_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` "
+         "…), found `5`"),
+        (["nosuch.yaml"], "there is no file `nosuch.yaml`"),
+        (["lenet5", "--config", "x"], "--config names a project file, and a SPEC is checked without one: choose one"),
+        (["--config", "x"], "cannot read `x`: No such file or directory"),
+        (["--update-baseline", "--baseline-ref", "x"], "--update-baseline writes a file, and --baseline-ref needs none: "
+         "choose one"),
+        (["lenet5", "--update-baseline"], "--update-baseline writes a project's baseline: say it without SPEC and "
+         "without --no-budgets"),
+        (["--report", "xml=x"], "no report format `xml`; known: `text`, `json`, `markdown`, `github`, `gitlab`, "
+         "`junit`, `sarif`"),
+        (["lenet5", "--report", "json"], "--report takes FORMAT=PATH, found `json`; `json=-` writes to standard output"),
+        (["lenet5", "--report", "json=-", "--report", "text=-"], "only one report goes to standard output, found "
+         "`json`, `text`"),
+        (["lenet5", "--report", "json=a", "--report", "text=./a"], "two reports go to the same file"),
+        (["lenet5", "--report", "json=no/folder"], "cannot write `no/folder`: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_refuses(run: Run, args: list[str], message: str) -> None:
+    done = run(*args)
+    assert (done.code, done.err) == (2, f"error: {message}\n")
+
+
+# Specs on the command line, and their own budgets.
+
+
+def test_max(run: Run) -> None:
+    """A limit on the command line holds for what SPEC names."""
+    assert run("models/net.yaml", "--max", f"params={PARAMS}").code == 0
+    done = run("models/net.yaml,width=5", "--max", f"params={PARAMS}")
+    assert done.code == 1
+    assert "models/net.yaml,width=5, budget `command line` at --max params=16\n" in done.out
+    assert run("models/net.yaml", "--set", "width=5", "--max", f"params={PARAMS}").code == 1
+    assert run("models/net.yaml", "--input", "3x4x4", "--batch", "4", "--max", f"macs={MACS}").code == 0
+    assert run("models/net.yaml", "--dtype", "float16", "--max", f"param_bytes={PARAMS * 2}B").code == 0
+
+
+VARIANTS = NET.replace("layers:", "budget: {params: 16}\nvariants:\n  wide: {width: 5}\n"
+                       "  free: {width: 6, budget: {params: 24}}\nlayers:")  # fmt: skip
+
+
+def test_a_specs_own_budget(folder: Path, run: Run) -> None:
+    """It holds as written and for variants without their own; a SPEC with a variant means that one."""
+    (folder / "v.yaml").write_text(VARIANTS)
+    done = run("v.yaml")
+    assert done.code == 1
+    assert [line for line in done.out.splitlines() if line.startswith(("ok", "v.yaml"))] == [
+        f"v.yaml:{LINE + 4}: over: params 20 is 4 (25.0 %) over the limit of 16",
+        "ok: v.yaml: budget `its own`, nearest: params 16 of 16, 100.0 %",
+        "ok: v.yaml@free: budget `its own`, nearest: params 24 of 24, 100.0 %",
+    ]
+    assert run("v.yaml@free").code == 0
+    assert run("v.yaml@wide").code == 1
+    assert run("v.yaml@wide", "--no-budgets").code == 0
+
+
+def test_the_project_checks_own_budgets_too(folder: Path, run: Run) -> None:
+    (folder / "models" / "v.yaml").write_text(VARIANTS)
+    project(folder, "max: {params: 1K}")
+    done = run()
+    assert done.code == 1
+    assert "models/v.yaml@wide, budget `its own` at models/v.yaml:5" in done.out
+
+
+def test_a_pattern_of_a_specs_own_budget(folder: Path, run: Run) -> None:
+    (folder / "v.yaml").write_text(NET.replace("layers:", "budget: {at: {conv.x: {params: 5}}}\nlayers:"))
+    done = run("v.yaml")
+    assert (done.code, done.err.splitlines()[0]) == (2, "v.yaml:5:31: error: no layer's path matches `conv.x`")
+
+
+def test_only_valid(folder: Path, run: Run) -> None:
+    """In every variant; a file whose arguments have no values is checked in its variants alone."""
+    (folder / "v.yaml").write_text(VARIANTS.replace("{width: 4}", "{width: required}"))
+    assert run("--no-budgets", "v.yaml").out.splitlines()[:2] == ["ok: v.yaml@wide: valid", "ok: v.yaml@free: valid"]
+    (folder / "v.yaml").write_text(VARIANTS.replace("width: 6", "width: -6"))
+    done = run("--no-budgets", "v.yaml", "models/net.yaml")
+    assert done.code == 2
+    assert "v.yaml" in done.err
+    assert "ok: models/net.yaml: valid" in done.out
+
+
+def test_a_layer_of_a_block_that_comes_with_the_tool(folder: Path, run: Run) -> None:
+    """Its line is that of the step in the file, not one of blocks.yaml."""
+    (folder / "s.yaml").write_text(network("- relu\n- conv_norm_act: {out_channels: 4}\n  name: stem"))
+    done = run("s.yaml", "--max", "params=1")
+    assert done.code == 1, done.err
+    assert "stem.conv2d" in done.out
+    line = (folder / "s.yaml").read_text()[: (folder / "s.yaml").read_text().index("conv_norm_act")].count("\n") + 1
+    assert done.out.startswith(f"s.yaml:{line}: over: params")
+
+
+# Baselines.
+
+
+def test_the_ratchet(folder: Path, run: Run) -> None:
+    project(folder, "max_increase: {params: 0%, macs: 30%}", baseline=True)
+    done = run()
+    assert (done.code, done.err) == (2, "error: there is no baseline `base.json`; `cnnprof check --update-baseline` "
+                                        "writes it\n")  # fmt: skip
+    assert run("--update-baseline").err == "wrote base.json\n"
+    assert run().code == 0
+    widen(folder)
+    done = run()
+    assert done.code == 1
+    assert "params 20 is 4 (25.0 %) more than 16 in base.json, at most 0%\n" in done.out
+    assert f"    conv +4 since base.json, line {LINE}\n" in done.out
+    assert "macs" not in done.out.replace("nearest", "")
+    assert run("--update-baseline").code == 0
+
+
+def test_a_network_that_the_baseline_does_not_have(folder: Path, run: Run) -> None:
+    project(folder, "max_increase: {params: 0%}", baseline=True)
+    run("--update-baseline")
+    (folder / "models" / "new.yaml").write_text(NET)
+    done = run()
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "cnnprof.yaml:3:3: error: `models/new.yaml` is not in the baseline base.json, as `tiny: models/new.yaml`",
+    )
+
+
+def test_a_baseline_is_not_updated_in_ci(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(folder, "max: {params: 1M}", baseline=True)
+    monkeypatch.setenv("CI", "true")
+    done = run("--update-baseline")
+    assert (done.code, done.err) == (
+        2, "error: --update-baseline is refused where CI is set: a person changes a baseline, and commits it\n",
+    )  # fmt: skip
+    assert not (folder / "base.json").exists()
+    monkeypatch.setenv("CI", "false")
+    assert run("--update-baseline").code == 0
+
+
+def test_a_wrong_spec_leaves_the_baseline_alone(folder: Path, run: Run) -> None:
+    project(folder, "max: {params: 1M}", baseline=True)
+    run("--update-baseline")
+    before = (folder / "base.json").read_text()
+    (folder / "models" / "bad.yaml").write_text("a: 1")
+    assert run("--update-baseline").code == 2
+    assert (folder / "base.json").read_text() == before
+
+
+def test_a_baseline_that_nobody_named(folder: Path, run: Run) -> None:
+    project(folder, "max: {params: 1M}")
+    assert run("--update-baseline").err == (
+        "error: cnnprof.yaml names no baseline to update; add `baseline: cnnprof-baseline.json`\n"
+    )
+
+
+def test_baseline_ref(folder: Path, run: Run) -> None:
+    """Each file as it was there; the baseline file is not asked for."""
+    project(folder, "max_increase: {params: 0%}", "max: {macs: 1}", baseline=True)
+    commit(folder)
+    widen(folder)
+    (folder / "models" / "new.yaml").write_text(NET)
+    done = run("--baseline-ref", "HEAD")
+    assert (done.code, done.err) == (1, "")
+    assert "params 20 is 4 (25.0 %) more than 16 in HEAD, at most 0%\n" in done.out
+    assert f"    conv +192 since HEAD, line {LINE}\n" in done.out
+    assert "  note: not in HEAD, so no increase is limited\n" in done.out
+
+
+def test_baseline_ref_of_a_spec(folder: Path, run: Run) -> None:
+    commit(folder)
+    widen(folder)
+    assert f"    conv +4 since HEAD, line {LINE}\n" in run("models/net.yaml", "--max", "params=1", "--baseline-ref",
+                                                            "HEAD").out  # fmt: skip
+
+
+def test_a_past_that_was_wrong_stops_nobody(folder: Path, run: Run) -> None:
+    (folder / "models" / "net.yaml").write_text("a: 1")
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    (folder / "models" / "net.yaml").write_text(NET)
+    done = run("--baseline-ref", "HEAD")
+    assert done.code == 0
+    assert "not in HEAD" in done.out
+
+
+def test_an_unknown_ref(folder: Path, run: Run) -> None:
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    done = run("--baseline-ref", "origin/main")
+    assert (done.code, done.err) == (
+        2, "error: git knows no revision `origin/main`; fetch it first (a shallow clone lacks it: `git fetch --depth 1 "
+        "origin BRANCH`, or `fetch-depth: 0` of actions/checkout)\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("revision", ["", "--help", "x\0y", "a:b", "HEAD~5", "HEAD^{tree}"])
+def test_git_refuses_a_revision(folder: Path, revision: str) -> None:
+    commit(folder)
+    with pytest.raises(UsageError, match="git knows no revision|names no file"):
+        git.show(revision, "models/net.yaml")
+
+
+def test_git_shows_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was, from any folder, gone or not."""
+    commit(folder)
+    (folder / "models" / "net.yaml").unlink()
+    assert git.show("HEAD", "models/net.yaml") == NET.encode()
+    assert git.show("HEAD", str(folder / "models" / "net.yaml")) == NET.encode()
+    assert git.show("HEAD", "models/other.yaml") is None
+    (folder / "models").rmdir()
+    assert git.show("HEAD", "models/net.yaml") == NET.encode()
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="^reading a file from a revision needs git, which is not installed$"):
+        git.show("HEAD", "models/net.yaml")
+
+
+def test_git_without_a_repository(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
+    with pytest.raises(UsageError, match=r"^`models/net\.yaml` is in no git repository that git would read: "):
+        git.show("HEAD", "models/net.yaml")
+
+
+# Reports.
+
+
+def test_reports(folder: Path, run: Run) -> None:
+    """Several at once; the text for people stays on standard output."""
+    project(folder, "max: {params: 1}")
+    formats = ("json", "markdown", "github", "gitlab", "junit", "sarif", "text")
+    done = run(*(f"--report={name}=report.{name}" for name in formats))
+    assert done.code == 1
+    assert (folder / "report.text").read_text() == done.out
+    assert json.loads((folder / "report.json").read_text())["exit_code"] == 1
+    assert json.loads((folder / "report.sarif").read_text())["version"] == "2.1.0"
+    assert json.loads((folder / "report.gitlab").read_text())[0]["location"]["path"] == "models/net.yaml"
+    assert xml.parse(folder / "report.junit").getroot().get("failures") == "1"
+    assert (folder / "report.github").read_text().startswith("::error file=models/net.yaml,line=")
+    assert (folder / "report.markdown").read_text().startswith("### cnnprof check")
+
+
+def test_reports_are_written_where_something_is_wrong(folder: Path, run: Run) -> None:
+    (folder / "models" / "net.yaml").write_text("a: 1")
+    project(folder, "max: {params: 1}")
+    assert run("--report", "junit=j.xml").code == 2
+    assert xml.parse(folder / "j.xml").getroot().get("errors") != "0"
+
+
+def test_one_report_takes_standard_output(run: Run) -> None:
+    assert json.loads(run("models/net.yaml", "--report", "json=-").out)["checks"] == []
+    assert [each.format for each in read_reports([f"{name}=-" for name in TOGETHER])] == ["text", "github"]
+
+
+def test_the_summary_of_a_step(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is added to what is there, within what GitHub takes, and only for the format github."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    run("models/net.yaml", "--max", "params=1")
+    assert not (folder / "summary.md").exists()
+    done = run("models/net.yaml", "--max", "params=1", "--report", "text=-", "--report", "github=-")
+    assert done.out.splitlines()[-1].startswith("::error file=models/net.yaml,")
+    text = (folder / "summary.md").read_text()
+    assert text.startswith("### cnnprof check")
+    (folder / "summary.md").write_text("x" * (1024 * 1024 - 10))
+    run("models/net.yaml", "--max", "params=1", "--report", "github=-")
+    assert (folder / "summary.md").stat().st_size <= 1024 * 1024
+
+
+def test_files_are_named_from_the_repository(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In reports for machines; people read them from where they are."""
+    commit(folder)
+    project(folder, "max: {params: 1}")
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder / "sub")
+    done = run("--report", "text=-", "--report", "github=-")
+    assert done.out.startswith(f"../models/net.yaml:{LINE}: over: ")
+    assert "budget `tiny` at ../cnnprof.yaml:5" in done.out
+    assert "::error file=models/net.yaml,line=" in done.out
+
+
+def test_nothing_steers_a_terminal(folder: Path, run: Run) -> None:
+    """Names and messages of a stranger."""
+    evil = folder / "models" / "e\x1b[31m::x.yaml"
+    evil.write_text(NET)
+    project(folder, "max: {params: 1}", 'message: "\\e[2J\\n::error::x"', name='"\\e[31m::"')
+    done = run("--report", "text=-", "--report", "github=-")
+    assert "\x1b" not in done.out
+    assert [line for line in done.out.splitlines() if line.lstrip().startswith("::error::")] == []
+    assert "e\\x1b[31m::x.yaml" in done.out
+
+
+LOADED = """
+import sys
+from cnnprof.cli import main
+code = main(["check", "models/net.yaml", "--max", "params=1M"])
+print(*sorted({"torch", "rich", "subprocess", "tomllib", "difflib", "json", "hashlib"} & set(sys.modules)))
+sys.exit(code)
+"""
+
+
+def test_nothing_is_loaded_that_is_not_needed(folder: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
