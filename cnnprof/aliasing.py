@@ -5,8 +5,8 @@ overwrites an input that a layer made, that is no view, viewed or output, has th
 other reader ever, and whose last writer does not keep it for the backward pass (autograd would raise).
 
 Of a tensor's layout two things are followed: whether its values lie in the order of its dimensions, and
-side by side. Behind a permutation PyTorch's operations keep the order they find or not, each as it likes;
-whether a layer like `flatten` views or copies there is an estimate, and the layer says so.
+side by side. Behind a permutation PyTorch's operations keep the order they find or not, each as it likes; what
+a layer that looks beyond a single place copies there is an estimate, and the layer says so.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def resolve(
             settled[own] = not view or at_inference.contiguous
         else:
             settled[own] = not view and all([settled[tensor] for tensor in layer.inputs])
-            exact = memory(layer, read, True)[0].view == memory(layer, read, False)[0].view
+            # What computes every place from itself takes any order; what looks further may copy first.
+            exact = memory(layer, read, True) == memory(layer, read, False) and (view or not layer.kind.reach(*read))
         mode = at_training if training else at_inference
         if overwrites is not None and layer.kind.merge:
             mode = mode._replace(scratch=())  # every term is added into place: no sum in between

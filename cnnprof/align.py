@@ -7,7 +7,7 @@ their fields, so that a layer that only got another path is not told as one remo
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from cnnprof.graph import Graph
 
@@ -18,7 +18,7 @@ MAX_PAIRS = 10**9
 def align(first: Graph, second: Graph) -> list[tuple[int | None, int | None]]:
     """Pairs of layer numbers, each layer of either network once; None where it has no counterpart.
 
-    In the second network's order, with what only the first has where it stood.
+    In the second network's order; what only the first has stands before what came in its place.
     """
     paths = [layer.path for layer in first.layers], [layer.path for layer in second.layers]
     kinds = [layer.kind for layer in first.layers], [layer.kind for layer in second.layers]
@@ -37,13 +37,19 @@ def align(first: Graph, second: Graph) -> list[tuple[int | None, int | None]]:
     taken = set(partner.values())
     found: list[tuple[int | None, int | None]] = []
     told = 0
-    for number in range(len(paths[1])):
-        counterpart = partner.get(number)
-        if counterpart is not None and counterpart >= told:
-            found += [(gone, None) for gone in range(told, counterpart) if gone not in taken]
-            told = counterpart + 1
-        found.append((counterpart, number))
+    for number, upto in enumerate(_upcoming(partner, len(paths[1]), len(paths[0]))):
+        found += [(gone, None) for gone in range(told, upto) if gone not in taken]
+        told = max(told, upto)
+        found.append((partner.get(number), number))
     return found + [(gone, None) for gone in range(told, len(paths[0])) if gone not in taken]
+
+
+def _upcoming(partner: Mapping[int, int], count: int, otherwise: int) -> list[int]:
+    """For each of `count` layers the counterpart of it or of the next that has one; `otherwise` behind the last."""
+    found = [otherwise] * (count + 1)
+    for number in reversed(range(count)):
+        found[number] = partner.get(number, found[number + 1])
+    return found[:count]
 
 
 def common_subsequence(first: Sequence[Hashable], second: Sequence[Hashable]) -> list[tuple[int, int]]:

@@ -95,6 +95,7 @@ class Network:
     report: Report
     costs: Costs
     _sums: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
+    _spans: dict[str, range] = field(default_factory=dict, compare=False)
 
     def sums(self, metric: str) -> Mapping[str, int]:
         """A summed metric of every layer and of all that contains it, by path, in the order of the layers."""
@@ -107,11 +108,20 @@ class Network:
             self._sums[metric] = sums
         return self._sums[metric]
 
+    def rows(self, path: str) -> Sequence[Row]:
+        """The rows of a layer or of a part: those that a part unfolds to stand together."""
+        if not self._spans:
+            for number, row in enumerate(self.report.layers):
+                for prefix in _prefixes(row.path):
+                    start = self._spans[prefix].start if prefix in self._spans else number
+                    self._spans[prefix] = range(start, number + 1)
+        span = self._spans.get(path, range(0))
+        return self.report.layers[span.start : span.stop]
+
     def line(self, path: str) -> int | None:
         """The line of a layer, or of the first one of a part."""
-        if path in self.lines:
-            return self.lines[path]
-        return next((line for layer, line in self.lines.items() if layer.startswith(f"{path}.")), None)
+        rows = self.rows(path)
+        return self.lines.get(rows[0].path) if rows else None
 
 
 class Part(NamedTuple):
@@ -444,7 +454,7 @@ def _parts(network: Network, metric: str, path: str | None, baseline: Baseline |
         return _largest(network, {alive.name: alive.bytes for alive in peak.alive}, False)
     if metric not in SUMMED:
         return ()
-    rows = [row for row in network.report.layers if path is None or f"{row.path}.".startswith(f"{path}.")]
+    rows = network.report.layers if path is None else network.rows(path)
     amounts = {row.path: amount_of(row, metric) for row in rows}
     if baseline is not None and baseline.figures is not None:
         before = baseline.figures.layers

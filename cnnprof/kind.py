@@ -77,14 +77,15 @@ class Work(NamedTuple):
     powers: int = 0
 
 
-Kept: TypeAlias = Literal["nothing", "inputs", "output", "clone"]
+Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output", "clone"]
 
 
 class Memory(NamedTuple):
     """What a layer does to memory besides writing its output.
 
     view: the output is the first input's storage, or part of it; nothing is written.
-    keeps: what autograd keeps of inputs and output for the backward pass.
+    keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
+        that a gradient is asked of; a product's are those whose partner asks for one.
     in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.

@@ -12,7 +12,7 @@ from math import prod
 from typing import NamedTuple
 
 from cnnprof.errors import UsageError, nearest
-from cnnprof.graph import Graph, Layer
+from cnnprof.graph import Graph
 from cnnprof.kind import Tensor
 
 INTEGER_SIZE = {"int64": 8}
@@ -222,22 +222,35 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
             continue
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
+        if layer.kind.merge and how == "inputs":
+            factors, products = _kept_of_product([differentiable[tensor] for tensor in layer.inputs])
+            kept.update(owner[layer.inputs[factor]] for factor in factors)
+            own += sum(scale.bytes(memory.saved[product]) for product in products)
+            continue
         if how == "output":
             kept.add(owner[first + number])
         elif how == "inputs":
-            kept.update(owner[tensor] for tensor in _kept_inputs(layer, differentiable))
+            kept.update(owner[tensor] for tensor in layer.inputs)
+        elif how == "differentiable inputs":
+            kept.update(owner[tensor] for tensor in layer.inputs if differentiable[tensor])
         elif how == "clone":
             own += scale.bytes(Tensor(read[0]))
         own += sum(map(scale.bytes, memory.saved))
     return own + sum(sizes[storage] for storage in kept)
 
 
-def _kept_inputs(layer: Layer, differentiable: Sequence[bool]) -> list[int]:
-    """The inputs that a layer keeps: all, but of a product those whose other factors ask for a gradient."""
-    if not layer.kind.merge:
-        return list(layer.inputs)
-    return [
-        tensor
-        for position, tensor in enumerate(layer.inputs)
-        if any(differentiable[other] for place, other in enumerate(layer.inputs) if place != position)
-    ]
+def _kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int]]:
+    """(factors, products in between) that a product keeps, by position: of every two that are multiplied, from left
+    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked."""
+    factors, products = [], []
+    asked = differentiable[0]
+    for position, right in enumerate(differentiable[1:], start=1):
+        if right:
+            if position == 1:
+                factors.append(0)
+            else:
+                products.append(position - 2)
+        if asked:
+            factors.append(position)
+        asked = asked or right
+    return factors, products

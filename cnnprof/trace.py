@@ -44,6 +44,15 @@ class Term:
         """Whether it is a number of the rule itself, of no dimension or field."""
         return self.op == "value" and not self.name
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Term) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((self.op, self.name, self.value))
+
+    def _key(self) -> tuple[object, ...]:
+        return self.op, self.name, self.value, self.args
+
     def calls(self) -> Iterator[Term]:
         """The calls in the term, innermost first."""
         for arg in self.args:

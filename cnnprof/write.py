@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from cnnprof.errors import RuleError, UsageError
-from cnnprof.graph import Graph, Layer
+from cnnprof.graph import Graph, Layer, Output
 from cnnprof.kind import Kind
 from cnnprof.spec import SPECIAL_NAMES, VERSION
 
@@ -56,31 +57,36 @@ class _Writer:
         graph = self.graph
         first = len(graph.inputs)
         current: int | None = 0 if list(graph.inputs) == ["input"] else None
-        sides = [output for output in graph.outputs if output.label != "out"]
-        pending: list[int] = []  # layers that are not executed, on their way into a side
-        for number, layer in enumerate(graph.layers):
-            own = first + number
-            if layer.executed:
-                yield from self.step(layer, own, current)
-                current = own
-            else:
-                pending.append(number)
-            for output in [output for output in sides if output.tensor == own]:
-                yield from self.side(output.label, output.tensor, output.executed, pending, current)
-                sides.remove(output)
-                pending = []
-            following = graph.layers[number + 1 : number + 2]
-            if pending and (not following or following[0].executed):
-                # The branch ends in an earlier layer: what it computed last, nobody reads.
-                output = next(output for output in sides if not output.executed)
-                yield from self.side(output.label, output.tensor, False, pending, current)
-                sides.remove(output)
-                pending = []
-        for output in sides:
-            yield from self.side(output.label, output.tensor, output.executed, [], current)
+        waiting = [output for output in graph.outputs if output.label != "out"]  # for their side, in order
+        for executed, run in groupby(range(len(graph.layers)), lambda number: graph.layers[number].executed):
+            if not executed:
+                yield from self.unexecuted(list(run), current, waiting)
+                continue
+            for number in run:
+                yield from self.step(graph.layers[number], first + number, current)
+                current = first + number
+        for output in waiting:
+            yield from self.side(output, [], current)
         last = next(output.tensor for output in graph.outputs if output.label == "out")
         if last != current:
             yield f"- concat: {{out: {self.names[last]}}}"  # a merge left with one branch is that branch
+
+    def unexecuted(self, run: list[int], current: int | None, waiting: list[Output]) -> Iterator[str]:
+        """Layers in a row that are not executed, in the sides that they stand in. Takes those from `waiting`.
+
+        Where two sides follow one another, the first ends with its output, if the other's comes behind it.
+        """
+        first = len(self.graph.inputs)
+        while run:
+            while waiting[0].executed:
+                yield from self.side(waiting.pop(0), [], current)
+            output = waiting.pop(0)
+            own, behind = _cut(run, output.tensor - first)
+            following = next((other.tensor - first for other in waiting if not other.executed), None)
+            if following not in behind:
+                own, behind = run, []
+            yield from self.side(output, own, current)
+            run = behind
 
     def step(self, layer: Layer, own: int, current: int | None) -> Iterator[str]:
         word = layer.kind.word
@@ -107,22 +113,28 @@ class _Writer:
             found[_unique(label, found)] = self.names[tensor]
         return found
 
-    def side(
-        self, label: str, end: int, executed: bool, pending: list[int], current: int | None
-    ) -> Iterator[str]:
-        if pending:
+    def side(self, output: Output, layers: list[int], current: int | None) -> Iterator[str]:
+        """A side that hands out a tensor, behind the layers that stand in it."""
+        name = self.names[output.tensor]
+        if layers:
             yield "- side:"
-            yield f"    {label}:"
-            for number in pending:
+            yield f"    {output.label}:"
+            for number in layers:
                 own = len(self.graph.inputs) + number
                 yield from (f"      {line}" for line in self.step(self.graph.layers[number], own, current))
                 current = own
-            if current != end:
-                yield f"      - concat: {{end: {self.names[end]}}}"
+            if current != output.tensor:
+                yield f"      - concat: {{end: {name}}}"
         else:
-            yield f"- side: {{{label}: {self.names[end]}}}"
-        if not executed:
+            yield f"- side: {{{output.label}: {name}}}"
+        if not output.executed:
             yield "  when: training"
+
+
+def _cut(run: list[int], end: int) -> tuple[list[int], list[int]]:
+    """A run of layers up to one of them, and those behind it; all of them where that one is not among them."""
+    place = run.index(end) + 1 if end in run else len(run)
+    return run[:place], run[place:]
 
 
 def _refuse_what_training_changes(graph: Graph) -> None:

@@ -42,12 +42,11 @@ def test_shipped_specs(name: str, variant: str | None) -> None:
 def test_random_networks(number: int) -> None:
     """The whole vocabulary of the language: several inputs, sides, shares, branches, repeats."""
     found = graph(seeded(("write", number)).text())
-    try:
-        text = write(found)
-    except UsageError as error:
-        assert "training changes it at" in str(error)
-        return
-    again = graph(text)
+    trained = found.trained
+    assert trained is not None
+    if [layer.path for layer in trained.layers] != [layer.path for layer in found.layers]:
+        pytest.skip("training changes it, which no flat list of steps can say")
+    again = graph(write(found))
     assert count(again).totals == count(found).totals
     assert [output.label for output in again.outputs] == [output.label for output in found.outputs]
 
@@ -100,8 +99,10 @@ layers:
 """,
     ),
     (
-        network("- relu:\n  name: a\n- relu6:\n  from: left\n- concat: {a: a, b: right}\n- side: {s: a}",
-                "{left: [3, 8], right: [2, 8]}").replace("- relu:\n    name: a", "- relu:\n    name: a\n    from: left"),
+        network(
+            "- relu:\n  name: a\n  from: left\n- relu6:\n  from: left\n- concat: {a: a, b: right}\n- side: {s: a}",
+            "{left: [3, 8], right: [2, 8]}",
+        ),
         """cnnprof: 1
 name: net
 input: {left: [3, 8], right: [2, 8]}
@@ -110,12 +111,12 @@ layers:
   - relu:
     name: a
     from: left
-  - side: {s: a}
   - relu6:
     name: relu6
     from: left
   - concat: {x: a, x_2: right}
     name: concat
+  - side: {s: a}
 """,
     ),
 ]  # fmt: skip

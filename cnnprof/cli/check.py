@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cnnprof
-from cnnprof import expand, git, project, source
+from cnnprof import expand, source
 from cnnprof.budget import (
     Baseline,
     Budget,
@@ -41,10 +41,12 @@ from cnnprof.graph import Graph
 from cnnprof.kind import Shape
 from cnnprof.locate import Located, locate
 from cnnprof.metrics import METRICS, read_quantity
-from cnnprof.project import Entry, Project
 from cnnprof.render.checks import FORMATS
 from cnnprof.report import tabulate
 from cnnprof.spec import Limit, Spec, read
+
+if TYPE_CHECKING:
+    from cnnprof.project import Entry, Project
 
 OWN = "its own"
 COMMAND_LINE = "--max"
@@ -227,6 +229,8 @@ class Run:
 
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
+        from cnnprof import project
+
         held = []
         names, problems = project.files(found, entry)
         for problem in problems:
@@ -319,6 +323,8 @@ def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype
 
 
 def _project(config: str | None) -> Project:
+    from cnnprof import project
+
     path = Path(config) if config is not None else project.find(Path.cwd())
     if path is None:
         raise UsageError(
@@ -387,6 +393,8 @@ def _network(spec: Spec, file: str, setup: Setup) -> Network:
 
 def _figures_at(revision: str, file: str, setup: Setup) -> Figures | None:
     """A network's figures as it was; None where the file was not there, or not one that can be compared."""
+    from cnnprof import git
+
     text = git.show(revision, file)
     if text is None:
         return None

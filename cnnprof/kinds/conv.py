@@ -105,7 +105,7 @@ class Conv(Kind):
         channels, sizes = self.channels_and_axes(inputs[0])
         copy = Tensor((channels, *(size + more for size, more in zip(sizes, added, strict=True))))
         by_hand = self.padding_mode in ("reflect", "replicate")  # whose backward pass asks for the input
-        return Memory(keeps="inputs" if by_hand else "nothing", saved=(copy,), scratch=(copy,))
+        return Memory(keeps="differentiable inputs" if by_hand else "nothing", saved=(copy,), scratch=(copy,))
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn

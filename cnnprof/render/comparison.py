@@ -65,7 +65,7 @@ def metrics(comparison: Comparison, exact: bool = False) -> Sheet:
 def _short(title: str) -> str:
     """A title as the head of a column."""
     shown = printable(title)
-    return shown if len(shown) <= LONGEST_TITLE else f"…{shown[1 - LONGEST_TITLE:]}"
+    return shown if len(shown) <= LONGEST_TITLE else f"…{shown[1 - LONGEST_TITLE :]}"
 
 
 def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
@@ -150,9 +150,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
     written: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "networks": [_network(comparison, number) for number in range(len(comparison.subjects))],
-        "best": {
-            line.metric: [number for number, best in enumerate(line.best) if best] for line in comparison.lines
-        },
+        "best": {line.metric: [number for number, best in enumerate(line.best) if best] for line in comparison.lines},
     }
     if comparison.differences is not None:
         written["differences"] = {

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 GAP = "  "
 NARROWEST = 16
-"""What the first column may be folded to; after that, columns are left out from the right."""
+"""What a column may be folded to; after that, columns are left out from the right."""
 
 
 def grid(
@@ -29,8 +29,9 @@ def grid(
     widths = [max(map(len, cells)) for cells in zip(*everything, strict=True)]
     shown = len(widths)
     if width is not None:
-        while shown > 1 and _total(widths[:shown]) - widths[folded] + min(widths[folded], NARROWEST) > width:
+        while shown > 1 and _least(widths[:shown], folded) > width:
             shown -= 1
+        folded = min(folded, 1) if folded >= shown else folded
         excess = _total(widths[:shown]) - width
         if excess > 0:
             widths[folded] = max(NARROWEST, widths[folded] - excess)
@@ -55,6 +56,11 @@ def paragraph(text: str, width: int | None, indent: str = "") -> list[str]:
     if width is None:
         return [indent + text]
     return wrap(text, width, initial_indent=indent, subsequent_indent=indent + GAP, break_on_hyphens=False)
+
+
+def _least(widths: Sequence[int], folded: int) -> int:
+    """Cells of a line with the column `folded` as narrow as it may be, if it is there."""
+    return _total(widths) - max(0, widths[folded] - NARROWEST if folded < len(widths) else 0)
 
 
 def _total(widths: Sequence[int]) -> int:

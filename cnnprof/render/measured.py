@@ -31,7 +31,8 @@ def duration(seconds: float) -> str:
     for scale, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if abs(seconds) >= 0.9995 * scale or unit == "µs":
             value = seconds / scale
-            return f"{value:,.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f} {unit}"
+            digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+            return f"{value:,.{digits}f} {unit}".replace("-", "−")
     raise AssertionError("unreachable")
 
 
@@ -69,7 +70,7 @@ def _network(measured: Measured, top: int | None, width: int | None) -> Iterator
         yield ""
         yield from grid(
             ["batch", "median", "p10", "p90", "p99", "spread", "runs", "warm-up", "images/s", "of roofline"],
-            [_whole(result) for result in measured.results],
+            [_whole(result, measured.settings) for result in measured.results],
             right=range(10),
             width=width,
         )
@@ -93,9 +94,10 @@ def _machine(machine: Machine, width: int | None) -> list[str]:
     )
 
 
-def _whole(result: Result) -> list[str]:
+def _whole(result: Result, settings: Settings) -> list[str]:
     whole = result.whole
     least = sum(layer.limit.seconds for layer in result.layers if layer.limit)
+    forward = settings.step == "inference" and whole.median  # the arithmetic is that of a forward pass
     return [
         str(result.batch),
         *(duration(value) for value in (whole.median, whole.p10, whole.p90, whole.p99)),
@@ -103,7 +105,7 @@ def _whole(result: Result) -> list[str]:
         units.exact(whole.runs),
         units.exact(whole.warm_up),
         "" if result.examples_per_second is None else f"{result.examples_per_second:,.1f}",
-        percent(least / whole.median if whole.median else None),
+        percent(least / whole.median if forward else None),
     ]
 
 
@@ -149,6 +151,7 @@ def _result(result: Result, settings: Settings, top: int | None, width: int | No
             [_memory(figure) for figure in result.memory],
             right=(1, 2, 3),
             width=width,
+            folded=4,
         )
     for doubt in result.doubts:
         yield from paragraph(f"warning: {doubt}", width)

@@ -29,7 +29,7 @@ def _network(verified: Verified, width: int | None) -> list[str]:
     facts = [*inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
     lines = paragraph("  ".join([printable(verified.title), *facts]), width)
     rows = [_row(check) for check in verified.checks]
-    table = grid(["", "compared", "figures", "total", "with"], rows, right=(2, 3), width=width, folded=1)
+    table = grid(["", "compared", "figures", "total", "with"], rows, right=(2, 3), width=width, folded=4)
     lines += ["", *table, ""]
     for check in verified.checks:
         for note in _notes(check):

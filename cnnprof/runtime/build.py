@@ -71,7 +71,7 @@ class Network(nn.Module):
 
     def _calls(self, made: Sequence[nn.Module]) -> Iterator[_Call]:
         graph = self.graph
-        held = {output.tensor for output in graph.outputs} | set(range(len(graph.inputs)))
+        held = {output.tensor for output in graph.outputs if output.executed} | set(range(len(graph.inputs)))
         last_reader = {
             tensor: number
             for number, layer in enumerate(graph.layers)

@@ -357,7 +357,8 @@ def _measure(
     )
     progress(f"{title}, batch {batch}: memory")
     memory = tuple(_memory(graph, costs, device, settings, ready, fresh_process))
-    return Result(batch, whole, layers, memory, costs.totals.flops, tuple(doubts(whole)))
+    warnings = [*doubts(whole), *(f"layer by layer, {doubt}" for doubt in doubts(passes))]
+    return Result(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
 
 
 # Memory.

@@ -50,7 +50,7 @@ def verify(
     Raises MissingDependencyError where fvcore is asked and not installed.
     """
     need = real_bytes(costs)
-    why = "as asked" if fake else f"{need} bytes would be needed" if need > REAL_BYTES else ""
+    why = "as asked" if fake else f"the real thing would need {need / 2**30:.2f} GiB" if need > REAL_BYTES else ""
     mode = "fake" if why else "real"
     trained = graph.trained or graph
     with _tensors(mode):
@@ -214,7 +214,8 @@ def _runs(mode: str, graph: Graph, costs: Costs, seen: Seen) -> Iterator[Check]:
         seen.shapes | {f"output {label}": shape for label, shape in seen.outputs.items()},
     )  # fmt: skip
     # An odd number of FLOPs would be no number of MACs, and then equals none.
-    macs = {path: Fraction(flops, FLOPS_PER_MAC) for path, flops in seen.flops.items()}
+    halves = {path: Fraction(flops, FLOPS_PER_MAC) for path, flops in seen.flops.items()}
+    macs = {path: int(half) if half.denominator == 1 else half for path, half in halves.items()}
     yield compare(
         f"MACs{mode}",
         "FlopCounterMode / 2",
@@ -286,15 +287,25 @@ _OTHER = "fvcore has no price for this operator"
 
 def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
     """Layer by layer against an exact table of what fvcore counts (`cnnprof.conventions`), on the real CPU."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch.jit, which fvcore is built on and which is deprecated
+        return _asked_fvcore(graph, costs, _flop_count_analysis(), seed)
+
+
+def _flop_count_analysis() -> Any:
     try:
         from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
-        if error.name != "fvcore":
+        if (error.name or "").partition(".")[0] != "fvcore":
             raise
         raise MissingDependencyError(
             "comparing with fvcore needs it, and it is not installed; install it with: pip install 'cnnprof[torch]', "
             "or leave it out with --no-fvcore"
         ) from None
+    return FlopCountAnalysis
+
+
+def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
     report = tabulate(graph, costs)
     price = conventions.find("fvcore").price
     expected = {
@@ -304,9 +315,8 @@ def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
     }
     built = module(graph, seed)
     inputs = tuple(torch.rand(costs.batch, *shape) for shape in graph.inputs.values())
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit.trace, which fvcore is built on, is deprecated
-        analysis = FlopCountAnalysis(built, inputs)
+    with torch.no_grad():
+        analysis = analyse(built, inputs)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         by_module = analysis.by_module()
         operators = {name: int(amount) for name, amount in analysis.by_operator().items()}

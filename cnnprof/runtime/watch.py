@@ -102,6 +102,8 @@ def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) 
             stack.callback(
                 own.register_forward_hook(lambda _, given, output, path=layer.path: end(path, given, output)).remove
             )
+        # The counter takes some operations apart, which `live` must not see: entered later, it is asked first.
+        stack.enter_context(counter)
         if gradients:
             stack.enter_context(torch.enable_grad())
             stack.enter_context(saved)
@@ -109,7 +111,6 @@ def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) 
             # Not `inference_mode`, which would hide the indices of max pooling: they are made all the same.
             stack.enter_context(torch.no_grad())
             stack.enter_context(live)
-        stack.enter_context(counter)
         output = built(*inputs)
     ends = output if isinstance(output, dict) else {"out": output}
     seen.outputs = {label: tuple(tensor.shape) for label, tensor in ends.items()}

@@ -66,6 +66,7 @@ def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[
     kept = {
         "nothing": [],
         "inputs": [Tensor(shape) for shape in shapes],
+        "differentiable inputs": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
         "clone": [Tensor(shapes[0])],
     }[keeps]

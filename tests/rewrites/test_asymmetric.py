@@ -18,8 +18,11 @@ GIVES = [
         ["column: conv2d out_channels: 4, kernel_size: [3, 1], padding: [1, 0], dilation: [2, 1], bias: false",
          "row: conv2d out_channels: 4, kernel_size: [1, 5], stride: [1, 2], padding: [0, 2], bias: false"],
     ),
-    ("out_channels: 4, kernel_size: 4, padding: same", ["column: conv2d out_channels: 4, kernel_size: [4, 1], padding: same",
-                                                        "row: conv2d out_channels: 4, kernel_size: [1, 4], padding: same"]),
+    (
+        "out_channels: 4, kernel_size: 4, padding: same",
+        ["column: conv2d out_channels: 4, kernel_size: [4, 1], padding: same",
+         "row: conv2d out_channels: 4, kernel_size: [1, 4], padding: same"],
+    ),
 ]  # fmt: skip
 
 

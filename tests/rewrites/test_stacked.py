@@ -25,8 +25,11 @@ GIVES = [
         ["conv2d: conv2d out_channels: 4, kernel_size: 3, padding: [1, 0]",
          "conv2d_2: conv2d out_channels: 4, kernel_size: 3"],
     ),
-    ("out_channels: 4, kernel_size: 5, padding: same", ["conv2d: conv2d out_channels: 4, kernel_size: 3, padding: same",
-                                                        "conv2d_2: conv2d out_channels: 4, kernel_size: 3, padding: same"]),
+    (
+        "out_channels: 4, kernel_size: 5, padding: same",
+        ["conv2d: conv2d out_channels: 4, kernel_size: 3, padding: same",
+         "conv2d_2: conv2d out_channels: 4, kernel_size: 3, padding: same"],
+    ),
 ]  # fmt: skip
 
 

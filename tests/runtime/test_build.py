@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import pytest
-from tests.networks import graph, network
 
 import cnnprof
 from cnnprof import locate, source
 from cnnprof.errors import MissingDependencyError
 from cnnprof.spec import read
+from tests.networks import graph, network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch

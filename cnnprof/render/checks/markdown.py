@@ -11,7 +11,7 @@ from cnnprof.render.checks import words
 HEADER = ("", "network", "metric", "figure", "limit", "used", "budget")
 TO_THE_RIGHT = ("figure", "limit", "used")
 MOST = 5
-"""Parts over one limit whose layers are told."""
+"""Parts over one limit that are told one by one."""
 CUT = "\n\nThe rest is left out: the report is too long for here.\n"
 
 
@@ -43,7 +43,8 @@ def _sections(result: Result) -> Iterator[str]:
     for wrong in result.problems:
         where = "" if wrong.file is None else f"{wrong.file}:{wrong.line}: " if wrong.line else f"{wrong.file}: "
         yield f"- ❌ {escape(where + wrong.message)}"
-    told = [(checked, verdict) for checked in result.checks for verdict in checked.broken]
+    limits = [(checked, limit) for checked in result.checks for limit in words.by_limit(checked)]
+    told = [(checked, verdict) for checked, limit in limits for verdict in limit[:MOST]]
     if told:
         yield _table(told)
     for checked in result.checks:
@@ -63,6 +64,8 @@ def _details(checked: Checked) -> Iterator[str]:
             if details := words.details(verdict):
                 heading = f"**{escape(checked.network)}**, {escape(words.sentence(verdict))}:"
                 yield "\n".join([heading, "", *(f"- {escape(line)}" for line in details)])
+        if len(limit) > MOST:
+            yield f"{escape(checked.network)}: {escape(words.more(limit, MOST))}"
     if checked.broken:
         yield from map(escape, words.note(checked))
 

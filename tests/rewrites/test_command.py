@@ -1,0 +1,127 @@
+"""`cnnprof separable` and `cnnprof rewrite`: what they show, save and refuse."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import cnnprof
+from cnnprof.cli import main
+from cnnprof.cli.rewrite import Setup, Wish, what_if
+from cnnprof.render import whatif as drawn
+from cnnprof.render.sheet import terminal
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    return code, *capsys.readouterr()
+
+
+def table(text: str, title: str) -> dict[str, str]:
+    """The lines of a table by their first word."""
+    rows = text.split(f"{title}")[1].split("\n\n")[1].split("\n")
+    return {row.split()[0]: " ".join(row.split()[1:]) for row in rows}
+
+
+def test_separable(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The course notes' network: the layers, the whole, what was left alone, and the saved spec."""
+    path = tmp_path / "new.yaml"
+    arguments = ["separable", "mobilenet_v1@full_conv", "--except", "stem*", "--write", str(path), "--exact"]
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith("mobilenet_v1@full_conv: separable  13 layers replaced  1 left alone\n")
+    # 64/9 … per layer: 1/64 + 1/9 = 0.127, of 112·112·32·64·9 = 231,211,008 multiplications.
+    assert table(out, "separable")["block.conv.conv2d"] == (
+        "3×3, 32 → 64 231,211,008 29,302,784 0.127× 0.127× 18,432 2,400 0.130× batch_norm + 64"
+    )
+    assert table(out, "the whole network")["macs"] == "4,867,293,184 568,740,352 * 0.117×"
+    assert table(out, "the whole network")["params"] == "29,294,088 4,231,976 * 0.144×"
+    assert "left alone, --except stem* leaves it out: stem.conv.conv2d\n" in out
+    assert cnnprof.analyze(str(path)).totals == cnnprof.analyze("mobilenet_v1").totals
+    assert path.read_text(encoding="utf-8").startswith("# mobilenet_v1@full_conv: separable\n")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("spec", ["mobilenet_v1@full_conv", "googlenet", "resnet@50"])
+def test_fits_a_terminal(width: int, spec: str) -> None:
+    found = what_if(spec, Setup((), (), 1, "float32"), Wish(["separable"]))
+    text = terminal(drawn.sheets(found, page=True), width, color=False)
+    assert max(map(len, text.split("\n"))) <= width
+
+
+def test_several_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rewrites in the order given, then pruning; each with its own list."""
+    arguments = ["--with", "stacked", "--with", "separable", "--prune", "50%", "--format", "json"]
+    _, out, _ = run(capsys, "rewrite", "lenet5", *arguments)
+    found = json.loads(out)
+    assert [(stage["name"], len(stage["replaced"])) for stage in found["stages"]] == [
+        ("stacked", 2), ("separable", 4), ("50% of the channels pruned", 7),
+    ]  # fmt: skip
+    first = found["stages"][1]["replaced"][0]
+    assert (first["path"], first["closed_form"]) == ("C1.conv2d", "5/18")  # 1/6 + 1/9
+    assert [part["path"] for part in first["parts"]] == [
+        "C1.conv2d.depthwise", "C1.conv2d.tanh", "C1.conv2d.pointwise",
+    ]  # fmt: skip
+    assert [each["title"] for each in found["comparison"]["networks"]] == ["lenet5", "after"]
+    assert found["notes"] == ["after: stacked, separable, pruned 50%"]
+
+
+def test_options_of_rewrites(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--with", "bottleneck", "--factor", "2", "--with", "grouped", "--groups", "3", "--format", "csv"]
+    _, out, _ = run(capsys, "rewrite", "lenet5", *arguments)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["rewrite"], row["path"], row["status"], row["params_after"]) for row in rows][:4] == [
+        ("bottleneck", "C1", "replaced", str(1 * 3 + 3 + 3 * 3 * 25 + 3 + 3 * 6 + 6)),
+        ("bottleneck", "C3", "replaced", str(6 * 8 + 8 + 8 * 8 * 25 + 8 + 8 * 16 + 16)),
+        ("grouped", "C1.middle", "replaced", str(3 * 25 + 3)),
+        ("grouped", "C1.up", "replaced", str(6 + 6)),
+    ]
+    assert rows[-1]["reason"] == "3 groups do not divide its 8 → 16 channels"
+
+
+def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody can say is not shown as if it were known; without layers, a row per metric."""
+    _, out, _ = run(capsys, "rewrite", "vgg", "--weights", "int8", "--activations", "int8", "--format", "csv")
+    found = {(row["network"], row["metric"]): row["value"] for row in csv.DictReader(io.StringIO(out))}
+    after = "weights int8, activations int8" if ("weights int8, activations int8", "macs") in found else "after"
+    vectors = 64 * 2 + 128 * 2 + 256 * 3 + 512 * 6 + 4096 * 2 + 1000
+    assert found[after, "param_bytes"] == str(138_357_544 + 3 * vectors)
+    assert int(found[after, "peak_bytes"]) * 4 == int(found["vgg", "peak_bytes"])
+    assert (found[after, "training_bytes"], found[after, "torch_peak_bytes"]) == ("", "")
+    assert found[after, "macs"] == found["vgg", "macs"]
+
+
+def test_sparsity_is_labelled(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "rewrite", "vgg", "--sparsity", "0.9")
+    assert "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes are the values" in out
+    assert table(out, "the whole network")["macs"] == "15.5 G 15.5 G 1.00×"
+
+
+REFUSES = [
+    (
+        ["lenet5"],
+        "say what to do: --with NAME (separable, stacked, asymmetric, bottleneck, grouped), --prune, --sparsity, "
+        "--weights or --activations",
+    ),
+    (["lenet5", "--with", "sepa"], "there is no rewrite `sepa`; did you mean `separable`?"),
+    (["lenet5", "--with", "separable", "--factor", "3"], "--factor is an option of `--with bottleneck`"),
+    (["lenet5", "--prune", "1.5"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1.5`"),
+    (["lenet5", "--prune", "1/0"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1/0`"),
+    (["lenet5", "--prune", "a"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `a`"),
+    (["lenet5", "--sparsity=-1"], "--sparsity takes a share of at least 0 and below 1, such as 0.5 or 50%, found `-1`"),
+    (
+        ["lenet5", "--weights", "int8", "--write", "x.yaml"],
+        "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
+        "--activations and --sparsity",
+    ),
+    (["lenet5", "--prune", "0.5", "--write", "none/x.yaml"], "cannot write `none/x.yaml`: No such file or directory"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSES)
+def test_refuses(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert run(capsys, "rewrite", *arguments) == (2, "", f"error: {message}\n")
