@@ -96,9 +96,7 @@ def compare(subjects: Sequence[Subject], layers: bool = False) -> Comparison:
     if layers and len(subjects) > 2:
         raise UsageError(f"--layers shows where two networks differ, found {len(subjects)}")
     lines = tuple(_line(name, [each.metrics[name] for each in subjects]) for name in METRICS)
-    return Comparison(
-        tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None
-    )
+    return Comparison(tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None)
 
 
 def _line(metric: str, values: Sequence[Number | None]) -> Line:
@@ -130,7 +128,6 @@ def fold(found: Sequence[Difference], segments: int) -> list[Difference]:
         else:
             folded.append(each._replace(path=prefix) if segments else each)
     return folded
-
 
 
 def differences(first: Report, second: Report) -> Differences:
@@ -208,9 +205,7 @@ def _other_source(
 ) -> str:
     """An input that comes from another layer although the one before has a counterpart still."""
     inputs = len(first.graph.inputs), len(second.graph.inputs)
-    for before, after in zip(
-        first.graph.layers[mine].inputs, second.graph.layers[theirs].inputs, strict=False
-    ):
+    for before, after in zip(first.graph.layers[mine].inputs, second.graph.layers[theirs].inputs, strict=False):
         source, now = before - inputs[0], after - inputs[1]
         here = partner.get(source) if source >= 0 else source
         if here is not None and here != now and (now < 0 or now in counterparts):

@@ -19,7 +19,7 @@ from cnnprof.graph import Graph, Layer
 from cnnprof.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
 from cnnprof.memory import INTEGER_SIZE
 from cnnprof.receptive_field import Axis, Field, Number
-from cnnprof.trace import Term, Traced, named, term_of
+from cnnprof.trace import Term, named, term_of
 from cnnprof.window import Window
 
 K = TypeVar("K", bound=Kind)
@@ -246,9 +246,7 @@ class _Explainer:
 
     def _output(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
-        if len(rules.inputs) == 1 and all(
-            term_of(left) is term_of(right) for left, right in zip(rules.output, rules.inputs[0], strict=False)
-        ) and len(rules.output) == len(rules.inputs[0]):  # fmt: skip
+        if [term_of(size) for size in rules.output] in [[term_of(size) for size in shape] for shape in rules.inputs[:1]]:
             return (), ("the same shape as its input",)
         names = self.dimensions(self.first + number)
         formulas = tuple(
@@ -453,8 +451,11 @@ class _Explainer:
         reach = rules.kind.reach(*rules.inputs)
         assert reach is not None
         if len(before) > 1:
-            covered = "the smallest interval that covers the fields of all inputs"
-            return tuple(_alike(_covering(known, after))), (covered, "the stride is that of the first input on the output's grid")
+            facts = (
+                "the smallest interval that covers the fields of all inputs",
+                "the stride is that of the first input on the output's grid",
+            )
+            return tuple(_alike(_covering(known, after))), facts
         if not reach:
             return tuple(_alike(_unchanged(after))), ("each place sees what the same place of the input sees",)
         if isinstance(reach, Regrouped):

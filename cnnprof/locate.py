@@ -1,4 +1,5 @@
-"""What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input."""
+"""What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input, and
+`REF:PATH` for a file as it is at a git revision."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from cnnprof.source import LIMITS
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _VARIANT = re.compile(r"(.+)@([A-Za-z0-9_-]+)")
+_REVISION = re.compile(r"([^:]{2,}):(.+)")  # one letter before the colon is a drive
 
 
 class Located(NamedTuple):
@@ -25,9 +27,10 @@ class Located(NamedTuple):
 
 
 def locate(spec: str) -> Located:
-    """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool.
+    """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool,
+    then git revisions.
 
-    Raises UsageError where there is no such file or architecture, or it cannot be read.
+    Raises UsageError where there is no such file, architecture or revision, or it cannot be read.
     """
     if spec == "-":
         return Located("<stdin>", sys.stdin.buffer.read(4 * LIMITS.characters + 1), None, {})
@@ -45,6 +48,14 @@ def locate(spec: str) -> Located:
     shipped = architectures()
     if base in shipped:
         return Located(f"{base}.yaml", _read(shipped[base]), variant, given)
+    if (match := _REVISION.fullmatch(base)) and not _is_directory(base):
+        from cnnprof import git  # which starts a process, and nobody else needs
+
+        revision, path = match.groups()
+        text = git.show(revision, path)
+        if text is None:
+            raise UsageError(f"the revision `{printable(revision)}` has no file `{printable(path)}`")
+        return Located(base, text, variant, given)
     shown = brief(printable(base), 200)
     if _is_directory(base):
         raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")

@@ -30,6 +30,10 @@ NOISY = 0.15
 """Interquartile range over median from which a measurement is not to be trusted."""
 
 
+CROWDED = 0.1
+"""Share of the processors that others may use before a measurement is not to be trusted."""
+
+
 def quantile(ordered: Sequence[float], part: float) -> float:
     """The value below which `part` (0 to 1) of the sorted values lie, between neighbours linearly."""
     place = part * (len(ordered) - 1)
@@ -106,6 +110,17 @@ def doubts(times: Times) -> list[str]:
             f"only {times.runs} {'run' if times.runs == 1 else 'runs'} in the time given: --seconds allows more"
         )
     return found
+
+
+def crowded(others: float | None) -> list[str]:
+    """A warning where other processes used a notable share (0 to 1) of all processors meanwhile. Steady company
+    does not show in the spread, and yet slows everything down: threads wait for one another."""
+    if others is None or others <= CROWDED:
+        return []
+    return [
+        f"other processes used {100 * others:.0f} % of the processors meanwhile (above {100 * CROWDED:.0f} %): on an "
+        f"idle machine these times may be far shorter"
+    ]
 
 
 class Ceilings(NamedTuple):
@@ -271,11 +286,12 @@ class Comparison:
     machine: Machine
     times: Alternated
     flops: tuple[int, int]
+    warnings: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> list[str]:
-        """Why the ratio is not to be trusted; what disturbs both networks alike does not disturb it."""
-        return doubts(self.times.ratios)
+        """Why the ratio is not to be trusted; what disturbs both networks alike does not disturb its spread."""
+        return [*doubts(self.times.ratios), *self.warnings]
 
 
 class SeparableTime(NamedTuple):
@@ -304,6 +320,7 @@ class Separables:
     machine: Machine
     rows: tuple[SeparableTime, ...]
     skipped: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 # Memory as CUDA's allocator hands it out.

@@ -197,7 +197,10 @@ def test_version(run: Run) -> None:
 
 # Help.
 
-COMMANDS = [[], *([name] for name in typer.main.get_command(app).commands)]  # type: ignore[attr-defined]
+COMMANDS = [
+    pytest.param([name] if name else [], marks=[pytest.mark.torch] * (name in ("verify", "measure")))
+    for name in ("", *typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "cnnprof")

@@ -22,6 +22,7 @@ from cnnprof.render import comparison as drawn
 from cnnprof.render.sheet import plain, terminal
 from tests.networks import graph, network, report
 from tests.random_networks import seeded
+from tests.test_architecture import CLI, loaded
 
 items = st.lists(st.integers(0, 3), max_size=12)
 
@@ -306,3 +307,26 @@ REFUSES = [
 @pytest.mark.parametrize(("arguments", "message"), REFUSES)
 def test_the_command_refuses(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert run(capsys, *arguments) == (2, "", message)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "lenet5", "vgg"),
+        ("separable", "vgg"),
+        ("rewrite", "vgg", "--prune", "0.5", "--weights", "int8"),
+    ],
+)
+def test_neither_torch_nor_rich_is_loaded(arguments: tuple[str, ...]) -> None:
+    assert loaded(CLI, *arguments) == {"yaml"}
+
+
+RATIOS = [
+    (None, ""), (0, "0×"), (0.11755, "0.118×"), (0.00001234, "1.234e-05×"), (0.99973, "0.99973×"), (1.0, "1.00×"),
+    (1.0004, "1.0004×"), (2.345, "2.35×"), (1365.51, "1,365.5×"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "text"), RATIOS)
+def test_ratios(number: float | None, text: str) -> None:
+    assert drawn.ratio(number) == text

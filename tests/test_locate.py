@@ -1,6 +1,7 @@
 """What a SPEC stands for: `NAME|PATH[@VARIANT][,key=value…]`, or `-`."""
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,50 @@ def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_every_architecture_is_found_from_anywhere() -> None:
     for name in architectures():
         assert locate(name).text.startswith(b"# ")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with a spec of one commit, changed since; it is the working directory."""
+
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    spec = tmp_path / "specs" / "net.yaml"
+    spec.parent.mkdir()
+    spec.write_text("committed")
+    git("add", ".")
+    git("commit", "-m", "a spec")
+    spec.write_text("changed")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_file_at_a_revision() -> None:
+    """Nothing is checked out; the rest of a SPEC follows as ever."""
+    assert locate("specs/net.yaml").text == b"changed"
+    assert locate("HEAD:specs/net.yaml@small,width=2") == ("HEAD:specs/net.yaml", b"committed", "small", {"width": "2"})
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("HEAD:specs/other.yaml", "the revision `HEAD` has no file `specs/other.yaml`"),
+        ("c:specs/net.yaml", "there is no file `c:specs/net.yaml`"),
+    ],
+)
+def test_refuses_what_a_revision_has_not(spec: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        locate(spec)
+    assert str(caught.value) == message
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_existing_path_wins_over_a_revision() -> None:
+    Path("HEAD:specs").mkdir()
+    Path("HEAD:specs/net.yaml").write_text("a file")
+    assert locate("HEAD:specs/net.yaml").text == b"a file"

@@ -16,6 +16,7 @@ from cnnprof.measured import (
     Times,
     block_bytes,
     blocks,
+    crowded,
     doubts,
     limit,
     quantile,
@@ -72,6 +73,14 @@ DOUBTS = [
 @pytest.mark.parametrize(("times", "expected"), DOUBTS)
 def test_doubts_in_words(times: Times, expected: list[str]) -> None:
     assert doubts(times) == expected
+
+
+def test_company_is_a_warning() -> None:
+    assert crowded(None) == crowded(0.1) == []
+    assert crowded(0.42) == [
+        "other processes used 42 % of the processors meanwhile (above 10 %): on an idle machine these times may be far "
+        "shorter"
+    ]
 
 
 CEILINGS = Ceilings(flops_per_second=100e9, bytes_per_second=10e9, matrix=8, copied_bytes=8)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from tests.networks import network, report
 
 import cnnprof
+from cnnprof.graph import Output
 
 HALF = Fraction(1, 2)
 
@@ -135,13 +137,59 @@ def test_gradients_reach_exactly_the_field(layers: str) -> None:
         torch.nn.init.uniform_(parameter, 0.5, 1.0)
     field = told.layers[-1].receptive_field
     place = told.layers[-1].output_shape[-1] // 2
-    inputs = torch.rand(1, 1, 40, 40, dtype=torch.float64).requires_grad_()
-    # Max pooling lets a single place through; raised in turn, every place gets its gradient.
-    touched = torch.zeros(40, 40, dtype=torch.bool)
-    for _ in range(200):
-        sample = torch.rand_like(inputs).requires_grad_()
-        built(sample)[0, 0, place, place].backward()
-        touched |= sample.grad[0, 0] != 0
+    # Max pooling lets a single place through, and another one in every example.
+    samples = torch.rand(200, 1, 40, 40, dtype=torch.float64).requires_grad_()
+    built(samples)[:, 0, place, place].sum().backward()
+    touched = (samples.grad != 0).any(dim=0)[0]
     rows = touched.any(dim=1).nonzero().flatten().tolist()
     centre = field.offset[0] + place * field.stride[0]
     assert [rows[0], rows[-1]] == [centre - Fraction(field.size[0] - 1, 2), centre + Fraction(field.size[0] - 1, 2)]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "lenet5",
+        "alexnet",
+        "vgg@16",
+        "resnet@50",
+        "googlenet",
+        "inception_v3,aux=false",
+        "squeezenet",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "shufflenet_v2",
+        "densenet@121",
+    ],
+)
+def test_gradients_reach_exactly_the_field_in_whole_networks(spec: str) -> None:
+    """The deepest layer whose field fits into the image, measured at its middle place on both axes."""
+    torch = pytest.importorskip("torch")
+    from cnnprof.runtime.build import module
+
+    size = 32 if spec == "lenet5" else 80
+    told = cnnprof.analyze(spec, input=(1 if spec == "lenet5" else 3, size, size))
+    number = max(
+        number
+        for number, row in enumerate(told.layers)
+        if row.executed and row.receptive_field.stride and max(row.receptive_field.size) <= size * 5 // 8
+    )
+    graph = told.graph
+    cut = replace(graph, layers=graph.layers[: number + 1], outputs=(Output("out", graph.tensor(number)),))
+    built = module(cut).double()
+    for parameter in built.parameters():
+        # Positive, so that no two paths cancel; small, so that ReLU6 does not saturate.
+        torch.nn.init.uniform_(parameter, 0.5, 1.0)
+        parameter.data /= parameter[0].numel()
+    field = told.layers[number].receptive_field
+    place = told.layers[number].output_shape[-1] // 2
+    # Max pooling lets a single place through, and another one in every example.
+    samples = torch.rand(16, *next(iter(graph.inputs.values())), dtype=torch.float64).requires_grad_()
+    built(samples)[..., place, place].sum().backward()
+    touched = (samples.grad != 0).any(dim=0).any(dim=0)
+    for axis in (0, 1):
+        reached = touched.any(dim=1 - axis).nonzero().flatten().tolist()
+        half = Fraction(field.size[axis] - 1, 2)
+        centre = field.offset[axis] + place * field.stride[axis]
+        assert [reached[0], reached[-1]] == [centre - half, centre + half], told.layers[number].path

@@ -458,6 +458,121 @@ def measure(
     raise typer.Exit(status)
 
 
+@app.command(
+    epilog=_examples(
+        "cnnprof explain resnet@50 conv1.conv2d",
+        "cnnprof explain resnet@50 layer2.0",
+        "cnnprof explain lenet5 --only params,macs",
+        "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
+    )
+)
+def explain(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="As for analyze.")],
+    layer: Annotated[
+        str | None,
+        typer.Argument(metavar="[LAYER]", help="The path of a layer, or of a block: its sums. Without: the network's."),
+    ] = None,
+    input: Inputs = None,
+    set: Settings = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Of the sums of a block or network only these: params, buffers, macs, flops, activation_bytes, "
+            "peak_bytes, training_bytes.",
+        ),
+    ] = None,
+    format: ListFormat = "text",
+    output: Output = None,
+) -> None:
+    """Each figure of a layer as a formula with its numbers; of a block or network as a sum."""
+    from cnnprof.cli import explain as command
+    from cnnprof.cli.output import deliver
+
+    page = command.explain(
+        spec,
+        layer,
+        inputs=input or [],
+        settings=set or [],
+        batch=batch,
+        dtype=dtype,
+        training=training,
+        only=only,
+        form=format,
+        output=output,
+    )
+    deliver(page, output)
+
+
+@app.command(
+    epilog=_examples(
+        "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
+        "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
+        "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
+        "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_bytes,training_bytes --format csv",
+    )
+)
+def sweep(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="As for analyze.")],
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUES", help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. "
+            "Repeatable: every combination.",
+        ),
+    ] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="[NAME=]SHAPES", help="Vary the input: 3x128x128,3x160x160."),
+    ] = None,
+    variant: Annotated[str | None, typer.Option(metavar="A,B,...", help="Vary the variant.")] = None,
+    batch: Annotated[str, typer.Option(metavar="N,...", help="Examples at once; several are varied.")] = "1",
+    dtype: Annotated[str, typer.Option(metavar="TYPE,...", help="As for analyze; several are varied.")] = "float32",
+    training: Training = False,
+    max: Annotated[
+        list[str] | None,
+        typer.Option("--max", metavar="NAME=VALUE", help="Only rows with at most so much: macs=300M. Repeatable."),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="What makes a row best: metrics, small; varied numbers, large; +NAME large, -NAME small. Default: all "
+            "varied numbers, and macs and params unless --max limits something.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="The metrics to show. Default: params,macs,peak_bytes.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(metavar="METRIC", help="The smallest of a metric first.")] = None,
+    plot: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="Plot two metrics or varied numbers. A terminal has one anyway.")
+    ] = None,
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="No plot on a terminal.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes; they change nothing else.")] = 1,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Every combination of settings as a row: what it costs, and which are best."""
+    from cnnprof.cli import WRONG, complain
+    from cnnprof.cli import sweep as command
+    from cnnprof.cli.output import deliver, format_of
+
+    view = command.View(columns, exact, plot, no_plot, format or format_of(output))
+    varied = command.axes(set or [], input or [], variant, batch, dtype)
+    command.read_view(view, varied)
+    found = command.run(spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, jobs=jobs)
+    if len(found.wrong) < found.combinations:
+        deliver(command.render(found, view, output), output)
+    if found.wrong:
+        complain(command.errors(found))
+        raise typer.Exit(WRONG)
+
+
 @app.command(epilog=_examples("cnnprof specs", "cnnprof specs --format json"))
 def specs(format: ListFormat = "text") -> None:
     """List the architectures that come with cnnprof: their variants and arguments."""

@@ -180,6 +180,9 @@ def _stored(stored: Stored, wish: Wish) -> tuple[dict[str, Number | None], list[
 
 
 def _save(now: Report, spec: str, setup: Setup, wish: Wish) -> None:
+    assert wish.write is not None
+    if wish.write == "-":
+        raise UsageError("--write takes a file: standard output shows what became of the network")
     if wish.weights or wish.activations or wish.sparsity:
         raise UsageError(
             "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
@@ -189,5 +192,4 @@ def _save(now: Report, spec: str, setup: Setup, wish: Wish) -> None:
     remarks = [printable(f"{spec}{settings}: {_title(wish)}"), "written by cnnprof rewrite, a step per layer"]
     pruned = ["pruned"] if wish.prune else []
     name = "_".join([now.name, *([now.variant] if now.variant else []), *wish.rewrites, *pruned])
-    assert wish.write is not None
     save(write(now.graph, name, remarks), wish.write)

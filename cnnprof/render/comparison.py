@@ -112,12 +112,15 @@ def figure(metric: str, value: Number | None, exact: bool = False) -> str:
 
 
 def ratio(number: float | None) -> str:
-    """0.118×, 12.3×; empty where there is none."""
+    """0.118×, 12.3×, 0.99973×; empty where there is none."""
     if number is None:
         return ""
     if number == 0:
         return "0×"
-    return f"{number:,.1f}×" if number >= 10 else f"{number:.2f}×" if number >= 1 else f"{number:.3f}×"
+    text = f"{number:,.1f}" if number >= 10 else f"{number:.2f}" if number >= 1 else f"{number:.3f}"
+    if float(text.replace(",", "")) in (0, 1) and number != 1:
+        text = f"{number:.5g}"  # almost nothing, or almost the same, is neither
+    return f"{text}×"
 
 
 def _delta(name: str, value: int, exact: bool) -> str:

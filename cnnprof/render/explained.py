@@ -12,10 +12,11 @@ from cnnprof.errors import printable
 from cnnprof.explain import Formula, LayerPage, Part, Section, Sum, SumPage
 from cnnprof.render import formula, units
 from cnnprof.render.sheet import BOLD, DIM, PLAIN
+from cnnprof.render.words import ABOUT
 from cnnprof.trace import Term
 
 SCHEMA_VERSION = 1
-WIDEST_INDENT = 22
+WIDEST_INDENT = 30
 """What goes on in the next line stands below its formula, unless the label is longer than this."""
 ROUNDED_FROM = 100_000
 """Figures from here on are also given as 118 M."""
@@ -65,6 +66,8 @@ def _section(section: Section) -> Iterator[Line]:
     yield section.title, BOLD, 0
     for line in section.rule.split("\n") if section.rule else ():
         yield f"  {line}", DIM, 4
+    if section.rule and section.formulas:
+        yield "", "", 0
     for each in section.formulas:
         yield from _formula(each)
     for call in _calls(section.formulas):
@@ -78,20 +81,24 @@ def _formula(each: Formula) -> Iterator[Line]:
     indent = min(len(label), WIDEST_INDENT)
     shown, named = formula.numbers(each.term), formula.names(each.term)
     figure = _figure(each)
-    yield label + (figure if each.term.op == "value" else f"{shown} = {figure}"), "", indent
-    if named != shown and each.term.op != "value":
-        yield " " * indent + named, DIM, indent
-    elif each.term.name:
+    if each.term.op == "value":
+        name = f"{each.term.name} = " if each.term.name else ""
+        yield f"{label}{name}{figure}", "", indent
+        return
+    yield f"{label}{shown} {'' if figure.startswith(ABOUT) else '= '}{figure}", "", indent
+    if named != shown:
         yield " " * indent + named, DIM, indent
 
 
 def _figure(each: Formula) -> str:
     """9,408; 118,013,952 (118 M); 3,211,264 bytes (3.06 MiB); ≈ 61.29."""
     value = each.value
-    about = "" if each.exact else "≈ "
+    about = "" if each.exact else f"{ABOUT} "
     if isinstance(value, Fraction):
-        whole = value.denominator in (1, 2, 4, 8, 16)
-        return f"{about}{formula.number(value) if whole else f'≈ {float(value):.4g}'}"
+        if each.unit == "places" and value.denominator <= 16:
+            return about + formula.number(value)
+        decimal = f"{float(value):.4g}"
+        return decimal if Fraction(decimal) == value and each.exact else f"{ABOUT} {decimal}"
     exact = about + formula.number(value)
     if each.unit == "bytes":
         return f"{exact} bytes" + (f" ({units.size(value)})" if value >= 1024 else "")

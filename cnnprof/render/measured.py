@@ -243,6 +243,7 @@ def separable_text(found: Separables, width: int | None = None) -> str:
         lines += paragraph(f"left alone, {units.plural(len(paths), 'convolution')}: {reason}", width)
     if not found.rows and not reasons:
         lines.append("there is no convolution in it")
+    lines += [line for warning in found.warnings for line in paragraph(f"warning: {warning}", width)]
     return "\n".join(lines) + "\n"
 
 
@@ -359,6 +360,7 @@ def separable_json(found: Separables) -> str:
                 for row in found.rows
             ],
             "skipped": found.skipped,
+            "warnings": found.warnings,
         }
     )
 

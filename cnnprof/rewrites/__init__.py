@@ -9,6 +9,4 @@ from cnnprof.rewrites.grouped import Grouped
 from cnnprof.rewrites.separable import Separable
 from cnnprof.rewrites.stacked import Stacked
 
-REWRITES: dict[str, type[Rewrite]] = {
-    rule.name: rule for rule in (Separable, Stacked, Asymmetric, Bottleneck, Grouped)
-}
+REWRITES: dict[str, type[Rewrite]] = {rule.name: rule for rule in (Separable, Stacked, Asymmetric, Bottleneck, Grouped)}

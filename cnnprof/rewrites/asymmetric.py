@@ -22,8 +22,7 @@ class Asymmetric(Rewrite):
 
     name: ClassVar[str] = "asymmetric"
     note: ClassVar[str] = (
-        "equal receptive field; both layers have the output's channels, so few input channels make the two "
-        "dearer"
+        "equal receptive field; both layers have the output's channels, so few input channels make the two dearer"
     )
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:

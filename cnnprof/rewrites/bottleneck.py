@@ -21,9 +21,7 @@ class Bottleneck(Rewrite):
     """
 
     name: ClassVar[str] = "bottleneck"
-    note: ClassVar[str] = (
-        "equal receptive field; the middle has out_channels // factor channels"
-    )
+    note: ClassVar[str] = "equal receptive field; the middle has out_channels // factor channels"
 
     factor: int = 4
 

@@ -57,6 +57,17 @@ class Device:
         elapsed: float = end - begin
         return elapsed
 
+    @contextmanager
+    def company(self) -> Iterator[Callable[[], float | None]]:
+        """Gives a function that tells, after the `with`, which share of all processors other processes used in it;
+        None where the system does not say."""
+        shares: list[float] = []
+        before, begin = _others_seconds(), time.perf_counter()
+        yield lambda: shares[0] if shares else None
+        after, elapsed = _others_seconds(), time.perf_counter() - begin
+        if before is not None and after is not None and elapsed > 0:
+            shares.append(max(0.0, (after - before) / elapsed / (os.cpu_count() or 1)))
+
     # Memory.
 
     def available(self) -> int | None:
@@ -252,6 +263,16 @@ def threads(number: int | None = None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _others_seconds() -> float | None:
+    """Seconds that all processors have worked for other processes; None where the system does not tell."""
+    own = sum(os.times()[:4])
+    with suppress(OSError, ValueError, AttributeError):
+        # cpu user nice system idle iowait irq softirq steal …: all but idling and waiting
+        user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:9])
+        return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK") - own
+    return None
 
 
 def _system_available() -> int | None:

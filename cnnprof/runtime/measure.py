@@ -36,6 +36,7 @@ from cnnprof.measured import (
     Settings,
     Times,
     block_bytes,
+    crowded,
     doubts,
     limit,
 )
@@ -336,7 +337,7 @@ def _measure(
     batch = costs.batch
     title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
     ready = program(graph, device, batch, settings)
-    with ready.mode():
+    with ready.mode(), device.company() as others:
         progress(f"{title}, batch {batch}: end to end")
         whole = sample(device, ready.step, patience)
         progress(f"{title}, batch {batch}: layer by layer")
@@ -357,7 +358,7 @@ def _measure(
     )
     progress(f"{title}, batch {batch}: memory")
     memory = tuple(_memory(graph, costs, device, settings, ready, fresh_process))
-    warnings = [*doubts(whole), *(f"layer by layer, {doubt}" for doubt in doubts(passes))]
+    warnings = [*doubts(whole), *(f"layer by layer, {doubt}" for doubt in doubts(passes)), *crowded(others())]
     return Result(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
 
 
@@ -439,13 +440,13 @@ def against(
             raise _NoMemory
         with _memory_errors(settings, device):
             first, second = (program(graph, device, batch, settings) for graph in graphs)
-            with first.mode():
+            with first.mode(), device.company() as others:
                 times = alternate(device, first.step, second.step, patience)
     except _NoMemory:
         there = f", and there are {available}" if available is not None else ""
         raise UsageError(f"out of memory: both networks need {needed} bytes at batch {batch}{there}") from None
     flops = (costs[0].totals.flops, costs[1].totals.flops)
-    return Comparison(names, batch, settings, device.machine(), times, flops)
+    return Comparison(names, batch, settings, device.machine(), times, flops, tuple(crowded(others())))
 
 
 def separables(
@@ -465,6 +466,7 @@ def separables(
         if layer.executed and isinstance(layer.kind, Conv):
             same.setdefault((layer.kind, shapes[layer.inputs[0]]), []).append(layer.path)
     rows = []
+    crowd: list[float] = []
     for (conv, shape), paths in same.items():
         try:
             depthwise, pointwise = (part.kind for part in Separable().parts(conv, shape, ()))
@@ -478,14 +480,17 @@ def separables(
         given = torch.rand(batch, *shape).to(device.torch, getattr(torch, settings.dtype))
         if settings.channels_last:
             given = _channels_last(given)
-        with torch.inference_mode(), _memory_errors(settings, device):
+        with torch.inference_mode(), _memory_errors(settings, device), device.company() as others:
             times = alternate(device, partial(whole, given), partial(nn.Sequential(*pieces), given), patience)
+        crowd.append(others() or 0.0)
         config = f"{conv.word} {shape[0]}→{conv.out_channels}, {'×'.join(map(str, conv.kernel_size))}"
         if prod(conv.stride) > 1:
             config += f", stride {max(conv.stride)}"
         rows.append(SeparableTime(tuple(paths), config, shape, (flops, sum(fewer)), times))
     title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
-    return Separables(title, batch, settings, device.machine(), tuple(rows), skipped)
+    return Separables(
+        title, batch, settings, device.machine(), tuple(rows), skipped, tuple(crowded(max(crowd, default=None)))
+    )
 
 
 def _module(kind: Kind, shape: Shape, device: Device, settings: Settings) -> nn.Module:

@@ -118,6 +118,10 @@ REFUSES = [
         "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
         "--activations and --sparsity",
     ),
+    (
+        ["lenet5", "--prune", "0.5", "--write", "-"],
+        "--write takes a file: standard output shows what became of the network",
+    ),
     (["lenet5", "--prune", "0.5", "--write", "none/x.yaml"], "cannot write `none/x.yaml`: No such file or directory"),
 ]  # fmt: skip
 

@@ -103,3 +103,21 @@ def test_this_system_tells_its_memory() -> None:
         pytest.skip("no /proc/meminfo on this system")
     assert available is not None
     assert available > 0
+
+
+def test_company_is_what_others_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the processors' time between the two looks."""
+    seconds = iter([100.0, 100.0 + 5 * (devices.os.cpu_count() or 1)])
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(devices, "_others_seconds", lambda: next(seconds))
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: next(clock))
+    with Device().company() as others:
+        assert others() is None
+    assert others() == pytest.approx(0.5)
+
+
+def test_a_system_that_does_not_tell_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_others_seconds", lambda: None)
+    with Device().company() as others:
+        pass
+    assert others() is None

@@ -105,13 +105,13 @@ def test_a_drifting_machine_leaves_the_ratio_alone() -> None:
 
     def slower(seconds: float) -> Callable[[], None]:
         def run() -> None:
-            device.clock += seconds * (1 + device.clock / 10)
+            device.clock += seconds * (1 + device.clock)
 
         return run
 
     both = alternate(device, slower(0.01), slower(0.02), Patience(seconds=10, least=20))
     assert both.first.drift > 0.1
-    assert both.ratios.median == pytest.approx(2, rel=0.01)
+    assert both.ratios.median == pytest.approx(2, rel=0.05)
     assert both.ratios.spread < 0.01
 
 

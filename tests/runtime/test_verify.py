@@ -186,6 +186,26 @@ def test_a_wrong_rule_of_what_is_kept_is_caught_at_its_layer() -> None:
     assert theirs - ours == BYTES
 
 
+STRIDES = """
+- conv2d: {out_channels: 4, kernel_size: 1}
+- permute: {dims: [0, 2, 3, 1]}
+- conv2d: {out_channels: 4, kernel_size: 1}
+- max_pool2d: {kernel_size: 2, padding: 1}
+- conv2d: {out_channels: 4, kernel_size: 3, padding: 1, padding_mode: circular}
+- flatten
+"""
+
+
+def test_an_estimate_is_no_error_and_what_comes_before_it_is_still_compared() -> None:
+    unfolded = graph(network(STRIDES))
+    estimated = [layer.path for layer in unfolded.layers if not layer.memory_exact]
+    assert estimated
+    assert failures(verified(unfolded, fvcore=False)) == {}
+    plant = layer_cost("conv2d", activation_bytes=1)
+    found = failures(verified(*plant(unfolded, count(unfolded, BATCH)), fvcore=False))
+    assert found["activation bytes"] == ("conv2d", BYTES + 1, BYTES)
+
+
 # fvcore.
 
 
@@ -206,7 +226,9 @@ def test_where_fvcore_is_wrong_the_exception_is_named() -> None:
 
 def test_operators_without_a_price_are_listed() -> None:
     found = check(verified(graph(network(NET))), "fvcore")
-    assert found.detail == ("conv 32,256, batch_norm 1,024, linear 640; without a price there: add_ 1, max_pool2d 1")
+    assert found.detail == (
+        "conv 32,256, batch_norm 1,024, linear 640; without a price there: add_ 1, dropout_ 1, max_pool2d 1"
+    )
     assert found.excepted == ()
 
 

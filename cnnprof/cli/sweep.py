@@ -1,0 +1,158 @@
+"""`cnnprof sweep`: from words on the command line to a text, with progress on the way."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from cnnprof import sweep
+from cnnprof.cli.output import screen
+from cnnprof.costs import ITEM_SIZE
+from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof.locate import locate
+from cnnprof.render import sheet, swept
+from cnnprof.sweep import Axis, Job, Row, Sweep
+
+QUIET_FOR = 1.0
+"""Seconds before a run is long enough to say how far it is."""
+
+
+class View(NamedTuple):
+    """How a sweep is shown; as the options of the command line."""
+
+    columns: str | None
+    exact: bool
+    plot: str | None
+    no_plot: bool
+    format: str
+
+
+def axes(
+    settings: Sequence[str], inputs: Sequence[str], variants: str | None, batches: str, dtypes: str
+) -> tuple[Axis, ...]:
+    """What is varied, in the order of the options. Raises UsageError."""
+    found = []
+    if variants is not None:
+        found.append(Axis("variant", "variant", sweep.read_values(variants)))
+    for text in settings:
+        name, equals, values = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(
+                f"--set takes KEY=VALUES, such as width=0.25:1.0:0.25 or act=relu,hardswish, found `{printable(text)}`"
+            )
+        found.append(Axis(name.strip(), "argument", sweep.read_values(values)))
+    for text in inputs:
+        name, equals, shapes = text.rpartition("=")
+        axis = Axis(name.strip() if equals else "input", "input", sweep.read_values(shapes))
+        for each in axis.values:
+            sweep.shape(each)
+        found.append(axis)
+    found += [Axis("batch", "batch", sweep.read_values(batches)), Axis("dtype", "dtype", sweep.read_values(dtypes))]
+    _refuse(found)
+    return tuple(axis for axis in found if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32")))
+
+
+def _refuse(found: Sequence[Axis]) -> None:
+    names = [axis.name for axis in found]
+    for axis in found:
+        if names.count(axis.name) > 1:
+            raise UsageError(f"`{printable(brief(axis.name))}` is varied twice: write all its values in one option")
+        if axis.kind == "batch" and not all(text.isascii() and text.isdigit() and int(text) for text in axis.values):
+            raise UsageError(f"--batch takes numbers from 1 on, such as 1,8,32, found `{','.join(axis.values)}`")
+        if axis.kind == "dtype":
+            for text in axis.values:
+                if text not in ITEM_SIZE:
+                    raise UsageError(f"no type `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
+
+
+def read_view(view: View, varied: Sequence[Axis]) -> tuple[str, ...] | None:
+    """The metrics to show, None for a format's own, before a run that may take long. Raises UsageError."""
+    if view.format == "json" and view.columns is not None:
+        raise UsageError("--columns chooses what a table, csv or markdown shows; json has everything")
+    if view.plot is not None:
+        if view.format in ("json", "csv"):
+            raise UsageError(f"--plot draws for people; {view.format} is for machines")
+        swept.plotted(view.plot.split(","), varied)
+    return None if view.columns is None else sweep.read_metrics(view.columns.split(","))
+
+
+def run(
+    spec: str,
+    varied: Sequence[Axis],
+    *,
+    training: bool,
+    limits: Sequence[str],
+    pareto: str | None,
+    sort: str | None,
+    jobs: int,
+) -> Sweep:
+    """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
+    wanted = sweep.job(locate(spec), varied, training)
+    held = [sweep.read_limit(text) for text in limits]
+    if pareto is None:
+        objectives = sweep.objectives_of(varied, held)
+    else:
+        objectives = sweep.read_objectives(pareto.split(","), varied)
+    if sort is not None:
+        (sort,) = sweep.read_metrics([sort])
+    rows = list(_told(wanted, jobs))
+    return sweep.conclude(spec, wanted, rows, held, objectives, sort)
+
+
+def _told(wanted: Job, jobs: int) -> Iterator[Row]:
+    """The rows, and on a long run how many there are by now, where standard error is a terminal."""
+    total = 1
+    for axis in wanted.axes:
+        total *= len(axis.values)
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    shown, last = False, time.monotonic() + QUIET_FOR - 0.1
+    for number, row in enumerate(sweep.run(wanted, jobs), start=1):
+        yield row
+        now = time.monotonic()
+        if watched and now - last >= 0.1 and number < total:
+            shown, last = True, now
+            _say(f"\r{number:,} of {total:,} combinations ")
+    if shown:
+        _say("\r\x1b[K")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+def errors(found: Sweep) -> str:
+    """What is wrong with combinations: every message once, with the first combination that has it; empty: nothing."""
+    first: dict[str, Row] = {}
+    count: dict[str, int] = {}
+    for row in found.wrong:
+        first.setdefault(row.wrong, row)
+        count[row.wrong] = count.get(row.wrong, 0) + 1
+    lines = []
+    for message, row in first.items():
+        settings = ", ".join(f"{axis.name}={text}" for axis, text in zip(found.axes, row.point, strict=True))
+        more = f" and {count[message] - 1:,} more" if count[message] > 1 else ""
+        lines.append(f"{message}\n  in the combination {printable(settings)}{more}" if found.axes else message)
+    return "\n".join(lines)
+
+
+def render(found: Sweep, view: View, output: str | None) -> str:
+    """The text of a sweep in one format. Raises UsageError."""
+    metrics = read_view(view, found.axes)
+    if view.format == "json":
+        return swept.to_json(found)
+    if view.format == "csv":
+        return swept.to_csv(found, metrics)
+    drawn = swept.sheet(found, metrics or swept.DEFAULT, view.exact)
+    terminal = screen() if output in (None, "-") else None
+    plot = ""
+    if view.plot is not None or (terminal and view.format == "table" and not view.no_plot):
+        names = view.plot.split(",") if view.plot else ()
+        plot = swept.plot(found, names, terminal.width if terminal else swept.WIDEST)
+    if view.format == "markdown":
+        return sheet.markdown([drawn]) + (f"\n```text\n{plot}```\n" if plot else "")
+    text = sheet.terminal([drawn], terminal.width, terminal.color is not None) if terminal else sheet.plain([drawn])
+    return text + (f"\n{plot}" if plot else "")
