@@ -76,10 +76,11 @@ def resolve(
         elif not dense[source]:  # what writes closes gaps and keeps the order that was there
             in_order[own] = memory(layer, read, in_order[source])[0].contiguous
         exact = True
-        if contiguous and all([settled[tensor] for tensor in layer.inputs]):
+        ordered = all(settled[tensor] for tensor in layer.inputs)
+        if contiguous and ordered:
             settled[own] = not view or at_inference.contiguous
         else:
-            settled[own] = not view and all([settled[tensor] for tensor in layer.inputs])
+            settled[own] = not view and ordered
             # What computes every place from itself takes any order; what looks further may copy first.
             exact = memory(layer, read, True) == memory(layer, read, False) and (view or not layer.kind.reach(*read))
         mode = at_training if training else at_inference

@@ -127,6 +127,7 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
     for name in only:
         if name not in SUMS:
             raise UsageError(f"there is no sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
+    path = path if path is None else path.rstrip(".")
     numbers = _find(graph, path)
     explainer = _Explainer(graph, costs)
     if path is not None and len(numbers) == 1 and graph.layers[numbers[0]].path == path:
@@ -143,7 +144,7 @@ def _find(graph: Graph, path: str | None) -> list[int]:
     for number, layer in enumerate(graph.layers):
         if layer.path == path:
             return [number]
-    prefix = path.rstrip(".") + "."
+    prefix = f"{path}."
     if found := [number for number, layer in enumerate(graph.layers) if layer.path.startswith(prefix)]:
         return found
     known: dict[str, None] = {}

@@ -281,7 +281,8 @@ class Kind:
         found = dict(cls.fields)
         for name, annotation in get_annotations(cls).items():
             # Annotations are read as objects: a file of kinds does not postpone their evaluation.
-            if get_origin(annotation) is not ClassVar:
+            origin: object = get_origin(annotation)
+            if origin is not ClassVar:
                 found[name] = _read_field(name, annotation, cls.__dict__.get(name, REQUIRED))
         cls.fields = found
 

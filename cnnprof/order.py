@@ -137,9 +137,7 @@ class _Problem:
                 if step < best.get(after, step + 1):
                     best[after] = step
                     came_from[after] = position
-                    left = alive + grows[position] - sum(
-                        size for users, size in frees[position] if users & ~after == 0
-                    )
+                    left = alive + grows[position] - sum(size for users, size in frees[position] if users & ~after == 0)
                     heappush(queue, (step, after, left))
                     if len(best) > max_states:
                         raise UsageError(

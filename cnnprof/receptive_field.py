@@ -145,7 +145,7 @@ def _along(axis: Axis, step: object, places: int | None) -> Axis:
         stride = _plain(axis.stride * step.stride)
         whole = isinstance(axis.stride, int) and isinstance(stride, int)
         return Axis(_plain(left), _plain(right), stride, places, axis.exact and (step.extent == 1 or whole))
-    if step is EVERYTHING or isinstance(step, Window) and step.extent != 1:
+    if step is EVERYTHING or (isinstance(step, Window) and step.extent != 1):
         # A window over a flattened dimension sees places of every row: all of them, at most.
         right = axis.right + (axis.places - 1) * axis.stride
         left_over = 1 if places is None else places

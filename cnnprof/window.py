@@ -47,9 +47,7 @@ def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
     return left, total - left
 
 
-def transposed_positions(
-    size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int
-) -> int:
+def transposed_positions(size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
     """Output places of a transposed convolution:
     (size − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1."""
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1

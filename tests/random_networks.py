@@ -310,8 +310,10 @@ TABLE: dict[str, Rule] = {
     "center_crop": center_crop,
     "flatten": flatten,
     "interpolate": interpolate,
-    "linear": lambda choose, _: {"out_features": choose.pick([1, 2, 5, 8, Expr("in_shape[-1]")])}
-    | choose.some({"bias": lambda: choose.chance(30)}),
+    "linear": lambda choose, _: (
+        {"out_features": choose.pick([1, 2, 5, 8, Expr("in_shape[-1]")])}
+        | choose.some({"bias": lambda: choose.chance(30)})
+    ),
     "local_response_norm": local_response_norm,
     "batch_norm": batch_norm,
     "instance_norm": batch_norm,

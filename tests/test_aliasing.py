@@ -1,6 +1,7 @@
 """Which layers run in place and which are views: the rule of design.md §2, case by case, and its proof."""
 
 import pytest
+
 from tests.networks import graph, network
 
 CONV = "conv2d: {out_channels: 3, kernel_size: 3, padding: 1}"
@@ -155,7 +156,10 @@ def test_the_header_turns_it_off() -> None:
 def test_one_rule_for_inference_and_training() -> None:
     """Training only turns the view of an idle dropout into a tensor of its own."""
     text = network(f"- {CONV}\n- relu\n- dropout\n- {CONV}\n- dropout\n- relu6")
-    assert placement(text) == "conv2d: new, relu: in place, dropout: view, conv2d_2: new, dropout_2: in place, relu6: in place"
+    assert (
+        placement(text)
+        == "conv2d: new, relu: in place, dropout: view, conv2d_2: new, dropout_2: in place, relu6: in place"
+    )
     assert placement(text, training=True) == placement(text).replace("dropout: view", "dropout: new")
 
 

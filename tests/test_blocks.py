@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.networks import network, report
 
 GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "golden" / "torchvision.json.gz").read_bytes()))["models"]

@@ -1,11 +1,11 @@
 """Counts, bytes, depth and totals, worked out by hand on small networks."""
 
 import pytest
-from tests.networks import graph, network, report
 
 from cnnprof.costs import count, price
 from cnnprof.errors import UsageError
 from cnnprof.kind import Work
+from tests.networks import graph, network, report
 
 SMALL = """
     - conv2d: {out_channels: 4, kernel_size: 3, padding: 1, bias: false}

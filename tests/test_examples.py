@@ -110,9 +110,7 @@ def test_googlenet() -> None:
         params += conv(entered, c1, 1) + conv(entered, r3, 1) + conv(r3, c3, 3)
         params += conv(entered, r5, 1) + conv(r5, c5, 5) + conv(entered, projection, 1)
         macs += size**2 * (entered * (c1 + r3 + r5 + projection) + r3 * c3 * 9 + r5 * c5 * 25)
-    auxiliary = sum(
-        conv(entered, 128, 1) + linear(128 * 4 * 4, 1024) + linear(1024, 1000) for entered in (512, 528)
-    )
+    auxiliary = sum(conv(entered, 128, 1) + linear(128 * 4 * 4, 1024) + linear(1024, 1000) for entered in (512, 528))
     assert totals.executed_params == params == 6_998_552
     assert totals.params == params + auxiliary == 13_378_280
     assert totals.macs == macs == 1_582_671_872

@@ -13,11 +13,12 @@ import cnnprof
 from cnnprof import manual
 from cnnprof.costs import Costs, count
 from cnnprof.errors import UsageError
-from cnnprof.explain import SUMS, LayerPage, Section, SumPage, explain
+from cnnprof.explain import AXES, SUMS, LayerPage, Section, SumPage, explain
 from cnnprof.graph import Graph
 from cnnprof.kind import Work
 from cnnprof.locate import architectures
 from cnnprof.memory import Scale
+from cnnprof.receptive_field import Axis, Field, follow
 from cnnprof.registry import kinds
 from cnnprof.render import explained, formula
 from tests.networks import graph, network
@@ -35,12 +36,18 @@ def figures(section: Section) -> dict[str, object]:
     return {each.label: each.value for each in section.formulas}
 
 
+def by_axis(field: Field | None) -> dict[str, Axis]:
+    """The axes of a receptive field by name."""
+    return dict(zip(AXES[len(field.axes)], field.axes, strict=True)) if field and field.axes else {}
+
+
 def holds(unfolded: Graph, batch: int = 1, dtype: str = "float32", seen: set[object] | None = None) -> None:
     """Asserts of every layer's page that its formulas give its figures, and that these are the costs'."""
     costs = count(unfolded, batch, dtype)
     scale = Scale(batch, {"float32": 4, "float16": 2}[dtype])
     shapes = unfolded.shapes()
-    for number, (layer, cost) in enumerate(zip(unfolded.layers, costs.layers, strict=True)):
+    fields = [by_axis(field) for field in follow(unfolded)]
+    for layer, cost in zip(unfolded.layers, costs.layers, strict=True):
         key = (layer.kind, *(shapes[tensor] for tensor in layer.inputs), layer.overwrites, layer.view, layer.executed)
         if seen is not None and (key in seen or seen.add(key)):  # type: ignore[func-returns-value]
             continue
@@ -72,17 +79,18 @@ def holds(unfolded: Graph, batch: int = 1, dtype: str = "float32", seen: set[obj
         if cost.field is None or not cost.field.axes:
             assert not field.formulas
             continue
+        axes = by_axis(cost.field)
         sizes: dict[str, object] = {}
         strides: dict[str, object] = {}
         for each in field.formulas:
             what, _, along = each.label.partition(" along ")
             found = {"size": sizes, "stride": strides}.get(what, {})
             found.update(dict.fromkeys(along.split(", "), each.value))
-        assert sorted(map(str, sizes.values())) == sorted(str(axis.size) for axis in cost.field.axes), layer.path
-        if strides and cost.field.is_spatial:
-            known = dict(zip(sizes, cost.field.axes, strict=True))
-            assert all(value == known[axis].stride for axis, value in strides.items()), layer.path
-        assert number < len(shapes)
+        assert sizes == {name: axis.size for name, axis in axes.items()}, layer.path
+        assert all(value == axes[name].stride for name, value in strides.items()), layer.path
+        if cost.field.is_spatial and len(layer.inputs) == 1:
+            before = fields[layer.inputs[0]]
+            assert all(before[name].stride == axes[name].stride for name in axes if name not in strides), layer.path
 
 
 @pytest.mark.parametrize("word", sorted(kinds()))
@@ -349,7 +357,7 @@ def test_shared_weights_and_side_outputs() -> None:
             """
         )
     )
-    assert page_of(unfolded, "conv2d").sections[1].facts == (
+    assert page_of(unfolded, "conv2d_2").sections[1].facts == (
         "those of `first`, which has them in its row: they count once",
     )
     aux = page_of(unfolded, "side.aux.conv2d")
@@ -418,7 +426,7 @@ def test_the_text_of_a_layer() -> None:
     page = page_of(cnnprof.unfold("lenet5"), "S2")
     text = explained.text(page)
     assert text.startswith(LENET_S2)
-    assert "\n  output height = ⌊(28 + 2·0 − 1·(2 − 1) − 1) / 2⌋ + 1 = 14\n" in text
+    assert "\n  output height = ⌊(28 + 2·0 − (2 − 1) − 1) / 2⌋ + 1 = 14\n" in text
     assert "\n  adds = 6·28·28 − 6·14·14 = 3,528\n" in text
     assert "\n  28 = taps_inside(28, 2, 2, 0, 1, 14): Taps that fall on the input itself, not on padding" in text
     assert "\n  FLOPs per byte = 4,704 / 23,520 = 0.2\n" in text

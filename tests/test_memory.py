@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.networks import graph, network
-from tests.runtime.test_build import shipped
 
 import cnnprof
 from cnnprof.errors import UsageError
 from cnnprof.memory import Scale, kept_for_backward, peaks, training
+from tests.networks import graph, network
+from tests.runtime.test_build import shipped
 
 FLOAT32 = Scale(1, 4)
 
@@ -146,7 +146,12 @@ def test_a_training_step() -> None:
 def test_mixed_precision_keeps_master_weights_and_state_in_float32() -> None:
     unfolded = cnnprof.unfold("lenet5", training=True)
     step = training(unfolded, Scale(1, 2), "momentum", master_weights=True)
-    assert (step.params, step.gradients, step.optimizer, step.master_weights) == (2 * 61_706, 2 * 61_706, 4 * 61_706, 4 * 61_706)
+    assert (step.params, step.gradients, step.optimizer, step.master_weights) == (
+        2 * 61_706,
+        2 * 61_706,
+        4 * 61_706,
+        4 * 61_706,
+    )
 
 
 def test_batch_statistics_do_not_grow_with_the_batch() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.networks import graph, network
 
 from cnnprof.costs import count
 from cnnprof.errors import UsageError
@@ -15,6 +14,7 @@ from cnnprof.graph import Graph
 from cnnprof.memory import Scale, peaks
 from cnnprof.order import best_order, reordered
 from cnnprof.report import tabulate
+from tests.networks import graph, network
 
 SCALE = Scale(1, 4)
 
@@ -96,7 +96,9 @@ def test_the_wide_branch_first() -> None:
 
 
 def test_a_chain_has_one_order() -> None:
-    unfolded = graph(network("- conv2d: {out_channels: 2, kernel_size: 1}\n- relu\n- flatten\n- linear: {out_features: 3}"))
+    unfolded = graph(
+        network("- conv2d: {out_channels: 2, kernel_size: 1}\n- relu\n- flatten\n- linear: {out_features: 3}")
+    )
     assert best_order(unfolded, SCALE) == [0, 1, 2, 3]
 
 
@@ -106,8 +108,7 @@ def test_too_many_states_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
         best_order(unfolded, SCALE, max_states=100)
     assert str(caught.value) == (
-        "the best order is exact up to 100 sets of executed layers; "
-        "the 13 layers from concat.b0.sigmoid on have more"
+        "the best order is exact up to 100 sets of executed layers; the 13 layers from concat.b0.sigmoid on have more"
     )
 
 

@@ -30,7 +30,7 @@ def weighted(spec):
 
 
 def off(count, printed):
-    """How far a count is from a printed figure, in units of the figure's last digit: at most half if it rounds to it."""
+    """How far a count is from a printed figure, in units of the figure's last digit: at most half where it rounds."""
     figure = Decimal(str(printed).replace("K", "e3").replace("M", "e6"))
     return abs(count - figure).scaleb(-figure.as_tuple().exponent)
 

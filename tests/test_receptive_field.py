@@ -6,10 +6,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from tests.networks import network, report
 
 import cnnprof
 from cnnprof.graph import Output
+from tests.networks import network, report
 
 HALF = Fraction(1, 2)
 
@@ -46,7 +46,9 @@ CASES = [
         id="a gate sees everything, on the grid of what it gates",
     ),
     pytest.param("- interpolate: {scale_factor: 2}", (1, HALF, 0), id="upsampling halves the stride"),
-    pytest.param("- conv2d: {out_channels: 1, kernel_size: 3}\n- flatten", (3, None, None), id="flatten keeps the field"),
+    pytest.param(
+        "- conv2d: {out_channels: 1, kernel_size: 3}\n- flatten", (3, None, None), id="flatten keeps the field"
+    ),
     pytest.param(
         "- conv2d: {out_channels: 1, kernel_size: 3}\n- flatten\n- linear: {out_features: 2}",
         (32, None, None),
@@ -119,9 +121,13 @@ def test_a_network_without_axes_has_none() -> None:
     "layers",
     [
         "- conv2d: {out_channels: 2, kernel_size: 3, stride: 2, padding: 1}\n- max_pool2d: {kernel_size: 2}",
-        "- conv2d: {out_channels: 2, kernel_size: 4, stride: 3, dilation: 2}\n- avg_pool2d: {kernel_size: 3, stride: 1}",
-        "- conv2d: {out_channels: 2, kernel_size: 4, padding: same}\n- conv2d: {out_channels: 2, kernel_size: 5, stride: 2}",
-        "- add: {a: [{conv2d: {out_channels: 1, kernel_size: 5, padding: 2}}], b: [{conv2d: {out_channels: 1, kernel_size: 1}}]}\n"
+        "- conv2d: {out_channels: 2, kernel_size: 4, stride: 3, dilation: 2}\n"
+        "- avg_pool2d: {kernel_size: 3, stride: 1}",
+        "- conv2d: {out_channels: 2, kernel_size: 4, padding: same}\n"
+        "- conv2d: {out_channels: 2, kernel_size: 5, stride: 2}",
+        "- add:\n"
+        "    a: [{conv2d: {out_channels: 1, kernel_size: 5, padding: 2}}]\n"
+        "    b: [{conv2d: {out_channels: 1, kernel_size: 1}}]\n"
         "- conv2d: {out_channels: 1, kernel_size: 3, padding: 1, stride: 2}",
         "- adaptive_avg_pool2d: {output_size: 10}\n- conv2d: {out_channels: 1, kernel_size: 3}",
     ],

@@ -40,77 +40,114 @@ CONV_8 = "conv2d: {out_channels: 8, kernel_size: 3, padding: 1, bias: false}"
 # that the other tools make of it.
 NETS = [
     pytest.param(
-        "- conv2d: {out_channels: 16, kernel_size: 3, padding: 1, bias: false}", "[8, 32, 32]", 1, 1_179_648,
+        "- conv2d: {out_channels: 16, kernel_size: 3, padding: 1, bias: false}",
+        "[8, 32, 32]",
+        1,
+        1_179_648,
         id="conv3x3 p1 nobias",
     ),
     pytest.param(
-        "- conv2d: {out_channels: 16, kernel_size: 3, padding: 1}", "[8, 32, 32]", 1, 1_179_648,
+        "- conv2d: {out_channels: 16, kernel_size: 3, padding: 1}",
+        "[8, 32, 32]",
+        1,
+        1_179_648,
         id="conv3x3 with bias",
     ),
     pytest.param(
-        "- conv2d: {out_channels: 32, kernel_size: 3, padding: 1, groups: 4}", IMAGE, 1, 1_179_648,
+        "- conv2d: {out_channels: 32, kernel_size: 3, padding: 1, groups: 4}",
+        IMAGE,
+        1,
+        1_179_648,
         id="grouped conv g4",
     ),
     pytest.param(
-        "- conv2d: {out_channels: in_channels, kernel_size: 3, padding: 1, groups: in_channels}", IMAGE, 1, 147_456,
+        "- conv2d: {out_channels: in_channels, kernel_size: 3, padding: 1, groups: in_channels}",
+        IMAGE,
+        1,
+        147_456,
         id="depthwise",
     ),
     pytest.param(
         "- conv2d: {out_channels: 2 * in_channels, kernel_size: 3, padding: 1, groups: in_channels}",
-        IMAGE, 1, 294_912,
+        IMAGE,
+        1,
+        294_912,
         id="depthwise mult 2",
     ),
     pytest.param(
-        "- conv2d: {out_channels: 4, kernel_size: 4, padding: same}", "[4, 32, 32]", 1, 262_144,
+        "- conv2d: {out_channels: 4, kernel_size: 4, padding: same}",
+        "[4, 32, 32]",
+        1,
+        262_144,
         id="same pad even k4",
     ),
     pytest.param(
-        "- conv2d: {out_channels: 4, kernel_size: 4, padding: same, dilation: 2}", "[4, 32, 32]", 1, 262_144,
+        "- conv2d: {out_channels: 4, kernel_size: 4, padding: same, dilation: 2}",
+        "[4, 32, 32]",
+        1,
+        262_144,
         id="same pad dil2 k4",
     ),
     pytest.param(
-        "- conv2d: {out_channels: 16, kernel_size: 3, stride: 2, padding: 1}", "[8, 33, 33]", 1, 332_928,
+        "- conv2d: {out_channels: 16, kernel_size: 3, stride: 2, padding: 1}",
+        "[8, 33, 33]",
+        1,
+        332_928,
         id="stride2 conv",
     ),
     pytest.param(
-        "- conv_transpose2d: {out_channels: 4, kernel_size: 4, stride: 2, padding: 1}", "[8, 16, 16]", 1, 131_072,
+        "- conv_transpose2d: {out_channels: 4, kernel_size: 4, stride: 2, padding: 1}",
+        "[8, 16, 16]",
+        1,
+        131_072,
         id="convT s2 8->4 k4",
     ),
     pytest.param(
-        "- conv_transpose2d: {out_channels: 8, kernel_size: 4, stride: 2, padding: 1}", "[8, 16, 16]", 1, 262_144,
+        "- conv_transpose2d: {out_channels: 8, kernel_size: 4, stride: 2, padding: 1}",
+        "[8, 16, 16]",
+        1,
+        262_144,
         id="convT s2 8->8 k4",
     ),
     pytest.param(
-        "- conv_transpose2d: {out_channels: 16, kernel_size: 4, stride: 2, padding: 1, groups: 4}", "[8, 8, 8]", 1,
+        "- conv_transpose2d: {out_channels: 16, kernel_size: 4, stride: 2, padding: 1, groups: 4}",
+        "[8, 8, 8]",
+        1,
         32_768,
         id="convT grouped g4 8->16",
     ),
     pytest.param(
         "- conv_transpose2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}",
-        "[8, 16, 16]", 1, 73_728,
+        "[8, 16, 16]",
+        1,
+        73_728,
         id="convT output_padding",
     ),
     pytest.param("- conv1d: {out_channels: 16, kernel_size: 5, padding: 2}", "[8, 64]", 1, 40_960, id="conv1d"),
-    pytest.param(
-        "- conv3d: {out_channels: 8, kernel_size: 3, padding: 1}", "[4, 8, 8, 8]", 1, 442_368, id="conv3d"
-    ),
+    pytest.param("- conv3d: {out_channels: 8, kernel_size: 3, padding: 1}", "[4, 8, 8, 8]", 1, 442_368, id="conv3d"),
     pytest.param(
         f"- {CONV_8}\n  name: first\n- {CONV_8}\n  share: first", "[8, 16, 16]", 1, 294_912, id="module called twice"
     ),
     pytest.param(
         "- linear: {out_features: 32, bias: false}\n  name: first\n- linear: {out_features: 32, bias: false}\n"
         "  share: first",
-        "[32]", 1, 2048,
+        "[32]",
+        1,
+        2048,
         id="tied weights (2 Linears)",
     ),
     pytest.param(
-        "- conv2d: {out_channels: 16, kernel_size: 3, padding: 1}", "[8, 16, 16]", 1, 294_912,
+        "- conv2d: {out_channels: 16, kernel_size: 3, padding: 1}",
+        "[8, 16, 16]",
+        1,
+        294_912,
         id="F.conv2d + raw Parameter, subclass of Conv2d: in a spec there is one convolution",
     ),
     pytest.param(
-        f"- conv2d: {{out_channels: 8, kernel_size: 1, bias: false}}\n- side: {{unused: [{CONV_8}]}}\n"
-        "  when: training",
-        "[8, 16, 16]", 1, 16_384,
+        f"- conv2d: {{out_channels: 8, kernel_size: 1, bias: false}}\n- side: {{unused: [{CONV_8}]}}\n  when: training",
+        "[8, 16, 16]",
+        1,
+        16_384,
         id="unused submodule",
     ),
     pytest.param(
@@ -127,12 +164,18 @@ NETS = [
         "- interpolate: {scale_factor: 2, mode: bilinear}", "[4, 8, 8]", 2, 0, id="Upsample bilinear x2, batch2"
     ),
     pytest.param(
-        "- conv2d: {out_channels: 4, kernel_size: 1}\n- interpolate: {scale_factor: 2}", "[4, 8, 8]", 4, 4096,
+        "- conv2d: {out_channels: 4, kernel_size: 1}\n- interpolate: {scale_factor: 2}",
+        "[4, 8, 8]",
+        4,
+        4096,
         id="F.interpolate scalar x2 batch4",
     ),
     pytest.param("- softmax: {dim: 1}", "[16]", 1, 0, id="Softmax"),
     pytest.param(
-        "- add: {body: [{conv2d: {out_channels: 8, kernel_size: 1}}], shortcut: []}", "[8, 16, 16]", 1, 16_384,
+        "- add: {body: [{conv2d: {out_channels: 8, kernel_size: 1}}], shortcut: []}",
+        "[8, 16, 16]",
+        1,
+        16_384,
         id="residual add",
     ),
     pytest.param("- group_norm: {num_groups: 2}", "[4, 16, 16]", 1, 0, id="GroupNorm"),
@@ -247,8 +290,7 @@ REFUSED = [
     ),
     pytest.param(
         "- conv2d: {out_channels: 3, kernel_size: 7}\n- conv2d: {out_channels: 3, kernel_size: 7}",
-        "the kernel of `conv2d` must not be larger than the padded input, "
-        "found a kernel over 7 places and 2 places",
+        "the kernel of `conv2d` must not be larger than the padded input, found a kernel over 7 places and 2 places",
         id="34: kernel larger than the input",
     ),
     pytest.param(

@@ -110,7 +110,7 @@ class Conv(Kind):
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn
 
-        module: "nn.Module" = getattr(nn, f"Conv{self.axes}d")(
+        module: nn.Module = getattr(nn, f"Conv{self.axes}d")(
             inputs[0][0], **{name: getattr(self, name) for name in self.fields}
         )
         return module
@@ -164,5 +164,5 @@ class Conv3d(Conv, word="conv3d", axes=3):
     Example:
         input: [3, 16, 112, 112]
         layers:
-          - conv3d: {out_channels: 64, kernel_size: [3, 7, 7], stride: [1, 2, 2], padding: [1, 3, 3]}    # [64, 16, 56, 56]
+          - conv3d: {out_channels: 8, kernel_size: [3, 7, 7], stride: [1, 2, 2], padding: [1, 3, 3]}  # [8, 16, 56, 56]
     """

@@ -118,9 +118,7 @@ class Interpolate(Kind, word="interpolate"):
             read = channels * prod(size + places - gcd(size, places) for size, places in zip(sizes, out, strict=True))
             return Work(adds=read - outputs, divides=outputs)
         if self.antialias:
-            rows, columns = map(
-                antialiased_taps, sizes, out, self._steps(tuple(sizes), out), [TAPS[self.mode]] * 2
-            )
+            rows, columns = map(antialiased_taps, sizes, out, self._steps(tuple(sizes), out), [TAPS[self.mode]] * 2)
             between = channels * sizes[0] * out[1]
             taps = channels * (sizes[0] * columns + out[1] * rows)
             return Work(multiplies=taps, adds=taps - between - outputs)

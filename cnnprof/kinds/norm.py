@@ -316,9 +316,7 @@ class LayerNorm(Norm, word="layer_norm"):
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn
 
-        return nn.LayerNorm(
-            self.normalized_shape, self.eps, elementwise_affine=self.elementwise_affine, bias=self.bias
-        )
+        return nn.LayerNorm(self.normalized_shape, self.eps, elementwise_affine=self.elementwise_affine, bias=self.bias)
 
     def _leading(self, shape: Shape) -> Shape:
         return shape[: max(0, len(shape) - len(self.normalized_shape))]

@@ -59,4 +59,6 @@ class Opaque(Kind, word="opaque"):
         return Memory(keeps="inputs")
 
     def module(self, *inputs: Shape) -> "nn.Module":
-        raise UsageError("a network with an `opaque` layer cannot be built: its figures are declared, its operation unknown")
+        raise UsageError(
+            "a network with an `opaque` layer cannot be built: its figures are declared, its operation unknown"
+        )

@@ -59,8 +59,7 @@ class Pool(Kind):
         The windows are products of the axes', so the sums multiply."""
         channels, *places = self.output(shape)
         taps = [
-            window.taps_inside(*axis, windows=count)
-            for axis, count in zip(self._axes(shape[1:]), places, strict=True)
+            window.taps_inside(*axis, windows=count) for axis, count in zip(self._axes(shape[1:]), places, strict=True)
         ]
         return channels * prod(taps), channels * prod(places)
 
@@ -109,9 +108,7 @@ class MaxPool(Pool):
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn
 
-        module: nn.Module = getattr(nn, f"MaxPool{self.axes}d")(
-            **{name: getattr(self, name) for name in self.fields}
-        )
+        module: nn.Module = getattr(nn, f"MaxPool{self.axes}d")(**{name: getattr(self, name) for name in self.fields})
         return module
 
     def _dilation(self) -> tuple[int, ...]:
@@ -147,9 +144,7 @@ class AvgPool(Pool):
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch import nn
 
-        module: nn.Module = getattr(nn, f"AvgPool{self.axes}d")(
-            **{name: getattr(self, name) for name in self.fields}
-        )
+        module: nn.Module = getattr(nn, f"AvgPool{self.axes}d")(**{name: getattr(self, name) for name in self.fields})
         return module
 
 

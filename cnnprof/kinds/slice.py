@@ -60,7 +60,7 @@ class Slice(Kind, word="slice"):
         index = self.dimension(self.dim, shape)
         size = shape[index]
         start, end = (
-            min(max(0, place + size if place < 0 else place), size)
+            min(max(0, size + place if place < 0 else place), size)
             for place in (self.start, size if self.end is None else self.end)
         )
         if start >= end:

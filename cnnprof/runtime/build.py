@@ -73,10 +73,7 @@ class Network(nn.Module):
         graph = self.graph
         held = {output.tensor for output in graph.outputs if output.executed} | set(range(len(graph.inputs)))
         last_reader = {
-            tensor: number
-            for number, layer in enumerate(graph.layers)
-            if layer.executed
-            for tensor in layer.inputs
+            tensor: number for number, layer in enumerate(graph.layers) if layer.executed for tensor in layer.inputs
         }
         for number, layer in enumerate(graph.layers):
             if not layer.executed:

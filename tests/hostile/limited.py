@@ -22,8 +22,7 @@ def main() -> None:
         try:
             count(unfold(read(parse(text, "net.yaml", TEXTS)), limits=NETWORKS))
         except SpecError as error:
-            assert str(error)
-            refused += 1
+            refused += bool(str(error))
     print(f"{refused} refused")
 
 

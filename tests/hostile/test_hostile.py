@@ -18,6 +18,7 @@ from cnnprof.source import parse
 from cnnprof.spec import read
 from tests.hostile.corpus import FILES, GENERATED, HERE, NETWORKS, TEXTS
 
+
 def located(text: str | bytes) -> SpecError:
     """The error that a text meets; every problem of it stands somewhere and prints in bounded space."""
     with pytest.raises(SpecError) as caught:

@@ -34,8 +34,7 @@ REFUSES = [
     pytest.param(
         CenterCrop(output_size=[4, 4]),
         (3, 8),
-        "`output_size` of `center_crop` takes one number, or one per spatial axis, "
-        "found [4, 4] for the input [3, 8]",
+        "`output_size` of `center_crop` takes one number, or one per spatial axis, found [4, 4] for the input [3, 8]",
         id="sizes of an image on a sequence",
     ),
     pytest.param(

@@ -1,11 +1,11 @@
 """Convolution: what it gives and what it refuses."""
 
 import pytest
-from tests.kinds.against_torch import refused, same
 
 from cnnprof.errors import FieldError
 from cnnprof.kind import Kind, Shape, Work
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
+from tests.kinds.against_torch import refused, same
 
 IMAGE = (4, 16, 16)
 
@@ -86,8 +86,7 @@ REFUSES = [
     pytest.param(
         Conv2d(out_channels=8, kernel_size=7),
         (4, 5, 5),
-        "the kernel of `conv2d` must not be larger than the padded input, "
-        "found a kernel over 7 places and 5 places",
+        "the kernel of `conv2d` must not be larger than the padded input, found a kernel over 7 places and 5 places",
         id="kernel larger than the input",
     ),
     pytest.param(

@@ -269,9 +269,7 @@ WEIGHTS = [
         id="instance_norm with everything",
     ),
     pytest.param(GroupNorm(num_groups=2), {"weight": (8,), "bias": (8,)}, 0, id="group_norm: per channel"),
-    pytest.param(
-        LayerNorm(normalized_shape=[6, 5]), {"weight": (6, 5), "bias": (6, 5)}, 0, id="layer_norm: per value"
-    ),
+    pytest.param(LayerNorm(normalized_shape=[6, 5]), {"weight": (6, 5), "bias": (6, 5)}, 0, id="layer_norm: per value"),
     pytest.param(LayerNorm(normalized_shape=5, bias=False), {"weight": (5,)}, 0, id="layer_norm without bias"),
 ]
 

@@ -1,12 +1,12 @@
 """A layer whose figures are declared: taken as they are, labelled everywhere, never built."""
 
 import pytest
-from tests.networks import network, report
 
 import cnnprof
 from cnnprof.errors import ShapeError, UsageError
 from cnnprof.kind import Work
 from cnnprof.kinds.opaque import Opaque
+from tests.networks import network, report
 
 ATTENTION = Opaque(output_shape=[64, 14, 14], params=16_384, macs=3_211_264, flops=500)
 

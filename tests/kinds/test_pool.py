@@ -272,7 +272,7 @@ def test_a_billion_places_cost_no_more_than_ten() -> None:
 
 
 def test_every_window_has_a_place_on_the_input() -> None:
-    """Refused exactly where a dilation lets one step over it: PyTorch's backward pass writes beside the tensor there."""
+    """Refused exactly where a dilation lets one step over it, where PyTorch's backward pass goes wrong."""
     refused = 0
     for size, kernel, stride, dilation in product(range(1, 7), range(1, 5), range(1, 4), range(1, 9)):
         for padding, ceil_mode in product(range(kernel // 2 + 1), (False, True)):
@@ -280,8 +280,10 @@ def test_every_window_has_a_place_on_the_input() -> None:
             places = positions(size, kernel, stride, padding, dilation, ceil_mode)
             if places < 1:
                 continue
-            windows = [[start + tap * dilation for tap in range(kernel)] for start in
-                       range(-padding, places * stride - padding, stride)]
+            windows = [
+                [start + tap * dilation for tap in range(kernel)]
+                for start in range(-padding, places * stride - padding, stride)
+            ]
             if all(any(0 <= place < size for place in window) for window in windows):
                 assert pool.output((2, size)) == (2, places)
                 continue

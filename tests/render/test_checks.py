@@ -329,8 +329,6 @@ def sarif_schema() -> dict[str, Any]:
     return json.loads((files(package) / "schema" / "sarif-2.1.0.json").read_text())
 
 
-
-
 @BOTH
 def test_sarif(found: Result) -> None:
     """By the schema that OASIS publishes; what GitHub asks for beside it, by hand."""

@@ -39,9 +39,7 @@ LAYER = keys(
         **dict.fromkeys(SUMMED, COUNT),
         "work": keys(dict.fromkeys(WORK, COUNT)),
         "arithmetic_intensity": {"type": ["number", "null"]},
-        "receptive_field": keys(
-            {"size": NUMBERS, "stride": NUMBERS, "offset": NUMBERS, "exact": {"type": "boolean"}}
-        ),
+        "receptive_field": keys({"size": NUMBERS, "stride": NUMBERS, "offset": NUMBERS, "exact": {"type": "boolean"}}),
         "executed": {"type": "boolean"},
         "view": {"type": "boolean"},
         "in_place": {"type": "boolean"},
