@@ -194,9 +194,7 @@ class _Explainer:
         kind = _traced(layer.kind)
         own = self.first + number
         output = kind.output(*inputs)
-        made = tuple(
-            named(size, f"out_{name}") for size, name in zip(layer.shape, self.dimensions(own), strict=True)
-        )
+        made = tuple(named(size, f"out_{name}") for size, name in zip(layer.shape, self.dimensions(own), strict=True))
         # The other rules begin where the output's has ended: 112, not how that came about.
         kind.__dict__["output"] = lambda *shapes: made
         return _Rules(kind, inputs, output, made)
@@ -247,12 +245,11 @@ class _Explainer:
 
     def _output(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
-        if [term_of(size) for size in rules.output] in [[term_of(size) for size in shape] for shape in rules.inputs[:1]]:
+        terms = [term_of(size) for size in rules.output]
+        if len(rules.inputs) == 1 and terms == [term_of(size) for size in rules.inputs[0]]:
             return (), ("the same shape as its input",)
         names = self.dimensions(self.first + number)
-        formulas = tuple(
-            Formula(f"output {name}", term_of(size)) for name, size in zip(names, rules.output, strict=True)
-        )
+        formulas = tuple(Formula(f"output {name}", term) for name, term in zip(names, terms, strict=True))
         return formulas, ("declared in the spec, not computed",) if layer.kind.declared else ()
 
     def _weights(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, NamedTuple
 
+import yaml
 from hypothesis import strategies as st
 
 from cnnprof import expand, source
@@ -30,6 +31,7 @@ from cnnprof.costs import count
 from cnnprof.errors import CnnprofError, RuleError
 from cnnprof.graph import Graph
 from cnnprof.kind import Kind, Shape
+from cnnprof.manual import sections
 from cnnprof.registry import kinds
 from cnnprof.spec import read
 
@@ -327,6 +329,23 @@ TABLE: dict[str, Rule] = {
     "slice": cut,
     "softmax": along,
     "log_softmax": along,
+}
+
+
+def as_in_its_example(kind: type[Kind]) -> Rule:
+    """A kind without an entry in the table: with the fields of the example in its manual, so that a new kind is drawn
+    without being named here."""
+    example = yaml.safe_load(sections(kind)["Example"])
+    for step in example["layers"]:
+        if isinstance(step, dict) and kind.word in step:
+            return lambda choose, shape: dict(step[kind.word] or {})
+    return nothing
+
+
+TABLE |= {
+    word: as_in_its_example(kind)
+    for word, kind in kinds().items()
+    if word not in TABLE and not kind.merge and not kind.source and not kind.declared
 }
 MERGES = ("add", "sub", "mul", "concat")
 # Kinds that are not drawn as a step, and why.

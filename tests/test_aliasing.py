@@ -1,4 +1,4 @@
-"""Which layers run in place and which are views: the rule of design.md §2, case by case, and its proof."""
+"""Which layers run in place and which are views: the rule case by case, and its proof."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The language at work: what a spec unfolds to, and what it is refused for. A walk through design.md, section 2."""
+"""The language at work: what a spec unfolds to, and what it is refused for.."""
 
 from itertools import pairwise
 from typing import Any

@@ -23,6 +23,7 @@ from cnnprof.registry import kinds
 from cnnprof.render import explained, formula
 from tests.networks import graph, network
 from tests.random_networks import seeded
+from tests.test_architecture import CLI, loaded
 from tests.test_trace import evaluate, evaluate_names
 
 
@@ -283,12 +284,14 @@ def test_formulas(layers: str, path: str, expected: dict[str, str | None]) -> No
 @pytest.mark.parametrize(
     ("layers", "path", "expected"),
     [
-        pytest.param("- relu", "relu", "a new tensor, though `relu` can run in place: `input` is the caller's", id="input"),
+        pytest.param(
+            "- relu", "relu", "a new tensor, though `relu` can run in place: `input` is the caller's", id="input"
+        ),
         pytest.param(
             "- conv2d: {out_channels: 3, kernel_size: 1}\n- relu",
             "relu",
-            "in place: it overwrites the output of `conv2d`, which nobody else reads, which is no view or output of the "
-            "network, and which its layer does not keep for the backward pass",
+            "in place: it overwrites the output of `conv2d`, which nobody else reads, which is no view or output of "
+            "the network, and which its layer does not keep for the backward pass",
             id="in place",
         ),
         pytest.param(
@@ -300,8 +303,8 @@ def test_formulas(layers: str, path: str, expected: dict[str, str | None]) -> No
         pytest.param(
             "- sigmoid\n- relu6",
             "relu6",
-            "a new tensor, though `relu6` can run in place: `sigmoid` is kept for the backward pass by its own layer, or "
-            "hands on another tensor",
+            "a new tensor, though `relu6` can run in place: `sigmoid` is kept for the backward pass by its own layer, "
+            "or hands on another tensor",
             id="kept",
         ),
         pytest.param(
@@ -371,9 +374,7 @@ def test_a_block_has_the_sums_of_its_layers() -> None:
     page = explain(unfolded, costs, "conv3_x.0")
     assert isinstance(page, SumPage)
     inside = [
-        cost
-        for layer, cost in zip(unfolded.layers, costs.layers, strict=True)
-        if layer.path.startswith("conv3_x.0.")
+        cost for layer, cost in zip(unfolded.layers, costs.layers, strict=True) if layer.path.startswith("conv3_x.0.")
     ]
     assert page.layers == len(inside)
     assert {each.name: each.value for each in page.sums} == {
@@ -476,3 +477,8 @@ def test_json_of_sums() -> None:
     (macs,) = written["sums"]
     assert macs["value"] == prod([6, 28, 28, 25]) + prod([16, 10, 10, 6, 25]) + 120 * 400 + 84 * 120 + 840
     assert macs["parts"][0] == {"path": "C1", "formula": "6·28·28·1·5·5", "value": 117600}
+
+
+@pytest.mark.parametrize("line", ["explain lenet5", "explain lenet5 C1 --format json", "sweep lenet5 --batch 1,2"])
+def test_piped_it_loads_neither_torch_nor_rich(line: str) -> None:
+    assert loaded(CLI, *line.split()) == {"yaml"}

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from cnnprof.errors import SpecError
 from cnnprof.kind import Memory, Tensor, Work
+from cnnprof.kinds.conv import Conv1d
 from cnnprof.registry import kinds
 from tests import random_networks
 from tests.networks import graph, network
@@ -21,6 +22,7 @@ from tests.random_networks import (
     Net,
     Pardoned,
     Refusal,
+    as_in_its_example,
     compare_graph,
     networks,
     refused_alike,
@@ -69,10 +71,15 @@ def test_networks_are_what_pytorch_builds() -> None:
 
 
 def test_every_kind_is_drawn_or_says_why_not() -> None:
-    """A new kind needs an entry in `TABLE`, or a reason in `EXCEPTIONS`."""
+    """A new kind is drawn as in its example; what cannot be drawn like the others has a reason in `EXCEPTIONS`."""
     drawn = {*TABLE, *MERGES}
     assert kinds().keys() - EXCEPTIONS.keys() == drawn
     assert not drawn & EXCEPTIONS.keys()
+
+
+def test_a_kind_without_an_entry_is_drawn_as_in_its_example() -> None:
+    fields = as_in_its_example(Conv1d)(seeded("any"), (16, 100))
+    assert fields == {"out_channels": 32, "kernel_size": 5, "stride": 2}
 
 
 def test_the_whole_language_is_drawn() -> None:

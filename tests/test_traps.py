@@ -1,9 +1,9 @@
-"""Where counters of this kind go wrong: the rows of traps.md, each passed or refused with a clear message.
+"""Where counters of this kind go wrong: known traps, each passed or refused with a clear message.
 
 Here are the rows about whole networks, and those about layers that the language does not have. The others are rows of
 the kinds' own tests, each also put before PyTorch:
 
-| traps.md (checklist) | kinds/test_….py |
+| trap (by its number) | kinds/test_….py |
 |---|---|
 | pooling: shapes with `ceil_mode`, padding, dilation; boundary windows (1, 2, 3) | pool |
 | convolution: `same` of an even kernel, strides, dilation, groups, kernel too large (4, 5, 7, 8, 12, 34, 37) | conv |
@@ -36,7 +36,7 @@ from tests.networks import network, report
 IMAGE = "[16, 32, 32]"
 CONV_8 = "conv2d: {out_channels: 8, kernel_size: 3, padding: 1, bias: false}"
 
-# Name in traps.md, layers, input, batch, true MACs; the sizes are those that give the true count and the errors
+# The trap, layers, input, batch, true MACs; the sizes are those that give the true count and the errors
 # that the other tools make of it.
 NETS = [
     pytest.param(

@@ -461,7 +461,7 @@ def measure(
 @app.command(
     epilog=_examples(
         "cnnprof explain resnet@50 conv1.conv2d",
-        "cnnprof explain resnet@50 layer2.0",
+        "cnnprof explain resnet@50 conv3_x.0",
         "cnnprof explain lenet5 --only params,macs",
         "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
     )

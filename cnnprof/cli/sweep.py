@@ -99,7 +99,8 @@ def run(
     if sort is not None:
         (sort,) = sweep.read_metrics([sort])
     rows = list(_told(wanted, jobs))
-    return sweep.conclude(spec, wanted, rows, held, objectives, sort)
+    title = wanted.name if spec.startswith("-") else spec
+    return sweep.conclude(title, wanted, rows, held, objectives, sort)
 
 
 def _told(wanted: Job, jobs: int) -> Iterator[Row]:

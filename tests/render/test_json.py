@@ -1,4 +1,4 @@
-"""JSON: the schema of design.md §5, exact, stable, and valid for everyone."""
+"""JSON: its schema, version 1; exact, stable, and valid for everyone."""
 
 from __future__ import annotations
 
