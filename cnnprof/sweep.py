@@ -216,7 +216,6 @@ class Job(NamedTuple):
     settings: Mapping[str, Any]
     axes: tuple[Axis, ...]
     training: bool
-    plugins: bool = True
 
 
 def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
@@ -228,8 +227,7 @@ def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:
         raise UsageError(f"{number:,} combinations are more than a sweep takes: {MOST:,}")
-    plugins = bool(registry.plugins())
-    return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training, plugins)
+    return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
 
 
 def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
@@ -247,7 +245,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
     from concurrent.futures import ProcessPoolExecutor
 
     size = max(1, min(64, len(points) // (4 * jobs)))
-    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted,)) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()))) as pool:
         try:
             yield from pool.map(_row_of_process, points, chunksize=size)
         except BaseException:
@@ -258,11 +256,13 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
 _of_process: Callable[[Point], Row]
 
 
-def _begin(wanted: Job) -> None:
-    """Reads the spec once in each process."""
+def _begin(wanted: Job, plugins: bool) -> None:
+    """Reads the spec once in each process, which knows the same kinds as the one that started it."""
     global _of_process
     import signal
 
+    if not plugins:
+        registry.without_plugins().__enter__()  # for as long as the process lives
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
 
@@ -287,11 +287,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
             case "dtype":
                 dtype = written
     try:
-        if wanted.plugins:
-            graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
-        else:
-            with registry.without_plugins():
-                graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+        graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
         totals = count(graph, batch, dtype).totals
     except CnnprofError as error:
         return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")

@@ -28,6 +28,7 @@ import typer.main
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.cli.app import app
+from cnnprof.schema import schema
 from tests.networks import network
 from tests.render.shown import GOLDEN
 
@@ -515,3 +516,7 @@ def test_piped_analysis_loads_neither_torch_nor_rich(form: str) -> None:
 
 def test_the_check_of_what_is_loaded_can_fail() -> None:
     assert "rich" in loaded("analyze", "lenet5", before="import rich\n")
+
+
+def test_schema_is_printed_as_json(run: Run) -> None:
+    assert json.loads(run("schema").out) == schema()

@@ -520,8 +520,9 @@ def sweep(
     set: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUES", help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. "
-            "Repeatable: every combination.",
+            "--set",
+            metavar="KEY=VALUES",
+            help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. Repeatable: every combination.",
         ),
     ] = None,
     input: Annotated[
@@ -597,3 +598,14 @@ def kinds(
         deliver(catalogue.kinds(manual.summaries(), format))
     else:
         deliver(catalogue.page(manual.page(word), format))
+
+
+@app.command(epilog=_examples("cnnprof schema"))
+def schema(output: Output = None) -> None:
+    """The JSON Schema of specs, with which editors complete and check them."""
+    import json
+
+    from cnnprof.cli.output import deliver
+    from cnnprof.schema import schema as made
+
+    deliver(json.dumps(made(), indent=2, ensure_ascii=False) + "\n", output)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from math import prod
 from typing import NamedTuple
 
 from cnnprof import sweep
@@ -105,19 +106,19 @@ def run(
 
 def _told(wanted: Job, jobs: int) -> Iterator[Row]:
     """The rows, and on a long run how many there are by now, where standard error is a terminal."""
-    total = 1
-    for axis in wanted.axes:
-        total *= len(axis.values)
+    total = prod(len(axis.values) for axis in wanted.axes)
     watched = sys.stderr is not None and sys.stderr.isatty()
     shown, last = False, time.monotonic() + QUIET_FOR - 0.1
-    for number, row in enumerate(sweep.run(wanted, jobs), start=1):
-        yield row
-        now = time.monotonic()
-        if watched and now - last >= 0.1 and number < total:
-            shown, last = True, now
-            _say(f"\r{number:,} of {total:,} combinations ")
-    if shown:
-        _say("\r\x1b[K")
+    try:
+        for number, row in enumerate(sweep.run(wanted, jobs), start=1):
+            yield row
+            now = time.monotonic()
+            if watched and now - last >= 0.1 and number < total:
+                shown, last = True, now
+                _say(f"\r{number:,} of {total:,} combinations ")
+    finally:
+        if shown:
+            _say("\r\x1b[K")
 
 
 def _say(text: str) -> None:
