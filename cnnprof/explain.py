@@ -398,7 +398,7 @@ class _Explainer:
         if how == "differentiable inputs":
             kept = [tensor for tensor, own in zip(kept, asked, strict=True) if own]
         elif how == "inputs" and layer.kind.merge:
-            factors, products = memory._kept_of_product(asked)
+            factors, products = memory.kept_of_product(asked)
             kept = [trained.inputs[factor] for factor in factors]
             saved = tuple(saved[product] for product in products)
         if how == "clone":

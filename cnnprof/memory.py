@@ -223,7 +223,7 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
         if layer.kind.merge and how == "inputs":
-            factors, products = _kept_of_product([differentiable[tensor] for tensor in layer.inputs])
+            factors, products = kept_of_product([differentiable[tensor] for tensor in layer.inputs])
             kept.update(owner[layer.inputs[factor]] for factor in factors)
             own += sum(scale.bytes(memory.saved[product]) for product in products)
             continue
@@ -239,7 +239,7 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     return own + sum(sizes[storage] for storage in kept)
 
 
-def _kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int]]:
+def kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int]]:
     """(factors, products in between) that a product keeps, by position: of every two that are multiplied, from left
     to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked."""
     factors, products = [], []

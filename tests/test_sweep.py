@@ -14,6 +14,7 @@ import yaml
 import cnnprof
 from cnnprof import sweep
 from cnnprof.cli import main
+from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.locate import locate
 from cnnprof.metrics import METRICS
@@ -362,3 +363,26 @@ def test_json_has_everything(limited: Sweep) -> None:
     assert (found["schema_version"], found["limits"], found["over_limits"]) == (1, {"macs": 100_000_000}, 10)
     assert found["objectives"] == {"width": "larger", "input": "larger"}
     assert set(found["rows"][0]["metrics"]) == set(METRICS)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("quiet_for", "stderr", "said"),
+    [
+        (-1.0, Terminal(), "\r1 of 3 combinations \r\x1b[K"),
+        (60.0, Terminal(), ""),
+        (-1.0, io.StringIO(), ""),
+    ],
+    ids=["long", "short", "no terminal"],
+)
+def test_progress(quiet_for: float, stderr: io.StringIO, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, where it is a terminal and the run takes a while; nothing is left of it in the end."""
+    monkeypatch.setattr(command, "QUIET_FOR", quiet_for)
+    monkeypatch.setattr("sys.stderr", stderr)
+    axes = command.axes(["classes=1:3"], [], None, "1", "float32")
+    found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None, jobs=1)
+    assert (len(found.rows), stderr.getvalue()) == (3, said)

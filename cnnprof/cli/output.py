@@ -10,7 +10,10 @@ from cnnprof.cli import drop_output
 from cnnprof.errors import UsageError, printable
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
-_PLAIN = str.maketrans({"×": "x", "·": ".", "…": "...", "─": "-", "†": "+", "→": "->", "⌊": "[", "⌋": "]"})
+_PLAIN = str.maketrans(
+    {"×": "x", "·": "*", "−": "-", "…": "...", "─": "-", "│": "|", "└": "+", "†": "+", "→": "->", "≈": "~", "≤": "<="}
+    | {"⌊": "[", "⌋": "]", "⌈": "[", "⌉": "]", "–": "-"}
+)
 _BLOCKS = str.maketrans("█▉▊▋▌▍▎▏", "########")
 
 
