@@ -12,7 +12,7 @@ from cnnprof.errors import UsageError, printable
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
     {"×": "x", "·": "*", "−": "-", "…": "...", "─": "-", "│": "|", "└": "+", "†": "+", "→": "->", "≈": "~", "≤": "<="}
-    | {"⌊": "[", "⌋": "]", "⌈": "[", "⌉": "]", "–": "-"}
+    | {"⌊": "[", "⌋": "]", "⌈": "[", "⌉": "]", "\u2013": "-"}
 )
 _BLOCKS = str.maketrans("█▉▊▋▌▍▎▏", "########")
 
