@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from cnnprof.costs import Costs
 from cnnprof.errors import Mark, Problem, brief, listing, nearest
+from cnnprof.measured import Comparison
 from cnnprof.memory import Peak
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
@@ -27,6 +28,8 @@ SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes"
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
 MAX_PATTERNS = 100
 MAX_SEGMENTS = 64
+LATENCY = "latency_ratio"
+"""Not a metric of the arithmetic: it is measured, and limited on request alone."""
 NAMED_LAYERS = 3
 """Layers that a broken limit names."""
 
@@ -221,6 +224,24 @@ class Result:
         if self.problems:
             return 2
         return 1 if any(checked.over for checked in self.checks) else 0
+
+
+def held_to_time(network: Network, measured: Comparison, limit: str, most: Fraction, place: str) -> Checked:
+    """What a network makes of a limit on its time over a reference's. measured: the reference, then the network.
+
+    The figure is the lower quartile of the ratios, turn by turn: a limit is broken where three quarters of the turns
+    break it, and not where a busy machine did.
+    """
+    ratios = measured.times.ratios
+    low, high = measured.times.quartiles
+    notes = [
+        f"time over that of {measured.names[0]}, {ratios.runs} turns: median {ratios.median:.3f}, "
+        f"the middle half {low:.3f} to {high:.3f}",
+        *measured.doubts,
+    ]
+    figure = Fraction(low).limit_denominator(1000)
+    verdict = Verdict("max", LATENCY, None, limit, most, figure, None, None, place, 1)
+    return Checked(network.title, network.file, "command line", "", (verdict,), tuple(notes))
 
 
 def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[Checked, list[Problem]]:

@@ -21,6 +21,7 @@ from cnnprof.budget import (
     Result,
     Wrong,
     figures,
+    held_to_time,
     judge,
     matching,
     refused,
@@ -28,6 +29,7 @@ from cnnprof.budget import (
 )
 from cnnprof.costs import count
 from cnnprof.errors import Mark, SourceText
+from cnnprof.measured import Alternated, Comparison, Machine, Settings, Times
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.report import tabulate
 from cnnprof.spec import Limit, read
@@ -56,6 +58,27 @@ def made(text: str = TEXT) -> Network:
     costs = count(graph)
     lines = {layer.path: layer.mark.line + 1 for layer in graph.layers}
     return Network("net.yaml", "net.yaml", lines, tabulate(graph, costs), costs)
+
+
+def timed(*ratios: float) -> Comparison:
+    """The network beside a reference of one second, turn by turn."""
+    times = Alternated(Times((1.0,) * len(ratios)), Times(ratios))
+    machine = Machine("cpu", "a processor", "a system", 2, 2, {})
+    return Comparison(("base", "net.yaml"), 1, Settings("float32", False, "inference"), machine, times, (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("ratios", "broken"),
+    [
+        pytest.param([1.25] * 20, True, id="every turn"),
+        pytest.param([1.1] * 20, False, id="none"),
+        pytest.param([1.1] * 10 + [9.0] * 10, False, id="half of the turns: a busy machine"),
+        pytest.param([1.1] * 4 + [1.3] * 16, True, id="four fifths of the turns"),
+    ],
+)
+def test_a_limit_on_time_is_broken_by_three_quarters_of_the_turns(ratios: list[float], broken: bool) -> None:
+    checked = held_to_time(made(), timed(*ratios), "1.2", Fraction("1.2"), "--max-latency 1.2")
+    assert bool(checked.over) is broken
 
 
 def limit(metric: str, text: str, path: str | None = None, line: int = 11) -> Limit:

@@ -166,12 +166,29 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
         (["lenet5", "--report", "json=-", "--report", "text=-"], "only one report goes to standard output, found "
          "`json`, `text`"),
         (["lenet5", "--report", "json=a", "--report", "text=./a"], "two reports go to the same file"),
+        (["lenet5", "--max-latency", "1.2"], "--max-latency RATIO and --against SPEC go together: latency is a ratio "
+         "to a reference"),
+        (["lenet5", "--max-latency", "1ms", "--against", "lenet5"], "--max-latency takes a ratio above 0, such as 1.2, "
+         "found `1ms`"),
+        (["--max-latency", "1.2", "--against", "lenet5"], "--max-latency needs a SPEC, and goes without --no-budgets: "
+         "it is measured on request alone"),
         (["lenet5", "--report", "json=no/folder"], "cannot write `no/folder`: No such file or directory"),
     ],
 )  # fmt: skip
 def test_refuses(run: Run, args: list[str], message: str) -> None:
     done = run(*args)
     assert (done.code, done.err) == (2, f"error: {message}\n")
+
+
+@pytest.mark.torch
+def test_latency_is_limited_on_request_as_a_ratio(run: Run) -> None:
+    """Measured by turns with a reference; no machine is a million times faster in the next turn."""
+    within = run("lenet5", "--max-latency", "1e6", "--against", "lenet5,classes=100")
+    assert (within.code, within.out.splitlines()[-1]) == (0, "1 network: 0 over budget, 1 within")
+    over = run("lenet5", "--max-latency", "1e-6", "--against", "lenet5", "--report", "sarif=-")
+    assert over.code == 1
+    assert [result["ruleId"] for result in json.loads(over.out)["runs"][0]["results"]] == ["max/latency_ratio"]
+    assert run("lenet5", "--max-latency", "1.2", "--against", "lenet").code == 2
 
 
 # Specs on the command line, and their own budgets.

@@ -94,10 +94,16 @@ def test_the_exit_codes(line, status):
 
 
 def test_the_options_exist():
-    """Every option of `analyze` that the README names."""
-    named = set(re.findall(r"--[a-z]+", README[README.index("the options:") : README.index("## A network")]))
-    help_text = generate.run("cnnprof analyze --help").stdout
-    assert {option for option in named if option not in help_text} == set()
+    """Every command of the README's table, and every option that it names there."""
+    rows = re.findall(r"^\| (`cnnprof [^|]*?) \| (.*) \|$", README, re.MULTILINE)
+    assert len(rows) == 10
+    for commands, meaning in rows:
+        helps = [
+            generate.run(f"cnnprof {command} --help").stdout for command in re.findall(r"`cnnprof (\w+)", commands)
+        ]
+        assert all(helps)
+        named = re.findall(r"--[a-z]+", commands + meaning)
+        assert [option for option in named if not any(option in text for text in helps)] == []
 
 
 def test_the_json_has_what_the_readme_says():

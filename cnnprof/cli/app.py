@@ -189,6 +189,13 @@ def check(
         bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
     ] = False,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="The project file.")] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(metavar="RATIO", help="Limit the measured time over that of --against. Needs PyTorch."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="The reference for --max-latency, measured in the same run.")
+    ] = None,
 ) -> None:
     """Hold networks to their budgets: 0 within, 1 over, 2 where something is wrong."""
     from cnnprof.cli import check as command
@@ -202,6 +209,7 @@ def check(
         given=command.read_setup(input or [], set or [], batch, dtype),
         baseline_ref=baseline_ref,
         update_baseline=update_baseline,
+        latency=command.read_latency(max_latency, against),
     )
     command.write_reports(result, wanted)
     raise typer.Exit(result.exit_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -20,6 +21,7 @@ from cnnprof.budget import (
     Result,
     Wrong,
     figures,
+    held_to_time,
     judge,
     unmatched,
 )
@@ -40,6 +42,7 @@ from cnnprof.errors import (
 from cnnprof.graph import Graph
 from cnnprof.kind import Shape
 from cnnprof.locate import Located, locate
+from cnnprof.measured import Settings
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
 from cnnprof.report import tabulate
@@ -70,6 +73,14 @@ class Setup(NamedTuple):
         return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings)])
 
 
+class Latency(NamedTuple):
+    """A limit on the time of a forward pass over that of a reference network, a SPEC."""
+
+    most: Fraction
+    text: str
+    against: str
+
+
 class Held(NamedTuple):
     """A network that a budget of the project is for; `key` is its name in the baseline."""
 
@@ -84,6 +95,7 @@ class Run:
     """One run: what is analysed once and used often, and what was found so far."""
 
     baseline_ref: str | None = None
+    latency: Latency | None = None
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
@@ -207,6 +219,11 @@ class Run:
             baseline = self.attempt(self.past, located.name, setup, file=located.name)
             self.judge(Budget("command line", limits), network, baseline)
             self.valid.pop(setup.title(located.name), None)
+        if self.latency is not None and (network := self.network(spec, located.name, setup)) is not None:
+            checked = self.attempt(_timed, network, setup, self.latency, file=located.name)
+            if checked is not None:
+                self.checks.append(checked)
+                self.valid.pop(setup.title(located.name), None)
 
     def project(self, found: Project, budgets: bool, update: bool) -> None:
         """Checks all that a project file names."""
@@ -288,9 +305,12 @@ def check(
     given: Setup,
     baseline_ref: str | None,
     update_baseline: bool,
+    latency: Latency | None = None,
 ) -> Result:
     """What networks make of their budgets. Raises UsageError for options that do not go together."""
-    run = Run(baseline_ref)
+    run = Run(baseline_ref, latency)
+    if latency is not None and not (specs and budgets):
+        raise UsageError("--max-latency needs a SPEC, and goes without --no-budgets: it is measured on request alone")
     if update_baseline and baseline_ref is not None:
         raise UsageError("--update-baseline writes a file, and --baseline-ref needs none: choose one")
     if update_baseline and (specs or not budgets):
@@ -320,6 +340,38 @@ def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype
     if not isinstance(shapes, Mapping):
         shapes = {"": shapes}
     return Setup(None, tuple(read_settings(settings).items()), tuple(shapes.items()), batch, dtype)
+
+
+def read_latency(most: str | None, against: str | None) -> Latency | None:
+    """The options that limit a latency; it is a ratio, since no machine's seconds are another's. Raises UsageError."""
+    if most is None and against is None:
+        return None
+    if most is None or against is None:
+        raise UsageError(
+            "--max-latency RATIO and --against SPEC go together: latency is limited as a ratio to a reference"
+        )
+    try:
+        ratio = Fraction(most) if len(most) <= 40 else Fraction(0)
+    except (ValueError, ZeroDivisionError):
+        ratio = Fraction(0)
+    if ratio <= 0:
+        raise UsageError(f"--max-latency takes a ratio above 0, such as 1.2, found `{brief(printable(most))}`")
+    return Latency(ratio, most, against)
+
+
+def _timed(network: Network, setup: Setup, latency: Latency) -> Checked:
+    """Both networks by turns, on the device that there is, at the batch and type that the network is checked with."""
+    shapes = dict(setup.inputs)
+    reference = cnnprof.unfold(latency.against, input=shapes.get("", shapes or None))
+
+    from cnnprof.runtime.device import find, threads
+    from cnnprof.runtime.measure import against
+
+    settings = Settings(setup.dtype, channels_last=False, step="inference")
+    names = (latency.against, network.title)
+    with threads(None):
+        measured = against((reference, network.report.graph), names, find("auto"), setup.batch, settings)
+    return held_to_time(network, measured, latency.text, latency.most, f"--max-latency {latency.text}")
 
 
 def _project(config: str | None) -> Project:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from cnnprof.budget import Checked, Result, Verdict, Wrong
+from cnnprof.budget import LATENCY, Checked, Result, Verdict, Wrong
 from cnnprof.metrics import METRICS
 from cnnprof.render.checks import words
 
@@ -50,6 +50,14 @@ def _rules() -> list[dict[str, Any]]:
         for rule, text in _RULES.items()
         for metric in METRICS
     ]
+    rules.append(
+        {
+            "id": f"max/{LATENCY}",
+            "shortDescription": {"text": _RULES["max"].format(LATENCY)},
+            "fullDescription": {"text": f"{LATENCY}: time over that of a reference network, measured by turns."},
+            "defaultConfiguration": {"level": _LEVELS["max"]},
+        }
+    )
     wrong = "A spec, the project file or the baseline is wrong"
     return [*rules, {"id": WRONG, "shortDescription": {"text": wrong}, "defaultConfiguration": {"level": "error"}}]
 
