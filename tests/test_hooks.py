@@ -216,10 +216,6 @@ def test_the_action_fetches_its_baseline(work: Path, tmp_path: Path, reference: 
 # The page.
 
 
-def test_the_page_is_short() -> None:
-    assert len(PAGE.splitlines()) <= 40
-
-
 def test_the_pages_commands_run(tmp_path: Path) -> None:
     """In a project with the page's own project file."""
     configuration = next(

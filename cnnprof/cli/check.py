@@ -347,9 +347,7 @@ def read_latency(most: str | None, against: str | None) -> Latency | None:
     if most is None and against is None:
         return None
     if most is None or against is None:
-        raise UsageError(
-            "--max-latency RATIO and --against SPEC go together: latency is limited as a ratio to a reference"
-        )
+        raise UsageError("--max-latency RATIO and --against SPEC go together: latency is a ratio to a reference")
     try:
         ratio = Fraction(most) if len(most) <= 40 else Fraction(0)
     except (ValueError, ZeroDivisionError):
