@@ -15,11 +15,21 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from torch import nn
 
+    from cnnprof.errors import CnnprofError, MissingDependencyError, SpecError, UsageError
     from cnnprof.graph import Graph
     from cnnprof.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "analyze", "build", "unfold"]
+__all__ = [
+    "CnnprofError",
+    "MissingDependencyError",
+    "SpecError",
+    "UsageError",
+    "__version__",
+    "analyze",
+    "build",
+    "unfold",
+]
 
 
 def analyze(
@@ -53,6 +63,8 @@ def analyze(
     from cnnprof.costs import count, scale_of
     from cnnprof.report import tabulate
 
+    if order not in ("written", "best"):
+        raise _usage_error(f"order is `written` or `best`, found `{order}`")
     graph = unfold(spec, input=input, args=args, training=training)
     if order == "best":
         from cnnprof.order import best_order, reordered
@@ -79,7 +91,10 @@ def unfold(
     if isinstance(input, Mapping):
         shapes = input
     elif input is not None:
-        shapes = {next(iter(network.inputs)): input}
+        shapes = {next(iter(network.inputs), "input"): input}
+    given: Sequence[object] = list(shapes.values())
+    if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
+        raise _usage_error(f"an input is a shape such as (3, 224, 224), found {input!r}")
     return expand.unfold(
         network,
         located.variant,
@@ -106,3 +121,18 @@ def build(
     from cnnprof.runtime.build import module
 
     return module(unfold(spec, input=input, args=args, training=training), seed=seed)
+
+
+def __getattr__(name: str) -> Any:
+    """The errors, imported when they are asked for."""
+    if name in __all__:
+        from cnnprof import errors
+
+        return getattr(errors, name)
+    raise AttributeError(f"module `cnnprof` has no attribute `{name}`")
+
+
+def _usage_error(message: str) -> UsageError:
+    from cnnprof import errors
+
+    return errors.UsageError(message)

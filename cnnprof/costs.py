@@ -106,8 +106,9 @@ def scale_of(batch: int, dtype: str) -> Scale:
     """What sizes tensors at a batch and a type. Raises UsageError where either cannot be."""
     if dtype not in ITEM_SIZE:
         raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
-    if batch < 1:
-        raise UsageError(f"a batch has at least 1 example, found {batch}")
+    given: object = batch  # from Python, anything
+    if not isinstance(given, int) or isinstance(given, bool) or batch < 1:
+        raise UsageError(f"a batch is a whole number of examples, at least 1, found {batch!r}")
     return Scale(batch, ITEM_SIZE[dtype])
 
 

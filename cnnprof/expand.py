@@ -31,7 +31,7 @@ from cnnprof.errors import (
     nearest,
 )
 from cnnprof.graph import Graph, Layer, Output
-from cnnprof.kind import Field, Kind, Shape, show
+from cnnprof.kind import Field, Kind, Shape, show, whole
 from cnnprof.source import Mapping, Node, Scalar, Sequence
 from cnnprof.spec import MODIFIERS, SIDE, Block, Branch, Spec, Step, misplaced, read_branches, shipped_blocks
 
@@ -129,6 +129,8 @@ class StepRef:
     def __str__(self) -> str:
         return self.name
 
+    __repr__ = __str__
+
 
 class _Unknown(Exception):
     """A value that an error left unknown; the error is reported already."""
@@ -139,6 +141,7 @@ class _Stop(Exception):
 
 
 _UNKNOWN = Tensor(-1, None)
+_ABSENT = object()  # for an argument that is not there, which `null` is not
 
 
 def unfold(
@@ -206,9 +209,10 @@ class _Scope:
         raise self.missing(name)
 
     def argument(self, name: str) -> Any:
-        """The value of an argument of the block or the file; None where there is none."""
-        value = self.body.args.get(name)
-        return self.walker.file_args.get(name) if value is None and not self.body.shipped else value
+        """The value of an argument of the block or, if it has none of that name, the file; else `_ABSENT`."""
+        if name in self.body.args:
+            return self.body.args[name]
+        return _ABSENT if self.body.shipped else self.walker.file_args.get(name, _ABSENT)
 
     def knows(self, name: str) -> bool:
         """Whether a name has a value here."""
@@ -373,7 +377,7 @@ class _Walker:
                 if not isinstance(value, str):
                     self.file_args[argument.name] = self.plain(argument.name, value)
                     continue
-                node = source.parse(value or "null", f"--set {argument.name}")
+                node = source.parse(value or "null", f"argument {argument.name}")
             if node is None:
                 raise UsageError(
                     f"{name} needs the argument `{argument.name}`: "
@@ -428,7 +432,7 @@ class _Walker:
 
     def input_shape(self, value: Any) -> Shape:
         if isinstance(value, list | tuple) and value:
-            sizes = tuple([size for item in value if (size := _whole(item)) is not None and size >= 1])
+            sizes = tuple([size for item in value if (size := whole(item)) is not None and size >= 1])
             if len(sizes) == len(value):
                 return self.checked(sizes)
         raise RuleError(f"an input is a list of dimensions of at least 1, found {show(value)}")
@@ -472,9 +476,9 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if step.segment in seen:
+            if step.segment in seen or (own in self.inputs and step.name is None):
                 self.report(
-                    f"the path `{own}` is taken: another step of this list has it",
+                    f"the path `{own}` is taken: {'another step of this list' if step.segment in seen else 'an input'} has it",
                     step.mark,
                     "give one of them another name",
                 )
@@ -558,6 +562,8 @@ class _Walker:
         ref = scope.argument(word)
         if not isinstance(ref, StepRef):
             ref = self.target(word, scope.body)
+        if ref is None and (value := scope.argument(word)) is not _ABSENT:
+            raise RuleError(f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block")
         if ref is None:
             raise RuleError(f"`{word}` is neither a layer kind nor a block", nearest(word, self.words()))
         target = ref.target
@@ -615,7 +621,7 @@ class _Walker:
             text = node.text
             if text in field.words:
                 return text
-            if field.type in (None, str) and scope.argument(text) is None:
+            if field.type in (None, str) and scope.argument(text) is _ABSENT:
                 return None if node.is_null else text
             if field.words and text not in scope.body.args and text.isidentifier() and not scope.knows(text):
                 return text  # a word misspelt: the field says what it takes
@@ -951,7 +957,7 @@ class _Walker:
 
     def count(self, node: Node, scope: _Scope) -> int:
         value = self.value(node, scope)
-        count = _whole(value)
+        count = whole(value)
         if count is None or count < 0:
             self.report(f"`repeat` takes an integer of at least 0, found {show(value)}", node.mark)
             raise _Unknown
@@ -998,13 +1004,6 @@ def _words() -> frozenset[str]:
     return frozenset(
         word for kind in registry.kinds().values() for field in kind.fields.values() for word in field.words
     )
-
-
-def _whole(value: Any) -> int | None:
-    """An integer or a whole float as an integer; None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _typed(value: Any) -> object:

@@ -50,7 +50,7 @@ class Output(NamedTuple):
     executed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Graph:
     """An unfolded network. Tensor ids: the inputs first, in order, then layer by layer."""
 
@@ -67,6 +67,10 @@ class Graph:
     """The same network unfolded in training; None where this is it."""
     in_place: bool = True
     """Whether layers may overwrite their inputs, as far as `aliasing` lets them."""
+
+    def __repr__(self) -> str:
+        variant = "" if self.variant is None else f"@{self.variant}"
+        return f"<Graph {self.name}{variant}: {len(self.layers)} layers>"
 
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor, one example."""

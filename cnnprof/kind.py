@@ -170,7 +170,7 @@ def show(value: object) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
-def _int(value: Any, axes: int | None = None) -> int | None:
+def whole(value: Any, axes: int | None = None) -> int | None:
     """An integer or a whole float as an integer; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -195,14 +195,14 @@ def _all(items: Iterable[Any]) -> tuple[Any, ...] | None:
 
 
 def _int_list(value: Any, axes: int | None = None) -> tuple[int, ...] | None:
-    return _all(map(_int, value if isinstance(value, list | tuple) else [value]))
+    return _all(map(whole, value if isinstance(value, list | tuple) else [value]))
 
 
 def _per_axis(value: Any, axes: int | None) -> tuple[int, ...] | None:
     """One integer repeated for every axis, or as many as there are axes (`axes` None: any number)."""
     if isinstance(value, list | tuple):
-        return _all(map(_int, value)) if axes in (None, len(value)) else None
-    return _all([_int(value)] * (axes or 1))
+        return _all(map(whole, value)) if axes in (None, len(value)) else None
+    return _all([whole(value)] * (axes or 1))
 
 
 def _floats_per_axis(value: Any, axes: int | None) -> tuple[float, ...] | None:
@@ -215,13 +215,13 @@ def _per_axis_or_none(value: Any, axes: int | None) -> tuple[int | None, ...] | 
     items = value if isinstance(value, list | tuple) else [value] * (axes or 1)
     if axes not in (None, len(items)):
         return None
-    converted = [None if item is None else _int(item) for item in items]
+    converted = [None if item is None else whole(item) for item in items]
     wrong = any(item is None and given is not None for item, given in zip(converted, items, strict=True))
     return None if wrong else tuple(converted)
 
 
 _CONVERTERS: dict[object, Any] = {
-    int: _int,
+    int: whole,
     float: _float,
     bool: _bool,
     str: _str,

@@ -32,6 +32,8 @@ def locate(spec: str) -> Located:
 
     Raises UsageError where there is no such file, architecture or revision, or it cannot be read.
     """
+    if not spec:
+        raise UsageError("an empty SPEC: name a file, or an architecture that `cnnprof specs` lists")
     if spec == "-":
         return Located("<stdin>", sys.stdin.buffer.read(4 * LIMITS.characters + 1), None, {})
     if _is_file(spec):

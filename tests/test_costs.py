@@ -129,7 +129,9 @@ def test_counts_do_not_overflow() -> None:
     ("options", "message"),
     [
         ({"dtype": "float23"}, "no type `float23`; did you mean `float32`?"),
-        ({"batch": 0}, "a batch has at least 1 example, found 0"),
+        ({"batch": 2.5}, "a batch is a whole number of examples, at least 1, found 2.5"),
+        ({"batch": True}, "a batch is a whole number of examples, at least 1, found True"),
+        ({"batch": 0}, "a batch is a whole number of examples, at least 1, found 0"),
     ],
 )
 def test_refuses(options: dict[str, object], message: str) -> None:

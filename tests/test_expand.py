@@ -11,6 +11,7 @@ from cnnprof.expand import Limits, unfold
 from cnnprof.graph import Graph
 from cnnprof.source import parse
 from cnnprof.spec import read
+from tests.networks import network
 
 HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
 CONV = """
@@ -395,13 +396,16 @@ def test_cannot_be_set(variant: str | None, options: dict[str, Any], message: st
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("nothing", "--set classes:1:1: error: `nothing` has no value here"),
+        ("nothing", "argument classes:1:1: error: `nothing` has no value here"),
         (
             "[1, 2",
-            "--set classes:2:1: error: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)",
+            "argument classes:2:1: error: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)",
         ),
-        ("{a: 1}", "--set classes:1:1: error: expected a value, found a mapping"),
-        ("\udcff", "--set classes:1:1: error: not YAML: a text has no control characters, found the character U+DCFF"),
+        ("{a: 1}", "argument classes:1:1: error: expected a value, found a mapping"),
+        (
+            "\udcff",
+            "argument classes:1:1: error: not YAML: a text has no control characters, found the character U+DCFF",
+        ),
     ],
 )
 def test_a_text_that_is_set_is_read_as_in_the_spec(text: str, problem: str) -> None:
@@ -566,7 +570,7 @@ REFUSES = [
     pytest.param(
         "args: {act: 3}\nlayers:\n- act\n- {conv2d: {out_channels: {a: 1}, kernel_size: 1}}\n- relu: {}\n- nothing",
         [
-            "3:3 `act` is neither a layer kind nor a block",
+            "3:3 the argument `act` is 3, which is neither a layer kind nor a block",
             "4:27 expected a value, found a mapping | quote an expression that begins with `{`",
             "6:3 `nothing` is neither a layer kind nor a block",
         ],
@@ -763,3 +767,37 @@ def test_one_mistake_in_a_block_is_one_problem() -> None:
         "- conv2d: {out_channels: in_channels, kernel_size: 99}"
     )
     assert problems(text) == ["1:38 `nothing` has no value here < b.0:3"]
+
+
+NULLABLE = """
+args: {norm: batch_norm}
+blocks:
+  b:
+    args: {norm: batch_norm}
+    layers: [norm]
+  g:
+    args: {approximate: null}
+    layers: [{gelu: {approximate: approximate}}]
+"""
+
+
+def test_a_block_s_own_null_hides_the_file_s_argument() -> None:
+    with pytest.raises(SpecError) as caught:
+        graph(network("- b: {norm: null}", header=NULLABLE))
+    assert [problem.message for problem in caught.value.problems] == [
+        "the argument `norm` is null, which is neither a layer kind nor a block"
+    ]
+
+
+def test_an_argument_that_is_null_is_no_word() -> None:
+    with pytest.raises(SpecError) as caught:
+        graph(network("- g", header=NULLABLE))
+    assert [problem.message for problem in caught.value.problems] == [
+        "`approximate` takes `none` or `tanh`, found null"
+    ]
+
+
+def test_a_layer_s_path_is_no_input_s_name() -> None:
+    with pytest.raises(SpecError) as caught:
+        graph(network("- tanh:\n  from: a\n- relu", input="{relu: [3, 8, 8], a: [3, 8, 8]}"))
+    assert [problem.message for problem in caught.value.problems] == ["the path `relu` is taken: an input has it"]

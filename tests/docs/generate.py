@@ -1,6 +1,6 @@
-"""What cog writes into README.md, so that no figure and no output in it is typed by hand.
+"""What cog writes into README.md and the reference pages in docs/, so that nothing in them that can change is typed by hand.
 
-`cog -r -I . README.md` from the repository root writes it, `cog --check -I . README.md` compares.
+From the repository root, `cog -r -I . README.md docs/kinds.md docs/language.md` writes it, `cog --check` compares.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import yaml
 
 import cnnprof
+from cnnprof import expand, expression, manual, registry, source
+from cnnprof.errors import listing
+from cnnprof.kind import Work, show
 from cnnprof.locate import architectures, locate
+from cnnprof.manual import Page
 from cnnprof.metrics import METRICS
-from cnnprof.source import parse
-from cnnprof.spec import read
+from cnnprof.source import Scalar, parse
+from cnnprof.spec import read, shipped_blocks
 
 HERE = Path(__file__).parent
 CLI = [sys.executable, "-c", "import sys; from cnnprof.cli import main; sys.exit(main())"]
@@ -113,3 +118,123 @@ def _short(figure: str) -> str:
     """`1.8e9` as 1.8G; anything else as it is."""
     mantissa, exponent, _ = figure.partition("e9")
     return f"{mantissa}G" if exponent else figure
+
+
+# The reference pages, docs/kinds.md and docs/language.md.
+
+
+def metrics() -> str:
+    """A row for every metric."""
+    rows = [f"| `{name}` | {metric.unit} | {_cell(metric.meaning)} |" for name, metric in METRICS.items()]
+    return "\n".join(["| metric | in | meaning |", "|---|---|---|", *rows])
+
+
+def sorts() -> str:
+    """The sorts of scalar operations."""
+    return listing([f"`{sort}`" for sort in Work._fields if sort != "macs"])
+
+
+def flops() -> str:
+    """A row for every kind: what is counted."""
+    rows = []
+    for group in _families().values():
+        for pages in group:
+            anchor = "-".join(page.word for page in pages)
+            for page in pages:
+                counted = " ".join(page.sections.get("FLOPs", "").split())
+                rows.append(
+                    f"| [`{page.word}`](#{anchor}) | {'nothing' if counted in ('', 'none') else _cell(counted)} |"
+                )
+    return "\n".join(["| kind | counted |", "|---|---|", *rows])
+
+
+def reference() -> str:
+    """Every kind, by family; those that differ in their summary and example alone under one heading."""
+    parts = []
+    for title, group in _families().items():
+        parts.append(f"## {title}")
+        for pages in group:
+            parts += _entry(pages)
+    return "\n\n".join(parts)
+
+
+def blocks() -> str:
+    """A row for every block that comes with the tool."""
+    rows = ["| block | arguments | |", "|---|---|---|"]
+    for block in shipped_blocks().values():
+        args = []
+        for argument in block.args:
+            assert argument.default is None or isinstance(argument.default, Scalar)
+            args.append(f"{argument.name}: {'required' if argument.default is None else argument.default.text}")
+        _, _, title = block.mark.source.line(block.mark.line).partition("#")
+        rows.append(f"| `{block.name}` | `{{{', '.join(args)}}}` | {_cell(title.strip())} |")
+    return "\n".join(rows)
+
+
+def limits() -> str:
+    """How large a spec may be."""
+    text, walk = source.LIMITS, expand.LIMITS
+    return (
+        f"- a text of {text.characters // 2**20} Mi characters, nested {text.depth} deep, of {text.nodes:,} values;\n"
+        f"- {walk.layers:,} layers, {walk.steps:,} steps and branches visited (left out or not), {walk.evaluations:,}\n"
+        f"  expressions evaluated, blocks and branches {walk.nesting} deep in one another;\n"
+        f"- an expression of {expression.MAX_LENGTH} characters, nested {expression.MAX_DEPTH} deep, numbers up to 2^63 − 1, "
+        f"lists of {walk.list_entries:,} entries;\n"
+        f"- a tensor of {walk.rank} dimensions, each up to {walk.dimension:,}."
+    )
+
+
+def functions() -> str:
+    """The functions of expressions."""
+    return listing([f"`{name}`" for name in expression.FUNCTIONS])
+
+
+def _families() -> dict[str, list[list[Page]]]:
+    """The manual's pages by the title of the file that the kinds stand in; alike ones together."""
+    found: dict[str, list[list[Page]]] = {}
+    for word, kind in registry.kinds().items():
+        title = (sys.modules[kind.__module__].__doc__ or "").split("\n", 1)[0].rstrip(".")
+        group = found.setdefault(title, [])
+        page = manual.page(word)
+        if group and _shared(group[-1][0]) == _shared(page):
+            group[-1].append(page)
+        else:
+            group.append([page])
+    return found
+
+
+def _shared(page: Page) -> object:
+    sections = {title: text for title, text in page.sections.items() if title != "Example"}
+    return page.details, page.merge, page.fields, sections
+
+
+def _entry(pages: list[Page]) -> list[str]:
+    first = pages[0]
+    parts = ["### " + ", ".join(f"`{page.word}`" for page in pages)]
+    if len(pages) == 1:
+        parts.append(first.summary)
+    else:
+        parts.append("\n".join(f"- `{page.word}`: {page.summary}" for page in pages))
+    if first.details:
+        parts.append(first.details)
+    if first.merge:
+        parts.append("Takes named branches instead of fields; each starts from the input of the merge.")
+    if first.fields:
+        rows = ["| field | takes | default | meaning |", "|---|---|---|---|"]
+        for field in first.fields:
+            default = "required" if field.required else f"`{show(field.default)}`"
+            rows.append(f"| `{field.name}` | {_cell(field.expected)} | {default} | {_cell(field.meaning)} |")
+        parts.append("\n".join(rows))
+    lines = []
+    for title, text in first.sections.items():
+        if title == "Shape" and "\n" in text:
+            lines.append(f"- **{title}**:\n\n{indent(f'```text{chr(10)}{text}{chr(10)}```', '  ')}\n")
+        elif title != "Example":
+            lines.append(f"- **{title}**: {' '.join(text.split())}")
+    parts.append("\n".join(lines))
+    parts += [f"```yaml\n{page.sections['Example']}\n```" for page in pages if "Example" in page.sections]
+    return parts
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
