@@ -477,8 +477,9 @@ class _Walker:
                     body.absent.add(step.name)
                 continue
             if step.segment in seen or (own in self.inputs and step.name is None):
+                holder = "another step of this list" if step.segment in seen else "an input"
                 self.report(
-                    f"the path `{own}` is taken: {'another step of this list' if step.segment in seen else 'an input'} has it",
+                    f"the path `{own}` is taken: {holder} has it",
                     step.mark,
                     "give one of them another name",
                 )
