@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -116,7 +117,17 @@ def test_a_network_without_axes_has_none() -> None:
     assert report(network("- linear: {out_features: 2}", input="[8]")).totals.receptive_field is None
 
 
+@pytest.fixture
+def seeded() -> Iterator[None]:
+    """The same weights and samples in every run."""
+    torch = pytest.importorskip("torch")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @pytest.mark.torch
+@pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize(
     "layers",
     [
@@ -153,6 +164,7 @@ def test_gradients_reach_exactly_the_field(layers: str) -> None:
 
 
 @pytest.mark.torch
+@pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize(
     "spec",
     [
@@ -191,7 +203,7 @@ def test_gradients_reach_exactly_the_field_in_whole_networks(spec: str) -> None:
     field = told.layers[number].receptive_field
     place = told.layers[number].output_shape[-1] // 2
     # Max pooling lets a single place through, and another one in every example.
-    samples = torch.rand(16, *next(iter(graph.inputs.values())), dtype=torch.float64).requires_grad_()
+    samples = torch.rand(64, *next(iter(graph.inputs.values())), dtype=torch.float64).requires_grad_()
     built(samples)[..., place, place].sum().backward()
     touched = (samples.grad != 0).any(dim=0).any(dim=0)
     for axis in (0, 1):
