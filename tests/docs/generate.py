@@ -1,4 +1,4 @@
-"""What cog writes into README.md and the reference pages in docs/, so that nothing in them that can change is typed by hand.
+"""What cog writes into README.md and the reference pages in docs/, so that no figure or output is typed by hand.
 
 From the repository root, `cog -r -I . README.md docs/kinds.md docs/language.md` writes it, `cog --check` compares.
 """
@@ -17,6 +17,7 @@ import yaml
 
 import cnnprof
 from cnnprof import expand, expression, manual, registry, source
+from cnnprof.costs import FLOPS_PER_MAC
 from cnnprof.errors import listing
 from cnnprof.kind import Work, show
 from cnnprof.locate import architectures, locate
@@ -129,9 +130,10 @@ def metrics() -> str:
     return "\n".join(["| metric | in | meaning |", "|---|---|---|", *rows])
 
 
-def sorts() -> str:
-    """The sorts of scalar operations."""
-    return listing([f"`{sort}`" for sort in Work._fields if sort != "macs"])
+def prices() -> str:
+    """The prices of the sorts of operations."""
+    others = listing([sort for sort in Work._fields if sort != "macs"])
+    return f"A MAC is priced at {FLOPS_PER_MAC} FLOPs, every other scalar operation at 1. Their sorts: {others}."
 
 
 def flops() -> str:
@@ -176,17 +178,12 @@ def limits() -> str:
     text, walk = source.LIMITS, expand.LIMITS
     return (
         f"- a text of {text.characters // 2**20} Mi characters, nested {text.depth} deep, of {text.nodes:,} values;\n"
-        f"- {walk.layers:,} layers, {walk.steps:,} steps and branches visited (left out or not), {walk.evaluations:,}\n"
-        f"  expressions evaluated, blocks and branches {walk.nesting} deep in one another;\n"
-        f"- an expression of {expression.MAX_LENGTH} characters, nested {expression.MAX_DEPTH} deep, numbers up to 2^63 − 1, "
-        f"lists of {walk.list_entries:,} entries;\n"
+        f"- {walk.layers:,} layers, {walk.steps:,} steps and branches visited (left out or not), "
+        f"{walk.evaluations:,}\n  expressions evaluated, blocks and branches {walk.nesting} deep in one another;\n"
+        f"- an expression of {expression.MAX_LENGTH} characters, nested {expression.MAX_DEPTH} deep, "
+        f"numbers up to 2^63 − 1, lists of {walk.list_entries:,} entries;\n"
         f"- a tensor of {walk.rank} dimensions, each up to {walk.dimension:,}."
     )
-
-
-def functions() -> str:
-    """The functions of expressions."""
-    return listing([f"`{name}`" for name in expression.FUNCTIONS])
 
 
 def _families() -> dict[str, list[list[Page]]]:
