@@ -61,16 +61,20 @@ def analyze(
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
     from cnnprof.costs import count, scale_of
+    from cnnprof.memory import peaks
     from cnnprof.report import tabulate
 
     if order not in ("written", "best"):
         raise _usage_error(f"order is `written` or `best`, found `{order}`")
     graph = unfold(spec, input=input, args=args, training=training)
+    written_peak = None
     if order == "best":
         from cnnprof.order import best_order, reordered
 
-        graph = reordered(graph, best_order(graph, scale_of(batch, dtype)))
-    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights))
+        scale = scale_of(batch, dtype)
+        written_peak = peaks(graph, scale)[0].bytes
+        graph = reordered(graph, best_order(graph, scale))
+    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights), written_peak)
 
 
 def unfold(

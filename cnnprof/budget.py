@@ -28,6 +28,8 @@ SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes"
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
 MAX_PATTERNS = 100
 MAX_SEGMENTS = 64
+OWN = "the spec's own budget"
+"""The name of the budget that stands in a spec."""
 LATENCY = "latency_ratio"
 """Not a metric of the arithmetic: it is measured, and limited on request alone."""
 NAMED_LAYERS = 3
@@ -145,6 +147,7 @@ class Verdict:
     since: the baseline's name, where the network is in one.
     place: where the limit is written. line: of the network's file, where it is broken.
     around: broken parts that contain this one, which are not told apart.
+    estimate: whether the figure is one, and not exact.
     """
 
     rule: Rule
@@ -159,6 +162,7 @@ class Verdict:
     line: int
     parts: tuple[Part, ...] = ()
     around: int = 0
+    estimate: bool = False
 
     @property
     def broken(self) -> bool:
@@ -173,7 +177,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A budget and what a network made of it. `notes` say what could not be compared, and why that is no error."""
+    """A budget and what a network made of it. `notes` say what could not be compared, and why that is no error.
+
+    declared: layers with figures that the spec declares.
+    """
 
     network: str
     file: str
@@ -181,6 +188,7 @@ class Checked:
     message: str
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
+    declared: int = 0
 
     @property
     def over(self) -> tuple[Verdict, ...]:
@@ -275,7 +283,16 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
         most = base * (1 + increase.most)
         whole = floor(most) if isinstance(figure, int) else most
         verdicts.append(_verdict("max_increase", increase, None, whole, figure, network, baseline, base))
-    checked = Checked(network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes))
+    estimated = [metric for metric in METRICS if any(each.estimate and each.metric == metric for each in verdicts)]
+    if estimated:
+        notes.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
+    declared = network.report.declared if verdicts else 0
+    if declared:
+        layers = "1 layer" if declared == 1 else f"{declared:,} layers"
+        notes.append(f"the figures of {layers} are declared in the spec, not computed")
+    checked = Checked(
+        network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes), declared
+    )  # fmt: skip
     return checked, problems
 
 
@@ -460,7 +477,14 @@ def _verdict(
         line=line or 1,
         parts=parts,
         around=around,
+        estimate=_is_estimate(network, limit.metric, path),
     )
+
+
+def _is_estimate(network: Network, metric: str, path: str | None) -> bool:
+    if path is None:
+        return metric in network.report.estimates
+    return metric == "activation_bytes" and not all(row.memory_exact for row in network.rows(path))
 
 
 def place(mark: Mark) -> str:

@@ -46,6 +46,7 @@ class Difference(NamedTuple):
     """A layer in which two networks differ: what changed, in words, and what that changes of the figures.
 
     first, second: its rows; None where a network does not have it. layers: how many it stands for.
+    declared: whether any figures are the spec's word; memory_exact: whether none of memory is an estimate.
     """
 
     status: Status
@@ -58,6 +59,8 @@ class Difference(NamedTuple):
     first: Row | None
     second: Row | None
     layers: int = 1
+    declared: bool = False
+    memory_exact: bool = True
 
 
 DELTAS = ("params", "macs", "flops", "activation_bytes")
@@ -124,7 +127,14 @@ def fold(found: Sequence[Difference], segments: int) -> list[Difference]:
         last = folded[-1] if folded else None
         if segments and last and last.status == each.status and last.path == prefix:
             sums = {name: getattr(last, name) + getattr(each, name) for name in (*DELTAS, "layers")}
-            folded[-1] = last._replace(what="", first=None, second=None, **sums)
+            folded[-1] = last._replace(
+                what="",
+                first=None,
+                second=None,
+                declared=last.declared or each.declared,
+                memory_exact=last.memory_exact and each.memory_exact,
+                **sums,
+            )
         else:
             folded.append(each._replace(path=prefix) if segments else each)
     return folded
@@ -164,7 +174,11 @@ def _difference(status: Status, what: str, first: Row | None, second: Row | None
         return (getattr(second, name) if second else 0) - (getattr(first, name) if first else 0)
 
     params, macs, flops, activation_bytes = map(delta, DELTAS)
-    return Difference(status, there.path, what, params, macs, flops, activation_bytes, first, second)
+    rows = [row for row in (first, second) if row is not None]
+    return Difference(
+        status, there.path, what, params, macs, flops, activation_bytes, first, second,
+        declared=any(row.declared for row in rows), memory_exact=all(row.memory_exact for row in rows),
+    )  # fmt: skip
 
 
 def _what(

@@ -19,6 +19,7 @@ from cnnprof.graph import Graph, Layer
 from cnnprof.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
 from cnnprof.memory import INTEGER_SIZE
 from cnnprof.receptive_field import Axis, Field, Number
+from cnnprof.report import estimates
 from cnnprof.trace import Term, named, term_of
 from cnnprof.window import Window
 
@@ -75,10 +76,11 @@ class LayerPage:
 
 
 class Part(NamedTuple):
-    """A layer's part of a sum; `term` tells how it comes about."""
+    """A layer's part of a sum; `term` tells how it comes about. declared: it is the spec's word."""
 
     path: str
     term: Term
+    declared: bool = False
 
 
 class Sum(NamedTuple):
@@ -88,6 +90,7 @@ class Sum(NamedTuple):
     unit: Literal["count", "bytes"]
     meaning: str
     parts: tuple[Part, ...]
+    exact: bool = True
 
     @property
     def value(self) -> int:
@@ -96,7 +99,7 @@ class Sum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SumPage:
-    """All about a block, or the network as a whole (`path` is empty)."""
+    """All about a block, or the network as a whole (`path` is empty). declared: layers with declared figures."""
 
     network: str
     path: str
@@ -104,6 +107,7 @@ class SumPage:
     batch: int
     dtype: str
     sums: tuple[Sum, ...]
+    declared: int
 
 
 SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
@@ -482,7 +486,7 @@ class _Explainer:
             }
             for name, term in found.items():
                 if term.value:
-                    parts[name].append(Part(layer.path, term))
+                    parts[name].append(Part(layer.path, term, layer.kind.declared))
         parts["peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
         parts["training_bytes"] = [
             Part(name, trace.value(amount)) for name, amount in costs.training._asdict().items() if amount
@@ -491,13 +495,17 @@ class _Explainer:
             raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
         meanings = dict(SUMS)
         meanings["peak_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
+        estimated = set(estimates(graph, costs.totals))
+        if all(graph.layers[number].memory_exact for number in numbers):
+            estimated.discard("activation_bytes")
         return SumPage(
             network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
             path=path,
             layers=len(numbers),
             batch=costs.batch,
             dtype=costs.dtype,
-            sums=tuple(Sum(name, *meanings[name], tuple(parts[name])) for name in wanted),
+            sums=tuple(Sum(name, *meanings[name], tuple(parts[name]), name not in estimated) for name in wanted),
+            declared=sum(graph.layers[number].kind.declared for number in numbers),
         )
 
 

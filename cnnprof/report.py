@@ -12,8 +12,11 @@ from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.graph import Graph, Output
 from cnnprof.kind import Kind, Shape, Work, show
 from cnnprof.memory import Peak, Training
+from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Axis, Field, Number
 from cnnprof.spec import Limit
+
+Order: TypeAlias = Literal["written", "best"]
 
 
 class ReceptiveField(NamedTuple):
@@ -27,6 +30,25 @@ class ReceptiveField(NamedTuple):
     stride: tuple[Number, ...] | None
     offset: tuple[Number, ...] | None
     exact: bool = True
+
+
+OF_MEMORY = ("activation_bytes", "peak_bytes", "torch_peak_bytes", "training_bytes")
+"""Metrics that are estimates where it is not known whether a layer views or copies."""
+
+
+def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
+    """The metrics of a network that are estimates; all others are exact."""
+    found = set() if totals.receptive_field_exact else {"receptive_field"}
+    if not totals.memory_exact:
+        found.update(OF_MEMORY)
+    elif not all(layer.memory_exact for layer in (graph.trained or graph).layers):
+        found.add("training_bytes")
+    return tuple(name for name in METRICS if name in found)
+
+
+def declared(graph: Graph) -> int:
+    """How many layers have figures that the spec declares."""
+    return sum(layer.kind.declared for layer in graph.layers)
 
 
 class Row(NamedTuple):
@@ -71,6 +93,7 @@ class Report:
     layers: in execution order. totals: every metric.
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
     step: what a training step takes. graph: the network itself.
+    order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     """
 
     name: str
@@ -90,6 +113,18 @@ class Report:
     outputs: tuple[Output, ...]
     budget: tuple[Limit, ...]
     graph: Graph
+    order: Order
+    written_peak_bytes: int
+
+    @property
+    def estimates(self) -> tuple[str, ...]:
+        """The metrics that are estimates; all others are exact."""
+        return estimates(self.graph, self.totals)
+
+    @property
+    def declared(self) -> int:
+        """How many layers have figures that the spec declares."""
+        return declared(self.graph)
 
     @property
     def title(self) -> str:
@@ -101,8 +136,8 @@ class Report:
         return [row.record() for row in self.layers]
 
 
-def tabulate(graph: Graph, costs: Costs) -> Report:
-    """The report on a graph and its costs."""
+def tabulate(graph: Graph, costs: Costs, written_peak_bytes: int | None = None) -> Report:
+    """The report on a graph and its costs; written_peak_bytes: in the order written, where it is in the best one."""
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
     shapes += [(1 if layer.kind.source else batch, *layer.shape) for layer in graph.layers]  # parameters have no batch
@@ -162,6 +197,8 @@ def tabulate(graph: Graph, costs: Costs) -> Report:
         outputs=graph.outputs,
         budget=graph.budget,
         graph=graph,
+        order="written" if written_peak_bytes is None else "best",
+        written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
     )
 
 
@@ -241,6 +278,8 @@ COLUMNS: dict[str, Column] = {
         Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
         Column("executed", "executed", "text", lambda row: row.executed),
         Column("declared", "declared", "text", lambda row: row.declared),
+        Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
+        Column("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
         Column("line", "line", "count", lambda row: row.line),
         Column("layers", "layers", "count", lambda row: row.layers),
     )
@@ -328,7 +367,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
     )
 
 
-def order(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
+def sort_rows(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
     """Rows with the largest of a column first, and only the `top` first; ties stay as they were."""
     ordered = list(rows)
     if sort is not None:
@@ -431,7 +470,7 @@ def lay_out(
         rows = fold(rows, segments)
     elif page is not None and sort is None and top is None:
         rows, folded = fold_to_page(rows, page)
-    ordered = order(rows, sort, None)
+    ordered = sort_rows(rows, sort, None)
     shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
     return Table(
         report,

@@ -23,6 +23,7 @@ from cnnprof.kind import Shape
 from cnnprof.locate import Located
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.receptive_field import Number
+from cnnprof.report import declared, estimates
 
 MOST = 100_000
 """Combinations of one sweep."""
@@ -58,12 +59,17 @@ class Objective(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing."""
+    """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
+
+    estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
+    """
 
     point: Point
     metrics: Mapping[str, Number | None]
     wrong: str = ""
     optimal: bool = False
+    estimates: tuple[str, ...] = ()
+    declared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +297,8 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
         totals = count(graph, batch, dtype).totals
     except CnnprofError as error:
         return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
-    return Row(point, {name: getattr(totals, name) for name in METRICS})
+    figures = {name: getattr(totals, name) for name in METRICS}
+    return Row(point, figures, estimates=estimates(graph, totals), declared=declared(graph))
 
 
 def _input_name(axis: Axis, read: spec.Spec) -> str:

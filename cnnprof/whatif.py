@@ -22,7 +22,7 @@ class Replaced(NamedTuple):
 
     kernel: its kernel and channels, as `3×3, 32 → 64`. parts: (path, kind, configuration) of the layers in its
     place. closed_form: what theory says of the ratio of MACs; None where it says nothing. why: what makes the
-    parameters differ from it.
+    parameters differ from it. memory_exact: False where activation_bytes are estimates.
     """
 
     path: str
@@ -35,14 +35,7 @@ class Replaced(NamedTuple):
     activation_bytes: tuple[int, int]
     closed_form: Fraction | None
     why: str
-
-    @property
-    def macs_ratio(self) -> float | None:
-        return self.macs[1] / self.macs[0] if self.macs[0] else None
-
-    @property
-    def params_ratio(self) -> float | None:
-        return self.params[1] / self.params[0] if self.params[0] else None
+    memory_exact: bool = True
 
 
 class Stage(NamedTuple):
@@ -89,6 +82,7 @@ def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: 
                 activation_bytes=(old.activation_bytes, sum(row.activation_bytes for row in new)),
                 closed_form=closed_form,
                 why=_why(before, after, change.before, change.after) if closed_form is not None else "",
+                memory_exact=all(row.memory_exact for row in (old, *new)),
             )
         )
     return Stage(name, tuple(replaced), rewritten.skipped, rule.note if rule else "")

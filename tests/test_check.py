@@ -216,8 +216,8 @@ def test_a_specs_own_budget(folder: Path, run: Run) -> None:
     assert done.code == 1
     assert [line for line in done.out.splitlines() if line.startswith(("ok", "v.yaml"))] == [
         f"v.yaml:{LINE + 4}: over: params 20 is 4 (25.0 %) over the limit of 16",
-        "ok: v.yaml: budget `its own`, nearest: params 16 of 16, 100.0 %",
-        "ok: v.yaml@free: budget `its own`, nearest: params 24 of 24, 100.0 %",
+        "ok: v.yaml: the spec's own budget, nearest: params 16 of 16, 100.0 %",
+        "ok: v.yaml@free: the spec's own budget, nearest: params 24 of 24, 100.0 %",
     ]
     assert run("v.yaml@free").code == 0
     assert run("v.yaml@wide").code == 1
@@ -229,13 +229,35 @@ def test_the_project_checks_own_budgets_too(folder: Path, run: Run) -> None:
     project(folder, "max: {params: 1K}")
     done = run()
     assert done.code == 1
-    assert "models/v.yaml@wide, budget `its own` at models/v.yaml:5" in done.out
+    assert "models/v.yaml@wide, the spec's own budget at models/v.yaml:5" in done.out
 
 
 def test_a_pattern_of_a_specs_own_budget(folder: Path, run: Run) -> None:
     (folder / "v.yaml").write_text(NET.replace("layers:", "budget: {at: {conv.x: {params: 5}}}\nlayers:"))
     done = run("v.yaml")
     assert (done.code, done.err.splitlines()[0]) == (2, "v.yaml:5:32: error: no layer's path matches `conv.x`")
+    assert done.out == "1 error\n"
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("params: 100, at: {conv.x: {params: 5}}", ["1 error"]),
+        ("params: 100, at: {conv: {depth: 5}}", ["1 error"]),
+        ("params: 5, at: {conv.x: {params: 5}}", ["1 network: 1 over budget, 0 within, 1 error"]),
+    ],
+)
+def test_nothing_is_within_a_budget_that_has_errors(folder: Path, run: Run, limits: str, said: list[str]) -> None:
+    """What is over it is told all the same."""
+    (folder / "v.yaml").write_text(NET.replace("layers:", f"budget: {{{limits}}}\nlayers:"))
+    done = run("v.yaml")
+    assert done.code == 2
+    assert [line for line in done.out.splitlines() if not line.startswith((" ", "v.yaml:"))] == said
+
+
+def test_a_projects_budget_with_errors(folder: Path, run: Run) -> None:
+    project(folder, "max: {params: 1K}", "at: {cov: {params: 5}}")
+    assert run().out == "1 error\n"
 
 
 def test_only_valid(folder: Path, run: Run) -> None:

@@ -28,6 +28,7 @@ import typer.main
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.cli.app import app
+from cnnprof.render.sheet import cells
 from cnnprof.schema import schema
 from tests.networks import network
 from tests.render.shown import GOLDEN
@@ -69,7 +70,7 @@ def process(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
     )  # type: ignore[call-overload, no-any-return]  # fmt: skip
 
 
-def on_a_terminal(*args: str, width: int = 80, **variables: str) -> str:
+def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
     """What the process writes to a terminal of that width."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
@@ -88,7 +89,7 @@ def on_a_terminal(*args: str, width: int = 80, **variables: str) -> str:
             break
         written += part
     os.close(ours)
-    assert started.wait() == 0
+    assert started.wait() == code
     return written.decode().replace("\r\n", "\n")
 
 
@@ -115,6 +116,67 @@ def test_a_terminal_with_colours() -> None:
     assert "\x1b[1mlenet5\x1b[0m" in text
     plain = "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n"))
     assert plain == (GOLDEN / "lenet5.80.txt").read_text(encoding="utf-8")
+
+
+# A budget for `check`, and names and values that are too long or too wide for any table.
+WIDE = """cnnprof: 1
+name: 畳み込みニューラルネットワーク
+input: [3, 8, 8]
+args: {first_expansion_ratio: 4, second_expansion_ratio: 4, third_expansion_ratio: 4}
+budget: {params: 1M, at: {a_rather_long_name_for_a_layer_that_fills_half_of_any_terminal: {params: 1}}}
+layers:
+- conv2d: {out_channels: first_expansion_ratio, kernel_size: 3}
+  name: a_rather_long_name_for_a_layer_that_fills_half_of_any_terminal
+- conv2d: {out_channels: second_expansion_ratio * third_expansion_ratio, kernel_size: 1}
+"""
+RATIOS = [f"--set={number}_expansion_ratio=4,40" for number in ("first", "second", "third")]
+METRICS = "params,buffers,macs,flops,activation_bytes,peak_bytes,training_bytes,depth"
+FITTED: list[tuple[int, list[str]]] = [
+    (0, ["specs"]),
+    (0, ["kinds"]),
+    (0, ["kinds", "conv2d"]),
+    (0, ["kinds", "interpolate"]),
+    (0, ["sweep", "mobilenet_v1", "--set", "width=0.25:1.0:0.25", "--input", "3x128x128,3x224x224"]),
+    (0, ["sweep", "lenet5", "--batch", "1,8", "--max", "macs=300M", "--columns", METRICS]),
+    (0, ["sweep", "WIDE", *RATIOS, "--columns", METRICS]),
+    (0, ["compare", "resnet@18", "resnet@34", "--layers"]),
+    (0, ["compare", "WIDE,first_expansion_ratio=5", "WIDE,second_expansion_ratio=5", "lenet5"]),
+    (0, ["compare", "WIDE,first_expansion_ratio=5", "WIDE", "--layers"]),
+    (0, ["separable", "resnet@18"]),
+    (0, ["separable", "WIDE"]),
+    (0, ["check", "googlenet", "resnet@50", "--max", "macs=5G"]),
+    (1, ["check", "WIDE"]),
+    (0, ["--help"]),
+]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(("code", "args"), FITTED, ids=[" ".join(args) for _, args in FITTED])
+def test_no_line_is_wider_than_the_terminal(code: int, args: list[str], width: int, tmp_path: Path) -> None:
+    path = tmp_path / "畳み込み.yaml"
+    path.write_text(WIDE, encoding="utf-8")
+    text = on_a_terminal(*(arg.replace("WIDE", str(path)) for arg in args), width=width, code=code)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    assert len(lines) > 2
+    assert [line for line in lines if cells(line) > width] == []
+
+
+def test_a_sweep_leaves_no_column_out() -> None:
+    text = on_a_terminal("sweep", "lenet5", "--batch", "1,8", "--columns", METRICS, "--no-plot", width=60, NO_COLOR="1")
+    assert [word for word in METRICS.split(",") if text.count(f" {word} ") + text.count(f" {word}\n") == 0] == []
+
+
+@pytest.mark.parametrize("args", [["specs"], ["kinds"], ["kinds", "conv2d"]], ids=" ".join)
+def test_a_list_says_the_same_on_a_narrow_terminal(args: list[str]) -> None:
+    assert on_a_terminal(*args, width=60).split() == process(*args).stdout.split()
+
+
+def test_help_shows_every_summary_whole() -> None:
+    text = process("--help", env={**ENVIRONMENT, "COLUMNS": "80"}).stdout
+    for command in app.registered_commands:
+        assert command.short_help is not None
+        assert len(command.short_help) <= 60
+        assert command.short_help in text
 
 
 def test_json_on_a_terminal_is_json() -> None:
@@ -251,12 +313,20 @@ REFUSES = [
     (["analyze", "lenet5", "--set", "classes"], "error: --set takes KEY=VALUE, such as classes=10, found `classes`"),
     (["analyze", "lenet5", "--input", "1,32,32"], "error: --input takes a shape such as 3x224x224, found `1,32,32`"),
     (
+        ["analyze", "lenet5", "--set", "classes=10", "--set", "x=1", "--set", "classes =12"],
+        "error: --set classes is given twice",
+    ),
+    (
+        ["check", "lenet5", "--input", "input=1x32x32", "--input", "input=1x28x28"],
+        "error: --input input is given twice",
+    ),
+    (
         ["analyze", "lenet5", "--input", "1x32x32", "--input", "1x32x32"],
         "error: several --input need names: --input left=3x64x64 --input right=3x64x64",
     ),
     (["analyze", "lenet5", "--input", "x=1x32x32"], "error: lenet5 has no input `x`; known: `input`"),
     (["analyze", "lenet5", "--dtype", "float31"], "error: no type `float31`; did you mean `float32`?"),
-    (["analyze", "lenet5", "--batch", "0"], "error: a batch has at least 1 example, found 0"),
+    (["analyze", "lenet5", "--batch", "0"], "error: a batch is a whole number of examples, at least 1, found 0"),
     (["analyze", "lenet5", "--columns", "path,parms"], "error: there is no column `parms`; did you mean `params`?"),
     (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
     (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),

@@ -108,7 +108,7 @@ def test_verify_fails_where_figures_differ(run: Run, monkeypatch: pytest.MonkeyP
     [
         ("verify lenett", "error: `lenett` is neither a file nor an architecture that comes with cnnprof; "
                           "did you mean `lenet5`?\n"),
-        ("verify lenet5 --batch 0", "error: a batch has at least 1 example, found 0\n"),
+        ("verify lenet5 --batch 0", "error: a batch is a whole number of examples, at least 1, found 0\n"),
         ("measure lenet5 --batch 0", "error: --batch takes batches such as 1,8,32, found `0`\n"),
         ("measure lenet5 --batch 1,,2", "error: --batch takes batches such as 1,8,32, found `1,,2`\n"),
         ("measure lenet5 --dtype float17", "error: no type `float17`; did you mean `float16`?\n"),

@@ -275,7 +275,8 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "compare", "lenet5", "resnet@18", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert len(rows) == 2 * len(METRICS)
-    assert rows[0] == {"network": "lenet5", "metric": "params", "value": "61706", "ratio": "", "best": "true"}
+    value = {"network": "lenet5", "metric": "params", "value": "61706", "ratio": "", "best": "true"}
+    assert rows[0] == value | {"exact": "true", "declared_layers": "0"}
     _, out, _ = run(capsys, "compare", "resnet@50", "resnet@50_v1", "--format", "csv", "--layers")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert (len(rows), rows[0]["status"], rows[0]["macs"]) == (12, "changed", "-77070336")

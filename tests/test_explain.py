@@ -476,7 +476,7 @@ def test_json_of_sums() -> None:
     written = json.loads(explained.to_json(explain(unfolded, count(unfolded), None, ["macs"])))
     (macs,) = written["sums"]
     assert macs["value"] == prod([6, 28, 28, 25]) + prod([16, 10, 10, 6, 25]) + 120 * 400 + 84 * 120 + 840
-    assert macs["parts"][0] == {"path": "C1", "formula": "6·28·28·1·5·5", "value": 117600}
+    assert macs["parts"][0] == {"path": "C1", "formula": "6·28·28·1·5·5", "value": 117600, "declared": False}
 
 
 @pytest.mark.parametrize("line", ["explain lenet5", "explain lenet5 C1 --format json", "sweep lenet5 --batch 1,2"])

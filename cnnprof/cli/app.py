@@ -56,12 +56,31 @@ Specs = Annotated[
         "specs` lists.",
     ),
 ]
+
+
+def _once(param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """Refuses a name that is given twice: of two values one would be dropped in silence."""
+    names = [text.split("=")[0].strip() for text in value or [] if "=" in text]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            from cnnprof.errors import UsageError, brief, printable
+
+            raise UsageError(f"{param.opts[0]} {printable(brief(name))} is given twice")
+    return value
+
+
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", metavar="[NAME=]SHAPE", help="Shape of one example instead of the spec's, as 3x192x192."),
+    typer.Option(
+        "--input",
+        metavar="[NAME=]SHAPE",
+        callback=_once,
+        help="Shape of one example instead of the spec's, as 3x192x192.",
+    ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set an argument of the spec. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", callback=_once, help="Set an argument of the spec. Repeatable."),
 ]
 Batch = Annotated[int, typer.Option(help="Examples at once; multiplies work and activations.")]
 Dtype = Annotated[str, typer.Option(help="float64, float32, float16 or bfloat16.")]
@@ -93,12 +112,20 @@ Format = Annotated[
     typer.Option("--format", help="Default: by the suffix of --output (.json, .csv, .md), else a table."),
 ]
 Output = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write a file instead of standard output.")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write a file instead of standard output. Its suffix chooses the format where --format does not; an "
+        "unknown suffix gives the table.",
+    ),
 ]
 ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for machines.")]
 
 
 @app.command(
+    short_help="Shapes, parameters, MACs, memory; by layer and in total.",
     epilog=_examples(
         "cnnprof analyze resnet@50",
         "cnnprof analyze vgg --input 3x192x192 --batch 8 --dtype float16",
@@ -106,7 +133,7 @@ ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="F
         "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
         "cnnprof analyze lenet5 --format csv --columns path,params,macs",
         "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
-    )
+    ),
 )
 def analyze(
     specs: Specs,
@@ -148,12 +175,13 @@ def analyze(
 
 
 @app.command(
+    short_help="Hold networks to their budgets: 0 within, 1 over, 2 wrong.",
     epilog=_examples(
         "cnnprof check resnet@50 --max params=26M --max macs=4.2G",
         "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_bytes=40 MiB'",
         "cnnprof check --no-budgets resnet googlenet",
         "cnnprof check googlenet --report markdown=-",
-    )
+    ),
 )
 def check(
     specs: Annotated[
@@ -216,12 +244,13 @@ def check(
 
 
 @app.command(
+    short_help="Networks side by side, and the layers where two differ.",
     epilog=_examples(
         "cnnprof compare resnet@18 resnet@34 resnet@50",
         "cnnprof compare mobilenet_v1 mobilenet_v1,width=0.5 --format markdown",
         "cnnprof compare resnet@50 resnet@50_v1 --layers",
         "cnnprof compare resnet@50 resnet@101 --layers --fold 2",
-    )
+    ),
 )
 def compare(
     specs: Specs,
@@ -268,11 +297,12 @@ Write = Annotated[
 
 
 @app.command(
+    short_help="Each convolution beside depthwise + pointwise.",
     epilog=_examples(
         "cnnprof separable mobilenet_v1@full_conv --except stem",
         "cnnprof separable vgg --only 'conv4*' --only 'conv5*' --no-between",
         "cnnprof separable resnet@18 --format json",
-    )
+    ),
 )
 def separable(
     spec: Spec,
@@ -298,13 +328,14 @@ def separable(
 
 
 @app.command(
+    short_help="What if: factorise, prune, quantize; before and after.",
     epilog=_examples(
         "cnnprof rewrite vgg --with bottleneck --factor 2",
         "cnnprof rewrite lenet5 --with stacked --no-between",
         "cnnprof rewrite resnet@50 --prune 0.5 --except conv1",
         "cnnprof rewrite mobilenet_v2 --weights int8 --activations int8 --weights 'linear=float32'",
         "cnnprof rewrite vgg --with separable --prune 25% --weights int4",
-    )
+    ),
 )
 def rewrite(
     spec: Spec,
@@ -365,11 +396,12 @@ TableOrJson = Annotated[
 
 
 @app.command(
+    short_help="Set every figure beside PyTorch's. Needs cnnprof[torch].",
     epilog=_examples(
         "cnnprof verify lenet5 resnet@18",
         "cnnprof verify vgg@16 --fake --no-fvcore",
         "cnnprof verify lenet5 --format json",
-    )
+    ),
 )
 def verify(
     specs: Specs,
@@ -399,12 +431,13 @@ def verify(
 
 
 @app.command(
+    short_help="Latency and memory on a device. Needs cnnprof[torch].",
     epilog=_examples(
         "cnnprof measure lenet5 --batch 1,8 --seconds 0.2",
         "cnnprof measure lenet5 --against lenet5,classes=100 --seconds 0.2",
         "cnnprof measure lenet5 --separable --seconds 0.1",
         "cnnprof measure lenet5 --training --dtype bfloat16 --seconds 0.2 --format json",
-    )
+    ),
 )
 def measure(
     specs: Specs,
@@ -467,12 +500,13 @@ def measure(
 
 
 @app.command(
+    short_help="Each figure of a layer as a formula with its numbers.",
     epilog=_examples(
         "cnnprof explain resnet@50 conv1.conv2d",
         "cnnprof explain resnet@50 conv3_x.0",
         "cnnprof explain lenet5 --only params,macs",
         "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
-    )
+    ),
 )
 def explain(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="As for analyze.")],
@@ -516,12 +550,13 @@ def explain(
 
 
 @app.command(
+    short_help="Every combination of settings: its costs, and the best.",
     epilog=_examples(
         "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
         "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
         "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
         "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_bytes,training_bytes --format csv",
-    )
+    ),
 )
 def sweep(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="As for analyze.")],
@@ -582,33 +617,45 @@ def sweep(
         raise typer.Exit(WRONG)
 
 
-@app.command(epilog=_examples("cnnprof specs", "cnnprof specs --format json"))
+@app.command(
+    short_help="List the architectures that come with cnnprof.",
+    epilog=_examples("cnnprof specs", "cnnprof specs --format json"),
+)
 def specs(format: ListFormat = "text") -> None:
     """List the architectures that come with cnnprof: their variants and arguments."""
-    from cnnprof.cli.output import deliver
+    from cnnprof.cli.output import deliver, screen
     from cnnprof.cli.specs import architectures
     from cnnprof.render import catalogue
 
-    deliver(catalogue.architectures(architectures(), format))
+    terminal = screen()
+    deliver(catalogue.architectures(architectures(), format, terminal and terminal.width))
 
 
-@app.command(epilog=_examples("cnnprof kinds", "cnnprof kinds conv2d", "cnnprof kinds conv2d --format json"))
+@app.command(
+    short_help="List the layer kinds, or show the manual page of one.",
+    epilog=_examples("cnnprof kinds", "cnnprof kinds conv2d", "cnnprof kinds conv2d --format json"),
+)
 def kinds(
     word: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Show the manual page of one kind.")] = None,
     format: ListFormat = "text",
 ) -> None:
     """List the layer kinds, or show the manual page of one."""
     from cnnprof import manual
-    from cnnprof.cli.output import deliver
+    from cnnprof.cli.output import deliver, screen
     from cnnprof.render import catalogue
 
+    terminal = screen()
+    width = terminal and terminal.width
     if word is None:
-        deliver(catalogue.kinds(manual.summaries(), format))
+        deliver(catalogue.kinds(manual.summaries(), format, width))
     else:
-        deliver(catalogue.page(manual.page(word), format))
+        deliver(catalogue.page(manual.page(word), format, width))
 
 
-@app.command(epilog=_examples("cnnprof schema"))
+@app.command(
+    short_help="The JSON Schema of specs, for editors.",
+    epilog=_examples("cnnprof schema"),
+)
 def schema(output: Output = None) -> None:
     """The JSON Schema of specs, with which editors complete and check them."""
     import json

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import cnnprof
 from cnnprof import expand, source
 from cnnprof.budget import (
+    OWN,
     Baseline,
     Budget,
     Checked,
@@ -51,7 +52,6 @@ from cnnprof.spec import Limit, Spec, read
 if TYPE_CHECKING:
     from cnnprof.project import Entry, Project
 
-OWN = "its own"
 COMMAND_LINE = "--max"
 TOGETHER = ("text", "github")
 """Formats of which several fit on one standard output: GitHub reads its own from among the text."""
@@ -103,10 +103,12 @@ class Run:
     _networks: dict[tuple[str, Setup], Network | None] = field(default_factory=dict)
     _shipped: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Figures | None] = field(default_factory=dict)
+    _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
     def result(self) -> Result:
-        """All that was found."""
-        checks, problems = tuple(self.checks), tuple(self.wrong.values())
+        """All that was found. Nothing is within a budget that has errors; over it, it is."""
+        checks = tuple(each for each in self.checks if each.over or (each.budget, each.network) not in self._partly)
+        problems = tuple(self.wrong.values())
         return Result(checks, problems, tuple(self.valid), *_folders(), cnnprof.__version__)
 
     # What is wrong does not stop the run.
@@ -171,6 +173,12 @@ class Run:
         self.checks.append(checked)
         for problem in problems:
             self.problem(problem, network.file)
+        if problems or (baseline is None and budget.increases):
+            self.partly(budget, network)
+
+    def partly(self, budget: Budget, network: Network) -> None:
+        """Notes that some of a budget could not be compared."""
+        self._partly.add((budget.name, network.title))
 
     # Which networks.
 
@@ -198,6 +206,8 @@ class Run:
         """Says which path patterns of a budget match nothing in any of its networks."""
         for problem in unmatched(budget, networks):
             self.problem(problem)
+            for network in networks:
+                self.partly(budget, network)
 
     def named(self, text: str, given: Setup, limits: tuple[Limit, ...], budgets: bool) -> None:
         """Checks what a SPEC names."""
@@ -238,6 +248,7 @@ class Run:
                 if baseline.figures is None and entry.budget.increases:
                     message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
                     self.problem(Problem(message, entry.mark, "`cnnprof check --update-baseline` adds it"))
+                    self.partly(entry.budget, network)
             self.judge(entry.budget, network, baseline)
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
@@ -505,12 +516,14 @@ def write_reports(result: Result, wanted: Sequence[Wanted]) -> None:
     """Writes the reports, and on GitHub the summary of the step. Raises UsageError."""
     from importlib import import_module
 
-    from cnnprof.cli.output import deliver
+    from cnnprof.cli.output import deliver, screen
 
     if result.problems:
         complain("\n".join(wrong.text for wrong in result.problems))
     for format, path in wanted:
-        deliver(import_module(f"cnnprof.render.checks.{format}").render(result), path)
+        render = import_module(f"cnnprof.render.checks.{format}").render
+        terminal = screen() if format == "text" and path == "-" else None
+        deliver(render(result, terminal.width) if terminal else render(result), path)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and any(each.format == "github" for each in wanted):
         _summarise(result, summary)

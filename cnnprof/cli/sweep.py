@@ -154,6 +154,9 @@ def render(found: Sweep, view: View, output: str | None) -> str:
     if view.plot is not None or (terminal and view.format == "table" and not view.no_plot):
         names = view.plot.split(",") if view.plot else ()
         plot = swept.plot(found, names, terminal.width if terminal else swept.WIDEST)
+        if terminal:
+            lines = plot.splitlines()
+            plot = "".join(f"{part}\n" for line in lines for part in sheet.fold(line, terminal.width))
     if view.format == "markdown":
         return sheet.markdown([drawn]) + (f"\n```text\n{plot}```\n" if plot else "")
     text = sheet.terminal([drawn], terminal.width, terminal.color is not None) if terminal else sheet.plain([drawn])

@@ -9,8 +9,12 @@ from typing import NamedTuple
 from cnnprof.kind import show
 from cnnprof.manual import Entry, Page, Summary
 from cnnprof.render import units
+from cnnprof.render.sheet import cells, fold
 
 WIDTH = 100
+"""Of texts, whatever the terminal has."""
+NARROWEST = 24
+"""Cells that a summary beside its kind needs; with fewer it stands below."""
 
 
 class Architecture(NamedTuple):
@@ -23,41 +27,52 @@ class Architecture(NamedTuple):
     args: Mapping[str, str | None]  # None: required
 
 
-def architectures(found: Sequence[Architecture], form: str) -> str:
-    """All architectures: name, paper, variants and arguments."""
+def architectures(found: Sequence[Architecture], form: str, width: int | None = None) -> str:
+    """All architectures: name, paper, variants and arguments. width: of a terminal."""
     if form == "json":
         return _json([each._asdict() for each in found])
-    return "\n".join(map(_architecture, found)) + "\ncnnprof analyze NAME[@VARIANT][,KEY=VALUE...]\n"
+    room = WIDTH if width is None else min(width, WIDTH)
+    texts = "\n".join(_architecture(each, room) for each in found)
+    return _fitted(f"{texts}\ncnnprof analyze NAME[@VARIANT][,KEY=VALUE...]\n", width)
 
 
-def _architecture(each: Architecture) -> str:
+def _architecture(each: Architecture, width: int) -> str:
     args = [name if value is None else f"{name}={show(value)}" for name, value in each.args.items()]
     lists = (("variants", each.variants), ("arguments", args))
-    lines = [line for label, items in lists if items for line in _list(label, items)]
-    return "\n".join([each.name, *_wrapped(each.title), *lines]) + "\n"
+    lines = [line for label, items in lists if items for line in _list(label, items, width)]
+    return "\n".join([each.name, *_wrapped(each.title, width=width), *lines]) + "\n"
 
 
-def _list(label: str, items: Sequence[str]) -> list[str]:
+def _list(label: str, items: Sequence[str], width: int) -> list[str]:
     # Items hold spaces, and are not to be broken there.
     text = "  ".join(item.replace(" ", "\0") for item in items)
     lines = wrap(
-        text, WIDTH, initial_indent=f"  {label:<11}", subsequent_indent=" " * 13, break_long_words=False,
+        text, width, initial_indent=f"  {label:<11}", subsequent_indent=" " * 13, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
     return [line.replace("\0", " ") for line in lines]
 
 
-def kinds(found: Sequence[Summary], form: str) -> str:
-    """All kinds with their summaries."""
+def kinds(found: Sequence[Summary], form: str, width: int | None = None) -> str:
+    """All kinds with their summaries. width: of a terminal."""
     if form == "json":
         return _json([{"kind": each.word, "summary": each.summary, "package": each.package or None} for each in found])
-    width = max(len(each.word) for each in found)
-    lines = [f"{each.word:<{width}}  {each.summary}" for each in found]
-    return "\n".join([*lines, "", f"{units.plural(len(found), 'kind')}; cnnprof kinds KIND tells all about one"]) + "\n"
+    widest = max(len(each.word) for each in found)
+    lines = []
+    for each in found:
+        if width is None:
+            lines.append(f"{each.word:<{widest}}  {each.summary}")
+        elif width < widest + 2 + NARROWEST:
+            lines += [each.word, *("  " + part for part in fold(each.summary, width - 2, ""))]
+        else:
+            first, *more = fold(each.summary, width - widest - 2, "")
+            lines += [f"{each.word:<{widest}}  {first}", *(" " * (widest + 2) + part for part in more)]
+    lines += ["", f"{units.plural(len(found), 'kind')}; cnnprof kinds KIND tells all about one"]
+    return _fitted("\n".join(lines) + "\n", width)
 
 
-def page(found: Page, form: str) -> str:
-    """The manual page of a kind."""
+def page(found: Page, form: str, width: int | None = None) -> str:
+    """The manual page of a kind. width: of a terminal."""
     if form == "json":
         return _json(
             {
@@ -82,7 +97,32 @@ def page(found: Page, form: str) -> str:
     if found.fields:
         parts.append(_section("Fields", "\n".join(map(_field, found.fields))))
     parts += [_section(title, text) for title, text in sections.items()]
+    if width is not None:
+        parts = [_fitted(part, width, prose=not part.startswith("Example\n")) for part in parts]
     return "\n\n".join(parts) + "\n"
+
+
+def _fitted(text: str, width: int | None, prose: bool = False) -> str:
+    """A text with no line wider than a terminal. prose: what a broken sentence goes on with is pulled up."""
+    if width is None:
+        return text
+    found: list[str] = []
+    lines = text.split("\n")
+    while lines:
+        line = lines.pop(0)
+        body = line.lstrip(" ")
+        margin = line[: min(len(line) - len(body), width // 4)]
+        while prose and cells(line) > width and lines and _goes_on(line, lines[0]):
+            line = f"{line} {lines.pop(0).strip()}"
+        body = line.lstrip(" ")
+        found += [margin + part for part in fold(body, width - len(margin), "" if prose else "  ")]
+    return "\n".join(found)
+
+
+def _goes_on(line: str, following: str) -> bool:
+    """Whether a line of prose was broken for its length alone."""
+    margins = [len(text) - len(text.lstrip(" ")) for text in (line, following)]
+    return bool(following.strip()) and margins[0] == margins[1] and not line.endswith((";", ":", "."))
 
 
 def _section(title: str, text: str) -> str:
@@ -94,8 +134,8 @@ def _field(field: Entry) -> str:
     return "\n".join([f"{field.name}: {field.expected}; {default}", *_wrapped(field.meaning, "    ")])
 
 
-def _wrapped(text: str, margin: str = "  ") -> list[str]:
-    return wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin)
+def _wrapped(text: str, margin: str = "  ", width: int = WIDTH) -> list[str]:
+    return wrap(text, width, initial_indent=margin, subsequent_indent=margin)
 
 
 def _json(value: object) -> str:

@@ -13,10 +13,11 @@ from cnnprof.compare import DELTAS, Comparison, Difference, Line, Status, Subjec
 from cnnprof.errors import printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
-from cnnprof.render import units
+from cnnprof.render import units, words
 from cnnprof.render.csv import _cell
 from cnnprof.render.json import _number, _plain
 from cnnprof.render.sheet import Column, Sheet
+from cnnprof.render.words import ABOUT
 
 SCHEMA_VERSION = 1
 SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
@@ -47,19 +48,36 @@ def metrics(comparison: Comparison, exact: bool = False) -> Sheet:
         for number, value in enumerate(line.values):
             if line.best[number]:
                 strong.add((place, len(cells)))
-            cells.append(figure(line.metric, value, exact) + (" *" if line.best[number] else "  "))
+            sign = _sign(comparison, number, line.metric)
+            cells.append((sign if value is not None else "") + figure(line.metric, value, exact))
+            cells[-1] += " *" if line.best[number] else "  "
             if number:
-                cells.append(ratio(line.ratios[number]))
+                shown = ratio(line.ratios[number])
+                cells.append((sign or _sign(comparison, 0, line.metric)) + shown if shown else "")
         rows.append(tuple(cells))
     notes = ["* the least of its row"] if strong else []
     titles = [subject.title for subject in comparison.subjects]
     notes += [f"{_short(title)}: {printable(title)}" for title in titles if _short(title) != printable(title)]
+    notes += _labels(comparison)
     if len({_facts(subject) for subject in comparison.subjects}) > 1:
         notes += [f"{printable(subject.title)}: {', '.join(_facts(subject))}" for subject in comparison.subjects]
         facts: tuple[str, ...] = ()
     else:
         facts = _facts(comparison.subjects[0])
     return Sheet("comparison", tuple(columns), tuple(rows), facts, notes=tuple(notes), strong=frozenset(strong))
+
+
+def _sign(comparison: Comparison, number: int, metric: str) -> str:
+    return words.about(comparison.subjects[number].report.estimates, metric)
+
+
+def _labels(comparison: Comparison) -> list[str]:
+    """Which figures of which network are estimates, and how many of its layers are declared."""
+    return [
+        note
+        for subject in comparison.subjects
+        for note in words.labels(subject.report.estimates, subject.report.declared, subject.title)
+    ]
 
 
 def _short(title: str) -> str:
@@ -83,19 +101,29 @@ def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
         (
             SIGNS[each.status],
             printable(each.path),
-            printable(each.what) if each.layers == 1 else f"{each.layers:,} layers {each.status}",
-            *(_delta(name, getattr(each, name), exact) for name in DELTAS),
+            (printable(each.what) if each.layers == 1 else f"{each.layers:,} layers {each.status}")
+            + (" (declared)" if each.declared else ""),
+            *(_about(each, name) + _delta(name, getattr(each, name), exact) for name in DELTAS),
         )
         for each in shown
     )
     sums = {name: sum(getattr(each, name) for each in differences.layers) for name in DELTAS}
-    total = ("", "all", "", *(_delta(name, sums[name], exact) for name in DELTAS))
+    all_exact = all(each.memory_exact for each in differences.layers)
+    total = (
+        "", "all", "",
+        *(("" if all_exact or name != "activation_bytes" or not sums[name] else ABOUT) + _delta(name, sums[name], exact)
+          for name in DELTAS),
+    )  # fmt: skip
     counts = Counter(each.status for each in differences.layers)
     said = ", ".join(f"{counts[status]:,} {status}" for status in SIGNS if counts[status]) or "no difference"
     same = f"{units.plural(differences.same, 'layer')} the same"
     if differences.renamed:
         same += f", {differences.renamed:,} of them under another path"
-    return Sheet("layers", columns, rows, (said, same), total if rows else None)
+    return Sheet("layers", columns, rows, (said, same), total if rows else None, tuple(_labels(comparison)))
+
+
+def _about(each: Difference, name: str) -> str:
+    return ABOUT if name == "activation_bytes" and each.activation_bytes and not each.memory_exact else ""
 
 
 def figure(metric: str, value: Number | None, exact: bool = False) -> str:
@@ -182,6 +210,8 @@ def _network(comparison: Comparison, number: int) -> dict[str, Any]:
         "dtype": report.dtype,
         "training": report.training,
         "totals": by_metric(subject.metrics),
+        "estimates": list(report.estimates),
+        "declared_layers": report.declared,
         "ratios": by_metric({line.metric: line.ratios[number] for line in comparison.lines}) if number else {},
     }
 
@@ -196,6 +226,7 @@ def _layer(each: Difference) -> dict[str, Any]:
     deltas = {name: getattr(each, name) for name in DELTAS}
     return {
         "status": each.status, "path": each.path, "what": each.what, **deltas,
+        "declared": each.declared, "memory_exact": each.memory_exact,
         "first": row(each.first), "second": row(each.second),
     }  # fmt: skip
 
@@ -205,12 +236,13 @@ def as_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if comparison.differences is not None:
-        writer.writerow(["status", "path", "what", *DELTAS])
+        writer.writerow(["status", "path", "what", *DELTAS, "declared", "memory_exact"])
         for each in comparison.differences.layers:
             cells = [each.status, each.path, each.what, *(getattr(each, name) for name in DELTAS)]
+            cells += [each.declared, each.memory_exact]
             writer.writerow(map(_cell, cells))
         return text.getvalue()
-    writer.writerow(["network", "metric", "value", "ratio", "best"])
+    writer.writerow(["network", "metric", "value", "ratio", "best", "exact", "declared_layers"])
     for number, subject in enumerate(comparison.subjects):
         for line in comparison.lines:
             writer.writerow(map(_cell, _csv_row(subject, line, number)))
@@ -218,4 +250,5 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def _csv_row(subject: Subject, line: Line, number: int) -> list[Any]:
-    return [subject.title, line.metric, line.values[number], line.ratios[number], line.best[number]]
+    figures = [line.values[number], line.ratios[number], line.best[number]]
+    return [subject.title, line.metric, *figures, line.metric not in subject.report.estimates, subject.report.declared]

@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnprof.errors import printable
 from cnnprof.explain import Formula, LayerPage, Part, Section, Sum, SumPage
-from cnnprof.render import formula, units
+from cnnprof.render import formula, units, words
 from cnnprof.render.sheet import BOLD, DIM, PLAIN
 from cnnprof.render.words import ABOUT
 from cnnprof.trace import Term
@@ -126,12 +126,17 @@ def _sum_page(page: SumPage, width: int | None) -> Iterator[Line]:
         yield f"  {each.meaning}", DIM, 4
         if each.parts:
             yield from _parts(each, page.path, width)
+    if notes := words.labels([each.name for each in page.sums if not each.exact], page.declared):
+        yield "", "", 0
+        for note in notes:
+            yield note, DIM, 2
 
 
 def _sum_figure(each: Sum) -> str:
     rounded = units.size(each.value) if each.unit == "bytes" else units.count(each.value)
     exact = units.exact(each.value) + (" bytes" if each.unit == "bytes" else "")
-    return f"{exact} ({rounded})" if each.value >= ROUNDED_FROM else exact
+    about = "" if each.exact else f"{ABOUT} "
+    return about + (f"{exact} ({rounded})" if each.value >= ROUNDED_FROM else exact)
 
 
 def _parts(each: Sum, prefix: str, width: int | None) -> Iterator[Line]:
@@ -153,7 +158,8 @@ def _parts(each: Sum, prefix: str, width: int | None) -> Iterator[Line]:
 
 
 def _below(part: Part, prefix: str) -> str:
-    return part.path.removeprefix(f"{prefix}.") if prefix else part.path
+    path = part.path.removeprefix(f"{prefix}.") if prefix else part.path
+    return f"{path} (declared)" if part.declared else path
 
 
 def _derivation(part: Part) -> str:
@@ -225,8 +231,14 @@ def _sum_object(page: SumPage) -> dict[str, Any]:
             "meaning": each.meaning,
             "unit": each.unit,
             "value": each.value,
+            "exact": each.exact,
             "parts": [
-                {"path": part.path, "formula": formula.numbers(part.term), "value": int(part.term.value)}
+                {
+                    "path": part.path,
+                    "formula": formula.numbers(part.term),
+                    "value": int(part.term.value),
+                    "declared": part.declared,
+                }
                 for part in each.parts
             ],
         }
@@ -237,6 +249,8 @@ def _sum_object(page: SumPage) -> dict[str, Any]:
         "layers": page.layers,
         "batch": page.batch,
         "dtype": page.dtype,
+        "estimates": [each.name for each in page.sums if not each.exact],
+        "declared_layers": page.declared,
         "sums": [written(each) for each in page.sums],
     }
 

@@ -38,6 +38,10 @@ def document(table: Table) -> dict[str, Any]:
         "batch": report.batch,
         "dtype": report.dtype,
         "training": report.training,
+        "order": report.order,
+        "written_peak_bytes": report.written_peak_bytes,
+        "estimates": list(report.estimates),
+        "declared_layers": report.declared,
         "outputs": [
             {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
             for output in report.outputs

@@ -1,7 +1,8 @@
 """A table of texts, whatever it holds: aligned for pipes, fitted to a terminal, or as Markdown.
 
 What it says is decided before; here it is only drawn. Nothing is cropped on a terminal: texts are folded, optional
-columns left out, and a table that repeats its columns is broken into several below one another.
+columns left out, and a table that repeats its columns is broken into several below one another. Where all that does
+not help, each row becomes a list of its cells. Widths are in character cells: an ideograph takes two.
 """
 
 from __future__ import annotations
@@ -66,24 +67,28 @@ def _lines(sheet: Sheet, width: int | None, color: bool) -> Iterator[str]:
     bold, dim, off = (BOLD, DIM, PLAIN) if color else ("", "", "")
     heading = GAP * " "
     first = printable(heading.join([sheet.title, *sheet.facts]))
-    for number, line in enumerate(_fold(first, width) if width else [first]):
+    for number, line in enumerate(fold(first, width) if width else [first]):
         yield f"{bold}{line}{off}" if number == 0 else line
     if sheet.columns and sheet.rows:
-        for part in [sheet] if width is None else _fitted(sheet, width):
+        parts = [sheet] if width is None else _fitted(sheet, width)
+        if width is not None and any(_excess(part, width) > 0 for part in parts):
+            yield from _records(sheet, width, bold, off)
+            parts = []
+        for part in parts:
             yield ""
             yield from _table(part, bold, off)
     if sheet.notes:
         yield ""
         for note in sheet.notes:
-            for line in _fold(printable(note), width) if width else [printable(note)]:
+            for line in fold(printable(note), width) if width else [printable(note)]:
                 yield f"{dim}{line}{off}"
 
 
 def _table(sheet: Sheet, bold: str, off: str) -> Iterator[str]:
     header = tuple(column.header for column in sheet.columns)
     total = [sheet.total] if sheet.total else []
-    cells = [[text.split("\n") for text in row] for row in (header, *sheet.rows, *total)]
-    widths = [max(len(line) for row in cells for line in row[number]) for number in range(len(header))]
+    texts = [[text.split("\n") for text in row] for row in (header, *sheet.rows, *total)]
+    widths = _widths(sheet)
     rule = (GAP * " ").join("─" * width for width in widths)
 
     def drawn(row: list[list[str]], strong: frozenset[int]) -> Iterator[str]:
@@ -91,18 +96,30 @@ def _table(sheet: Sheet, bold: str, off: str) -> Iterator[str]:
             line = []
             for place, (text, width, column) in enumerate(zip(row, widths, sheet.columns, strict=True)):
                 shown = text[number] if number < len(text) else ""
-                shown = shown.rjust(width) if column.right else shown.ljust(width)
+                gap = " " * (width - cells(shown))
+                shown = gap + shown if column.right else shown + gap
                 line.append(f"{bold}{shown}{off}" if place in strong else shown)
             yield (GAP * " ").join(line).rstrip()
 
     everywhere = frozenset(range(len(header)))
-    yield from drawn(cells[0], everywhere)
+    yield from drawn(texts[0], everywhere)
     yield rule
-    for number, row in enumerate(cells[1 : 1 + len(sheet.rows)]):
+    for number, row in enumerate(texts[1 : 1 + len(sheet.rows)]):
         yield from drawn(row, frozenset(place for line, place in sheet.strong if line == number))
     if total:
         yield rule
-        yield from drawn(cells[-1], everywhere)
+        yield from drawn(texts[-1], everywhere)
+
+
+def _records(sheet: Sheet, width: int, bold: str, off: str) -> Iterator[str]:
+    """Every row as lines `header: text`, for a terminal too narrow for a table."""
+    for number, row in enumerate([*sheet.rows, *([sheet.total] if sheet.total else [])]):
+        yield ""
+        for place, (column, text) in enumerate(zip(sheet.columns, row, strict=True)):
+            if text.strip():
+                said = f"{column.header}: {text.strip()}" if column.header else text.strip()
+                for line in fold(said, width):
+                    yield f"{bold}{line}{off}" if (number, place) in sheet.strong else line
 
 
 # Fitting.
@@ -116,7 +133,7 @@ def _fitted(sheet: Sheet, width: int) -> list[Sheet]:
             return [folded]
         optional = [column.optional for column in sheet.columns]
         if not any(optional):
-            return _broken(sheet, width) or [folded]
+            return _broken(folded, width) or [folded]
         worst = optional.index(max(optional))
         sheet = _only(sheet, [number for number in range(len(optional)) if number != worst])
     return [sheet]
@@ -128,7 +145,9 @@ def _excess(sheet: Sheet, width: int) -> int:
 
 def _widths(sheet: Sheet) -> list[int]:
     rows = [tuple(column.header for column in sheet.columns), *sheet.rows, *([sheet.total] if sheet.total else [])]
-    return [max(len(line) for row in rows for line in row[number].split("\n")) for number in range(len(sheet.columns))]
+    return [
+        max(cells(line) for row in rows for line in row[number].split("\n")) for number in range(len(sheet.columns))
+    ]
 
 
 def _folded(sheet: Sheet, width: int) -> Sheet:
@@ -143,12 +162,16 @@ def _folded(sheet: Sheet, width: int) -> Sheet:
         excess -= 1
     rows = tuple(
         tuple(
-            "\n".join(_fold(text, room)) if column.fold else text
+            "\n".join(fold(text, room)) if column.fold else text
             for text, room, column in zip(row, widths, sheet.columns, strict=True)
         )
         for row in sheet.rows
     )
-    return replace(sheet, rows=rows)
+    columns = tuple(
+        column._replace(header="\n".join(fold(column.header, room))) if column.fold else column
+        for column, room in zip(sheet.columns, widths, strict=True)
+    )
+    return replace(sheet, rows=rows, columns=columns)
 
 
 def _broken(sheet: Sheet, width: int) -> list[Sheet]:
@@ -167,7 +190,8 @@ def _broken(sheet: Sheet, width: int) -> list[Sheet]:
 
 
 def _only(sheet: Sheet, numbers: Sequence[int]) -> Sheet:
-    """The sheet with some of its columns."""
+    """The sheet with some of its columns, in their order."""
+    numbers = sorted(numbers)
     return replace(
         sheet,
         columns=tuple(sheet.columns[number] for number in numbers),
@@ -177,16 +201,44 @@ def _only(sheet: Sheet, numbers: Sequence[int]) -> Sheet:
     )
 
 
-def _fold(text: str, width: int) -> Iterator[str]:
+def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
     """A text in lines of at most `width` cells, broken behind a space or a dot where there is one."""
-    indent = ""
-    while len(indent + text) > width:
-        room = width - len(indent)
+    lead = ""
+    while cells(lead + text) > width:
+        room = _places(text, width - len(lead))
         space, dot = text.rfind(" ", 1, room + 1), text.rfind(".", 1, room)
         end = space + 1 if space > 0 else dot + 1 if dot > 0 else room
-        yield (indent + text[:end]).rstrip()
-        text, indent = text[end:], "  "
-    yield indent + text
+        yield (lead + text[:end]).rstrip()
+        text, lead = text[end:].lstrip(" "), indent
+    if text or not lead:
+        yield lead + text
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a printable text takes."""
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if character.isascii():
+        return 1
+    from unicodedata import category, east_asian_width
+
+    if category(character) in ("Mn", "Me"):  # stands on the character before it
+        return 0
+    return 2 if east_asian_width(character) in ("W", "F") else 1
+
+
+def _places(text: str, width: int) -> int:
+    """How many characters from a text's beginning fit into so many cells; at least one."""
+    if text.isascii():
+        return max(1, width)
+    taken = 0
+    for place, character in enumerate(text):
+        taken += _cells_of(character)
+        if taken > width:
+            return max(1, place)
+    return max(1, len(text))
 
 
 def _markdown(sheet: Sheet) -> str:

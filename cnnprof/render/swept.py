@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
-from cnnprof.render import units
+from cnnprof.render import units, words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
 from cnnprof.render.sheet import Column, Sheet
@@ -31,11 +31,13 @@ SERIES = "abcdefghijklmnopqrstuvwxyz"
 def sheet(sweep: Sweep, metrics: Sequence[str] = DEFAULT, exact: bool = False) -> Sheet:
     """A row per combination: its settings, its metrics, and a mark where it is Pareto-optimal."""
     axes = list(sweep.axes)
-    columns = [Column(axis.name, right=False) for axis in axes]
-    # On a narrow terminal the last metrics give way first.
-    columns += [Column(name, optional=place) for place, name in enumerate(metrics)]
+    columns = [Column(printable(axis.name), right=False, fold=True) for axis in axes]
+    columns += [Column(name, repeats=place) for place, name in enumerate(metrics)]
     rows = [
-        (*map(printable, row.point), *(figure(name, row.metrics[name], exact) for name in metrics))
+        (
+            *map(printable, row.point),
+            *(words.about(row.estimates, name) + figure(name, row.metrics[name], exact) for name in metrics),
+        )
         for row in sweep.rows
     ]
     if sweep.objectives:
@@ -46,11 +48,17 @@ def sheet(sweep: Sweep, metrics: Sequence[str] = DEFAULT, exact: bool = False) -
         columns=tuple(columns),
         rows=tuple(rows),
         facts=(units.plural(sweep.combinations, "combination"),),
-        notes=tuple(notes(sweep)),
+        notes=(*notes(sweep), *_labels(sweep, metrics)),
         strong=frozenset(
             (line, place) for line, row in enumerate(sweep.rows) if row.optimal for place in range(len(columns))
         ),
     )
+
+
+def _labels(sweep: Sweep, metrics: Sequence[str]) -> list[str]:
+    """Which of the metrics are estimates in any row, and how many layers are declared at most."""
+    estimated = [name for name in metrics if any(name in row.estimates for row in sweep.rows)]
+    return words.labels(estimated, max((row.declared for row in sweep.rows), default=0))
 
 
 def notes(sweep: Sweep) -> list[str]:
@@ -173,10 +181,11 @@ def to_csv(sweep: Sweep, metrics: Sequence[str] | None = None) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     best = ["pareto"] if sweep.objectives else []
-    writer.writerow([*(axis.name for axis in sweep.axes), *shown, *best])
+    writer.writerow([*(axis.name for axis in sweep.axes), *shown, "estimates", "declared_layers", *best])
     for row in sweep.rows:
         own = [row.optimal] if sweep.objectives else []
-        writer.writerow(map(_cell, [*row.point, *(row.metrics[name] for name in shown), *own]))
+        labels = [" ".join(row.estimates), row.declared]
+        writer.writerow(map(_cell, [*row.point, *(row.metrics[name] for name in shown), *labels, *own]))
     return text.getvalue()
 
 
@@ -206,6 +215,7 @@ def _list(lines: str) -> str:
 def _object(sweep: Sweep, row: Row) -> dict[str, Any]:
     metrics = {name: _number(number) for name, number in row.metrics.items()}
     found: dict[str, Any] = {"settings": _settings(sweep, row), "metrics": metrics}
+    found |= {"estimates": list(row.estimates), "declared_layers": row.declared}
     return found | {"pareto": row.optimal} if sweep.objectives else found
 
 

@@ -130,6 +130,7 @@ def _replaced(each: Replaced) -> dict[str, Any]:
         "params": pair(each.params),
         "macs": pair(each.macs),
         "activation_bytes": pair(each.activation_bytes),
+        "memory_exact": each.memory_exact,
         "closed_form": None if each.closed_form is None else str(each.closed_form),
         "why": each.why,
     }
@@ -143,12 +144,13 @@ def as_csv(what: WhatIf) -> str:
     writer = csv.writer(text, lineterminator="\n")
     figures = ("params", "macs", "activation_bytes")
     names = [f"{name}_{when}" for name in figures for when in ("before", "after")]
-    writer.writerow(["rewrite", "path", "status", *names, "closed_form", "reason"])
+    writer.writerow(["rewrite", "path", "status", *names, "memory_exact", "closed_form", "reason"])
     for stage in what.stages:
         for each in stage.replaced:
             values = [value for name in figures for value in getattr(each, name)]
             closed_form = "" if each.closed_form is None else str(each.closed_form)
-            writer.writerow(map(_cell, [stage.name, each.path, "replaced", *values, closed_form, each.why]))
+            cells = [stage.name, each.path, "replaced", *values, each.memory_exact, closed_form, each.why]
+            writer.writerow(map(_cell, cells))
         for skipped in stage.skipped:
-            writer.writerow(map(_cell, [stage.name, skipped.path, "skipped", *[""] * 7, skipped.reason]))
+            writer.writerow(map(_cell, [stage.name, skipped.path, "skipped", *[""] * 8, skipped.reason]))
     return text.getvalue()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from cnnprof import registry
-from cnnprof.errors import printable
+from cnnprof.errors import listing, printable
 from cnnprof.kind import REQUIRED, show
 from cnnprof.memory import Peak
 from cnnprof.render import units
@@ -43,7 +44,26 @@ def facts(table: Table) -> list[str]:
         for name, shape in report.inputs.items()
     ]
     mode = ["training"] if report.training else []
-    return [*inputs, f"batch {report.batch}", report.dtype, *mode]
+    best = ["best order"] if report.order == "best" else []
+    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best]
+
+
+def about(estimates: Collection[str], metric: str) -> str:
+    """The sign before a metric's figure where it is among the estimates."""
+    return ABOUT if metric in estimates else ""
+
+
+def labels(estimates: Collection[str], declared: int, name: str = "") -> list[str]:
+    """What has to be said about the figures of a network: which are estimates, and how many layers are declared."""
+    before = f"{printable(name)}: " if name else ""
+    found = []
+    if estimates:
+        found.append(
+            f"{before}{ABOUT} {listing(list(estimates))}: {'an estimate' if len(estimates) == 1 else 'estimates'}"
+        )
+    if declared:
+        found.append(f"{before}the figures of {units.plural(declared, 'layer')} are declared in the spec, not computed")
+    return found
 
 
 def arguments(table: Table) -> list[str]:
@@ -65,9 +85,9 @@ def cell(table: Table, row: Row, column: Column) -> str:
         return (row.kind or units.plural(row.layers, "layer")) + declared
     if row is table.rest and not column.summed:
         return ""
-    about = "" if row.memory_exact else ABOUT
+    sign = "" if row.memory_exact else ABOUT
     if column.name == "activation_bytes" and (row.view or row.in_place):
-        return f"{about}view" if row.view else "in place"
+        return f"{sign}view" if row.view else "in place"
     if column.name == "receptive_field" and row.receptive_field.size is None:
         return UNKNOWN
     value = column.value(row)
@@ -75,7 +95,7 @@ def cell(table: Table, row: Row, column: Column) -> str:
         return f"{ABOUT}{figure(value, column)}"
     if not row.executed and column.summed and not value:
         return NOTHING
-    return (about if column.name == "activation_bytes" else "") + figure(value, column, table.exact)
+    return (sign if column.name == "activation_bytes" else "") + figure(value, column, table.exact)
 
 
 def figure(value: Any, column: Column, exact: bool = False) -> str:
@@ -109,13 +129,16 @@ def configuration(row: Row) -> str:
 
 def total_cell(table: Table, column: Column) -> str:
     """A cell of the row of totals; empty where a column has no sum."""
-    return figure(table.total(column), column, table.exact) if column.summed else ""
+    if not column.summed:
+        return ""
+    return about(table.report.estimates, column.name) + figure(table.total(column), column, table.exact)
 
 
 def totals(table: Table) -> list[Line]:
     """The totals, each with the convention it is counted by."""
     report = table.report
     figures = report.totals
+    estimated = report.estimates
     idle = figures.params - figures.executed_params
     params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
     params += f"; {units.count(idle)} of them run only in training" if idle else ""
@@ -131,28 +154,36 @@ def totals(table: Table) -> list[Line]:
         ),
         Line(
             "activations",
-            units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes),
+            about(estimated, "activation_bytes")
+            + (units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes)),
             "all that a forward pass makes, input apart",
         ),
         Line(
             "peak memory",
-            units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes),
-            f"alive at once; {units.size(figures.torch_peak_bytes)} with what PyTorch's operations hold",
+            about(estimated, "peak_bytes")
+            + (units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes)),
+            f"alive at once; {about(estimated, 'torch_peak_bytes')}{units.size(figures.torch_peak_bytes)} "
+            "with what PyTorch's operations hold",
         ),
         Line(
             "training step",
-            units.exact(figures.training_bytes) if table.exact else units.size(figures.training_bytes),
-            f"{units.size(report.step.kept)} kept for backward, weights, gradients, {report.optimizer}",
+            about(estimated, "training_bytes")
+            + (units.exact(figures.training_bytes) if table.exact else units.size(figures.training_bytes)),
+            f"{about(estimated, 'training_bytes')}{units.size(report.step.kept)} kept for backward, "
+            f"weights, gradients, {report.optimizer}",
         ),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
         Line("receptive field", _receptive_field(table), "input places on the largest axis"),
-        Line("intensity", units.ratio(figures.arithmetic_intensity), "FLOPs per byte of weights, inputs, outputs"),
+        Line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
         column = COLUMNS[name]
         if heaviest := table.heaviest(column):
-            amount = figure(heaviest.value, column)
-            lines.append(Line(label, heaviest.path, f"{amount}, {units.share(heaviest.share)} of all {column.header}"))
+            sign = about(estimated, name)
+            amount = sign + figure(heaviest.value, column)
+            lines.append(
+                Line(label, heaviest.path, f"{amount}, {sign}{units.share(heaviest.share)} of all {column.header}")
+            )
     return [line for line in lines if line.figure]
 
 
@@ -164,6 +195,12 @@ def _alive(peak: Peak) -> str:
         for storage in largest[:4]
     ]
     return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])
+
+
+def _intensity(table: Table) -> str:
+    totals = table.report.totals
+    found = units.ratio(totals.arithmetic_intensity)
+    return found if totals.memory_exact or not found else f"{ABOUT}{found}"
 
 
 def _receptive_field(table: Table) -> str:
@@ -178,13 +215,22 @@ def _receptive_field(table: Table) -> str:
 
 def notes(table: Table) -> list[str]:
     """What has to be said about the rows, and what is alive at the peak."""
-    found = [f"peak at {table.report.peak.layer}: {_alive(table.report.peak)}"]
-    if declared := sum(row.declared for row in table.report.layers):
-        found.append(f"the figures of {units.plural(declared, 'layer')} are declared in the spec, not computed")
-    if copies := [row.path for row in table.report.layers if not row.memory_exact]:
+    report = table.report
+    sign = about(report.estimates, "peak_bytes")
+    found = [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
+    if report.order == "best":
+        best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
+        found.append(f"best order: {best}; as written {written}")
+    found += labels((), report.declared)
+    if table.priced and report.declared:
+        found.append("--convention: of a declared layer its declared MACs count, and nothing else; no tool sees them")
+    graph = report.graph
+    trained = [] if graph.trained is None else graph.trained.layers
+    if copies := [layer.path for layer in (*graph.layers, *trained) if not layer.memory_exact]:
+        which = "the figures of memory are estimates" if sign else "the figure of a training step is an estimate"
         found.append(
             f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides that are not followed behind a "
-            "permutation or a slice: the figures of memory are estimates"
+            f"permutation or a slice: {which}"
         )
     if not table.report.totals.receptive_field_exact:
         found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")

@@ -245,10 +245,12 @@ JSON = keys(
     summary=TEXT,
     checks=items(keys(
         network=TEXT, file=TEXT, budget=TEXT, message=OPTIONAL, within={"type": "boolean"}, notes=items(TEXT),
+        estimates=items({"enum": list(METRICS)}), declared_layers={"type": "integer", "minimum": 0},
         limits=items(keys(
             rule={"enum": ["max", "warn", "max_increase"]}, metric={"enum": list(METRICS)}, path=OPTIONAL, limit=TEXT,
             most=NUMBER, figure=NUMBER, baseline={"type": ["integer", "number", "string", "null"]}, since=OPTIONAL,
-            broken={"type": "boolean"}, place=TEXT, line={"type": "integer", "minimum": 1}, fingerprint=TEXT,
+            broken={"type": "boolean"}, estimate={"type": "boolean"}, place=TEXT,
+            line={"type": "integer", "minimum": 1}, fingerprint=TEXT,
             around={"type": "integer"},
             layers=items(keys(path=TEXT, amount={"type": "integer"}, changed={"type": "boolean"}, line=LINE)),
         )),

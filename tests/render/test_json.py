@@ -69,6 +69,10 @@ NETWORK = keys(
         "batch": {"type": "integer", "minimum": 1},
         "dtype": {"enum": ["float64", "float32", "float16", "bfloat16"]},
         "training": {"type": "boolean"},
+        "order": {"enum": ["written", "best"]},
+        "written_peak_bytes": COUNT,
+        "estimates": {"type": "array", "items": {"enum": list(METRICS)}},
+        "declared_layers": COUNT,
         "outputs": {
             "type": "array",
             "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),

@@ -22,7 +22,7 @@ def _issue(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]
     details = [*words.details(verdict), *words.note(checked)]
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
     return {
-        "description": f"{network}{words.sentence(verdict)}; budget {words.plain(checked.budget)}"
+        "description": f"{network}{words.sentence(verdict)}; {words.budget(checked)}"
         + "".join(f"; {line}" for line in details),
         "check_name": f"cnnprof-{verdict.rule.replace('_', '-')}-{verdict.metric}",
         "fingerprint": words.fingerprint(result, checked, verdict),

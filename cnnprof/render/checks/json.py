@@ -34,6 +34,8 @@ def _checked(result: Result, checked: Checked) -> dict[str, Any]:
         "message": checked.message or None,
         "within": not checked.over,
         "limits": [_verdict(result, checked, verdict) for verdict in checked.verdicts],
+        "estimates": list(dict.fromkeys(each.metric for each in checked.verdicts if each.estimate)),
+        "declared_layers": checked.declared,
         "notes": list(checked.notes),
     }
 
@@ -49,6 +51,7 @@ def _verdict(result: Result, checked: Checked, verdict: Verdict) -> dict[str, An
         "baseline": None if verdict.base is None else _number(verdict.base),
         "since": verdict.since,
         "broken": verdict.broken,
+        "estimate": verdict.estimate,
         "place": verdict.place,
         "line": verdict.line,
         "layers": [

@@ -84,7 +84,7 @@ def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
         sign,
         checked.network,
         words.subject(verdict),
-        words.amount(verdict.figure, verdict.metric),
+        words.figure_of(verdict),
         limit,
         words.share(verdict.figure, verdict.most),
         f"{checked.budget}, {verdict.place}",

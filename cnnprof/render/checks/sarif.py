@@ -64,7 +64,7 @@ def _rules() -> list[dict[str, Any]]:
 
 def _broken(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
-    head = f"{network}{words.sentence(verdict)}; budget {words.plain(checked.budget)} at {words.plain(verdict.place)}"
+    head = f"{network}{words.sentence(verdict)}; {words.budget(checked)} at {words.plain(verdict.place)}"
     return {
         "ruleId": f"{verdict.rule}/{verdict.metric}",
         "level": "error" if verdict.over else "warning",

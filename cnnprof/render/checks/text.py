@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from cnnprof.budget import Checked, Result, Verdict
 from cnnprof.render.checks import words
+from cnnprof.render.sheet import fold
 
 MOST = 5
 """Parts over one limit that are told one by one."""
+"""What a budget in a spec is called; others have names."""
 
 
-def render(result: Result) -> str:
-    """Broken limits first; the last line sums up."""
+def render(result: Result, width: int | None = None) -> str:
+    """Broken limits first; the last line sums up. width: of a terminal, for which lines are broken between words."""
     lines: list[str] = []
     for checked in result.checks:
         lines += _broken(checked)
@@ -22,7 +24,16 @@ def render(result: Result) -> str:
         lines += [f"  note: {words.plain(note)}" for note in checked.notes]
     checked_networks = {checked.network for checked in result.checks}
     lines += [f"ok: {words.plain(network)}: valid" for network in result.valid if network not in checked_networks]
-    return "\n".join([*lines, words.summary(result)]) + "\n"
+    lines.append(words.summary(result))
+    if width is not None:
+        lines = [part for line in lines for part in _folded(line, width)]
+    return "\n".join(lines) + "\n"
+
+
+def _folded(line: str, width: int) -> Iterator[str]:
+    text = line.lstrip(" ")
+    margin = line[: min(len(line) - len(text), width // 4)]
+    yield from (margin + part for part in fold(text, width - len(margin)))
 
 
 def _broken(checked: Checked) -> Iterator[str]:
@@ -41,10 +52,10 @@ def _broken(checked: Checked) -> Iterator[str]:
 def _budget(checked: Checked, verdict: Verdict) -> str:
     """Which network and which budget: `models/a.yaml@small, budget mobile at cnnprof.yaml:12`."""
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}, "
-    return f"{network}budget `{words.plain(checked.budget)}` at {words.plain(verdict.place)}"
+    return f"{network}{words.budget(checked)} at {words.plain(verdict.place)}"
 
 
 def _within(checked: Checked) -> str:
-    head = f"ok: {words.plain(checked.network)}: budget `{words.plain(checked.budget)}`"
+    head = f"ok: {words.plain(checked.network)}: {words.budget(checked)}"
     tightest = words.tightest(checked)
     return head if tightest is None else f"{head}, nearest: {words.sentence(tightest)}"

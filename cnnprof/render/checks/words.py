@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import floor
 
-from cnnprof.budget import Checked, Part, Result, Verdict, Wrong
+from cnnprof.budget import OWN, Checked, Part, Result, Verdict, Wrong
 from cnnprof.errors import printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
 from cnnprof.render import units
+from cnnprof.render.words import ABOUT
 
 
 def plain(text: str) -> str:
@@ -24,6 +25,11 @@ def subject(verdict: Verdict) -> str:
     return verdict.metric if verdict.path is None else f"{plain(verdict.path)}: {verdict.metric}"
 
 
+def budget(checked: Checked) -> str:
+    """The spec's own budget, or a budget by its name."""
+    return OWN if checked.budget == OWN else f"budget `{plain(checked.budget)}`"
+
+
 def amount(value: Number, metric: str) -> str:
     """An exact figure: 25,557,032, or 4,816,896 B (4.59 MiB)."""
     if isinstance(value, Fraction):
@@ -31,6 +37,11 @@ def amount(value: Number, metric: str) -> str:
     if METRICS[metric].unit != "bytes":
         return units.exact(value)
     return f"{value:,} B ({units.size(value)})" if abs(value) >= 1024 else f"{value:,} B"
+
+
+def figure_of(verdict: Verdict) -> str:
+    """A verdict's figure; ≈ 4,816,896 B (4.59 MiB) where it is an estimate."""
+    return f"{ABOUT} " * verdict.estimate + amount(verdict.figure, verdict.metric)
 
 
 def difference(value: Number, metric: str) -> str:
@@ -54,7 +65,7 @@ def bracketed(text: str) -> str:
 def sentence(verdict: Verdict) -> str:
     """`params 5,123,456 is 123,456 (2.5 %) over the limit of 5M`."""
     metric, figure = verdict.metric, verdict.figure
-    head = f"{subject(verdict)} {amount(figure, metric)}"
+    head = f"{subject(verdict)} {figure_of(verdict)}"
     limit = plain(verdict.limit)
     if verdict.rule == "max_increase" and verdict.base is not None:
         base = f"{amount(verdict.base, metric)} in {plain(verdict.since or '')}"
