@@ -13,7 +13,7 @@ from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.source import LIMITS
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
-_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_-]+)")
+_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)")
 _REVISION = re.compile(r"([^:]{2,}):(.+)")  # one letter before the colon is a drive
 
 

@@ -32,6 +32,7 @@ from cnnprof.spec import SIDE, Block, shipped_blocks
 Schema: TypeAlias = dict[str, Any]
 
 NAME = "^[A-Za-z0-9_-]+$"
+VARIANT_NAME = "^[A-Za-z0-9_.-]+$"
 SCALAR = ["string", "number", "boolean"]
 EXPRESSION = "An expression: arithmetic, comparisons, `and or not`, `a if b else c`, names and `name[0]`."
 
@@ -65,6 +66,7 @@ def schema() -> Schema:
                 "args": _args("Values that `--set NAME=VALUE` and variants may change, by name, with their defaults."),
                 "variants": {
                     **_names(_variant()),
+                    "propertyNames": _name(VARIANT_NAME, "A variant's name is made of letters, digits, _, - and ."),
                     "type": ["object", "null"],
                     "description": "Sets of arguments by name: the variant `small` of net.yaml is `net.yaml@small`.",
                 },
@@ -311,9 +313,9 @@ def _names(value: Schema) -> Schema:
     return {"type": "object", "additionalProperties": value, "propertyNames": _name()}
 
 
-def _name() -> Schema:
+def _name(pattern: str = NAME, message: str = "A name is made of letters, digits, _ and -.") -> Schema:
     """Says nothing of a type: editors read the name `50` as a number."""
-    return {"pattern": NAME, "patternErrorMessage": "A name is made of letters, digits, _ and -."}
+    return {"pattern": pattern, "patternErrorMessage": message}
 
 
 def _steps(description: str) -> Schema:

@@ -28,6 +28,7 @@ HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "
 MODIFIERS = ("name", "from", "repeat", "when", "share")
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_VARIANT = re.compile(r"[A-Za-z0-9_.-]+")  # no path and no expression names a variant, so `0.5` can be one
 
 
 class Step(NamedTuple):
@@ -239,7 +240,9 @@ class _Reader:
     def variants(self, node: Node | None) -> dict[str, Variant]:
         variants = {}
         for name, key, body in self.entries(node, "variants"):
-            self.legal_name(name, key.mark)
+            if not _VARIANT.fullmatch(name):
+                message = f"a variant's name is made of letters, digits, _, - and ., found `{brief(name)}`"
+                self.problem(message, key.mark)
             args, budget = {}, None
             for arg, arg_key, value in self.entries(body, f"the variant `{name}`"):
                 if arg == "budget" and arg not in self.file_args:

@@ -125,3 +125,10 @@ def test_an_existing_path_wins_over_a_revision() -> None:
     Path("HEAD:specs").mkdir()
     Path("HEAD:specs/net.yaml").write_text("a file")
     assert locate("HEAD:specs/net.yaml").text == b"a file"
+
+
+def test_a_variant_s_name_may_have_dots() -> None:
+    assert locate("shufflenet_v2@0.5").variant == "0.5"
+    with pytest.raises(UsageError) as caught:
+        locate("models/a@b.yaml")
+    assert str(caught.value) == "there is no file `models/a@b.yaml`"

@@ -481,10 +481,10 @@ BY_ARITHMETIC = [
     ("mobilenet_v2,width=1.4", "mobilenet_v2", "582.2M, 6.11M", ("582.2M", "6.11M")),
     ("mobilenet_v3@large", "mobilenet_v3", "216.6M and 56.51M; parameters 5.48M and 2.54M", ("216.6M", "5.48M")),
     ("mobilenet_v3@small", "mobilenet_v3", "216.6M and 56.51M; parameters 5.48M and 2.54M", ("56.51M", "2.54M")),
-    ("shufflenet_v2@x0_5", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("40.48M", "1.4M")),
-    ("shufflenet_v2@x1_0", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("144.9M", "2.3M")),
-    ("shufflenet_v2@x1_5", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("295.8M", "3.5M")),
-    ("shufflenet_v2@x2_0", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("583.3M", "7.4M")),
+    ("shufflenet_v2@0.5", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("40.48M", "1.4M")),
+    ("shufflenet_v2@1.0", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("144.9M", "2.3M")),
+    ("shufflenet_v2@1.5", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("295.8M", "3.5M")),
+    ("shufflenet_v2@2.0", "shufflenet_v2", "40.48, 144.9, 295.8, 583.3M", ("583.3M", "7.4M")),
 ]
 
 
@@ -505,10 +505,10 @@ NEAR_TO_PRINTED = [
     ("mobilenet_v2", "mobilenet_v2", 1.0, 0.01, 0.035),
     ("mobilenet_v3@large", "mobilenet_v3", "large", 0.02, 0.02),
     ("mobilenet_v3@small", "mobilenet_v3", "small", 0.01, 0.02),
-    ("shufflenet_v2@x0_5", "shufflenet_v2", 0.5, 0.02, 0.03),
-    ("shufflenet_v2@x1_0", "shufflenet_v2", 1.0, 0.02, 0.02),
-    ("shufflenet_v2@x1_5", "shufflenet_v2", 1.5, 0.02, 0.02),
-    ("shufflenet_v2@x2_0", "shufflenet_v2", 2.0, 0.02, 0.02),
+    ("shufflenet_v2@0.5", "shufflenet_v2", 0.5, 0.02, 0.03),
+    ("shufflenet_v2@1.0", "shufflenet_v2", 1.0, 0.02, 0.02),
+    ("shufflenet_v2@1.5", "shufflenet_v2", 1.5, 0.02, 0.02),
+    ("shufflenet_v2@2.0", "shufflenet_v2", 2.0, 0.02, 0.02),
 ]
 
 

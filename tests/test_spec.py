@@ -112,7 +112,7 @@ FILE = [
     pytest.param(
         HEAD + "args: {classes: 1}\nvariants: {a b: {clases: 2}, c: 3}\nlayers: [relu]",
         [
-            "4:12 a name is made of letters, digits, _ and -, found `a b`",
+            "4:12 a variant's name is made of letters, digits, _, - and ., found `a b`",
             "4:18 the variant `a b` sets `clases`, which is not among `args` | did you mean `classes`?",
             "4:33 expected a mapping for the variant `c`, found `3`",
         ],

@@ -279,7 +279,7 @@ DEFAULTS = [
     ("googlenet", "paper"),
     ("squeezenet", "1_0"),
     ("mobilenet_v3", "large"),
-    ("shufflenet_v2", "x1_0"),
+    ("shufflenet_v2", "1.0"),
     ("densenet", "121"),
     ("efficientnet", "b0"),
     ("unet", "valid"),

@@ -107,7 +107,7 @@ def papers() -> dict[str, tuple[str, str]]:
     for layers in ("18", "34", "50_v1", "101_v1", "152_v1"):  # the paper's ResNets have their stride on the 1x1
         found[f"resnet@{layers}"] = ("", _short(resnet[layers.removesuffix("_v1")]))
     for width, (macs, params) in read_paper["shufflenet_v2"]["width"].items():
-        found[f"shufflenet_v2@x{width.replace('.', '_')}"] = (params, macs)
+        found[f"shufflenet_v2@{width}"] = (params, macs)
     return found
 
 

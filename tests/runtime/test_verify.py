@@ -56,7 +56,7 @@ def test_every_shipped_network_agrees(spec: str) -> None:
     assert {check.name for check in found.checks if check.compared} >= {"parameters", "MACs", "peak bytes"}
 
 
-@pytest.mark.parametrize("spec", ["lenet5", "mobilenet_v1,width=0.25", "shufflenet_v2@x0_5", "googlenet"])
+@pytest.mark.parametrize("spec", ["lenet5", "mobilenet_v1,width=0.25", "shufflenet_v2@0.5", "googlenet"])
 def test_on_real_tensors_and_with_fvcore(spec: str) -> None:
     found = verified(cnnprof.unfold(spec))
     assert failures(found) == {}
