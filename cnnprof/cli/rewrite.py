@@ -16,7 +16,7 @@ from cnnprof.costs import count
 from cnnprof.errors import UsageError, listing, nearest, printable
 from cnnprof.prune import prune
 from cnnprof.quantize import Stored, read_types, store
-from cnnprof.rebuild import Selection
+from cnnprof.rebuild import Selection, matching
 from cnnprof.receptive_field import Number
 from cnnprof.render import whatif as drawn
 from cnnprof.render.comparison import LONGEST_TITLE
@@ -71,6 +71,11 @@ def what_if(spec: str, setup: Setup, wish: Wish) -> WhatIf:
     share = None if wish.prune is None else read_share("prune", wish.prune)
     selection = Selection(tuple(wish.only), tuple(wish.except_))
     graph = cnnprof.unfold(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
+    paths = [layer.path for layer in graph.layers]
+    _matched("only", wish.only, paths)
+    _matched("except", wish.except_, paths)
+    for option, types in (("weights", weights), ("activations", activations)):
+        _matched(option, [typed.pattern for typed in types if typed.pattern is not None], [*graph.inputs, *paths])
     first = now = tabulate(graph, count(graph, setup.batch, setup.dtype))
     stages: list[Stage] = []
     for rule in rules:
@@ -127,6 +132,15 @@ def read_rewrites(wish: Wish) -> list[Rewrite]:
             of = next(name for name, rule in REWRITES.items() if option in rule.__annotations__)
             raise UsageError(f"--{option} is an option of `--with {of}`")
     return rules
+
+
+def _matched(option: str, patterns: Sequence[str], paths: Sequence[str]) -> None:
+    """Raises UsageError for a pattern that matches nothing: most likely it is misspelt."""
+    for pattern in patterns:
+        if not any(matching(path, [pattern]) for path in paths):
+            names = dict.fromkeys(path.partition(".")[0] for path in paths)
+            hint = nearest(pattern.strip("*"), names) or "a pattern is a path, or a level above it, with * for any text"
+            raise UsageError(f"--{option} `{printable(pattern)}` matches no layer; {hint}")
 
 
 def read_share(option: str, text: str) -> Fraction:

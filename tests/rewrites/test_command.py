@@ -109,6 +109,18 @@ REFUSES = [
     ),
     (["lenet5", "--with", "sepa"], "there is no rewrite `sepa`; did you mean `separable`?"),
     (["lenet5", "--with", "separable", "--factor", "3"], "--factor is an option of `--with bottleneck`"),
+    (
+        ["lenet5", "--with", "separable", "--only", "fc*"],
+        "--only `fc*` matches no layer; a pattern is a path, or a level above it, with * for any text",
+    ),
+    (
+        ["lenet5", "--prune", "0.5", "--except", "outputs"],
+        "--except `outputs` matches no layer; did you mean `output`?",
+    ),
+    (
+        ["lenet5", "--weights", "int8", "--weights", "fc*=float16"],
+        "--weights `fc*` matches no layer; a pattern is a path, or a level above it, with * for any text",
+    ),
     (["lenet5", "--prune", "1.5"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1.5`"),
     (["lenet5", "--prune", "1/0"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1/0`"),
     (["lenet5", "--prune", "a"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `a`"),
