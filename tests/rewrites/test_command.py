@@ -111,7 +111,8 @@ REFUSES = [
     (["lenet5", "--with", "separable", "--factor", "3"], "--factor is an option of `--with bottleneck`"),
     (
         ["lenet5", "--with", "separable", "--only", "fc*"],
-        "--only `fc*` matches no layer; a pattern is a path, or a level above it, with * for any text",
+        "--only `fc*` matches no layer; known: `C1`, `tanh`, `S2`, `C3`, `tanh_2`, `S4`, `flatten`, `C5`, `tanh_3`, "
+        "`F6`, `tanh_4`, `output`",
     ),
     (
         ["lenet5", "--prune", "0.5", "--except", "outputs"],
