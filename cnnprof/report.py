@@ -291,6 +291,8 @@ def columns(names: Iterable[str]) -> list[Column]:
     found = []
     for name in names:
         if name not in COLUMNS:
+            if name in METRICS:
+                raise UsageError(f"`{name}` is a figure of the whole network, not of a layer: it is among the totals")
             hint = nearest(name, COLUMNS)
             raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
         found.append(COLUMNS[name])

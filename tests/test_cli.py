@@ -328,6 +328,10 @@ REFUSES = [
     (["analyze", "lenet5", "--dtype", "float31"], "error: no type `float31`; did you mean `float32`?"),
     (["analyze", "lenet5", "--batch", "0"], "error: a batch is a whole number of examples, at least 1, found 0"),
     (["analyze", "lenet5", "--columns", "path,parms"], "error: there is no column `parms`; did you mean `params`?"),
+    (
+        ["analyze", "lenet5", "--sort", "peak_bytes"],
+        "error: `peak_bytes` is a figure of the whole network, not of a layer: it is among the totals",
+    ),
     (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
     (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),
     (
