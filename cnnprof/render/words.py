@@ -143,7 +143,7 @@ def totals(table: Table) -> list[Line]:
     params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
     params += f"; {units.count(idle)} of them run only in training" if idle else ""
     params += f"; {units.count(figures.buffers)} buffers apart" if figures.buffers else ""
-    other = units.count(figures.flops - 2 * figures.macs)
+    other = units.count(sum(figures.work[1:]))  # all sorts of operations but the multiply-accumulates
     lines = [
         Line("params", units.exact(figures.params), params),
         Line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),

@@ -72,6 +72,7 @@ def main() -> None:
     processes(rounds)
     stages(rounds)
     growth(max(3, rounds // 3))
+    full_limits()
 
 
 def cpu_of_process(arguments: list[str]) -> float:
@@ -189,6 +190,23 @@ def growth(rounds: int) -> None:
                 ]
             )
     table("Growth, text to report in process", ["", "layers", "CPU s", "µs per layer", "ratio"], rows)
+
+
+def full_limits() -> None:
+    """20,000 layers in a process of their own, start included: its CPU, and the most memory that it held."""
+    rows = []
+    for make in (written_out, repeated):
+        work = (
+            "import resource; from tests.benchmarks import __main__ as own; "
+            f"print(own.analyze(own.{make.__name__}(20_000).encode())); "
+            "used = resource.getrusage(resource.RUSAGE_SELF); "
+            "print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
+        )
+        run = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, check=True)
+        layers, seconds, kibibytes = run.stdout.split()
+        title = make.__name__.replace("_", " ")
+        rows.append([title, f"{int(layers):,}", f"{float(seconds):.2f}", f"{int(kibibytes) * 1024 / 1e6:.0f}"])
+    table("A whole process, goal at most 5 s and 500 MB", ["", "layers", "CPU s", "peak MB"], rows)
 
 
 def analyze(text: bytes) -> int:
