@@ -1,11 +1,14 @@
-"""The reference pages say what is so: their specs run, generated parts are up to date, links lead somewhere."""
+"""The pages say what is so: specs and commands run, generated parts are up to date, links lead somewhere."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,14 +17,18 @@ from cnnprof.expand import unfold
 from cnnprof.expression import FUNCTIONS
 from cnnprof.source import parse
 from cnnprof.spec import HEADER, MODIFIERS, read, shipped_blocks
+from tests.docs import generate
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+README = ROOT / "README.md"
+NUMBERS = (ROOT / "docs" / "what-the-numbers-mean.md").read_text(encoding="utf-8")
 KINDS = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
 LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 SPECS = re.findall(r"^```yaml\n(.*?)^```$", LANGUAGE, re.MULTILINE | re.DOTALL)
 CLAIM = re.compile(r"^# (output|\w+)(?:@(\w+))?: (.+)$", re.MULTILINE)
-COGGED = ("docs/kinds.md", "docs/language.md")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GENERATED = re.compile(r"<!-- \[\[\[cog .*?\]\]\] -->\n(.*?)<!-- \[\[\[end\]\]\] -->", re.DOTALL)
 
 
 def figure(text: str, name: str, variant: str | None) -> str:
@@ -50,25 +57,26 @@ def test_a_wrong_claim_is_seen():
     assert wrong_claims(text) == ["output@: [3], but [2]"]
 
 
-@pytest.mark.parametrize("page", COGGED)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_generated_parts_are_what_is_printed_today(page):
-    """`cog -r -I . docs/kinds.md docs/language.md` writes them."""
+    """`cog -r -I . docs/*.md` writes them."""
     pytest.importorskip("cogapp", reason="cog is not installed: pip install -e '.[dev]'")
-    command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-I", ".", page]
+    command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-I", ".", str(page)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", [".ci/run", ".pre-commit-config.yaml", "CONTRIBUTING.md"])
 def test_they_are_checked_with_the_readme(path):
-    assert f"--check -I . README.md {' '.join(COGGED)}" in (ROOT / path).read_text(encoding="utf-8")
+    assert "--check -I . README.md docs/*.md" in (ROOT / path).read_text(encoding="utf-8")
 
 
 def test_every_kind_is_there():
-    """With a row of the table of FLOPs and a heading."""
+    """With a heading, and on the page of the numbers one row of the table of FLOPs, which is nowhere else."""
     headings = " ".join(re.findall(r"^### (.*)$", KINDS, re.MULTILINE))
     for word in registry.kinds():
-        assert len(re.findall(rf"^\| \[`{word}`\]", KINDS, re.MULTILINE)) == 1
+        assert len(re.findall(rf"^\| \[`{word}`\]\(kinds\.md#", NUMBERS, re.MULTILINE)) == 1
+        assert not re.search(rf"^\| \[`{word}`\]", KINDS, re.MULTILINE)
         assert f"`{word}`" in headings
 
 
@@ -91,3 +99,173 @@ def test_links_lead_somewhere(page):
         if anchor:
             headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings], anchor
+
+
+# Commands: those in generated parts are run by cog, all others here.
+
+
+class Command(NamedTuple):
+    """A command as a page gives it, and what is run for it."""
+
+    page: str
+    given: str
+    run: str
+
+
+# What stands for the words of a form: `cnnprof explain SPEC LAYER` is run as `cnnprof explain lenet5 C3`.
+EXAMPLES = {
+    "--with NAME": "--with separable",
+    "kinds NAME": "kinds conv2d",
+    "COMMAND": "analyze",
+    "LAYER": "C3",
+    "SPEC": "lenet5",
+    "WORD": "conv2d",
+}
+# Where the example has to be another one.
+OTHERWISE = {
+    "cnnprof sweep SPEC --set width=0.25:1.0:0.25": "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25",
+    "cnnprof measure SPEC": "cnnprof measure lenet5 --seconds 0.1",
+}
+# Without arguments these are whole commands; elsewhere it is the name of one, whose --help is run.
+ALONE = ("check", "specs", "kinds", "schema")
+NEEDS_TORCH = re.compile(r"cnnprof (measure|verify)\b|--max-latency")
+
+
+def given(text: str) -> list[str]:
+    """The commands of a page that cog does not run: lines of code blocks, of workflows (`- run: …`), inline code."""
+    for generated in GENERATED.findall(text):
+        text = text.replace(generated, FENCE.sub("", generated))
+    lines = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
+    found = [re.sub(r"^\s*(- (run: )?)?|\s+# .*$", "", line) for line in lines]
+    prose = re.sub(r"<!--.*?-->|``.*?``", "", FENCE.sub("", text), flags=re.DOTALL)
+    for paragraph in prose.split("\n\n"):
+        found += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", paragraph)]
+    return list(dict.fromkeys(line for line in found if line.startswith("cnnprof ")))
+
+
+def runnable(line: str) -> str:
+    """The command that is run for one that is given; forms are filled with EXAMPLES."""
+    if line in OTHERWISE:
+        return OTHERWISE[line]
+    if re.fullmatch(r"cnnprof [a-z]+", line) and line.removeprefix("cnnprof ") not in ALONE:
+        return f"{line} --help"
+    filled = re.sub(r"\[([A-Z]+…?)\]", r"\1", line)
+    for word, example in EXAMPLES.items():
+        filled = re.sub(rf"(?<!\S){word}…?(?!\S)", example, filled)
+    return filled
+
+
+COMMANDS = [
+    Command(page.name, line, runnable(line))
+    for page in (README, *PAGES)
+    for line in given(page.read_text(encoding="utf-8"))
+]
+WRITTEN = re.compile(r"(?:=|--output |> )([\w-]+\.(?:json|xml))\b")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A git repository as the pages have it: their sample files, the project file of docs/gate-your-ci.md, a model that
+    it names, its baseline, `origin/main`, a network to compare with."""
+    folder = tmp_path_factory.mktemp("project")
+    for sample in (ROOT / "tests" / "docs").glob("*.yaml"):
+        shutil.copy(sample, folder)
+    net = (folder / "net.yaml").read_text(encoding="utf-8")
+    (folder / "old.yaml").write_text(net.replace("width: 16", "width: 64"), encoding="utf-8")
+    gate = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
+    (configuration,) = [block for language, block in FENCE.findall(gate) if language == "yaml" and "budgets:" in block]
+    (folder / "cnnprof.yaml").write_text(configuration, encoding="utf-8")
+    (folder / "models").mkdir()
+    (folder / "models" / "net.yaml").write_text(net, encoding="utf-8")
+    (folder / "models" / "draft-x.yaml").write_text("not yet", encoding="utf-8")
+    done = run("cnnprof check --update-baseline", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    commit = "git -c user.name=t -c user.email=t@example.org commit -qm ."
+    done = run(f"git init -q && git add -A && {commit} && git update-ref refs/remotes/origin/main HEAD", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def run(line, folder):
+    """A command line in bash, where `cnnprof` is this tree's."""
+    # Git, pre-commit and CI tell the processes that they start where they are.
+    told = ("GIT_", "PRE_COMMIT", "GITHUB_", "CNNPROF_")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(told) and name != "CI"}
+    env = {**plain, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]), "PYTHON": sys.executable}
+    script = f'cnnprof() {{ "$PYTHON" -m cnnprof "$@"; }}\n{line}'
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+def mark(command):
+    torch = [pytest.mark.torch] if NEEDS_TORCH.search(command.run) else []
+    return pytest.param(command, id=f"{command.page}: {command.given}", marks=torch)
+
+
+@pytest.mark.parametrize("command", [mark(each) for each in {each.run: each for each in reversed(COMMANDS)}.values()])
+def test_the_commands_run(command, project):
+    """Each once, wherever it is given; and they write the files that they name."""
+    done = run(command.run, project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [name for name in WRITTEN.findall(command.run) if not (project / name).exists()] == []
+
+
+def test_a_command_that_fails_is_seen(project):
+    assert run("cnnprof analyze lenet6", project).returncode == 2
+    assert run("cnnprof check net.yaml --max params=1", project).returncode == 1
+
+
+def test_what_is_found():
+    """All but what cog runs; `- run:` and comments are none of the command."""
+    page = (
+        "Text with `cnnprof analyze\nSPEC`, `` a ` tick `` and `cnnprof[torch]`.\n"
+        "<!-- [[[cog cog.outl(x) ]]] -->\n```console\n$ cnnprof a\n```\n`cnnprof b`\n<!-- [[[end]]] -->\n"
+        "```sh\ncnnprof c --max x=1  # why\nls\n```\n```yaml\n- run: cnnprof d\n  - cnnprof e\n```\n"
+    )
+    assert given(page) == [
+        "cnnprof c --max x=1", "cnnprof d", "cnnprof e", "cnnprof analyze SPEC", "cnnprof b",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("cnnprof explain SPEC [LAYER]", "cnnprof explain lenet5 C3"),
+        ("cnnprof compare SPEC SPEC…", "cnnprof compare lenet5 lenet5"),
+        ("cnnprof measure", "cnnprof measure --help"),
+        ("cnnprof check", "cnnprof check"),
+        ("cnnprof check 'models/[ab].yaml' --max NAME=1", "cnnprof check 'models/[ab].yaml' --max NAME=1"),
+    ],
+)
+def test_what_is_run_for_a_form(line, expected):
+    assert runnable(line) == expected
+
+
+def test_exceptions_are_needed():
+    assert set(OTHERWISE) <= {command.given for command in COMMANDS}
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_outputs_are_generated(page):
+    """No console block was written by hand."""
+    text = page.read_text(encoding="utf-8")
+    assert [block for language, block in FENCE.findall(GENERATED.sub("", text)) if language == "console"] == []
+
+
+# What generates them.
+
+
+def test_an_excerpt_has_what_it_names():
+    shown = generate.excerpt("cnnprof explain small.yaml relu", "Parameters", "Operations")
+    assert re.findall(r"^(?:\w+$|…)", shown, re.MULTILINE) == ["…", "Parameters", "Operations", "…"]
+    with pytest.raises(RuntimeError, match="no paragraph begins with `Colour`"):
+        generate.excerpt("cnnprof explain small.yaml relu", "Colour")
+
+
+@pytest.mark.parametrize(
+    ("exact", "printed", "expected"),
+    [(568_740_352, "569M", "569M"), (4_231_976, "4.2M", "4.2M"), (3_857_973_248, "3.8e9", "3.9G"), (12, "12", "12")],
+)
+def test_counts_are_rounded_as_printed(exact, printed, expected):
+    assert generate.rounded(exact, printed) == expected

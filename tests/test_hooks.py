@@ -1,4 +1,4 @@
-"""Where people already are: pre-commit, GitHub Actions, and the page that says how, each run as far as can be here."""
+"""Where people already are: pre-commit and GitHub Actions, each run as far as can be here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.networks import network
 ROOT = Path(__file__).parent.parent
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-PAGE = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
 NET = network("- conv2d: {out_channels: 4, kernel_size: 1}")
 PROJECT = "version: 1\nbudgets: [{name: tiny, files: [models/*.yaml], max: {params: 16}}]\n"
 # Git and pre-commit tell the processes that they start where they are.
@@ -211,35 +210,3 @@ def test_the_action_fetches_its_baseline(work: Path, tmp_path: Path, reference: 
     done = step("Check", clone, {**HERE, "CNNPROF_PYTHON": sys.executable}, CNNPROF_ARGS="", CNNPROF_REF=wanted)
     assert done.returncode == 1, done.stderr
     assert f"conv2d +4 since {wanted}, line 6" in done.stdout
-
-
-# The page.
-
-
-def test_the_pages_commands_run(tmp_path: Path) -> None:
-    """In a project with the page's own project file."""
-    configuration = next(
-        block for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S) if "budgets:" in block
-    )
-    write(tmp_path, {"cnnprof.yaml": configuration, "models/net.yaml": NET, "models/draft-x.yaml": "not yet"})
-    (commands,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
-    snippets = [line for line in PAGE.splitlines() if line.lstrip().startswith(("- run: cnnprof", "- cnnprof"))]
-    lines = commands.splitlines() + [re.sub(r"^\s*- (run: )?", "", line) for line in snippets]
-    assert len(lines) == 5
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-qm", ".")
-    git(tmp_path, "update-ref", "refs/remotes/origin/main", "HEAD")
-    for line in lines:
-        called = line.replace("cnnprof check", f"{sys.executable} -m cnnprof check", 1)
-        done = subprocess.run(
-            ["bash", "-c", called],
-            cwd=tmp_path,
-            env=HERE,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-    assert {"gl.json", "junit.xml", "cnnprof-baseline.json"} <= {path.name for path in tmp_path.iterdir()}

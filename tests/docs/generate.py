@@ -1,6 +1,6 @@
-"""What cog writes into README.md and the reference pages in docs/, so that no figure or output is typed by hand.
+"""What cog writes into README.md and the pages in docs/, so that no figure or output is typed by hand.
 
-From the repository root, `cog -r -I . README.md docs/kinds.md docs/language.md` writes it, `cog --check` compares.
+From the repository root, `cog -r -I . README.md docs/*.md` writes it, `cog --check` compares.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ import os
 import shlex
 import subprocess
 import sys
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from textwrap import indent
+from typing import Any, NamedTuple
 
 import yaml
 
 import cnnprof
-from cnnprof import expand, expression, manual, registry, source
-from cnnprof.costs import FLOPS_PER_MAC
+from cnnprof import conventions, expand, expression, manual, registry, source
+from cnnprof.costs import FLOPS_PER_MAC, ITEM_SIZE
 from cnnprof.errors import listing
 from cnnprof.kind import Work, show
 from cnnprof.locate import architectures, locate
 from cnnprof.manual import Page
+from cnnprof.memory import OPTIMIZERS
 from cnnprof.metrics import METRICS
 from cnnprof.source import Scalar, parse
 from cnnprof.spec import read, shipped_blocks
@@ -30,13 +33,21 @@ HERE = Path(__file__).parent
 CLI = [sys.executable, "-c", "import sys; from cnnprof.cli import main; sys.exit(main())"]
 
 
-def run(line: str) -> subprocess.CompletedProcess[str]:
-    """Runs a `cnnprof …` command line as a shell would, in the folder of the sample files, piped."""
+def run(line: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a `cnnprof …` command line as a shell would, in the folder of the sample files, piped; text: what it reads
+    on standard input."""
     program, *arguments = shlex.split(line)
     assert program == "cnnprof"
     plain = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR", "NO_COLOR")}
     return subprocess.run(
-        [*CLI, *arguments], cwd=HERE, env=plain, capture_output=True, text=True, encoding="utf-8", check=False
+        [*CLI, *arguments],
+        cwd=HERE,
+        env=plain,
+        input=text,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
 
 
@@ -47,6 +58,17 @@ def command(line: str, status: int = 0) -> str:
         raise RuntimeError(f"{line}: exit code {done.returncode}, expected {status}\n{done.stderr}")
     output = "\n".join(text.rstrip() for text in (done.stdout + done.stderr).strip("\n").split("\n"))
     return f"```console\n$ {line}\n{output}\n```"
+
+
+def excerpt(line: str, *starts: str) -> str:
+    """A command, and of what it prints the paragraphs that begin with one of `starts`; `…` stands for the others."""
+    paragraphs = command(line).removeprefix(f"```console\n$ {line}\n").removesuffix("\n```").split("\n\n")
+    for start in starts:
+        if not any(paragraph.startswith(start) for paragraph in paragraphs):
+            raise RuntimeError(f"{line}: no paragraph begins with `{start}`")
+    shown = [paragraph if paragraph.startswith(starts) else "…" for paragraph in paragraphs]
+    kept = [text for before, text in zip(["", *shown], shown, strict=False) if (before, text) != ("…", "…")]
+    return "\n".join([f"```console\n$ {line}", "\n\n".join(kept), "```"])
 
 
 def file(name: str) -> str:
@@ -89,7 +111,7 @@ def shipped() -> str:
 
 def papers() -> dict[str, tuple[str, str]]:
     """(parameters, multiply-adds) by spec, as printed in the paper; empty where it prints none."""
-    read_paper = yaml.load((HERE.parent / "golden" / "papers.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
+    read_paper = read_papers()
     vgg, resnet, v1 = read_paper["vgg"]["params"], read_paper["resnet"]["mult_adds"], read_paper["mobilenet_v1"]
     found = {
         "alexnet@two_gpu": (read_paper["alexnet"]["params"], ""),
@@ -121,7 +143,7 @@ def _short(figure: str) -> str:
     return f"{mantissa}G" if exponent else figure
 
 
-# The reference pages, docs/kinds.md and docs/language.md.
+# docs/what-the-numbers-mean.md
 
 
 def metrics() -> str:
@@ -137,17 +159,165 @@ def prices() -> str:
 
 
 def flops() -> str:
-    """A row for every kind: what is counted."""
+    """A row for every kind: what is counted. Links lead to the kind's entry in kinds.md."""
     rows = []
     for group in _families().values():
         for pages in group:
             anchor = "-".join(page.word for page in pages)
             for page in pages:
-                counted = " ".join(page.sections.get("FLOPs", "").split())
-                rows.append(
-                    f"| [`{page.word}`](#{anchor}) | {'nothing' if counted in ('', 'none') else _cell(counted)} |"
-                )
+                counted = _cell(" ".join(page.sections.get("FLOPs", "none").split()))
+                shown = "nothing" if counted in ("", "none") else counted
+                rows.append(f"| [`{page.word}`](kinds.md#{anchor}) | {shown} |")
     return "\n".join(["| kind | counted |", "|---|---|", *rows])
+
+
+def types() -> str:
+    """The bytes of one value, by type."""
+    return ", ".join(f"{size} for `{name}`" for name, size in ITEM_SIZE.items())
+
+
+def optimizers() -> str:
+    """A row for every optimizer: what it keeps."""
+    rows = ["| `--optimizer` | values per parameter | bytes per parameter tensor |", "|---|---:|---:|"]
+    rows += [f"| `{name}` | {state.values} | {state.bytes_per_tensor} |" for name, state in OPTIMIZERS.items()]
+    return "\n".join(rows)
+
+
+def rules() -> str:
+    """A row for every convention: its rule, and the totals of three networks by it, and FLOPs as counted here."""
+    reports = {name: cnnprof.analyze(name) for name in ("vgg@16", "resnet@50", "mobilenet_v1")}
+    rows = [f"| | counts | {' | '.join(f'`{name}`' for name in reports)} |", f"|---|---|{'---:|' * len(reports)}"]
+    for name, convention in conventions.CONVENTIONS.items():
+        totals = " | ".join(f"{conventions.total(report, name):,}" for report in reports.values())
+        rows.append(f"| `--convention {name}` | {convention.rule} | {totals} |")
+    totals = " | ".join(f"{report.totals.flops:,}" for report in reports.values())
+    return "\n".join([*rows, f"| `flops` | {METRICS['flops'].meaning}: this page | {totals} |"])
+
+
+ONE_LAYER = (
+    "conv2d: {out_channels: 16, kernel_size: 3, padding: 1, bias: false}",
+    "conv2d: {out_channels: 16, kernel_size: 3, padding: 1}",
+    "conv2d: {out_channels: 16, kernel_size: 3, padding: 1, groups: 4, bias: false}",
+    "conv2d: {out_channels: 16, kernel_size: 3, padding: same, bias: false}",
+    "conv_transpose2d: {out_channels: 16, kernel_size: 4, stride: 2, padding: 1, bias: false}",
+    "linear: {out_features: 16}",
+    "batch_norm",
+    "relu",
+    "max_pool2d: {kernel_size: 2}",
+    "adaptive_avg_pool2d: {output_size: 1}",
+    "softmax: {dim: 1}",
+)
+
+
+def one_layer() -> str:
+    """What each convention counts for single layers on 8 channels of 8x8, and the FLOPs of this page."""
+    names = conventions.conventions()
+    rows = [
+        f"| layer | {' | '.join(f'`{name}`' for name in (*names, 'flops'))} |",
+        f"|---|{'---:|' * (len(names) + 1)}",
+    ]
+    for layer in ONE_LAYER:
+        text = f"cnnprof: 1\ninput: [8, 8, 8]\nlayers:\n  - {layer}\n"
+        done = run(f"cnnprof analyze - --format json {' '.join(f'--convention {name}' for name in names)}", text)
+        found = json.loads(done.stdout)
+        figures = [*(found["conventions"][name] for name in names), found["totals"]["flops"]]
+        rows.append(f"| `{layer}` | {' | '.join(f'{figure:,}' for figure in figures)} |")
+    return "\n".join(rows)
+
+
+# docs/reproduce-a-paper.md
+
+
+class Printed(NamedTuple):
+    """A figure of a paper: where it stands, as `papers.yaml` has it, what it is in words, and what gives it here."""
+
+    place: str
+    figure: str
+    words: str
+    command: str
+    metric: str
+
+
+def read_papers() -> dict[str, Any]:
+    """`tests/golden/papers.yaml`, each figure as the paper prints it."""
+    return yaml.load((HERE.parent / "golden" / "papers.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
+
+
+def said(paper: str, *place: str) -> str:
+    """What a paper prints at a place of `papers.yaml`, in words."""
+    found = read_papers()[paper]
+    for key in place:
+        found = found[key]
+    words = {"params": "parameters", "mult_adds": "mult-adds", "ops": "mult-adds"}
+    return " and ".join(f"{figure} {words[name]}" for name, figure in found.items())
+
+
+def printed() -> str:
+    """A row for figures of papers: printed, exact, and the exact one rounded as the paper prints it."""
+    paper = read_papers()
+    v1 = paper["mobilenet_v1"]
+    full, half = v1["table6_width"]["1.0"], v1["table6_width"]["0.5"]
+    found = [
+        Printed("MobileNet, table 4", full[0], "mult-adds", "cnnprof analyze mobilenet_v1", "macs"),
+        Printed("MobileNet, table 4", full[1], "parameters", "cnnprof analyze mobilenet_v1", "params"),
+        Printed("MobileNet, table 6", half[0], "mult-adds", "cnnprof analyze mobilenet_v1,width=0.5", "macs"),
+        Printed(
+            "MobileNet, table 7", v1["table7_resolution"]["192"], "mult-adds",
+            "cnnprof analyze mobilenet_v1 --input 3x192x192", "macs",
+        ),
+        Printed("VGG, table 2", paper["vgg"]["params"]["D"], "parameters", "cnnprof analyze vgg@16", "params"),
+        Printed("SqueezeNet", paper["squeezenet"]["params"], "parameters", "cnnprof analyze squeezenet", "params"),
+        Printed("AlexNet", paper["alexnet"]["params"], "parameters", "cnnprof analyze alexnet@two_gpu", "params"),
+        Printed("ResNet, table 1", paper["resnet"]["mult_adds"]["50"], "FLOPs", "cnnprof analyze resnet@50_v1", "macs"),
+        Printed(
+            "EfficientNet, table 2", paper["efficientnet_b0"]["mult_adds"], "FLOPs",
+            "cnnprof analyze efficientnet@b0", "macs",
+        ),
+        Printed(
+            "ShuffleNet v2, 1×", paper["shufflenet_v2"]["width"]["1.0"][0], "FLOPs",
+            "cnnprof analyze shufflenet_v2@1.0", "macs",
+        ),
+        Printed("MobileNetV2", paper["mobilenet_v2"]["width"]["1.0"]["mult_adds"], "multiply-adds",
+                "cnnprof analyze mobilenet_v2", "macs"),
+        Printed("MobileNetV2", paper["mobilenet_v2"]["width"]["1.0"]["params"], "parameters",
+                "cnnprof analyze mobilenet_v2", "params"),
+    ]  # fmt: skip
+    rows = ["| paper | prints | command | metric | exact | rounded alike |", "|---|---|---|---|---:|---:|"]
+    for each in found:
+        exact = json.loads(run(f"{each.command} --format json").stdout)["totals"][each.metric]
+        rows.append(
+            f"| {each.place} | {_short(each.figure)} {each.words} | `{each.command}` | `{each.metric}` | {exact:,} "
+            f"| {rounded(exact, each.figure)} |"
+        )
+    return "\n".join(rows)
+
+
+def rounded(exact: int, printed: str) -> str:
+    """A count, rounded to the last digit of a printed figure and written like it: 568740352 beside `570M` as 569M."""
+    exponent = Decimal(printed.replace("K", "e3").replace("M", "e6")).as_tuple().exponent
+    assert isinstance(exponent, int)
+    kept = Decimal(exact).quantize(Decimal(1).scaleb(exponent), rounding=ROUND_HALF_UP)
+    for suffix, unit in {"K": 3, "M": 6, "e9": 9}.items():
+        if printed.endswith(suffix):
+            return _short(f"{kept.scaleb(-unit):f}{suffix}")
+    return f"{kept:f}"
+
+
+def sentence(spec: str) -> str:
+    """What a paper could say of a network, with the numbers of one."""
+    report = cnnprof.analyze(spec)
+    (shape,) = report.inputs.values()
+    size = "×".join(map(str, shape[1:]))
+    metrics = report.totals
+    return (
+        f"> At an input of {size}, {report.name} has {metrics.params:,} learnable parameters (running averages of\n"
+        f"> batch norm not counted) and takes {metrics.macs:,} multiply-accumulates per image (convolutions and fully\n"
+        f"> connected layers, padding included; biases, norms, activations and pooling not), counted by cnnprof "
+        f"{cnnprof.__version__}."
+    )
+
+
+# docs/kinds.md and docs/language.md
 
 
 def reference() -> str:
