@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 from cnnprof import costs, expand, report, source, spec
 from cnnprof.locate import locate
+from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
 
 # The imports that a command cannot do without, each with those before it; then the package's own, then the work.
 PROCESSES = {
@@ -43,14 +40,7 @@ PROCESSES = {
         "-c",
         "import yaml, typer, cnnprof.cli.app, cnnprof.report; cnnprof.analyze('resnet@50')",
     ],
-    "cnnprof analyze resnet@50 --format json": [
-        "-c",
-        "import sys; from cnnprof.cli import main; sys.exit(main())",
-        "analyze",
-        "resnet@50",
-        "--format",
-        "json",
-    ],
+    "cnnprof analyze resnet@50 --format json": [*CNNPROF, "analyze", "resnet@50", "--format", "json"],
 }
 PROCESS_GOAL = 12
 IN_PROCESS_GOAL = 0.010
@@ -75,20 +65,12 @@ def main() -> None:
     full_limits()
 
 
-def cpu_of_process(arguments: list[str]) -> float:
-    """Seconds of CPU that a Python process takes, start and end included."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def processes(rounds: int) -> None:
     """The whole process against a bare Python, and what the rest is spent on."""
     taken: dict[str, list[float]] = {name: [] for name in PROCESSES}
     for number in range(rounds + 1):
         for name, arguments in PROCESSES.items():
-            seconds = cpu_of_process(arguments)
+            seconds = process(arguments).seconds
             if number:  # the first round writes the compiled modules
                 taken[name].append(seconds)
     bare = median(taken["python -c pass"])
@@ -227,21 +209,6 @@ def timed(work: Callable[[], int], collecting: bool) -> tuple[int, float]:
     return result, seconds
 
 
-def table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Prints a table with the first column to the left and figures to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    print(f"\n{title}\n")
-    for row in [header, ["-" * width for width in widths], *rows]:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        print("  ".join(cells).rstrip())
-
-
 if __name__ == "__main__":
-    # As a user runs it: from another folder, with modules compiled beforehand.
-    root = Path(__file__).parents[2]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["PYTHONPYCACHEPREFIX"] = folder
-        os.chdir(folder)
+    with as_a_user():
         main()
