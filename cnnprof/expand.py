@@ -32,7 +32,7 @@ from cnnprof.errors import (
 )
 from cnnprof.graph import Graph, Layer, Output
 from cnnprof.kind import Field, Kind, Shape, show, whole
-from cnnprof.source import Mapping, Node, Scalar, Sequence
+from cnnprof.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.spec import MODIFIERS, SIDE, Block, Branch, Spec, Step, misplaced, read_branches, shipped_blocks
 
 
@@ -599,7 +599,7 @@ class _Walker:
         if body is None:
             return {}
         if not isinstance(body, Mapping):
-            raise RuleError(f"`{kind.word}` takes its fields by name")
+            raise RuleError(f"`{kind.word}` takes its fields by name, found {described(body)}")
         values: dict[str, Any] = {}
         for name, node in body.items.items():
             field = kind.fields.get(name)
@@ -967,7 +967,7 @@ class _Walker:
     def checked(self, shape: Shape) -> Shape:
         limits = self.limits
         if len(shape) > limits.rank:
-            raise RuleError(f"a tensor has at most {limits.rank} dimensions, found more")
+            raise RuleError(f"a tensor has at most {limits.rank} dimensions, found {len(shape)}")
         if max(shape, default=0) > limits.dimension:
             raise RuleError(f"a dimension is at most {limits.dimension:,}, found {show(shape)}")
         return shape

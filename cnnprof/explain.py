@@ -117,7 +117,7 @@ SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
     "peak_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
-    "training_bytes": ("bytes", "a training step when the backward pass has run"),
+    "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
 }
 OF_THE_WHOLE = ("peak_bytes", "training_bytes")
 """Sums that only a network has."""

@@ -159,7 +159,7 @@ MASTER_SIZE = 4
 
 
 class Training(NamedTuple):
-    """Bytes that a training step holds when the backward pass has run: what autograd kept for it, and
+    """Bytes of a training step, a sum and not a peak: what autograd keeps for the backward pass, and
     parameters, gradients, optimizer state and, with mixed precision, master weights."""
 
     kept: int

@@ -35,7 +35,7 @@ from cnnprof.errors import (
 )
 from cnnprof.kind import Shape
 from cnnprof.metrics import METRICS, read_quantity
-from cnnprof.source import LIMITS, Mapping, Node, Scalar, Sequence
+from cnnprof.source import LIMITS, Mapping, Node, Scalar, Sequence, described
 from cnnprof.spec import Limit
 
 FILE = "cnnprof.yaml"
@@ -223,13 +223,15 @@ class _Reader:
 
     def project(self, root: Node, name: str, folder: Path) -> Project:
         if not isinstance(root, Mapping):
-            self.problem(f"a project file is a mapping with the keys {listing(KEYS)}, found {_what(root)}", root.mark)
+            self.problem(
+                f"a project file is a mapping with the keys {listing(KEYS)}, found {described(root)}", root.mark
+            )
             self.finish()
         assert isinstance(root, Mapping)
         self.known_keys(root, KEYS, "a project file")
         version = root.items.get("version")
         if not isinstance(version, Scalar) or version.text != VERSION:
-            found = f", found {_what(version)}" if version is not None else ""
+            found = f", found {described(version)}" if version is not None else ""
             self.problem(f"a project file says `version: {VERSION}`{found}", version.mark if version else root.mark)
         written = root.items.get("budgets")
         entries: list[Entry] = []
@@ -237,7 +239,7 @@ class _Reader:
             entries = [entry for node in written.items if (entry := self.entry(node)) is not None]
         else:
             mark = written.mark if written else root.mark
-            self.problem(f"a project file has `budgets`, a list, found {_what(written)}", mark)
+            self.problem(f"a project file has `budgets`, a list, found {described(written)}", mark)
         names: dict[str, Mark] = {}
         for entry in entries:
             if entry.budget.name in names:
@@ -249,7 +251,9 @@ class _Reader:
 
     def entry(self, node: Node) -> Entry | None:
         if not isinstance(node, Mapping):
-            self.problem(f"a budget is a mapping with the keys {listing(BUDGET_KEYS)}, found {_what(node)}", node.mark)
+            self.problem(
+                f"a budget is a mapping with the keys {listing(BUDGET_KEYS)}, found {described(node)}", node.mark
+            )
             return None
         self.known_keys(node, BUDGET_KEYS, "a budget")
         get = node.items.get
@@ -281,7 +285,7 @@ class _Reader:
         written = node.items if isinstance(node, Sequence) else []
         if not written:
             mark = node.mark if node else owner.mark
-            self.problem(f"a budget has `files`, a list of patterns, found {_what(node)}", mark)
+            self.problem(f"a budget has `files`, a list of patterns, found {described(node)}", mark)
         for item in written:
             text = self.text(item, "files")
             if text is None:
@@ -312,7 +316,9 @@ class _Reader:
             if match := _PERCENT.fullmatch(value.text):
                 yield Increase(metric, Fraction(match[1]) / 100, value.text, value.mark)
             else:
-                self.problem(f"an increase of `{metric}` is a percentage like `1.5%`, found {_what(value)}", value.mark)
+                self.problem(
+                    f"an increase of `{metric}` is a percentage like `1.5%`, found {described(value)}", value.mark
+                )
 
     def metrics(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Scalar]]:
         """(metric, its key, its value) of a mapping of limits."""
@@ -324,7 +330,7 @@ class _Reader:
                     nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
                 )
             elif not isinstance(value, Scalar):
-                self.problem(f"a limit on `{metric}` is a number, found {_what(value)}", value.mark)
+                self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
             else:
                 yield metric, key, value
 
@@ -341,13 +347,13 @@ class _Reader:
             sizes = [self.whole(item, _LARGEST) for item in node.items]
             if None not in sizes:
                 return tuple(size for size in sizes if size is not None)
-        self.problem(f"an input is a list of dimensions like [3, 224, 224], found {_what(node)}", node.mark)
+        self.problem(f"an input is a list of dimensions like [3, 224, 224], found {described(node)}", node.mark)
         return ()
 
     def batch(self, node: Node | None) -> int:
         size = 1 if node is None else self.whole(node, _LARGEST)
         if node is not None and size is None:
-            self.problem(f"a batch is a whole number from 1, found {_what(node)}", node.mark)
+            self.problem(f"a batch is a whole number from 1, found {described(node)}", node.mark)
         return size or 1
 
     def whole(self, node: Node, most: int) -> int | None:
@@ -369,7 +375,7 @@ class _Reader:
         if node is None:
             return
         if not isinstance(node, Mapping) or not node.items:
-            self.problem(f"expected a mapping for `{what}`, found {_what(node)}", node.mark)
+            self.problem(f"expected a mapping for `{what}`, found {described(node)}", node.mark)
             return
         for key, value in node.items.items():
             yield key, node.keys[key], value
@@ -384,7 +390,7 @@ class _Reader:
         if node is None:
             return None
         if not isinstance(node, Scalar) or not node.text.strip() or node.is_null:
-            self.problem(f"`{what}` takes a text, found {_what(node)}", node.mark)
+            self.problem(f"`{what}` takes a text, found {described(node)}", node.mark)
             return None
         return node.text
 
@@ -396,11 +402,3 @@ def _written(node: Node) -> str:
     if isinstance(node, Sequence):
         return "[" + ", ".join(map(_written, node.items)) + "]"
     return "{" + ", ".join(f"{key}: {_written(value)}" for key, value in node.items.items()) + "}"
-
-
-def _what(node: Node | None) -> str:
-    if node is None or (isinstance(node, Scalar) and node.is_null):
-        return "nothing"
-    if isinstance(node, Scalar):
-        return f"`{brief(node.text)}`"
-    return "a list" if isinstance(node, Sequence) else "a mapping"

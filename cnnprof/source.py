@@ -73,6 +73,15 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
+def described(node: Node | None) -> str:
+    """What was found where something else was expected, for a message."""
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        return "nothing"
+    if isinstance(node, Scalar):
+        return f"`{brief(node.text)}`"
+    return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
 def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:
     """The node that a text holds; `name` stands for the file in errors.
 
@@ -158,7 +167,7 @@ class _Builder:
                 self.problem("tags (`!name`) are not part of the language", mark, _starts_with("!"))
             count += 1
             if count > limits.nodes:
-                self.stop(f"a spec has at most {limits.nodes:,} nodes, found more", mark)
+                self.stop(f"a spec has at most {limits.nodes:,} values, found more", mark)
             if not stack:
                 root = node
             else:
@@ -264,7 +273,8 @@ def _balanced(mark: Mark) -> str:
 
 
 def _starts_with(sign: str) -> str:
-    return f"a value that starts with `{sign}` has to be quoted"
+    shown = "a backquote" if sign == "`" else f"`{sign}`"
+    return f"a value that starts with {shown} has to be quoted"
 
 
 _MODIFIER = re.compile(r"\s*(name|from|repeat|when|share)\s*:")
@@ -277,7 +287,7 @@ _RESERVED = "[{\"'*&!%@>|`"
 
 
 def _unreadable(source: SourceText, position: int) -> Problem:
-    found = f"the character U+{ord(source.text[position]):04X}" if position < len(source.text) else "such a one"
+    found = f"the character U+{ord(source.text[position]):04X}" if position < len(source.text) else "one at the end"
     message = f"not YAML: a text has no control characters, found {found}"
     return Problem(message, _mark_at(source, position), "remove it")
 
@@ -311,7 +321,9 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
         return f"a space after the colon: `{pair[1]}: {brief(pair[2])}`"
     if "unexpected ':'" in problem:
         return "a colon ends a key where a space follows it; quote a text that holds one"
-    if "directive" in problem or "document" in problem:
+    if "escape" in problem:
+        return "a backslash in double quotes begins an escape; single quotes take it as it is"
+    if ("directive" in problem or "document" in problem) and line.startswith(("%", "...", "---")):
         return "a file holds one spec: no line begins with `%` or `...`"
     if "\t" in line[: mark.column + 1]:
         return "indent with spaces: YAML takes no tabs"
@@ -323,7 +335,7 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
         return f"the bracket that opens in line {began.line + 1} is not closed"
     if "flow" in context and not line:
         return "a bracket is not closed"
-    if not before.strip() and "did not find expected" in problem:
+    if not before.strip() and ("did not find expected" in problem or "document" in problem):
         return "the keys of one mapping, and the dashes of one list, stand in one column"
     begin = _FLOW_VALUE if "flow" in context else _BLOCK_VALUE
     column = max(match.end() for match in begin.finditer(before))
@@ -332,5 +344,5 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
         return _starts_with(sign)
     if "flow" in context:
         value = brief(_balanced(mark._replace(column=column)))
-        return f'a value that holds a bracket or a comma has to be quoted: "{value}"'
+        return value and f'a value that holds a bracket or a comma has to be quoted: "{value}"'
     return ""

@@ -13,14 +13,14 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from cnnprof import registry, source
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.expression import CONSTANTS, FUNCTIONS
 from cnnprof.kind import Kind
 from cnnprof.metrics import METRICS, read_quantity
-from cnnprof.source import Mapping, Node, Scalar, Sequence
+from cnnprof.source import Mapping, Node, Scalar, Sequence, described
 
 VERSION = "1"
 SIDE = "side"
@@ -161,7 +161,7 @@ class _Reader:
     def spec(self, root: Node) -> Spec:
         if not isinstance(root, Mapping):
             self.problem(
-                f"a spec is a mapping with the keys {listing(HEADER)}, found {_what(root)}",
+                f"a spec is a mapping with the keys {listing(HEADER)}, found {described(root)}",
                 root.mark,
                 "a spec begins with `cnnprof: 1`",
             )
@@ -197,7 +197,7 @@ class _Reader:
         if node is None:
             self.problem("a spec says which version of the language it is in", root.mark, "begin with `cnnprof: 1`")
         elif not isinstance(node, Scalar) or node.text != VERSION:
-            found = f"`{node.text}`" if isinstance(node, Scalar) else _what(node)
+            found = f"`{node.text}`" if isinstance(node, Scalar) else described(node)
             self.problems.clear()  # what else another version may hold is not ours to say
             self.problem(f"this cnnprof reads version {VERSION} of the language, found version {found}", node.mark)
             self.finish()
@@ -209,13 +209,13 @@ class _Reader:
                 self.layer_name(name, key.mark)
                 if not _is_value(node.items[name]):
                     self.problem(
-                        f"an input is a list of dimensions, found {_what(node.items[name])}",
+                        f"an input is a list of dimensions, found {described(node.items[name])}",
                         key.mark,
                         f"as in {example}",
                     )
             return {name: shape for name, shape in node.items.items() if _is_value(shape)}, True
         if node is None or not _is_value(node):
-            self.problem(f"a spec needs {example}, found {_what(node)}", root.mark if node is None else node.mark)
+            self.problem(f"a spec needs {example}, found {described(node)}", root.mark if node is None else node.mark)
             return {}, False
         return {"input": node}, False
 
@@ -233,7 +233,7 @@ class _Reader:
                 self.problem(f"`{name}` has a meaning of its own and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
             if isinstance(value, Mapping):
-                self.problem(f"an argument's default is a value, found {_what(value)}", value.mark)
+                self.problem(f"an argument's default is a value, found {described(value)}", value.mark)
             found.append(Argument(name, None if required else value, key.mark))
         return tuple(found)
 
@@ -279,7 +279,7 @@ class _Reader:
                 nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
             )
         elif not isinstance(value, Scalar):
-            self.problem(f"a limit on `{metric}` is a number, found {_what(value)}", value.mark)
+            self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
                 yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
@@ -296,7 +296,7 @@ class _Reader:
                 self.problem(f"`{SIDE}` has a meaning of its own and cannot be a block", key.mark)
             if not isinstance(body, Mapping):
                 self.problem(
-                    f"the block `{name}` is a mapping with `args` and `layers`, found {_what(body)}", body.mark
+                    f"the block `{name}` is a mapping with `args` and `layers`, found {described(body)}", body.mark
                 )
                 blocks[name] = Block(name, key.mark, (), (_broken(body.mark),), self.shipped)
                 continue
@@ -313,7 +313,7 @@ class _Reader:
         if not isinstance(node, Sequence):
             mark = owner.mark if node is None else node.mark
             hint = "each begins with a dash: `- conv2d: {…}`"
-            self.problem(f"expected `layers`, a list of steps, found {_what(node)}", mark, hint)
+            self.problem(f"expected `layers`, a list of steps, found {described(node)}", mark, hint)
             return (_broken(mark),)
         return self.steps(node, args)
 
@@ -328,7 +328,7 @@ class _Reader:
         elif isinstance(node, Scalar) and not node.is_null:
             word, mark, body = node.text, node.mark, None
         else:
-            self.problem(f"a step is `- WORD` or `- WORD: {{fields}}`, found {_what(node)}", node.mark)
+            self.problem(f"a step is `- WORD` or `- WORD: {{fields}}`, found {described(node)}", node.mark)
             return _broken(node.mark)
         if isinstance(body, Scalar) and body.is_null:
             body = None
@@ -394,7 +394,7 @@ class _Reader:
                     self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, hint)
         elif body is not None:
             example = f"write `{word}: {{{next(iter(kind.fields))}: …}}`" if kind.fields else "it has no fields"
-            self.problem(f"`{word}` takes its fields by name, found {_what(body)}", body.mark, example)
+            self.problem(f"`{word}` takes its fields by name, found {described(body)}", body.mark, example)
 
     def modifiers(self, node: Mapping, word: str, kind: type[Kind] | None, is_merge: bool) -> str | None:
         """Checks the keys beside the word; returns the step's name."""
@@ -419,7 +419,7 @@ class _Reader:
         """The branches of a merge or side, in the order written; None where there are none to read."""
         if not isinstance(body, Mapping) or not body.items:
             self.problem(
-                f"`{word}` takes named branches, found {_what(body)}",
+                f"`{word}` takes named branches, found {described(body)}",
                 mark if body is None else body.mark,
                 f"write `{word}: {{a: [], b: [...]}}`, or the branches below it, indented deeper than it",
             )
@@ -457,7 +457,7 @@ class _Reader:
         if node is None or (isinstance(node, Scalar) and node.is_null):
             return
         if not isinstance(node, Mapping):
-            self.problem(f"expected a mapping for {what}, found {_what(node)}", node.mark)
+            self.problem(f"expected a mapping for {what}, found {described(node)}", node.mark)
             return
         for key, value in node.items.items():
             yield key, node.keys[key], value
@@ -471,7 +471,7 @@ class _Reader:
         if node is None:
             return None
         if not isinstance(node, Scalar) or node.is_null:
-            self.problem(f"`{what}` takes a word, found {_what(node)}", node.mark)
+            self.problem(f"`{what}` takes a word, found {described(node)}", node.mark)
             return None
         return node.text
 
@@ -485,7 +485,7 @@ class _Reader:
         if node is None:
             return default
         if not isinstance(node, Scalar) or node.text not in ("true", "false"):
-            self.problem(f"`inplace` is true or false, found {_what(node)}", node.mark)
+            self.problem(f"`inplace` is true or false, found {described(node)}", node.mark)
             return default
         return node.text == "true"
 
@@ -524,14 +524,6 @@ def _broken(mark: Mark) -> Step:
 def _is_value(node: Node) -> bool:
     """Whether a node may hold dimensions: a list, or an expression for one."""
     return bool(node.items) if isinstance(node, Sequence) else isinstance(node, Scalar) and not node.is_null
-
-
-def _what(node: Node | None) -> Literal["nothing", "a list", "a mapping"] | str:
-    if node is None or (isinstance(node, Scalar) and node.is_null):
-        return "nothing"
-    if isinstance(node, Scalar):
-        return f"`{brief(node.text)}`"
-    return "a list" if isinstance(node, Sequence) else "a mapping"
 
 
 def _title(mark: Mark) -> str:

@@ -370,7 +370,7 @@ NOT_SETTABLE = [
         {"inputs": {"input": (1, 2**31)}},
         "the input `input`: a dimension is at most 2,147,483,647, found [1, 2147483648]",
     ),
-    ("small", {"inputs": {"input": (1,) * 17}}, "the input `input`: a tensor has at most 16 dimensions, found more"),
+    ("small", {"inputs": {"input": (1,) * 17}}, "the input `input`: a tensor has at most 16 dimensions, found 17"),
     (
         "small",
         {"settings": {"classes": {1}}},
@@ -496,8 +496,8 @@ REFUSES = [
         "blocks:\n  a: {layers: [{b: }]}\n  b: {layers: [{conv2d: {out_channels: 8, kernel_size: 9}}]}\n"
         "layers:\n- add: {x: [a], y: []}",
         [
-            "3:17 the kernel of `conv2d` must not be larger than the padded input, found a kernel over 9 places and "
-            "8 places < add.x.a.b:2 < add.x.a:5"
+            "3:17 the kernel of `conv2d` must not be larger than the padded input, found a kernel spanning 9 and "
+            "an axis of 8 < add.x.a.b:2 < add.x.a:5"
         ],
         id="the trail goes through blocks",
     ),

@@ -252,7 +252,7 @@ def test_refuses(text: str | bytes, expected: list[str]) -> None:
     [
         (Limits(characters=10), lambda n: "#" * n + "\na", 8, "1:1 a spec has at most 10 characters, found 11"),
         (Limits(depth=3), lambda n: "[" * n + "]" * n, 3, "1:4 a spec is nested at most 3 deep, found more"),
-        (Limits(nodes=5), lambda n: "[" + "a," * n + "]", 4, "1:10 a spec has at most 5 nodes, found more"),
+        (Limits(nodes=5), lambda n: "[" + "a," * n + "]", 4, "1:10 a spec has at most 5 values, found more"),
     ],
     ids=["characters", "depth", "nodes"],
 )

@@ -290,7 +290,7 @@ REFUSED = [
     ),
     pytest.param(
         "- conv2d: {out_channels: 3, kernel_size: 7}\n- conv2d: {out_channels: 3, kernel_size: 7}",
-        "the kernel of `conv2d` must not be larger than the padded input, found a kernel over 7 places and 2 places",
+        "the kernel of `conv2d` must not be larger than the padded input, found a kernel spanning 7 and an axis of 2",
         id="34: kernel larger than the input",
     ),
     pytest.param(

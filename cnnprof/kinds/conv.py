@@ -68,7 +68,7 @@ class Conv(Kind):
             if places < 1:
                 raise ShapeError(
                     f"the kernel of `{self.word}` must not be larger than the padded input, "
-                    f"found a kernel over {window.extent(kernel, dilation)} places and {size + left + right} places"
+                    f"found a kernel spanning {window.extent(kernel, dilation)} and an axis of {size + left + right}"
                 )
             out.append(places)
         return self.out_channels, *out

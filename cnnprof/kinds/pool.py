@@ -35,7 +35,7 @@ class Pool(Kind):
             if places < 1:
                 raise ShapeError(
                     f"the window of `{self.word}` must not be larger than the padded input, "
-                    f"found a window over {window.extent(kernel, dilation)} places and {size + 2 * padding} places"
+                    f"found a window spanning {window.extent(kernel, dilation)} and an axis of {size + 2 * padding}"
                 )
             out.append(places)
         return channels, *out
@@ -233,6 +233,6 @@ class AvgPool3d(AvgPoolDivided, word="avg_pool3d", axes=3):
             if kernel > size:
                 raise ShapeError(
                     f"`kernel_size` of `{self.word}` must not be larger than the input, padding apart, as in PyTorch, "
-                    f"found kernel_size {kernel} and {size} places"
+                    f"found kernel_size {kernel} and an axis of {size}"
                 )
         return super().output(*inputs)

@@ -232,7 +232,7 @@ def notes(table: Table) -> list[str]:
             f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides that are not followed behind a "
             f"permutation or a slice: {which}"
         )
-    if not table.report.totals.receptive_field_exact:
+    if not all(row.receptive_field.exact for row in report.layers):
         found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")
     if any(not row.executed for row in table.rows):
         found.append("† a side output, which runs only in training: its parameters count, nothing else does")

@@ -40,6 +40,7 @@ from cnnprof.measured import (
     doubts,
     limit,
 )
+from cnnprof.render import units
 from cnnprof.rewrite import Inapplicable
 from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
@@ -443,8 +444,8 @@ def against(
             with first.mode(), device.company() as others:
                 times = alternate(device, first.step, second.step, patience)
     except _NoMemory:
-        there = f", and there are {available}" if available is not None else ""
-        raise UsageError(f"out of memory: both networks need {needed} bytes at batch {batch}{there}") from None
+        there = f", and there are {units.size(available)}" if available is not None else ""
+        raise UsageError(f"out of memory: both networks need {units.size(needed)} at batch {batch}{there}") from None
     flops = (costs[0].totals.flops, costs[1].totals.flops)
     return Comparison(names, batch, settings, device.machine(), times, flops, tuple(crowded(others())))
 

@@ -86,7 +86,7 @@ REFUSES = [
     pytest.param(
         Conv2d(out_channels=8, kernel_size=7),
         (4, 5, 5),
-        "the kernel of `conv2d` must not be larger than the padded input, found a kernel over 7 places and 5 places",
+        "the kernel of `conv2d` must not be larger than the padded input, found a kernel spanning 7 and an axis of 5",
         id="kernel larger than the input",
     ),
     pytest.param(

@@ -185,21 +185,21 @@ REFUSES = [
         MaxPool2d(kernel_size=7, dilation=2),
         (4, 8, 8),
         "the window of `max_pool2d` must not be larger than the padded input, "
-        "found a window over 13 places and 8 places",
+        "found a window spanning 13 and an axis of 8",
         id="window larger than the input",
     ),
     pytest.param(
         MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
         (4, 1, 1),
         "the window of `max_pool2d` must not be larger than the padded input, "
-        "found a window over 3 places and 1 places",
+        "found a window spanning 3 and an axis of 1",
         id="window larger than the input by a stride, in ceil mode",
     ),
     pytest.param(
         AvgPool3d(kernel_size=5, stride=1, padding=2),
         (4, 4, 4, 4),
         "`kernel_size` of `avg_pool3d` must not be larger than the input, padding apart, as in PyTorch, "
-        "found kernel_size 5 and 4 places",
+        "found kernel_size 5 and an axis of 4",
         id="avg_pool3d, kernel larger than the input without padding",
     ),
     pytest.param(

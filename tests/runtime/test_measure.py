@@ -274,7 +274,7 @@ def test_two_networks_by_turns() -> None:
 def test_two_networks_have_to_fit_together() -> None:
     both = (cnnprof.unfold("vgg"), cnnprof.unfold("vgg"))
     with pytest.raises(
-        UsageError, match=r"^out of memory: both networks need \d+ bytes at batch 1, and there are 1048576$"
+        UsageError, match=r"^out of memory: both networks need [\d.]+ GiB at batch 1, and there are 1.00 MiB$"
     ):
         against(both, ("a", "b"), SmallDevice(), 1, INFERENCE, patience=BRIEF)
 
