@@ -332,11 +332,11 @@ class Kind:
         """What one output place sees of the input: one step per dimension; () is its own place."""
         return ()
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         """Scalar operations for one example; the docs' FLOP table states what is counted."""
         return Work()
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         """Views, in-place, tensors kept for backward, scratch; `contiguous` tells of the first input."""
         return Memory()
 

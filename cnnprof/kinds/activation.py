@@ -27,10 +27,10 @@ class Activation(Kind):
     keeps: ClassVar[Kept] = "inputs"
     in_place: ClassVar[Kept | None] = None
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return self._times(prod(inputs[0]), self.per_output)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps=self.keeps, in_place=self.in_place, contiguous=contiguous)
 
     def module(self, *inputs: Shape) -> "nn.Module":
@@ -192,7 +192,7 @@ class LeakyReLU(Activation, word="leaky_relu"):
     negative_slope: float = 0.01
     per_output = Work(compares=1, multiplies=1)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return _keeps_output_in_place(self.negative_slope, contiguous)
 
 
@@ -248,7 +248,7 @@ class ELU(Activation, word="elu"):
     alpha: float = 1.0
     per_output = Work(compares=1, exponentials=1, adds=1, multiplies=1)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return _keeps_output_in_place(self.alpha, contiguous)
 
 
@@ -275,7 +275,7 @@ class CELU(Activation, word="celu"):
             raise ShapeError(f"`alpha` of `{self.word}` divides, so it must not be 0")
         return inputs[0]
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return _keeps_output_in_place(self.alpha, contiguous)
 
 
@@ -313,7 +313,7 @@ class GELU(Activation, word="gelu"):
 
     approximate: Literal["none", "tanh"] = "none"
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         exact = Work(divides=1, exponentials=1, adds=1, multiplies=2)
         approximated = TANH._replace(powers=1, adds=2 + TANH.adds, multiplies=4 + TANH.multiplies)
         return self._times(prod(inputs[0]), exact if self.approximate == "none" else approximated)
@@ -351,7 +351,7 @@ class LogSigmoid(Activation, word="logsigmoid"):
 
     per_output = SIGMOID._replace(exponentials=2)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         buffer = Tensor(inputs[0])
         return Memory(keeps="inputs", saved=(buffer,), scratch=(buffer,))
 
@@ -408,7 +408,7 @@ class Softsign(Activation, word="softsign"):
 
     per_output = Work(negations=1, compares=1, adds=1, divides=1)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         divisor = Tensor(inputs[0])
         return Memory(keeps="inputs", saved=(divisor,), scratch=(divisor,), contiguous=contiguous)
 

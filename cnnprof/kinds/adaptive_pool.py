@@ -66,10 +66,10 @@ class AdaptiveMaxPool(AdaptivePool):
         keeps its input and the int64 index of each maximum for the backward pass; the indices are made at inference too
     """
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(compares=self._places_read(inputs[0]) - prod(self.output(*inputs)))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         indices = Tensor(self.output(*inputs), "int64")
         return Memory(keeps="inputs", saved=(indices,), scratch=(indices,))
 
@@ -94,11 +94,11 @@ class AdaptiveAvgPool(AdaptivePool):
         keeps its input for the backward pass; nothing where every axis goes to 1 (a mean)
     """
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         outputs = prod(self.output(*inputs))
         return Work(adds=self._places_read(inputs[0]) - outputs, divides=outputs)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         mean = all(out == 1 for out in self.output(*inputs)[1:])
         return Memory(keeps="nothing" if mean else "inputs")
 

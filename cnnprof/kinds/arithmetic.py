@@ -44,10 +44,10 @@ class Add(Arithmetic, word="add", merge=True):
           - add: {shortcut: [], body: [{conv2d: {out_channels: 64, kernel_size: 3, padding: 1}}]}    # [64, 56, 56]
     """
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(adds=sum(map(prod, self._results(inputs))))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         # Results never shrink, so that most is held when the last one is written beside the one before.
         # In place there is none: every term is added to the overwritten tensor.
         held = tuple(map(Tensor, self._results(inputs)[-2:-1]))
@@ -83,10 +83,10 @@ class Sub(Arithmetic, word="sub", merge=True):
             raise ShapeError(f"`{self.word}` needs exactly two inputs, found {len(inputs)}")
         return super().output(*inputs)
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(adds=prod(self.output(*inputs)))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(contiguous=contiguous)
 
     def module(self, *inputs: Shape) -> "nn.Module":
@@ -112,10 +112,10 @@ class Mul(Arithmetic, word="mul", merge=True):
           - mul: {features: [], gate: [{adaptive_avg_pool2d: {output_size: 1}}, sigmoid]}    # [64, 56, 56]
     """
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(multiplies=sum(map(prod, self._results(inputs))))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         intermediate = tuple(map(Tensor, self._results(inputs)[:-1]))
         return Memory(keeps="inputs", saved=intermediate, scratch=intermediate[-1:], contiguous=contiguous)
 

@@ -59,10 +59,10 @@ class BlurPool2d(Kind, word="blur_pool2d", axes=2):
         step = Window(self.kernel_size, self.stride, left)
         return SAME_PLACE, step, step
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(macs=prod(self.output(*inputs)) * self.kernel_size**2)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         channels, height, width = inputs[0]
         added = self.kernel_size - 1
         padded = Tensor((channels, height + added, width + added))

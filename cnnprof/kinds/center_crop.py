@@ -49,7 +49,7 @@ class CenterCrop(Kind, word="center_crop"):
         starts = [(size - places) // 2 for size, places in zip(inputs[0], self.output(*inputs), strict=True)]
         return tuple(Window(1, 1, -start) if start else SAME_PLACE for start in starts)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         output = self.output(*inputs)
         cut = [dim for dim, (size, places) in enumerate(zip(inputs[0], output, strict=True)) if size != places]
         # What is cut out lies in one piece if no dimension before the last cut one has several places.

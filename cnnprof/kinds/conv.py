@@ -87,13 +87,13 @@ class Conv(Kind):
             )
         )
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         # out[c, y, x] = sum over (in_channels / groups, kernel taps)
         outputs = prod(self.output(*inputs))
         taps = inputs[0][0] // self.groups * prod(self.kernel_size)
         return Work(macs=outputs * taps, adds=outputs if self.bias else 0)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         padding = self._padding()
         if self.padding_mode != "zeros":
             added = [left + right for left, right in padding]

@@ -108,12 +108,12 @@ class ConvTranspose(Kind):
     def reach(self, *inputs: Shape) -> Reach:
         return SAME_PLACE, *map(reach_of_axis, self.kernel_size, self.stride, self.padding, self.dilation)
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         # Each input place adds its value times the kernel to the output.
         taps = self.out_channels // self.groups * prod(self.kernel_size)
         return Work(macs=prod(inputs[0]) * taps, adds=prod(self.output(*inputs)) if self.bias else 0)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs")
 
     def module(self, *inputs: Shape) -> "nn.Module":

@@ -31,7 +31,7 @@ class RandomZeros(Kind):
             raise ShapeError(f"`p` of `{self.word}` must be between 0 and 1, found {show(self.p)}")
         return inputs[0]
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         values = prod(inputs[0])
         if not training or self.p == 0:
             return Work()
@@ -39,7 +39,7 @@ class RandomZeros(Kind):
             return Work(multiplies=values)
         return self._masking(values, prod(self._noise(inputs[0])))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         if not training or self.p == 0:
             return Memory(view=True, in_place="nothing", contiguous=contiguous)
         noise = Tensor((), per_example=False) if self.p == 1 else Tensor(self._noise(inputs[0]))
@@ -143,7 +143,7 @@ class AlphaDropout(RandomZeros, word="alpha_dropout"):
           - alpha_dropout: {p: 0.05}    # [4096]
     """
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         memory = super().memory(*inputs, training=training, contiguous=contiguous)
         shifts = () if self.p == 1 else memory.scratch  # b, as large as the noise
         return memory._replace(in_place=None, scratch=memory.scratch + shifts)

@@ -39,7 +39,7 @@ class Flatten(Kind, word="flatten"):
         after = [(dim,) for dim in range(last + 1, len(inputs[0]))]
         return Regrouped((*before, tuple(range(first, last + 1)), *after))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         first, last = self._range(inputs[0])
         # Dimensions of one place need no order: joining them to a longer one moves nothing.
         if sum(size != 1 for size in inputs[0][first : last + 1]) <= 1:

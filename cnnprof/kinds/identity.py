@@ -23,7 +23,7 @@ class Identity(Kind, word="identity"):
           - identity    # [64, 56, 56]
     """
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(view=True, contiguous=contiguous)
 
     def module(self, *inputs: Shape) -> "nn.Module":

@@ -109,7 +109,7 @@ class Interpolate(Kind, word="interpolate"):
         sizes, out = inputs[0][1:], self.output(*inputs)[1:]
         return SAME_PLACE, *map(self._reach_of_axis, sizes, out, self._steps(sizes, out))
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         channels, *sizes = inputs[0]
         out = self.output(*inputs)[1:]
         outputs = channels * prod(out)
@@ -127,7 +127,7 @@ class Interpolate(Kind, word="interpolate"):
         taps = TAPS[self.mode] ** len(sizes)
         return Work(multiplies=outputs * taps, adds=outputs * (taps - 1))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         averages = self.mode == "area" and any(out != 1 for out in self.output(*inputs)[1:])
         return Memory(keeps="inputs" if averages else "nothing")
 

@@ -49,12 +49,12 @@ class Linear(Kind, word="linear"):
     def reach(self, *inputs: Shape) -> Reach:
         return *(SAME_PLACE for _ in inputs[0][:-1]), EVERYTHING
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         # out[…, o] = sum over in_features
         outputs = prod(self.output(*inputs))
         return Work(macs=outputs * inputs[0][-1], adds=outputs if self.bias else 0)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         if contiguous:
             return Memory(keeps="inputs")
         copy = Tensor(inputs[0])  # PyTorch folds the positions into one dimension

@@ -48,7 +48,7 @@ class LocalResponseNorm(Kind, word="local_response_norm"):
             )
         return inputs[0]
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         # out[c, …] = in[c, …] / (k + alpha / size · sum over channels c − size // 2 … of in²)^beta
         channels, *sizes = inputs[0]
         positions = prod(sizes)
@@ -57,7 +57,7 @@ class LocalResponseNorm(Kind, word="local_response_norm"):
         sums = taps - outputs
         return Work(adds=sums + outputs, multiplies=2 * outputs, divides=2 * outputs, powers=outputs)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         channels, *sizes = inputs[0]
         padded, whole = Tensor((channels + self.size - 1, *sizes)), Tensor(inputs[0])
         # Padding holds the squares and their padded copy; k is added while the mean and alpha times it are held.

@@ -97,7 +97,7 @@ class ChannelNorm(Norm):
             return ()
         return SAME_PLACE, *(EVERYTHING for _ in inputs[0][1:])
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         channels, *sizes = inputs[0]
         positions = prod(sizes)
         outputs = channels * positions
@@ -141,7 +141,7 @@ class BatchNorm(ChannelNorm, word="batch_norm"):
             )
         return super().output(*inputs)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         per_channel = Tensor(inputs[0][:1], per_example=False)
         statistics = (per_channel,) * 2 if self._own_statistics(training) else ()
         # PyTorch keeps an image's order of channels last, and puts a sequence in order.
@@ -178,7 +178,7 @@ class InstanceNorm(ChannelNorm, word="instance_norm"):
             )
         return shape
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         per_channel = Tensor(inputs[0][:1])
         weight = (per_channel,) if self.affine else ()
         bias = (per_channel,) if self.affine and self.bias else ()
@@ -242,13 +242,13 @@ class GroupNorm(Norm, word="group_norm"):
     def reach(self, *inputs: Shape) -> Reach:
         return SAME_PLACE, *(EVERYTHING for _ in inputs[0][1:])
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         channels, *sizes = inputs[0]
         positions = prod(sizes)
         group = channels // self.num_groups * positions
         return by_own_statistics(channels * positions, group, self.affine, self.affine and self.bias)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         statistics = (Tensor((self.num_groups,)),) * 2
         if contiguous or len(inputs[0]) > 2:  # an image keeps its order of channels last
             return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=contiguous)
@@ -304,12 +304,12 @@ class LayerNorm(Norm, word="layer_norm"):
     def reach(self, *inputs: Shape) -> Reach:
         return *(SAME_PLACE for _ in self._leading(inputs[0])), *(EVERYTHING for _ in self.normalized_shape)
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         group = prod(self.normalized_shape)
         affine = self.elementwise_affine
         return by_own_statistics(prod(inputs[0]), group, affine, affine and self.bias)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         statistics = (Tensor(self._leading(inputs[0])),) * 2
         return Memory(keeps="inputs", saved=statistics, scratch=statistics)
 

@@ -52,10 +52,10 @@ class Opaque(Kind, word="opaque"):
     def reach(self, *inputs: Shape) -> Reach:
         return None
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(macs=self.macs, adds=self.flops)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs")
 
     def module(self, *inputs: Shape) -> "nn.Module":

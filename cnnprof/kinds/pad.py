@@ -68,7 +68,7 @@ class Pad(Kind, word="pad"):
     def reach(self, *inputs: Shape) -> Reach:
         return tuple(Window(1, 1, left) if left else SAME_PLACE for left, _ in self._sides(inputs[0]))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs" if self.mode in ("reflect", "replicate") else "nothing")
 
     def module(self, *inputs: Shape) -> "nn.Module":

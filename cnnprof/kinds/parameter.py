@@ -39,7 +39,7 @@ class Parameter(Kind, word="parameter"):
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         return {"weight": self.shape}
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(view=True)
 
     def module(self, *inputs: Shape) -> "nn.Module":

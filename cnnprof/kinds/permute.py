@@ -33,7 +33,7 @@ class Permute(Kind, word="permute"):
     def reach(self, *inputs: Shape) -> Reach:
         return Regrouped(tuple((dim,) for dim in self._order(inputs[0])))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         # Dimensions of one place lie in order wherever they stand.
         moving = [dim for dim in self._order(inputs[0]) if inputs[0][dim] != 1]
         return Memory(view=True, contiguous=contiguous and moving == sorted(moving))

@@ -97,11 +97,11 @@ class MaxPool(Pool):
                 )
         return shape
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         taps, windows = self._taps_and_windows(inputs[0])
         return Work(compares=taps - windows)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         indices = Tensor(self.output(*inputs), "int64")
         return Memory(keeps="inputs", saved=(indices,), scratch=(indices,))
 
@@ -134,11 +134,11 @@ class AvgPool(Pool):
 
     count_include_pad: bool = True
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         taps, windows = self._taps_and_windows(inputs[0])
         return Work(adds=taps - windows, divides=windows)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs")
 
     def module(self, *inputs: Shape) -> "nn.Module":

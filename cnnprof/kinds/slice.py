@@ -42,7 +42,7 @@ class Slice(Kind, word="slice"):
         index, start, _ = self._range(inputs[0])
         return tuple(Window(1, 1, -start) if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         index, start, end = self._range(inputs[0])
         in_one_piece = end - start == inputs[0][index] or prod(inputs[0][:index]) == 1
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)

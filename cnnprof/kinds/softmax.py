@@ -29,7 +29,7 @@ class AlongDimension(Kind):
         along = self.dimension(self.dim, inputs[0])
         return tuple(EVERYTHING if index == along else SAME_PLACE for index in range(len(inputs[0])))
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="output")
 
     def module(self, *inputs: Shape) -> "nn.Module":
@@ -57,7 +57,7 @@ class Softmax(AlongDimension, word="softmax"):
           - softmax: {dim: 1}    # [1000]
     """
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         values, rows = self._values_and_rows(inputs[0])
         return Work(
             compares=values - rows,
@@ -79,7 +79,7 @@ class LogSoftmax(AlongDimension, word="log_softmax"):
           - log_softmax: {dim: 1}    # [21, 64, 64]
     """
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         values, rows = self._values_and_rows(inputs[0])
         return Work(
             compares=values - rows,

@@ -477,7 +477,7 @@ def separables(
         progress(f"{paths[0]}: the convolution and its replacement by turns")
         parts = [(conv, shape), (depthwise, shape), (pointwise, depthwise.output(shape))]
         whole, *pieces = (_module(kind, read, device, settings) for kind, read in parts)
-        flops, *fewer = (batch * price(kind.work(read)) for kind, read in parts)
+        flops, *fewer = (batch * price(kind.work(read, training=False)) for kind, read in parts)
         given = torch.rand(batch, *shape).to(device.torch, getattr(torch, settings.dtype))
         if settings.channels_last:
             given = _channels_last(given)

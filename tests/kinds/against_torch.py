@@ -30,7 +30,7 @@ def same(kind: Kind, *shapes: Shape) -> None:
     assert {name: (tuple(b.shape), b.dtype) for name, b in module.named_buffers()} == {
         name: (tensor.shape, getattr(torch, tensor.dtype or "float32")) for name, tensor in buffers.items()
     }
-    assert counter.get_total_flops() == 2 * BATCH * kind.work(*shapes).macs
+    assert counter.get_total_flops() == 2 * BATCH * kind.work(*shapes, training=False).macs
     holds_what_its_operations_hold(kind, *shapes)
     for training in (False, True):
         keeps_what_autograd_keeps(kind, *shapes, training=training)
@@ -38,7 +38,7 @@ def same(kind: Kind, *shapes: Shape) -> None:
 
 def keeps_what_autograd_keeps(kind: Kind, *shapes: Shape, training: bool) -> None:
     """Asserts that `memory` tells how many bytes autograd keeps, running apart and in place."""
-    memory = kind.memory(*shapes, training=training)
+    memory = kind.memory(*shapes, training=training, contiguous=True)
     apart = _saved_bytes(kind, shapes, training, in_place=False)
     assert apart == _kept_bytes(kind, shapes, memory.keeps, memory.saved), f"{training=}"
     if memory.in_place is not None and not memory.view:
@@ -54,7 +54,9 @@ def holds_what_its_operations_hold(kind: Kind, *shapes: Shape) -> None:
     inputs = [torch.rand(BATCH, *shape) for shape in shapes]
     with torch.no_grad(), LiveStorages(apart=[*inputs, *module.parameters(), *module.buffers()]) as storages:
         output = module(*inputs)  # still alive when `live` is read
-    assert storages.peak - storages.live == sum(map(_nbytes, kind.memory(*shapes).scratch)), tuple(output.shape)
+    assert storages.peak - storages.live == sum(
+        map(_nbytes, kind.memory(*shapes, training=False, contiguous=True).scratch)
+    ), tuple(output.shape)
 
 
 def _nbytes(tensor: Tensor) -> int:

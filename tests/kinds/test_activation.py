@@ -103,7 +103,7 @@ TURNS_BELOW_ZERO = [LeakyReLU(negative_slope=-0.1), ELU(alpha=-1), CELU(alpha=-1
 @pytest.mark.parametrize(("kind", "work"), GIVES)
 def test_gives(kind: Kind, work: Work) -> None:
     assert kind.output(SHAPE) == SHAPE
-    assert kind.work(SHAPE) == work
+    assert kind.work(SHAPE, training=False) == work
 
 
 @pytest.mark.torch
@@ -117,7 +117,10 @@ def test_agrees_with_pytorch(kind: Kind, work: Work) -> None:
 def test_output_lies_in_memory_as_pytorch_lays_it(kind: Kind, work: Work) -> None:
     """Most functions keep the order of a permuted input."""
     permuted = torch.rand(2, 6, 5, 4).permute(0, 3, 1, 2)
-    assert kind.module(SHAPE)(permuted)[0].is_contiguous() == kind.memory(SHAPE, contiguous=False).contiguous
+    assert (
+        kind.module(SHAPE)(permuted)[0].is_contiguous()
+        == kind.memory(SHAPE, contiguous=False, training=False).contiguous
+    )
 
 
 @pytest.mark.torch
@@ -148,14 +151,14 @@ def test_prelu_learns_one_factor_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize("kind", [Softsign(), LogSigmoid()], ids=lambda kind: kind.word)
 def test_makes_a_second_tensor_at_inference_too(kind: Kind) -> None:
-    assert kind.memory(SHAPE).scratch == (Tensor(SHAPE),)
+    assert kind.memory(SHAPE, training=False, contiguous=True).scratch == (Tensor(SHAPE),)
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", TURNS_BELOW_ZERO, ids=lambda kind: kind.word)
 def test_does_not_run_in_place_where_the_backward_pass_could_not(kind: Kind) -> None:
     """In place the sign of the input is read from the output, which must not turn below zero."""
-    assert kind.memory(SHAPE).in_place is None
+    assert kind.memory(SHAPE, training=False, contiguous=True).in_place is None
     module = kind.module(SHAPE)
     module.inplace = True
     output = module(torch.rand(SHAPE).requires_grad_().clone())

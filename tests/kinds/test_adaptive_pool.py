@@ -118,7 +118,7 @@ REFUSES = [
 @pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
 def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
     assert kind.output(shape) == output
-    assert kind.work(shape) == work
+    assert kind.work(shape, training=False) == work
 
 
 @pytest.mark.torch
@@ -139,7 +139,7 @@ def test_counts_and_longest_window_are_those_of_the_windows(size: int, out: int)
     """Window i covers ⌊i·size/out⌋ to ⌈(i + 1)·size/out⌉ − 1; the formulas must say the same."""
     lengths = [-(-(i + 1) * size // out) - i * size // out for i in range(out)]
     kind = AdaptiveMaxPool1d(output_size=out)
-    assert kind.work((1, size)) == Work(compares=sum(lengths) - out)
+    assert kind.work((1, size), training=False) == Work(compares=sum(lengths) - out)
     step = EVERYTHING if out == 1 else Window(max(lengths), Fraction(size, out))
     assert kind.reach((1, size)) == (SAME_PLACE, step)
 
@@ -150,4 +150,4 @@ def test_whole_strides_are_integers() -> None:
 
 
 def test_a_billion_places_cost_no_more_than_ten() -> None:
-    assert AdaptiveMaxPool1d(output_size=7).work((1, 10**9)) == Work(compares=10**9 + 7 - 1 - 7)
+    assert AdaptiveMaxPool1d(output_size=7).work((1, 10**9), training=False) == Work(compares=10**9 + 7 - 1 - 7)

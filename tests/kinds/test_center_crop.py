@@ -49,7 +49,7 @@ REFUSES = [
 @pytest.mark.parametrize(("kind", "shape", "output", "in_one_piece"), GIVES)
 def test_gives(kind: Kind, shape: Shape, output: Shape, in_one_piece: bool) -> None:
     assert kind.output(shape) == output
-    assert kind.work(shape) == Work()
+    assert kind.work(shape, training=False) == Work()
 
 
 @pytest.mark.torch
@@ -60,12 +60,12 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_one_pie
     same(kind, shape)
     whole = torch.rand(2, *shape)
     part = kind.module(shape)(whole)
-    memory = kind.memory(shape)
+    memory = kind.memory(shape, training=False, contiguous=True)
     assert memory.view
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert memory.dense == part[0].is_contiguous() == in_one_piece
     assert memory.contiguous
-    assert not kind.memory(shape, contiguous=False).contiguous
+    assert not kind.memory(shape, contiguous=False, training=False).contiguous
 
 
 @pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)

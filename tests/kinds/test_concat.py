@@ -29,7 +29,7 @@ REFUSES = [
 @pytest.mark.parametrize(("shapes", "output"), GIVES)
 def test_gives(shapes: list[Shape], output: Shape) -> None:
     assert Concat().output(*shapes) == output
-    assert Concat().work(*shapes) == Work()
+    assert Concat().work(*shapes, training=False) == Work()
 
 
 @pytest.mark.torch

@@ -114,7 +114,7 @@ REFUSES_ALONE = [
 def test_gives(kind: Kind, shape: Shape, work: Work, noise: Tensor) -> None:
     assert kind.output(shape) == shape
     assert kind.work(shape, training=True) == work
-    assert kind.memory(shape, training=True).saved == (noise,)
+    assert kind.memory(shape, training=True, contiguous=True).saved == (noise,)
 
 
 @pytest.mark.torch
@@ -125,8 +125,8 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, work: Work, noise: Tensor
 
 @pytest.mark.parametrize(("kind", "shape", "work", "noise"), GIVES)
 def test_is_an_identity_in_evaluation(kind: Kind, shape: Shape, work: Work, noise: Tensor) -> None:
-    assert kind.work(shape) == Work()
-    memory = kind.memory(shape, contiguous=False)
+    assert kind.work(shape, training=False) == Work()
+    memory = kind.memory(shape, contiguous=False, training=False)
     assert memory == Memory(view=True, in_place=memory.in_place, contiguous=False)
 
 
@@ -135,13 +135,13 @@ def test_is_an_identity_in_evaluation(kind: Kind, shape: Shape, work: Work, nois
 def test_with_p_0_is_an_identity_in_training_too(kind: Kind) -> None:
     shape = (4, 6, 5)
     assert kind.work(shape, training=True) == Work()
-    assert kind.memory(shape, training=True).view
+    assert kind.memory(shape, training=True, contiguous=True).view
     same(kind, shape)
 
 
 @pytest.mark.parametrize("kind", [AlphaDropout(), FeatureAlphaDropout()])
 def test_alpha_dropout_holds_its_shifts_beside_its_noise(kind: Kind) -> None:
-    memory = kind.memory((4, 6, 5), training=True)
+    memory = kind.memory((4, 6, 5), training=True, contiguous=True)
     assert memory.scratch == memory.saved * 2
 
 
@@ -149,10 +149,10 @@ def test_alpha_dropout_holds_its_shifts_beside_its_noise(kind: Kind) -> None:
 def test_runs_in_place_as_its_module_does(training: bool) -> None:
     """One rule for evaluation and training; AlphaDropout takes `inplace` and does not heed it."""
     shape = (4, 6, 5)
-    assert Dropout().memory(shape, training=training).in_place == "nothing"
-    assert Dropout2d().memory(shape, training=training).in_place == "nothing"
-    assert AlphaDropout().memory(shape, training=training).in_place is None
-    assert FeatureAlphaDropout().memory(shape, training=training).in_place is None
+    assert Dropout().memory(shape, training=training, contiguous=True).in_place == "nothing"
+    assert Dropout2d().memory(shape, training=training, contiguous=True).in_place == "nothing"
+    assert AlphaDropout().memory(shape, training=training, contiguous=True).in_place is None
+    assert FeatureAlphaDropout().memory(shape, training=training, contiguous=True).in_place is None
 
 
 @pytest.mark.torch

@@ -44,7 +44,7 @@ REFUSES = [
 @pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
 def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
     assert kind.output(shape) == output
-    assert kind.work(shape) == work
+    assert kind.work(shape, training=False) == work
 
 
 @pytest.mark.torch
@@ -73,7 +73,7 @@ def test_sees_all_of_the_last_dimension() -> None:
 @pytest.mark.torch
 def test_folds_a_permuted_input_into_a_copy() -> None:
     kind, shape = Linear(out_features=7), (6, 5, 4)
-    memory = kind.memory(shape, contiguous=False)
+    memory = kind.memory(shape, contiguous=False, training=False)
     assert (memory.keeps, memory.saved, memory.scratch) == ("nothing", (Tensor(shape),), (Tensor(shape),))
     permuted = torch.rand(2, 4, 6, 5).permute(0, 2, 3, 1).requires_grad_()
     saved = []

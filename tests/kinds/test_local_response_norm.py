@@ -64,7 +64,7 @@ REFUSES = [
 @pytest.mark.parametrize(("kind", "shape", "work"), GIVES)
 def test_gives(kind: Kind, shape: Shape, work: Work) -> None:
     assert kind.output(shape) == shape
-    assert kind.work(shape) == work
+    assert kind.work(shape, training=False) == work
 
 
 @pytest.mark.torch
@@ -86,7 +86,7 @@ def test_windows_stand_where_pytorch_puts_them(size: int) -> None:
     channels = 4
     kind = LocalResponseNorm(size=size, alpha=float(size), beta=1.0, k=0.0)
     held = (1 / kind.module((channels, 1))(torch.ones(1, channels, 1))).sum().item()
-    assert kind.work((channels, 1)).adds == round(held) - channels + channels
+    assert kind.work((channels, 1), training=False).adds == round(held) - channels + channels
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_windows_stand_where_pytorch_puts_them(size: int) -> None:
     ],
 )
 def test_holds_while_it_runs(size: int, scratch: tuple[Tensor, ...]) -> None:
-    assert LocalResponseNorm(size=size).memory((96, 55, 55)).scratch == scratch
+    assert LocalResponseNorm(size=size).memory((96, 55, 55), training=False, contiguous=True).scratch == scratch

@@ -330,7 +330,7 @@ LAYOUTS = [
 @pytest.mark.parametrize(("kind", "shape", "evaluation", "training"), GIVES)
 def test_gives(kind: Kind, shape: Shape, evaluation: Work, training: Work) -> None:
     assert kind.output(shape) == shape
-    assert kind.work(shape) == evaluation
+    assert kind.work(shape, training=False) == evaluation
     assert kind.work(shape, training=True) == training
 
 
@@ -385,7 +385,7 @@ def test_learns_and_stores(kind: Kind, weights: dict[str, Shape], buffers: int) 
 
 @pytest.mark.parametrize(("kind", "training", "memory"), MEMORY)
 def test_memory(kind: Kind, training: bool, memory: Memory) -> None:
-    assert kind.memory(IMAGE, training=training) == memory
+    assert kind.memory(IMAGE, training=training, contiguous=True) == memory
 
 
 @pytest.mark.torch
@@ -405,7 +405,7 @@ def test_an_input_with_channels_last_in_memory(kind: Kind, shape: Shape) -> None
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         output = module.eval()(permuted)
-    memory = kind.memory(shape, contiguous=False)
+    memory = kind.memory(shape, contiguous=False, training=False)
     assert output[0].is_contiguous() == memory.contiguous
     assert (permuted.data_ptr() in saved) == (memory.keeps == "inputs")
     kept = [Tensor(shape)] if memory.keeps == "inputs" else []

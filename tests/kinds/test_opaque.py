@@ -15,7 +15,7 @@ def test_gives_what_is_declared() -> None:
     shape = (32, 28, 28)
     assert ATTENTION.output(shape) == (64, 14, 14)
     assert ATTENTION.weights(shape) == {"declared": (16_384,)}
-    assert ATTENTION.work(shape) == Work(macs=3_211_264, adds=500)
+    assert ATTENTION.work(shape, training=False) == Work(macs=3_211_264, adds=500)
 
 
 @pytest.mark.parametrize(

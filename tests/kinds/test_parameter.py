@@ -12,7 +12,7 @@ def test_gives_its_shape_whatever_comes_before() -> None:
     scale = Parameter(shape=[96, 1, 1])
     assert scale.output() == scale.output((3, 8, 8)) == (96, 1, 1)
     assert scale.weights() == {"weight": (96, 1, 1)}
-    assert scale.work() == Work()
+    assert scale.work(training=False) == Work()
 
 
 def test_has_no_batch_but_stands_beside_examples() -> None:
@@ -28,7 +28,7 @@ def test_agrees_with_pytorch() -> None:
     module = kind.module()
     assert {name: tuple(p.shape) for name, p in module.named_parameters()} == kind.weights()
     assert module() is module.weight
-    assert kind.memory().view
+    assert kind.memory(training=False, contiguous=True).view
     assert (torch.rand(2, 4, 8, 8) * module()).shape == (2, *broadcast("mul", (4, 8, 8), kind.output()))
 
 

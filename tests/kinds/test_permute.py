@@ -53,10 +53,10 @@ def test_agrees_with_pytorch(
     same(kind, shape)
     whole = torch.rand(2, *shape)
     permuted = kind.module(shape)(whole)
-    assert kind.memory(shape).view
+    assert kind.memory(shape, training=False, contiguous=True).view
     assert permuted.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
-    assert kind.memory(shape).contiguous == permuted[0].is_contiguous() == in_order
-    assert not kind.memory(shape, contiguous=False).contiguous
+    assert kind.memory(shape, training=False, contiguous=True).contiguous == permuted[0].is_contiguous() == in_order
+    assert not kind.memory(shape, contiguous=False, training=False).contiguous
 
 
 @pytest.mark.torch

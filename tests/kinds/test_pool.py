@@ -238,7 +238,7 @@ REFUSES = [
 @pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
 def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
     assert kind.output(shape) == output
-    assert kind.work(shape) == work
+    assert kind.work(shape, training=False) == work
 
 
 @pytest.mark.torch
@@ -255,7 +255,9 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) ->
 
 def test_max_pooling_holds_indices_at_inference_too() -> None:
     indices = Tensor((4, 8, 8), "int64")
-    assert MaxPool2d(kernel_size=2).memory((4, 16, 16)) == Memory(keeps="inputs", saved=(indices,), scratch=(indices,))
+    assert MaxPool2d(kernel_size=2).memory((4, 16, 16), training=False, contiguous=True) == Memory(
+        keeps="inputs", saved=(indices,), scratch=(indices,)
+    )
 
 
 def test_reach_is_that_of_a_convolution() -> None:
@@ -268,7 +270,7 @@ def test_reach_is_that_of_a_convolution() -> None:
 
 
 def test_a_billion_places_cost_no_more_than_ten() -> None:
-    assert AvgPool1d(kernel_size=2).work((1, 10**9)) == Work(adds=5 * 10**8, divides=5 * 10**8)
+    assert AvgPool1d(kernel_size=2).work((1, 10**9), training=False) == Work(adds=5 * 10**8, divides=5 * 10**8)
 
 
 def test_every_window_has_a_place_on_the_input() -> None:

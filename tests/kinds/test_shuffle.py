@@ -57,7 +57,7 @@ REFUSES = [
 @pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
 def test_gives(kind: Kind, shape: Shape, output: Shape) -> None:
     assert kind.output(shape) == output
-    assert kind.work(shape) == Work()
+    assert kind.work(shape, training=False) == Work()
 
 
 @pytest.mark.torch
@@ -67,7 +67,7 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape) -> None:
 
     same(kind, shape)
     whole = torch.rand(2, *shape)
-    assert kind.memory(shape) == Memory()
+    assert kind.memory(shape, training=False, contiguous=True) == Memory()
     assert kind.module(shape)(whole).untyped_storage().data_ptr() != whole.untyped_storage().data_ptr()
 
 

@@ -59,11 +59,11 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: 
     same(kind, shape)
     whole = torch.rand(2, *shape)
     part = kind.module(shape)(whole)
-    memory = kind.memory(shape)
+    memory = kind.memory(shape, training=False, contiguous=True)
     assert memory.view
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert memory.dense == part[0].is_contiguous() == in_order
-    assert not kind.memory(shape, contiguous=False).contiguous
+    assert not kind.memory(shape, contiguous=False, training=False).contiguous
 
 
 @pytest.mark.torch

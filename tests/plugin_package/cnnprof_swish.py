@@ -28,11 +28,11 @@ class Swish(Kind, word="swish"):
 
     beta: float = 1.0
 
-    def work(self, *inputs: Shape, training: bool = False) -> Work:
+    def work(self, *inputs: Shape, training: bool) -> Work:
         outputs = prod(inputs[0])
         return Work(multiplies=2 * outputs, negations=outputs, exponentials=outputs, adds=outputs, divides=outputs)
 
-    def memory(self, *inputs: Shape, training: bool = False, contiguous: bool = True) -> Memory:
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         gate = Tensor(inputs[0])
         return Memory(keeps="inputs", saved=(gate,), scratch=(gate,), contiguous=contiguous)
 
