@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +16,10 @@ from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.source import LIMITS
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
-_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)")
-_REVISION = re.compile(r"([^:]{2,}):(.+)")  # one letter before the colon is a drive
+_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
+_REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
+_MOST = 4 * LIMITS.characters + 1
+"""Bytes that are read of an endless file: enough to show that it is too long."""
 
 
 class Located(NamedTuple):
@@ -35,7 +40,7 @@ def locate(spec: str) -> Located:
     if not spec:
         raise UsageError("an empty SPEC: name a file, or an architecture that `cnnprof specs` lists")
     if spec == "-":
-        return Located("<stdin>", sys.stdin.buffer.read(4 * LIMITS.characters + 1), None, {})
+        return Located("<stdin>", _standard_input(), None, {})
     if _is_file(spec):
         return Located(spec, _read(Path(spec)), None, {})
     base, *settings = _SETTING.split(spec)
@@ -61,6 +66,8 @@ def locate(spec: str) -> Located:
     shown = brief(printable(base), 200)
     if _is_directory(base):
         raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
+    if reason := _barred(base):
+        raise UsageError(f"cannot read `{shown}`: {reason}")
     if "/" in base or base.endswith((".yaml", ".yml")):
         raise UsageError(f"there is no file `{shown}`")
     hint = nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
@@ -89,10 +96,33 @@ def _is_directory(text: str) -> bool:
         return False
 
 
+def _barred(text: str) -> str | None:
+    """Why nobody can say whether there is such a file: a folder without permission, or links in a circle."""
+    try:
+        os.stat(text)
+    except OSError as error:
+        return error.strerror if error.errno in (errno.EACCES, errno.ELOOP) else None
+    except ValueError:
+        return None
+    return None
+
+
+def _standard_input() -> bytes:
+    """All that standard input gives. Raises UsageError."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    with suppress(OSError, ValueError):  # what does not wait would give a part of the text
+        os.set_blocking(sys.stdin.fileno(), True)
+    try:
+        return sys.stdin.buffer.read(_MOST)
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {error.strerror}") from None
+
+
 def _read(path: Path) -> bytes:
-    """The file's bytes, and of an endless one no more than what shows that it is too long."""
+    """The file's bytes, at most `_MOST`. Raises UsageError."""
     try:
         with path.open("rb") as file:
-            return file.read(4 * LIMITS.characters + 1)
+            return file.read(_MOST)
     except OSError as error:
         raise UsageError(f"cannot read `{printable(str(path))}`: {error.strerror}") from None

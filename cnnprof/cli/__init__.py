@@ -44,6 +44,10 @@ def main(args: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _pipe_closed()
+    except MemoryError as error:
+        error.__traceback__ = error.__context__ = None  # its frames hold what fills the memory, and words need some
+        complain("error: out of memory")
+        return WRONG
     except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
         return _failed(error)
     return DONE
@@ -60,9 +64,12 @@ def _failed(error: Exception) -> int:
     if isinstance(error, CnnprofError):
         complain(describe(error))
         return WRONG
-    if isinstance(error, OSError):  # the machine's: a disk, a file, memory
+    if isinstance(error, FileNotFoundError) and not error.filename:  # only os.getcwd() names no file
+        complain("error: the working directory is not there any more")
+        return WRONG
+    if isinstance(error, OSError):  # the machine's: a disk, a file
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"error: {printable(f'{where}{error.strerror or error}')}")
+        complain(f"error: {_line(f'{where}{error.strerror or error}')}")
         return WRONG
     from cnnprof import __version__
 
@@ -80,15 +87,24 @@ def _failed(error: Exception) -> int:
 
 def describe(error: CnnprofError) -> str:
     """An error as people read it; the problems of a spec each say `error:` after their place."""
-    from cnnprof.errors import SpecError, printable
+    from cnnprof.errors import SpecError
 
-    return str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}"
+    return str(error) if isinstance(error, SpecError) else f"error: {_line(str(error))}"
+
+
+def _line(text: str) -> str:
+    """A text on one line: a file's name may hold line ends, and CI takes some lines of a log for commands."""
+    from cnnprof.errors import printable
+
+    return printable(text).replace("\n", "\\x0a")
 
 
 def complain(text: str) -> None:
-    """Says something on standard error, if anyone is there to read it."""
+    """Says something on standard error, if anyone is there to read it. Nothing in it steers a terminal."""
+    from cnnprof.errors import printable
+
     with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def _pipe_closed() -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
 import sys
 from typing import Literal, NamedTuple
 
@@ -15,6 +18,10 @@ _PLAIN = str.maketrans(
     | {"⌊": "[", "⌋": "]", "⌈": "[", "⌉": "]", "\u2013": "-"}
 )
 _BLOCKS = str.maketrans("█▉▊▋▌▍▎▏", "########")
+
+
+NARROWEST = 8
+"""Cells that a line has at least: no terminal is narrower, and COLUMNS may say anything."""
 
 
 class Screen(NamedTuple):
@@ -30,8 +37,8 @@ def screen() -> Screen | None:
         return None
     import shutil
 
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
-    return Screen(shutil.get_terminal_size().columns, None if plain else "standard")
+    plain = os.environ.get("NO_COLOR") or (os.environ.get("TERM") or "dumb") in ("dumb", "unknown")
+    return Screen(max(NARROWEST, shutil.get_terminal_size().columns), None if plain else "standard")
 
 
 def format_of(path: str | None) -> str:
@@ -68,24 +75,30 @@ def write(text: str) -> None:
 
 
 def save(text: str, path: str) -> None:
-    """Writes a file, whole or not at all: what it held before survives a full disk. Raises UsageError."""
+    """Writes a file, whole or not at all: what it held before survives a full disk. Raises UsageError.
+
+    What is no file, such as a pipe or a device, and what is open already, such as /dev/stdout, is written to as it is.
+    """
     import tempfile
 
-    target = os.path.realpath(path)  # a link stays a link
     data = text.encode("utf-8", "backslashreplace")
     temporary = None
     try:
-        if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe: /dev/stdout
-            with open(target, "wb") as file:
+        mode = _mode(path)
+        already = _open_file(path)
+        if already is not None or (mode is not None and not stat.S_ISREG(mode)):
+            with open(path if already is None else already, "wb", closefd=already is None) as file:
                 file.write(data)
             return
-        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else 0o666 & ~_umask()
+        if mode is not None and not os.access(path, os.W_OK):  # its folder would let it be replaced all the same
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        target = os.path.realpath(path)  # a link stays a link
         number, temporary = tempfile.mkstemp(prefix=".cnnprof-", dir=os.path.dirname(target))
         with open(number, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(number)
-        os.chmod(temporary, mode)
+        os.chmod(temporary, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
         os.replace(temporary, target)
         temporary = None
     except (OSError, ValueError) as error:
@@ -94,6 +107,21 @@ def save(text: str, path: str) -> None:
     finally:
         if temporary is not None:
             os.unlink(temporary)
+
+
+def _open_file(path: str) -> int | None:
+    """The number of a file that is open in this process already, by its path: of /dev/stdout 1; None for others."""
+    if match := re.fullmatch(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]{1,6})", path):
+        return int(match[2]) if match[2] else 1 + (match[1] == "stderr")
+    return None
+
+
+def _mode(path: str) -> int | None:
+    """Kind and permissions of a file; None where it is not there yet."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
 
 
 def _umask() -> int:

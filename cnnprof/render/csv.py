@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from cnnprof.errors import printable
 from cnnprof.report import COLUMNS, Table
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula; the wide forms too, which some read alike."""
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -25,11 +29,13 @@ def render(tables: Sequence[Table]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A value as CSV holds it: nothing for None, and text that no spreadsheet takes for a formula."""
+    """A value as CSV holds it: nothing for None, and text on one line that steers no terminal and that no spreadsheet
+    takes for a formula."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Fraction):
         return float(value) if Fraction(float(value)) == value else str(value)
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    text = printable(value.replace("\n", " "))
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from cnnprof.errors import printable
 from cnnprof.render import words
 from cnnprof.report import Table, columns
 
@@ -22,7 +23,7 @@ def _render(table: Table) -> str:
     total = [words.total_cell(table, column) for column in shown]
     if shown[0].name == "path":
         total[0] = "total"
-    lines = [f"**{_escape(words.title(table))}** · {' · '.join(words.facts(table))}"]
+    lines = [f"**{_escape(words.title(table))}** · {' · '.join(map(_escape, words.facts(table)))}"]
     if arguments := words.arguments(table):
         lines += ["", _escape(" · ".join(arguments))]
     lines += [
@@ -43,5 +44,10 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that Markdown shows as it is; a pipe would end the cell."""
-    return re.sub(r"([\\`*_|<>\[\]#~])", r"\\\1", text).replace("\n", " ")
+    """Text that Markdown shows as it is, on one line; a pipe would end the cell.
+
+    Nobody is mentioned, and nothing is linked.
+    """
+    shown = printable(text.replace("\n", " "))
+    escaped = re.sub(r"([\\`*_|<>\[\]#~&$]|:(?=//)|(?<=www)\.)", r"\\\1", shown)
+    return re.sub(r"(?<!\w)@", "@\u200b", escaped)
