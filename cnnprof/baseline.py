@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,9 @@ from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
 
 VERSION = 1
+LARGEST = 64 << 20
+"""Bytes of a baseline file."""
+_FRACTION = re.compile(r"-?[0-9]{1,100}/[0-9]{1,100}")
 _HINT = "`cnnprof check --update-baseline` writes it anew"
 
 
@@ -24,7 +28,11 @@ def read(path: Path, name: str) -> dict[str, Figures]:
     """
     name = printable(name)
     try:
-        found = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise UsageError(f"the baseline `{name}` is larger than {LARGEST >> 20} MiB, the most that is read")
+        found = json.loads(text)
     except FileNotFoundError:
         raise UsageError(f"there is no baseline `{name}`; `cnnprof check --update-baseline` writes it") from None
     except OSError as error:
@@ -54,7 +62,11 @@ def _figures(entry: Any) -> Figures:
 
 def _read_number(value: Any) -> Number | None:
     """An integer, nothing, or the text `a/b`."""
-    return Fraction(value) if isinstance(value, str) else None if value is None else _read_count(value)
+    if isinstance(value, str):
+        if not _FRACTION.fullmatch(value):
+            raise ValueError
+        return Fraction(value)
+    return None if value is None else _read_count(value)
 
 
 def _read_count(value: Any) -> int:

@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from cnnprof import memory, receptive_field
-from cnnprof.errors import UsageError, nearest
+from cnnprof.errors import UsageError, brief, nearest
 from cnnprof.graph import Graph, Layer
 from cnnprof.kind import Kind, Shape, Work
 from cnnprof.memory import Peak, Scale, Training
@@ -20,6 +20,8 @@ from cnnprof.receptive_field import Field, Number
 # Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 FLOPS_PER_MAC = 2
+MOST_EXAMPLES = 2**31 - 1
+"""In a batch: the largest dimension that a tensor of a spec may have."""
 
 
 class LayerCosts(NamedTuple):
@@ -108,7 +110,9 @@ def scale_of(batch: int, dtype: str) -> Scale:
         raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
     given: object = batch  # from Python, anything
     if not isinstance(given, int) or isinstance(given, bool) or batch < 1:
-        raise UsageError(f"a batch is a whole number of examples, at least 1, found {batch!r}")
+        raise UsageError(f"a batch is a whole number of examples, at least 1, found {brief(repr(given))}")
+    if batch > MOST_EXAMPLES:
+        raise UsageError(f"a batch is at most {MOST_EXAMPLES:,} examples, found more")
     return Scale(batch, ITEM_SIZE[dtype])
 
 

@@ -32,7 +32,7 @@ class Mark(NamedTuple):
     column: int
 
     def __str__(self) -> str:
-        return f"{self.source.name}:{self.line + 1}:{self.column + 1}"
+        return f"{printable(self.source.name)}:{self.line + 1}:{self.column + 1}"
 
     def excerpt(self) -> str:
         """The line with a caret below the column."""
@@ -174,7 +174,15 @@ def brief(text: str, most: int = 60) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without characters that steer a terminal; line ends stay."""
+    """The text on one line, without characters that steer a terminal.
+
+    Line ends too are shown as `\\x0a`: CI takes some lines of a log for commands.
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """Every line of a text as `printable` shows it."""
+    return "\n".join(map(printable, text.split("\n")))

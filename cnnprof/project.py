@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
-from glob import glob
+from glob import has_magic
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,12 +118,11 @@ def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
     for pattern in entry.files:
         if pattern.excludes:
             continue
-        matched = [
-            path.replace(os.sep, "/")
-            for path in glob(pattern.text, root_dir=project.folder, recursive=True)
-            if os.path.isfile(project.folder / path)
+        segments = [
+            segment for segment, again in pairwise([*pattern.text.split("/"), ""]) if (segment, again) != ("**", "**")
         ]
-        found |= dict.fromkeys(matched)
+        matched = dict.fromkeys(_matched(project.folder, segments))
+        found |= matched
         if not matched:
             problems.append(
                 Problem(
@@ -136,6 +136,39 @@ def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
     if found and not kept:
         problems.append(Problem("no file is left: all that `files` matches is excluded", entry.files[0].mark))
     return kept, problems
+
+
+def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
+    """The files below `root / inside` whose paths match a pattern's segments, relative to `root`; some twice.
+
+    `**` is any number of folders, and follows no links: two of them in a circle lead to endless paths.
+    """
+    segment, *rest = pattern
+    if segment == "**":
+        yield from _matched(root, rest or ["*"], inside)
+    elif not has_magic(segment):
+        path = f"{inside}{segment}"
+        if rest:
+            yield from _matched(root, rest, f"{path}/")
+        elif (root / path).is_file():
+            yield path
+        return
+    try:
+        entries = list(os.scandir(root / inside))
+    except OSError:  # no folder, or one that may not be read
+        return
+    for entry in entries:
+        if entry.name.startswith(".") and not segment.startswith("."):
+            continue
+        path = f"{inside}{entry.name}"
+        if segment == "**":
+            if entry.is_dir(follow_symlinks=False):
+                yield from _matched(root, pattern, f"{path}/")
+        elif fnmatchcase(entry.name, segment):
+            if rest:
+                yield from _matched(root, rest, f"{path}/")
+            elif (root / path).is_file():
+                yield path
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:

@@ -331,7 +331,7 @@ def fold_to_page(rows: Sequence[Row], page: int) -> tuple[list[Row], int]:
 
 
 def _prefix(path: str, segments: int) -> str:
-    return ".".join(path.split(".", segments)[:segments])
+    return ".".join(path.split(".")[:segments])
 
 
 def _sum(group: Sequence[Row], path: str) -> Row:

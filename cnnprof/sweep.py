@@ -137,7 +137,7 @@ def _range(text: str) -> list[str]:
         numbers = [Decimal(part) for part in parts]
     except InvalidOperation:
         numbers = []
-    if not 2 <= len(numbers) <= 3 or not all(number.is_finite() and abs(number) < 10**18 for number in numbers):
+    if not 2 <= len(numbers) <= 3 or not all(map(_is_bounded, numbers)):
         raise UsageError(f"a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `{shown}`")
     start, end = numbers[:2]
     step = numbers[2] if len(numbers) == 3 else Decimal(1 if end >= start else -1)
@@ -148,6 +148,11 @@ def _range(text: str) -> list[str]:
         raise UsageError(f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {MOST:,} combinations")
     whole = not any("." in part for part in parts) and all(number == int(number) for number in numbers)
     return [_decimal(start + step * number, whole) for number in range(steps + 1)]
+
+
+def _is_bounded(number: Decimal) -> bool:
+    """Whether arithmetic on a number is short: 1e999999999 is written in eleven characters."""
+    return number.is_finite() and (not number or -18 <= number.adjusted() < 18)
 
 
 def _decimal(number: Decimal, whole: bool) -> str:

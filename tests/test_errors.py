@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof import errors
-from cnnprof.errors import Frame, Mark, Problem, SourceText, SpecError, listing, nearest, printable
+from cnnprof.errors import Frame, Mark, Problem, SourceText, SpecError, listing, nearest, printable, printable_lines
 
 TEXT = SourceText("net.yaml", "cnnprof: 1\nlayers:\n  - relux\n")
 
@@ -48,7 +48,8 @@ def test_lines_end_where_yaml_says_so() -> None:
 
 
 def test_nothing_steers_the_terminal() -> None:
-    assert printable("a\x1b[31mb\nc") == "a\\x1b[31mb\nc"
+    assert printable("a\x1b[31mb\nc") == "a\\x1b[31mb\\x0ac"
+    assert printable_lines("a\x1b[31mb\nc") == "a\\x1b[31mb\nc"
 
 
 def test_a_message_is_bounded() -> None:

@@ -69,7 +69,7 @@ def _failed(error: Exception) -> int:
         return WRONG
     if isinstance(error, OSError):  # the machine's: a disk, a file
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"error: {_line(f'{where}{error.strerror or error}')}")
+        complain(f"error: {printable(f'{where}{error.strerror or error}')}")
         return WRONG
     from cnnprof import __version__
 
@@ -87,24 +87,17 @@ def _failed(error: Exception) -> int:
 
 def describe(error: CnnprofError) -> str:
     """An error as people read it; the problems of a spec each say `error:` after their place."""
-    from cnnprof.errors import SpecError
+    from cnnprof.errors import SpecError, printable
 
-    return str(error) if isinstance(error, SpecError) else f"error: {_line(str(error))}"
-
-
-def _line(text: str) -> str:
-    """A text on one line: a file's name may hold line ends, and CI takes some lines of a log for commands."""
-    from cnnprof.errors import printable
-
-    return printable(text).replace("\n", "\\x0a")
+    return str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}"
 
 
 def complain(text: str) -> None:
     """Says something on standard error, if anyone is there to read it. Nothing in it steers a terminal."""
-    from cnnprof.errors import printable
+    from cnnprof.errors import printable_lines
 
     with suppress(OSError, ValueError):
-        print(printable(text), file=sys.stderr, flush=True)
+        print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def _pipe_closed() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -39,6 +40,7 @@ from cnnprof.errors import (
     listing,
     nearest,
     printable,
+    printable_lines,
 )
 from cnnprof.graph import Graph
 from cnnprof.kind import Shape
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 COMMAND_LINE = "--max"
 TOGETHER = ("text", "github")
 """Formats of which several fit on one standard output: GitHub reads its own from among the text."""
+_RATIO = re.compile(r"(?=[0-9.]*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9])?")
 T = TypeVar("T")
 
 
@@ -127,7 +130,7 @@ class Run:
                 self.problem(Problem(str(error), mark), file)
             else:
                 text = describe(error)
-                self.wrong[text] = Wrong(file, None, printable(str(error)), text)
+                self.wrong[text] = Wrong(file, None, printable_lines(str(error)), text)
         return None
 
     def problem(self, problem: Problem, file: str | None = None) -> None:
@@ -135,7 +138,7 @@ class Run:
         mark = problem.mark
         line = None if mark is None or isinstance(mark, Elsewhere) else mark.line + 1
         name = file if mark is None or mark.source.name == COMMAND_LINE else mark.source.name
-        self.wrong[str(problem)] = Wrong(name, line, printable(_message(problem)), str(problem))
+        self.wrong[str(problem)] = Wrong(name, line, printable_lines(_message(problem)), str(problem))
 
     # What is analysed.
 
@@ -359,13 +362,9 @@ def read_latency(most: str | None, against: str | None) -> Latency | None:
         return None
     if most is None or against is None:
         raise UsageError("--max-latency RATIO and --against SPEC go together: latency is a ratio to a reference")
-    try:
-        ratio = Fraction(most) if len(most) <= 40 else Fraction(0)
-    except (ValueError, ZeroDivisionError):
-        ratio = Fraction(0)
-    if ratio <= 0:
+    if not _RATIO.fullmatch(most):
         raise UsageError(f"--max-latency takes a ratio above 0, such as 1.2, found `{brief(printable(most))}`")
-    return Latency(ratio, most, against)
+    return Latency(Fraction(most), most, against)
 
 
 def _timed(network: Network, setup: Setup, latency: Latency) -> Checked:

@@ -61,8 +61,12 @@ def _refuse(found: Sequence[Axis]) -> None:
     for axis in found:
         if names.count(axis.name) > 1:
             raise UsageError(f"`{printable(brief(axis.name))}` is varied twice: write all its values in one option")
-        if axis.kind == "batch" and not all(text.isascii() and text.isdigit() and int(text) for text in axis.values):
-            raise UsageError(f"--batch takes numbers from 1 on, such as 1,8,32, found `{','.join(axis.values)}`")
+        if axis.kind == "batch" and not all(
+            text.isascii() and text.isdigit() and 0 < len(text.lstrip("0")) <= 10 for text in axis.values
+        ):
+            raise UsageError(
+                f"--batch takes numbers from 1 on, such as 1,8,32, found `{printable(brief(','.join(axis.values)))}`"
+            )
         if axis.kind == "dtype":
             for text in axis.values:
                 if text not in ITEM_SIZE:

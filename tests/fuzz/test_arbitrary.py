@@ -7,16 +7,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnnprof import expand, registry, source
-from cnnprof.costs import count
-from cnnprof.errors import CnnprofError, SpecError
-from cnnprof.expand import unfold
 from cnnprof.locate import architectures
-from cnnprof.source import parse
-from cnnprof.spec import HEADER, MODIFIERS, SPECIAL_NAMES, read
-
-TEXTS = source.Limits(characters=100_000, nodes=5_000)
-NETWORKS = expand.Limits(layers=500, steps=2_000, evaluations=10_000)
+from cnnprof.spec import HEADER
+from tests.fuzz.targets import survives
+from tests.fuzz.words import WORDS
 
 
 def fuzz(examples: int) -> Any:
@@ -30,32 +24,6 @@ def fuzz(examples: int) -> Any:
     )
 
 
-def survives(text: str | bytes, **options: Any) -> bool:
-    """Whether a text goes through the pipeline. Anything but a CnnprofError fails the test."""
-    try:
-        found = read(parse(text, "net.yaml", TEXTS))
-        variant = next(iter(found.variants), None)
-        count(unfold(found, variant, limits=NETWORKS, **options))
-    except SpecError as error:
-        refused = error.problems
-    except CnnprofError:
-        return False
-    else:
-        return True
-    assert refused
-    for problem in refused:
-        assert problem.mark is not None
-        assert str(problem)
-    return False
-
-
-WORDS = [
-    *HEADER, *MODIFIERS, *SPECIAL_NAMES, *registry.kinds(), "side", "required", "budget", "at", "macs", "5M", "10 MiB",
-    "1", "0", "-1", "2", "3", "1.5", "1e6", "10 ** 9", "true", "false", "null", "~", "on", "a", "b", "c", "x",
-    "in_channels // 2", "in_shape[0]", "input[0]", "index == 0", "a[0]", "len(a)", "a * 2", "1 / 0", "max(1, a)",
-    "same",
-    "[3, 8, 8]", "out_channels", "kernel_size", "padding", "stride", "p", "dim", "size", "out_features", "output_size",
-]  # fmt: skip
 WORD = st.sampled_from(WORDS)
 NOISE = st.text(max_size=40) | st.integers() | st.floats() | st.booleans() | st.none()
 

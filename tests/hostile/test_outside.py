@@ -183,7 +183,6 @@ def test_a_wrong_file_with_escape_sequences_in_its_name() -> None:
         assert error_of(cnnprof(command, "e\x1b[31m.yaml")).startswith("e\\x1b[31m.yaml:2:1: error: not YAML")
 
 
-@pytest.mark.xfail(strict=True, reason="a place names its file as it is: Mark.__str__")
 def test_a_wrong_file_with_a_line_end_in_its_name() -> None:
     Path("e\n::error::y.yaml").write_text(BAD)
     said = error_of(cnnprof("analyze", "e\n::error::y.yaml"))
@@ -193,7 +192,6 @@ def test_a_wrong_file_with_a_line_end_in_its_name() -> None:
 STRANGER = '"=1+1\\n::error::pwned\\e[31m\\u202e\\u200b <script>@me `x` |&lt; https://evil.example"'
 
 
-@pytest.mark.xfail(strict=True, reason="a title keeps its line ends: words.title, sheet, explained")
 @pytest.mark.parametrize("command", ["analyze", "explain", "compare"])
 def test_no_title_is_a_workflow_command(command: str) -> None:
     """Neither the name that a spec gives itself, nor that of a file."""
@@ -209,7 +207,7 @@ def test_the_name_of_a_network_is_harmless_in_markdown() -> None:
     text = cnnprof("analyze", "s.yaml", "--format", "markdown").stdout
     html = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(text)
     assert "<script" not in html
-    assert "=1+1 ::error::pwned\\x1b[31m\\x202e\\x200b &lt;script&gt;@\u200bme `x` |&amp;lt; https://evil" in html
+    assert "=1+1\\x0a::error::pwned\\x1b[31m\\x202e\\x200b &lt;script&gt;@\u200bme `x` |&amp;lt; https://evil" in html
     assert re.search(r"https\\://evil", text), "GitHub makes links of addresses"
 
 
@@ -633,10 +631,9 @@ def test_interruption_at_any_time(command: list[str], delay: float) -> None:
 HUGE = "9" * 4000
 
 
-def bounded(*args: str, reason: str = "") -> Any:
+def bounded(*args: str) -> Any:
     """A command line that has to answer soon, within 1 GB."""
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(args, marks=marks, id=" ".join(args)[:60])
+    return pytest.param(args, id=" ".join(args)[:60])
 
 
 @pytest.mark.parametrize(
@@ -657,32 +654,30 @@ def bounded(*args: str, reason: str = "") -> Any:
         bounded("sweep", "net.yaml", "--set", "width=1:1e9:1"),
         bounded("sweep", "net.yaml", "--set", "width=0:1:1e-9"),
         bounded("sweep", "net.yaml", "--max", "params=1e999999999", "--batch", "1,2"),
-        bounded("analyze", "net.yaml", "--batch", HUGE, reason="a batch has no bound: units.py divides into a float"),
-        bounded("sweep", "net.yaml", "--batch", f"1,{HUGE}", reason="as above"),
-        bounded("sweep", "net.yaml", "--batch", f"1,{'9' * 5000}", reason="sweep._refuse: int() of 5,000 digits"),
-        bounded("analyze", "net.yaml", "--fold", HUGE, reason="report.py slices by a number beyond C's"),
-        bounded("sweep", "net.yaml", "--set", "width=0:1e999999999:1", reason="sweep._range: abs(Decimal) overflows"),
-        bounded(
-            "check", "net.yaml", "--max-latency", "1e999999999", "--against", "net.yaml", reason="check.read_latency: "
-            "Fraction('1e999999999') is a number of a billion digits",
-        ),
+        bounded("analyze", "net.yaml", "--batch", HUGE),
+        bounded("sweep", "net.yaml", "--batch", f"1,{HUGE}"),
+        bounded("sweep", "net.yaml", "--batch", f"1,{'9' * 5000}"),
+        bounded("sweep", "net.yaml", "--set", "width=0:1e999999999:1"),
+        bounded("check", "net.yaml", "--max-latency", "1e999999999", "--against", "net.yaml"),
     ],
 )  # fmt: skip
 def test_numbers_are_bounded(args: tuple[str, ...]) -> None:
     assert error_of(cnnprof(*args, most=8, preexec_fn=lambda: limit(resource.RLIMIT_AS, 10**9)))
 
 
+def test_more_segments_than_a_path_has() -> None:
+    assert cnnprof("analyze", "net.yaml", "--fold", HUGE).stdout == cnnprof("analyze", "net.yaml").stdout
+
+
 BASELINE = "version: 1\nbudgets: [{name: a, files: [net.yaml], max_increase: {params: 0%}}]\nbaseline: "
 
 
-@pytest.mark.xfail(strict=True, reason="baseline.read reads what it is given without a bound")
 def test_a_baseline_without_an_end() -> None:
     Path("cnnprof.yaml").write_text(f"{BASELINE}/dev/zero\n")
     done = cnnprof("check", most=8, preexec_fn=lambda: limit(resource.RLIMIT_AS, 10**9))
     assert "baseline" in error_of(done)
 
 
-@pytest.mark.xfail(strict=True, reason="baseline._read_number: Fraction('1e999999999')")
 def test_a_baseline_with_a_number_of_a_billion_digits() -> None:
     Path("cnnprof.yaml").write_text(f"{BASELINE}base.json\n")
     totals = {"params": "1e999999999"}
@@ -691,7 +686,6 @@ def test_a_baseline_with_a_number_of_a_billion_digits() -> None:
     assert "baseline" in error_of(cnnprof("check", most=8, preexec_fn=lambda: limit(resource.RLIMIT_AS, 10**9)))
 
 
-@pytest.mark.xfail(strict=True, reason="project.files: glob follows links into folders, two of which are 2^40 paths")
 def test_folders_in_a_circle() -> None:
     Path("d").mkdir()
     for name in ("p", "q"):

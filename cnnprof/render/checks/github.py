@@ -7,7 +7,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 from cnnprof.budget import Checked, Result, Verdict
-from cnnprof.errors import brief, printable
+from cnnprof.errors import brief, printable_lines
 from cnnprof.render.checks import words
 
 SUMMARY_BYTES = 1024 * 1024
@@ -63,7 +63,7 @@ def _command(level: str, file: str | None, line: int | None, title: str, message
 
 def _data(text: str) -> str:
     """The text of a command, which ends with its line."""
-    return printable(text.replace("\r", "")).replace("%", "%25").replace("\n", "%0A")
+    return printable_lines(text.replace("\r", "")).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as xml
 
 from cnnprof.budget import Checked, Result, Verdict, Wrong
-from cnnprof.errors import printable
+from cnnprof.errors import printable_lines
 from cnnprof.render.checks import words
 
 VALID = "validation"
@@ -69,5 +69,5 @@ def _problem(result: Result, wrong: Wrong) -> xml.Element:
         case.set("file", words.plain(words.path(result, wrong.file)))
         case.set("line", str(wrong.line or 1))
     error = xml.SubElement(case, "error", message=words.plain(wrong.message), type="wrong")
-    error.text = printable(wrong.text)
+    error.text = printable_lines(wrong.text)
     return case

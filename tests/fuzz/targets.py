@@ -1,0 +1,144 @@
+"""What every input has to satisfy, whoever made it: a text as a spec, or a whole command line.
+
+An input that breaks the rule raises; what it raises is the finding.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cnnprof import expand, source
+from cnnprof.cli import main
+from cnnprof.costs import count
+from cnnprof.errors import CnnprofError, SpecError
+from cnnprof.expand import unfold
+from cnnprof.render import csv, json, markdown, plain
+from cnnprof.report import lay_out, tabulate
+from cnnprof.source import parse
+from cnnprof.spec import read
+from tests.networks import network
+
+# Less than people may write, so that an input is soon through.
+TEXTS = source.Limits(characters=100_000, nodes=5_000)
+NETWORKS = expand.Limits(layers=500, steps=2_000, evaluations=10_000)
+
+
+def survives(text: str | bytes, **options: Any) -> bool:
+    """Whether a text goes through the pipeline. Anything but a CnnprofError is raised."""
+    try:
+        found = read(parse(text, "net.yaml", TEXTS))
+        variant = next(iter(found.variants), None)
+        graph = unfold(found, variant, limits=NETWORKS, **options)
+        table = lay_out(tabulate(graph, count(graph)))
+    except SpecError as error:
+        refused = error.problems
+    except CnnprofError:
+        return False
+    else:
+        for renderer in (plain, json, csv, markdown):
+            assert renderer.render([table])
+        return True
+    assert refused
+    for problem in refused:
+        assert problem.mark is not None
+        harmless(str(problem))
+    return False
+
+
+def spec(data: bytes) -> None:
+    """The bytes are a spec: a report, or located errors."""
+    survives(data)
+
+
+SEPARATOR = b"\n\n"  # between the words of a command line, one a line, and the text of net.yaml
+FILES = {
+    "small.yaml": network("- conv2d: {out_channels: 4, kernel_size: 3}\n- relu", header="args: {width: 4}"),
+    "cnnprof.yaml": "version: 1\nbudgets:\n  - {name: all, files: ['*.yaml', '!cnnprof.yaml'], max: {params: 1M}}\n",
+}
+
+
+def command(data: bytes) -> None:
+    """The first lines are the words of a command line, the rest is net.yaml and standard input: exit code 0, 1 or 2."""
+    words, _, text = data.partition(SEPARATOR)
+    code, out, err = run(words.decode("utf-8", "surrogateescape").split("\n"), text)
+    assert code in (0, 1, 2), f"exit code {code}: {err}"
+    assert "Traceback (most recent call last)" not in out + err
+    assert code == 0 or err or out, f"exit code {code} and not a word"
+    harmless(out)
+    harmless(err)
+
+
+def harmless(text: str) -> None:
+    """No character that steers a terminal."""
+    assert text.replace("\n", "").replace("\r", "").isprintable(), repr(text)
+
+
+def run(arguments: list[str], text: bytes) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command line in a folder with FILES and net.yaml,
+    where there is no PyTorch and nothing can be written outside."""
+    with confined() as folder:
+        for name, content in FILES.items():
+            (folder / name).write_text(content, encoding="utf-8")
+        (folder / "net.yaml").write_bytes(text)
+        streams = sys.stdin, sys.stdout, sys.stderr
+        out, err = (
+            io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=how) for how in ("strict", "backslashreplace")
+        )
+        sys.stdin = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", errors="surrogateescape")
+        sys.stdout, sys.stderr = out, err
+        try:
+            code = main(arguments)
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = streams
+        out.seek(0)
+        err.seek(0)
+        return code, out.read(), err.read()
+
+
+RUNTIME = "cnnprof.runtime"
+_only: str | None = None  # the one folder that may be written to; None where any may
+
+
+@contextmanager
+def confined() -> Iterator[Path]:
+    """A new folder to work in; whoever writes anywhere else, or starts a program, is told that it is not permitted."""
+    global _only
+    before = os.getcwd()
+    loaded = {name: module for name, module in sys.modules.items() if name.startswith(("torch", "fvcore", RUNTIME))}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in loaded:
+            del sys.modules[name]
+        sys.modules.update(torch=None, fvcore=None)  # type: ignore[arg-type]  # Python's own word for "not to be had"
+        _only = os.path.realpath(folder)
+        try:
+            yield Path(folder)
+        finally:
+            _only = None
+            del sys.modules["torch"], sys.modules["fvcore"]
+            sys.modules.update(loaded)
+            os.chdir(before)
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if _only is None or event not in ("open", "os.rename", "os.remove", "os.mkdir", "subprocess.Popen"):
+        return
+    if event == "subprocess.Popen":
+        raise FileNotFoundError(2, "No such file or directory", str(arguments[0]))
+    if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        return
+    path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else _only
+    if path != os.devnull and not os.path.realpath(path).startswith(_only):
+        raise PermissionError(13, "Permission denied", path)
+
+
+sys.addaudithook(_watch)
+
+TARGETS: dict[str, Callable[[bytes], None]] = {"bytes": spec, "structure": spec, "grammar": spec, "command": command}
