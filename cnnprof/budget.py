@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import partial
+from glob import has_magic
 from math import floor
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -312,18 +315,18 @@ def refused(budget: Budget) -> list[Problem]:
                     f"limited by path: {listing(SUMMED)}",
                 )
             )
-        elif not limit.path or "" in segments or any("*" in each and each not in ("*", "**") for each in segments):
+        elif not limit.path or "" in segments or any("**" in each and each != "**" for each in segments):
             problems.append(
                 Problem(
-                    f"a path pattern is segments between dots, `*` for one and `**` for any number of them, found "
-                    f"`{brief(limit.path)}`",
+                    f"a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, "
+                    f"found `{brief(limit.path)}`",
                     limit.mark,
                 )
             )
         elif len(segments) > MAX_SEGMENTS:
             message = f"a path pattern has at most {MAX_SEGMENTS} segments, found {len(segments):,}"
             problems.append(Problem(message, limit.mark))
-        elif "*" in limit.path:
+        elif has_magic(limit.path):
             patterns.add(limit.path)
             if len(patterns) > MAX_PATTERNS:
                 problems.append(Problem(f"a budget has at most {MAX_PATTERNS} path patterns, found more", limit.mark))
@@ -351,15 +354,18 @@ def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
 
 
 def matching(pattern: str, paths: Mapping[str, int]) -> list[str]:
-    """The paths that a pattern matches: `*` is one segment, `**` any number. `paths` has every path's beginnings."""
-    if "*" not in pattern:
+    """The paths that a pattern matches: `*` is any characters of a segment, `**` any number of segments.
+
+    `paths` has every path's beginnings.
+    """
+    if not has_magic(pattern):
         return [pattern] if pattern in paths else []
     wanted = pattern.split(".")
     # How many of the wanted segments a path can have used up, from those of its beginning.
     states: dict[str, frozenset[int]] = {"": begin(wanted)}
     for path in paths:
         before, _, segment = path.rpartition(".")
-        states[path] = advance(states[before], wanted, ("*", segment).__contains__)
+        states[path] = advance(states[before], wanted, partial(fnmatchcase, segment))
     return [path for path in paths if len(wanted) in states[path]]
 
 

@@ -112,10 +112,11 @@ PATHS = dict.fromkeys(["a", "a.0", "a.0.b", "a.1", "a.1.b", "c", "c.b", "c.b.b"]
         ("*.*.*.*", []),
         ("a.", []),
         ("A.*", []),
+        ("[ab]*.?.b", ["a.0.b", "a.1.b"]),
     ],
 )
 def test_matching(pattern: str, expected: list[str]) -> None:
-    """`*` is one path segment, `**` any number of them, none included."""
+    """`*` is any characters of a segment, `**` any number of segments, none included."""
     assert matching(pattern, PATHS) == expected
 
 
@@ -242,10 +243,20 @@ def test_warnings_break_nothing() -> None:
         (
             "a",
             "a..b",
-            "a path pattern is segments between dots, `*` for one and `**` for any number of them, found `a..b`",
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, "
+            "found `a..b`",
         ),
-        ("a", "a*", "a path pattern is segments between dots, `*` for one and `**` for any number of them, found `a*`"),
-        ("a", "", "a path pattern is segments between dots, `*` for one and `**` for any number of them, found ``"),
+        (
+            "a",
+            "a**",
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, "
+            "found `a**`",
+        ),
+        (
+            "a",
+            "",
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found ``",
+        ),
         ("a", ".".join(["a"] * 65), f"a path pattern has at most {MAX_SEGMENTS} segments, found 65"),
     ],
 )
