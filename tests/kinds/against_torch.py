@@ -98,10 +98,15 @@ def _saved_bytes(kind: Kind, shapes: tuple[Shape, ...], training: bool, in_place
 
 
 def refused(kind: Kind, *shapes: Shape) -> str:
-    """Asserts that cnnprof and PyTorch on the CPU both refuse; returns cnnprof's message."""
+    """Asserts that cnnprof and PyTorch on the CPU both refuse; returns what cnnprof says, as `said` does."""
     with pytest.raises(RuleError) as caught:
         kind.output(*shapes)
     # PyTorch refuses with RuntimeError, ValueError, IndexError …: no common class is narrower.
     with pytest.raises(Exception):  # noqa: B017, PT011
         kind.module(*shapes).eval()(*(torch.rand(BATCH, *shape) for shape in shapes))
-    return str(caught.value)
+    return said(caught.value)
+
+
+def said(error: RuleError) -> str:
+    """A message, and its hint on a line of its own."""
+    return "\n".join(filter(None, [error.message, error.hint]))

@@ -79,13 +79,15 @@ REFUSES = [
     pytest.param(
         PReLU(num_parameters=3),
         SHAPE,
-        "`num_parameters` of `prelu` must be 1 or the channels, found num_parameters 3 and 4 channels",
+        "`num_parameters` of `prelu` must be 1 or the channels, found num_parameters 3 and 4 channels\n"
+        "`num_parameters: in_channels` takes the channels of the input",
         id="prelu of other channels",
     ),
     pytest.param(
         PReLU(num_parameters=0),
         SHAPE,
-        "`num_parameters` of `prelu` must be 1 or the channels, found num_parameters 0 and 4 channels",
+        "`num_parameters` of `prelu` must be 1 or the channels, found num_parameters 0 and 4 channels\n"
+        "`num_parameters: in_channels` takes the channels of the input",
         id="prelu without a factor",
     ),
     pytest.param(

@@ -49,7 +49,8 @@ REFUSES = [
     pytest.param(
         Mul(),
         [IMAGE, (4,)],
-        "`mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`",
+        "`mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`\n"
+        "the batch stands before the first dimension, so shapes align from both ends",
         id="a flat gate, which PyTorch would align right, with the width",
     ),
 ]

@@ -6,7 +6,7 @@ from cnnprof.errors import ShapeError
 from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.center_crop import CenterCrop
 from cnnprof.window import Window
-from tests.kinds.against_torch import same
+from tests.kinds.against_torch import said, same
 
 GIVES = [
     pytest.param(CenterCrop(output_size=4), (3, 8, 9), (3, 4, 4), False, id="one size for both axes"),
@@ -72,7 +72,7 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_one_pie
 def test_refuses(kind: Kind, shape: Shape, message: str) -> None:
     with pytest.raises(ShapeError) as caught:
         kind.output(shape)
-    assert str(caught.value) == message
+    assert said(caught.value) == message
 
 
 @pytest.mark.torch

@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import FieldError
 from cnnprof.kind import Kind, Shape, Work
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 IMAGE = (4, 16, 16)
 
@@ -104,7 +104,8 @@ REFUSES = [
     pytest.param(
         Conv2d(out_channels=8, kernel_size=3, stride=2, padding="same"),
         IMAGE,
-        "`padding: same` of `conv2d` needs stride 1, as in PyTorch, found stride [2, 2]",
+        "`padding: same` of `conv2d` needs stride 1, as in PyTorch, found stride [2, 2]\n"
+        "give the padding as a number, such as kernel_size // 2",
         id="same padding with a stride",
     ),
     pytest.param(
@@ -155,7 +156,7 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) ->
 def test_a_field_says_what_it_takes() -> None:
     with pytest.raises(FieldError) as caught:
         Conv2d(out_channels=8, kernel_size=2.5)
-    assert str(caught.value) == "`kernel_size` takes an integer or one per axis (2 axes), found 2.5"
+    assert said(caught.value) == "`kernel_size` takes an integer or one per axis (2 axes), found 2.5"
 
 
 def test_an_unknown_field_names_the_nearest() -> None:

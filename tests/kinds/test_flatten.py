@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kind import Kind, Memory, Regrouped, Shape
 from cnnprof.kinds.flatten import Flatten
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Flatten(), (512, 7, 7), (512 * 7 * 7,), ((0, 1, 2),), id="all dimensions but the batch"),
@@ -26,7 +26,8 @@ REFUSES = [
     pytest.param(
         Flatten(start_dim=4),
         (4, 8, 8),
-        "`flatten` names dimension 4, but the input [4, 8, 8] with its batch has 4",
+        "`flatten` names dimension 4, but the input [4, 8, 8] with its batch has 4\n"
+        "dimensions are -4 to 3, the batch being 0",
         id="no such dimension",
     ),
 ]
@@ -54,7 +55,7 @@ def test_the_batch_stays_apart() -> None:
     """PyTorch's `Flatten(0)` would join the examples of a batch."""
     with pytest.raises(ShapeError) as caught:
         Flatten(start_dim=0).output((4, 8, 8))
-    assert str(caught.value) == "`flatten` names dimension 0, the batch, which stays as it is"
+    assert said(caught.value) == "`flatten` names dimension 0, the batch, which stays as it is"
 
 
 @pytest.mark.torch

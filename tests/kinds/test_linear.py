@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Tensor, Work
 from cnnprof.kinds.linear import Linear
-from tests.kinds.against_torch import refused, same, torch
+from tests.kinds.against_torch import refused, said, same, torch
 
 GIVES = [
     pytest.param(
@@ -63,7 +63,7 @@ def test_the_batch_is_no_feature() -> None:
     """PyTorch would take the batch for the features of an example that is a single number."""
     with pytest.raises(ShapeError) as caught:
         Linear(out_features=8).output(())
-    assert str(caught.value) == "`linear` needs an input of at least 1 dimension, found []"
+    assert said(caught.value) == "`linear` needs an input of at least 1 dimension, found []"
 
 
 def test_sees_all_of_the_last_dimension() -> None:

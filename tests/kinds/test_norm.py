@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
 from cnnprof.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
-from tests.kinds.against_torch import refused, same, torch
+from tests.kinds.against_torch import refused, said, same, torch
 
 IMAGE = (8, 6, 5)
 N = 8 * 6 * 5
@@ -173,7 +173,8 @@ REFUSES = [
     pytest.param(
         BatchNorm(eps=0, track_running_stats=False),
         IMAGE,
-        "`eps` of `batch_norm` must be greater than 0 where it computes statistics, found 0.0",
+        "`eps` of `batch_norm` must be greater than 0 where it computes statistics, found 0.0\n"
+        "leave `eps` out, or set `track_running_stats: true`",
         id="statistics without eps",
     ),
     pytest.param(
@@ -185,7 +186,8 @@ REFUSES = [
     pytest.param(
         InstanceNorm(),
         (8, 1, 1),
-        "`instance_norm` needs more than one position to take statistics over, found [8, 1, 1]",
+        "`instance_norm` needs more than one position to take statistics over, found [8, 1, 1]\n"
+        "the mean of a single value is the value itself, and nothing would be left of it",
         id="instance_norm of a single position",
     ),
     pytest.param(
@@ -350,7 +352,7 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) ->
 def test_refuses_what_pytorch_takes_for_something_else(kind: Kind, shape: Shape, message: str) -> None:
     with pytest.raises(ShapeError) as caught:
         kind.output(shape)
-    assert str(caught.value) == message
+    assert said(caught.value) == message
 
 
 @pytest.mark.torch
@@ -359,8 +361,9 @@ def test_group_norm_refuses_single_values() -> None:
     kind = GroupNorm(num_groups=8)
     with pytest.raises(ShapeError) as caught:
         kind.output((8, 1, 1))
-    assert str(caught.value) == (
-        "`group_norm` needs more than one value per group to take statistics over, found [8, 1, 1] in 8 groups"
+    assert said(caught.value) == (
+        "`group_norm` needs more than one value per group to take statistics over, found [8, 1, 1] in 8 groups\n"
+        "the mean of a single value is the value itself, and nothing would be left of it"
     )
     module = kind.module((8, 1, 1))
     with pytest.raises(ValueError, match="more than 1 value per channel"):

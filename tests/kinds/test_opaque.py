@@ -6,6 +6,7 @@ import cnnprof
 from cnnprof.errors import ShapeError, UsageError
 from cnnprof.kind import Work
 from cnnprof.kinds.opaque import Opaque
+from tests.kinds.against_torch import said
 from tests.networks import network, report
 
 ATTENTION = Opaque(output_shape=[64, 14, 14], params=16_384, macs=3_211_264, flops=500)
@@ -32,7 +33,7 @@ def test_gives_what_is_declared() -> None:
 def test_refuses(kind: Opaque, message: str) -> None:
     with pytest.raises(ShapeError) as caught:
         kind.output((3, 8, 8))
-    assert str(caught.value) == message
+    assert said(caught.value) == message
 
 
 def test_a_report_says_what_is_declared_and_what_is_unknown() -> None:

@@ -6,7 +6,7 @@ from cnnprof.errors import ShapeError
 from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.pad import Pad
 from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 IMAGE = (4, 8, 9)
 
@@ -119,7 +119,7 @@ def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
     """An empty tensor, unset memory and a longer batch are no layers of a network."""
     with pytest.raises(ShapeError) as caught:
         kind.output(IMAGE)
-    assert str(caught.value) == message
+    assert said(caught.value) == message
 
 
 def test_reach_shifts_by_what_is_added_left() -> None:

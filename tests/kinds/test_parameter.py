@@ -5,6 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError, SpecError
 from cnnprof.kind import Work, broadcast
 from cnnprof.kinds.parameter import Parameter
+from tests.kinds.against_torch import said
 from tests.networks import network, report
 
 
@@ -42,7 +43,7 @@ def test_agrees_with_pytorch() -> None:
 def test_refuses(shape: list[int], message: str) -> None:
     with pytest.raises(ShapeError) as caught:
         Parameter(shape=shape).output()
-    assert str(caught.value) == message
+    assert said(caught.value) == message
 
 
 def test_it_has_no_input_and_no_batch_in_a_network() -> None:

@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kind import Kind, Regrouped, Shape
 from cnnprof.kinds.permute import Permute
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Permute(dims=[0, 2, 3, 1]), (4, 8, 9), (8, 9, 4), ((1,), (2,), (0,)), False, id="channels last"),
@@ -19,19 +19,19 @@ REFUSES = [
     pytest.param(
         Permute(dims=[0, 1, 2]),
         "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
-        "found [0, 1, 2]",
+        "found [0, 1, 2]\ndimensions are 0 to 3, the batch being 0",
         id="too few",
     ),
     pytest.param(
         Permute(dims=[0, 1, 1, 2]),
         "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
-        "found [0, 1, 1, 2]",
+        "found [0, 1, 1, 2]\ndimensions are 0 to 3, the batch being 0",
         id="twice",
     ),
     pytest.param(
         Permute(dims=[0, 1, 2, 4]),
         "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
-        "found [0, 1, 2, 4]",
+        "found [0, 1, 2, 4]\ndimensions are 0 to 3, the batch being 0",
         id="no such dimension",
     ),
 ]
@@ -68,6 +68,6 @@ def test_refuses_what_pytorch_refuses(kind: Kind, message: str) -> None:
 def test_the_batch_stays_first() -> None:
     with pytest.raises(ShapeError) as caught:
         Permute(dims=[1, 0, 2, 3]).output((4, 8, 8))
-    assert str(caught.value) == (
+    assert said(caught.value) == (
         "`dims` of `permute` must begin with 0, the batch, which stays first, found [1, 0, 2, 3]"
     )

@@ -6,7 +6,7 @@ from cnnprof.errors import ShapeError
 from cnnprof.kind import SAME_PLACE, Kind, Shape
 from cnnprof.kinds.slice import Slice
 from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Slice(dim=1, end=2), (6, 8, 9), (2, 8, 9), True, id="the first channels lie in one piece"),
@@ -22,7 +22,8 @@ REFUSES = [
     pytest.param(
         Slice(dim=4),
         (4, 8, 8),
-        "`slice` names dimension 4, but the input [4, 8, 8] with its batch has 4",
+        "`slice` names dimension 4, but the input [4, 8, 8] with its batch has 4\n"
+        "dimensions are -4 to 3, the batch being 0",
         id="no such dimension",
     ),
 ]
@@ -77,7 +78,7 @@ def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
     """An empty tensor and a part of the batch are no layers of a network."""
     with pytest.raises(ShapeError) as caught:
         kind.output((4, 8, 8))
-    assert str(caught.value) == message
+    assert said(caught.value) == message
 
 
 def test_reach_shifts_by_what_is_cut() -> None:

@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import FieldError, ShapeError
 from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.softmax import LogSoftmax, Softmax
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(
@@ -44,13 +44,15 @@ REFUSES = [
     pytest.param(
         Softmax(dim=4),
         (4, 6, 5),
-        "`softmax` names dimension 4, but the input [4, 6, 5] with its batch has 4",
+        "`softmax` names dimension 4, but the input [4, 6, 5] with its batch has 4\n"
+        "dimensions are -4 to 3, the batch being 0",
         id="past the last dimension",
     ),
     pytest.param(
         LogSoftmax(dim=-5),
         (4, 6, 5),
-        "`log_softmax` names dimension -5, but the input [4, 6, 5] with its batch has 4",
+        "`log_softmax` names dimension -5, but the input [4, 6, 5] with its batch has 4\n"
+        "dimensions are -4 to 3, the batch being 0",
         id="before the first dimension",
     ),
 ]
@@ -79,14 +81,14 @@ def test_examples_are_not_mixed(dim: int) -> None:
     """PyTorch allows a softmax over the batch; no figure of it would be one of a single example."""
     with pytest.raises(ShapeError) as caught:
         Softmax(dim=dim).output((4, 6, 5))
-    assert str(caught.value) == f"`softmax` names dimension {dim}, the batch, which stays as it is"
+    assert said(caught.value) == f"`softmax` names dimension {dim}, the batch, which stays as it is"
 
 
 def test_dim_has_no_default() -> None:
     """PyTorch's own default is deprecated: it guesses from the number of dimensions."""
     with pytest.raises(FieldError) as caught:
         Softmax()
-    assert str(caught.value) == "`softmax` needs the field `dim`: an integer"
+    assert said(caught.value) == "`softmax` needs the field `dim`: an integer"
 
 
 def test_sees_all_of_its_dimension() -> None:
