@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, show
+from cnnprof.kind import Kind, Memory, PerAxis, Reach, Shape, show
 from cnnprof.window import Window
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class CenterCrop(Kind, word="center_crop"):
 
     def reach(self, *inputs: Shape) -> Reach:
         starts = [(size - places) // 2 for size, places in zip(inputs[0], self.output(*inputs), strict=True)]
-        return tuple(Window(1, 1, -start) if start else SAME_PLACE for start in starts)
+        return tuple(Window(1, 1, -start) for start in starts)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         output = self.output(*inputs)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, IntList, Kind, Memory, Reach, Shape, show
+from cnnprof.kind import IntList, Kind, Memory, Reach, Shape, show
 from cnnprof.window import Window
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Pad(Kind, word="pad"):
         return out
 
     def reach(self, *inputs: Shape) -> Reach:
-        return tuple(Window(1, 1, left) if left else SAME_PLACE for left, _ in self._sides(inputs[0]))
+        return tuple(Window(1, 1, left) for left, _ in self._sides(inputs[0]))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs" if self.mode in ("reflect", "replicate") else "nothing")

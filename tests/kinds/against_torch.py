@@ -25,11 +25,13 @@ def same(kind: Kind, *shapes: Shape) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         output = module(*inputs)
     assert tuple(output.shape) == (BATCH, *kind.output(*shapes))
+    assert {type(size) for size in kind.output(*shapes)} <= {int}
     assert {name: tuple(p.shape) for name, p in module.named_parameters()} == kind.weights(*shapes)
     buffers = kind.buffers(*shapes)
     assert {name: (tuple(b.shape), b.dtype) for name, b in module.named_buffers()} == {
         name: (tensor.shape, getattr(torch, tensor.dtype or "float32")) for name, tensor in buffers.items()
     }
+    assert all(tensor.per_example is False for tensor in buffers.values())
     assert counter.get_total_flops() == 2 * BATCH * kind.work(*shapes, training=False).macs
     holds_what_its_operations_hold(kind, *shapes)
     for training in (False, True):

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Shape, Tensor, Work
+from cnnprof.kind import Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.arithmetic import Add, Mul, Sub
 from tests.kinds.against_torch import refused, same
 
@@ -87,6 +87,16 @@ def test_holds_the_last_intermediate_result_beside_the_output(kind: Kind) -> Non
     assert kind.memory(IMAGE, IMAGE, training=False, contiguous=True).scratch == ()
     assert kind.memory(IMAGE, IMAGE, IMAGE, IMAGE, training=False, contiguous=True).scratch == (Tensor(IMAGE),)
     assert kind.memory(GATE, GATE, IMAGE, training=False, contiguous=True).scratch == (Tensor(GATE),)
+
+
+@pytest.mark.torch
+def test_a_difference_says_what_it_does() -> None:
+    assert repr(Sub().module(IMAGE, IMAGE)) == "Call(sub)"
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_a_difference_keeps_the_order_of_its_input(contiguous: bool) -> None:
+    assert Sub().memory(IMAGE, IMAGE, training=False, contiguous=contiguous) == Memory(contiguous=contiguous)
 
 
 @pytest.mark.torch

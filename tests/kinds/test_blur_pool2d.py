@@ -24,6 +24,12 @@ REFUSES = [
         id="reflection past the far edge",
     ),
     pytest.param(
+        BlurPool2d(kernel_size=0),
+        (2, 8, 8),
+        "`kernel_size` of `blur_pool2d` must be at least 1, found 0",
+        id="kernel 0",
+    ),
+    pytest.param(
         BlurPool2d(stride=0), (2, 8, 8), "`stride` of `blur_pool2d` must be at least 1, found 0", id="stride 0"
     ),
     pytest.param(
@@ -61,6 +67,7 @@ def test_the_kernel_is_binomial_and_a_constant_stays_constant() -> None:
     rows = (16 * module.kernel[1, 0]).tolist()
     assert rows == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
     assert bool((module(torch.ones(1, 2, 6, 6)) == 1).all())
+    assert repr(module) == "Filter(blur_pool2d kernel_size=3, stride=2)"
 
 
 def test_holds_a_padded_copy() -> None:

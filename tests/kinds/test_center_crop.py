@@ -81,3 +81,4 @@ def test_the_odd_place_is_cut_off_right() -> None:
 
     assert CenterCrop(output_size=2).module((1, 5))(torch.arange(5.0).reshape(1, 1, 5)).tolist() == [[[1, 2]]]
     assert CenterCrop(output_size=[2]).reach((1, 5)) == (SAME_PLACE, Window(1, 1, -1))
+    assert CenterCrop(output_size=[2]).reach((1, 9)) == (SAME_PLACE, Window(1, 1, -3))

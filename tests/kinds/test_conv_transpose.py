@@ -175,6 +175,7 @@ def test_reach_is_the_largest_field_centred_on_the_first_outputs() -> None:
         case = (kernel, stride, padding, dilation)
         assert window.extent == max(field[-1] - field[0] + 1 for field in fields if field), case
         assert window.stride == Fraction(1, stride), case
-        if fields[0]:
-            centre = -window.padding + Fraction(window.extent - 1, 2)
-            assert centre == Fraction(fields[0][0] + fields[0][-1], 2), case
+        # Where no tap reaches the first output: the input coordinate below the middle of the kernel.
+        middle = (padding - Fraction(dilation * (kernel - 1), 2)) / stride
+        expected = Fraction(fields[0][0] + fields[0][-1], 2) if fields[0] else middle
+        assert -window.padding + Fraction(window.extent - 1, 2) == expected, case

@@ -4,7 +4,7 @@ import pytest
 
 import cnnprof
 from cnnprof.errors import ShapeError, UsageError
-from cnnprof.kind import Work
+from cnnprof.kind import Memory, Work
 from cnnprof.kinds.opaque import Opaque
 from tests.kinds.against_torch import said
 from tests.networks import network, report
@@ -16,6 +16,8 @@ def test_gives_what_is_declared() -> None:
     shape = (32, 28, 28)
     assert ATTENTION.output(shape) == (64, 14, 14)
     assert ATTENTION.weights(shape) == {"declared": (16_384,)}
+    assert Opaque(output_shape=[1], params=0, macs=0).weights(shape) == {}
+    assert ATTENTION.memory(shape, training=True, contiguous=True) == Memory(keeps="inputs")
     assert ATTENTION.work(shape, training=False) == Work(macs=3_211_264, adds=500)
 
 
@@ -27,6 +29,7 @@ def test_gives_what_is_declared() -> None:
             "`output_shape` of `opaque` must be at least 1, found [0]",
         ),
         (Opaque(output_shape=[1], params=-1, macs=1), "`params` of `opaque` must be at least 0, found -1"),
+        (Opaque(output_shape=[1], params=1, macs=1, flops=-1), "`flops` of `opaque` must be at least 0, found -1"),
         (Opaque(output_shape=[1], params=1, macs=-1), "`macs` of `opaque` must be at least 0, found -1"),
     ],
 )

@@ -16,11 +16,14 @@ GIVES = [
     pytest.param(Pad(pad=[0, 0, 0, 0, 0, 2]), IMAGE, (6, 8, 9), id="channels"),
     pytest.param(Pad(pad=[-1, -2, 0, -3]), IMAGE, (4, 5, 6), id="negative counts crop"),
     pytest.param(Pad(pad=[-9, 2]), IMAGE, (4, 8, 2), id="nothing but padding"),
+    pytest.param(Pad(pad=[-8, 0]), IMAGE, (4, 8, 1), id="a single place is left"),
+    pytest.param(Pad(pad=[]), (), (), id="no dimensions"),
     pytest.param(Pad(pad=[]), IMAGE, IMAGE, id="no padding is a copy"),
     pytest.param(Pad(pad=[8, 8, 7, 7], mode="reflect"), IMAGE, (4, 22, 25), id="reflect up to the far edge"),
     pytest.param(Pad(pad=[1, -1, 2, 0], mode="reflect"), IMAGE, (4, 10, 9), id="reflect and crop"),
     pytest.param(Pad(pad=[1, 20, 0, 3], mode="replicate"), IMAGE, (4, 11, 30), id="replicate as far as you like"),
     pytest.param(Pad(pad=[9, 9, 8, 8], mode="circular"), IMAGE, (4, 24, 27), id="around once"),
+    pytest.param(Pad(pad=[1, -8, 0, 0], mode="circular"), IMAGE, (4, 8, 2), id="around a single place"),
     pytest.param(Pad(pad=[1, 1, 2, 2, 1, 1], mode="replicate"), IMAGE, (6, 12, 11), id="channels as an axis"),
     pytest.param(Pad(pad=[3, 2], mode="reflect"), (4, 8), (4, 13), id="sequence"),
     pytest.param(Pad(pad=[1, 1, 1, 1, 1, 1], mode="circular"), (2, 3, 4, 5), (2, 5, 6, 7), id="volume"),
@@ -38,6 +41,25 @@ REFUSES = [
         IMAGE,
         "`pad` of `pad` must not crop more than there is, found [-5, 1, -5, -5] on the input [4, 8, 9]",
         id="crops too much",
+    ),
+    pytest.param(
+        Pad(pad=[1, -10]),
+        IMAGE,
+        "`pad` of `pad` must not crop more than there is, found [1, -10] on the input [4, 8, 9]",
+        id="crops more than there is, whatever it pads left",
+    ),
+    pytest.param(
+        Pad(pad=[-10, 1]),
+        IMAGE,
+        "`pad` of `pad` must not crop more than there is, found [-10, 1] on the input [4, 8, 9]",
+        id="crops more than there is, whatever it pads right",
+    ),
+    pytest.param(
+        Pad(pad=[1] * 8, mode="reflect"),
+        (2, 3, 4, 5, 6),
+        "`mode: reflect` of `pad` needs two counts per spatial axis, for one to three axes, "
+        "found 8 counts for the input [2, 3, 4, 5, 6]",
+        id="four axes",
     ),
     pytest.param(
         Pad(pad=[9, 0, 0, 0], mode="reflect"),
@@ -112,6 +134,11 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape) -> None:
 @pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
 def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
     assert refused(kind, shape) == message
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    assert repr(Pad(pad=[1, 2], mode="reflect").module(IMAGE)) == "Call(pad [1, 2], mode=reflect)"
 
 
 @pytest.mark.parametrize(("kind", "message"), ACCEPTED_BY_PYTORCH)

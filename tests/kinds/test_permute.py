@@ -10,6 +10,9 @@ from tests.kinds.against_torch import refused, said, same
 GIVES = [
     pytest.param(Permute(dims=[0, 2, 3, 1]), (4, 8, 9), (8, 9, 4), ((1,), (2,), (0,)), False, id="channels last"),
     pytest.param(Permute(dims=[0, -1, -3, -2]), (4, 8, 9), (9, 4, 8), ((2,), (0,), (1,)), False, id="negative"),
+    pytest.param(
+        Permute(dims=[-4, 2, 3, 1]), (4, 8, 9), (8, 9, 4), ((1,), (2,), (0,)), False, id="the batch from behind"
+    ),
     pytest.param(Permute(dims=[0, 1, 2, 3]), (4, 8, 9), (4, 8, 9), ((0,), (1,), (2,)), True, id="identity"),
     pytest.param(Permute(dims=[0, 2, 3, 1]), (4, 1, 1), (1, 1, 4), ((1,), (2,), (0,)), True, id="around single places"),
     pytest.param(Permute(dims=[0, 2, 1]), (4, 9), (9, 4), ((1,), (0,)), False, id="sequence"),
@@ -27,6 +30,12 @@ REFUSES = [
         "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
         "found [0, 1, 1, 2]\ndimensions are 0 to 3, the batch being 0",
         id="twice",
+    ),
+    pytest.param(
+        Permute(dims=[4, 1, 2, 3]),
+        "`dims` of `permute` must name each of the 4 dimensions of the input [4, 8, 8] with its batch once, "
+        "found [4, 1, 2, 3]\ndimensions are 0 to 3, the batch being 0",
+        id="no such first dimension",
     ),
     pytest.param(
         Permute(dims=[0, 1, 2, 4]),
@@ -63,6 +72,11 @@ def test_agrees_with_pytorch(
 @pytest.mark.parametrize(("kind", "message"), REFUSES)
 def test_refuses_what_pytorch_refuses(kind: Kind, message: str) -> None:
     assert refused(kind, (4, 8, 8)) == message
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    assert repr(Permute(dims=[0, 2, 1]).module((4, 9))) == "Call(permute [0, 2, 1])"
 
 
 def test_the_batch_stays_first() -> None:

@@ -11,8 +11,12 @@ from tests.kinds.against_torch import refused, same
 
 GIVES = [
     pytest.param(PixelShuffle(upscale_factor=2), (8, 4, 4), (2, 8, 8), id="channels to places"),
+    pytest.param(PixelShuffle(upscale_factor=2), (4, 3, 5), (1, 6, 10), id="to a single channel"),
+    pytest.param(PixelShuffle(upscale_factor=3), (18, 4, 5), (2, 12, 15), id="threefold"),
     pytest.param(PixelShuffle(upscale_factor=1), (8, 4, 4), (8, 4, 4), id="a factor of 1 copies all the same"),
     pytest.param(PixelUnshuffle(downscale_factor=2), (3, 4, 6), (12, 2, 3), id="places to channels"),
+    pytest.param(PixelUnshuffle(downscale_factor=3), (2, 6, 9), (18, 2, 3), id="a third"),
+    pytest.param(PixelUnshuffle(downscale_factor=1), (2, 6, 9), (2, 6, 9), id="a factor of 1"),
     pytest.param(ChannelShuffle(groups=2), (8, 4, 4), (8, 4, 4), id="shufflenet"),
     pytest.param(ChannelShuffle(groups=1), (8, 4, 4), (8, 4, 4), id="one group copies all the same"),
     pytest.param(ChannelShuffle(groups=4), (8, 6), (8, 6), id="sequence"),
@@ -25,6 +29,19 @@ REFUSES = [
         "the channels of `pixel_shuffle` must be divisible by the square of `upscale_factor`, "
         "found 8 channels and upscale_factor 3",
         id="channels and the square of the factor",
+    ),
+    pytest.param(
+        PixelShuffle(upscale_factor=2),
+        (6, 4, 4),
+        "the channels of `pixel_shuffle` must be divisible by the square of `upscale_factor`, "
+        "found 6 channels and upscale_factor 2",
+        id="channels and the factor alone",
+    ),
+    pytest.param(
+        PixelUnshuffle(downscale_factor=0),
+        (8, 4, 4),
+        "`downscale_factor` of `pixel_unshuffle` must be at least 1, found 0",
+        id="to nothing",
     ),
     pytest.param(
         PixelShuffle(upscale_factor=0),
@@ -80,6 +97,10 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) ->
 def test_reach() -> None:
     up, down = Window(1, Fraction(1, 3), 0), Window(3, 3, 0)
     assert PixelShuffle(upscale_factor=3).reach((9, 4, 4)) == (SAME_PLACE, up, up)
+    assert PixelShuffle(upscale_factor=2).reach((4, 4, 4))[1] == Window(1, Fraction(1, 2))
+    copied = PixelShuffle(upscale_factor=1).reach((9, 4, 4))
+    assert copied == (SAME_PLACE,) * 3
+    assert {type(step.stride) for step in copied} == {int}
     assert PixelUnshuffle(downscale_factor=3).reach((1, 9, 9)) == (SAME_PLACE, down, down)
 
 
