@@ -117,9 +117,10 @@ SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
     "peak_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
+    "torch_peak_bytes": ("bytes", "the same with what PyTorch's operations hold while they run, where that is most"),
     "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
 }
-OF_THE_WHOLE = ("peak_bytes", "training_bytes")
+OF_THE_WHOLE = ("peak_bytes", "torch_peak_bytes", "training_bytes")
 """Sums that only a network has."""
 
 
@@ -488,6 +489,10 @@ class _Explainer:
                 if term.value:
                     parts[name].append(Part(layer.path, term, layer.kind.declared))
         parts["peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
+        held = costs.torch_peak
+        parts["torch_peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
+        if held.scratch:
+            parts["torch_peak_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
         parts["training_bytes"] = [
             Part(name, trace.value(amount)) for name, amount in costs.training._asdict().items() if amount
         ]
@@ -495,6 +500,10 @@ class _Explainer:
             raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
         meanings = dict(SUMS)
         meanings["peak_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
+        meanings["torch_peak_bytes"] = (
+            "bytes",
+            f"the tensors alive while `{held.layer}` runs, and what its operation holds",
+        )
         estimated = set(estimates(graph, costs.totals))
         if all(graph.layers[number].memory_exact for number in numbers):
             estimated.discard("activation_bytes")

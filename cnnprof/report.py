@@ -11,6 +11,7 @@ from cnnprof.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.graph import Graph, Output
 from cnnprof.kind import Kind, Shape, Work, show
+from cnnprof.kinds.linear import Linear
 from cnnprof.memory import Peak, Training
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Axis, Field, Number
@@ -44,6 +45,19 @@ def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
     elif not all(layer.memory_exact for layer in (graph.trained or graph).layers):
         found.add("training_bytes")
     return tuple(name for name in METRICS if name in found)
+
+
+def doubts(graph: Graph) -> list[str]:
+    """What is right as it stands, and seldom meant: of each sort the first."""
+    for layer in graph.layers:
+        if isinstance(layer.kind, Linear):
+            shape = graph.shapes()[layer.inputs[0]]
+            if len(shape) > 1 and shape[-1] == 1:
+                return [
+                    f"{layer.path} reads the last axis of {'×'.join(map(str, shape))} alone, a single value, as "
+                    "PyTorch does: is a `flatten` missing before it?"
+                ]
+    return []
 
 
 def declared(graph: Graph) -> int:
@@ -293,7 +307,9 @@ def columns(names: Iterable[str]) -> list[Column]:
         if name not in COLUMNS:
             if name in METRICS:
                 raise UsageError(f"`{name}` is a figure of the whole network, not of a layer: it is among the totals")
-            hint = nearest(name, COLUMNS)
+            headings = {column.header.lower(): column.name for column in COLUMNS.values()}
+            meant = headings.get(name.lower())
+            hint = f"`{meant}` has that heading" if meant else nearest(name, COLUMNS)
             raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
         found.append(COLUMNS[name])
     return found
@@ -390,11 +406,15 @@ class Priced(NamedTuple):
 
 
 class Heaviest(NamedTuple):
-    """Where most of a summed column sits: the first segment of a path, its sum and its share of the whole."""
+    """Where most of a summed column sits: the first segment of a path, its sum and its share of the whole; and the
+    layer that has most by itself, with the number of those that have as much."""
 
     path: str
     value: int
     share: float
+    layer: str
+    layer_value: int
+    equals: int
 
 
 class Table(NamedTuple):
@@ -442,8 +462,11 @@ class Table(NamedTuple):
         total = self.total(column)
         if not total:
             return None
-        most = max(fold(self.report.layers, 1), key=column.value)
-        return Heaviest(most.path, column.value(most), column.value(most) / total)
+        layers = self.report.layers
+        most, layer = max(fold(layers, 1), key=column.value), max(layers, key=column.value)
+        amount = column.value(layer)
+        equals = sum(column.value(row) == amount for row in layers) - 1
+        return Heaviest(most.path, column.value(most), column.value(most) / total, layer.path, amount, equals)
 
 
 def lay_out(

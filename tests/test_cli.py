@@ -30,6 +30,7 @@ from cnnprof.cli import main
 from cnnprof.cli.app import app
 from cnnprof.render.sheet import cells
 from cnnprof.schema import schema
+from cnnprof.spec import shipped_blocks
 from tests.networks import network
 from tests.render.shown import GOLDEN
 
@@ -266,6 +267,20 @@ COMMANDS = [
 ]
 
 
+def test_specs_prints_one_as_it_is_written(run: Run) -> None:
+    assert run("specs", "lenet5") == Done(0, (ROOT / "specs" / "lenet5.yaml").read_text(encoding="utf-8"), "")
+    assert json.loads(run("specs", "lenet5", "--format", "json").out)[0]["name"] == "lenet5"
+    assert run("specs", "lenet") == Done(2, "", "error: there is no architecture `lenet`; did you mean `lenet5`?\n")
+
+
+def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
+    """Every one, and together they are the file."""
+    written = (ROOT / "cnnprof" / "blocks.yaml").read_text(encoding="utf-8")
+    blocks = [run("kinds", name) for name in shipped_blocks()]
+    assert all(done.code == 0 for done in blocks)
+    assert written.endswith("\n".join(done.out for done in blocks))
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "cnnprof")
 def test_help_ends_with_examples_that_run(run: Run, command: list[str]) -> None:
     done = run(*command, "--help")
@@ -332,6 +347,7 @@ REFUSES = [
         ["analyze", "lenet5", "--sort", "peak_bytes"],
         "error: `peak_bytes` is a figure of the whole network, not of a layer: it is among the totals",
     ),
+    (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
     (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
     (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),
     (

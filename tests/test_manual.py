@@ -102,9 +102,10 @@ Example
 
 
 def test_the_list_of_kinds() -> None:
-    text = catalogue.kinds(manual.summaries(), "text")
+    text = catalogue.kinds(manual.summaries(), ["fire"], "text")
     assert "\nconv2d                 Convolution over an image, `torch.nn.Conv2d`.\n" in text
-    listed = json.loads(catalogue.kinds(manual.summaries(), "json"))
+    assert "\n  blocks     fire\n" in text
+    listed = json.loads(catalogue.kinds(manual.summaries(), [], "json"))
     assert [each["kind"] for each in listed][: len(kinds())] == sorted(kinds())
 
 

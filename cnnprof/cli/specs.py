@@ -1,16 +1,39 @@
-"""`cnnprof specs`: what can be chosen in the architectures that come with the tool."""
+"""`cnnprof specs` and `kinds`: what can be chosen in the architectures that come with the tool, and their texts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cnnprof import locate, source
+from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.render.catalogue import Architecture
 from cnnprof.source import Mapping, Node, Scalar
-from cnnprof.spec import read
+from cnnprof.spec import read, shipped_blocks
 
 
-def architectures() -> list[Architecture]:
+def architectures(names: Iterable[str]) -> list[Architecture]:
     """Name, title, inputs, variants and arguments of each."""
-    return [_architecture(name) for name in locate.architectures()]
+    return [_architecture(name) for name in names]
+
+
+def text(name: str) -> str:
+    """An architecture as it is written: a file to start from. Raises UsageError for a name that is none."""
+    known = locate.architectures()
+    if name not in known:
+        hint = nearest(name, known) or "`cnnprof specs` lists them"
+        raise UsageError(f"there is no architecture `{printable(brief(name))}`; {hint}")
+    return known[name].read_text(encoding="utf-8")
+
+
+def block(name: str) -> str | None:
+    """A block that comes with the tool as it is written; None where there is none of that name."""
+    blocks = shipped_blocks()
+    if name not in blocks:
+        return None
+    mark = blocks[name].mark
+    after = [each.mark.line for each in blocks.values() if each.mark.line > mark.line]
+    lines = mark.source.lines()[mark.line : min(after, default=None)]
+    return "\n".join(lines).strip("\n") + "\n"
 
 
 def _architecture(name: str) -> Architecture:

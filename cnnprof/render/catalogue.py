@@ -53,8 +53,8 @@ def _list(label: str, items: Sequence[str], width: int) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def kinds(found: Sequence[Summary], form: str, width: int | None = None) -> str:
-    """All kinds with their summaries. width: of a terminal."""
+def kinds(found: Sequence[Summary], blocks: Sequence[str], form: str, width: int | None = None) -> str:
+    """All kinds with their summaries; as text the blocks that come with the tool, too. width: of a terminal."""
     if form == "json":
         return _json([{"kind": each.word, "summary": each.summary, "package": each.package or None} for each in found])
     widest = max(len(each.word) for each in found)
@@ -67,7 +67,8 @@ def kinds(found: Sequence[Summary], form: str, width: int | None = None) -> str:
         else:
             first, *more = fold(each.summary, width - widest - 2, "")
             lines += [f"{each.word:<{widest}}  {first}", *(" " * (widest + 2) + part for part in more)]
-    lines += ["", f"{units.plural(len(found), 'kind')}; cnnprof kinds KIND tells all about one"]
+    lines += ["", *_list("blocks", blocks, width or WIDTH)]
+    lines += ["", f"{units.plural(len(found), 'kind')}; cnnprof kinds WORD tells all about a kind or a block"]
     return _fitted("\n".join(lines) + "\n", width)
 
 

@@ -70,7 +70,7 @@ def _draw(table: Table, width: int, color: ColorSystem | None) -> str:
     console.print()
     for part in _totals(table, width):
         console.print(part, width=width)
-    if notes := [*_bars(found), *words.notes(table)]:
+    if notes := [*_bars(found), *_left_out(table, found), *words.notes(table)]:
         console.print()
         for note in notes:
             console.print(Text(note, "dim"), width=width)
@@ -78,13 +78,15 @@ def _draw(table: Table, width: int, color: ColorSystem | None) -> str:
 
 
 class _Column(NamedTuple):
-    """A column ready to be drawn. `largest` is the share of the row with a full bar, 0 without bars."""
+    """A column ready to be drawn. `largest` is the share of the row with a full bar, 0 without bars; `described`:
+    whether the configuration stands beside the kind."""
 
     column: Column
     header: Text
     cells: list[Text]
     total: Text
     largest: float = 0
+    described: bool = False
 
     @property
     def width(self) -> int:
@@ -166,7 +168,7 @@ def _column(table: Table, column: Column, *, described: bool = False, bars: bool
             part = table.share(row, column) / largest if largest and row is not table.rest else 0
             cell.append(" " + units.bar(part, BAR).ljust(BAR), BARS[column.name])
         total, header = total + " " * (BAR + 1), header + " " * (BAR + 1)
-    return _Column(column, Text(header, "bold"), cells, Text(total, "bold"), largest)
+    return _Column(column, Text(header, "bold"), cells, Text(total, "bold"), largest, described)
 
 
 def _style(table: Table, row: Row) -> str:
@@ -197,6 +199,15 @@ def _totals(table: Table, width: int) -> Iterator[Grid | Text]:
     for line in lines:
         grid.add_row(*map(Text, line))
     yield grid
+
+
+def _left_out(table: Table, found: list[_Column]) -> Iterator[str]:
+    """The columns of the richest layout that this width has no room for."""
+    if table.columns is None:
+        shown = {column.column.name for column in found} | {"config" for column in found if column.described}
+        richest = ["kind", "config", *(name for name in LAYOUTS[0] if name != DESCRIBED)]
+        if names := [column.header for column in columns(richest) if column.name not in shown]:
+            yield f"no room for {', '.join(names)}: --columns chooses, a pipe shows all"
 
 
 def _bars(found: list[_Column]) -> Iterator[str]:

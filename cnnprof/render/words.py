@@ -11,7 +11,7 @@ from cnnprof.errors import listing, printable
 from cnnprof.kind import REQUIRED, show
 from cnnprof.memory import Peak
 from cnnprof.render import units
-from cnnprof.report import COLUMNS, Column, Row, Table
+from cnnprof.report import COLUMNS, Column, Row, Table, doubts
 
 NUMERIC = ("count", "bytes", "ratio", "places")
 NOTHING = "-"
@@ -162,14 +162,14 @@ def totals(table: Table) -> list[Line]:
             "peak memory",
             about(estimated, "peak_bytes")
             + (units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes)),
-            f"alive at once; {about(estimated, 'torch_peak_bytes')}{units.size(figures.torch_peak_bytes)} "
-            "with what PyTorch's operations hold",
+            f"input too, weights apart; {about(estimated, 'torch_peak_bytes')}{units.size(figures.torch_peak_bytes)} "
+            "in PyTorch",
         ),
         Line(
             "training step",
             about(estimated, "training_bytes")
             + (units.exact(figures.training_bytes) if table.exact else units.size(figures.training_bytes)),
-            f"{about(estimated, 'training_bytes')}{units.size(report.step.kept)} kept for backward, "
+            f"{about(estimated, 'training_bytes')}{units.size(report.step.kept)} for backward, "
             f"weights, gradients, {report.optimizer}",
         ),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
@@ -180,10 +180,11 @@ def totals(table: Table) -> list[Line]:
         column = COLUMNS[name]
         if heaviest := table.heaviest(column):
             sign = about(estimated, name)
-            amount = sign + figure(heaviest.value, column)
-            lines.append(
-                Line(label, heaviest.path, f"{amount}, {sign}{units.share(heaviest.share)} of all {column.header}")
-            )
+            text = f"{sign}{figure(heaviest.value, column)}, {sign}{units.share(heaviest.share)} of all {column.header}"
+            more = f" and {units.exact(heaviest.equals)} more" if heaviest.equals else ""
+            if name == "params" and (more or heaviest.layer_value != heaviest.value):
+                text += f"; in one layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
+            lines.append(Line(label, heaviest.path, text))
     return [line for line in lines if line.figure]
 
 
@@ -234,6 +235,7 @@ def notes(table: Table) -> list[str]:
         )
     if not all(row.receptive_field.exact for row in report.layers):
         found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")
+    found += doubts(graph)
     if any(not row.executed for row in table.rows):
         found.append("† a side output, which runs only in training: its parameters count, nothing else does")
     if table.folded and len(table.rows) < len(table.report.layers) and not table.chosen:

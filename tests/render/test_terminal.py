@@ -72,6 +72,14 @@ def test_colours_change_no_character() -> None:
     assert plain == drawn(shown, 100)
 
 
+def test_what_there_is_no_room_for_is_said() -> None:
+    said = {
+        width: re.findall(r"^no room for (.*): --columns", drawn(table("lenet5"), width), re.M) for width in (80, 200)
+    }
+    assert said == {80: ["kind, configuration"], 200: []}
+    assert "no room for" not in drawn(table("lenet5", "path,params"), 80)
+
+
 def test_a_page_is_enough() -> None:
     """Fifty lines, for all that comes with the tool but a wide spread of arguments or layers that cannot be folded."""
     for spec in ("lenet5", "alexnet", "vgg", "resnet@50", "resnet@152", "mobilenet_v1"):
