@@ -6,7 +6,7 @@ import pytest
 
 import cnnprof
 from cnnprof.errors import UsageError
-from cnnprof.memory import Scale, kept_for_backward, peaks, training
+from cnnprof.memory import Scale, kept_for_backward, kept_of_product, peaks, training
 from tests.networks import graph, network
 from tests.runtime.test_build import shipped
 
@@ -158,6 +158,48 @@ def test_batch_statistics_do_not_grow_with_the_batch() -> None:
     text = network("- conv2d: {out_channels: 2, kernel_size: 1}\n- batch_norm", input="[1, 10, 10]")
     one, eight = (kept_for_backward(graph(text, training=True), Scale(batch, 4)) for batch in (1, 8))
     assert eight - 4 * 2 * 2 == 8 * (one - 4 * 2 * 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "factors", "products"),
+    [
+        ("ab", [0, 1], []),
+        ("a.", [1], []),
+        (".b", [0], []),
+        ("..", [], []),
+        # (a·b)·c: the factors a, b and c, and a·b for c
+        ("abc", [0, 1, 2], [0]),
+        ("..c", [], [0]),
+        ("a..", [1, 2], []),
+        (".b.", [0, 2], []),
+        # ((a·b)·c)·d: a·b for c, a·b·c for d
+        ("abcd", [0, 1, 2, 3], [0, 1]),
+        ("...d", [], [1]),
+        ("..cd", [3], [0, 1]),
+        ("a..d", [1, 2, 3], [1]),
+    ],
+)
+def test_what_a_product_keeps(asked: str, factors: list[int], products: list[int]) -> None:
+    assert kept_of_product([each != "." for each in asked]) == (factors, products)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "asked", ["ab", "a.", ".b", "abc", "..c", "a..", ".b.", "abcd", "...d", "..cd", "a..d", "....d"]
+)
+def test_a_product_keeps_what_autograd_keeps(asked: str) -> None:
+    import torch
+
+    tensors = [torch.rand(3, requires_grad=each != ".") for each in asked]
+    kept = set()
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.add(tensor.data_ptr()) or tensor, lambda t: t):
+        made = []
+        total = tensors[0]
+        for tensor in tensors[1:]:
+            total = total * tensor
+            made.append(total)
+    factors, products = kept_of_product([each != "." for each in asked])
+    assert kept == {tensors[at].data_ptr() for at in factors} | {made[at].data_ptr() for at in products}
 
 
 def test_an_unknown_optimizer_is_refused() -> None:

@@ -25,7 +25,9 @@ def same(kind: Kind, *shapes: Shape) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         output = module(*inputs)
     assert tuple(output.shape) == (BATCH, *kind.output(*shapes))
-    assert {type(size) for size in kind.output(*shapes)} <= {int}
+    # Equal to integers is not enough: 8.0 is, and a sum of such is not exact.
+    assert {type(size) for shape in (kind.output(*shapes), *kind.weights(*shapes).values()) for size in shape} <= {int}
+    assert {type(amount) for training in (False, True) for amount in kind.work(*shapes, training=training)} == {int}
     assert {name: tuple(p.shape) for name, p in module.named_parameters()} == kind.weights(*shapes)
     buffers = kind.buffers(*shapes)
     assert {name: (tuple(b.shape), b.dtype) for name, b in module.named_buffers()} == {

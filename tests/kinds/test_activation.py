@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof.errors import FieldError
-from cnnprof.kind import Kind, Shape, Tensor, Work
+from cnnprof.kind import Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.activation import (
     CELU,
     ELU,
@@ -119,10 +119,8 @@ def test_agrees_with_pytorch(kind: Kind, work: Work) -> None:
 def test_output_lies_in_memory_as_pytorch_lays_it(kind: Kind, work: Work) -> None:
     """Most functions keep the order of a permuted input."""
     permuted = torch.rand(2, 6, 5, 4).permute(0, 3, 1, 2)
-    assert (
-        kind.module(SHAPE)(permuted)[0].is_contiguous()
-        == kind.memory(SHAPE, contiguous=False, training=False).contiguous
-    )
+    contiguous = kind.memory(SHAPE, training=False, contiguous=False).contiguous
+    assert kind.module(SHAPE)(permuted)[0].is_contiguous() is contiguous
 
 
 @pytest.mark.torch
@@ -154,6 +152,12 @@ def test_prelu_learns_one_factor_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("kind", [Softsign(), LogSigmoid()], ids=lambda kind: kind.word)
 def test_makes_a_second_tensor_at_inference_too(kind: Kind) -> None:
     assert kind.memory(SHAPE, training=False, contiguous=True).scratch == (Tensor(SHAPE),)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_keeps_its_output_in_place(slope: float) -> None:
+    for kind in (LeakyReLU(negative_slope=slope), ELU(alpha=slope)):
+        assert kind.memory(SHAPE, training=True, contiguous=True) == Memory(keeps="inputs", in_place="output")
 
 
 @pytest.mark.torch

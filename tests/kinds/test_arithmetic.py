@@ -50,8 +50,15 @@ REFUSES = [
         Mul(),
         [IMAGE, (4,)],
         "`mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`\n"
-        "the batch stands before the first dimension, so shapes align from both ends",
+        "each has all dimensions, 1 where a value holds all along one: `[4, 1, 1]` for the channels",
         id="a flat gate, which PyTorch would align right, with the width",
+    ),
+    pytest.param(
+        Mul(),
+        [(7, 5, 4), (1,), (4,)],
+        "`mul` needs inputs with equally many dimensions, found `[7, 5, 4]`, `[1]`, `[4]`\n"
+        "each has all dimensions, 1 where a value holds all along one: `[1, 1, 1]` for the last axis",
+        id="one value, and a scale",
     ),
 ]
 
@@ -75,6 +82,25 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shapes: list[Shape], message: 
     assert refused(kind, *shapes) == message
 
 
+@pytest.mark.parametrize(
+    ("shapes", "filled_up"),
+    [
+        ([(56, 56, 96), (96,)], "`[1, 1, 96]` for the last axis"),
+        ([(96, 56, 56), (96,)], "`[96, 1, 1]` for the channels"),
+        ([(8,), (8, 8, 8)], "`[8, 1, 1]` for the channels, `[1, 1, 8]` for the last axis"),
+        ([(4, 8, 8), (5,)], "`[5, 1, 1]` for the channels, `[1, 1, 5]` for the last axis"),
+        ([(4, 8, 9), (8, 9)], "`[1, 8, 9]` for the last dimensions"),
+        ([(4, 8, 9), (1, 8)], "`[1, 8, 1]` for the first dimensions"),
+        ([(1, 1, 1), (8,)], "`[8, 1, 1]` for the channels, `[1, 1, 8]` for the last axis"),
+    ],
+)
+def test_says_how_to_write_all_dimensions(shapes: list[Shape], filled_up: str) -> None:
+    """Where the shape that has too few can go, or both ways where neither fits: PyTorch could not tell which."""
+    with pytest.raises(ShapeError) as caught:
+        Add().output(*shapes)
+    assert caught.value.hint == f"each has all dimensions, 1 where a value holds all along one: {filled_up}"
+
+
 @pytest.mark.parametrize("kind", [Add(), Mul()])
 def test_needs_two_inputs(kind: Kind) -> None:
     with pytest.raises(ShapeError) as caught:
@@ -90,8 +116,9 @@ def test_holds_the_last_intermediate_result_beside_the_output(kind: Kind) -> Non
 
 
 @pytest.mark.torch
-def test_a_difference_says_what_it_does() -> None:
-    assert repr(Sub().module(IMAGE, IMAGE)) == "Call(sub)"
+@pytest.mark.parametrize("kind", [Add(), Mul(), Sub()])
+def test_says_what_it_does(kind: Kind) -> None:
+    assert repr(kind.module(IMAGE, IMAGE)) == f"Call({kind.word})"
 
 
 @pytest.mark.parametrize("contiguous", [True, False])

@@ -65,7 +65,7 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_one_pie
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert memory.dense == part[0].is_contiguous() == in_one_piece
     assert memory.contiguous
-    assert not kind.memory(shape, contiguous=False, training=False).contiguous
+    assert kind.memory(shape, contiguous=False, training=False).contiguous is False
 
 
 @pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)

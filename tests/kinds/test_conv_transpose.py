@@ -5,10 +5,11 @@ from itertools import product
 
 import pytest
 
+from cnnprof.errors import ShapeError
 from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from tests.kinds.against_torch import refused, said, same
 
 IMAGE = (8, 16, 16)
 
@@ -41,6 +42,13 @@ GIVES = [
         (4, 34, 34),
         Work(macs=8 * 16 * 16 * 4 * 3 * 3),
         id="dilation widens the output, not the work",
+    ),
+    pytest.param(
+        ConvTranspose1d(out_channels=4, kernel_size=1, bias=False),
+        (8, 1),
+        (4, 1),
+        Work(macs=8 * 4),
+        id="a single place",
     ),
     pytest.param(
         ConvTranspose2d(out_channels=4, kernel_size=2, stride=2, bias=False),
@@ -179,3 +187,13 @@ def test_reach_is_the_largest_field_centred_on_the_first_outputs() -> None:
         middle = (padding - Fraction(dilation * (kernel - 1), 2)) / stride
         expected = Fraction(fields[0][0] + fields[0][-1], 2) if fields[0] else middle
         assert -window.padding + Fraction(window.extent - 1, 2) == expected, case
+        assert type(window.stride) is (int if stride == 1 else Fraction), case
+        assert type(window.padding) is (int if window.padding == int(window.padding) else Fraction), case
+
+
+@pytest.mark.parametrize("field", ["out_channels", "kernel_size", "stride", "dilation", "groups"])
+def test_every_count_is_at_least_1(field: str) -> None:
+    kind = ConvTranspose1d(**{"out_channels": 2, "kernel_size": 1, field: 0})
+    with pytest.raises(ShapeError) as caught:
+        kind.output((2, 9))
+    assert said(caught.value).startswith(f"`{field}` of `conv_transpose1d` must be at least 1, found ")

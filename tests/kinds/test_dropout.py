@@ -124,6 +124,14 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, work: Work, noise: Tensor
     same(kind, shape)
 
 
+def test_alpha_dropout_holds_its_shift_beside_the_noise() -> None:
+    """b, as large as the noise; none where everything is dropped."""
+    shape, noise = (4, 6, 5), Tensor((4, 6, 5))
+    assert AlphaDropout(p=0.5).memory(shape, training=True, contiguous=True).scratch.count(noise) % 2 == 0
+    half, whole = (AlphaDropout(p=p).memory(shape, training=True, contiguous=True).scratch for p in (0.5, 1.0))
+    assert len(half) == 2 * len(whole) > 0
+
+
 @pytest.mark.parametrize(("kind", "shape", "work", "noise"), GIVES)
 def test_is_an_identity_in_evaluation(kind: Kind, shape: Shape, work: Work, noise: Tensor) -> None:
     assert kind.work(shape, training=False) == Work()

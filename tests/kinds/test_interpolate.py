@@ -70,6 +70,15 @@ GIVES = [
         id="antialias widens the kernel",
     ),
     pytest.param(
+        Interpolate(size=[4, 4], mode="bilinear", antialias=True),
+        (1, 4, 8),
+        (1, 4, 4),
+        # Columns of 4 rows, 8 to 4: 3 + 4 + 4 + 3 places; rows, 4 to 4: the place itself and the next.
+        Work(multiplies=4 * 14 + 4 * (3 * 2 + 1), adds=4 * 14 - 4 * 4 + 4 * (3 * 2 + 1) - 4 * 4),
+        id="antialias, the width first",
+    ),
+    pytest.param(Interpolate(scale_factor=0.5), (2, 3), (2, 1), Work(), id="a single place is left"),
+    pytest.param(
         Interpolate(scale_factor=0.5, mode="bicubic", antialias=True),
         (1, 8, 8),
         (1, 4, 4),
@@ -103,6 +112,19 @@ REFUSES = [
         (4, 8, 8),
         "`mode: linear` of `interpolate` needs an input of 2 dimensions (channels, width), found [4, 8, 8]",
         id="linear on an image",
+    ),
+    pytest.param(
+        Interpolate(size=4, mode="trilinear"),
+        (4, 8, 8),
+        "`mode: trilinear` of `interpolate` needs an input of 4 dimensions (channels, depth, height, width), "
+        "found [4, 8, 8]",
+        id="trilinear on an image",
+    ),
+    pytest.param(
+        Interpolate(size=4),
+        (2, 3, 3, 3, 3),
+        "`interpolate` needs an input of channels and one to three spatial axes, found [2, 3, 3, 3, 3]",
+        id="four axes",
     ),
     pytest.param(
         Interpolate(size=4),
@@ -187,6 +209,11 @@ def test_refuses_an_empty_output_in_every_mode() -> None:
         pytest.param(Interpolate(scale_factor=0.5), 8, Window(1, 2, 0), id="nearest, smaller"),
         pytest.param(Interpolate(size=3), 7, Window(1, Fraction(7, 3), 0), id="nearest, by size"),
         pytest.param(Interpolate(size=3, mode="nearest-exact"), 9, Window(1, 3, -1), id="nearest-exact"),
+        pytest.param(Interpolate(size=2, mode="nearest-exact"), 8, Window(1, 4, -2), id="nearest-exact, a quarter"),
+        pytest.param(
+            Interpolate(size=2, mode="linear", align_corners=True), 7, Window(1, 6, 0), id="both corners, nothing else"
+        ),
+        pytest.param(Interpolate(scale_factor=0.4, mode="area"), 7, Window(4, Fraction(7, 2), 0), id="area by factor"),
         pytest.param(
             Interpolate(scale_factor=2, mode="linear"), 8, Window(2, Fraction(1, 2), Fraction(3, 4)), id="linear"
         ),
@@ -233,6 +260,25 @@ def test_reach_of_cubic_and_widened_kernels() -> None:
     assert cubic.reach((1, 8, 8)) == (SAME_PLACE, step, step)
     widened = Interpolate(size=[4, 3], mode="bilinear", antialias=True)
     assert widened.reach((1, 8, 8)) == (SAME_PLACE, Window(4, 2, 1), Window(6, Fraction(8, 3), Fraction(5, 3)))
+    barely = Interpolate(size=[8, 6], mode="bilinear", antialias=True)
+    assert barely.reach((1, 8, 8)) == (
+        SAME_PLACE,
+        Window(2, 1, Fraction(1, 2)),
+        Window(3, Fraction(4, 3), Fraction(5, 6)),
+    )
+
+
+def test_whole_steps_are_integers() -> None:
+    step = Interpolate(size=4, mode="linear").reach((1, 8))[1]
+    assert step == Window(2, 2, 0)
+    assert (type(step.stride), type(step.padding)) == (int, int)
+    assert type(Interpolate(size=4, mode="linear", align_corners=True).reach((1, 4))[1].padding) is int
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    kind = Interpolate(size=4, mode="bilinear", antialias=True)
+    assert repr(kind.module((1, 8, 8))) == "Call(interpolate size=4, mode=bilinear, antialias=True)"
 
 
 @pytest.mark.torch

@@ -89,6 +89,11 @@ def test_windows_stand_where_pytorch_puts_them(size: int) -> None:
     assert kind.work((channels, 1), training=False).adds == round(held) - channels + channels
 
 
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_keeps_the_order_of_its_input(contiguous: bool) -> None:
+    assert LocalResponseNorm(size=5).memory((96, 5, 5), training=False, contiguous=contiguous).contiguous is contiguous
+
+
 @pytest.mark.parametrize(
     ("size", "scratch"),
     [

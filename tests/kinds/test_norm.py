@@ -409,7 +409,24 @@ def test_an_input_with_channels_last_in_memory(kind: Kind, shape: Shape) -> None
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         output = module.eval()(permuted)
     memory = kind.memory(shape, contiguous=False, training=False)
-    assert output[0].is_contiguous() == memory.contiguous
+    assert output[0].is_contiguous() is memory.contiguous
+    assert memory.keeps in ("inputs", "nothing")
+    if memory.keeps == "nothing":  # then it has made a copy, while it runs too
+        assert memory.saved[0] == memory.scratch[0] == Tensor(shape)
     assert (permuted.data_ptr() in saved) == (memory.keeps == "inputs")
     kept = [Tensor(shape)] if memory.keeps == "inputs" else []
     assert sum(tensor.numel() for tensor in saved.values()) == 2 * sum(t.numel for t in (*kept, *memory.saved))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "kind",
+    [
+        BatchNorm(eps=0.25),
+        InstanceNorm(eps=0.25),
+        GroupNorm(num_groups=2, eps=0.25),
+        LayerNorm(normalized_shape=5, eps=0.25),
+    ],
+)
+def test_eps_reaches_the_module(kind: Kind) -> None:
+    assert kind.module((8, 6, 5)).eps == 0.25

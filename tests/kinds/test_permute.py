@@ -65,7 +65,7 @@ def test_agrees_with_pytorch(
     assert kind.memory(shape, training=False, contiguous=True).view
     assert permuted.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert kind.memory(shape, training=False, contiguous=True).contiguous == permuted[0].is_contiguous() == in_order
-    assert not kind.memory(shape, contiguous=False, training=False).contiguous
+    assert kind.memory(shape, contiguous=False, training=False).contiguous is False
 
 
 @pytest.mark.torch

@@ -64,7 +64,7 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: 
     assert memory.view
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert memory.dense == part[0].is_contiguous() == in_order
-    assert not kind.memory(shape, contiguous=False, training=False).contiguous
+    assert kind.memory(shape, contiguous=False, training=False).contiguous is False
 
 
 @pytest.mark.torch

@@ -88,7 +88,10 @@ def test_dim_has_no_default() -> None:
     """PyTorch's own default is deprecated: it guesses from the number of dimensions."""
     with pytest.raises(FieldError) as caught:
         Softmax()
-    assert said(caught.value) == "`softmax` needs the field `dim`: an integer"
+    assert said(caught.value) == (
+        "`softmax` needs the field `dim`: an integer\n"
+        "write `softmax: {dim: 1}`; the batch is dimension 0, the channels are 1"
+    )
 
 
 def test_sees_all_of_its_dimension() -> None:
