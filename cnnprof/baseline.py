@@ -18,7 +18,10 @@ VERSION = 1
 LARGEST = 64 << 20
 """Bytes of a baseline file."""
 _FRACTION = re.compile(r"-?[0-9]{1,100}/[0-9]{1,100}")
-_HINT = "`cnnprof check --update-baseline` writes it anew"
+_HINT = (
+    "`git checkout REF -- FILE` brings back the one that was committed; `cnnprof check --update-baseline` writes it "
+    "anew, from the figures of today"
+)
 
 
 def read(path: Path, name: str) -> dict[str, Figures]:
@@ -34,7 +37,10 @@ def read(path: Path, name: str) -> dict[str, Figures]:
             raise UsageError(f"the baseline `{name}` is larger than {LARGEST >> 20} MiB, the most that is read")
         found = json.loads(text)
     except FileNotFoundError:
-        raise UsageError(f"there is no baseline `{name}`; `cnnprof check --update-baseline` writes it") from None
+        raise UsageError(
+            f"there is no baseline `{name}`: commit it, or compare with a revision (--baseline-ref REF); "
+            "`cnnprof check --update-baseline` writes a first one"
+        ) from None
     except OSError as error:
         raise UsageError(f"cannot read the baseline `{name}`: {error.strerror}") from None
     except json.JSONDecodeError as error:

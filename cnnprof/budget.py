@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
 from glob import has_magic
+from itertools import takewhile
 from math import floor
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -36,7 +37,7 @@ OWN = "the spec's own budget"
 LATENCY = "latency_ratio"
 """Not a metric of the arithmetic: it is measured, and limited on request alone."""
 NAMED_LAYERS = 3
-"""Layers that a broken limit names."""
+"""Layers that a broken limit names, and steps."""
 
 
 Rule: TypeAlias = Literal["max", "warn", "max_increase"]
@@ -84,26 +85,34 @@ class Figures(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """What a network is compared with: where it is from, and its figures there; None where it has none."""
+    """What a network is compared with: where it is from, and its figures there; None where it has none.
+
+    report: on the network as it was, where more than its figures is known.
+    """
 
     name: str
     figures: Figures | None
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network and its costs.
 
-    title: as a SPEC names it. file: as it is shown. lines: of the file, by layer path.
+    title: as a SPEC names it. file: as it is shown. lines: of the file, by layer path: those of the steps that lead
+    to the layer, the outermost first, the layer's own last.
     """
 
     title: str
     file: str
-    lines: Mapping[str, int]
+    lines: Mapping[str, tuple[int, ...]]
     report: Report
     costs: Costs
     _sums: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
     _spans: dict[str, range] = field(default_factory=dict, compare=False)
+    # By baseline: budgets may have one of their own each, and all of them live as long as the network.
+    _gone: dict[int, list[str]] = field(default_factory=dict, compare=False)
+    _changes: dict[int, dict[str, str]] = field(default_factory=dict, compare=False)
 
     def sums(self, metric: str) -> Mapping[str, int]:
         """A summed metric of every layer and of all that contains it, by path, in the order of the layers."""
@@ -127,18 +136,81 @@ class Network:
         return self.report.layers[span.start : span.stop]
 
     def line(self, path: str) -> int | None:
-        """The line of a layer, or of the first one of a part."""
+        """The line of the outermost step that leads to a layer, or to the first one of a part."""
         rows = self.rows(path)
-        return self.lines.get(rows[0].path) if rows else None
+        return next(iter(self.lines.get(rows[0].path, ())), None) if rows else None
+
+    def gone(self, baseline: Baseline) -> Sequence[str]:
+        """The layers that only the baseline has."""
+        key = id(baseline.figures)
+        if key not in self._gone:
+            here = {row.path for row in self.report.layers}
+            there = baseline.figures.layers if baseline.figures is not None else {}
+            self._gone[key] = [path for path in there if path not in here]
+        return self._gone[key]
+
+    def changes(self, baseline: Baseline) -> Mapping[str, str]:
+        """What changed in the layers since the baseline, in words, by path; nothing where only figures are known."""
+        if baseline.report is None:
+            return {}
+        key = id(baseline.report)
+        if key not in self._changes:
+            from cnnprof.compare import differences
+
+            self._changes[key] = {
+                each.path: f"new: {each.what}" if each.status == "added" else each.what
+                for each in differences(baseline.report, self.report).layers
+                if each.status != "removed"
+            }
+        return self._changes[key]
 
 
 class Part(NamedTuple):
-    """A layer that explains a figure: what it carries, or (`changed`) by how much it grew since the baseline."""
+    """What explains a figure: what layers carry, or (`changed`) by how much they grew since the baseline.
+
+    path: of a layer, or the pattern of all that the repetitions of one step made. layers: how many.
+    lines: of the steps that lead there, the outermost first, the layer's own last; none for what no step made.
+    what: what changed in all of them, in words, where that is known.
+    """
+
+    path: str
+    amount: int
+    changed: bool
+    lines: tuple[int, ...] = ()
+    layers: int = 1
+    what: str = ""
+
+
+class Rest(NamedTuple):
+    """Layers that are not named, and what they come to together."""
+
+    layers: int = 0
+    amount: int = 0
+
+
+class Cause(NamedTuple):
+    """An outermost step of the network, or the limited part, with all that it adds to a figure.
+
+    parts: the heaviest of it, layers of one step together. rest: what else there is.
+    """
 
     path: str
     amount: int
     changed: bool
     line: int | None
+    parts: tuple[Part, ...]
+    rest: Rest
+
+
+class Why(NamedTuple):
+    """What is behind a figure. layers: the heaviest, one by one. causes: the same by step; rest: what they leave."""
+
+    layers: tuple[Part, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    rest: Rest = Rest()
+
+
+NOTHING = Why()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +220,7 @@ class Verdict:
     rule: which sort of limit it is. path: of the part that is limited; None is the network.
     limit: as written; `most` is what it comes to. base: the baseline's figure, of an increase.
     since: the baseline's name, where the network is in one.
-    place: where the limit is written. line: of the network's file, where it is broken.
+    place: where the limit is written. line: of the network's file, where it is broken: of the outermost step.
     around: broken parts that contain this one, which are not told apart.
     estimate: whether the figure is one, and not exact.
     """
@@ -163,7 +235,7 @@ class Verdict:
     since: str | None
     place: str
     line: int
-    parts: tuple[Part, ...] = ()
+    why: Why = NOTHING
     around: int = 0
     estimate: bool = False
 
@@ -180,9 +252,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A budget and what a network made of it. `notes` say what could not be compared, and why that is no error.
+    """A budget and what a network made of it. `notes` say how far its figures are to be trusted.
 
     declared: layers with figures that the spec declares.
+    unheld: which limits could not be compared, and why that is no error.
     """
 
     network: str
@@ -192,6 +265,7 @@ class Checked:
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
     declared: int = 0
+    unheld: tuple[str, ...] = ()
 
     @property
     def over(self) -> tuple[Verdict, ...]:
@@ -216,7 +290,7 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All that one run found. `valid`: networks that were unfolded.
+    """All that one run found. `valid`: networks that were unfolded. `notes`: on the run as a whole.
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
     version: of cnnprof.
@@ -228,6 +302,7 @@ class Result:
     folder: str = "/"
     root: str = "/"
     version: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -263,6 +338,7 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
     verdicts: list[Verdict] = []
     problems = refused(budget)
     notes: list[str] = []
+    unheld: list[str] = []
     bad = {problem.mark for problem in problems}
     for limit in (*budget.limits, *budget.warnings):
         if limit.mark in bad:
@@ -275,7 +351,9 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
             rule: Rule = "warn" if limit in budget.warnings else "max"
             verdicts.append(_verdict(rule, limit, None, limit.most, figure, network, baseline))
     if budget.increases and baseline is not None and baseline.figures is None:
-        notes.append(f"not in {baseline.name}, so no increase is limited")
+        unheld.append(
+            f"not in {baseline.name} under this name, so no increase is limited: a renamed file counts as new"
+        )
     for increase in budget.increases:
         if baseline is None or baseline.figures is None:
             continue
@@ -294,7 +372,7 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
         layers = "1 layer" if declared == 1 else f"{declared:,} layers"
         notes.append(f"the figures of {layers} are declared in the spec, not computed")
     checked = Checked(
-        network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes), declared
+        network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes), declared, tuple(unheld)
     )  # fmt: skip
     return checked, problems
 
@@ -464,8 +542,8 @@ def _verdict(
     around: int = 0,
 ) -> Verdict:
     known = baseline is not None and baseline.figures is not None
-    parts = _parts(network, limit.metric, path, baseline) if figure > most else ()
-    line = next((part.line for part in parts if part.line), None)
+    why = _why(network, limit.metric, path, baseline) if figure > most else NOTHING
+    line = next((cause.line for cause in why.causes if cause.line), None)
     if line is None and path is not None:
         line = network.line(path)
     if line is None and limit.mark.source.name == network.file:
@@ -481,7 +559,7 @@ def _verdict(
         since=baseline.name if baseline is not None and known else None,
         place=place(limit.mark),
         line=line or 1,
-        parts=parts,
+        why=why,
         around=around,
         estimate=_is_estimate(network, limit.metric, path),
     )
@@ -498,23 +576,89 @@ def place(mark: Mark) -> str:
     return str(mark) if isinstance(mark, Elsewhere) else f"{mark.source.name}:{mark.line + 1}"
 
 
-def _parts(network: Network, metric: str, path: str | None, baseline: Baseline | None) -> tuple[Part, ...]:
-    """The layers that grew most since the baseline; without one, or where none did, those that carry most."""
+def _why(network: Network, metric: str, path: str | None, baseline: Baseline | None) -> Why:
+    """What grew most since the baseline; without one, or where nothing did, what carries most."""
     if metric in ("peak_bytes", "torch_peak_bytes"):
         peak: Peak = network.costs.peak if metric == "peak_bytes" else network.costs.torch_peak
-        return _largest(network, {alive.name: alive.bytes for alive in peak.alive}, False)
+        return _by_step(network, {alive.name: alive.bytes for alive in peak.alive}, path)
     if metric not in SUMMED:
-        return ()
+        return NOTHING
     rows = network.report.layers if path is None else network.rows(path)
     amounts = {row.path: amount_of(row, metric) for row in rows}
     if baseline is not None and baseline.figures is not None:
         before = baseline.figures.layers
-        grown = {layer: amount - before.get(layer, {}).get(metric, 0) for layer, amount in amounts.items()}
-        if parts := _largest(network, grown, True):
-            return parts
-    return _largest(network, amounts, False)
+        gone = [each for each in network.gone(baseline) if path is None or f"{each}.".startswith(f"{path}.")]
+        grown = {
+            layer: amounts.get(layer, 0) - before.get(layer, {}).get(metric, 0) for layer in (*amounts, *gone)
+        }  # fmt: skip
+        if (why := _by_step(network, grown, path, baseline)).causes:
+            return why
+    return _by_step(network, amounts, path)
 
 
-def _largest(network: Network, amounts: Mapping[str, int], changed: bool) -> tuple[Part, ...]:
-    largest = sorted(amounts, key=lambda path: -amounts[path])[:NAMED_LAYERS]
-    return tuple(Part(path, amounts[path], changed, network.line(path)) for path in largest if amounts[path] > 0)
+def _by_step(network: Network, amounts: Mapping[str, int], path: str | None, since: Baseline | None = None) -> Why:
+    """Amounts of layers, gathered by the outermost step (or under the part that is limited), the heaviest named.
+
+    Layers whose paths differ in numbers alone are those of one step that is repeated: they are named together.
+    """
+    steps: dict[str, dict[str, list[str]]] = {}
+    for layer, amount in amounts.items():
+        if amount:
+            segments = layer.split(".")
+            pattern = ".".join("*" if each.isdecimal() else each for each in segments)
+            steps.setdefault(path or segments[0], {}).setdefault(pattern, []).append(layer)
+    changed = since is not None
+
+    def part(layers: Sequence[str]) -> Part:
+        """Layers of one step as one."""
+        changes = network.changes(since) if since is not None else {}
+        said = [changes.get(layer, "").split("; ") for layer in layers]
+        return Part(
+            path=_pattern(layers),
+            amount=sum(amounts[layer] for layer in layers),
+            changed=changed,
+            lines=_common([network.lines.get(layer, ()) for layer in layers]),
+            layers=len(layers),
+            what="; ".join(each for each in said[0] if all(each in others for others in said)),
+        )
+
+    def rest(layers: Sequence[str]) -> Rest:
+        return Rest(len(layers), sum(amounts[layer] for layer in layers))
+
+    sums = {
+        name: sum(amounts[layer] for layers in inside.values() for layer in layers) for name, inside in steps.items()
+    }
+    heaviest = sorted((name for name in sums if sums[name] > 0), key=lambda name: -sums[name])[:NAMED_LAYERS]
+    ranked = sorted(
+        ((sum(amounts[layer] for layer in layers), name, pattern)
+         for name in heaviest for pattern, layers in steps[name].items()),
+        key=lambda found: -found[0],
+    )  # fmt: skip
+    told = {(name, pattern) for amount, name, pattern in ranked[:NAMED_LAYERS] if amount > 0}
+    causes = []
+    for name in heaviest:
+        inside = steps[name]
+        named = [pattern for _, of, pattern in ranked if of == name and ((name, pattern) in told or len(inside) == 1)]
+        parts = tuple(part(inside[pattern]) for pattern in named)
+        left = [layer for pattern, layers in inside.items() if pattern not in named for layer in layers]
+        line = next((part.lines[0] for part in parts if part.lines), None)
+        if line is None:
+            line = next((network.lines[layer][0] for layer in left if network.lines.get(layer)), None)
+        causes.append(Cause(name, sums[name], changed, line, parts, rest(left)))
+    left = [
+        layer for name, inside in steps.items() if name not in heaviest for each in inside.values() for layer in each
+    ]
+    alone = sorted((layer for layer in amounts if amounts[layer] > 0), key=lambda layer: -amounts[layer])[:NAMED_LAYERS]
+    return Why(tuple(part([layer]) for layer in alone), tuple(causes), rest(left))
+
+
+def _common(lines: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The lines that all begin with."""
+    same = takewhile(lambda column: len(set(column)) == 1, zip(*lines, strict=False))
+    return tuple(column[0] for column in same)
+
+
+def _pattern(layers: Sequence[str]) -> str:
+    """The path of a layer; of several whose paths have as many segments, with `*` where they differ."""
+    columns = zip(*(layer.split(".") for layer in layers), strict=True)
+    return ".".join(column[0] if len(set(column)) == 1 else "*" for column in columns)

@@ -156,11 +156,18 @@ def _nearest(word: str, known: tuple[str, ...]) -> str:
     import difflib  # only a failing run pays for it
 
     # A stranger's file may hold 100,000 names, and every comparison takes microseconds.
-    if close := difflib.get_close_matches(word, known[:1000], n=1):
-        return f"did you mean `{close[0]}`?"
+    if close := difflib.get_close_matches(word, known[:1000], n=3):
+        short = next((each for each in close if _shortens(each, word)), close[0])
+        return f"did you mean `{short}`?"
     if 0 < len(known) <= 12:
         return f"known: {listing(known)}"
     return ""
+
+
+def _shortens(short: str, word: str) -> bool:
+    """Whether a word is another with letters left out between its ends, as `params` is of `parameters`."""
+    letters = iter(word)
+    return short[-1:] == word[-1:] and all(letter in letters for letter in short)
 
 
 def listing(words: Sequence[object]) -> str:

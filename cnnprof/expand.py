@@ -10,10 +10,11 @@ Who raises what: a rule raises a RuleError; whoever knows where it was broken re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from cnnprof import aliasing, expression, registry, source
@@ -33,7 +34,7 @@ from cnnprof.errors import (
 from cnnprof.graph import Graph, Layer, Output
 from cnnprof.kind import Field, Kind, Shape, show, whole
 from cnnprof.source import Mapping, Node, Scalar, Sequence, described
-from cnnprof.spec import MODIFIERS, SIDE, Block, Branch, Spec, Step, misplaced, read_branches, shipped_blocks
+from cnnprof.spec import MODIFIERS, SIDE, Block, Branch, Spec, Step, by_name, misplaced, read_branches, shipped_blocks
 
 
 class Limits(NamedTuple):
@@ -52,6 +53,7 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+_VARYING = re.compile(r"`[^`]*`|\[[^]]*\]|\d[\d,.]*")  # names and paths, lists, numbers
 EVALUATED_AT_ONCE = 32  # characters of an expression that count as one evaluation
 
 
@@ -171,12 +173,16 @@ def unfold(
 
 
 class _Body:
-    """A block's or the file's names: its arguments, what it was entered with, its layers so far."""
+    """A block's or the file's names: its arguments, what it was entered with, its layers so far.
 
-    __slots__ = ("absent", "args", "entry", "layers", "shipped")
+    repeated: the word of the step that called the block, if that one has an `index`.
+    """
 
-    def __init__(self, args: dict[str, Any], entry: Tensor | None, shipped: bool) -> None:
+    __slots__ = ("absent", "args", "entry", "layers", "repeated", "shipped")
+
+    def __init__(self, args: dict[str, Any], entry: Tensor | None, shipped: bool, repeated: str = "") -> None:
         self.args = args
+        self.repeated = repeated
         self.entry = entry
         self.layers: dict[str, LayerRef] = {}
         self.absent: set[str] = set()
@@ -237,7 +243,12 @@ class _Scope:
                 f"no earlier layer of this body is called `{name}`", nearest(name, [*body.layers, "input"])
             )
         known = [*body.args, *([] if body.shipped else walker.file_args), *body.layers, *_SPECIAL, *walker.words()]
-        return ExpressionError(f"`{name}` has no value here", nearest(name, known))
+        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, known, self.axes))
+
+    @property
+    def axes(self) -> int | None:
+        """How many axes the tensor at hand has; None where there is none, or an error left it unknown."""
+        return None if self.tensor is None or self.tensor.shape is None else len(self.tensor.shape) - 1
 
     def shape(self) -> Shape:
         if self.tensor is None:
@@ -256,7 +267,13 @@ def _in_channels(scope: _Scope) -> int:
 
 def _index(scope: _Scope) -> int:
     if scope.index is None:
-        raise ExpressionError("`index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`)")
+        caller = scope.body.repeated
+        raise ExpressionError(
+            "`index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`)",
+            f"a block does not see its caller's index: pass it as an argument, `- {caller}: {{i: index}}`"
+            if caller
+            else "",
+        )
     return scope.index
 
 
@@ -301,10 +318,12 @@ class _Walker:
         self.inputs: dict[str, Shape] = {}
         self.layers: list[Layer] = []
         self.outputs: list[Output] = []
+        self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         self.problems: dict[tuple[Mark | None, str], Problem] = {}
         # Where the walk stands.
         self.executed = True
         self.trail: list[Frame] = []
+        self.calls: tuple[Mark, ...] = ()
         self.nesting = 0
         # How much work it was.
         self.steps = 0
@@ -566,7 +585,9 @@ class _Walker:
         if ref is None and (value := scope.argument(word)) is not _ABSENT:
             raise RuleError(f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block")
         if ref is None:
-            raise RuleError(f"`{word}` is neither a layer kind nor a block", nearest(word, self.words()))
+            raise RuleError(
+                f"`{word}` is neither a layer kind nor a block", registry.suggestion(word, self.words(), scope.axes)
+            )
         target = ref.target
         if isinstance(target, Block):
             return self.block(target, step, path, scope)
@@ -583,7 +604,7 @@ class _Walker:
 
     def make(self, kind: type[Kind], step: Step, scope: _Scope) -> Kind:
         """The kind with a step's fields, the same object for the same values."""
-        values = self.fields(kind, step.body, scope)
+        values = self.fields(kind, step, scope)
         key = (kind, *[(name, _typed(value)) for name, value in values.items()])
         made = self.kinds.get(key)
         if made is None:
@@ -594,12 +615,14 @@ class _Walker:
                 raise _Unknown from None
         return made
 
-    def fields(self, kind: type[Kind], body: Node | None, scope: _Scope) -> dict[str, Any]:
+    def fields(self, kind: type[Kind], step: Step, scope: _Scope) -> dict[str, Any]:
         """The values of a step's fields. Raises _Unknown where one has none."""
+        body = step.body
         if body is None:
             return {}
         if not isinstance(body, Mapping):
-            raise RuleError(f"`{kind.word}` takes its fields by name, found {described(body)}")
+            message = f"`{kind.word}` takes its fields by name, found {described(body)}"
+            raise RuleError(message, by_name(kind, step.word, body))
         values: dict[str, Any] = {}
         for name, node in body.items.items():
             field = kind.fields.get(name)
@@ -673,7 +696,7 @@ class _Walker:
         number = len(self.layers)
         if number >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
-        self.layers.append(Layer(path, kind, ids, shape, self.executed, mark))
+        self.layers.append(Layer(path, kind, ids, shape, self.executed, mark, calls=self.calls))
         return Tensor(len(self.inputs) + number, shape, not kind.source)
 
     def share(self, step: Step, path: str, own: range, scope: _Scope) -> None:
@@ -729,11 +752,13 @@ class _Walker:
 
     def block(self, block: Block, step: Step, path: str, scope: _Scope) -> Tensor | None:
         given = self.arguments(block, step, scope)
-        body = _Body({}, scope.tensor, block.shipped)
+        body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word)
         inside = _Scope(self, body, scope.tensor, None)
         if step.repeat is None:  # each repetition is in the trail already
             self.trail.append(Frame(path, step.mark))
         self.deeper(step.mark)
+        calls = self.calls
+        self.calls = (*calls, step.mark)
         try:
             for argument in block.args:
                 name = argument.name
@@ -744,6 +769,7 @@ class _Walker:
                     body.args[name] = self.value(argument.default, inside)
             return self.sequence(block.steps, scope.tensor, body, path, None)
         finally:
+            self.calls = calls
             self.nesting -= 1
             if step.repeat is None:
                 self.trail.pop()
@@ -773,7 +799,8 @@ class _Walker:
             values = self.value(body, scope)
             if not isinstance(values, tuple):
                 raise RuleError(
-                    f"the block `{block.name}` takes its arguments by name or as a list, found {show(values)}"
+                    f"the block `{block.name}` takes its arguments by name or as a list, found {show(values)}",
+                    f"write `{step.word}: [{source.written(body)}]`" if names else "it has no arguments",
                 )
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
@@ -799,9 +826,8 @@ class _Walker:
         return self.add(path, made, ends, step.mark)
 
     def side(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
-        taken = {output.label for output in self.outputs} | {"out"}
         for label, end, executed in self.ends(step, path, scope):
-            if label in taken:
+            if label in self.labels:
                 self.report(
                     f"the side output `{label}` is there already: labels are unique in a network, "
                     "and `out` is the last layer",
@@ -809,6 +835,7 @@ class _Walker:
                 )
             if not end.batched:
                 self.report(f"the side output `{label}` is a parameter, which depends on no input", step.mark)
+            self.labels.add(label)
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor
 
@@ -990,13 +1017,20 @@ class _Walker:
             )
 
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
-        self.problems.setdefault((mark, message), Problem(message, mark, hint, tuple(self.trail)))
+        """Keeps a problem, unless the same was found at the same place, if with other shapes or numbers."""
+        self.problems.setdefault((mark, _sort(message)), Problem(message, mark, hint, tuple(self.trail)))
         if len(self.problems) >= self.limits.problems:
             raise _Stop
 
     def stop(self, message: str, mark: Mark, hint: str = "") -> None:
         self.report(message, mark, hint)
         raise _Stop
+
+
+@lru_cache(maxsize=256)  # a step may fail in the same way half a million times
+def _sort(message: str) -> str:
+    """What of a message one mistake says in every use of a block, whatever that was given or entered with."""
+    return _VARYING.sub("", message)
 
 
 @cache

@@ -22,6 +22,7 @@ class Layer(NamedTuple):
     memory: what else it does to memory, in the graph's mode.
     memory_exact: False where it may view or copy, depending on strides that are not followed.
     shares: number of the earlier layer whose weights and buffers it uses; None: its own.
+    calls: the steps that entered the blocks it stands in, the outermost first.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Layer(NamedTuple):
     memory: Memory = Memory()
     memory_exact: bool = True
     shares: int | None = None
+    calls: tuple[Mark, ...] = ()
 
     @property
     def materialises(self) -> bool:

@@ -12,7 +12,7 @@ generated for each of some sixty classes: generating them would cost 40 ms at ev
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import get_annotations
 from math import prod
 from typing import (
@@ -292,7 +292,8 @@ class Kind:
             if name in values:
                 filled[name] = field.convert(values.pop(name), self.axes)
             elif field.default is REQUIRED:
-                raise FieldError(name, f"`{self.word}` needs the field `{name}`: {field.expected}")
+                message = f"`{self.word}` needs the field `{name}`: {field.expected}"
+                raise FieldError(name, message, how_to_write(type(self), self.word))
             else:
                 filled[name] = None if field.default is None else field.convert(field.default, self.axes)
         for name in values:
@@ -381,6 +382,21 @@ class Kind:
         return index
 
 
+def how_to_write(kind: type[Kind], word: str, found: Sequence[str] = ()) -> str:
+    """A hint that shows a step of a kind with its fields by name: those that it must have, or else its first.
+
+    found: values for the first fields, as a spec writes them.
+    """
+    required = [name for name, field in kind.fields.items() if field.default is REQUIRED] or list(kind.fields)[:1]
+    values = {name: _SHOWN.get(name, "…") for name in required} | dict(zip(kind.fields, found, strict=False))
+    hint = f"write `{word}: {{{', '.join(f'{name}: {value}' for name, value in values.items())}}}`"
+    return f"{hint}; the batch is dimension 0, the channels are 1" if _SHOWN.keys() & values.keys() else hint
+
+
+_SHOWN = {"dim": "1", "dims": "[0, …]"}
+"""The fields that name a dimension, and how an example fills them."""
+
+
 def broadcast(word: str, *shapes: Shape) -> Shape:
     """The shape that tensors of these shapes broadcast to, aligned right as in PyTorch.
 
@@ -390,7 +406,7 @@ def broadcast(word: str, *shapes: Shape) -> Shape:
         if len(shape) != len(shapes[0]):
             raise ShapeError(
                 f"`{word}` needs inputs with equally many dimensions, found {listing([show(s) for s in shapes])}",
-                "the batch stands before the first dimension, so shapes align from both ends",
+                f"each has all dimensions, 1 where a value holds all along one: {_filled_up(*shapes)}",
             )
     result = []
     for sizes in zip(*shapes, strict=True):
@@ -402,3 +418,16 @@ def broadcast(word: str, *shapes: Shape) -> Shape:
             )
         result.append(size)
     return tuple(result)
+
+
+def _filled_up(*shapes: Shape) -> str:
+    """For a hint, the shape of fewest dimensions with as many as the others have: to go with the first of theirs
+    or with the last; the one that fits where only one does."""
+    most, least = max(shapes, key=len), min(shapes, key=len)
+    ones = (1,) * (len(most) - len(least))
+    ways = {
+        (*least, *ones): "the channels" if len(least) == 1 else "the first dimensions",
+        (*ones, *least): "the last axis" if len(least) == 1 else "the last dimensions",
+    }
+    fitting = [shape for shape in ways if all(1 in pair or len({*pair}) == 1 for pair in zip(shape, most, strict=True))]
+    return ", ".join(f"`{show(shape)}` for {ways[shape]}" for shape in fitting or ways)

@@ -68,9 +68,10 @@ def locate(spec: str) -> Located:
         raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
     if reason := _barred(base):
         raise UsageError(f"cannot read `{shown}`: {reason}")
+    hint = next((f"did you mean `{shown}{end}`?" for end in (".yaml", ".yml") if _is_file(base + end)), "")
     if "/" in base or base.endswith((".yaml", ".yml")):
-        raise UsageError(f"there is no file `{shown}`")
-    hint = nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
+        raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
+    hint = hint or nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
     raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
 
 

@@ -17,7 +17,7 @@ from textwrap import dedent
 from typing import Any, NamedTuple
 
 from cnnprof import registry
-from cnnprof.errors import UsageError, nearest
+from cnnprof.errors import UsageError
 from cnnprof.kind import REQUIRED, Kind
 
 ORDER = ("Shape", "Fields", "Weights", "FLOPs", "Memory", "Reach", "Example")
@@ -67,7 +67,7 @@ def page(word: str) -> Page:
     """The manual page of a kind. Raises UsageError for a word that is none."""
     kind = registry.find(word)
     if kind is None:
-        hint = nearest(word, registry.kinds()) or "`cnnprof kinds` lists them"
+        hint = registry.suggestion(word, registry.kinds()) or "`cnnprof kinds` lists them"
         raise UsageError(f"there is no kind `{word}`; {hint}")
     text = sections(kind)
     first, _, rest = text.pop("").partition("\n")

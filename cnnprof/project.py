@@ -66,6 +66,7 @@ class Entry:
     """A budget of the project, the files it is for, and how their networks are analysed.
 
     inputs: shapes by name; an empty name is the first input's.
+    marks: where `variant` is written, and the names in `set` and `input`, as `set width`.
     """
 
     budget: Budget
@@ -76,6 +77,7 @@ class Entry:
     inputs: MappingType[str, Shape]
     batch: int
     dtype: str
+    marks: MappingType[str, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,7 @@ class _Reader:
             inputs=self.inputs(get("input")),
             batch=self.batch(get("batch")),
             dtype=self.dtype(get("dtype")),
+            marks=dict(_marks(node)),
         )
 
     def files(self, node: Node | None, owner: Mapping) -> Iterator[Pattern]:
@@ -426,6 +429,15 @@ class _Reader:
             self.problem(f"`{what}` takes a text, found {described(node)}", node.mark)
             return None
         return node.text
+
+
+def _marks(node: Mapping) -> Iterator[tuple[str, Mark]]:
+    """Where a budget says what a spec may not have."""
+    if variant := node.items.get("variant"):
+        yield "variant", variant.mark
+    for word in ("set", "input"):
+        if isinstance(names := node.items.get(word), Mapping):
+            yield from ((f"{word} {name}", key.mark) for name, key in names.keys.items())
 
 
 def _written(node: Node) -> str:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof import kinds as folder
-from cnnprof.errors import UsageError, listing
+from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.kind import Kind
 
 if TYPE_CHECKING:
@@ -28,6 +28,74 @@ if TYPE_CHECKING:
 
 GROUP = "cnnprof.kinds"
 _plugins_wanted: ContextVar[bool] = ContextVar("plugins_wanted", default=True)
+
+
+# What other frameworks and papers call a kind, in lower case, without `_` and without the axes behind it (`2d`);
+# `#` stands for their number. Names that differ from ours in that alone need no entry.
+CALLED = {
+    "affine": "linear",
+    "dense": "linear",
+    "fc": "linear",
+    "fullyconnected": "linear",
+    "innerproduct": "linear",
+    "convolution": "conv#d",
+    "conv2dtranspose": "conv_transpose2d",
+    "conv3dtranspose": "conv_transpose3d",
+    "deconv": "conv_transpose#d",
+    "deconvolution": "conv_transpose#d",
+    "transposedconv": "conv_transpose#d",
+    "upconv": "conv_transpose#d",
+    "depthwiseconv": "conv#d: {groups: in_channels, …}",
+    "dwconv": "conv#d: {groups: in_channels, …}",
+    "maxpooling": "max_pool#d",
+    "averagepool": "avg_pool#d",
+    "averagepooling": "avg_pool#d",
+    "avgpooling": "avg_pool#d",
+    "gap": "adaptive_avg_pool#d: {output_size: 1}",
+    "globalaveragepool": "adaptive_avg_pool#d: {output_size: 1}",
+    "globalaveragepooling": "adaptive_avg_pool#d: {output_size: 1}",
+    "globalavgpool": "adaptive_avg_pool#d: {output_size: 1}",
+    "globalpool": "adaptive_avg_pool#d: {output_size: 1}",
+    "gmp": "adaptive_max_pool#d: {output_size: 1}",
+    "globalmaxpool": "adaptive_max_pool#d: {output_size: 1}",
+    "globalmaxpooling": "adaptive_max_pool#d: {output_size: 1}",
+    "batchnormalization": "batch_norm",
+    "bn": "batch_norm",
+    "syncbatchnorm": "batch_norm",
+    "gn": "group_norm",
+    "groupnormalization": "group_norm",
+    "instancenormalization": "instance_norm",
+    "layernormalization": "layer_norm",
+    "ln": "layer_norm",
+    "localresponsenormalization": "local_response_norm",
+    "lrn": "local_response_norm",
+    "hsigmoid": "hardsigmoid",
+    "hswish": "hardswish",
+    "logistic": "sigmoid",
+    "lrelu": "leaky_relu",
+    "swish": "silu",
+    "spatialdropout": "dropout#d",
+    "resize": "interpolate",
+    "upsample": "interpolate",
+    "upsampling": "interpolate",
+    "upsamplingbilinear": "interpolate",
+    "upsamplingnearest": "interpolate",
+    "circularpad": "pad",
+    "constantpad": "pad",
+    "reflectionpad": "pad",
+    "replicationpad": "pad",
+    "zeropad": "pad",
+    "zeropadding": "pad",
+    "depthtospace": "pixel_shuffle",
+    "spacetodepth": "pixel_unshuffle",
+    "crop": "center_crop",
+    "transpose": "permute",
+    "cat": "concat",
+    "concatenate": "concat",
+    "eltwise": "add",
+    "multiply": "mul",
+    "subtract": "sub",
+}
 
 
 class Plugin(NamedTuple):
@@ -90,6 +158,29 @@ def find(word: str) -> type[Kind] | None:
     if kind is None and word in plugins():
         kind = _load(word)
     return kind
+
+
+def suggestion(word: str, known: Iterable[str], axes: int | None = None) -> str:
+    """A hint for a word that is no kind: the same word spelt otherwise, what it is called here, or the nearest one.
+
+    axes: of the tensor at hand, for a word that leaves them open, such as `maxpool`; None: not known.
+    """
+    return _suggestion(word[:80], tuple(known), axes)
+
+
+@lru_cache(maxsize=256)  # as `errors.nearest`, for the same reasons
+def _suggestion(word: str, known: tuple[str, ...], axes: int | None) -> str:
+    plain = _plain(word)
+    base, number = plain, str(axes if axes in (1, 2, 3) else 2)
+    if plain.endswith(("1d", "2d", "3d")):
+        base, number = plain[:-2], plain[-2]
+    spelt = {_plain(each): each for each in reversed(known[:1000])}
+    ours = spelt.get(plain) or spelt.get(f"{base}{number}d") or spelt.get(base) or CALLED.get(plain, CALLED.get(base))
+    return f"did you mean `{ours.replace('#', number)}`?" if ours else nearest(word, known)
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
 
 
 @contextmanager

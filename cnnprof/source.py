@@ -16,6 +16,7 @@ from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText, SpecError, b
 
 # Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_QUOTED_IN_FLOW = re.compile(r"[\[\]{},]|: | #")
 _NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
@@ -80,6 +81,20 @@ def described(node: Node | None) -> str:
     if isinstance(node, Scalar):
         return f"`{brief(node.text)}`"
     return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
+def written(node: Node) -> str:
+    """A value as it is written inside `{…}`, shortened; for a hint that says where else it goes."""
+    return brief(_written(node))
+
+
+def _written(node: Node) -> str:
+    if isinstance(node, Scalar):
+        bare = node.plain and not _QUOTED_IN_FLOW.search(node.text)
+        return node.text if bare else f'"{node.text}"'
+    if isinstance(node, Sequence):
+        return "[" + ", ".join(map(_written, node.items[:12])) + (", …]" if len(node.items) > 12 else "]")
+    return "{…}"
 
 
 def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from cnnprof import registry, source
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.expression import CONSTANTS, FUNCTIONS
-from cnnprof.kind import Kind
+from cnnprof.kind import Kind, how_to_write
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.source import Mapping, Node, Scalar, Sequence, described
 
@@ -146,6 +146,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     block_names: frozenset[str] = frozenset()
     file_args: frozenset[str] = frozenset()
+    axes: int | None = None  # of the network's input, as far as it can be told
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -170,6 +171,7 @@ class _Reader:
         get = root.items.get
         self.version(root)
         self.known_keys(root, HEADER, "a spec")
+        self.axes = _axes(get("input"))
         args = self.arguments(get("args"))
         self.file_args = frozenset(argument.name for argument in args)
         blocks = self.blocks(get("blocks"), self.file_args)
@@ -381,7 +383,11 @@ class _Reader:
             )
         else:
             known = [*registry.kinds(), *self.block_names, *shipped_blocks(), *args, SIDE]
-            self.problem(f"`{brief(word)}` is neither a layer kind nor a block", mark, nearest(word, known))
+            self.problem(
+                f"`{brief(word)}` is neither a layer kind nor a block",
+                mark,
+                registry.suggestion(word, known, self.axes),
+            )
 
     def check_fields(self, kind: type[Kind], body: Node | None) -> None:
         word = kind.word
@@ -393,8 +399,8 @@ class _Reader:
                         hint = misplaced(key, word)
                     self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, hint)
         elif body is not None:
-            example = f"write `{word}: {{{next(iter(kind.fields))}: …}}`" if kind.fields else "it has no fields"
-            self.problem(f"`{word}` takes its fields by name, found {described(body)}", body.mark, example)
+            message = f"`{word}` takes its fields by name, found {described(body)}"
+            self.problem(message, body.mark, by_name(kind, word, body))
 
     def modifiers(self, node: Mapping, word: str, kind: type[Kind] | None, is_merge: bool) -> str | None:
         """Checks the keys beside the word; returns the step's name."""
@@ -505,6 +511,18 @@ def misplaced(modifier: str, word: str) -> str:
     return f"`{modifier}` belongs to the step: write it in the column of `{word}`"
 
 
+def by_name(kind: type[Kind], word: str, body: Node) -> str:
+    """The hint for fields written without their names: the same values with them."""
+    first = next(iter(kind.fields.values()), None)
+    if first is None:
+        return "it has no fields"
+    if first.name == "eps":  # what stands there is no `eps`
+        return f"write `{word}` alone: its channels are those of its input"
+    plain = first.type in (int, float, bool, str)  # so that a list is several fields, in their order
+    values = body.items if isinstance(body, Sequence) and plain else [body]
+    return how_to_write(kind, word, [source.written(value) for value in values])
+
+
 def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tuple[Branch, ...]:
     """The branches of a step whose word turned out to be a merge only when it was unfolded.
 
@@ -524,6 +542,12 @@ def _broken(mark: Mark) -> Step:
 def _is_value(node: Node) -> bool:
     """Whether a node may hold dimensions: a list, or an expression for one."""
     return bool(node.items) if isinstance(node, Sequence) else isinstance(node, Scalar) and not node.is_null
+
+
+def _axes(node: Node | None) -> int | None:
+    """How many axes an input has that is written as a list, the first of several."""
+    first = next(iter(node.items.values()), None) if isinstance(node, Mapping) else node
+    return len(first.items) - 1 if isinstance(first, Sequence) else None
 
 
 def _title(mark: Mark) -> str:

@@ -66,7 +66,10 @@ def test_figures_are_all_metrics_and_sums_over_layers() -> None:
         assert sum(layer.get(metric, 0) for layer in found.layers.values()) == found.totals[metric]
 
 
-AGAIN = "`cnnprof check --update-baseline` writes it anew"
+AGAIN = (
+    "`git checkout REF -- FILE` brings back the one that was committed; `cnnprof check --update-baseline` writes it "
+    "anew, from the figures of today"
+)
 
 
 @pytest.mark.parametrize(
@@ -101,4 +104,7 @@ def test_refuses(tmp_path: Path, text: str, message: str) -> None:
 def test_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path / "b.json", "b.json")
-    assert str(caught.value) == "there is no baseline `b.json`; `cnnprof check --update-baseline` writes it"
+    assert str(caught.value) == (
+        "there is no baseline `b.json`: commit it, or compare with a revision (--baseline-ref REF); "
+        "`cnnprof check --update-baseline` writes a first one"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from textwrap import indent
 from time import process_time
 from typing import Any
 
@@ -18,7 +19,9 @@ from cnnprof.budget import (
     Figures,
     Increase,
     Network,
+    Rest,
     Result,
+    Verdict,
     Wrong,
     figures,
     held_to_time,
@@ -56,7 +59,7 @@ def made(text: str = TEXT) -> Network:
     spec = read(source.parse(text, "net.yaml"))
     graph = expand.unfold(spec)
     costs = count(graph)
-    lines = {layer.path: layer.mark.line + 1 for layer in graph.layers}
+    lines = {layer.path: tuple(mark.line + 1 for mark in (*layer.calls, layer.mark)) for layer in graph.layers}
     return Network("net.yaml", "net.yaml", lines, tabulate(graph, costs), costs)
 
 
@@ -155,7 +158,7 @@ def test_many_broken_parts_take_no_time() -> None:
     begin = process_time()
     checked, _ = judge(Budget("b", (limit("params", "0", "**"),)), made(text), None)
     assert len(checked.over) == 1000
-    assert [(part.path, part.amount) for part in checked.over[0].parts] == [("conv2d.1", 4 * 4 + 4)]
+    assert [(part.path, part.amount) for part in checked.over[0].why.layers] == [("conv2d.1", 4 * 4 + 4)]
     assert process_time() - begin < 5
 
 
@@ -177,19 +180,126 @@ def test_every_metric_can_be_limited(metric: str) -> None:
 
 def test_what_carries_most() -> None:
     (verdict,) = verdicts(limit("params", "1"))
-    assert [(part.path, part.amount, part.changed) for part in verdict.parts] == [
+    assert [(part.path, part.amount, part.changed) for part in verdict.why.layers] == [
         ("fc", 514, False),
         ("b.0", 20, False),
         ("b.1", 20, False),
     ]
-    assert verdict.line == verdict.parts[0].line == LINES["fc"]
+    assert verdict.why.layers[0].lines == (LINES["fc"],)
+    assert verdict.line == LINES["fc"]
     assert verdict.place == "cnnprof.yaml:12"
+
+
+# unit is called in lines 11 and 14, and its two convolutions stand in lines 8 and 9.
+BLOCKS = text_of(
+    """
+- unit: {channels: 4}
+  name: a
+  repeat: 3
+- unit: {channels: WIDTH}
+  name: b
+- conv2d: {out_channels: 2, kernel_size: 1, bias: false}
+  name: head
+""".strip(),
+    header="""blocks:
+  unit:
+    args: {channels: required}
+    layers:
+      - conv2d: {out_channels: channels, kernel_size: 1, bias: false}
+      - conv2d: {out_channels: channels, kernel_size: 1, bias: false}""",
+)
+
+
+def at(word: str, text: str = BLOCKS) -> int:
+    """The line of a text's first such word."""
+    return text[: text.index(word)].count("\n") + 1
+
+
+FIRST, SECOND = at("- conv2d"), at("- conv2d") + 1
+A, B, HEAD = at("- unit"), at("- unit: {channels: WIDTH}"), at("- conv2d: {out_channels: 2")
+
+
+def blocks(width: int) -> Network:
+    return made(BLOCKS.replace("WIDTH", str(width)))
+
+
+def params(network: Network, baseline: Baseline | None = None, path: str | None = None) -> Verdict:
+    """The verdict on a limit of one parameter."""
+    checked, problems = judge(Budget("b", (limit("params", "1", path),)), network, baseline)
+    assert problems == []
+    return checked.verdicts[0]
+
+
+def test_layers_are_gathered_by_the_outermost_step() -> None:
+    """Its line is what a reader is sent to, not that of a block which others use too."""
+    verdict = params(blocks(8))
+    assert (verdict.line, verdict.why.rest) == (B, Rest(0, 0))
+    b, a, head = verdict.why.causes
+    assert (b.path, b.amount, b.line, b.rest) == ("b", 4 * 8 + 8 * 8, B, Rest(1, 4 * 8))
+    assert [(part.path, part.amount, part.lines, part.layers) for part in b.parts] == [
+        ("b.conv2d_2", 64, (B, SECOND), 1)
+    ]
+    assert (a.path, a.amount, a.line, a.rest) == ("a", 3 * 4 + 5 * 16, A, Rest(0, 0))
+    assert [(part.path, part.amount, part.lines, part.layers) for part in a.parts] == [
+        ("a.*.conv2d_2", 3 * 16, (A, SECOND), 3), ("a.*.conv2d", 3 * 4 + 2 * 16, (A, FIRST), 3),
+    ]  # fmt: skip
+    assert [(part.path, part.amount, part.lines) for part in head.parts] == [("head", 16, (HEAD,))]
+    assert [part.lines for part in verdict.why.layers] == [(B, SECOND), (B, FIRST), (A, SECOND)]
+
+
+def test_of_a_part_its_own_layers_are_told() -> None:
+    checked, _ = judge(Budget("b", (limit("params", "27", "a.1"),)), blocks(8), None)
+    (verdict,) = checked.verdicts
+    assert [(cause.path, cause.amount, cause.line) for cause in verdict.why.causes] == [("a.1", 32, A)]
+    assert verdict.line == A
+
+
+def test_what_is_not_told_is_counted() -> None:
+    """With what the network lost since: the figure's increase is the sum of all."""
+    more = "".join(
+        f"- conv2d: {{out_channels: {number}, kernel_size: 1, bias: false}}\n  name: c{number}\n"
+        for number in range(1, 9)
+    )
+    network = made(BLOCKS.replace("WIDTH", "4") + indent(more, "  "))
+    before = figures(network.report)
+    gone = {**{path: {} for path in before.layers}, "a.2.conv2d_2": {"params": 26}, "old": {"params": 7}}
+    since = Baseline("origin/main", Figures(before.totals, gone))
+    verdict = params(network, since)
+    total = network.report.totals.params - 26 - 7
+    why = verdict.why
+    assert sum(cause.amount for cause in why.causes) + why.rest.amount == total
+    assert all(cause.amount == sum(part.amount for part in cause.parts) + cause.rest.amount
+               for cause in why.causes if cause.parts)  # fmt: skip
+    assert "old" not in [row.path for row in network.report.layers]
+    layers = sum(part.layers for cause in why.causes for part in cause.parts)
+    layers += sum(cause.rest.layers for cause in why.causes) + why.rest.layers
+    assert layers == sum(row.params > 0 for row in network.report.layers) + 1
+
+
+def test_what_changed_is_told_where_the_past_is_known() -> None:
+    old, new = blocks(4), blocks(8)
+    verdict = params(new, Baseline("main", figures(old.report), old.report))
+    (cause, head) = verdict.why.causes
+    assert [(part.path, part.what) for part in cause.parts] == [
+        ("b.conv2d_2", "out_channels 4 → 8; input 4×8×8 → 8×8×8"), ("b.conv2d", "out_channels 4 → 8"),
+    ]  # fmt: skip
+    assert head.parts[0].what == "input 4×8×8 → 8×8×8"
+    unknown = params(new, Baseline("main", figures(old.report)))
+    assert [part.what for part in unknown.why.causes[0].parts] == ["", ""]
+
+
+def test_a_layer_that_is_new_is_told_as_such() -> None:
+    old = made(BLOCKS.replace("WIDTH", "4").replace("repeat: 3", "repeat: 2"))
+    verdict = params(blocks(4), Baseline("main", figures(old.report), old.report))
+    assert [part.what for part in verdict.why.causes[0].parts] == [
+        "new: conv2d out_channels: 4, kernel_size: 1, bias: false"
+    ] * 2
 
 
 def test_what_is_alive_at_the_peak() -> None:
     (verdict,) = verdicts(limit("peak_bytes", "1 B"))
-    assert sum(part.amount for part in verdict.parts) == verdict.figure == 3 * 4 * 8 * 8 * 4 - 64 * 4
-    assert [part.path for part in verdict.parts] == ["a", "b.0", "input"]
+    assert sum(part.amount for part in verdict.why.layers) == verdict.figure == 3 * 4 * 8 * 8 * 4 - 64 * 4
+    assert [part.path for part in verdict.why.layers] == ["a", "b.0", "input"]
 
 
 def test_what_changed_since_the_baseline() -> None:
@@ -197,14 +307,16 @@ def test_what_changed_since_the_baseline() -> None:
     now = figures(network.report)
     before = Figures(now.totals, {**now.layers, "a": {"params": 10}, "b.0": {"params": 15}, "fc": {"params": 600}})
     (verdict,) = verdicts(limit("params", "1"), baseline=Baseline("origin/main", before))
-    assert [(part.path, part.amount, part.changed) for part in verdict.parts] == [("a", 6, True), ("b.0", 5, True)]
+    assert [(part.path, part.amount, part.changed) for part in verdict.why.layers] == [
+        ("a", 6, True), ("b.0", 5, True),
+    ]  # fmt: skip
     assert (verdict.since, verdict.line) == ("origin/main", LINES["a"])
 
 
 def test_nothing_changed_since_the_baseline() -> None:
     before = Baseline("origin/main", figures(made().report))
     (verdict,) = verdicts(limit("params", "1"), baseline=before)
-    assert [part.path for part in verdict.parts] == ["fc", "b.0", "b.1"]
+    assert [part.path for part in verdict.why.layers] == ["fc", "b.0", "b.1"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +336,9 @@ def test_a_network_without_a_past() -> None:
     increase = Increase("params", Fraction(0), "0%", Mark(SourceText("cnnprof.yaml", ""), 1, 0))
     checked, problems = judge(Budget("b", (), increases=(increase,)), made(), Baseline("origin/main", None))
     assert (checked.verdicts, problems) == ((), [])
-    assert checked.notes == ("not in origin/main, so no increase is limited",)
+    assert checked.unheld == (
+        "not in origin/main under this name, so no increase is limited: a renamed file counts as new",
+    )
 
 
 def test_warnings_break_nothing() -> None:

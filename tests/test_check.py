@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as xml
 
 import pytest
+import yaml
 
 from cnnprof import git
 from cnnprof.cli import main
@@ -89,7 +91,7 @@ def test_within(folder: Path, run: Run) -> None:
 def test_over(folder: Path, run: Run) -> None:
     project(folder, f"max: {{params: {PARAMS - 1}}}", 'message: "see docs"')
     assert run() == (1, f"""\
-models/net.yaml:{LINE}: over: params 16 is 1 (6.6 %) over the limit of 15
+models/net.yaml:{LINE}: over: params 16 is 1 (6.7 %) over the limit of 15
     budget `tiny` at cnnprof.yaml:5
     conv 16, 100.0 %, line {LINE}
     note: see docs
@@ -118,8 +120,8 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
     [
         (["max: {parms: 5}"], "cnnprof.yaml:5:9: error: a budget limits a metric, and `parms` is none"),
         (["max: {params: 5}", "set: {with: 5}"],
-         "cnnprof.yaml:3:3: error: net has no argument `with` to set; did you mean `width`?"),
-        (["max: {params: 5}", "variant: x"], "cnnprof.yaml:3:3: error: net has no variant `x`; it has no variants"),
+         "cnnprof.yaml:6:9: error: net has no argument `with` to set; did you mean `width`?"),
+        (["max: {params: 5}", "variant: x"], "cnnprof.yaml:6:12: error: net has no variant `x`; it has no variants"),
         (["at: {cov: {params: 5}}"], "cnnprof.yaml:5:22: error: no layer's path matches `cov`"),
         (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a figure of the whole network, no sum over "
          "layers, so `at` cannot limit it"),
@@ -172,6 +174,12 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
          "found `1ms`"),
         (["--max-latency", "1.2", "--against", "lenet5"], "--max-latency needs a SPEC, and goes without --no-budgets: "
          "it is measured on request alone"),
+        (["lenet5", "--baseline-ref", "x"], "--baseline-ref has nothing to compare: no limit holds for what SPEC "
+         "names; add --max NAME=VALUE or a `budget` in the spec, or leave SPEC out where a project file has budgets"),
+        (["lenet5", "--no-budgets", "--max", "params=5"], "--no-budgets only sees whether specs are valid: --max and "
+         "--baseline-ref go without it"),
+        (["--no-budgets", "--baseline-ref", "x"], "--no-budgets only sees whether specs are valid: --max and "
+         "--baseline-ref go without it"),
         (["lenet5", "--report", "json=no/folder"], "cannot write `no/folder`: No such file or directory"),
     ],
 )  # fmt: skip
@@ -205,6 +213,24 @@ def test_max(run: Run) -> None:
     assert run("models/net.yaml", "--dtype", "float16", "--max", f"param_bytes={PARAMS * 2}B").code == 0
 
 
+def test_max_holds_for_every_variant(folder: Path, run: Run) -> None:
+    """What is named is checked as written and in its variants, and so is limited: nothing over it is called valid."""
+    (folder / "v.yaml").write_text(NET.replace("layers:", "variants:\n  wide: {width: 5}\n  slim: {width: 2}\nlayers:"))
+    for given in ([], ["--batch", "2"]):
+        done = run("v.yaml", "--max", f"params={PARAMS}", *given)
+        assert (done.code, done.err) == (1, "")
+        assert [line for line in done.out.splitlines() if not line.startswith("    conv")] == [
+            f"v.yaml:{LINE + 3}: over: params 20 is 4 (25.0 %) over the limit of 16",
+            "    v.yaml@wide, budget `command line` at --max params=16",
+            "ok: v.yaml: budget `command line`, nearest: params 16 of 16, 100.0 %",
+            "ok: v.yaml@slim: budget `command line`, nearest: params 8 of 16, 50.0 %",
+            "3 networks: 1 over budget, 2 within",
+        ]
+    assert run("v.yaml,width=4", "--max", f"params={PARAMS}").code == 0
+    assert run("v.yaml", "--set", "width=4", "--max", f"params={PARAMS}").code == 0
+    assert run("v.yaml@slim", "--max", f"params={PARAMS}").code == 0
+
+
 VARIANTS = NET.replace("layers:", "budget: {params: 16}\nvariants:\n  wide: {width: 5}\n"
                        "  free: {width: 6, budget: {params: 24}}\nlayers:")  # fmt: skip
 
@@ -222,6 +248,42 @@ def test_a_specs_own_budget(folder: Path, run: Run) -> None:
     assert run("v.yaml@free").code == 0
     assert run("v.yaml@wide").code == 1
     assert run("v.yaml@wide", "--no-budgets").code == 0
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("cnnprof.yaml", "version: 1\nbudgets: [{name: tiny, files: ['models/*'], max: {params: 1}}]\n"),
+    ("pyproject.toml", "[tool.cnnprof]\nversion = 1\nbudgets = [{name = 'tiny', files = ['models/*'], max = "
+     "{params = '1'}}]\n"),
+])  # fmt: skip
+def test_a_projects_budgets_that_a_spec_goes_without_are_named(folder: Path, run: Run, name: str, text: str) -> None:
+    """Its success is not to be taken for theirs; of other files, and where only validity is asked for, nothing is."""
+    (folder / name).write_text(text)
+    (folder / "other.yaml").write_text(NET)
+    note = (f"note: {name} is not applied to a SPEC, and has budgets for it: `tiny`; `cnnprof check` without SPEC "
+            "applies them\n")  # fmt: skip
+    assert run("models/net.yaml")[::2] == (0, note)
+    assert run("models/net.yaml,width=5", "--max", "params=1M")[::2] == (0, note)
+    assert run("other.yaml", "lenet5")[::2] == (0, "")
+    assert run("models/net.yaml", "--no-budgets")[::2] == (0, "")
+    (folder / name).write_text(text.replace("params", "parms"))
+    assert run("models/net.yaml")[::2] == (0, "")
+
+
+def test_variants_that_no_budget_covers_are_named(folder: Path, run: Run) -> None:
+    """On one line; those with a budget of their own, or of the project's, are covered."""
+    variants = "".join(f"  v{number}: {{width: {number}}}\n" for number in range(1, 6))
+    (folder / "models" / "v.yaml").write_text(NET.replace("layers:", f"variants:\n{variants}layers:"))
+    project(folder, "max: {params: 1K}")
+    note = "no budget covers models/v.yaml@v1, models/v.yaml@v2, models/v.yaml@v3 and 2 more"
+    done = run("--report", "json=report.json")
+    assert (done.code, done.err) == (0, "")
+    assert [line for line in done.out.splitlines() if "covers" in line] == [f"note: {note}"]
+    assert json.loads((folder / "report.json").read_text())["notes"] == [note]
+    text = (folder / "cnnprof.yaml").read_text().replace("max:", "variant: v2\n  max:")
+    (folder / "cnnprof.yaml").write_text(text.replace("models/*.yaml", "models/v.yaml"))
+    own = f"variants:\n{variants.replace('width: 4', 'width: 4, budget: {params: 1K}')}layers:"
+    (folder / "models" / "v.yaml").write_text(NET.replace("layers:", own))
+    assert "note: no budget covers models/v.yaml@v1, models/v.yaml@v3, models/v.yaml@v5\n" in run().out
 
 
 def test_the_project_checks_own_budgets_too(folder: Path, run: Run) -> None:
@@ -263,12 +325,46 @@ def test_a_projects_budget_with_errors(folder: Path, run: Run) -> None:
 def test_only_valid(folder: Path, run: Run) -> None:
     """In every variant; a file whose arguments have no values is checked in its variants alone."""
     (folder / "v.yaml").write_text(VARIANTS.replace("{width: 4}", "{width: required}"))
-    assert run("--no-budgets", "v.yaml").out.splitlines()[:2] == ["ok: v.yaml@wide: valid", "ok: v.yaml@free: valid"]
+    assert run("--no-budgets", "v.yaml").out.splitlines()[:2] == ["valid: v.yaml@wide", "valid: v.yaml@free"]
     (folder / "v.yaml").write_text(VARIANTS.replace("width: 6", "width: -6"))
     done = run("--no-budgets", "v.yaml", "models/net.yaml")
     assert done.code == 2
     assert "v.yaml" in done.err
-    assert "ok: models/net.yaml: valid" in done.out
+    assert "valid: models/net.yaml\n" in done.out
+
+
+SHARED = network(
+    "- unit: {channels: 4}\n  name: a\n- unit: {channels: WIDTH}\n  name: b\n  repeat: 2",
+    header="blocks:\n  unit:\n    args: {channels: required}\n    layers:\n"
+    "      - conv2d: {out_channels: channels, kernel_size: 1, bias: false}",
+)
+
+
+def test_the_outermost_step_is_where_to_look(folder: Path, run: Run) -> None:
+    """Not the block, which other steps use too; the lines that lead to the layer are told, in every report."""
+    (folder / "models" / "net.yaml").write_text(SHARED.replace("WIDTH", "4"))
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    (folder / "models" / "net.yaml").write_text(SHARED.replace("WIDTH", "8"))
+    call, inside = (SHARED[: SHARED.index(word)].count("\n") + 1 for word in ("- unit: {channels: W", "- conv2d"))
+    formats = ("json", "github", "gitlab", "junit", "sarif")
+    done = run("--baseline-ref", "HEAD", *(f"--report={name}=report.{name}" for name in formats))
+    assert (done.code, done.err) == (1, "")
+    assert done.out == (
+        f"models/net.yaml:{call}: over: params 108 is 64 (145.5 %) more than 44 in HEAD, at most 0%\n"
+        "    budget `tiny` at cnnprof.yaml:5\n"
+        f"    b.*.conv2d +64 in 2 layers since HEAD, lines {call}, {inside}\n"
+        "      out_channels 4 → 8\n"
+        "1 network: 1 over budget, 0 within\n"
+    )
+    (check,) = json.loads((folder / "report.json").read_text())["checks"]
+    (limit,) = check["limits"]
+    assert (limit["line"], limit["layers"][0]["line"], limit["layers"][0]["lines"]) == (call, inside, [call, inside])
+    assert f"line={call}," in (folder / "report.github").read_text()
+    assert json.loads((folder / "report.gitlab").read_text())[0]["location"]["lines"] == {"begin": call}
+    assert f'line="{call}"' in (folder / "report.junit").read_text()
+    (found,) = json.loads((folder / "report.sarif").read_text())["runs"][0]["results"]
+    assert found["locations"][0]["physicalLocation"]["region"] == {"startLine": call}
 
 
 def test_a_layer_of_a_block_that_comes_with_the_tool(folder: Path, run: Run) -> None:
@@ -287,8 +383,10 @@ def test_a_layer_of_a_block_that_comes_with_the_tool(folder: Path, run: Run) -> 
 def test_the_ratchet(folder: Path, run: Run) -> None:
     project(folder, "max_increase: {params: 0%, macs: 30%}", baseline=True)
     done = run()
-    assert (done.code, done.err) == (2, "error: there is no baseline `base.json`; `cnnprof check --update-baseline` "
-                                        "writes it\n")  # fmt: skip
+    assert (done.code, done.err.splitlines()) == (2, [
+        "error: there is no baseline `base.json`: commit it, or compare with a revision (--baseline-ref REF); "
+        "`cnnprof check --update-baseline` writes a first one",
+    ])  # fmt: skip
     assert run("--update-baseline").err == "wrote base.json\n"
     assert run().code == 0
     widen(folder)
@@ -339,6 +437,45 @@ def test_a_baseline_that_nobody_named(folder: Path, run: Run) -> None:
     )
 
 
+def test_what_an_update_changes_is_said(folder: Path, run: Run) -> None:
+    """Old and new totals that the budget limits, of each network; and which networks come and go."""
+    project(folder, "max_increase: {params: 0%}", "warn: {macs: 1G}", baseline=True)
+    (folder / "models" / "old.yaml").write_text(NET)
+    assert run("--update-baseline").err == "wrote base.json\n"
+    assert run("--update-baseline").err == "wrote base.json\nno total is another than before\n"
+    widen(folder)
+    (folder / "models" / "old.yaml").rename(folder / "models" / "renamed.yaml")
+    first, second, *lines = run("--update-baseline").err.splitlines()
+    assert [first, second] == ["wrote base.json", "before → now:"]
+    assert lines[0].startswith("  tiny: models/net.yaml: params 16 → 20, macs 768 → 960 and ")
+    assert lines[1:] == ["  tiny: models/old.yaml: gone", "  tiny: models/renamed.yaml: new"]
+    project(folder, "max: {depth: 9}", baseline=True)
+    widen(folder, 6)
+    (folder / "models" / "net.yaml").write_text(NET.replace("width: 4", "width: 6"))
+    assert "  tiny: models/net.yaml: params 20 → 24 and " in run("--update-baseline").err
+
+
+def test_errors_come_last(folder: Path) -> None:
+    """Where both go to one place, as in a terminal: a long report must not hide why there is no answer."""
+    project(folder, "max: {params: 1}", "max_increase: {params: 0%}", baseline=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-m", "cnnprof", "check"], cwd=folder, env=environment, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines[-2].endswith(", 1 error")
+    assert lines[-1].startswith("error: there is no baseline `base.json`: commit it, or ")
+
+
+def test_errors_are_said_where_no_report_can_be_written(folder: Path, run: Run) -> None:
+    (folder / "models" / "net.yaml").write_text("a: 1")
+    project(folder, "max: {params: 1}")
+    err = run("--report", "json=no/folder").err
+    assert "models/net.yaml:1:1: error: " in err
+    assert err.splitlines()[-1].startswith("error: cannot write `no/folder`")
+
+
 def test_baseline_ref(folder: Path, run: Run) -> None:
     """Each file as it was there; the baseline file is not asked for."""
     project(folder, "max_increase: {params: 0%}", "max: {macs: 1}", baseline=True)
@@ -349,7 +486,67 @@ def test_baseline_ref(folder: Path, run: Run) -> None:
     assert (done.code, done.err) == (1, "")
     assert "params 20 is 4 (25.0 %) more than 16 in HEAD, at most 0%\n" in done.out
     assert f"    conv +192 since HEAD, line {LINE}\n" in done.out
-    assert "  note: not in HEAD, so no increase is limited\n" in done.out
+    assert "  note: not in HEAD under this name, so no increase is limited: a renamed file counts as new\n" in done.out
+
+
+def git_in(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_an_increase_is_measured_from_the_tip(folder: Path, run: Run) -> None:
+    """What the other branch lost counts, unless its merge base is named; as docs/gate-your-ci.md says."""
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    git_in(folder, "checkout", "-qb", "mine")
+    (folder / "models" / "net.yaml").write_text(NET + "# mine\n")
+    git_in(folder, "commit", "-qam", "mine")
+    git_in(folder, "checkout", "-q", "main")
+    widen(folder, 3)
+    git_in(folder, "commit", "-qam", "narrower")
+    git_in(folder, "checkout", "-q", "mine")
+    assert run("--baseline-ref", "main").code == 1
+    assert run("--baseline-ref", git_in(folder, "merge-base", "main", "HEAD")).code == 0
+
+
+def test_an_increase_is_approved_by_its_percentage(folder: Path, run: Run) -> None:
+    """With --baseline-ref nothing else can: the project file is the one at hand, the figures are those of then."""
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    widen(folder)
+    assert run("--baseline-ref", "HEAD").code == 1
+    project(folder, "max_increase: {params: 25%}")
+    assert run("--baseline-ref", "HEAD").code == 0
+    project(folder, "max_increase: {params: 0%}")
+    git_in(folder, "commit", "-qam", "wider")
+    assert run("--baseline-ref", "HEAD").code == 0
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
+ACTION = yaml.safe_load((Path(__file__).parent.parent / "action.yml").read_text(encoding="utf-8"))
+BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
+
+
+def test_the_pages_workflow_is_whole() -> None:
+    """A file of GitHub's as it stands: `on` is the truth to YAML 1.1."""
+    (workflow,) = [block for block in BLOCKS if "jobs" in block]
+    assert set(workflow) == {"name", True, "jobs"}
+    assert set(workflow[True]) == {"pull_request", "push"}
+    ((_, job),) = workflow["jobs"].items()
+    assert job["runs-on"] == "ubuntu-latest"
+    assert all(set(step) <= {"uses", "with", "run"} for step in job["steps"])
+    checkout, *_, install, check = job["steps"]
+    assert (checkout["uses"], checkout["with"]) == ("actions/checkout@v4", {"fetch-depth": 0})
+    assert install["run"] == 'pip install "cnnprof @ git+https://github.com/OWNER/cnnprof@COMMIT"'
+    assert check["run"].startswith("cnnprof check --baseline-ref ")
+
+
+def test_the_pages_use_of_the_action_has_its_inputs() -> None:
+    (steps,) = [block for block in BLOCKS if isinstance(block, list)]
+    (used,) = [step for step in steps if step["uses"].startswith("OWNER/cnnprof@")]
+    assert set(used["with"]) == {"baseline-ref", "args"} <= set(ACTION["inputs"])
+    read_reports(used["with"]["args"].split()[1:])
 
 
 def test_baseline_ref_of_a_spec(folder: Path, run: Run) -> None:

@@ -66,11 +66,20 @@ def test_several_problems_are_one_error() -> None:
     ("word", "known", "hint"),
     [
         ("relux", ["relu", "relu6", "conv2d"], "did you mean `relu`?"),
+        ("parameters", ["param_bytes", "params"], "did you mean `params`?"),
+        ("conv1.conv", ["conv1", "conv1.conv2d"], "did you mean `conv1.conv2d`?"),
         ("zzz", ["relu", "conv2d"], "known: `relu`, `conv2d`"),
         ("zzz", [f"name{number}" for number in range(13)], ""),
         ("zzz", [], ""),
     ],
-    ids=["a close one", "none is close and they are few", "none is close and they are many", "there are none"],
+    ids=[
+        "a close one",
+        "one that is the word shortened",
+        "one that is a part of the word",
+        "none is close and they are few",
+        "none is close and they are many",
+        "there are none",
+    ],
 )
 def test_nearest(word: str, known: list[str], hint: str) -> None:
     assert nearest(word, known) == hint

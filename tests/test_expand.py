@@ -430,7 +430,8 @@ REFUSES = [
         "layers:\n- conv2d: {out_channels: 2.5, kernel_size: [1, 2, 3], bias: no}\n- conv2d: {kernel_size: 3}",
         [
             "2:61 `no` has no value here | write false",
-            "3:3 `conv2d` needs the field `out_channels`: an integer",
+            "3:3 `conv2d` needs the field `out_channels`: an integer | "
+            "write `conv2d: {out_channels: …, kernel_size: …}`",
         ],
         id="fields without a value",
     ),
@@ -484,8 +485,16 @@ REFUSES = [
     ),
     pytest.param(
         "blocks: {b: {layers: [{conv2d: {out_channels: index, kernel_size: 1}}]}}\nlayers:\n- b:\n  repeat: 2",
-        ["1:47 `index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`) < b.0:3"],
+        [
+            "1:47 `index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`) | "
+            "a block does not see its caller's index: pass it as an argument, `- b: {i: index}` < b.0:3"
+        ],
         id="index is not seen in a block",
+    ),
+    pytest.param(
+        "blocks: {b: {layers: [{conv2d: {out_channels: index, kernel_size: 1}}]}}\nlayers: [b]",
+        ["1:47 `index` counts the repeats of a step, and this one has no `repeat` (or is the `repeat`) < b:2"],
+        id="index where nothing is repeated",
     ),
     pytest.param(
         "layers:\n- conv2d: {out_channels: 4 // (1 - index), kernel_size: 1}\n  repeat: 3",
@@ -509,9 +518,55 @@ REFUSES = [
             "of `conv`",
             "9:3 the block `conv` needs `channels`",
             "10:3 the block `conv` takes at most 4 arguments, found 5",
-            "11:3 the block `conv` takes its arguments by name or as a list, found 3",
+            "11:3 the block `conv` takes its arguments by name or as a list, found 3 | write `conv: [3]`",
         ],
         id="a block's arguments",
+    ),
+    pytest.param(
+        "args: {n: 3}\nblocks: {b: {args: {i: 1}, layers: [relu]}, c: {layers: [relu]}}\n"
+        "layers: [b: n + 1, b: 'max(1, n)', c: 3]",
+        [
+            "3:10 the block `b` takes its arguments by name or as a list, found 4 | write `b: [n + 1]`",
+            '3:20 the block `b` takes its arguments by name or as a list, found 3 | write `b: ["max(1, n)"]`',
+            "3:36 the block `c` takes its arguments by name or as a list, found 3 | it has no arguments",
+        ],
+        id="a block's only argument without brackets",
+    ),
+    pytest.param(
+        "args: {drop: dropout}\nlayers:\n- drop: 0.2",
+        ["3:3 `dropout` takes its fields by name, found `0.2` | write `drop: {p: 0.2}`"],
+        id="the field of a kind that is an argument, without its name",
+    ),
+    pytest.param(
+        "layers: [softmax, permute, slice: {start: 1}]",
+        [
+            f"1:{column} `{word}` needs the field `{field}`: {what} | write `{word}: {{{field}: {value}}}`; "
+            "the batch is dimension 0, the channels are 1"
+            for column, word, field, what, value in [
+                (10, "softmax", "dim", "an integer", "1"),
+                (19, "permute", "dims", "an integer or a list of integers", "[0, …]"),
+                (28, "slice", "dim", "an integer", "1"),
+            ]
+        ],
+        id="dimensions without a default",
+    ),
+    pytest.param(
+        "args: {act: swish, norm: bn}\nlayers:\n- relu:\n  when: true",
+        [
+            "1:13 `swish` has no value here | did you mean `silu`?",
+            "1:26 `bn` has no value here | did you mean `batch_norm`?",
+        ],
+        id="what kinds are called elsewhere, as arguments",
+    ),
+    pytest.param(
+        "layers:\n- conv2d: {out_channels: 4, kernel_size: 1}\n  when: maxpool == 1",
+        ["3:9 `maxpool` has no value here | did you mean `max_pool2d`?"],
+        id="a word without its axes, on an image",
+    ),
+    pytest.param(
+        "layers:\n- flatten: {start_dim: 2}\n- relu:\n  when: maxpool == 1",
+        ["4:9 `maxpool` has no value here | did you mean `max_pool1d`?"],
+        id="a word without its axes, on a sequence",
     ),
     pytest.param(
         "blocks: {b: {layers: [{relu: , from: a}, {conv2d: {out_channels: 'a[0]', kernel_size: 1}}]}}\n"
@@ -767,6 +822,52 @@ def test_one_mistake_in_a_block_is_one_problem() -> None:
         "- conv2d: {out_channels: in_channels, kernel_size: 99}"
     )
     assert problems(text) == ["1:38 `nothing` has no value here < b.0:3"]
+
+
+def test_one_mistake_that_says_other_shapes_is_one_problem() -> None:
+    """A block in four places, with two bad lines: a problem each, where it is first met."""
+    text = """
+blocks:
+  down:
+    args: {scale: in_channels}
+    layers:
+      - mul: {x: [], scale: [{parameter: {shape: scale}}]}
+      - layer_norm: {normalized_shape: 3 * in_channels}
+        from: input
+      - max_pool2d: {kernel_size: 2}
+        from: input
+layers:
+"""
+    calls = "".join(f"- conv2d: {{out_channels: {n}, kernel_size: 1}}\n  from: input\n- down\n" for n in (4, 5, 6, 70))
+    assert problems(text + calls) == [
+        "6:9 `mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]` | "
+        "each has all dimensions, 1 where a value holds all along one: `[4, 1, 1]` for the channels < down:14",
+        "7:9 `normalized_shape` of `layer_norm` must be the last sizes of the input, "
+        "found normalized_shape [12] and input [4, 8, 8] < down:14",
+    ]
+
+
+def test_other_mistakes_at_one_place_are_other_problems() -> None:
+    """The same step of a block: once without the field that it needs, once with a kernel that is too large."""
+    text = "blocks: {b: {args: {step: required, kernel: 99}, layers: [{step: {kernel_size: kernel}}]}}\nlayers:\n"
+    assert problems(text + "- b: [max_pool2d]\n- b: [conv2d]\n  from: input\n- b: [max_pool2d, 98]\n  from: input") == [
+        "1:60 the window of `max_pool2d` must not be larger than the padded input, found a window spanning 99 "
+        "and an axis of 8 < b:3",
+        "1:60 `conv2d` needs the field `out_channels`: an integer | "
+        "write `conv2d: {out_channels: …, kernel_size: …}` < b_2:4",
+    ]
+
+
+def test_a_step_that_fails_with_other_numbers_in_every_repetition_is_one_problem() -> None:
+    """In a side output, which no other step waits for."""
+    text = "layers:\n- side: {aux: [{softmax: {dim: 9 + index}}]}\n  repeat: 10 ** 9\n"
+    assert problems(text, limits=Limits(steps=30_000)) == [
+        "2:3 the side output `aux` is there already: labels are unique in a network, and `out` is the last layer "
+        "< side.1:2",
+        "2:3 a spec unfolds to at most 30,000 steps, found more",
+        "2:17 `softmax` names dimension 9, but the input [3, 8, 8] with its batch has 4 | "
+        "dimensions are -4 to 3, the batch being 0 < side.0:2",
+    ]
 
 
 NULLABLE = """

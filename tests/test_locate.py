@@ -12,9 +12,10 @@ from cnnprof.locate import architectures, locate
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with one spec."""
+    """A working directory with two specs and nothing else."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.yaml").write_text("a file")
+    (tmp_path / "my.yml").write_text("another")
     return tmp_path
 
 
@@ -52,12 +53,30 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nosuch.yaml", "there is no file `nosuch.yaml`"),
         ("dir/nosuch", "there is no file `dir/nosuch`"),
+        ("net", "`net` is neither a file nor an architecture that comes with cnnprof; did you mean `net.yaml`?"),
+        (
+            "net@small,a=1",
+            "`net` is neither a file nor an architecture that comes with cnnprof; did you mean `net.yaml`?",
+        ),
+        ("./net", "there is no file `./net`; did you mean `./net.yaml`?"),
+        ("./my", "there is no file `./my`; did you mean `./my.yml`?"),
         ("resnt", "`resnt` is neither a file nor an architecture that comes with cnnprof; did you mean `resnet`?"),
         (".", f"`.` is a directory; a SPEC is a file, or one of: {', '.join(architectures())}"),
         ("a\0b/", "there is no file `a\\x00b/`"),
         ("x" * 5000 + ".yaml", f"there is no file `{'x' * 199}…`"),
     ],
-    ids=["no file", "no file in a folder", "nearly an architecture", "a directory", "NUL", "a name too long"],
+    ids=[
+        "no file",
+        "no file in a folder",
+        "without its ending",
+        "without its ending, of a variant",
+        "a path without its ending",
+        "without the other ending",
+        "nearly an architecture",
+        "a directory",
+        "NUL",
+        "a name too long",
+    ],
 )
 def test_refuses(spec: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:

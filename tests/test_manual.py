@@ -109,7 +109,16 @@ def test_the_list_of_kinds() -> None:
     assert [each["kind"] for each in listed][: len(kinds())] == sorted(kinds())
 
 
-def test_an_unknown_kind_names_the_nearest() -> None:
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("conv_2d", "did you mean `conv2d`?"),
+        ("BatchNorm2d", "did you mean `batch_norm`?"),
+        ("dense", "did you mean `linear`?"),
+        ("zzz", "`cnnprof kinds` lists them"),
+    ],
+)
+def test_an_unknown_kind_names_the_one_that_is_meant(word: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        manual.page("conv_2d")
-    assert str(caught.value) == "there is no kind `conv_2d`; did you mean `conv2d`?"
+        manual.page(word)
+    assert str(caught.value) == f"there is no kind `{word}`; {hint}"

@@ -80,8 +80,12 @@ def test_places(tmp_path: Path) -> None:
     """YAML has lines; of TOML the key is told."""
     (entry,) = project(tmp_path, YAML).entries
     assert str(entry.budget.limits[0].mark) == "cnnprof.yaml:10:19"
+    assert {key: str(mark) for key, mark in entry.marks.items()} == {
+        "variant": "cnnprof.yaml:5:14", "set width": "cnnprof.yaml:6:11", "set depths": "cnnprof.yaml:6:23",
+    }  # fmt: skip
     (entry,) = project(tmp_path, TOML, "pyproject.toml").entries
     assert str(entry.budget.limits[0].mark) == "pyproject.toml tool.cnnprof.budgets[0].max.params"
+    assert str(entry.marks["set width"]) == "pyproject.toml tool.cnnprof.budgets[0].set.width"
     assert str(entry.budget.limits[3].mark) == 'pyproject.toml tool.cnnprof.budgets[0].at."stage4.*".params'
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from cnnprof import registry
+from cnnprof.spec import shipped_blocks
+
 ROOT = Path(__file__).parent.parent
 SPEC = """\
 cnnprof: 1
@@ -167,7 +170,7 @@ UNKNOWN = """\
 :4:5: error: `swish` is neither a layer kind nor a block
   4 |   - swish
     |     ^
-  hint: did you mean `hardswish`?"""
+  hint: did you mean `silu`?"""
 
 
 def test_it_is_unknown_where_plugins_are_turned_off(site, spec):
@@ -223,6 +226,69 @@ def test_packages_are_looked_for_only_when_a_word_is_unknown(site, spec):
         site,
     )
     assert printed.splitlines() == ["0 False", "0 False", "0 False", "1 True"]
+
+
+# A word that is no kind.
+
+
+@pytest.mark.parametrize(
+    ("word", "ours"),
+    [
+        ("ReLU", "relu"),
+        ("Conv2D", "conv2d"),
+        ("conv_2d", "conv2d"),
+        ("MaxPool3d", "max_pool3d"),
+        ("batch-norm", "batch_norm"),
+        ("Conv-BN", "conv_bn"),
+        ("BatchNorm2d", "batch_norm"),
+        ("conv", "conv2d"),
+        ("maxpool", "max_pool2d"),
+        ("dense", "linear"),
+        ("fc", "linear"),
+        ("MaxPooling1D", "max_pool1d"),
+        ("global_avg_pool", "adaptive_avg_pool2d: {output_size: 1}"),
+        ("GlobalAveragePooling1D", "adaptive_avg_pool1d: {output_size: 1}"),
+        ("gap", "adaptive_avg_pool2d: {output_size: 1}"),
+        ("DepthwiseConv2D", "conv2d: {groups: in_channels, …}"),
+        ("Conv2DTranspose", "conv_transpose2d"),
+        ("bn", "batch_norm"),
+        ("lrn", "local_response_norm"),
+        ("swish", "silu"),
+        ("upsample", "interpolate"),
+        ("relux", "relu"),
+        ("dense_layr", "dense_layer"),
+    ],
+)
+def test_a_word_from_elsewhere_is_known(word, ours):
+    known = [*registry.kinds(), "conv_bn", *shipped_blocks()]
+    assert registry.suggestion(word, known) == f"did you mean `{ours}`?"
+
+
+@pytest.mark.parametrize(("axes", "found"), [(1, 1), (2, 2), (3, 3), (None, 2), (0, 2), (4, 2)])
+def test_a_word_that_leaves_the_axes_open_takes_those_at_hand(axes, found):
+    known = list(registry.kinds())
+    assert registry.suggestion("maxpool", known, axes) == f"did you mean `max_pool{found}d`?"
+    assert registry.suggestion("gap", known, axes) == f"did you mean `adaptive_avg_pool{found}d: {{output_size: 1}}`?"
+    assert registry.suggestion("MaxPool3d", known, axes) == "did you mean `max_pool3d`?"
+
+
+def test_what_is_called_otherwise_elsewhere_is_a_kind_here():
+    assert len(registry.CALLED) > 50
+    for called, written in registry.CALLED.items():
+        for axes in "123" if "#" in written else "2":
+            word, _, fields = written.replace("#", axes).partition(": ")
+            assert word in registry.kinds(), called
+            named = {field.partition(":")[0] for field in fields.strip("{}").split(", ") if ":" in field}
+            assert named <= registry.kinds()[word].fields.keys(), called
+            assert bool(named) == bool(fields), called
+
+
+@pytest.mark.parametrize("called", registry.CALLED)
+def test_every_entry_is_used(called):
+    """It is in the form that words are looked up in, and no kind's own name comes before it."""
+    axes = "2" if "#" in registry.CALLED[called] else ""
+    ours = registry.CALLED[called].replace("#", axes)
+    assert registry.suggestion(called, [*registry.kinds(), *shipped_blocks()]) == f"did you mean `{ours}`?"
 
 
 # Packages that claim or break something.

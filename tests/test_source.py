@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cnnprof.errors import SpecError
-from cnnprof.source import LIMITS, Limits, Mapping, Node, Scalar, Sequence, parse
+from cnnprof.source import LIMITS, Limits, Mapping, Node, Scalar, Sequence, parse, written
 
 
 def plain(node: Node) -> object:
@@ -259,3 +259,22 @@ def test_refuses(text: str | bytes, expected: list[str]) -> None:
 def test_limits_are_exact(limits: Limits, fits: Callable[[int], str], breaks: int, problem: str) -> None:
     parse(fits(breaks), "net.yaml", limits)
     assert problems(fits(breaks + 1), limits) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 * width", "2 * width"),
+        ("max(1, width)", '"max(1, width)"'),
+        ("skip[0]", '"skip[0]"'),
+        ("'7'", '"7"'),
+        ("[1, [a, 'b[0]'], {c: 1}]", '[1, [a, "b[0]"], {…}]'),
+        (f"[{', '.join('123456789abcd')}]", "[1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, …]"),
+        ("x" * 100, "x" * 59 + "…"),
+    ],
+)
+def test_a_value_is_shown_as_it_is_written_in_braces(text: str, expected: str) -> None:
+    """`max(1, width)` needs no quotes on a line of its own, and needs them there."""
+    value = parse(f"key: {text}", "net.yaml")
+    assert isinstance(value, Mapping)
+    assert written(value.items["key"]) == expected

@@ -213,10 +213,32 @@ STEPS = [
     pytest.param(
         "- conv2d: 64\n- relu: true",
         [
-            "4:11 `conv2d` takes its fields by name, found `64` | write `conv2d: {out_channels: …}`",
+            "4:11 `conv2d` takes its fields by name, found `64` | write `conv2d: {out_channels: 64, kernel_size: …}`",
             "5:9 `relu` takes its fields by name, found `true` | it has no fields",
         ],
         id="fields without names",
+    ),
+    pytest.param(
+        "- linear: classes\n- adaptive_avg_pool2d: 1\n- dropout: 0.2\n- softmax: -1\n- batch_norm: 64\n"
+        "- conv2d: [2 * width, 3, 2]\n- max_pool2d: [3, 2]\n- linear: 'max(1, a)'\n- pad: {1: 1}\n- linear: [{a: 1}]",
+        [
+            f"{line}:{column} `{word}` takes its fields by name, found {found} | write `{word}{hint}"
+            for line, column, word, found, hint in [
+                (4, 11, "linear", "`classes`", ": {out_features: classes}`"),
+                (5, 24, "adaptive_avg_pool2d", "`1`", ": {output_size: 1}`"),
+                (6, 12, "dropout", "`0.2`", ": {p: 0.2}`"),
+                (7, 12, "softmax", "`-1`", ": {dim: -1}`; the batch is dimension 0, the channels are 1"),
+                (8, 15, "batch_norm", "`64`", "` alone: its channels are those of its input"),
+                (9, 11, "conv2d", "a list", ": {out_channels: 2 * width, kernel_size: 3, stride: 2}`"),
+                (10, 15, "max_pool2d", "a list", ": {kernel_size: [3, 2]}`"),
+                (11, 11, "linear", "`max(1, a)`", ': {out_features: "max(1, a)"}`'),
+            ]
+        ]
+        + [
+            "12:9 `pad` has no field `1` | known: `pad`, `mode`, `value`",
+            "13:11 `linear` takes its fields by name, found a list | write `linear: {out_features: {…}}`",
+        ],
+        id="fields without names, the values in the hint",
     ),
     pytest.param(
         "- relu:\n  name: a.b\n- relu:\n  name: index\n- relu:\n  name:\n- relu:\n  from: [a]",
@@ -287,3 +309,19 @@ def test_blocks_that_come_with_the_tool_are_no_kinds_and_can_be_read() -> None:
 
     assert not spec.shipped_blocks().keys() & registry.kinds().keys()
     assert all(block.shipped for block in spec.shipped_blocks().values())
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ("[3, 64]", 1),
+        ("[3, 8, 8]", 2),
+        ("[3, 8, 8, 8]", 3),
+        ("{a: [3, 64], b: [3, 8, 8]}", 1),
+        ("shape", 2),
+        ("[9]", 2),
+    ],
+)
+def test_a_word_that_leaves_the_axes_open_takes_the_input_s(shape: str, axes: int) -> None:
+    (found,) = problems(f"cnnprof: 1\ninput: {shape}\nargs: {{shape: [3, 64]}}\nlayers:\n- maxpool")
+    assert found == f"5:3 `maxpool` is neither a layer kind nor a block | did you mean `max_pool{axes}d`?"

@@ -188,13 +188,17 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="[SPEC...]",
-            help="Files or architectures; without @VARIANT, each as written and in every variant. Without SPEC, the "
-            "project file: cnnprof.yaml, or [tool.cnnprof] in a pyproject.toml, here or above.",
+            help="Files or architectures; without @VARIANT or settings, each as written and in every variant. Without "
+            "SPEC, the project file: cnnprof.yaml, or [tool.cnnprof] in a pyproject.toml, here or above.",
         ),
     ] = None,
     max: Annotated[
         list[str] | None,
-        typer.Option("--max", metavar="NAME=VALUE", help="Limit a metric of each SPEC: params=5M, peak_bytes=10MiB."),
+        typer.Option(
+            "--max",
+            metavar="NAME=VALUE",
+            help="Limit a metric of all that the SPECs name, variants too: params=5M, peak_bytes=10MiB.",
+        ),
     ] = None,
     input: Inputs = None,
     set: Settings = None,
@@ -211,7 +215,11 @@ def check(
     ] = None,
     baseline_ref: Annotated[
         str | None,
-        typer.Option(metavar="REF", help="Compare with the files as they are at a git revision, such as origin/main."),
+        typer.Option(
+            metavar="REF",
+            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not where this "
+            "branch left it.",
+        ),
     ] = None,
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
@@ -618,17 +626,26 @@ def sweep(
 
 
 @app.command(
-    short_help="List the architectures that come with cnnprof.",
-    epilog=_examples("cnnprof specs", "cnnprof specs --format json"),
+    short_help="List the architectures that come with cnnprof, or print one.",
+    epilog=_examples("cnnprof specs", "cnnprof specs resnet", "cnnprof specs --format json"),
 )
-def specs(format: ListFormat = "text") -> None:
-    """List the architectures that come with cnnprof: their variants and arguments."""
+def specs(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this one as it is written.")] = None,
+    format: ListFormat = "text",
+) -> None:
+    """List the architectures that come with cnnprof: their variants and arguments. With a NAME: its YAML file."""
+    from cnnprof.cli import specs as command
     from cnnprof.cli.output import deliver, screen
-    from cnnprof.cli.specs import architectures
+    from cnnprof.locate import architectures
     from cnnprof.render import catalogue
 
+    written = None if name is None else command.text(name)
+    if written is not None and format == "text":
+        deliver(written)
+        return
     terminal = screen()
-    deliver(catalogue.architectures(architectures(), format, terminal and terminal.width))
+    found = command.architectures(architectures() if name is None else [name])
+    deliver(catalogue.architectures(found, format, terminal and terminal.width))
 
 
 @app.command(
@@ -636,18 +653,25 @@ def specs(format: ListFormat = "text") -> None:
     epilog=_examples("cnnprof kinds", "cnnprof kinds conv2d", "cnnprof kinds conv2d --format json"),
 )
 def kinds(
-    word: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Show the manual page of one kind.")] = None,
+    word: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="Show the manual page of one kind, or the text of a block."),
+    ] = None,
     format: ListFormat = "text",
 ) -> None:
-    """List the layer kinds, or show the manual page of one."""
+    """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
     from cnnprof import manual
     from cnnprof.cli.output import deliver, screen
+    from cnnprof.cli.specs import block
     from cnnprof.render import catalogue
+    from cnnprof.spec import shipped_blocks
 
     terminal = screen()
     width = terminal and terminal.width
     if word is None:
-        deliver(catalogue.kinds(manual.summaries(), format, width))
+        deliver(catalogue.kinds(manual.summaries(), list(shipped_blocks()), format, width))
+    elif format == "text" and (written := block(word)):
+        deliver(written)
     else:
         deliver(catalogue.page(manual.page(word), format, width))
 

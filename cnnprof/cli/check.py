@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -48,13 +49,16 @@ from cnnprof.locate import Located, locate
 from cnnprof.measured import Settings
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
-from cnnprof.report import tabulate
+from cnnprof.report import Report, tabulate
 from cnnprof.spec import Limit, Spec, read
 
 if TYPE_CHECKING:
     from cnnprof.project import Entry, Project
 
 COMMAND_LINE = "--max"
+PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
+NAMED = 3
+"""Networks or totals that one line names."""
 TOGETHER = ("text", "github")
 """Formats of which several fit on one standard output: GitHub reads its own from among the text."""
 _RATIO = re.compile(r"(?=[0-9.]*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9])?")
@@ -102,17 +106,18 @@ class Run:
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     _specs: dict[str, Spec | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], Network | None] = field(default_factory=dict)
     _shipped: set[str] = field(default_factory=set)  # names that stand for no file of the user's
-    _past: dict[tuple[str, Setup], Figures | None] = field(default_factory=dict)
+    _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
     def result(self) -> Result:
         """All that was found. Nothing is within a budget that has errors; over it, it is."""
         checks = tuple(each for each in self.checks if each.over or (each.budget, each.network) not in self._partly)
         problems = tuple(self.wrong.values())
-        return Result(checks, problems, tuple(self.valid), *_folders(), cnnprof.__version__)
+        return Result(checks, problems, tuple(self.valid), *_folders(), cnnprof.__version__, tuple(self.notes))
 
     # What is wrong does not stop the run.
 
@@ -167,8 +172,19 @@ class Run:
         key = (file, setup)
         if key not in self._past:
             known = file not in self._shipped and os.path.exists(file)
-            self._past[key] = _figures_at(self.baseline_ref, file, setup) if known else None
-        return Baseline(self.baseline_ref, self._past[key])
+            report = _report_at(self.baseline_ref, file, setup) if known else None
+            self._past[key] = Baseline(self.baseline_ref, None if report is None else figures(report), report)
+        return self._past[key]
+
+    @property
+    def files(self) -> list[str]:
+        """The user's files that were read."""
+        return [name for name in self._specs if name not in self._shipped]
+
+    @property
+    def compared(self) -> bool:
+        """Whether any network was looked for at `--baseline-ref`."""
+        return bool(self._past)
 
     def judge(self, budget: Budget, network: Network, baseline: Baseline | None) -> None:
         """Holds a network to a budget."""
@@ -222,16 +238,18 @@ class Run:
             self._shipped.add(located.name)
         settings = {**located.settings, **dict(given.settings)}
         setup = given._replace(variant=located.variant, settings=tuple(settings.items()))
-        setups = [setup] if setup != Setup() else _setups(spec)
+        one = setup.variant is not None or settings
+        setups = [setup] if one else [given._replace(variant=each.variant) for each in _setups(spec)]
         if not budgets:
             for each in setups:
                 self.validate(spec, located.name, each)
             return
         self.own(located.name, spec, setups)
-        if limits and (network := self.network(spec, located.name, setup)) is not None:
-            baseline = self.attempt(self.past, located.name, setup, file=located.name)
-            self.judge(Budget("command line", limits), network, baseline)
-            self.valid.pop(setup.title(located.name), None)
+        for each in setups if limits else []:
+            if (network := self.network(spec, located.name, each)) is not None:
+                baseline = self.attempt(self.past, located.name, each, file=located.name)
+                self.judge(Budget("command line", limits), network, baseline)
+                self.valid.pop(each.title(located.name), None)
         if self.latency is not None and (network := self.network(spec, located.name, setup)) is not None:
             checked = self.attempt(_timed, network, setup, self.latency, file=located.name)
             if checked is not None:
@@ -250,13 +268,24 @@ class Run:
                 baseline = Baseline(known[0], known[1].get(key))
                 if baseline.figures is None and entry.budget.increases:
                     message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
-                    self.problem(Problem(message, entry.mark, "`cnnprof check --update-baseline` adds it"))
+                    hint = (
+                        "if it was renamed, rename its entry there, so that its past goes on; if it is new, "
+                        "`cnnprof check --update-baseline` adds it"
+                    )
+                    self.problem(Problem(message, entry.mark, hint))
                     self.partly(entry.budget, network)
             self.judge(entry.budget, network, baseline)
+        covered = {(network.file, setup.variant) for _, _, network, setup in held}
+        free = []
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
             assert spec is not None
             self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup)])
+            variants = [Setup(variant) for variant in spec.variants if (file, variant) not in covered]
+            free += [setup.title(file) for setup in variants if not _limits(spec, setup)]
+        if free:
+            more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
+            self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
 
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
@@ -275,8 +304,8 @@ class Run:
             if spec is None:
                 continue
             if not budgets:
-                self.validate(spec, file, setup, entry.mark)
-            elif (network := self.network(spec, file, setup, entry.mark)) is not None:
+                self.validate(spec, file, setup, _mark(entry, spec))
+            elif (network := self.network(spec, file, setup, _mark(entry, spec))) is not None:
                 held.append(Held(entry, f"{entry.budget.name}: {name}", network, setup))
         if budgets and held and len(held) == len(names):
             self.patterns(entry.budget, [each.network for each in held])
@@ -305,8 +334,16 @@ class Run:
         if update and not self.wrong:
             from cnnprof.cli.output import save
 
-            save(baseline.write({each.key: figures(each.network.report) for each in held}), str(path))
+            before = None
+            with suppress(UsageError):  # there is none yet, or one that is to be replaced
+                before = baseline.read(path, name)
+            after = {each.key: figures(each.network.report) for each in held}
+            save(baseline.write(after), str(path))
+            budgets = {each.key: each.entry.budget for each in held}
             complain(f"wrote {printable(name)}")
+            if before is not None:
+                changes = _changes(before, after, budgets)
+                complain("before → now:\n" + "\n".join(changes) if changes else "no total is another than before")
         return name, baseline.read(path, name)
 
 
@@ -331,12 +368,25 @@ def check(
         raise UsageError("--update-baseline writes a project's baseline: say it without SPEC and without --no-budgets")
     if update_baseline and os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise UsageError("--update-baseline is refused where CI is set: a person changes a baseline, and commits it")
+    if not budgets and (limits or baseline_ref is not None):
+        raise UsageError("--no-budgets only sees whether specs are valid: --max and --baseline-ref go without it")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
         read_limits = _limits_given(limits)
         for spec in dict.fromkeys(specs):
             run.named(spec, given, read_limits, budgets)
+        if baseline_ref is not None and not run.compared and not run.wrong:
+            raise UsageError(
+                "--baseline-ref has nothing to compare: no limit holds for what SPEC names; add --max NAME=VALUE or a "
+                "`budget` in the spec, or leave SPEC out where a project file has budgets"
+            )
+        if budgets and (covering := _covering(run.files)):
+            name, names = covering
+            complain(
+                f"note: {printable(name)} is not applied to a SPEC, and has budgets for it: {listing(names)}; "
+                "`cnnprof check` without SPEC applies them"
+            )
         return run.result()
     if limits or given != Setup():
         raise UsageError("--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them")
@@ -394,6 +444,57 @@ def _project(config: str | None) -> Project:
     return project.read(path.absolute(), _shown(path))
 
 
+def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
+    """The project file that has budgets for files which were checked without it, and their names; None without one.
+
+    A SPEC may be a variant, a revision or a network of its own, with settings that no budget knows: so a project's
+    budgets hold for the project's networks, all of them, and nobody is to take a SPEC's success for theirs.
+    """
+    here = Path.cwd()
+    if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
+        return None
+    from cnnprof import project
+
+    try:
+        found = _project(None)
+    except CnnprofError:  # not what was asked for
+        return None
+    wanted = set(map(os.path.realpath, files))
+    names = [
+        entry.budget.name
+        for entry in found.entries
+        if any(os.path.realpath(found.folder / name) in wanted for name in project.files(found, entry)[0])
+    ]
+    return (found.name, names) if names else None
+
+
+def _changes(before: Mapping[str, Figures], after: Mapping[str, Figures], budgets: Mapping[str, Budget]) -> list[str]:
+    """What a new baseline changes of an old one, a line per network: of the totals those that its budget limits."""
+    from cnnprof.render.checks import words
+
+    lines = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old is None or new is None:
+            lines.append(f"  {key}: {'new' if new is not None else 'gone'}")
+            continue
+        budget = budgets[key]
+        limited = {each.metric for each in budget.increases}
+        limited |= {each.metric for each in (*budget.limits, *budget.warnings)}
+        changed = {
+            metric: f"{metric} {words.difference(was, metric)} → {words.difference(now, metric)}"
+            for metric in METRICS
+            if (was := old.totals.get(metric)) is not None
+            and (now := new.totals.get(metric)) is not None
+            and was != now
+        }
+        if changed:
+            told = [changed[metric] for metric in changed if metric in limited][:NAMED] or [*changed.values()][:1]
+            more = len(changed) - len(told)
+            lines.append(f"  {key}: {', '.join(told)}" + (f" and {more} more" if more else ""))
+    return lines
+
+
 def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
     """`params=5M` as limits. Raises UsageError."""
     limits = []
@@ -410,6 +511,15 @@ def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
         mark = Elsewhere(SourceText(COMMAND_LINE, printable(text)), 0, 0)
         limits.append(Limit(metric, read_quantity(value, metric), value, mark))
     return tuple(limits)
+
+
+def _mark(entry: Entry, spec: Spec) -> Mark:
+    """Where a budget asks for something that a spec does not have; otherwise the budget's own place."""
+    arguments = {argument.name for argument in spec.args}
+    wanted = ["variant"] * (entry.variant is not None and entry.variant not in spec.variants)
+    wanted += [f"set {name}" for name in entry.settings if name not in arguments]
+    wanted += [f"input {name}" for name in entry.inputs if name and name not in spec.inputs]
+    return next((entry.marks[key] for key in wanted), entry.mark)
 
 
 def _setup(entry: Entry) -> Setup:
@@ -440,26 +550,23 @@ def _unfold(spec: Spec, setup: Setup) -> Graph:
 def _network(spec: Spec, file: str, setup: Setup) -> Network:
     graph = _unfold(spec, setup)
     costs = count(graph, setup.batch, setup.dtype)
-    # A layer of a block that comes with the tool has its line elsewhere: that of the step it is part of stands for it.
-    steps = {step.segment: step.mark.line + 1 for step in spec.steps}
+    # Blocks that come with the tool have lines elsewhere: those of the steps in the file stand for them.
     lines = {
-        layer.path: layer.mark.line + 1
-        if layer.mark.source is spec.mark.source
-        else steps.get(layer.path.split(".")[0], 1)
+        layer.path: tuple(mark.line + 1 for mark in (*layer.calls, layer.mark) if mark.source is spec.mark.source)
         for layer in graph.layers
     }
     return Network(setup.title(file), file, lines, tabulate(graph, costs), costs)
 
 
-def _figures_at(revision: str, file: str, setup: Setup) -> Figures | None:
-    """A network's figures as it was; None where the file was not there, or not one that can be compared."""
+def _report_at(revision: str, file: str, setup: Setup) -> Report | None:
+    """The report on a network as it was; None where the file was not there, or not one that can be compared."""
     from cnnprof import git
 
     text = git.show(revision, file)
     if text is None:
         return None
     try:
-        return figures(_network(read(source.parse(text, file)), file, setup).report)
+        return _network(read(source.parse(text, file)), file, setup).report
     except CnnprofError:  # a wrong spec of the past must not keep anyone from mending it
         return None
 
@@ -512,20 +619,22 @@ def read_reports(texts: Sequence[str]) -> list[Wanted]:
 
 
 def write_reports(result: Result, wanted: Sequence[Wanted]) -> None:
-    """Writes the reports, and on GitHub the summary of the step. Raises UsageError."""
+    """Writes the reports, and on GitHub the summary of the step; what is wrong is said last. Raises UsageError."""
     from importlib import import_module
 
     from cnnprof.cli.output import deliver, screen
 
-    if result.problems:
-        complain("\n".join(wrong.text for wrong in result.problems))
-    for format, path in wanted:
-        render = import_module(f"cnnprof.render.checks.{format}").render
-        terminal = screen() if format == "text" and path == "-" else None
-        deliver(render(result, terminal.width) if terminal else render(result), path)
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary and any(each.format == "github" for each in wanted):
-        _summarise(result, summary)
+    try:
+        for format, path in wanted:
+            render = import_module(f"cnnprof.render.checks.{format}").render
+            terminal = screen() if format == "text" and path == "-" else None
+            deliver(render(result, terminal.width) if terminal else render(result), path)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary and any(each.format == "github" for each in wanted):
+            _summarise(result, summary)
+    finally:
+        if result.problems:
+            complain("\n".join(wrong.text for wrong in result.problems))
 
 
 def _summarise(result: Result, path: str) -> None:

@@ -45,7 +45,9 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.
 WORDING = {"_starts_with": "", "_syntax_hint": "", "_place": "", "needs_from": "expand.py", "misplaced": "spec.py"} | {
-    "out_of_memory": "render/measured.py"
+    "by_name": "spec.py",
+    "how_to_write": "kind.py",
+    "out_of_memory": "render/measured.py",
 }
 MOST = 8  # alternatives of one part that are written out
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)

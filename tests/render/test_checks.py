@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from importlib.resources import files
 from typing import Any
@@ -13,7 +14,7 @@ from xml.etree import ElementTree as xml
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from cnnprof.budget import Checked, Part, Result, Verdict, Wrong
+from cnnprof.budget import Cause, Checked, Part, Rest, Result, Verdict, Why, Wrong
 from cnnprof.metrics import METRICS
 from cnnprof.render.checks import FORMATS, github, gitlab, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
@@ -21,17 +22,25 @@ from cnnprof.render.checks import json as written
 NASTY = "a|b <i>&\x1b[31m`*_%, x: y::error::pwned\r\n::error::@me ]]> \x00"
 
 
+def why(*parts: Part) -> Why:
+    """Each part is the only one of its step."""
+    causes = (Cause(part.path, part.amount, part.changed, next(iter(part.lines), None), (part,), Rest())
+              for part in parts)  # fmt: skip
+    return Why(parts, tuple(causes))
+
+
 def verdict(**fields: Any) -> Verdict:
     basic: dict[str, Any] = {
         "rule": "max", "metric": "params", "path": None, "limit": "5M", "most": 5_000_000, "figure": 5_123_456,
         "base": None, "since": None, "place": "cnnprof.yaml:12", "line": 23,
-        "parts": (Part("stage4.2.conv2d", 1_200_000, False, 23), Part("fc", 1_000, False, None)),
+        "why": why(Part("stage4.2.conv2d", 1_200_000, False, (23,)), Part("fc", 1_000, False)),
     }  # fmt: skip
     return Verdict(**{**basic, **fields})
 
 
-def result(*checks: Checked, problems: tuple[Wrong, ...] = (), valid: tuple[str, ...] = ()) -> Result:
-    return Result(checks, problems, valid, "/repo/sub", "/repo", "0.1.0")
+def result(*checks: Checked, problems: tuple[Wrong, ...] = (), valid: tuple[str, ...] = (),
+           notes: tuple[str, ...] = ()) -> Result:  # fmt: skip
+    return Result(checks, problems, valid, "/repo/sub", "/repo", "0.1.0", notes)
 
 
 def checked(*verdicts: Verdict, **fields: Any) -> Checked:
@@ -39,28 +48,40 @@ def checked(*verdicts: Verdict, **fields: Any) -> Checked:
     return Checked(verdicts=verdicts, **{**basic, **fields})
 
 
-WITHIN = verdict(figure=4_999_999, parts=())
+WITHIN = verdict(figure=4_999_999, why=Why())
 GROWN = verdict(
     rule="max_increase", metric="peak_bytes", limit="1.5%", most=1_015_000, figure=1_020_000, base=1_000_000,
-    since="origin/main", parts=(Part("a.b", 20_000, True, 7),), line=7,
+    since="origin/main", line=7,
+    why=Why(
+        causes=(
+            Cause("a", 18_000, True, 7, (
+                Part("a.*.b", 12_000, True, (7, 3), 2, "out_channels 4 → 8; input 4×8×8 → 8×8×8"),
+                Part("a.0.c", 4_000, True, (7, 4)),
+            ), Rest(2, 2_000)),
+            Cause("d", 3_000, True, 9, (Part("d.e", 3_000, True, (9, 3)),), Rest()),
+        ),
+        rest=Rest(1, -1_000),
+    ),
 )  # fmt: skip
 WARNED = verdict(rule="warn", limit="4.5M", most=4_500_000, figure=4_600_000)
-PART = verdict(metric="macs", path="stage4.0", limit="0", most=0, figure=3, around=2, parts=())
+PART = verdict(metric="macs", path="stage4.0", limit="0", most=0, figure=3, around=2, why=Why())
 EVERYTHING = result(
     checked(verdict(), GROWN, PART, WARNED, WITHIN),
-    checked(WITHIN, network="models/a.yaml@small", notes=("not in origin/main, so no increase is limited",)),
+    checked(WITHIN, network="models/a.yaml@small", unheld=("not in origin/main",), notes=("≈ depth",)),
     checked(verdict(figure=Fraction(16_000_001, 3), metric="receptive_field"), network="b.yaml", file="b.yaml"),
     problems=(Wrong("models/c d.yaml", 3, "unknown", "models/c d.yaml:3:1: error: unknown\n  3 | x\n    | ^"),
               Wrong(None, None, "no project", "error: no project")),
     valid=("d.yaml",),
+    notes=("no budget covers d.yaml@x",),
 )  # fmt: skip
 HOSTILE = result(
     checked(
-        verdict(limit=NASTY, place=NASTY, path=NASTY, parts=(Part(NASTY, 1, True, None),), since=NASTY),
-        network=NASTY, file=NASTY, budget=NASTY, message=NASTY, notes=(NASTY,),
+        verdict(limit=NASTY, place=NASTY, path=NASTY, why=why(Part(NASTY, 1, True, (), 2, NASTY)), since=NASTY),
+        network=NASTY, file=NASTY, budget=NASTY, message=NASTY, notes=(NASTY,), unheld=(NASTY,),
     ),
     problems=(Wrong(NASTY, 1, NASTY, NASTY),),
     valid=(NASTY,),
+    notes=(NASTY,),
 )  # fmt: skip
 BOTH = pytest.mark.parametrize("found", [EVERYTHING, HOSTILE, result()], ids=["everything", "hostile", "nothing"])
 
@@ -68,8 +89,8 @@ BOTH = pytest.mark.parametrize("found", [EVERYTHING, HOSTILE, result()], ids=["e
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        (verdict(), "params 5,123,456 is 123,456 (2.4 %) over the limit of 5M"),
-        (WITHIN, "params 4,999,999 of 5M, 99.9 %"),
+        (verdict(), "params 5,123,456 is 123,456 (2.5 %) over the limit of 5M"),
+        (WITHIN, "params 4,999,999 of 5M, > 99.9 %"),
         (verdict(figure=5_000_001), "params 5,000,001 is 1 (< 0.1 %) over the limit of 5M"),
         (WARNED, "params 4,600,000 is 100,000 (2.2 %) over the warning level of 4.5M"),
         (PART, "stage4.0: macs 3 is 3 over the limit of 0"),
@@ -91,37 +112,127 @@ def test_text() -> None:
     assert (
         text.render(EVERYTHING)
         == """\
-models/a.yaml:23: over: params 5,123,456 is 123,456 (2.4 %) over the limit of 5M
+models/a.yaml:23: over: params 5,123,456 is 123,456 (2.5 %) over the limit of 5M
     budget `mobile` at cnnprof.yaml:12
     stage4.2.conv2d 1,200,000, 23.4 %, line 23
     fc 1,000, < 0.1 %
 models/a.yaml:7: over: peak_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in \
 origin/main, at most 1.5%
     budget `mobile` at cnnprof.yaml:12
-    a.b +20,000 B (19.5 KiB) since origin/main, line 7
+    a +18,000 B (17.6 KiB) since origin/main, line 7
+      a.*.b +12,000 B (11.7 KiB) in 2 layers, lines 7, 3
+        out_channels 4 → 8
+      a.0.c +4,000 B (3.91 KiB), lines 7, 4
+      and 2 more layers: +2,000 B
+    d.e +3,000 B (2.93 KiB) since origin/main, lines 9, 3
+    and 1 more layer: −1,000 B
 models/a.yaml:23: over: stage4.0: macs 3 is 3 over the limit of 0
     budget `mobile` at cnnprof.yaml:12
     also over: 2 parts around it
 models/a.yaml:23: warning: params 4,600,000 is 100,000 (2.2 %) over the warning level of 4.5M
     budget `mobile` at cnnprof.yaml:12
-    stage4.2.conv2d 1,200,000, 26.0 %, line 23
-    fc 1,000, < 0.1 %
     note: see docs
-b.yaml:23: over: receptive_field 5.333e+06 is 3.333e+05 (6.6 %) over the limit of 5M
+b.yaml:23: over: receptive_field 5.333e+06 is 3.333e+05 (6.7 %) over the limit of 5M
     budget `mobile` at cnnprof.yaml:12
-    stage4.2.conv2d 1,200,000, 22.4 %, line 23
+    stage4.2.conv2d 1,200,000, 22.5 %, line 23
     fc 1,000, < 0.1 %
     note: see docs
-ok: models/a.yaml@small: budget `mobile`, nearest: params 4,999,999 of 5M, 99.9 %
-  note: not in origin/main, so no increase is limited
-ok: d.yaml: valid
+ok: models/a.yaml@small: budget `mobile`, nearest: params 4,999,999 of 5M, > 99.9 %
+  note: not in origin/main
+  note: ≈ depth
+valid: d.yaml
+note: no budget covers d.yaml@x
 4 networks: 2 over budget, 1 within, 1 valid, without a limit, 1 warning, 2 errors
 """
     )
 
 
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [
+        (139, 10_000, "1.4 %"),
+        (125, 10_000, "1.3 %"),
+        (124, 10_000, "1.2 %"),
+        (5, 10_000, "0.1 %"),
+        (4, 10_000, "< 0.1 %"),
+        (0, 10_000, "0.0 %"),
+        (9_995, 10_000, "> 99.9 %"),
+        (10_000, 10_000, "100.0 %"),
+        (10_004, 10_000, "> 100.0 %"),
+        (1, 0, ""),
+    ],
+)
+def test_shares_are_rounded(part: int, whole: int, shown: str) -> None:
+    """Halves up; but what is something is not shown as nothing, nor what is not the whole as the whole."""
+    assert words.share(part, whole) == shown
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("input 3×8×8 → 4×8×8", "input 3×8×8 → 4×8×8"),
+        ("kernel_size 3 → 5; input 3×8×8 → 4×8×8", "kernel_size 3 → 5"),
+        ("; ".join(f"field_{number} 1 → 2" for number in range(9)),
+         "field_0 1 → 2; field_1 1 → 2; field_2 1 → 2; field_3 1 → 2; …"),
+        ("new: " + "x" * 80, "new: " + "x" * (words.WHAT - 6) + "…"),
+    ],
+)  # fmt: skip
+def test_what_changed_is_brief(what: str, told: str) -> None:
+    """That its input changed is told of a layer in which nothing else did."""
+    grown = verdict(why=why(Part("a", 1, True, (), 1, what)))
+    assert words.details(grown)[1:] == [f"  {told}"]
+
+
+AGAIN = checked(
+    verdict(),
+    verdict(rule="warn", limit="4M", most=4_000_000),
+    verdict(path="stage4", why=why(Part("stage4.2.conv2d", 1_200_000, False, (23,)))),
+    verdict(path="stage3", why=why(Part("stage3.conv2d", 1_000_000, False, (20,)))),
+    verdict(metric="macs"),
+)
+
+
+@pytest.mark.parametrize("render", [text.render, markdown.render, github.render, junit.render],
+                         ids=["text", "markdown", "github", "junit"])  # fmt: skip
+def test_layers_are_told_once_of_a_metric(render: Callable[[Result], str]) -> None:
+    """What is not among them is told all the same."""
+    rendered = render(result(AGAIN))
+    assert rendered.replace("\\", "").count("stage4.2.conv2d 1,200,000") == 2
+    assert rendered.replace("\\", "").count("stage3.conv2d 1,000,000") == 1
+
+
+@pytest.mark.parametrize("render", [sarif.render, gitlab.render], ids=["sarif", "gitlab"])
+def test_an_issue_stands_alone(render: Callable[[Result], str]) -> None:
+    """Where each limit is an entry of its own, its layers are with it; and none of it is indented."""
+    rendered = render(result(AGAIN))
+    assert rendered.count("stage4.2.conv2d 1,200,000") == 4
+    assert not re.search(r"[.;]  ", render(result(checked(GROWN))))
+
+
+def test_the_command_that_shows_what_changed() -> None:
+    """Where the baseline has figures alone; it is quoted for a shell."""
+    grown = verdict(why=why(Part("a", 1, True)))
+    line = "cnnprof compare REF:models/a.yaml@x models/a.yaml@x --layers"
+    found = result(checked(grown, network="models/a.yaml@x"))
+    assert words.command(found) == line
+    assert [shown for shown in text.render(found).splitlines() if "compare" in shown] == [
+        f"{line}  # shows what changed since the revision REF"
+    ]
+    assert "cnnprof compare REF\\:models/a.yaml" in markdown.render(found)
+    assert words.command(result(checked(grown, network="a b.yaml"))).startswith("cnnprof compare 'REF:a b.yaml' 'a b")
+    assert words.command(result(checked(verdict()))) == ""
+    assert words.command(result(checked(verdict(why=why(Part("a", 1, True, (), 1, "groups 1 → 2")))))) == ""
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_could_not_be_compared_is_in_every_report(form: str) -> None:
+    render = {"text": text, "json": written, "markdown": markdown, "github": github, "gitlab": gitlab,
+              "junit": junit, "sarif": sarif}[form].render  # fmt: skip
+    assert "there was nothing" in render(result(checked(WITHIN, unheld=("there was nothing",))))
+
+
 def test_of_many_parts_five_are_told() -> None:
-    found = checked(*(verdict(path=f"a.{number}", parts=()) for number in range(8)), message="")
+    found = checked(*(verdict(path=f"a.{number}", why=Why()) for number in range(8)), message="")
     lines = text.render(result(found)).splitlines()
     assert len([line for line in lines if ": over: " in line]) == 5
     assert lines[-2] == "    3 more parts over 5M params"
@@ -158,7 +269,7 @@ def commands(rendered: str) -> list[tuple[str, dict[str, str], str]]:
     """Workflow commands, parsed as the runner parses them."""
     found = []
     for line in rendered.splitlines():
-        match = re.fullmatch(r"::(error|warning) ([^:]*)::(.*)", line)
+        match = re.fullmatch(r"::(error|warning|notice) ([^:]*)::(.*)", line)
         assert match, line
         properties = dict(each.split("=", 1) for each in match[2].split(",")) if match[2] else {}
         found.append((match[1], {key: unescape(value) for key, value in properties.items()}, unescape(match[3])))
@@ -172,9 +283,10 @@ def test_github_one_annotation_per_file_and_budget() -> None:
         ("error", {"file": "sub/b.yaml", "line": "23", "title": "Over budget mobile"}),
         ("error", {"file": "sub/models/c d.yaml", "line": "3", "title": "cnnprof check"}),
         ("error", {"title": "cnnprof check"}),
+        ("notice", {"file": "sub/models/a.yaml", "line": "1", "title": "Not held to mobile"}),
     ]
     assert found[0][2].splitlines()[:2] == [
-        "params 5,123,456 is 123,456 (2.4 %) over the limit of 5M (cnnprof.yaml:12)",
+        "params 5,123,456 is 123,456 (2.5 %) over the limit of 5M (cnnprof.yaml:12)",
         "  stage4.2.conv2d 1,200,000, 23.4 %, line 23",
     ]
 
@@ -186,10 +298,10 @@ def test_github_warnings_come_last() -> None:
 
 
 def test_github_escapes() -> None:
-    over, wrong = commands(github.render(HOSTILE))
+    over, wrong, note = commands(github.render(HOSTILE))
     assert over[1]["title"].startswith("Over budget a|b <i>&\\x1b[31m`*_%, x: y::error::pwned")
     assert set(over[1]) == {"file", "line", "title"}
-    assert wrong[0] == "error"
+    assert (wrong[0], note[0]) == ("error", "notice")
 
 
 # The other formats.
@@ -239,24 +351,34 @@ def items(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": schema}
 
 
+INTEGER = {"type": "integer"}
+REST = keys(layers={"type": "integer", "minimum": 0}, amount=INTEGER)
+LAYERS = {"path": TEXT, "amount": INTEGER, "changed": {"type": "boolean"}, "line": LINE,
+          "lines": items({"type": "integer", "minimum": 1}), "what": OPTIONAL}  # fmt: skip
 JSON = keys(
     schema_version={"const": 1},
     exit_code={"enum": [0, 1, 2]},
     summary=TEXT,
     checks=items(keys(
         network=TEXT, file=TEXT, budget=TEXT, message=OPTIONAL, within={"type": "boolean"}, notes=items(TEXT),
-        estimates=items({"enum": list(METRICS)}), declared_layers={"type": "integer", "minimum": 0},
+        unheld=items(TEXT), estimates=items({"enum": list(METRICS)}), declared_layers={"type": "integer", "minimum": 0},
         limits=items(keys(
             rule={"enum": ["max", "warn", "max_increase"]}, metric={"enum": list(METRICS)}, path=OPTIONAL, limit=TEXT,
             most=NUMBER, figure=NUMBER, baseline={"type": ["integer", "number", "string", "null"]}, since=OPTIONAL,
             broken={"type": "boolean"}, estimate={"type": "boolean"}, place=TEXT,
             line={"type": "integer", "minimum": 1}, fingerprint=TEXT,
             around={"type": "integer"},
-            layers=items(keys(path=TEXT, amount={"type": "integer"}, changed={"type": "boolean"}, line=LINE)),
+            layers=items(keys(**LAYERS)),
+            causes=items(keys(
+                path=TEXT, amount=INTEGER, changed={"type": "boolean"}, line=LINE,
+                parts=items(keys(**LAYERS, layers={"type": "integer", "minimum": 1})), rest=REST,
+            )),
+            rest=REST,
         )),
     )),
     valid=items(TEXT),
     problems=items(keys(file=OPTIONAL, line=LINE, message=TEXT)),
+    notes=items(TEXT),
 )  # fmt: skip
 
 
@@ -296,11 +418,13 @@ def test_gitlab(found: Result) -> None:
 
 def test_gitlab_severities() -> None:
     issues = json.loads(gitlab.render(EVERYTHING))
-    assert [issue["severity"] for issue in issues] == ["major"] * 3 + ["minor", "major", "blocker", "blocker"]
-    assert [issue["location"]["path"] for issue in issues[-3:]] == ["sub/b.yaml", "sub/models/c d.yaml", "sub"]
+    assert [issue["severity"] for issue in issues] == ["major"] * 3 + ["minor", "major", "blocker", "blocker", "info"]
+    assert [issue["location"]["path"] for issue in issues[-4:]] == [
+        "sub/b.yaml", "sub/models/c d.yaml", "sub", "sub/models/a.yaml",
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("fields", [{"line": 99}, {"figure": 6_000_000}, {"parts": ()}, {"most": 1, "limit": "1"}])
+@pytest.mark.parametrize("fields", [{"line": 99}, {"figure": 6_000_000}, {"why": Why()}, {"most": 1, "limit": "1"}])
 def test_fingerprints_are_stable(fields: dict[str, Any]) -> None:
     """They do not know lines, figures or limits; they know file, budget, metric, path and rule."""
     mark = words.fingerprint(EVERYTHING, checked(), verdict())
@@ -358,7 +482,12 @@ def test_sarif_places_and_rules() -> None:
     place = run["results"][5]["locations"][0]["physicalLocation"]
     assert unquote(place["artifactLocation"]["uri"]) == "sub/models/c d.yaml"
     assert place["region"] == {"startLine": 3}
-    assert run["invocations"] == [{"executionSuccessful": False, "exitCode": 2}]
+    (invocation,) = run["invocations"]
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 2)
+    assert [each["message"]["text"] for each in invocation["toolExecutionNotifications"]] == [
+        "models/a.yaml@small, budget `mobile`: not in origin/main", "models/a.yaml@small, budget `mobile`: ≈ depth",
+        "no budget covers d.yaml@x",
+    ]  # fmt: skip
 
 
 def test_the_schema_can_fail() -> None:

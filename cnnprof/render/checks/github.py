@@ -1,4 +1,4 @@
-"""Workflow commands of GitHub Actions: one annotation per file and budget.
+"""Workflow commands of GitHub Actions: one annotation per file and budget, and a notice of what was not compared.
 
 `::error file=…,line=…,title=…::message`, with `%`, line ends and in properties `:` and `,` escaped.
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
@@ -18,16 +18,17 @@ MOST = 10
 
 def render(result: Result) -> str:
     """Errors first: GitHub shows the first ten of a step."""
-    commands: list[tuple[bool, str]] = []
+    commands: list[tuple[int, str]] = []
     for (name, budget), found in _grouped(result).items():
         first, verdict = found[0]
         over = any(verdict.over for _, verdict in found)
         level = "error" if over else "warning"
         title = f"Over budget {budget}" if over else f"Near the budget {budget}"
-        told = [line for checked, verdict in found[:MOST] for line in _lines(checked, verdict)]
+        seen: words.Told = set()
+        told = [line for checked, verdict in found[:MOST] for line in _lines(checked, verdict, seen)]
         told += [f"{len(found) - MOST:,} more"] if len(found) > MOST else []
         message = "\n".join([*told, *words.note(first)])
-        commands.append((not over, _command(level, words.path(result, name), verdict.line, title, message)))
+        commands.append((0 if over else 1, _command(level, words.path(result, name), verdict.line, title, message)))
     wrong: dict[str | None, list[str]] = {}
     lines: dict[str | None, int | None] = {}
     for problem in result.problems:
@@ -35,7 +36,11 @@ def render(result: Result) -> str:
         lines.setdefault(problem.file, problem.line)
     for file, texts in wrong.items():
         place = None if file is None else words.path(result, file)
-        commands.append((False, _command("error", place, lines[file], "cnnprof check", "\n".join(texts))))
+        commands.append((0, _command("error", place, lines[file], "cnnprof check", "\n".join(texts))))
+    for checked in result.checks:
+        for note in checked.unheld:
+            place, text = words.path(result, checked.file), f"{checked.network}: {note}"
+            commands.append((2, _command("notice", place, 1, f"Not held to {checked.budget}", text)))
     commands.sort(key=lambda command: command[0])
     return "".join(f"{command}\n" for _, command in commands)
 
@@ -49,10 +54,10 @@ def _grouped(result: Result) -> dict[tuple[str, str], list[tuple[Checked, Verdic
     return {key: sorted(found, key=lambda pair: not pair[1].over) for key, found in groups.items()}
 
 
-def _lines(checked: Checked, verdict: Verdict) -> list[str]:
+def _lines(checked: Checked, verdict: Verdict, seen: words.Told) -> list[str]:
     network = "" if checked.network == checked.file else f"{checked.network}: "
     head = f"{network}{words.sentence(verdict)} ({verdict.place})"
-    return [head, *(f"  {line}" for line in words.details(verdict))]
+    return [head, *(f"  {line}" for line in words.untold(checked, verdict, seen))]
 
 
 def _command(level: str, file: str | None, line: int | None, title: str, message: str) -> str:

@@ -14,6 +14,7 @@ def render(result: Result) -> str:
     issues = [_issue(result, checked, verdict) for checked in result.checks for verdict in checked.broken] + [
         _problem(result, wrong) for wrong in result.problems
     ]
+    issues += [_note(result, checked, note) for checked in result.checks for note in checked.unheld]
     unique = {issue["fingerprint"]: issue for issue in issues}
     return json.dumps(list(unique.values()), indent=2) + "\n"
 
@@ -23,11 +24,23 @@ def _issue(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
     return {
         "description": f"{network}{words.sentence(verdict)}; {words.budget(checked)}"
-        + "".join(f"; {line}" for line in details),
+        + "".join(f"; {line.strip()}" for line in details),
         "check_name": f"cnnprof-{verdict.rule.replace('_', '-')}-{verdict.metric}",
         "fingerprint": words.fingerprint(result, checked, verdict),
         "severity": "major" if verdict.over else "minor",
         "location": {"path": words.path(result, checked.file), "lines": {"begin": verdict.line}},
+    }
+
+
+def _note(result: Result, checked: Checked, note: str) -> dict[str, Any]:
+    """A limit that could not be compared."""
+    where = (checked.network, words.path(result, checked.file), checked.budget)
+    return {
+        "description": f"{words.plain(checked.network)}: {words.plain(note)}; {words.budget(checked)}",
+        "check_name": "cnnprof-note",
+        "fingerprint": words.digest(("note", *where, note)),
+        "severity": "info",
+        "location": {"path": words.path(result, checked.file), "lines": {"begin": 1}},
     }
 
 

@@ -6,7 +6,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from cnnprof.budget import Checked, Result, Verdict, Wrong
+from cnnprof.budget import Cause, Checked, Part, Result, Verdict, Wrong
 from cnnprof.receptive_field import Number
 from cnnprof.render.checks import words
 
@@ -22,6 +22,7 @@ def render(result: Result) -> str:
         "checks": [_checked(result, checked) for checked in result.checks],
         "valid": list(result.valid),
         "problems": [_problem(wrong) for wrong in result.problems],
+        "notes": list(result.notes),
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -36,7 +37,8 @@ def _checked(result: Result, checked: Checked) -> dict[str, Any]:
         "limits": [_verdict(result, checked, verdict) for verdict in checked.verdicts],
         "estimates": list(dict.fromkeys(each.metric for each in checked.verdicts if each.estimate)),
         "declared_layers": checked.declared,
-        "notes": list(checked.notes),
+        "notes": [*checked.unheld, *checked.notes],
+        "unheld": list(checked.unheld),
     }
 
 
@@ -54,12 +56,30 @@ def _verdict(result: Result, checked: Checked, verdict: Verdict) -> dict[str, An
         "estimate": verdict.estimate,
         "place": verdict.place,
         "line": verdict.line,
-        "layers": [
-            {"path": part.path, "amount": part.amount, "changed": part.changed, "line": part.line}
-            for part in verdict.parts
-        ],
+        "layers": [_part(part) for part in verdict.why.layers],
+        "causes": [_cause(cause) for cause in verdict.why.causes],
+        "rest": verdict.why.rest._asdict(),
         "around": verdict.around,
         "fingerprint": words.fingerprint(result, checked, verdict),
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    """Layers behind a figure; `line` is their own, `lines` those of the steps that lead there, the outermost first."""
+    line = part.lines[-1] if part.lines else None
+    placed = {"path": part.path, "amount": part.amount, "changed": part.changed, "line": line}
+    return {**placed, "lines": list(part.lines), "what": part.what or None}
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    """An outermost step, the heaviest steps inside it (`*` in the paths of repeated ones), and what else it has."""
+    return {
+        "path": cause.path,
+        "amount": cause.amount,
+        "changed": cause.changed,
+        "line": cause.line,
+        "parts": [{**_part(part), "layers": part.layers} for part in cause.parts],
+        "rest": cause.rest._asdict(),
     }
 
 

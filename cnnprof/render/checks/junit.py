@@ -26,6 +26,8 @@ def render(result: Result) -> str:
     for name, cases in suites.items():
         suite = xml.SubElement(root, "testsuite", {"name": words.plain(name), **_counts(cases)})
         suite.extend(cases)
+    if suites and result.notes:
+        xml.SubElement(suite, "system-out").text = "\n".join(map(words.plain, result.notes))
     for key, value in _counts(case for cases in suites.values() for case in cases).items():
         root.set(key, value)
     xml.indent(root)
@@ -49,18 +51,20 @@ def _case(result: Result, checked: Checked) -> xml.Element:
     if over:
         case.set("line", str(over[0].line))
         failure = xml.SubElement(case, "failure", message="; ".join(map(words.sentence, over)), type="over budget")
-        failure.text = "\n".join([line for verdict in over for line in _told(checked, verdict)] + words.note(checked))
+        seen: words.Told = set()
+        told = [line for verdict in over for line in _told(checked, verdict, seen)]
+        failure.text = "\n".join(told + words.note(checked))
     said = [f"warning: {words.sentence(verdict)}" for verdict in checked.broken if not verdict.over]
     said += [words.sentence(verdict) for verdict in checked.verdicts if not verdict.broken]
-    said += [words.plain(note) for note in checked.notes]
+    said += [words.plain(note) for note in (*checked.unheld, *checked.notes)]
     if said:
         xml.SubElement(case, "system-out").text = "\n".join(said)
     return case
 
 
-def _told(checked: Checked, verdict: Verdict) -> list[str]:
+def _told(checked: Checked, verdict: Verdict, seen: words.Told) -> list[str]:
     head = f"{words.plain(checked.file)}:{verdict.line}: {words.sentence(verdict)} ({words.plain(verdict.place)})"
-    return [head, *(f"    {line}" for line in words.details(verdict))]
+    return [head, *(f"    {line}" for line in words.untold(checked, verdict, seen))]
 
 
 def _problem(result: Result, wrong: Wrong) -> xml.Element:

@@ -47,9 +47,17 @@ def _sections(result: Result) -> Iterator[str]:
     told = [(checked, verdict) for checked, limit in limits for verdict in limit[:MOST]]
     if told:
         yield _table(told)
+    seen: words.Told = set()
     for checked in result.checks:
-        yield from _details(checked)
-    notes = [f"- {escape(checked.network)}: {escape(note)}" for checked in result.checks for note in checked.notes]
+        yield from _details(checked, seen)
+    if command := words.command(result):
+        yield f"What changed since the revision REF: {escape(command)}"
+    notes = [
+        f"- {escape(checked.network)}: {escape(note)}"
+        for checked in result.checks
+        for note in (*checked.unheld, *checked.notes)
+    ]
+    notes += [f"- {escape(note)}" for note in result.notes]
     if notes:
         yield "\n".join(notes)
     within = [(checked, verdict) for checked in result.checks for verdict in checked.verdicts if not verdict.broken]
@@ -57,17 +65,23 @@ def _sections(result: Result) -> Iterator[str]:
         yield f"<details><summary>{len(within):,} within their limits</summary>\n\n{_table(within)}\n\n</details>"
 
 
-def _details(checked: Checked) -> Iterator[str]:
+def _details(checked: Checked, seen: words.Told) -> Iterator[str]:
     """The layers behind what is broken, and the budget's message."""
     for limit in words.by_limit(checked):
         for verdict in limit[:MOST]:
-            if details := words.details(verdict):
+            if details := words.untold(checked, verdict, seen):
                 heading = f"**{escape(checked.network)}**, {escape(words.sentence(verdict))}:"
-                yield "\n".join([heading, "", *(f"- {escape(line)}" for line in details)])
+                yield "\n".join([heading, "", *map(_item, details)])
         if len(limit) > MOST:
             yield f"{escape(checked.network)}: {escape(words.more(limit, MOST))}"
     if checked.broken:
         yield from map(escape, words.note(checked))
+
+
+def _item(line: str) -> str:
+    """A line of a list, as deep as it is indented."""
+    text = line.lstrip(" ")
+    return f"{line[: len(line) - len(text)]}- {escape(text)}"
 
 
 def _table(rows: Iterable[tuple[Checked, Verdict]]) -> str:

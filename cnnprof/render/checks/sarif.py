@@ -31,11 +31,19 @@ def render(result: Result) -> str:
     run = {
         "tool": {"driver": driver},
         "originalUriBaseIds": {"ROOT": {"description": {"text": "The root of the repository."}}},
-        "invocations": [{"executionSuccessful": not result.problems, "exitCode": result.exit_code}],
+        "invocations": [_invocation(result)],
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _invocation(result: Result) -> dict[str, Any]:
+    notes = [f"{checked.network}, {words.budget(checked)}: {note}"
+             for checked in result.checks for note in (*checked.unheld, *checked.notes)]  # fmt: skip
+    told = [{"level": "note", "message": {"text": words.plain(note)}} for note in (*notes, *result.notes)]
+    invocation = {"executionSuccessful": not result.problems, "exitCode": result.exit_code}
+    return {**invocation, "toolExecutionNotifications": told} if told else invocation
 
 
 def _rules() -> list[dict[str, Any]]:
@@ -68,7 +76,7 @@ def _broken(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any
     return {
         "ruleId": f"{verdict.rule}/{verdict.metric}",
         "level": "error" if verdict.over else "warning",
-        "message": {"text": ". ".join([head, *words.details(verdict), *words.note(checked)])},
+        "message": {"text": ". ".join([head, *map(str.strip, words.details(verdict)), *words.note(checked)])},
         "locations": [_location(result, checked.file, verdict.line)],
         "partialFingerprints": {"cnnprof/v1": words.fingerprint(result, checked, verdict)},
     }

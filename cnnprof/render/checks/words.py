@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import floor
+from typing import TypeAlias
 
-from cnnprof.budget import OWN, Checked, Part, Result, Verdict, Wrong
-from cnnprof.errors import printable
+from cnnprof.budget import OWN, Cause, Checked, Part, Rest, Result, Verdict, Wrong
+from cnnprof.errors import brief, printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
 from cnnprof.render import units
 from cnnprof.render.words import ABOUT
+
+WHAT = 68
+"""Characters in which a layer's change is told, at most."""
 
 
 def plain(text: str) -> str:
@@ -50,11 +55,18 @@ def difference(value: Number, metric: str) -> str:
 
 
 def share(part: Number, whole: Number) -> str:
-    """`2.5 %`, rounded down: 100 % is never said of less. More than 0 is never shown as 0.0 %; of nothing, nothing."""
+    """`2.5 %`, halves rounded up; of nothing, nothing.
+
+    More than 0 is never shown as 0.0 %, and what is not the whole never as 100.0 %.
+    """
     if not whole:
         return ""
-    tenths = floor(Fraction(part) * 1000 / Fraction(whole))
-    return "< 0.1 %" if tenths == 0 < part else f"{tenths // 10:,}.{tenths % 10} %"
+    tenths = floor(Fraction(part) * 1000 / Fraction(whole) + Fraction(1, 2))
+    if tenths == 0 < part:
+        return "< 0.1 %"
+    if tenths == 1000 and part != whole:
+        return "> 99.9 %" if part < whole else "> 100.0 %"
+    return f"{tenths // 10:,}.{tenths % 10} %"
 
 
 def bracketed(text: str) -> str:
@@ -82,15 +94,62 @@ def sentence(verdict: Verdict) -> str:
     return f"{head} is {difference(over, metric)}{bracketed(share(over, verdict.most))} over the {kind} of {limit}"
 
 
-def part(part: Part, verdict: Verdict) -> str:
-    """`stage4.2.conv2d +1,200,000 since origin/main, line 23`."""
-    figure = amount(part.amount, verdict.metric)
-    if part.changed:
-        text = f"{plain(part.path)} +{figure} since {plain(verdict.since or '')}"
-    else:
-        of = share(part.amount, verdict.figure)
-        text = f"{plain(part.path)} {figure}" + (f", {of}" if of else "")
-    return text if part.line is None else f"{text}, line {part.line}"
+def _figure(path: str, amount_: int, verdict: Verdict, changed: bool) -> str:
+    """`stage3 +1,200,000`, or `stage3 1,200,000, 23.4 %`."""
+    figure = amount(amount_, verdict.metric)
+    if changed:
+        return f"{plain(path)} +{figure}"
+    of = share(amount_, verdict.figure)
+    return f"{plain(path)} {figure}" + (f", {of}" if of else "")
+
+
+def _since(verdict: Verdict, changed: bool) -> str:
+    return f" since {plain(verdict.since or '')}" if changed else ""
+
+
+def part(part: Part, verdict: Verdict, since: str = "") -> list[str]:
+    """`stage4.*.conv2d +1,200,000 in 3 layers, lines 40, 22, 13`, and below it what changed there."""
+    text = _figure(part.path, part.amount, verdict, part.changed)
+    if part.layers > 1:
+        text += f" in {part.layers:,} layers"
+    text += since
+    if part.lines:
+        text += f", line{'s' * (len(part.lines) > 1)} {', '.join(map(str, part.lines))}"
+    return [text, f"  {what}"] if (what := _what(part.what)) else [text]
+
+
+def _what(text: str) -> str:
+    """What changed in a layer; that its input did is told only where nothing else did."""
+    said = plain(text).split("; ")
+    said = [each for each in said if not each.startswith("input ")] or said
+    told = said[:1]
+    for each in said[1:]:
+        if len("; ".join([*told, each, "…"])) > WHAT:
+            return "; ".join([*told, "…"])
+        told.append(each)
+    return brief("; ".join(told), WHAT)
+
+
+def _rest(rest: Rest, verdict: Verdict, changed: bool) -> list[str]:
+    """`and 9 more layers: +49,024`; nothing where all are told."""
+    if not rest.layers:
+        return []
+    sign = "" if not changed else "+" if rest.amount >= 0 else "−"
+    return [f"and {units.plural(rest.layers, 'more layer')}: {sign}{difference(abs(rest.amount), verdict.metric)}"]
+
+
+def cause(cause: Cause, verdict: Verdict) -> list[str]:
+    """An outermost step, and below it the heaviest of its layers; one step alone on one line."""
+    since = _since(verdict, cause.changed)
+    if len(cause.parts) == 1 and not cause.rest.layers:
+        return part(cause.parts[0], verdict, since)
+    head = _figure(cause.path, cause.amount, verdict, cause.changed) + since
+    if cause.line is not None:
+        head += f", line {cause.line}"
+    below = [line for each in cause.parts for line in part(each, verdict)]
+    if cause.parts:
+        below += _rest(cause.rest, verdict, cause.changed)
+    return [head, *(f"  {line}" for line in below)]
 
 
 def around(verdict: Verdict) -> str:
@@ -99,9 +158,38 @@ def around(verdict: Verdict) -> str:
 
 
 def details(verdict: Verdict) -> list[str]:
-    """What stands below the sentence: the layers behind it, and what contains them."""
-    lines = [part(each, verdict) for each in verdict.parts]
+    """What stands below the sentence: the steps and layers behind it, and what contains them."""
+    why = verdict.why
+    lines = [line for each in why.causes for line in cause(each, verdict)]
+    lines += _rest(why.rest, verdict, any(each.changed for each in why.causes))
     return [*lines, around(verdict)] if verdict.around else lines
+
+
+Told: TypeAlias = set[tuple[str, str, bool, str]]
+"""Which layers are told of which network and metric."""
+
+
+def untold(checked: Checked, verdict: Verdict, told: Told) -> list[str]:
+    """As `details`, for a reader who has read the rest: layers told of the same metric are not told again."""
+    names = {
+        (checked.network, verdict.metric, cause.changed, path)
+        for cause in verdict.why.causes
+        for path in (cause.path, *(part.path for part in cause.parts))
+    }
+    if names and names <= told:
+        return [around(verdict)] if verdict.around else []
+    told |= names
+    return details(verdict)
+
+
+def command(result: Result) -> str:
+    """The command that shows what changed, where only figures of the past are known; empty where none does."""
+    for checked in result.checks:
+        parts = [part for verdict in checked.broken for cause in verdict.why.causes for part in cause.parts]
+        if any(part.changed for part in parts) and not any(part.what for part in parts):
+            specs = shlex.quote(f"REF:{checked.network}"), shlex.quote(checked.network)
+            return f"cnnprof compare {plain(' '.join(specs))} --layers"
+    return ""
 
 
 def note(checked: Checked) -> list[str]:
