@@ -122,11 +122,11 @@ def test_totals(spec, name, left_out, called):
 def test_layers(spec, name, left_out, called):
     """Each row has the class, output shape, parameters and MACs of the module executed in its place."""
     layers = GOLDEN[name]["layers"]
-    assert left_out <= {word for module, cls, *_ in layers for word in (module, cls)}
+    assert left_out <= {word for path, cls, *_ in layers for word in (path, cls)}
     expected = [
         (SUBCLASSES.get(cls, cls), tuple(shape), params, macs)
-        for module, cls, shape, params, macs in layers
-        if not left_out & {module, cls}
+        for path, cls, shape, params, macs in layers
+        if not left_out & {path, cls}
     ]
     executed = [row for row in analyze(spec).layers if row.executed]
     assert called <= {word for row in executed for word in (row.kind, row.path)}
