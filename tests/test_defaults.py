@@ -19,7 +19,18 @@ OTHERS = {
     ("log_softmax", "dim"): "without one PyTorch guesses, and warns",
     ("pad", "value"): "PyTorch's None is 0",
 }
-NOT_OURS = {"input", "inplace", "device", "dtype", "return_indices", "min_value", "max_value", "recompute_scale_factor"}
+NOT_OURS = {
+    "input",
+    "inplace",
+    "device",
+    "dtype",
+    "return_indices",
+    "min_value",
+    "max_value",
+    "recompute_scale_factor",
+    "args",
+    "kwargs",
+}
 OURS = {"add", "sub", "mul", "concat", "blur_pool2d", "center_crop", "opaque", "parameter", "permute", "slice"}
 """No torch.nn class or function with fields: merges, our own, and tensor methods."""
 
