@@ -2,9 +2,10 @@
 
 import pytest
 
-from cnnprof.costs import count, price
+from cnnprof.costs import LayerCosts, Totals, count, price
 from cnnprof.errors import UsageError
 from cnnprof.kind import Work
+from cnnprof.memory import Training
 from tests.networks import graph, network, report
 
 SMALL = """
@@ -31,6 +32,72 @@ def test_a_small_network_in_full() -> None:
     assert totals.activation_bytes == 4 * (256 + 256 + 10), "convolution, batch norm, linear"
     assert totals.input_bytes == 4 * 3 * 8 * 8
     assert totals.depth == 2
+
+
+def test_everything_that_is_counted_together() -> None:
+    """Of a linear layer 3→2 on three values: nothing is left out, nothing is of another kind."""
+    costs = count(graph(network("- linear: {out_features: 2}", "[3]")))
+    (layer,) = costs.layers
+    work = Work(macs=6, adds=2)
+    assert layer == LayerCosts(8, 0, 32, 0, work, 8, (8 + 3 + 2) * 4, layer.field)
+    assert costs.totals == Totals(
+        params=8,
+        executed_params=8,
+        buffers=0,
+        macs=6,
+        flops=2 * 6 + 2,
+        param_bytes=32,
+        activation_bytes=8,
+        depth=1,
+        receptive_field=None,
+        receptive_field_exact=True,
+        buffer_bytes=0,
+        input_bytes=12,
+        moved_bytes=(8 + 3 + 2) * 4,
+        peak_bytes=12 + 8,
+        torch_peak_bytes=12 + 8,
+        training_bytes=12 + 32 + 32,
+        memory_exact=True,
+        work=work,
+    )
+    assert costs.training == Training(kept=12, params=32, gradients=32, optimizer=0, master_weights=0)
+    assert (costs.batch, costs.dtype, costs.optimizer) == (1, "float32", "sgd")
+
+
+def test_master_weights_on_request() -> None:
+    unfolded = graph(network("- linear: {out_features: 2}", "[3]"))
+    assert count(unfolded, dtype="float16").training.master_weights == 0
+    assert count(unfolded, dtype="float16", master_weights=True).training.master_weights == 8 * 4
+
+
+def test_shared_buffers_count_once() -> None:
+    told = report(network("- batch_norm:\n  name: first\n- batch_norm:\n  share: first"))
+    assert [row.buffers for row in told.layers] == [7, 0]
+    assert (told.totals.buffers, told.totals.buffer_bytes) == (7, 2 * 3 * 4 + 8)
+
+
+def test_a_parameter_that_comes_first_has_no_batch_either() -> None:
+    first, last = (
+        report(network(f"- add: {{{branches}}}"), batch=8).totals
+        for branches in (
+            "a: [{parameter: {shape: [3, 8, 8]}}], b: [relu]",
+            "b: [relu], a: [{parameter: {shape: [3, 8, 8]}}]",
+        )
+    )
+    assert first.moved_bytes == last.moved_bytes
+
+
+@pytest.mark.parametrize(
+    ("layers", "depth"),
+    [
+        ("- blur_pool2d", 0),
+        ("- add: {a: [{parameter: {shape: [3, 1, 1]}}], b: [relu]}", 0),
+        ("- blur_pool2d\n- conv2d: {out_channels: 2, kernel_size: 3}", 1),
+    ],
+    ids=["a fixed filter", "a parameter", "a convolution behind one"],
+)
+def test_what_has_no_weights_or_multiplies_nothing_adds_no_depth(layers: str, depth: int) -> None:
+    assert report(network(layers)).totals.depth == depth
 
 
 def test_totals_are_the_sums_of_rows() -> None:

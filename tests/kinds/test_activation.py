@@ -146,6 +146,7 @@ def test_refuses_a_word_that_gelu_does_not_know() -> None:
 
 def test_prelu_learns_one_factor_unless_told_otherwise() -> None:
     assert PReLU().weights((8, 6, 5)) == {"weight": (1,)}
+    assert PReLU().output(()) == ()
     assert PReLU(num_parameters=8).weights((8, 6, 5)) == {"weight": (8,)}
 
 

@@ -122,8 +122,15 @@ def test_says_what_it_does(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
-def test_a_difference_keeps_the_order_of_its_input(contiguous: bool) -> None:
-    assert Sub().memory(IMAGE, IMAGE, training=False, contiguous=contiguous) == Memory(contiguous=contiguous)
+def test_memory_of_two_inputs_of_one_shape(contiguous: bool) -> None:
+    """A sum can overwrite its first input, a product keeps both; none changes the order in memory."""
+    expected = {
+        Add: Memory(in_place="nothing", contiguous=contiguous),
+        Sub: Memory(contiguous=contiguous),
+        Mul: Memory(keeps="inputs", contiguous=contiguous),
+    }
+    for kind, memory in expected.items():
+        assert kind().memory(IMAGE, IMAGE, training=False, contiguous=contiguous) == memory
 
 
 @pytest.mark.torch

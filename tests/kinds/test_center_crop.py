@@ -82,3 +82,8 @@ def test_the_odd_place_is_cut_off_right() -> None:
     assert CenterCrop(output_size=2).module((1, 5))(torch.arange(5.0).reshape(1, 1, 5)).tolist() == [[[1, 2]]]
     assert CenterCrop(output_size=[2]).reach((1, 5)) == (SAME_PLACE, Window(1, 1, -1))
     assert CenterCrop(output_size=[2]).reach((1, 9)) == (SAME_PLACE, Window(1, 1, -3))
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    assert repr(CenterCrop(output_size=2).module((1, 5))) == "Call(center_crop [2])"

@@ -42,3 +42,12 @@ def test_agrees_with_pytorch(shapes: list[Shape], output: Shape) -> None:
 @pytest.mark.parametrize(("shapes", "message"), REFUSES)
 def test_refuses_what_pytorch_refuses(shapes: list[Shape], message: str) -> None:
     assert refused(Concat(), *shapes) == message
+
+
+def test_a_single_input_stays_as_it_is() -> None:
+    assert Concat().output((3, 8, 8)) == (3, 8, 8)
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    assert repr(Concat().module((3, 8), (4, 8))) == "Call(concat dim=1)"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnprof.errors import FieldError
+from cnnprof.errors import FieldError, ShapeError
 from cnnprof.kind import Kind, Shape, Work
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
 from tests.kinds.against_torch import refused, said, same
@@ -163,3 +163,17 @@ def test_an_unknown_field_names_the_nearest() -> None:
     with pytest.raises(FieldError) as caught:
         Conv2d(out_channels=8, kernel=3, kernel_size=3)
     assert (str(caught.value), caught.value.hint) == ("`conv2d` has no field `kernel`", "did you mean `kernel_size`?")
+
+
+@pytest.mark.parametrize("field", ["out_channels", "kernel_size", "stride", "dilation", "groups"])
+def test_every_count_is_at_least_1(field: str) -> None:
+    kind = Conv1d(**{"out_channels": 2, "kernel_size": 1, field: 0})
+    with pytest.raises(ShapeError) as caught:
+        kind.output((2, 9))
+    assert said(caught.value).startswith(f"`{field}` of `conv1d` must be at least 1, found ")
+
+
+def test_padding_on_both_sides_counts_for_a_kernel_that_is_too_large() -> None:
+    with pytest.raises(ShapeError) as caught:
+        Conv1d(out_channels=2, kernel_size=9, padding=2).output((2, 3))
+    assert said(caught.value).endswith("found a kernel spanning 9 and an axis of 7")

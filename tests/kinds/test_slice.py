@@ -83,3 +83,8 @@ def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
 
 def test_reach_shifts_by_what_is_cut() -> None:
     assert Slice(dim=3, start=2, end=-1).reach((4, 8, 8)) == (SAME_PLACE, SAME_PLACE, Window(1, 1, -2))
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    assert repr(Slice(dim=1, start=1, end=3).module((4, 8, 8))) == "Call(slice dim=1, start=1, end=3)"
