@@ -118,6 +118,21 @@ KEPT = [
         100,
         id="a product keeps the factor whose partner asks for a gradient: the input, not the gate",
     ),
+    pytest.param(
+        # x·y·z: the factors, and x·y; then the second product's, and another layer behind both
+        "- conv2d: {out_channels: 1, kernel_size: 1}\n"
+        "- mul: {a: [sigmoid], b: [tanh], c: [gelu]}\n"
+        "- mul: {a: [sigmoid], b: [tanh], c: [gelu]}\n"
+        "- gelu",
+        100 + (100 + 100 + 100 + 100 + 100) + (100 + 100 + 100 + 100 + 100) + 100,
+        id="every product between factors counts, and so does what comes behind",
+    ),
+    pytest.param(
+        "- conv2d: {out_channels: 1, kernel_size: 1}\n"
+        "- conv2d: {out_channels: 1, kernel_size: 3, padding: 1, padding_mode: reflect}",
+        100 + 100 + 144,
+        id="a convolution that pads by hand keeps its input too",
+    ),
 ]
 
 
@@ -200,6 +215,14 @@ def test_a_product_keeps_what_autograd_keeps(asked: str) -> None:
             made.append(total)
     factors, products = kept_of_product([each != "." for each in asked])
     assert kept == {tensors[at].data_ptr() for at in factors} | {made[at].data_ptr() for at in products}
+
+
+def test_an_optimizers_state_is_of_the_type_unless_there_are_master_weights() -> None:
+    unfolded = graph(network("- linear: {out_features: 2}", "[3]"), training=True)
+    half = Scale(1, 2)
+    assert training(unfolded, half, "momentum").optimizer == 8 * 2
+    assert training(unfolded, half, "momentum", master_weights=True).optimizer == 8 * 4
+    assert training(unfolded, half) == training(unfolded, half, "sgd", False)
 
 
 def test_an_unknown_optimizer_is_refused() -> None:

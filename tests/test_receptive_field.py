@@ -10,7 +10,8 @@ import pytest
 
 import cnnprof
 from cnnprof.graph import Output
-from tests.networks import network, report
+from cnnprof.receptive_field import follow
+from tests.networks import graph, network, report
 
 HALF = Fraction(1, 2)
 
@@ -81,6 +82,52 @@ def test_the_literature(spec: str, layer: str, size: int) -> None:
     """Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", table 1."""
     (row,) = [row for row in cnnprof.analyze(spec).layers if row.path == layer]
     assert (row.receptive_field.size, row.receptive_field.stride) == ((size, size), (32, 32))
+
+
+@pytest.mark.parametrize(
+    ("layers", "axes"),
+    [
+        pytest.param(
+            "- flatten: {start_dim: 2}\n- conv1d: {out_channels: 2, kernel_size: 1}",
+            [(1, 1, 32, True)] * 2,
+            id="a window of one place over a flattened dimension",
+        ),
+        pytest.param(
+            "- flatten: {start_dim: 2}\n- conv1d: {out_channels: 2, kernel_size: 3}",
+            [(32, 32, 1, True)] * 2,
+            id="a wider one sees places of every row",
+        ),
+        pytest.param(
+            "- max_pool2d: {kernel_size: 2}\n- adaptive_avg_pool2d: {output_size: 1}",
+            [(32, 32, 1, True)] * 2,
+            id="everything, of a coarser grid",
+        ),
+        pytest.param(
+            "- add:\n"
+            "    rows: [{adaptive_avg_pool2d: {output_size: [1, 32]}}]\n"
+            "    columns: [{adaptive_avg_pool2d: {output_size: [32, 1]}}]",
+            [(32, 32, 1, True), (32, 1, 32, True)],
+            id="neither stands on the output's grid: the first one's",
+        ),
+        pytest.param(
+            "- add:\n"
+            "    a: [{interpolate: {scale_factor: 2}}, {conv2d: {out_channels: 1, kernel_size: 3, padding: 1}}]\n"
+            "    b: [{interpolate: {scale_factor: 2}}]",
+            [(2, HALF, 64, False)] * 2,
+            id="an estimate in one branch is one of the sum",
+        ),
+        pytest.param(
+            "- layer_norm: {normalized_shape: [1, 32, 32]}\n- max_pool2d: {kernel_size: 2}",
+            [(33, 2, 16, True)] * 2,
+            id="a norm over positions keeps the places",
+        ),
+    ],
+)
+def test_places_and_grid_by_hand(layers: str, axes: list[tuple[object, ...]]) -> None:
+    field = follow(graph(network(layers, "[1, 32, 32]")))[-1]
+    assert field is not None
+    assert [(axis.size, axis.stride, axis.places, axis.exact) for axis in field.axes] == axes
+    assert all(type(number) is int or number.denominator > 1 for axis in field.axes for number in axis[:3])
 
 
 def test_axes_are_apart() -> None:

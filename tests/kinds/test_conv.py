@@ -3,8 +3,9 @@
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
-from cnnprof.kind import Kind, Shape, Work
+from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Work
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
+from cnnprof.window import Window
 from tests.kinds.against_torch import refused, said, same
 
 IMAGE = (4, 16, 16)
@@ -177,3 +178,21 @@ def test_padding_on_both_sides_counts_for_a_kernel_that_is_too_large() -> None:
     with pytest.raises(ShapeError) as caught:
         Conv1d(out_channels=2, kernel_size=9, padding=2).output((2, 3))
     assert said(caught.value).endswith("found a kernel spanning 9 and an axis of 7")
+
+
+def test_valid_is_no_padding() -> None:
+    kind, none = (Conv2d(out_channels=2, kernel_size=3, padding=padding) for padding in ("valid", 0))
+    shape = (3, 8, 9)
+    assert kind.output(shape) == none.output(shape) == (2, 6, 7)
+    assert kind.reach(shape) == none.reach(shape) == (SAME_PLACE, Window(3), Window(3))
+    assert kind.memory(shape, training=True, contiguous=True) == Memory(keeps="inputs")
+
+
+@pytest.mark.parametrize(("mode", "most"), [("circular", 8), ("reflect", 7)])
+def test_a_padding_mode_goes_around_once(mode: str, most: int) -> None:
+    def padded(padding: int) -> Shape:
+        return Conv1d(out_channels=2, kernel_size=1, padding=padding, padding_mode=mode).output((2, 8))
+
+    assert padded(most) == (2, 8 + 2 * most)
+    with pytest.raises(ShapeError):
+        padded(most + 1)

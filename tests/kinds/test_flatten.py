@@ -71,6 +71,7 @@ def test_copies_only_what_does_not_lie_in_order() -> None:
         (Flatten(start_dim=2, end_dim=2), image[:, :, 1:3], False),
         (Flatten(), image[:, :, 3:4, 3:4], False),  # the channels and two dimensions of one place
         (Flatten(start_dim=2), image[:, :, 1:3, 3:4], False),
+        (Flatten(start_dim=2), image[:, :, 1:3, 1:3], False),
     ]:
         shape = tuple(tensor.shape[1:])
         output = kind.module(shape)(tensor)

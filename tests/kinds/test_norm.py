@@ -430,3 +430,13 @@ def test_an_input_with_channels_last_in_memory(kind: Kind, shape: Shape) -> None
 )
 def test_eps_reaches_the_module(kind: Kind) -> None:
     assert kind.module((8, 6, 5)).eps == 0.25
+
+
+def test_several_places_on_one_axis_are_enough() -> None:
+    assert InstanceNorm().output((8, 3, 1)) == (8, 3, 1)
+
+
+def test_group_norm_needs_channels() -> None:
+    with pytest.raises(ShapeError) as caught:
+        GroupNorm(num_groups=1).output(())
+    assert said(caught.value) == "`group_norm` needs an input of at least 1 dimension, found []"

@@ -57,6 +57,9 @@ REFUSES = [
         id="odd height",
     ),
     pytest.param(
+        ChannelShuffle(groups=0), (8, 4, 4), "`groups` of `channel_shuffle` must be at least 1, found 0", id="no groups"
+    ),
+    pytest.param(
         ChannelShuffle(groups=3),
         (8, 4, 4),
         "`groups` of `channel_shuffle` must divide the channels, found groups 3 and 8 channels",
