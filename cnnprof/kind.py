@@ -29,7 +29,7 @@ from typing import (
     get_origin,
 )
 
-from cnnprof.errors import FieldError, ShapeError, listing, nearest
+from cnnprof.errors import FieldError, ShapeError, UsageError, listing, nearest
 from cnnprof.window import Window
 
 if TYPE_CHECKING:
@@ -239,6 +239,8 @@ _EXPECTED: dict[object, str] = {
 
 
 def _read_field(name: str, annotation: Any, default: Any) -> Field:
+    if isinstance(annotation, str):
+        raise TypeError(f"field {name}: the annotation is text; remove `from __future__ import annotations`")
     union = get_origin(annotation) in (Union, types.UnionType)
     members = get_args(annotation) if union else (annotation,)
     words: tuple[str, ...] = ()
@@ -343,7 +345,7 @@ class Kind:
 
     def module(self, *inputs: Shape) -> nn.Module:
         """The PyTorch module for inputs of these shapes. Imports torch."""
-        raise NotImplementedError(f"{self.word} has no module")
+        raise UsageError(f"the kind `{self.word}` has no rule `module`, so a network with it cannot be built")
 
     # What rules share.
 

@@ -4,6 +4,8 @@ from importlib.util import find_spec
 
 import pytest
 
+pytest.register_assert_rewrite("tests.kinds.against_torch")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips by name, instead of failing, what needs PyTorch where it is not installed."""

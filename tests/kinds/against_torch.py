@@ -58,9 +58,9 @@ def holds_what_its_operations_hold(kind: Kind, *shapes: Shape) -> None:
     inputs = [torch.rand(BATCH, *shape) for shape in shapes]
     with torch.no_grad(), LiveStorages(apart=[*inputs, *module.parameters(), *module.buffers()]) as storages:
         output = module(*inputs)  # still alive when `live` is read
-    assert storages.peak - storages.live == sum(
-        map(_nbytes, kind.memory(*shapes, training=False, contiguous=True).scratch)
-    ), tuple(output.shape)
+    scratch = kind.memory(*shapes, training=False, contiguous=True).scratch
+    held, said = storages.peak - storages.live, sum(map(_nbytes, scratch))
+    assert held == said, f"{tuple(output.shape)}: PyTorch holds {held} bytes besides, the rule says {said}: {scratch}"
 
 
 def _nbytes(tensor: Tensor) -> int:
