@@ -565,6 +565,8 @@ class Simulation:
             if step.when is None or self.value(Expr(step.when), body, shape, own) or step.word == "side":
                 shape = self.apply(step, shape, body, own)
                 there = True
+        if step.share is not None and body.layers.get(step.share) != shape:
+            raise Refused  # another call of the block has other arguments, of which the first alone knew
         if step.name is not None and there:
             body.layers[step.name] = shape
             if entered is not None and step.repeat is None and not step.merges:
@@ -885,7 +887,10 @@ class Artist:
     def learns(self, step: Step) -> bool:
         """Whether a step surely has weights or buffers."""
         if step.word in self.blocks:
-            return any(inner.word in LEARNING and not inner.when for inner in self.blocks[step.word].steps)
+            return any(
+                inner.word in LEARNING and not inner.when and inner.repeat is None
+                for inner in self.blocks[step.word].steps
+            )
         return step.word in LEARNING
 
     def another(self, arg: str) -> Any:
