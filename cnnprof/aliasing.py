@@ -67,7 +67,7 @@ def resolve(
         if overwrites is None:
             # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
             # would be one of an input in order, since PyTorch finds a view more often than is followed here.
-            possible = (at_inference, at_training, *memory(layer, read, True))
+            possible = (at_inference, at_training, *(() if contiguous else memory(layer, read, True)))
             writable[own] = not any(each.view for each in possible) and at_training.keeps != "output"
             view = at_training.view if training else at_inference.view
         else:

@@ -23,7 +23,7 @@ from cnnprof.measured import Comparison
 from cnnprof.memory import Peak
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
-from cnnprof.report import Report, Row
+from cnnprof.report import Report, Row, caveats
 from cnnprof.spec import Limit
 
 SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -365,12 +365,8 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
         whole = floor(most) if isinstance(figure, int) else most
         verdicts.append(_verdict("max_increase", increase, None, whole, figure, network, baseline, base))
     estimated = [metric for metric in METRICS if any(each.estimate and each.metric == metric for each in verdicts)]
-    if estimated:
-        notes.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
     declared = network.report.declared if verdicts else 0
-    if declared:
-        layers = "1 layer" if declared == 1 else f"{declared:,} layers"
-        notes.append(f"the figures of {layers} are declared in the spec, not computed")
+    notes += caveats(estimated, declared)
     checked = Checked(
         network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes), declared, tuple(unheld)
     )  # fmt: skip

@@ -47,6 +47,17 @@ def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
     return tuple(name for name in METRICS if name in found)
 
 
+def caveats(estimated: Sequence[str], declared: int) -> list[str]:
+    """What has to be said about figures: which metrics are estimates, and how many layers the spec declares."""
+    found = []
+    if estimated:
+        found.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
+    if declared:
+        layers = "1 layer" if declared == 1 else f"{declared:,} layers"
+        found.append(f"the figures of {layers} are declared in the spec, not computed")
+    return found
+
+
 def doubts(graph: Graph) -> list[str]:
     """What is right as it stands, and seldom meant: of each sort the first."""
     for layer in graph.layers:

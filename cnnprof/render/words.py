@@ -7,11 +7,11 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from cnnprof import registry
-from cnnprof.errors import listing, printable
+from cnnprof.errors import printable
 from cnnprof.kind import REQUIRED, show
 from cnnprof.memory import Peak
 from cnnprof.render import units
-from cnnprof.report import COLUMNS, Column, Row, Table, doubts
+from cnnprof.report import COLUMNS, Column, Row, Table, caveats, doubts
 
 NUMERIC = ("count", "bytes", "ratio", "places")
 NOTHING = "-"
@@ -56,14 +56,7 @@ def about(estimates: Collection[str], metric: str) -> str:
 def labels(estimates: Collection[str], declared: int, name: str = "") -> list[str]:
     """What has to be said about the figures of a network: which are estimates, and how many layers are declared."""
     before = f"{printable(name)}: " if name else ""
-    found = []
-    if estimates:
-        found.append(
-            f"{before}{ABOUT} {listing(list(estimates))}: {'an estimate' if len(estimates) == 1 else 'estimates'}"
-        )
-    if declared:
-        found.append(f"{before}the figures of {units.plural(declared, 'layer')} are declared in the spec, not computed")
-    return found
+    return [f"{before}{label}" for label in caveats(tuple(estimates), declared)]
 
 
 def arguments(table: Table) -> list[str]:
