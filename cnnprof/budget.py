@@ -7,18 +7,17 @@ inclusive, and compare exact numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import partial
 from glob import has_magic
 from itertools import takewhile
 from math import floor
 from typing import Literal, NamedTuple, TypeAlias
 
+from cnnprof import paths
 from cnnprof.costs import Costs
-from cnnprof.errors import Mark, Problem, brief, listing, nearest
+from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, UsageError, brief, listing
 from cnnprof.measured import Comparison
 from cnnprof.memory import Peak
 from cnnprof.metrics import METRICS
@@ -31,7 +30,6 @@ SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes"
 
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
 MAX_PATTERNS = 100
-MAX_SEGMENTS = 64
 OWN = "the spec's own budget"
 """The name of the budget that stands in a spec."""
 LATENCY = "latency_ratio"
@@ -120,7 +118,7 @@ class Network:
             sums: dict[str, int] = {}
             for row in self.report.layers:
                 amount = amount_of(row, metric)
-                for path in _prefixes(row.path):
+                for path in paths.levels(row.path):
                     sums[path] = sums.get(path, 0) + amount
             self._sums[metric] = sums
         return self._sums[metric]
@@ -129,7 +127,7 @@ class Network:
         """The rows of a layer or of a part: those that a part unfolds to stand together."""
         if not self._spans:
             for number, row in enumerate(self.report.layers):
-                for prefix in _prefixes(row.path):
+                for prefix in paths.levels(row.path):
                     start = self._spans[prefix].start if prefix in self._spans else number
                     self._spans[prefix] = range(start, number + 1)
         span = self._spans.get(path, range(0))
@@ -221,7 +219,7 @@ class Verdict:
     limit: as written; `most` is what it comes to. base: the baseline's figure, of an increase.
     since: the baseline's name, where the network is in one.
     place: where the limit is written. line: of the network's file, where it is broken: of the outermost step.
-    around: broken parts that contain this one, which are not told apart.
+    around: parts over the same limit that contain this one, which are not told apart.
     estimate: whether the figure is one, and not exact.
     """
 
@@ -380,7 +378,6 @@ def refused(budget: Budget) -> list[Problem]:
     for limit in (*budget.limits, *budget.warnings):
         if limit.path is None:
             continue
-        segments = limit.path.split(".")
         if limit.metric not in SUMMED:
             problems.append(
                 Problem(
@@ -389,18 +386,13 @@ def refused(budget: Budget) -> list[Problem]:
                     f"limited by path: {listing(SUMMED)}",
                 )
             )
-        elif not limit.path or "" in segments or any("**" in each and each != "**" for each in segments):
-            problems.append(
-                Problem(
-                    f"a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, "
-                    f"found `{brief(limit.path)}`",
-                    limit.mark,
-                )
-            )
-        elif len(segments) > MAX_SEGMENTS:
-            message = f"a path pattern has at most {MAX_SEGMENTS} segments, found {len(segments):,}"
-            problems.append(Problem(message, limit.mark))
-        elif has_magic(limit.path):
+            continue
+        try:
+            paths.check(limit.path)
+        except UsageError as error:
+            problems.append(Problem(str(error), limit.mark))
+            continue
+        if has_magic(limit.path):
             patterns.add(limit.path)
             if len(patterns) > MAX_PATTERNS:
                 problems.append(Problem(f"a budget has at most {MAX_PATTERNS} path patterns, found more", limit.mark))
@@ -410,64 +402,18 @@ def refused(budget: Budget) -> list[Problem]:
 
 def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
     """The path patterns of a budget that match nothing in any of its networks."""
-    problems = []
+    problems: list[Problem] = []
     bad = {problem.mark for problem in refused(budget)}
+    known = dict.fromkeys(path for network in networks for path in network.sums("params"))
     for limit in (*budget.limits, *budget.warnings):
         if limit.path is None or limit.mark in bad:
             continue
-        if not any(matching(limit.path, network.sums("params")) for network in networks):
-            known = dict.fromkeys(path for network in networks for path in network.sums("params"))
-            problems.append(
-                Problem(
-                    f"no layer's path matches `{brief(limit.path)}`",
-                    limit.mark,
-                    nearest(limit.path, known) or "`cnnprof analyze` shows the paths",
-                )
-            )
+        if len(problems) == MAX_PROBLEMS:
+            break
+        if not paths.matching(limit.path, known):
+            message = f"no layer's path matches `{brief(limit.path)}`"
+            problems.append(Problem(message, limit.mark, paths.meant(limit.path, known)))
     return problems
-
-
-def matching(pattern: str, paths: Mapping[str, int]) -> list[str]:
-    """The paths that a pattern matches: `*` is any characters of a segment, `**` any number of segments.
-
-    `paths` has every path's beginnings.
-    """
-    if not has_magic(pattern):
-        return [pattern] if pattern in paths else []
-    wanted = pattern.split(".")
-    # How many of the wanted segments a path can have used up, from those of its beginning.
-    states: dict[str, frozenset[int]] = {"": begin(wanted)}
-    for path in paths:
-        before, _, segment = path.rpartition(".")
-        states[path] = advance(states[before], wanted, partial(fnmatchcase, segment))
-    return [path for path in paths if len(wanted) in states[path]]
-
-
-def begin(wanted: Sequence[str]) -> frozenset[int]:
-    """How many segments of a pattern may be used up before a path begins."""
-    return _skip({0}, wanted)
-
-
-def advance(reached: frozenset[int], wanted: Sequence[str], fits: Callable[[str], bool]) -> frozenset[int]:
-    """The same after one more segment of the path, which `fits` a segment of the pattern or not."""
-    return _skip(
-        (
-            at if wanted[at] == "**" else at + 1
-            for at in reached
-            if at < len(wanted) and (wanted[at] == "**" or fits(wanted[at]))
-        ),
-        wanted,
-    )
-
-
-def _skip(reached: Iterable[int], wanted: Sequence[str]) -> frozenset[int]:
-    """What is reached when every `**` may stand for nothing."""
-    found = set(reached)
-    for at in sorted(found):
-        while at < len(wanted) and wanted[at] == "**":
-            at += 1
-            found.add(at)
-    return frozenset(found)
 
 
 def amount_of(row: Row, metric: str) -> int:
@@ -488,12 +434,6 @@ def figures(report: Report) -> Figures:
     return Figures({metric: getattr(report.totals, metric) for metric in METRICS}, layers)
 
 
-def _prefixes(path: str) -> list[str]:
-    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
-    segments = path.split(".")
-    return [".".join(segments[:count]) for count in range(1, len(segments) + 1)]
-
-
 def _total(network: Network, metric: str) -> Number | None:
     figure: Number | None = getattr(network.report.totals, metric)
     return figure
@@ -506,17 +446,18 @@ def _no_value(metric: str, network: Network, mark: Mark) -> Problem:
 def _of_parts(limit: Limit, network: Network, baseline: Baseline | None) -> list[Verdict]:
     """The innermost parts over the limit; where there are none, the part that is nearest to it."""
     sums = network.sums(limit.metric)
-    matched = matching(limit.path or "", sums)
+    matched = paths.matching(limit.path or "", sums)
     over = [path for path in matched if sums[path] > limit.most]
     if not over:
         return [
             _verdict("max", limit, path, limit.most, sums[path], network, baseline)
             for path in sorted(matched, key=lambda path: -sums[path])[:1]
         ]
+    broken = set(over)
     around: dict[str, int] = {}
     outer: set[str] = set()
     for path in sorted(over, key=lambda path: -sums[path]):
-        contain = [prefix for prefix in _prefixes(path)[:-1] if prefix in sums and sums[prefix] > limit.most]
+        contain = [level for level in paths.levels(path)[:-1] if level in broken]
         around[path] = len(contain)
         outer.update(contain)
     return [
@@ -600,22 +541,20 @@ def _by_step(network: Network, amounts: Mapping[str, int], path: str | None, sin
     steps: dict[str, dict[str, list[str]]] = {}
     for layer, amount in amounts.items():
         if amount:
-            segments = layer.split(".")
-            pattern = ".".join("*" if each.isdecimal() else each for each in segments)
-            steps.setdefault(path or segments[0], {}).setdefault(pattern, []).append(layer)
+            inside = steps.setdefault(path or layer.partition(".")[0], {})
+            inside.setdefault(paths.step(layer), []).append(layer)
     changed = since is not None
 
     def part(layers: Sequence[str]) -> Part:
         """Layers of one step as one."""
         changes = network.changes(since) if since is not None else {}
-        said = [changes.get(layer, "").split("; ") for layer in layers]
         return Part(
-            path=_pattern(layers),
+            path=paths.common(layers),
             amount=sum(amounts[layer] for layer in layers),
             changed=changed,
             lines=_common([network.lines.get(layer, ()) for layer in layers]),
             layers=len(layers),
-            what="; ".join(each for each in said[0] if all(each in others for others in said)),
+            what=paths.common_changes([changes.get(layer, "") for layer in layers]),
         )
 
     def rest(layers: Sequence[str]) -> Rest:
@@ -652,9 +591,3 @@ def _common(lines: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The lines that all begin with."""
     same = takewhile(lambda column: len(set(column)) == 1, zip(*lines, strict=False))
     return tuple(column[0] for column in same)
-
-
-def _pattern(layers: Sequence[str]) -> str:
-    """The path of a layer; of several whose paths have as many segments, with `*` where they differ."""
-    columns = zip(*(layer.split(".") for layer in layers), strict=True)
-    return ".".join(column[0] if len(set(column)) == 1 else "*" for column in columns)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
+from cnnprof import paths
 from cnnprof.align import align
 from cnnprof.errors import UsageError
 from cnnprof.kind import Shape, show
@@ -121,23 +123,36 @@ def _ratio(value: Number | None, base: Number | None) -> float | None:
 
 def fold(found: Sequence[Difference], segments: int) -> list[Difference]:
     """Neighbouring differences of one status whose paths share their first `segments` segments as one; 0: none."""
-    folded: list[Difference] = []
-    for each in found:
-        prefix = ".".join(each.path.split(".")[:segments])
-        last = folded[-1] if folded else None
-        if segments and last and last.status == each.status and last.path == prefix:
-            sums = {name: getattr(last, name) + getattr(each, name) for name in (*DELTAS, "layers")}
-            folded[-1] = last._replace(
-                what="",
-                first=None,
-                second=None,
-                declared=last.declared or each.declared,
-                memory_exact=last.memory_exact and each.memory_exact,
-                **sums,
-            )
-        else:
-            folded.append(each._replace(path=prefix) if segments else each)
-    return folded
+    if not segments:
+        return list(found)
+
+    def level(each: Difference) -> tuple[Status, str]:
+        return each.status, ".".join(each.path.split(".")[:segments])
+
+    return [_together(list(group), path) for (_, path), group in groupby(found, level)]
+
+
+def gather(found: Sequence[Difference]) -> list[Difference]:
+    """Differences of one status in the layers of one repeated step as one, where the first of them is."""
+    return [
+        _together(group, paths.common([each.path for each in group]))
+        for group in paths.gather(found, lambda each: (each.status, paths.step(each.path)))
+    ]
+
+
+def _together(group: Sequence[Difference], path: str) -> Difference:
+    """Differences of one status as one, with what is said of all of them."""
+    if len(group) == 1:
+        return group[0]._replace(path=path)
+    return group[0]._replace(
+        path=path,
+        what=paths.common_changes([each.what for each in group]),
+        first=None,
+        second=None,
+        declared=any(each.declared for each in group),
+        memory_exact=all(each.memory_exact for each in group),
+        **{name: sum(getattr(each, name) for each in group) for name in (*DELTAS, "layers")},
+    )
 
 
 def differences(first: Report, second: Report) -> Differences:

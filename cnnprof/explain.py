@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal, NamedTuple, TypeVar
 
-from cnnprof import manual, memory, receptive_field, trace
+from cnnprof import manual, memory, paths, receptive_field, trace
 from cnnprof.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.graph import Graph, Layer
@@ -59,13 +59,17 @@ class LayerPage:
     """All about one layer. Shapes are of one example.
 
     fields: as the spec may write them, defaults included. meanings: what each of them is.
+    line: of the file, as in a report; lines: of the steps that lead to the layer, the outermost first.
+    part: the sums of a merge and its branches; None of a layer that is all of its part.
     """
 
     network: str
     path: str
     kind: str
     summary: str
-    place: str
+    file: str
+    line: int
+    lines: tuple[int, ...]
     fields: Mapping[str, str]
     meanings: Mapping[str, str]
     inputs: tuple[tuple[str, Shape], ...]
@@ -73,6 +77,7 @@ class LayerPage:
     batch: int
     dtype: str
     sections: tuple[Section, ...]
+    part: SumPage | None = None
 
 
 class Part(NamedTuple):
@@ -99,7 +104,8 @@ class Sum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SumPage:
-    """All about a block, or the network as a whole (`path` is empty). declared: layers with declared figures."""
+    """All about a part of a network, the parts that a pattern names (`path` is what was asked for), or the network as a
+    whole (`path` is empty). declared: layers with declared figures."""
 
     network: str
     path: str
@@ -125,42 +131,40 @@ OF_THE_WHOLE = ("peak_bytes", "torch_peak_bytes", "training_bytes")
 
 
 def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[str] = ()) -> LayerPage | SumPage:
-    """The page of a layer; of a block, given by the prefix of its layers' paths; of the network without a path.
+    """The page of a layer, that of a merge with the sums of its branches; the sums of another part, of all parts that a
+    path pattern names, or of the network without one.
 
     only: names of `SUMS`, to show no others. Raises UsageError for a path or name that is not there.
     """
     for name in only:
         if name not in SUMS:
             raise UsageError(f"there is no sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
-    path = path if path is None else path.rstrip(".")
-    numbers = _find(graph, path)
     explainer = _Explainer(graph, costs)
-    if path is not None and len(numbers) == 1 and graph.layers[numbers[0]].path == path:
+    if path is None:
+        return explainer.sums(range(len(graph.layers)), "", only)
+    path, numbers = _find(graph, path)
+    own = next((number for number in numbers if graph.layers[number].path == path), None)
+    if own is not None and len(numbers) == 1:
         if only:
             raise UsageError(f"`{path}` is a layer, which has no sums to choose from")
-        return explainer.page(numbers[0])
-    return explainer.sums(numbers, path or "", only)
+        return explainer.page(own)
+    sums = explainer.sums(numbers, path, only)
+    return sums if own is None or only else replace(explainer.page(own), part=sums)
 
 
-def _find(graph: Graph, path: str | None) -> list[int]:
-    """Numbers of the layers that a path, or a prefix of paths, means. Raises UsageError."""
-    if path is None:
-        return list(range(len(graph.layers)))
-    for number, layer in enumerate(graph.layers):
-        if layer.path == path:
-            return [number]
-    prefix = f"{path}."
-    if found := [number for number, layer in enumerate(graph.layers) if layer.path.startswith(prefix)]:
-        return found
-    known: dict[str, None] = {}
-    for layer in graph.layers:
-        segments = layer.path.split(".")
-        known |= dict.fromkeys(".".join(segments[:end]) for end in range(1, len(segments) + 1))
-    # Of the last segments alone: `layer2.0.conv` where it is `layer2.0.conv1`, or `conv1` somewhere below.
-    below = [name for name in known if name.endswith("." + path)]
-    hint = f"did you mean `{below[0]}`?" if below else nearest(path, known)
-    shown = brief(printable(path), 200)
-    raise UsageError(f"`{graph.name}` has no layer or block `{shown}`; {hint or '`cnnprof analyze` lists them'}")
+def _find(graph: Graph, pattern: str) -> tuple[str, list[int]]:
+    """The part that a pattern names, or the pattern where it names several, and their layers' numbers.
+
+    Raises UsageError.
+    """
+    paths.check(pattern)
+    known = paths.parts(layer.path for layer in graph.layers)
+    named = paths.matching(pattern, known)
+    if not named:
+        shown, hint = brief(printable(pattern), 200), paths.meant(pattern, known)
+        raise UsageError(f"`{graph.name}` has no layer or block `{shown}`; {hint}")
+    path = named[0] if len(named) == 1 else pattern
+    return path, [number for number, layer in enumerate(graph.layers) if paths.holds(path, layer.path)]
 
 
 class _Rules(NamedTuple):
@@ -238,7 +242,9 @@ class _Explainer:
             path=layer.path,
             kind=layer.kind.word,
             summary=manual.summary(type(layer.kind)),
-            place=str(layer.mark),
+            file=layer.place.source.name,
+            line=layer.place.line + 1,
+            lines=layer.lines,
             fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
             meanings=manual.fields(type(layer.kind)),
             inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),

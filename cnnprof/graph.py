@@ -39,6 +39,25 @@ class Layer(NamedTuple):
     calls: tuple[Mark, ...] = ()
 
     @property
+    def steps(self) -> tuple[Mark, ...]:
+        """Where the network's own file leads to the layer, the outermost step first.
+
+        Steps in blocks that come with the tool are left out: their lines are not the user's.
+        """
+        marks = (*self.calls, self.mark)
+        return tuple(mark for mark in marks if mark.source is marks[0].source)
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The lines of `steps`, from 1."""
+        return tuple(mark.line + 1 for mark in self.steps)
+
+    @property
+    def place(self) -> Mark:
+        """Where the file writes the layer; the outermost step, of one in a block that comes with the tool."""
+        return self.mark if self.mark.source is self.steps[0].source else self.steps[0]
+
+    @property
     def materialises(self) -> bool:
         """Whether a forward pass makes a new tensor for the output."""
         return self.executed and not self.view and self.overwrites is None

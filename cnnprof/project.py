@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnprof import source
-from cnnprof.budget import Budget, Elsewhere, Increase, advance, begin
+from cnnprof.budget import Budget, Elsewhere, Increase
 from cnnprof.costs import ITEM_SIZE
 from cnnprof.errors import (
     MAX_PROBLEMS,
@@ -36,6 +36,7 @@ from cnnprof.errors import (
 )
 from cnnprof.kind import Shape
 from cnnprof.metrics import METRICS, read_quantity
+from cnnprof.paths import advance, begin
 from cnnprof.source import LIMITS, Mapping, Node, Scalar, Sequence, described
 from cnnprof.spec import Limit
 

@@ -25,13 +25,13 @@ from cnnprof.errors import UsageError, listing, nearest, printable
 from cnnprof.graph import Graph, Layer
 from cnnprof.kind import Shape
 from cnnprof.memory import Peak, Scale, peaks, storages
-from cnnprof.rebuild import matching
+from cnnprof.paths import holds
 
 BITS = {"int4": 4, "int8": 8, "int16": 16, "float16": 16, "bfloat16": 16, "float32": 32}
 
 
 class Typed(NamedTuple):
-    """A type for the layers that a pattern matches, on their path or a level above it; None: for all."""
+    """A type for the layers in the parts that a path pattern names; None: for all."""
 
     type: str
     pattern: str | None = None
@@ -107,7 +107,7 @@ def store(
 
 def _bits(path: str, types: Sequence[Typed], otherwise: int) -> int:
     for typed in reversed(types):
-        if typed.pattern is None or matching(path, [typed.pattern]):
+        if typed.pattern is None or holds(typed.pattern, path):
             return BITS[typed.type]
     return otherwise
 

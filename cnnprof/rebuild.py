@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from cnnprof import aliasing
+from cnnprof import aliasing, paths
 from cnnprof.graph import Graph, Layer, Output
 from cnnprof.kind import Kind
 
@@ -50,26 +49,19 @@ class Rewritten:
 
 
 class Selection(NamedTuple):
-    """Which layers a rewrite may touch, by patterns (`*`, `?`, `[…]`) on their path or any level above it."""
+    """Which layers a rewrite may touch: those in a part that a path pattern names."""
 
     only: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
 
     def refusal(self, path: str) -> str:
         """Why a layer is not selected; empty where it is."""
-        if self.except_ and (pattern := matching(path, self.except_)):
-            return f"--except {pattern} leaves it out"
-        if self.only and not matching(path, self.only):
+        for pattern in self.except_:
+            if paths.holds(pattern, path):
+                return f"--except {pattern} leaves it out"
+        if self.only and not any(paths.holds(pattern, path) for pattern in self.only):
             return "no --only names it"
         return ""
-
-
-def matching(path: str, patterns: Sequence[str]) -> str:
-    """The first pattern that a path, or a level above it, matches; empty where none does. `stem` and `stem*` both
-    match `stem.conv2d`."""
-    segments = path.split(".")
-    levels = [".".join(segments[:count]) for count in range(1, len(segments) + 1)]
-    return next((pattern for pattern in patterns if any(fnmatchcase(level, pattern) for level in levels)), "")
 
 
 def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, tuple[Change, ...]]:
@@ -90,7 +82,8 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, t
             path = f"{layer.path}.{part.segment}" if part.segment else layer.path
             shape = part.kind.output(*(shapes[tensor] for tensor in read))
             shares = None if layer.shares is None else moved[first + layer.shares] - first
-            layers.append(Layer(path, part.kind, read, shape, layer.executed, layer.mark, shares=shares))
+            made = Layer(path, part.kind, read, shape, layer.executed, layer.mark, shares=shares, calls=layer.calls)
+            layers.append(made)
             shapes.append(shape)
             read = (len(shapes) - 1,)
         moved.append(len(shapes) - 1)

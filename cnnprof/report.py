@@ -79,6 +79,7 @@ def declared(graph: Graph) -> int:
 class Row(NamedTuple):
     """The figures of one layer, or of several folded into one. Shapes include the batch.
 
+    file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
     memory_exact: False where the layer may view or copy, depending on strides that are not followed.
     """
@@ -101,6 +102,7 @@ class Row(NamedTuple):
     executed: bool
     view: bool
     in_place: bool
+    file: str
     line: int
     declared: bool = False
     memory_exact: bool = True
@@ -179,6 +181,7 @@ def tabulate(graph: Graph, costs: Costs, written_peak_bytes: int | None = None) 
         if receptive_field is None:
             receptive_field = receptive_fields[id(cost.field)] = _receptive_field(cost.field)
         flops = cost.flops
+        place = layer.place
         rows.append(
             Row(
                 path=layer.path,
@@ -199,7 +202,8 @@ def tabulate(graph: Graph, costs: Costs, written_peak_bytes: int | None = None) 
                 executed=layer.executed,
                 view=layer.view,
                 in_place=layer.overwrites is not None,
-                line=layer.mark.line + 1,
+                file=place.source.name,
+                line=place.line + 1,
                 declared=layer.kind.declared,
                 memory_exact=layer.memory_exact,
             )
@@ -305,6 +309,7 @@ COLUMNS: dict[str, Column] = {
         Column("declared", "declared", "text", lambda row: row.declared),
         Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
         Column("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
+        Column("file", "file", "text", lambda row: row.file),
         Column("line", "line", "count", lambda row: row.line),
         Column("layers", "layers", "count", lambda row: row.layers),
     )
@@ -389,6 +394,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
         executed=any(row.executed for row in group),
         view=all(row.view for row in group),
         in_place=False,
+        file=group[0].file,
         line=group[0].line,
         declared=any(row.declared for row in group),
         memory_exact=all(row.memory_exact for row in group),
@@ -543,6 +549,7 @@ def _inputs(report: Report) -> list[Row]:
             executed=True,
             view=False,
             in_place=False,
+            file=report.source,
             line=0,
             layers=0,
         )

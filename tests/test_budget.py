@@ -12,7 +12,6 @@ import pytest
 from cnnprof import expand, source
 from cnnprof.budget import (
     MAX_PATTERNS,
-    MAX_SEGMENTS,
     SUMMED,
     Baseline,
     Budget,
@@ -26,14 +25,14 @@ from cnnprof.budget import (
     figures,
     held_to_time,
     judge,
-    matching,
     refused,
     unmatched,
 )
 from cnnprof.costs import count
-from cnnprof.errors import Mark, SourceText
+from cnnprof.errors import MAX_PROBLEMS, Mark, SourceText
 from cnnprof.measured import Alternated, Comparison, Machine, Settings, Times
 from cnnprof.metrics import METRICS, read_quantity
+from cnnprof.paths import MAX_SEGMENTS
 from cnnprof.report import tabulate
 from cnnprof.spec import Limit, read
 from tests.networks import network as text_of
@@ -94,40 +93,6 @@ def verdicts(*limits: Limit, baseline: Baseline | None = None, **parts: Any) -> 
     return list(checked.verdicts)
 
 
-PATHS = dict.fromkeys(["a", "a.0", "a.0.b", "a.1", "a.1.b", "c", "c.b", "c.b.b"], 0)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        ("a", ["a"]),
-        ("a.0.b", ["a.0.b"]),
-        ("*", ["a", "c"]),
-        ("a.*", ["a.0", "a.1"]),
-        ("*.*.b", ["a.0.b", "a.1.b", "c.b.b"]),
-        ("**", list(PATHS)),
-        ("**.b", ["a.0.b", "a.1.b", "c.b", "c.b.b"]),
-        ("a.**", ["a", "a.0", "a.0.b", "a.1", "a.1.b"]),
-        ("a.**.b", ["a.0.b", "a.1.b"]),
-        ("**.**", list(PATHS)),
-        ("**.*.**.b", ["a.0.b", "a.1.b", "c.b", "c.b.b"]),
-        ("d", []),
-        ("*.*.*.*", []),
-        ("a.", []),
-        ("A.*", []),
-        ("[ab]*.?.b", ["a.0.b", "a.1.b"]),
-    ],
-)
-def test_matching(pattern: str, expected: list[str]) -> None:
-    """`*` is any characters of a segment, `**` any number of segments, none included."""
-    assert matching(pattern, PATHS) == expected
-
-
-def test_many_stars_take_no_time() -> None:
-    paths = dict.fromkeys([".".join(["a"] * length) for length in range(1, 65)], 0)
-    assert matching(".".join(["**", "a"] * 31 + ["b"]), paths) == []
-
-
 @pytest.mark.parametrize(("path", "params"), PARAMS.items())
 def test_a_part_is_limited_with_all_below_it(path: str, params: int) -> None:
     """Limits are inclusive."""
@@ -150,6 +115,12 @@ def test_each_match_by_itself_and_the_innermost_is_told() -> None:
     assert [(verdict.path, verdict.around) for verdict in found] == [("b.0", 1), ("b.1", 1)]
     (alone,) = verdicts(limit("params", "39", "**.b"))
     assert (alone.path, alone.around) == ("b", 0)
+
+
+@pytest.mark.parametrize("path", ["b.0", "b.*", "*.0", "**.0"])
+def test_what_no_limit_names_is_not_over(path: str) -> None:
+    """b holds b.0 and more parameters, and is nowhere limited."""
+    assert {verdict.around for verdict in verdicts(limit("params", "19", path))} == {0}
 
 
 def test_many_broken_parts_take_no_time() -> None:
@@ -402,6 +373,11 @@ def test_a_pattern_has_to_match_in_one_network_at_least() -> None:
     assert [(problem.message, problem.hint) for problem in unmatched(budget, [made(), other])] == [
         ("no layer's path matches `flat`", "did you mean `flatten`?")
     ]
+
+
+def test_patterns_without_a_match_are_named_up_to_a_number() -> None:
+    limits = tuple(limit("params", "1", f"x{number}", number) for number in range(MAX_PROBLEMS + 1))
+    assert len(unmatched(Budget("b", limits), [made()])) == MAX_PROBLEMS
 
 
 def test_a_receptive_field_without_axes() -> None:

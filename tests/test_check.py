@@ -377,6 +377,22 @@ def test_a_layer_of_a_block_that_comes_with_the_tool(folder: Path, run: Run) -> 
     assert done.out.startswith(f"s.yaml:{line}: over: params")
 
 
+def test_a_part_that_no_limit_names_is_not_over(folder: Path, run: Run) -> None:
+    """`s` holds more than s.0 and more parameters, and has no limit."""
+    layers = "- conv2d: {out_channels: 8, kernel_size: 3}\n  name: s\n  repeat: 2"
+    text = network(layers, header="budget: {at: {s.0: {params: 10}}}")
+    (folder / "s.yaml").write_text(text)
+    line, place = (text[: text.index(word)].count("\n") + 1 for word in ("- conv2d", "budget"))
+    done = run("s.yaml")
+    assert (done.code, done.err) == (1, "")
+    assert done.out == (
+        f"s.yaml:{line}: over: s.0: params 224 is 214 (2,140.0 %) over the limit of 10\n"
+        f"    the spec's own budget at s.yaml:{place}\n"
+        f"    s.0 224, 100.0 %, line {line}\n"
+        "1 network: 1 over budget, 0 within\n"
+    )
+
+
 # Baselines.
 
 

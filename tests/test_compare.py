@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import cnnprof
 from cnnprof.align import align, common_subsequence
 from cnnprof.cli import main
-from cnnprof.compare import DELTAS, compare, differences, fold, subject
+from cnnprof.compare import DELTAS, compare, differences, fold, gather, subject
 from cnnprof.errors import UsageError
 from cnnprof.metrics import METRICS
 from cnnprof.render import comparison as drawn
@@ -148,6 +148,47 @@ def test_folds() -> None:
     assert one.macs == 7_801_405_440 - 4_089_184_256
     assert len(fold(found.layers, 2)) == 17
     assert fold(found.layers, 0) == list(found.layers)
+
+
+def test_gathers_the_layers_of_a_repeated_step() -> None:
+    """As `check` does: what is said of all of them, and sums that add up."""
+    found = differences(cnnprof.analyze("resnet@50"), cnnprof.analyze("resnet@101"))
+    gathered = gather(found.layers)
+    assert [(each.path, each.what, each.layers) for each in gathered[:2]] == [
+        ("conv4_x.*.add.body.conv_bn.conv2d", "conv2d out_channels: 256, kernel_size: 1, bias: false", 17),
+        ("conv4_x.*.add.body.conv_bn.batch_norm", "batch_norm", 17),
+    ]
+    assert len(gathered) == 10
+    for name in (*DELTAS, "layers"):
+        assert sum(getattr(each, name) for each in gathered) == sum(getattr(each, name) for each in found.layers)
+
+
+REPEATED = "- conv2d: {out_channels: 4, kernel_size: 1, bias: false}\n  name: c\n  repeat: 3\n- relu"
+
+
+def test_a_gathered_table_says_so_and_how_to_see_all() -> None:
+    first, second = report(network(REPEATED)), report(network(REPEATED.replace("channels: 4", "channels: 2")))
+    found = compare([subject(first, "a"), subject(second, "b")], layers=True)
+    text = plain(drawn.sheets(found))
+    assert "\n~  c.*    3 layers changed: out_channels 4 → 2     −30  −1.92 K  −3.84 K" in text
+    assert text.endswith("\n4 layers in 2 rows, one for a repeated step: --fold 0 shows every layer\n")
+    every = plain(drawn.sheets(found, segments=0))
+    assert "\n~  c.1    out_channels 4 → 2; input 4×8×8 → 2×8×8 " in every
+    assert "one for a repeated step" not in every
+
+
+def test_what_is_not_said_of_all_is_counted() -> None:
+    second = REPEATED.replace("out_channels: 4", 'out_channels: "4 - index"')
+    (step, *_) = gather(differences(report(network("- relu:\n  name: x")), report(network(second))).layers)
+    assert (step.status, step.path, step.what, step.layers) == ("added", "c.*", "", 3)
+
+
+def test_json_names_the_file_of_a_line() -> None:
+    first, second = report(network(REPEATED)), report(network(REPEATED.replace("repeat: 3", "repeat: 2")))
+    found = compare([subject(first, "a"), subject(second, "b")], layers=True)
+    written = json.loads(drawn.as_json(found))["differences"]["layers"]
+    line = network(REPEATED).split("\n").index("  - conv2d: {out_channels: 4, kernel_size: 1, bias: false}") + 1
+    assert [(each["first"]["file"], each["first"]["line"]) for each in written] == [("net.yaml", line)]
 
 
 # Metrics.

@@ -32,6 +32,7 @@ SHORT = {"wrote ⟨name⟩"}
 # Who words no message of its own.
 HANDED_ON = {
     ("__init__.py", "_usage_error"): "makes a UsageError of its callers' messages, which are read at the calls",
+    ("budget.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
     ("cli/analyze.py", "reports"): "prints errors that were raised",
     ("cli/app.py", "sweep"): "prints errors that were raised, and the combination",

@@ -384,7 +384,65 @@ def test_a_block_has_the_sums_of_its_layers() -> None:
         "flops": sum(cost.flops for cost in inside),
         "activation_bytes": sum(cost.activation_bytes for cost in inside),
     }
-    assert explain(unfolded, costs, "conv3_x.0.") == page
+
+
+def test_a_merge_has_the_sums_of_its_branches() -> None:
+    """Its own page, and the figures of the part; asked for sums alone, those alone."""
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    page = explain(unfolded, costs, "conv3_x.0.add")
+    assert isinstance(page, LayerPage)
+    assert page.part is not None
+    inside = [
+        cost
+        for layer, cost in zip(unfolded.layers, costs.layers, strict=True)
+        if f"{layer.path}.".startswith("conv3_x.0.add.")
+    ]
+    assert (page.kind, page.part.path, page.part.layers) == ("add", "conv3_x.0.add", len(inside))
+    figures = {each.name: each.value for each in page.part.sums}
+    assert (figures["params"], figures["macs"], figures["flops"]) == (
+        sum(cost.params for cost in inside), sum(cost.work.macs for cost in inside), sum(cost.flops for cost in inside),
+    )  # fmt: skip
+    sums = explain(unfolded, costs, "conv3_x.0.add", ["macs"])
+    assert isinstance(sums, SumPage)
+    assert [(each.name, each.value) for each in sums.sums] == [("macs", figures["macs"])]
+    assert explained.text(page).endswith("\n\n" + explained.text(page.part))
+    assert json.loads(explained.to_json(page))["part"]["layers"] == len(inside)
+    assert json.loads(explained.to_json(page_of(unfolded, "conv1.conv2d")))["part"] is None
+
+
+def test_a_pattern_has_the_sums_of_all_that_it_names() -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    page = explain(unfolded, costs, "conv[34]_x.*.add.body", ["params"])
+    assert isinstance(page, SumPage)
+    rows = [
+        (layer, cost)
+        for layer, cost in zip(unfolded.layers, costs.layers, strict=True)
+        if re.match(r"conv[34]_x\.\d+\.add\.body\.", layer.path)
+    ]
+    assert (page.path, page.layers) == ("conv[34]_x.*.add.body", len(rows))
+    assert [part.path for part in page.sums[0].parts] == [layer.path for layer, cost in rows if cost.params]
+    assert page.sums[0].value == sum(cost.params for _, cost in rows)
+
+
+@pytest.mark.parametrize("pattern", ["conv1.conv*", "*.conv2d", "**.conv1.conv2d"])
+def test_a_pattern_that_names_one_part_is_that_part(pattern: str) -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    assert explain(unfolded, costs, pattern) == explain(unfolded, costs, "conv1.conv2d")
+
+
+def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:
+    """As `check` tells them: the user's own, none of a block that comes with the tool."""
+    header = "blocks:\n  unit:\n    layers:\n      - conv_norm_act: {channels: 4}\n        name: inner"
+    text = network("- relu\n- unit:\n  name: a", header=header)
+    outer, inner = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv_norm_act"))
+    page = page_of(graph(text), "a.inner.conv2d")
+    assert (page.file, page.line, page.lines) == ("net.yaml", outer, (outer, inner))
+    assert f"\nnet, lines {outer}, {inner} of net.yaml, batch 1, float32\n" in explained.text(page)
+    written = json.loads(explained.to_json(page))
+    assert (written["file"], written["line"], written["lines"]) == ("net.yaml", outer, [outer, inner])
 
 
 # What it refuses.
@@ -400,8 +458,25 @@ def test_a_block_has_the_sums_of_its_layers() -> None:
             [],
             "`resnet` has no layer or block `shortcut.conv_bn`; did you mean `conv2_x.0.add.shortcut.conv_bn`?",
         ),
-        ("zzz", [], "`resnet` has no layer or block `zzz`; `cnnprof analyze` lists them"),
-        ("", [], "`resnet` has no layer or block ``; `cnnprof analyze` lists them"),
+        (
+            "zzz",
+            [],
+            "`resnet` has no layer or block `zzz`; known: `conv1`, `relu`, `max_pool2d`, `conv2_x`, `conv3_x`, "
+            "`conv4_x`, `conv5_x`, `adaptive_avg_pool2d`, `flatten`, `fc`",
+        ),
+        ("*.body", [], "`resnet` has no layer or block `*.body`; did you mean `**.body`?"),
+        (
+            "conv1.",
+            [],
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found "
+            "`conv1.`",
+        ),
+        (
+            "",
+            [],
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found ``",
+        ),
+        (".".join(["a"] * 65), [], "a path pattern has at most 64 segments, found 65"),
         ("conv1", ["mac"], "there is no sum `mac`; did you mean `macs`?"),
         ("conv1", ["peak_bytes"], "`peak_bytes` is a figure of the whole network: leave out `conv1`"),
         ("conv1.conv2d", ["macs"], "`conv1.conv2d` is a layer, which has no sums to choose from"),
@@ -418,7 +493,7 @@ def test_what_is_refused(path: str, only: list[str], message: str) -> None:
 
 LENET_S2 = """S2  avg_pool2d
 Average over windows of an image, `torch.nn.AvgPool2d`.
-lenet5, lenet5.yaml:16:5, batch 1, float32
+lenet5, line 16 of lenet5.yaml, batch 1, float32
 tanh 6×28×28 → 6×14×14
 """
 
@@ -440,7 +515,7 @@ def test_lines_are_as_wide_as_the_terminal_and_say_the_same(width: int, path: st
     page = explain(unfolded, count(unfolded), path)
     text = explained.text(page, width)
     assert max(map(len, text.split("\n"))) <= width
-    if isinstance(page, LayerPage):
+    if isinstance(page, LayerPage) and page.part is None:
         assert re.sub(r"\s", "", text) == re.sub(r"\s", "", explained.text(page))
 
 

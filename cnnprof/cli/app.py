@@ -265,7 +265,11 @@ def compare(
     layers: Annotated[bool, typer.Option("--layers", help="Of two: the layers in which they differ.")] = False,
     fold: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="With --layers: one row for neighbours that share N path segments."),
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="With --layers: one row for neighbours that share N path segments, 0: for each. Default: for a step.",
+        ),
     ] = None,
     input: Inputs = None,
     set: Settings = None,
@@ -290,10 +294,10 @@ def compare(
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="NAME|PATH[@VARIANT][,key=value...], as for `analyze`.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="Only convolutions whose path, or a level above, matches. Repeatable."),
+    typer.Option(metavar="PATTERN", help="Only convolutions that a path pattern names: stem, '**.body'. Repeatable."),
 ]
 Except = Annotated[
-    list[str] | None, typer.Option("--except", metavar="PATTERN", help="Leave such convolutions alone. Repeatable.")
+    list[str] | None, typer.Option("--except", metavar="PATTERN", help="Leave alone those that it names. Repeatable.")
 ]
 NoBetween = Annotated[
     bool,
@@ -512,6 +516,7 @@ def measure(
     epilog=_examples(
         "cnnprof explain resnet@50 conv1.conv2d",
         "cnnprof explain resnet@50 conv3_x.0",
+        "cnnprof explain resnet@50 'conv3_x.*.add.body' --only params,macs",
         "cnnprof explain lenet5 --only params,macs",
         "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
     ),
@@ -520,7 +525,10 @@ def explain(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="As for analyze.")],
     layer: Annotated[
         str | None,
-        typer.Argument(metavar="[LAYER]", help="The path of a layer, or of a block: its sums. Without: the network's."),
+        typer.Argument(
+            metavar="[LAYER]",
+            help="Path of a layer, or of a merge or block: its sums; or a path pattern. Default: all.",
+        ),
     ] = None,
     input: Inputs = None,
     set: Settings = None,

@@ -550,11 +550,7 @@ def _unfold(spec: Spec, setup: Setup) -> Graph:
 def _network(spec: Spec, file: str, setup: Setup) -> Network:
     graph = _unfold(spec, setup)
     costs = count(graph, setup.batch, setup.dtype)
-    # Blocks that come with the tool have lines elsewhere: those of the steps in the file stand for them.
-    lines = {
-        layer.path: tuple(mark.line + 1 for mark in (*layer.calls, layer.mark) if mark.source is spec.mark.source)
-        for layer in graph.layers
-    }
+    lines = {layer.path: layer.lines for layer in graph.layers}
     return Network(setup.title(file), file, lines, tabulate(graph, costs), costs)
 
 

@@ -22,7 +22,7 @@ def render(found: Comparison, *, fold: int | None, exact: bool, format: str, out
         return drawn.as_json(found)
     if format == "csv":
         return drawn.as_csv(found)
-    return draw(drawn.sheets(found, exact, fold or 0), format, output)
+    return draw(drawn.sheets(found, exact, fold), format, output)
 
 
 def draw(sheets: Sequence[Sheet], format: str, output: str | None) -> str:

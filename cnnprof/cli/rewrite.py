@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import cnnprof
+from cnnprof import paths
 from cnnprof.cli.analyze import read_inputs, read_settings
 from cnnprof.cli.compare import draw
 from cnnprof.cli.output import save, screen
@@ -16,7 +17,7 @@ from cnnprof.costs import count
 from cnnprof.errors import UsageError, listing, nearest, printable
 from cnnprof.prune import prune
 from cnnprof.quantize import Stored, read_types, store
-from cnnprof.rebuild import Selection, matching
+from cnnprof.rebuild import Selection
 from cnnprof.receptive_field import Number
 from cnnprof.render import whatif as drawn
 from cnnprof.render.comparison import LONGEST_TITLE
@@ -71,11 +72,11 @@ def what_if(spec: str, setup: Setup, wish: Wish) -> WhatIf:
     share = None if wish.prune is None else read_share("prune", wish.prune)
     selection = Selection(tuple(wish.only), tuple(wish.except_))
     graph = cnnprof.unfold(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
-    paths = [layer.path for layer in graph.layers]
-    _matched("only", wish.only, paths)
-    _matched("except", wish.except_, paths)
+    layers = [layer.path for layer in graph.layers]
+    _matched("only", wish.only, layers)
+    _matched("except", wish.except_, layers)
     for option, types in (("weights", weights), ("activations", activations)):
-        _matched(option, [typed.pattern for typed in types if typed.pattern is not None], [*graph.inputs, *paths])
+        _matched(option, [typed.pattern for typed in types if typed.pattern is not None], [*graph.inputs, *layers])
     first = now = tabulate(graph, count(graph, setup.batch, setup.dtype))
     stages: list[Stage] = []
     for rule in rules:
@@ -134,12 +135,13 @@ def read_rewrites(wish: Wish) -> list[Rewrite]:
     return rules
 
 
-def _matched(option: str, patterns: Sequence[str], paths: Sequence[str]) -> None:
-    """Raises UsageError for a pattern that matches nothing: most likely it is misspelt."""
+def _matched(option: str, patterns: Sequence[str], layers: Sequence[str]) -> None:
+    """Raises UsageError for a pattern that is none, or that matches nothing: most likely it is misspelt."""
+    known = paths.parts(layers)
     for pattern in patterns:
-        if not any(matching(path, [pattern]) for path in paths):
-            names = dict.fromkeys(path.partition(".")[0] for path in paths)
-            hint = nearest(pattern.strip("*"), names) or "a pattern is a path, or a level above it, with * for any text"
+        paths.check(pattern)
+        if not paths.matching(pattern, known):
+            hint = paths.meant(pattern, known)
             raise UsageError(f"--{option} `{printable(pattern)}` matches no layer; {hint}")
 
 

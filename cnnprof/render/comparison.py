@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from cnnprof.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold
+from cnnprof.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold, gather
 from cnnprof.errors import printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
@@ -27,8 +27,12 @@ UNKNOWN = "-"
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
 
 
-def sheets(comparison: Comparison, exact: bool = False, segments: int = 0) -> list[Sheet]:
-    """The comparison as tables; segments: one row for neighbouring differences that share so many path segments."""
+def sheets(comparison: Comparison, exact: bool = False, segments: int | None = None) -> list[Sheet]:
+    """The comparison as tables.
+
+    segments: one row for neighbouring differences that share so many path segments, 0: for each; None: for those in
+    the layers of one repeated step.
+    """
     found = [metrics(comparison, exact)]
     if comparison.differences is not None:
         found.append(layers(comparison, exact, segments))
@@ -86,11 +90,11 @@ def _short(title: str) -> str:
     return shown if len(shown) <= LONGEST_TITLE else f"…{shown[1 - LONGEST_TITLE :]}"
 
 
-def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
+def layers(comparison: Comparison, exact: bool, segments: int | None) -> Sheet:
     """A row per layer in which two networks differ: what changed, and what that changes of the figures."""
     differences = comparison.differences
     assert differences is not None
-    shown = fold(differences.layers, segments)
+    shown = gather(differences.layers) if segments is None else fold(differences.layers, segments)
     columns = (
         Column("", right=False),
         Column("layer", right=False, fold=True),
@@ -101,8 +105,7 @@ def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
         (
             SIGNS[each.status],
             printable(each.path),
-            (printable(each.what) if each.layers == 1 else f"{each.layers:,} layers {each.status}")
-            + (" (declared)" if each.declared else ""),
+            _what(each) + (" (declared)" if each.declared else ""),
             *(_about(each, name) + _delta(name, getattr(each, name), exact) for name in DELTAS),
         )
         for each in shown
@@ -119,7 +122,19 @@ def layers(comparison: Comparison, exact: bool, segments: int) -> Sheet:
     same = f"{units.plural(differences.same, 'layer')} the same"
     if differences.renamed:
         same += f", {differences.renamed:,} of them under another path"
-    return Sheet("layers", columns, rows, (said, same), total if rows else None, tuple(_labels(comparison)))
+    notes = _labels(comparison)
+    if segments is None and len(rows) < len(differences.layers):
+        found = f"{len(differences.layers):,} layers in {units.plural(len(rows), 'row')}"
+        notes.append(f"{found}, one for a repeated step: --fold 0 shows every layer")
+    return Sheet("layers", columns, rows, (said, same), total if rows else None, tuple(notes))
+
+
+def _what(each: Difference) -> str:
+    """What changed in a layer; of several `3 layers added`, and what is said of all of them."""
+    if each.layers == 1:
+        return printable(each.what)
+    count = f"{each.layers:,} layers {each.status}"
+    return f"{count}: {printable(each.what)}" if each.what else count
 
 
 def _about(each: Difference, name: str) -> str:
@@ -220,7 +235,7 @@ def _layer(each: Difference) -> dict[str, Any]:
     def row(found: Any) -> dict[str, Any] | None:
         if found is None:
             return None
-        names = ("path", "kind", "config", "input_shapes", "output_shape", *DELTAS, "line")
+        names = ("path", "kind", "config", "input_shapes", "output_shape", *DELTAS, "file", "line")
         return {name: getattr(found, name) for name in names}
 
     deltas = {name: getattr(each, name) for name in DELTAS}

@@ -24,7 +24,7 @@ ROUNDED_FROM = 100_000
 
 def text(page: LayerPage | SumPage, width: int | None = None, color: bool = False) -> str:
     """A page in lines of at most `width` cells, where that can be; color: whether escape codes are shown."""
-    drawn = _layer_page(page) if isinstance(page, LayerPage) else _sum_page(page, width)
+    drawn = _layer_page(page, width) if isinstance(page, LayerPage) else _sum_page(page, width)
     lines = []
     for line, style, indent in drawn:
         for piece in _fold(printable(line), width, indent):
@@ -43,11 +43,11 @@ def to_json(page: LayerPage | SumPage) -> str:
 Line = tuple[str, str, int]
 
 
-def _layer_page(page: LayerPage) -> Iterator[Line]:
+def _layer_page(page: LayerPage, width: int | None) -> Iterator[Line]:
     inputs = ", ".join(f"{name} {units.shape(shape)}" for name, shape in page.inputs) or "no input"
     yield f"{page.path}  {page.kind}", BOLD, 2
     yield page.summary, "", 0
-    yield f"{page.network}, {page.place}, batch {page.batch}, {page.dtype}", DIM, 2
+    yield f"{page.network}, {words.lines(page.lines)} of {page.file}, batch {page.batch}, {page.dtype}", DIM, 2
     yield f"{inputs} → {units.shape(page.output)}", "", 2
     if page.fields:
         yield "", "", 0
@@ -60,6 +60,9 @@ def _layer_page(page: LayerPage) -> Iterator[Line]:
     for section in page.sections:
         yield "", "", 0
         yield from _section(section)
+    if page.part is not None:
+        yield "", "", 0
+        yield from _sum_page(page.part, width)
 
 
 def _section(section: Section) -> Iterator[Line]:
@@ -194,7 +197,9 @@ def _layer_object(page: LayerPage) -> dict[str, Any]:
         "path": page.path,
         "kind": page.kind,
         "summary": page.summary,
-        "place": page.place,
+        "file": page.file,
+        "line": page.line,
+        "lines": list(page.lines),
         "fields": dict(page.fields),
         "inputs": [{"layer": name, "shape": list(shape)} for name, shape in page.inputs],
         "output_shape": list(page.output),
@@ -209,6 +214,7 @@ def _layer_object(page: LayerPage) -> dict[str, Any]:
             }
             for section in page.sections
         ],
+        "part": None if page.part is None else _sum_object(page.part),
     }
 
 

@@ -110,6 +110,7 @@ def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> d
         "in_place": row.in_place,
         "declared": row.declared,
         "memory_exact": row.memory_exact,
+        "file": row.file,
         "line": row.line,
     }
     if row.layers != 1:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from cnnprof import paths
 from cnnprof.errors import printable
 from cnnprof.render import comparison as compared
 from cnnprof.render import units
@@ -15,7 +17,7 @@ from cnnprof.render.sheet import Column, Sheet
 from cnnprof.whatif import Replaced, Stage, WhatIf
 
 NAMED = 4
-"""Layers that are named of those skipped for one reason, where a page is to do."""
+"""Steps that are named of those skipped for one reason, where a page is to do."""
 
 
 def sheets(what: WhatIf, exact: bool = False, page: bool = False) -> list[Sheet]:
@@ -43,7 +45,7 @@ def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> Sheet:
     if theory:
         columns[5:5] = [Column("closed form", optional=2)]
         columns.append(Column("biases and norms", right=False, fold=True, optional=4))
-    rows = tuple(_row(each, theory, exact) for each in stage.replaced)
+    rows = tuple(_row(group, theory, exact) for group in paths.gather(stage.replaced, _alike))
     count = units.plural(len(stage.replaced), "layer")
     return Sheet(
         f"{printable(what.before.title)}: {stage.name}",
@@ -55,27 +57,38 @@ def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> Sheet:
     )
 
 
-def _row(each: Replaced, theory: bool, exact: bool) -> tuple[str, ...]:
-    cells = [
-        printable(each.path),
-        each.kernel,
-        *_pair("macs", each.macs, exact),
-        *_pair("params", each.params, exact),
-    ]
+def _alike(each: Replaced) -> tuple[object, ...]:
+    """What layers of one repeated step have to have in common to be a row."""
+    return paths.step(each.path), each.kernel, each.closed_form, each.why
+
+
+def _row(group: Sequence[Replaced], theory: bool, exact: bool) -> tuple[str, ...]:
+    first = group[0]
+    cells = [printable(_named([each.path for each in group])), first.kernel, *_figures(group, exact)]
     if theory:
-        cells[5:5] = [f"{float(each.closed_form):.3f}×" if each.closed_form is not None else ""]
-        cells.append(each.why)
+        cells[5:5] = [f"{float(first.closed_form):.3f}×" if first.closed_form is not None else ""]
+        cells.append(f"{first.why} each" if first.why and len(group) > 1 else first.why)
     return tuple(cells)
 
 
 def _sum(stage: Stage, theory: bool, exact: bool) -> tuple[str, ...]:
-    macs = sum(each.macs[0] for each in stage.replaced), sum(each.macs[1] for each in stage.replaced)
-    params = sum(each.params[0] for each in stage.replaced), sum(each.params[1] for each in stage.replaced)
-    cells = ["replaced", "", *_pair("macs", macs, exact), *_pair("params", params, exact)]
+    cells = ["replaced", "", *_figures(stage.replaced, exact)]
     if theory:
         cells[5:5] = [""]
         cells.append("")
     return tuple(cells)
+
+
+def _figures(group: Sequence[Replaced], exact: bool) -> list[str]:
+    macs = sum(each.macs[0] for each in group), sum(each.macs[1] for each in group)
+    params = sum(each.params[0] for each in group), sum(each.params[1] for each in group)
+    return [*_pair("macs", macs, exact), *_pair("params", params, exact)]
+
+
+def _named(layers: Sequence[str]) -> str:
+    """`block.*.conv2d in 3 layers`; a layer alone by its path."""
+    path = paths.common(layers)
+    return path if len(layers) == 1 else f"{path} in {len(layers):,} layers"
 
 
 def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, str]:
@@ -84,15 +97,14 @@ def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, 
 
 
 def _skipped(stage: Stage, page: bool) -> list[str]:
-    """`left alone, it is depthwise: 13 layers: block.depthwise.conv2d, …` for every reason."""
-    reasons: dict[str, list[str]] = {}
-    for each in stage.skipped:
-        reasons.setdefault(each.reason, []).append(each.path)
+    """`left alone, it is depthwise: block.*.depthwise.conv2d in 3 layers, …` for every reason."""
     found = []
-    for reason, paths in reasons.items():
-        named = paths[:NAMED] if page and len(paths) > NAMED + 1 else paths
-        more = [f"{len(paths) - len(named):,} more"] if len(named) < len(paths) else []
-        found.append(f"left alone, {reason}: {', '.join([*named, *more])}")
+    for alike in paths.gather(stage.skipped, lambda each: each.reason):
+        steps = paths.gather([each.path for each in alike], paths.step)
+        told = steps[:NAMED] if page and len(steps) > NAMED + 1 else steps
+        rest = len(alike) - sum(map(len, told))
+        names = [*map(_named, told), *([units.plural(rest, "more layer")] if rest else [])]
+        found.append(f"left alone, {alike[0].reason}: {', '.join(names)}")
     return found
 
 

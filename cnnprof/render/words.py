@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from cnnprof import registry
@@ -57,6 +57,11 @@ def labels(estimates: Collection[str], declared: int, name: str = "") -> list[st
     """What has to be said about the figures of a network: which are estimates, and how many layers are declared."""
     before = f"{printable(name)}: " if name else ""
     return [f"{before}{label}" for label in caveats(tuple(estimates), declared)]
+
+
+def lines(numbers: Sequence[int]) -> str:
+    """`line 5`, or `lines 40, 22, 13` of steps that lead to a layer, the outermost first."""
+    return f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def arguments(table: Table) -> list[str]:

@@ -47,6 +47,7 @@ del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 WORDING = {"_starts_with": "", "_syntax_hint": "", "_place": "", "needs_from": "expand.py", "misplaced": "spec.py"} | {
     "by_name": "spec.py",
     "how_to_write": "kind.py",
+    "meant": "paths.py",
     "out_of_memory": "render/measured.py",
 }
 MOST = 8  # alternatives of one part that are written out
@@ -60,7 +61,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "expressions": ("expression.py",),
     "names": ("expand.py",),
     "kinds": ("kind.py", "kinds/"),
-    "budgets": ("budget.py", "project.py", "baseline.py", "metrics.py", "cli/check.py", "git.py"),
+    "budgets": ("budget.py", "paths.py", "project.py", "baseline.py", "metrics.py", "cli/check.py", "git.py"),
     "rewrites": ("rewrite.py", "rewrites/", "prune.py", "quantize.py", "cli/rewrite.py", "write.py"),
     "sweeps": ("sweep.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),

@@ -45,6 +45,7 @@ LAYER = keys(
         "in_place": {"type": "boolean"},
         "declared": {"type": "boolean"},
         "memory_exact": {"type": "boolean"},
+        "file": {"type": "string"},
         "line": {"type": "integer", "minimum": 1},
         "layers": {"type": "integer", "minimum": 2},
     },
@@ -144,6 +145,20 @@ def test_the_line_is_that_of_the_spec() -> None:
     lines = cnnprof.unfold("lenet5").layers[0].mark.source.lines()
     assert found["source"] == "lenet5.yaml"
     assert "conv2d" in lines[found["layers"][0]["line"] - 1]
+
+
+def test_the_line_is_one_of_the_users_file() -> None:
+    """Of a layer in a block that comes with the tool it is the outermost step's; in a block of the file, its own."""
+    header = (
+        "blocks:\n  unit:\n    layers:\n      - conv_norm_act: {channels: 4}\n        name: inner\n"
+        "      - conv2d: {out_channels: 4, kernel_size: 1}"
+    )
+    text = network("- relu\n- unit:\n  name: a", header=header)
+    outer, own = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv2d"))
+    found = report(text)
+    expected = {"a.inner.conv2d": outer, "a.inner.norm": outer, "a.inner.act": outer, "a.conv2d": own}
+    for layer in (*document(lay_out(found))["layers"][1:], *found.records()[1:]):
+        assert (layer["file"], layer["line"]) == ("net.yaml", expected[layer["path"]])
 
 
 def test_fractions_are_exact() -> None:

@@ -45,6 +45,31 @@ def test_separable(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# mobilenet_v1@full_conv: separable\n")
 
 
+def test_layers_of_one_step_are_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where they are alike: the figures are sums, what is said of the parameters holds for each."""
+    _, out, _ = run(capsys, "separable", "mobilenet_v1@full_conv", "--exact")
+    assert table(out, "separable")["block_7.*.conv.conv2d"] == (
+        f"in 5 layers 3×3, 512 → 512 {5 * 462_422_016:,} {5 * 52_283_392:,} 0.113× 0.113× {5 * 2_359_296:,} "
+        f"{5 * 267_776:,} 0.113× batch_norm + 1,024 each"
+    )
+    _, out, _ = run(capsys, "separable", "resnet@18", "--only", "**.shortcut", "--only", "conv1")
+    assert (
+        "\nleft alone, no --only names it: conv2_x.*.add.body.conv_bn.conv2d in 2 layers, "
+        "conv2_x.*.add.body.conv_bn_2.conv2d in 2 layers, "
+    ) in out
+
+
+def test_a_page_names_few_of_the_layers_left_alone() -> None:
+    found = what_if("resnet@50", Setup((), (), 1, "float32"), Wish(["separable"]))
+    (stage, _) = drawn.sheets(found, page=True)
+    (told,) = [note for note in stage.notes if note.startswith("left alone")]
+    assert told == (
+        "left alone, its kernel is a single place: conv2_x.*.add.body.conv_bn.conv2d in 3 layers, "
+        "conv2_x.*.add.body.conv_bn_3.conv2d in 3 layers, conv2_x.0.add.shortcut.conv_bn.conv2d, "
+        "conv3_x.*.add.body.conv_bn.conv2d in 4 layers, 25 more layers"
+    )
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("spec", ["mobilenet_v1@full_conv", "googlenet", "resnet@50"])
 def test_fits_a_terminal(width: int, spec: str) -> None:
@@ -120,7 +145,20 @@ REFUSES = [
     ),
     (
         ["lenet5", "--weights", "int8", "--weights", "fc*=float16"],
-        "--weights `fc*` matches no layer; a pattern is a path, or a level above it, with * for any text",
+        "--weights `fc*` matches no layer; `cnnprof analyze` shows the paths",
+    ),
+    (
+        ["resnet@18", "--with", "separable", "--only", "*.conv2d2"],
+        "--only `*.conv2d2` matches no layer; did you mean `conv1.conv2d`?",
+    ),
+    (
+        ["resnet@18", "--with", "separable", "--only", "*.body"],
+        "--only `*.body` matches no layer; did you mean `**.body`?",
+    ),
+    (
+        ["resnet@18", "--with", "separable", "--except", "stem."],
+        "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found "
+        "`stem.`",
     ),
     (["lenet5", "--prune", "1.5"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1.5`"),
     (["lenet5", "--prune", "1/0"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1/0`"),

@@ -143,6 +143,8 @@ PATTERNS = [
     (Selection(only=("block_7",)), 5),
     (Selection(only=("block_7.0", "block_2*")), 2),
     (Selection(only=("block_7",), except_=("*.1.*",)), 4),
+    (Selection(only=("**.conv",)), 14),
+    (Selection(only=("*.conv2d",)), 0),  # a star is of one segment
     (Selection(except_=("block*",)), 1),
 ]
 

@@ -14,7 +14,7 @@ from cnnprof.errors import brief, printable
 from cnnprof.metrics import METRICS
 from cnnprof.receptive_field import Number
 from cnnprof.render import units
-from cnnprof.render.words import ABOUT
+from cnnprof.render.words import ABOUT, lines
 
 WHAT = 68
 """Characters in which a layer's change is told, at most."""
@@ -114,7 +114,7 @@ def part(part: Part, verdict: Verdict, since: str = "") -> list[str]:
         text += f" in {part.layers:,} layers"
     text += since
     if part.lines:
-        text += f", line{'s' * (len(part.lines) > 1)} {', '.join(map(str, part.lines))}"
+        text += f", {lines(part.lines)}"
     return [text, f"  {what}"] if (what := _what(part.what)) else [text]
 
 
