@@ -281,7 +281,7 @@ def _variant() -> Schema:
 def _budget(description: str) -> Schema:
     limits = {name: _limit(metric.unit == "bytes", metric.meaning) for name, metric in METRICS.items()}
     below = {"description": "Limits on this layer or block.", **_object(limits)}
-    at = {"type": "object", "description": "Limits by path.", "additionalProperties": below}
+    at = {"type": "object", "description": "Limits on parts, by path or path pattern.", "additionalProperties": below}
     return {"description": description, **_object({**limits, "at": at}), "type": ["object", "null"]}
 
 
