@@ -56,7 +56,8 @@ def analyze(
     training: the network as it is trained: side outputs run, dropout and batch norm work.
     optimizer: sgd, momentum, adam or adamw; sizes `training_bytes`, which also holds float32
         `master_weights` where those are kept (mixed precision).
-    order: "best" executes the layers in the order with the smallest `peak_bytes`.
+    order: "best" executes the layers in the order with the smallest `peak_bytes`, or as written where that is too
+        much to search; the report's `refused` then says so.
 
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
@@ -67,14 +68,18 @@ def analyze(
     if order not in ("written", "best"):
         raise _usage_error(f"order is `written` or `best`, found `{order}`")
     graph = unfold(spec, input=input, args=args, training=training)
-    written_peak = None
+    written_peak, refused = None, {}
     if order == "best":
-        from cnnprof.order import best_order, reordered
+        from cnnprof.order import TooManyStates, best_order, reordered
 
         scale = scale_of(batch, dtype)
-        written_peak = peaks(graph, scale)[0].bytes
-        graph = reordered(graph, best_order(graph, scale))
-    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights), written_peak)
+        try:
+            best = reordered(graph, best_order(graph, scale))
+        except TooManyStates as error:
+            refused["best_order"] = f"{error}, so the order is the one written"
+        else:
+            written_peak, graph = peaks(graph, scale)[0].bytes, best
+    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights), written_peak, refused)
 
 
 def unfold(

@@ -440,6 +440,9 @@ def _total(network: Network, metric: str) -> Number | None:
 
 
 def _no_value(metric: str, network: Network, mark: Mark) -> Problem:
+    if metric in network.report.refused:
+        why = network.report.refused[metric]
+        return Problem(f"`{metric}` of {network.title} cannot be limited, there is none: {why}", mark)
     return Problem(f"`{metric}` has no value for {network.title}, or none in the baseline: it cannot be limited", mark)
 
 

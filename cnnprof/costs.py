@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from cnnprof import memory, receptive_field
-from cnnprof.errors import UsageError, brief, nearest
+from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
 from cnnprof.graph import Graph, Layer
 from cnnprof.kind import Kind, Shape, Work
 from cnnprof.memory import Peak, Scale, Training
@@ -62,7 +62,7 @@ class Totals:
     moved_bytes: int
     peak_bytes: int
     torch_peak_bytes: int
-    training_bytes: int
+    training_bytes: int | None
     memory_exact: bool
     work: Work
 
@@ -75,7 +75,8 @@ class Totals:
 @dataclass(frozen=True, slots=True)
 class Costs:
     """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
-    boundaries and with what PyTorch's operations hold; and what a training step takes."""
+    boundaries and with what PyTorch's operations hold; and what a training step takes, or why PyTorch refuses it
+    (`untrained`, empty where it does not)."""
 
     batch: int
     dtype: str
@@ -83,8 +84,14 @@ class Costs:
     totals: Totals
     peak: Peak
     torch_peak: Peak
-    training: Training
+    training: Training | None
+    untrained: str
     optimizer: str
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The metrics that there are none of, and why."""
+        return {"training_bytes": self.untrained} if self.untrained else {}
 
 
 class _Static(NamedTuple):
@@ -121,9 +128,12 @@ def count(
 ) -> Costs:
     """The costs of a graph. optimizer, master_weights: of a training step, see `memory.training`.
 
-    Raises UsageError for a batch, type or optimizer that cannot be.
+    Raises UsageError for a batch, type or optimizer that cannot be, and SpecError where PyTorch refuses to run a layer
+    at that batch.
     """
     scale = scale_of(batch, dtype)
+    if problem := refusal(graph, batch):
+        raise SpecError([problem])
     size = scale.size
     shapes = graph.shapes()
     fields = receptive_field.follow(graph)
@@ -160,7 +170,8 @@ def count(
             )
         )
     peak, torch_peak = memory.peaks(graph, scale)
-    trained = memory.training(graph.trained or graph, scale, optimizer, master_weights)
+    trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
+    step = None if problem else memory.training(trained, scale, optimizer, master_weights)
     work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
     last = next(output.tensor for output in graph.outputs if output.label == "out")
     seen = fields[last]
@@ -182,11 +193,38 @@ def count(
         moved_bytes=sum(layer.moved_bytes for layer in layers),
         peak_bytes=peak.bytes,
         torch_peak_bytes=torch_peak.bytes,
-        training_bytes=trained.total,
+        training_bytes=None if step is None else step.total,
         memory_exact=all(layer.memory_exact for layer in graph.layers),
         work=work,
     )
-    return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, trained, optimizer)
+    untrained = problem.message if problem else ""
+    return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, step, untrained, optimizer)
+
+
+def refusal(graph: Graph, batch: int) -> Problem | None:
+    """What is wrong with the first layer that PyTorch refuses to run at a batch in the graph's mode, at the user's own
+    step that leads to it; None where there is no such layer."""
+    shapes = graph.shapes()
+    checked: set[tuple[Kind, tuple[Shape, ...]]] = set()
+    for layer in graph.layers:
+        read = tuple(shapes[tensor] for tensor in layer.inputs)
+        if not layer.executed or (layer.kind, read) in checked:
+            continue
+        try:
+            _check_batch(layer.kind, read, batch, graph.training)
+        except ShapeError as error:
+            return Problem(f"{layer.path}: {error.message}", (*layer.calls, layer.mark)[0], error.hint)
+        checked.add((layer.kind, read))
+    return None
+
+
+def _check_batch(kind: Kind, read: tuple[Shape, ...], batch: int, training: bool) -> None:
+    least = kind.least_batch(*read, training=training)
+    if batch < least:
+        raise ShapeError(
+            f"`{kind.word}` needs a batch of at least {least}{' in training' if training else ''}, found {batch}",
+            "PyTorch takes no statistics of a single value",
+        )
 
 
 def _parameters_read(graph: Graph, layer: Layer) -> int:

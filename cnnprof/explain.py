@@ -89,17 +89,19 @@ class Part(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """A figure of a block or network as the sum of its layers' parts; layers that have none are left out."""
+    """A figure of a block or network as the sum of its layers' parts; layers that have none are left out. refused: why
+    there is no figure."""
 
     name: str
     unit: Literal["count", "bytes"]
     meaning: str
     parts: tuple[Part, ...]
     exact: bool = True
+    refused: str = ""
 
     @property
-    def value(self) -> int:
-        return sum(int(part.term.value) for part in self.parts)
+    def value(self) -> int | None:
+        return None if self.refused else sum(int(part.term.value) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,8 @@ class _Explainer:
                 formulas.append(Formula(label, self._bytes(tensor), "bytes"))
             if layer.memory.scratch:
                 facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_bytes")
+        if layer.kind.declared:
+            facts.append("declared in the spec, not computed")
         if not layer.memory_exact:
             facts.append("whether it copies depends on strides that are not followed: an estimate")
         kept, told = self._kept(layer, rules)
@@ -391,6 +395,8 @@ class _Explainer:
 
     def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
         """What autograd keeps for the backward pass, in training."""
+        if self.costs.untrained:
+            return [], [f"keeps nothing for the backward pass, there is none: {self.costs.untrained}"]
         graph = self.graph.trained or self.graph
         number = next((number for number, other in enumerate(graph.layers) if other.path == layer.path), None)
         if number is None:
@@ -499,9 +505,8 @@ class _Explainer:
         parts["torch_peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
         if held.scratch:
             parts["torch_peak_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
-        parts["training_bytes"] = [
-            Part(name, trace.value(amount)) for name, amount in costs.training._asdict().items() if amount
-        ]
+        step = costs.training._asdict() if costs.training else {}
+        parts["training_bytes"] = [Part(name, trace.value(amount)) for name, amount in step.items() if amount]
         if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
             raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
         meanings = dict(SUMS)
@@ -519,7 +524,10 @@ class _Explainer:
             layers=len(numbers),
             batch=costs.batch,
             dtype=costs.dtype,
-            sums=tuple(Sum(name, *meanings[name], tuple(parts[name]), name not in estimated) for name in wanted),
+            sums=tuple(
+                Sum(name, *meanings[name], tuple(parts[name]), name not in estimated, costs.refused.get(name, ""))
+                for name in wanted
+            ),
             declared=sum(graph.layers[number].kind.declared for number in numbers),
         )
 

@@ -1,8 +1,8 @@
 """The contract of a layer kind: what it is told, what it answers.
 
 A kind is an immutable record whose annotated fields are its YAML keys, named and defaulted as in
-the `torch.nn` constructor, with seven rules in this order: output, weights, buffers, reach, work,
-memory, module. Shapes are those of one example; the batch multiplies elsewhere, in one place.
+the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
+reach, work, memory, module. Shapes are those of one example; the batch multiplies elsewhere, in one place.
 Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
 
 `Kind` behaves like a frozen dataclass, but its methods are written once here instead of being
@@ -317,11 +317,15 @@ class Kind:
         given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields)
         return f"{type(self).__name__}({given})"
 
-    # The seven rules.
+    # The eight rules.
 
     def output(self, *inputs: Shape) -> Shape:
         """Shape of the output. Raises ShapeError where PyTorch would refuse."""
         return inputs[0]
+
+    def least_batch(self, *inputs: Shape, training: bool) -> int:
+        """The fewest examples that it runs on. Raises ShapeError where PyTorch refuses any number in this mode."""
+        return 1
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Learnable parameters by the name that the PyTorch module gives them."""

@@ -12,17 +12,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from cnnprof.errors import UsageError
+from cnnprof.errors import CnnprofError
 from cnnprof.graph import Graph
 from cnnprof.memory import Scale, storage_bytes, storages
 
 MAX_STATES = 200_000
 
 
+class TooManyStates(CnnprofError):
+    """The best order is beyond what is searched, and the message says where."""
+
+
 def best_order(graph: Graph, scale: Scale, max_states: int = MAX_STATES) -> list[int]:
     """Numbers of the executed layers in an order whose peak at layer boundaries is the smallest there is.
 
-    Raises UsageError where more than `max_states` sets of executed layers would have to be looked at.
+    Raises TooManyStates where more than `max_states` sets of executed layers would have to be looked at.
     """
     problem = _Problem(graph, scale)
     order: list[int] = []
@@ -140,7 +144,7 @@ class _Problem:
                     left = alive + grows[position] - sum(size for users, size in frees[position] if users & ~after == 0)
                     heappush(queue, (step, after, left))
                     if len(best) > max_states:
-                        raise UsageError(
+                        raise TooManyStates(
                             f"the best order is exact up to {max_states:,} sets of executed layers; "
                             f"the {len(segment)} layers from {self.graph.layers[segment[0]].path} on have more"
                         )

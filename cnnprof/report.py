@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.costs import ITEM_SIZE, Costs, Totals
@@ -44,18 +45,21 @@ def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
         found.update(OF_MEMORY)
     elif not all(layer.memory_exact for layer in (graph.trained or graph).layers):
         found.add("training_bytes")
+    if totals.training_bytes is None:
+        found.discard("training_bytes")
     return tuple(name for name in METRICS if name in found)
 
 
-def caveats(estimated: Sequence[str], declared: int) -> list[str]:
-    """What has to be said about figures: which metrics are estimates, and how many layers the spec declares."""
+def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """What has to be said about figures: which metrics are estimates, how many layers the spec declares, and what
+    there is none of, and why."""
     found = []
     if estimated:
         found.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
     if declared:
         layers = "1 layer" if declared == 1 else f"{declared:,} layers"
         found.append(f"the figures of {layers} are declared in the spec, not computed")
-    return found
+    return found + [f"no {name}: {why}" for name, why in refused.items()]
 
 
 def doubts(graph: Graph) -> list[str]:
@@ -119,8 +123,9 @@ class Report:
 
     layers: in execution order. totals: every metric.
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
-    step: what a training step takes. graph: the network itself.
+    step: what a training step takes; None where PyTorch refuses it. graph: the network itself.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
+    refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
     """
 
     name: str
@@ -135,13 +140,14 @@ class Report:
     layers: tuple[Row, ...]
     peak: Peak
     torch_peak: Peak
-    step: Training
+    step: Training | None
     optimizer: str
     outputs: tuple[Output, ...]
     budget: tuple[Limit, ...]
     graph: Graph
     order: Order
     written_peak_bytes: int
+    refused: Mapping[str, str]
 
     @property
     def estimates(self) -> tuple[str, ...]:
@@ -163,8 +169,13 @@ class Report:
         return [row.record() for row in self.layers]
 
 
-def tabulate(graph: Graph, costs: Costs, written_peak_bytes: int | None = None) -> Report:
-    """The report on a graph and its costs; written_peak_bytes: in the order written, where it is in the best one."""
+def tabulate(
+    graph: Graph, costs: Costs, written_peak_bytes: int | None = None, refused: Mapping[str, str] = MappingProxyType({})
+) -> Report:
+    """The report on a graph and its costs.
+
+    written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
+    """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
     shapes += [(1 if layer.kind.source else batch, *layer.shape) for layer in graph.layers]  # parameters have no batch
@@ -228,6 +239,7 @@ def tabulate(graph: Graph, costs: Costs, written_peak_bytes: int | None = None) 
         graph=graph,
         order="written" if written_peak_bytes is None else "best",
         written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
+        refused={**costs.refused, **refused},
     )
 
 

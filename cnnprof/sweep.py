@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from itertools import product
-from math import prod
+from math import inf, prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof import expand, registry, source, spec
@@ -62,6 +62,7 @@ class Row(NamedTuple):
     """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
 
     estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
+    refused: the metrics that there are none of, and why.
     """
 
     point: Point
@@ -70,6 +71,7 @@ class Row(NamedTuple):
     optimal: bool = False
     estimates: tuple[str, ...] = ()
     declared: int = 0
+    refused: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +301,13 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
                 dtype = written
     try:
         graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
-        totals = count(graph, batch, dtype).totals
+        costs = count(graph, batch, dtype)
     except CnnprofError as error:
         return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
-    figures = {name: getattr(totals, name) for name in METRICS}
-    return Row(point, figures, estimates=estimates(graph, totals), declared=declared(graph))
+    figures = {name: getattr(costs.totals, name) for name in METRICS}
+    return Row(
+        point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
+    )
 
 
 def _input_name(axis: Axis, read: spec.Spec) -> str:
@@ -338,7 +342,7 @@ def conclude(
         for row, score in zip(within, scores, strict=True)
     ]
     if sort is not None:
-        marked.sort(key=lambda row: row.metrics[sort] or 0)
+        marked.sort(key=lambda row: (row.metrics[sort] is None, row.metrics[sort] or 0))
     return Sweep(
         spec=spec_name,
         axes=wanted.axes,
@@ -352,16 +356,17 @@ def conclude(
 
 def _at_most(row: Row, limit: Limit) -> bool:
     found = row.metrics[limit.metric]
-    return found is None or found <= limit.most
+    return found is not None and found <= limit.most  # what has no value is within no limit
 
 
-def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Decimal:
-    """The more, the better."""
+def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Decimal | float:
+    """The more, the better; what has no value is worse than anything."""
     found: Number | Decimal | None = row.metrics.get(objective.name)
     for axis, written in zip(axes, row.point, strict=True):
         if axis.name == objective.name:
             found = number_of(axis, written)
-    found = found or 0
+    if found is None:
+        return -inf
     return found if objective.larger else -found
 
 

@@ -27,7 +27,7 @@ import yaml
 from hypothesis import strategies as st
 
 from cnnprof import expand, source
-from cnnprof.costs import count
+from cnnprof.costs import count, refusal
 from cnnprof.errors import CnnprofError, RuleError
 from cnnprof.graph import Graph
 from cnnprof.kind import Kind, Shape
@@ -1048,13 +1048,18 @@ def compare_graph(graph: Graph) -> None:
     tensors = [torch.rand(BATCH, *shape, generator=generator) for shape in graph.inputs.values()]
     for tensor in tensors:
         tensor.requires_grad_(graph.training)
+    refused = refusal(graph, BATCH)
     try:
         with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(graph.training):
             output = built(*tensors)
     except Exception as error:  # PyTorch's refusals have no narrower class
+        if refused and any(message in str(error) for message in REFUSED_ALIKE):
+            raise Pardoned from error
         if any(message in str(error) for message in PARDONED_ACCEPTANCES):
             raise Pardoned from error
         raise Mismatch(f"PyTorch refuses what cnnprof accepts: {error}") from error
+    if refused:
+        raise Mismatch(f"PyTorch runs what cnnprof refuses: {refused.message}")
     executed = [layer for layer in graph.layers if layer.executed]
     agree("shapes", {layer.path: batched(layer.shape, layer.kind) for layer in executed}, seen)
     stored = {layer.path: "new" if layer.materialises else "shared" for layer in executed}
@@ -1105,15 +1110,21 @@ def in_place_changes_nothing(overwriting: Graph, apart: Graph) -> None:
 
 # Where PyTorch refuses what cnnprof accepts, by its message, and why.
 PARDONED_ACCEPTANCES = {
-    "Expected more than 1 spatial element when training": "instance_norm by averages takes a single position in "
-    "evaluation alone, and a shape rule does not know the mode",
     "view size is not compatible with input tensor": "local_response_norm of a permuted volume: PyTorch asks for a "
     "layout, and a shape rule does not know it",
 }
 
 
+# How PyTorch words what `least_batch` refuses.
+REFUSED_ALIKE = (
+    "Expected more than 1 value per channel when training",
+    "Expected more than 1 spatial element when training",
+    "eps must be positive during training",
+)
+
+
 class Pardoned(Exception):
-    """PyTorch refuses a network for a reason in `PARDONED_ACCEPTANCES`."""
+    """PyTorch refuses a network for a reason in `PARDONED_ACCEPTANCES`, or as cnnprof does in that mode."""
 
 
 def wide(refusal: Refusal) -> bool:
@@ -1174,8 +1185,8 @@ def check(net: Net, tally: Counter[str] | None = None) -> None:
             graph = compare(net, training)
         except Pardoned:
             graph = graph_of(net.text())
-    for refusal in dict.fromkeys(net.refused):
-        refused_alike(refusal)
+    for each in dict.fromkeys(net.refused):
+        refused_alike(each)
     if tally is not None:
         tally["networks"] += 1
         tally["refusals"] += len(set(net.refused))

@@ -82,7 +82,7 @@ DOORS = {
     "torch": ("runtime",),
     "fvcore": ("runtime",),
 }
-RULES = ("output", "weights", "buffers", "reach", "work", "memory", "module")
+RULES = ("output", "least_batch", "weights", "buffers", "reach", "work", "memory", "module")
 TOLD = {"forward", "extra_repr"}  # by torch.nn.Module, which they override
 
 

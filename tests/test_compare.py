@@ -77,7 +77,7 @@ def test_aligns(first: list[tuple[str, str]], second: list[tuple[str, str]], exp
 @pytest.mark.parametrize("number", range(100))
 def test_every_layer_is_there_once(number: int) -> None:
     """And the differences add up to those of the totals."""
-    first, second = (report(seeded(("compare", 2 * number + which)).text()) for which in (0, 1))
+    first, second = (report(seeded(("compare", 2 * number + which)).text(), batch=2) for which in (0, 1))
     pairs = align(first.graph, second.graph)
     assert sorted(one for one, _ in pairs if one is not None) == list(range(len(first.layers)))
     assert [other for _, other in pairs if other is not None] == list(range(len(second.layers)))

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof.costs import LayerCosts, Totals, count, price
-from cnnprof.errors import UsageError
+from cnnprof.errors import SpecError, UsageError
 from cnnprof.kind import Work
 from cnnprof.memory import Training
 from tests.networks import graph, network, report
@@ -205,3 +205,57 @@ def test_refuses(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         count(graph(network(SMALL)), **options)
     assert str(caught.value) == message
+
+
+# What PyTorch refuses at a batch, or in a mode.
+
+SPOT = "- adaptive_avg_pool2d: {output_size: 1}\n"
+
+
+def test_a_batch_that_pytorch_refuses_is_an_error_at_its_step() -> None:
+    """Its statistics would be those of a single value; of two examples they are not."""
+    unfolded = graph(network(f"{SPOT}- group_norm: {{num_groups: 3}}"))
+    with pytest.raises(SpecError) as caught:
+        count(unfolded, 1)
+    assert str(caught.value) == (
+        "net.yaml:7:5: error: group_norm: `group_norm` needs a batch of at least 2, found 1\n"
+        "  7 |   - group_norm: {num_groups: 3}\n"
+        "    |     ^\n"
+        "  hint: PyTorch takes no statistics of a single value"
+    )
+    assert count(unfolded, 2).totals.training_bytes is not None
+
+
+def test_in_training_the_error_is_at_the_users_own_step() -> None:
+    """The batch norm stands in a block that comes with the tool."""
+    unfolded = graph(network(f"{SPOT}- conv_norm_act: {{channels: 8}}"), training=True)
+    with pytest.raises(SpecError) as caught:
+        count(unfolded, 1)
+    assert str(caught.value) == (
+        "net.yaml:7:5: error: conv_norm_act.norm: `batch_norm` needs a batch of at least 2 in training, found 1\n"
+        "  7 |   - conv_norm_act: {channels: 8}\n"
+        "    |     ^\n"
+        "  hint: PyTorch takes no statistics of a single value"
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "batch", "why"),
+    [
+        ("- batch_norm", 1, ""),
+        (f"{SPOT}- batch_norm", 2, ""),
+        (f"{SPOT}- batch_norm", 1, "batch_norm: `batch_norm` needs a batch of at least 2 in training, found 1"),
+        (
+            "- side: {aux: [{adaptive_avg_pool2d: {output_size: 1}}, batch_norm]}\n- relu",
+            1,
+            "side.aux.batch_norm: `batch_norm` needs a batch of at least 2 in training, found 1",
+        ),
+    ],
+)
+def test_there_is_no_training_step_where_pytorch_refuses_it(layers: str, batch: int, why: str) -> None:
+    """All other figures are those of evaluation, which it takes."""
+    costs = count(graph(network(layers)), batch)
+    assert costs.untrained == why
+    assert (costs.training is None) == (costs.totals.training_bytes is None) == bool(why)
+    assert costs.refused == ({"training_bytes": why} if why else {})
+    assert costs.totals.peak_bytes > 0

@@ -9,10 +9,9 @@ from dataclasses import replace
 import pytest
 
 from cnnprof.costs import count
-from cnnprof.errors import UsageError
 from cnnprof.graph import Graph
 from cnnprof.memory import Scale, peaks
-from cnnprof.order import best_order, reordered
+from cnnprof.order import TooManyStates, best_order, reordered
 from cnnprof.report import tabulate
 from tests.networks import graph, network
 
@@ -105,7 +104,7 @@ def test_a_chain_has_one_order() -> None:
 def test_too_many_states_are_refused() -> None:
     branches = ", ".join(f"b{number}: [sigmoid, sigmoid]" for number in range(6))
     unfolded = graph(network(f"- concat: {{{branches}}}"))
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(TooManyStates) as caught:
         best_order(unfolded, SCALE, max_states=100)
     assert str(caught.value) == (
         "the best order is exact up to 100 sets of executed layers; the 13 layers from concat.b0.sigmoid on have more"

@@ -137,7 +137,6 @@ def test_what_only_pytorch_refuses_is_caught(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("layers", "input"),
     [
-        pytest.param("- instance_norm: {track_running_stats: true}", "[3, 1, 1]", id="a single position in training"),
         pytest.param(
             "- permute: {dims: [0, 1, 3, 4, 2]}\n- local_response_norm: {size: 3}",
             "[3, 4, 5, 6]",

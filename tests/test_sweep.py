@@ -135,7 +135,7 @@ def test_values_that_are_refused(text: str, message: str) -> None:
 # What is best.
 
 
-def ranked(points: list[tuple[str, int]], *objectives: Objective) -> list[bool]:
+def ranked(points: list[tuple[str, int | None]], *objectives: Objective) -> list[bool]:
     """Which rows of (width, macs) are marked."""
     wanted = sweep.Job(b"", "net", None, {}, (Axis("width", "argument", tuple(width for width, _ in points)),), False)
     rows = [Row((width,), {"macs": macs, "params": 7}) for width, macs in points]
@@ -155,11 +155,20 @@ LARGE, CHEAP = Objective("width", True), Objective("macs", False)
         ([("1", 10), ("1", 10)], (LARGE, CHEAP), [True, True]),
         ([("1", 10), ("2", 20)], (Objective("width", False), CHEAP), [True, False]),
         ([("1", 10), ("2", 20)], (), [False, False]),
+        ([("1", 10), ("1", None)], (LARGE, CHEAP), [True, False]),
     ],
 )
-def test_pareto(points: list[tuple[str, int]], objectives: tuple[Objective, ...], marked: list[bool]) -> None:
+def test_pareto(points: list[tuple[str, int | None]], objectives: tuple[Objective, ...], marked: list[bool]) -> None:
     """No other row is as good in all and better in one."""
     assert ranked(points, *objectives) == marked
+
+
+def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
+    wanted = sweep.Job(b"", "net", None, {}, (Axis("width", "argument", ("1", "2", "3")),), False)
+    rows = [Row((width,), {"macs": macs}) for width, macs in (("1", None), ("2", 9), ("3", 5))]
+    assert [row.point for row in sweep.conclude("net", wanted, rows, sort="macs").rows] == [("3",), ("2",), ("1",)]
+    limited = sweep.conclude("net", wanted, rows, (Limit("macs", 10, "10"),))
+    assert ([row.point for row in limited.rows], limited.over) == ([("2",), ("3",)], 1)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,9 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
         case "csv":
             from cnnprof.render import csv
 
+            for each in found:  # the rows have no place for it
+                if why := each.refused.get("best_order"):
+                    complain(f"note: {each.title}: no best_order: {why}")
             return csv.render(tables)
         case "markdown":
             from cnnprof.render import markdown

@@ -77,6 +77,7 @@ class ChannelNorm(Norm):
                 f"`{self.word}` needs an input of {self.ranks[0]} to {self.ranks[-1]} dimensions (channels first), "
                 f"found {show(inputs[0])}"
             )
+        self.least_batch(*inputs, training=False)  # what evaluation refuses, no mode takes
         return inputs[0]
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
@@ -119,6 +120,9 @@ class ChannelNorm(Norm):
 class BatchNorm(ChannelNorm, word="batch_norm"):
     """Normalisation of each channel over the batch, `torch.nn.BatchNorm1d`, `2d` or `3d` by the input's dimensions.
 
+    Where it computes statistics (in training, or without running averages), PyTorch refuses a batch of one whose
+    channels have a single value each, and `eps: 0`.
+
     Shape:
         (channels), (channels, size), (channels, height, width) or (channels, depth, height, width) → the same shape
     Memory:
@@ -134,12 +138,17 @@ class BatchNorm(ChannelNorm, word="batch_norm"):
 
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(0, "eps")
-        if self.eps == 0 and not self.track_running_stats:
+        return super().output(*inputs)
+
+    def least_batch(self, *inputs: Shape, training: bool) -> int:
+        if not self._own_statistics(training):
+            return 1
+        if self.eps == 0:
             raise ShapeError(
                 f"`eps` of `{self.word}` must be greater than 0 where it computes statistics, found {show(self.eps)}",
-                "leave `eps` out, or set `track_running_stats: true`",
+                "leave `eps` out" if training else "leave `eps` out, or set `track_running_stats: true`",
             )
-        return super().output(*inputs)
+        return 2 if prod(inputs[0][1:]) == 1 else 1
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         per_channel = Tensor(inputs[0][:1], per_example=False)
@@ -151,6 +160,8 @@ class BatchNorm(ChannelNorm, word="batch_norm"):
 
 class InstanceNorm(ChannelNorm, word="instance_norm"):
     """Normalisation of each channel of each example, `torch.nn.InstanceNorm1d`, `2d` or `3d` by the input's dimensions.
+
+    Where it computes statistics (in training, or without running averages), PyTorch refuses a single position.
 
     Shape:
         (channels, size), (channels, height, width) or (channels, depth, height, width) → the same shape
@@ -169,14 +180,13 @@ class InstanceNorm(ChannelNorm, word="instance_norm"):
     affine: bool = False
     track_running_stats: bool = False
 
-    def output(self, *inputs: Shape) -> Shape:
-        shape = super().output(*inputs)
-        if prod(shape[1:]) == 1 and not self.track_running_stats:
+    def least_batch(self, *inputs: Shape, training: bool) -> int:
+        if self._own_statistics(training) and prod(inputs[0][1:]) == 1:
             raise ShapeError(
-                f"`{self.word}` needs more than one position to take statistics over, found {show(shape)}",
+                f"`{self.word}` needs more than one position to take statistics over, found {show(inputs[0])}",
                 "the mean of a single value is the value itself, and nothing would be left of it",
             )
-        return shape
+        return 1
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         per_channel = Tensor(inputs[0][:1])
@@ -194,6 +204,8 @@ class InstanceNorm(ChannelNorm, word="instance_norm"):
 
 class GroupNorm(Norm, word="group_norm"):
     """Normalisation of groups of channels of each example, `torch.nn.GroupNorm`.
+
+    PyTorch refuses a batch of one whose groups have a single value each.
 
     Shape:
         (channels, …) → the same shape
@@ -228,13 +240,11 @@ class GroupNorm(Norm, word="group_norm"):
                 f"`num_groups` of `{self.word}` must divide the channels, "
                 f"found num_groups {self.num_groups} and {shape[0]} channels"
             )
-        if prod(shape) == self.num_groups:
-            raise ShapeError(
-                f"`{self.word}` needs more than one value per group to take statistics over, "
-                f"found {show(shape)} in {self.num_groups} groups",
-                "the mean of a single value is the value itself, and nothing would be left of it",
-            )
         return shape
+
+    def least_batch(self, *inputs: Shape, training: bool) -> int:
+        # PyTorch asks for more than one value in the whole batch, though every example has its own statistics.
+        return 2 if prod(inputs[0]) == self.num_groups else 1
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         return self._weight_and_bias(inputs[0][:1], self.affine, self.bias)

@@ -76,11 +76,13 @@ def _sign(comparison: Comparison, number: int, metric: str) -> str:
 
 
 def _labels(comparison: Comparison) -> list[str]:
-    """Which figures of which network are estimates, and how many of its layers are declared."""
+    """Which figures of which network are estimates or refused, and how many of its layers are declared."""
     return [
         note
         for subject in comparison.subjects
-        for note in words.labels(subject.report.estimates, subject.report.declared, subject.title)
+        for note in words.labels(
+            subject.report.estimates, subject.report.declared, subject.title, subject.report.refused
+        )
     ]
 
 
@@ -227,6 +229,7 @@ def _network(comparison: Comparison, number: int) -> dict[str, Any]:
         "totals": by_metric(subject.metrics),
         "estimates": list(report.estimates),
         "declared_layers": report.declared,
+        "refused": dict(report.refused),
         "ratios": by_metric({line.metric: line.ratios[number] for line in comparison.lines}) if number else {},
     }
 

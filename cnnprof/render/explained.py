@@ -129,13 +129,16 @@ def _sum_page(page: SumPage, width: int | None) -> Iterator[Line]:
         yield f"  {each.meaning}", DIM, 4
         if each.parts:
             yield from _parts(each, page.path, width)
-    if notes := words.labels([each.name for each in page.sums if not each.exact], page.declared):
+    refused = {each.name: each.refused for each in page.sums if each.refused}
+    if notes := words.labels([each.name for each in page.sums if not each.exact], page.declared, refused=refused):
         yield "", "", 0
         for note in notes:
             yield note, DIM, 2
 
 
 def _sum_figure(each: Sum) -> str:
+    if each.value is None:
+        return "refused"
     rounded = units.size(each.value) if each.unit == "bytes" else units.count(each.value)
     exact = units.exact(each.value) + (" bytes" if each.unit == "bytes" else "")
     about = "" if each.exact else f"{ABOUT} "
@@ -144,7 +147,7 @@ def _sum_figure(each: Sum) -> str:
 
 def _parts(each: Sum, prefix: str, width: int | None) -> Iterator[Line]:
     rows = [(_below(part, prefix), _derivation(part), units.exact(int(part.term.value))) for part in each.parts]
-    rows.append(("sum", "", units.exact(each.value)))
+    rows.append(("sum", "", units.exact(each.value or 0)))
     paths, shown, figures = (max(map(len, column)) for column in zip(*rows, strict=True))
     together = width is None or 2 + paths + 2 + shown + 2 + figures <= width
     for number, (path, derivation, figure) in enumerate(rows):
@@ -257,6 +260,7 @@ def _sum_object(page: SumPage) -> dict[str, Any]:
         "dtype": page.dtype,
         "estimates": [each.name for each in page.sums if not each.exact],
         "declared_layers": page.declared,
+        "refused": {each.name: each.refused for each in page.sums if each.refused},
         "sums": [written(each) for each in page.sums],
     }
 

@@ -42,6 +42,7 @@ def document(table: Table) -> dict[str, Any]:
         "written_peak_bytes": report.written_peak_bytes,
         "estimates": list(report.estimates),
         "declared_layers": report.declared,
+        "refused": dict(report.refused),
         "outputs": [
             {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
             for output in report.outputs
@@ -49,7 +50,7 @@ def document(table: Table) -> dict[str, Any]:
         "totals": _totals(report),
         "peak": _peak(report.peak),
         "torch_peak": _peak(report.torch_peak),
-        "training_step": {**report.step._asdict(), "optimizer_name": report.optimizer},
+        "training_step": report.step and {**report.step._asdict(), "optimizer_name": report.optimizer},
     }
     if table.priced:
         written["conventions"] = {priced.name: priced.total for priced in table.priced}

@@ -56,9 +56,11 @@ def sheet(sweep: Sweep, metrics: Sequence[str] = DEFAULT, exact: bool = False) -
 
 
 def _labels(sweep: Sweep, metrics: Sequence[str]) -> list[str]:
-    """Which of the metrics are estimates in any row, and how many layers are declared at most."""
+    """Which of the metrics are estimates in any row, how many layers are declared at most, and which are refused in
+    any row and why in the first."""
     estimated = [name for name in metrics if any(name in row.estimates for row in sweep.rows)]
-    return words.labels(estimated, max((row.declared for row in sweep.rows), default=0))
+    refused = {name: row.refused[name] for row in reversed(sweep.rows) for name in metrics if name in row.refused}
+    return words.labels(estimated, max((row.declared for row in sweep.rows), default=0), refused=refused)
 
 
 def notes(sweep: Sweep) -> list[str]:
@@ -215,7 +217,7 @@ def _list(lines: str) -> str:
 def _object(sweep: Sweep, row: Row) -> dict[str, Any]:
     metrics = {name: _number(number) for name, number in row.metrics.items()}
     found: dict[str, Any] = {"settings": _settings(sweep, row), "metrics": metrics}
-    found |= {"estimates": list(row.estimates), "declared_layers": row.declared}
+    found |= {"estimates": list(row.estimates), "declared_layers": row.declared, "refused": dict(row.refused)}
     return found | {"pareto": row.optimal} if sweep.objectives else found
 
 

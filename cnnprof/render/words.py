@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cnnprof import registry
@@ -53,10 +54,13 @@ def about(estimates: Collection[str], metric: str) -> str:
     return ABOUT if metric in estimates else ""
 
 
-def labels(estimates: Collection[str], declared: int, name: str = "") -> list[str]:
-    """What has to be said about the figures of a network: which are estimates, and how many layers are declared."""
+def labels(
+    estimates: Collection[str], declared: int, name: str = "", refused: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
+    """What has to be said about the figures of a network: which are estimates, how many layers are declared, and what
+    is refused."""
     before = f"{printable(name)}: " if name else ""
-    return [f"{before}{label}" for label in caveats(tuple(estimates), declared)]
+    return [f"{before}{printable(label)}" for label in caveats(tuple(estimates), declared, refused)]
 
 
 def lines(numbers: Sequence[int]) -> str:
@@ -163,13 +167,7 @@ def totals(table: Table) -> list[Line]:
             f"input too, weights apart; {about(estimated, 'torch_peak_bytes')}{units.size(figures.torch_peak_bytes)} "
             "in PyTorch",
         ),
-        Line(
-            "training step",
-            about(estimated, "training_bytes")
-            + (units.exact(figures.training_bytes) if table.exact else units.size(figures.training_bytes)),
-            f"{about(estimated, 'training_bytes')}{units.size(report.step.kept)} for backward, "
-            f"weights, gradients, {report.optimizer}",
-        ),
+        _training_step(table),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
         Line("receptive field", _receptive_field(table), "input places on the largest axis"),
         Line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
@@ -184,6 +182,16 @@ def totals(table: Table) -> list[Line]:
                 text += f"; in one layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
             lines.append(Line(label, heaviest.path, text))
     return [line for line in lines if line.figure]
+
+
+def _training_step(table: Table) -> Line:
+    report = table.report
+    if report.step is None:
+        return Line("training step", "refused", "PyTorch refuses to train it: see below")
+    sign = about(report.estimates, "training_bytes")
+    size = units.exact if table.exact else units.size
+    kept = f"{sign}{units.size(report.step.kept)} for backward, weights, gradients, {report.optimizer}"
+    return Line("training step", f"{sign}{size(report.step.total)}", kept)
 
 
 def _alive(peak: Peak) -> str:
@@ -220,7 +228,7 @@ def notes(table: Table) -> list[str]:
     if report.order == "best":
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
-    found += labels((), report.declared)
+    found += labels((), report.declared, refused=report.refused)
     if table.priced and report.declared:
         found.append("--convention: of a declared layer its declared MACs count, and nothing else; no tool sees them")
     graph = report.graph

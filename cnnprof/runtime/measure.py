@@ -298,6 +298,7 @@ def needed_bytes(costs: Costs, settings: Settings) -> int:
     """What a step takes at least: weights and the peak, and for a training step gradients and what is kept."""
     state = costs.totals.param_bytes + costs.totals.buffer_bytes
     if settings.step == "training":
+        assert costs.training is not None  # `count` raised where the graph in training cannot run
         return max(costs.training.total + costs.totals.buffer_bytes, state + costs.torch_peak.bytes)
     return state + costs.torch_peak.bytes
 
@@ -382,6 +383,7 @@ def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFi
     layout = "; the prediction is for the default layout" if settings.channels_last else ""
     seen = watch(ready.built, ready.inputs, gradients=settings.step == "training")
     if settings.step == "training":
+        assert costs.training is not None
         yield MemoryFigure(
             "kept for backward", costs.training.kept, seen.kept_bytes, f"tensors that autograd saves, exact{layout}"
         )

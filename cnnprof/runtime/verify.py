@@ -56,7 +56,7 @@ def verify(
     with _tensors(mode):
         built = module(graph, seed)
         checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
-        checks += _training(trained, costs, module(trained, seed))
+        checks += _training(trained, costs, seed)
     versions = {"torch": str(torch.__version__)}
     if fvcore:
         checks.append(_fvcore(graph, costs, seed))
@@ -73,7 +73,8 @@ def verify(
 
 def real_bytes(costs: Costs) -> int:
     """Bytes that the larger of the passes needs: weights, what runs, and what is kept for the backward pass."""
-    return costs.totals.param_bytes + costs.totals.buffer_bytes + costs.torch_peak.bytes + costs.training.kept
+    kept = costs.training.kept if costs.training else 0
+    return costs.totals.param_bytes + costs.totals.buffer_bytes + costs.torch_peak.bytes + kept
 
 
 def _tensors(mode: str) -> AbstractContextManager[Any]:
@@ -196,8 +197,11 @@ def _evaluation(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
     )
 
 
-def _training(trained: Graph, costs: Costs, built: Network) -> Iterator[Check]:
-    seen = _watch(built, costs.batch)
+def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
+    if costs.training is None:
+        yield Check("in training", "a forward pass", "passes", 0, (), left_out=costs.untrained)
+        return
+    seen = _watch(module(trained, seed), costs.batch)
     yield from _runs(" in training", trained, count(trained, costs.batch, costs.dtype), seen)
     found = seen.kept_bytes
     expected = costs.training.kept
@@ -232,7 +236,8 @@ def _runs(mode: str, graph: Graph, costs: Costs, seen: Seen) -> Iterator[Check]:
     """Shapes and MACs of a pass."""
     batch = costs.batch
     executed = [(layer, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed]
-    shapes = {layer.path: (batch, *layer.shape) for layer, _ in executed}
+    # A parameter has no batch.
+    shapes = {layer.path: layer.shape if layer.kind.source else (batch, *layer.shape) for layer, _ in executed}
     ends = {f"output {end.label}": (batch, *graph.shape(end.tensor)) for end in graph.outputs if end.executed}
     yield compare(
         f"output shapes{mode}", "every layer's output, and the network's", "shapes", shapes | ends,
@@ -308,6 +313,7 @@ def _first_difference(trained: Graph, costs: Costs, kept: dict[str, int]) -> str
 # Where fvcore, version 0.1.5, is known to be wrong. What it counts there is compared all the same.
 _SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no price for aten::_convolution_mode"
 _OTHER = "fvcore has no price for this operator"
+_UNREAD = "fvcore does not see what no output depends on: its trace leaves that out"
 
 
 def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
@@ -333,11 +339,13 @@ def _flop_count_analysis() -> Any:
 def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
     report = tabulate(graph, costs)
     price = conventions.find("fvcore").price
-    expected = {
+    unread = _unread(graph)
+    priced = {
         layer.path: price(layer, row, graph.training)
         for layer, row in zip(graph.layers, report.layers, strict=True)
         if layer.executed
     }
+    expected = priced | dict.fromkeys(unread, 0)
     built = module(graph, seed)
     inputs = tuple(torch.rand(costs.batch, *shape) for shape in graph.inputs.values())
     with torch.no_grad():
@@ -350,16 +358,17 @@ def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
     wrong: dict[str, list[tuple[str, int, int]]] = {}
     for layer, row in zip(graph.layers, report.layers, strict=True):
         if layer.executed and row.macs and expected[layer.path] != row.macs:
-            reason = _SAME if isinstance(getattr(layer.kind, "padding", None), str) else _OTHER
+            same = isinstance(getattr(layer.kind, "padding", None), str)
+            reason = _UNREAD if layer.path in unread else _SAME if same else _OTHER
             wrong.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
-    detail = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
-    if unpriced:
-        detail += f"; without a price there: {', '.join(f'{name} {times}' for name, times in sorted(unpriced.items()))}"
+    counted = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
+    free = ", ".join(f"{name} {times}" for name, times in sorted(unpriced.items()))
+    detail = "; ".join(filter(None, [counted, free and f"without a price there: {free}"]))
     return compare(
         "fvcore",
         "FlopCountAnalysis, in its convention",
         "layers",
-        expected | {TOTAL: conventions.total(report, "fvcore")},
+        expected | {TOTAL: conventions.total(report, "fvcore") - sum(priced[path] for path in unread)},
         found | {TOTAL: sum(operators.values())},
         total=sum(operators.values()),
         detail=detail,
@@ -368,6 +377,19 @@ def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
             for reason, rows in wrong.items()
         ),
     )
+
+
+def _unread(graph: Graph) -> set[str]:
+    """The executed layers that no output depends on, by path."""
+    first = len(graph.inputs)
+    read = {output.tensor for output in graph.outputs if output.executed}
+    unread = set()
+    for number, layer in reversed([*enumerate(graph.layers, start=first)]):
+        if number in read:
+            read.update(layer.inputs)
+        elif layer.executed:
+            unread.add(layer.path)
+    return unread
 
 
 def _own_count(by_module: Mapping[str, float], built: Network, path: str) -> int:

@@ -1,5 +1,7 @@
 """Normalisation: what it gives and what it refuses."""
 
+import re
+
 import pytest
 
 from cnnprof.errors import ShapeError
@@ -241,6 +243,38 @@ REFUSES_ALONE = [
     ),
 ]
 
+FEATURES = (8,)
+SPOT = (8, 1, 1)
+NO_EPS = "`eps` of `batch_norm` must be greater than 0 where it computes statistics, found 0.0\nleave `eps` out"
+
+# kind, shape, the least batch in evaluation, and in training or why there is none
+LEAST = [
+    pytest.param(BatchNorm(), IMAGE, 1, 1, id="batch_norm of an image"),
+    pytest.param(BatchNorm(), SPOT, 1, 2, id="batch_norm of one value per channel"),
+    pytest.param(BatchNorm(), FEATURES, 1, 2, id="batch_norm of features"),
+    pytest.param(BatchNorm(), (8, 1), 1, 2, id="batch_norm of a sequence of one"),
+    pytest.param(BatchNorm(), (8, 1, 1, 2), 1, 1, id="batch_norm of a volume of two"),
+    pytest.param(BatchNorm(track_running_stats=False), SPOT, 2, 2, id="batch_norm without averages"),
+    pytest.param(BatchNorm(track_running_stats=False), IMAGE, 1, 1, id="batch_norm of an image without averages"),
+    pytest.param(BatchNorm(eps=0), IMAGE, 1, NO_EPS, id="batch_norm without eps"),
+    pytest.param(BatchNorm(eps=0), SPOT, 1, NO_EPS, id="batch_norm of one value without eps"),
+    pytest.param(InstanceNorm(), IMAGE, 1, 1, id="instance_norm of an image"),
+    pytest.param(InstanceNorm(eps=0, track_running_stats=True), IMAGE, 1, 1, id="instance_norm without eps"),
+    pytest.param(
+        InstanceNorm(track_running_stats=True),
+        SPOT,
+        1,
+        "`instance_norm` needs more than one position to take statistics over, found [8, 1, 1]\n"
+        "the mean of a single value is the value itself, and nothing would be left of it",
+        id="instance_norm of one place by averages",
+    ),
+    pytest.param(GroupNorm(num_groups=8), IMAGE, 1, 1, id="group_norm of an image"),
+    pytest.param(GroupNorm(num_groups=8), SPOT, 2, 2, id="group_norm of one value per group"),
+    pytest.param(GroupNorm(num_groups=8), FEATURES, 2, 2, id="group_norm of one feature per group"),
+    pytest.param(GroupNorm(num_groups=4), FEATURES, 1, 1, id="group_norm of two features per group"),
+    pytest.param(LayerNorm(normalized_shape=1), SPOT, 1, 1, id="layer_norm of one value"),
+]
+
 REACHES = [
     pytest.param(BatchNorm(), (), id="batch_norm by averages"),
     pytest.param(
@@ -356,23 +390,32 @@ def test_refuses_what_pytorch_takes_for_something_else(kind: Kind, shape: Shape,
 
 
 @pytest.mark.torch
-def test_group_norm_refuses_single_values() -> None:
-    """PyTorch refuses them for a batch of one; in a larger batch every value would become its bias."""
-    kind = GroupNorm(num_groups=8)
-    with pytest.raises(ShapeError) as caught:
-        kind.output((8, 1, 1))
-    assert said(caught.value) == (
-        "`group_norm` needs more than one value per group to take statistics over, found [8, 1, 1] in 8 groups\n"
-        "the mean of a single value is the value itself, and nothing would be left of it"
-    )
-    module = kind.module((8, 1, 1))
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        module(torch.rand(1, 8, 1, 1))
-    assert module(torch.rand(2, 8, 1, 1)).abs().max() < 0.001
+@pytest.mark.parametrize(("kind", "shape", "evaluation", "training"), LEAST)
+def test_the_least_batch_is_pytorchs(kind: Kind, shape: Shape, evaluation: int, training: int | str) -> None:
+    """A batch of that many runs in the mode and one less does not; a message where PyTorch refuses any."""
+    assert kind.output(shape) == shape
+    assert kind.least_batch(shape, training=False) == evaluation
+    assert least(kind, shape) == training
+    for mode, fewest in ((False, evaluation), (True, training)):
+        runs = {batch for batch in (1, 2, 3) if takes(kind, shape, batch, mode)}
+        assert runs == (set() if isinstance(fewest, str) else {batch for batch in (1, 2, 3) if batch >= fewest})
 
 
-def test_instance_norm_by_averages_takes_a_single_position() -> None:
-    assert InstanceNorm(track_running_stats=True).output((8, 1, 1)) == (8, 1, 1)
+def least(kind: Kind, shape: Shape) -> int | str:
+    try:
+        return kind.least_batch(shape, training=True)
+    except ShapeError as error:
+        return said(error)
+
+
+def takes(kind: Kind, shape: Shape, batch: int, training: bool) -> bool:
+    try:
+        kind.module(shape).train(training)(torch.rand(batch, *shape))
+    except ValueError as error:
+        if re.search("more than 1 (value per channel|spatial element)|eps must be positive", str(error)):
+            return False
+        raise
+    return True
 
 
 @pytest.mark.parametrize(("kind", "reach"), REACHES)

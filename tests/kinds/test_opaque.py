@@ -1,13 +1,17 @@
 """A layer whose figures are declared: taken as they are, labelled everywhere, never built."""
 
+from typing import Any
+
 import pytest
 
 import cnnprof
+from cnnprof.costs import Costs, count
 from cnnprof.errors import ShapeError, UsageError
-from cnnprof.kind import Memory, Work
+from cnnprof.kind import Memory, Tensor, Work
 from cnnprof.kinds.opaque import Opaque
+from cnnprof.report import OF_MEMORY
 from tests.kinds.against_torch import said
-from tests.networks import network, report
+from tests.networks import graph, network, report
 
 ATTENTION = Opaque(output_shape=[64, 14, 14], params=16_384, macs=3_211_264, flops=500)
 
@@ -22,6 +26,59 @@ def test_gives_what_is_declared() -> None:
 
 
 @pytest.mark.parametrize(
+    ("declared", "memory"),
+    [
+        ({}, Memory(keeps="inputs")),
+        ({"keeps_input": False}, Memory()),
+        ({"keeps_output": True}, Memory(keeps="output")),
+        ({"keeps_input": True, "saved": 7}, Memory(keeps="inputs", saved=(Tensor((7,)),))),
+        ({"scratch": 5}, Memory(keeps="inputs", scratch=(Tensor((5,)),))),
+        ({"view": True}, Memory(view=True, contiguous=False)),
+        ({"view": True, "keeps_input": True}, Memory(view=True, keeps="inputs", contiguous=False)),
+    ],
+)
+def test_memory_is_what_is_declared(declared: dict[str, Any], memory: Memory) -> None:
+    kind = Opaque(output_shape=[64], params=0, macs=0, **declared)
+    assert kind.memory((32, 28, 28), training=True, contiguous=True) == memory
+
+
+def counted(opaque: str, behind: str = "") -> Costs:
+    """A convolution that makes 256 values, the layer and what stands behind it, at a batch of 2."""
+    conv = "- conv2d: {out_channels: 4, kernel_size: 1, bias: false}"
+    return count(
+        graph(network(f"{conv}\n- opaque: {{output_shape: [4, 8, 8], params: 0, macs: 0{opaque}}}\n{behind}")), 2
+    )
+
+
+def test_declared_memory_is_in_the_sums() -> None:
+    """In bytes: 4 for each value of 2 examples. The convolution keeps its input, 192 values."""
+    plain, declared = counted(", keeps_input: false"), counted(", keeps_input: false, saved: 100, scratch: 30")
+    assert plain.training is not None
+    assert declared.training is not None
+    assert plain.training.kept == 2 * 4 * 192
+    assert declared.training.kept == plain.training.kept + 2 * 4 * 100
+    assert declared.peak == plain.peak
+    assert (declared.torch_peak.bytes, declared.torch_peak.scratch) == (plain.peak.bytes + 2 * 4 * 30, 2 * 4 * 30)
+
+
+def test_what_two_layers_keep_counts_once() -> None:
+    kept = [counted(f", {what}", "- sigmoid\n- conv2d: {out_channels: 1, kernel_size: 1}").training
+            for what in ("keeps_input: false", "keeps_input: true", "keeps_output: true")]  # fmt: skip
+    assert [step.kept // (2 * 4) for step in kept if step] == [192 + 256, 192 + 512, 192 + 512]
+
+
+def test_a_declared_view_makes_nothing_and_nobody_overwrites_it() -> None:
+    made = report(network("- opaque: {output_shape: [3, 64], params: 0, macs: 0, view: true}\n- relu\n- flatten"))
+    view, relu, flatten = made.layers
+    assert (view.view, view.activation_bytes, view.declared) == (True, 0, True)
+    assert (relu.in_place, relu.activation_bytes) == (False, 4 * 192)
+    # Whether the flatten copies depends on how the values of the view lie: input, relu and a copy at most.
+    assert made.totals.peak_bytes == 3 * 4 * 192
+    assert not flatten.memory_exact
+    assert made.estimates == OF_MEMORY
+
+
+@pytest.mark.parametrize(
     ("kind", "message"),
     [
         (
@@ -31,6 +88,13 @@ def test_gives_what_is_declared() -> None:
         (Opaque(output_shape=[1], params=-1, macs=1), "`params` of `opaque` must be at least 0, found -1"),
         (Opaque(output_shape=[1], params=1, macs=1, flops=-1), "`flops` of `opaque` must be at least 0, found -1"),
         (Opaque(output_shape=[1], params=1, macs=-1), "`macs` of `opaque` must be at least 0, found -1"),
+        (
+            Opaque(output_shape=[1], params=1, macs=1, keeps_input=True, keeps_output=True),
+            "`opaque` keeps its input or its output, found both\n"
+            "leave one of them out, and count its values in `saved`",
+        ),
+        (Opaque(output_shape=[1], params=1, macs=1, saved=-1), "`saved` of `opaque` must be at least 0, found -1"),
+        (Opaque(output_shape=[1], params=1, macs=1, scratch=-1), "`scratch` of `opaque` must be at least 0, found -1"),
     ],
 )
 def test_refuses(kind: Opaque, message: str) -> None:

@@ -74,6 +74,7 @@ NETWORK = keys(
         "written_peak_bytes": COUNT,
         "estimates": {"type": "array", "items": {"enum": list(METRICS)}},
         "declared_layers": COUNT,
+        "refused": {"type": "object", "additionalProperties": {"type": "string"}},
         "outputs": {
             "type": "array",
             "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),
@@ -81,6 +82,7 @@ NETWORK = keys(
         "totals": keys(
             {
                 **dict.fromkeys(METRICS, COUNT),
+                "training_bytes": {"type": ["integer", "null"]},
                 "receptive_field": {"type": ["number", "string", "null"]},
                 "receptive_field_exact": {"type": "boolean"},
                 "memory_exact": {"type": "boolean"},
@@ -91,12 +93,17 @@ NETWORK = keys(
         ),
         "peak": PEAK,
         "torch_peak": PEAK,
-        "training_step": keys(
-            {
-                **dict.fromkeys(("kept", "params", "gradients", "optimizer", "master_weights"), COUNT),
-                "optimizer_name": {"type": "string"},
-            }
-        ),
+        "training_step": {
+            "anyOf": [
+                {"type": "null"},
+                keys(
+                    {
+                        **dict.fromkeys(("kept", "params", "gradients", "optimizer", "master_weights"), COUNT),
+                        "optimizer_name": {"type": "string"},
+                    }
+                ),
+            ]
+        },
         "conventions": {"type": "object", "additionalProperties": COUNT},
         "layers": {"type": "array", "items": LAYER},
     },
@@ -112,7 +119,7 @@ def document(*tables: Any) -> Any:
     return json.loads(written.render(tables), parse_constant=refuse)
 
 
-@pytest.mark.parametrize("spec", ["lenet5", "alexnet", "vgg", "resnet@50", "mobilenet_v1", "googlenet"])
+@pytest.mark.parametrize("spec", ["lenet5", "alexnet", "vgg", "resnet@50", "mobilenet_v1", "googlenet", "inception_v3"])
 def test_schema(spec: str) -> None:
     Draft202012Validator(NETWORK).validate(document(table(spec)))
     Draft202012Validator(NETWORK).validate(document(table(spec, segments=1, priced=[Priced("macs", "", 1)])))
