@@ -170,6 +170,15 @@ def _shortens(short: str, word: str) -> bool:
     return short[-1:] == word[-1:] and all(letter in letters for letter in short)
 
 
+def refuse_twice(names: Sequence[str], where: str) -> None:
+    """Raises UsageError for a name that stands twice in an option."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UsageError(f"{where} names `{printable(brief(name))}` twice")
+        seen.add(name)
+
+
 def listing(words: Sequence[object]) -> str:
     """`a, b, c`: words quoted for a message."""
     return ", ".join(f"`{word}`" for word in words)

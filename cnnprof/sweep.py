@@ -8,7 +8,8 @@ limited, those are met by filtering, and what is left is to be as large as possi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -16,9 +17,9 @@ from itertools import product
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from cnnprof import expand, registry, source, spec
+from cnnprof import expand, pareto, registry, source, spec
 from cnnprof.costs import count
-from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.kind import Shape
 from cnnprof.locate import Located
 from cnnprof.metrics import METRICS, read_quantity
@@ -32,11 +33,20 @@ COSTS = ("macs", "params")
 
 
 class Axis(NamedTuple):
-    """What is varied, and its values as written. kind: where the values go."""
+    """What is varied, and its values as written. kind: where the values go.
+
+    name: its own among the columns. target: what the spec calls it, where that is not its name.
+    """
 
     name: str
     kind: Literal["argument", "input", "variant", "batch", "dtype"]
     values: tuple[str, ...]
+    target: str = ""
+
+    @property
+    def varies(self) -> str:
+        """What the spec calls it."""
+        return self.target or self.name
 
 
 Point: TypeAlias = tuple[str, ...]
@@ -104,6 +114,23 @@ class Sweep:
 
 
 # Reading what is wanted.
+
+
+TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared_layers", "pareto", "best"})
+"""Names of columns that no argument or input has: `set.depth` is the argument, `depth` the metric."""
+
+
+def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
+    """The axes with a column each: those of the spec's names that stand for something else too say their option."""
+    options = {"argument": "set", "input": "input"}
+    found = list(axes)
+    count = Counter(axis.name for axis in found if axis.kind in options)
+    return tuple(
+        axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)
+        if axis.kind in options and (axis.name in TAKEN or count[axis.name] > 1)
+        else axis
+        for axis in found
+    )
 
 
 def read_values(text: str) -> tuple[str, ...]:
@@ -189,6 +216,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
         objectives.append(Objective(name, larger))
+    refuse_twice([each.name for each in objectives], "--pareto")
     if len(objectives) < 2:
         raise UsageError("--pareto takes at least two names, such as macs,width")
     return tuple(objectives)
@@ -212,7 +240,7 @@ def _metric(name: str) -> str:
 
 def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
     """Names of metrics. Raises UsageError."""
-    return tuple(_metric(name.strip()) for name in names)
+    return tuple(map(_metric, names))
 
 
 # Running.
@@ -232,8 +260,8 @@ class Job(NamedTuple):
 def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
     """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
     for axis in axes:
-        if axis.kind == "argument" and axis.name in located.settings:
-            raise UsageError(f"`{axis.name}` is set in the SPEC and by --set: choose one")
+        if axis.kind == "argument" and axis.varies in located.settings:
+            raise UsageError(f"`{axis.varies}` is set in the SPEC and by --set: choose one")
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:
@@ -288,7 +316,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
     for axis, written in zip(wanted.axes, point, strict=True):
         match axis.kind:
             case "argument":
-                settings[axis.name] = written
+                settings[axis.varies] = written
             case "input":
                 inputs[_input_name(axis, read)] = shape(written)
             case "variant":
@@ -307,7 +335,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
 
 
 def _input_name(axis: Axis, read: spec.Spec) -> str:
-    return next(iter(read.inputs)) if axis.name == "input" and "input" not in read.inputs else axis.name
+    return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
 
 
 def shape(text: str) -> Shape:
@@ -333,10 +361,8 @@ def conclude(
     valid = [row for row in rows if not row.wrong]
     within = [row for row in valid if all(_at_most(row, limit) for limit in limits)]
     scores = [tuple(_score(row, each, wanted.axes) for each in objectives) for row in within]
-    marked = [
-        row._replace(optimal=bool(objectives) and not any(_dominates(other, score) for other in scores))
-        for row, score in zip(within, scores, strict=True)
-    ]
+    best = pareto.optimal(scores) if objectives else [False] * len(within)
+    marked = [row._replace(optimal=optimal) for row, optimal in zip(within, best, strict=True)]
     if sort is not None:
         marked.sort(key=lambda row: row.metrics[sort] or 0)
     return Sweep(
@@ -363,10 +389,6 @@ def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Dec
             found = number_of(axis, written)
     found = found or 0
     return found if objective.larger else -found
-
-
-def _dominates(left: Sequence[Any], right: Sequence[Any]) -> bool:
-    return left != right and all(one >= other for one, other in zip(left, right, strict=True))
 
 
 def number_of(axis: Axis, written: str) -> Decimal | None:

@@ -57,6 +57,7 @@ ORDER = [
     "conventions",
     "compare",
     "explain",
+    "pareto",
     "sweep",
     "whatif",
     "budget",
