@@ -260,8 +260,8 @@ class Job(NamedTuple):
 def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
     """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
     for axis in axes:
-        if axis.kind == "argument" and axis.varies in located.settings:
-            raise UsageError(f"`{axis.varies}` is set in the SPEC and by --set: choose one")
+        if axis.kind == "argument" and (name := axis.varies) in located.settings:
+            raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:

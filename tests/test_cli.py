@@ -348,6 +348,9 @@ REFUSES = [
         "error: `peak_bytes` is a figure of the whole network, not of a layer: it is among the totals",
     ),
     (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
+    (["analyze", "lenet5", "--columns", "path,params, path"], "error: --columns names `path` twice"),
+    (["analyze", "vgg", "--convention", "torch", "--convention", "torch"], "error: --convention names `torch` twice"),
+    (["explain", "lenet5", "--only", "macs,macs"], "error: --only names `macs` twice"),
     (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
     (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),
     (
