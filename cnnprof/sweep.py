@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -282,17 +283,38 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
         yield from map(partial(_row, wanted, read), points)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import active_children
 
     size = max(1, min(64, len(points) // (4 * jobs)))
+    others = active_children()
     with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()))) as pool:
         try:
-            yield from pool.map(_row_of_process, points, chunksize=size)
+            with _undisturbed():
+                rows = pool.map(_row_of_process, points, chunksize=size)
+            yield from rows
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                if process not in others:  # what it computes is no longer asked for, and may take long
+                    process.kill()
             raise
 
 
 _of_process: Callable[[Point], Row]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Processes that start here hear of no Ctrl-C before `_begin`, which leaves it to the one that started them."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(wanted: Job, plugins: bool) -> None:
@@ -300,9 +322,9 @@ def _begin(wanted: Job, plugins: bool) -> None:
     global _of_process
     import signal
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.without_plugins().__enter__()  # for as long as the process lives
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
 
 

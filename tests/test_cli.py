@@ -18,9 +18,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import typer.main
@@ -69,6 +69,21 @@ def process(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
         [*CNNPROF, *args], capture_output=True, text=True, encoding="utf-8", check=False,
         **{"env": ENVIRONMENT, "timeout": 60, **options},
     )  # type: ignore[call-overload, no-any-return]  # fmt: skip
+
+
+def answering_interrupts() -> None:
+    """Runs in a process that is to answer Ctrl-C, whether the one that starts it does or was started by `nohup`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def begun(program: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Starts Python as from a terminal, with a process group of its own, its output piped."""
+    return subprocess.Popen(
+        [sys.executable, *program],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "start_new_session": True,
+           "preexec_fn": answering_interrupts, **options},
+    )  # fmt: skip
 
 
 def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
@@ -549,13 +564,7 @@ def test_an_output_that_cannot_hold_the_characters() -> None:
 
 def test_interruption_ends_it_quietly() -> None:
     """While it waits for a spec, which is long enough to be interrupted for sure."""
-    started = subprocess.Popen(
-        [*CNNPROF, "analyze", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-    )
+    started = begun([*CNNPROF[1:], "analyze", "-"], stdin=subprocess.PIPE)
     time.sleep(1)
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=30)
