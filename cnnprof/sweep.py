@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from itertools import product
 from math import prod
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof import expand, pareto, registry, source, spec
 from cnnprof.costs import count
@@ -26,6 +26,9 @@ from cnnprof.locate import Located
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.receptive_field import Number
 from cnnprof.report import declared, estimates
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
 
 MOST = 100_000
 """Combinations of one sweep."""
@@ -283,23 +286,23 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
         yield from map(partial(_row, wanted, read), points)
         return
     from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import active_children
+    from multiprocessing import Event
 
     size = max(1, min(64, len(points) // (4 * jobs)))
-    others = active_children()
-    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()))) as pool:
+    stopped = Event()
+    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
         try:
             with _undisturbed():
                 rows = pool.map(_row_of_process, points, chunksize=size)
             yield from rows
         except BaseException:
-            for process in active_children():
-                if process not in others:  # what it computes is no longer asked for, and may take long
-                    process.kill()
+            stopped.set()  # they are in the middle of 64 combinations
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 _of_process: Callable[[Point], Row]
+_stopped: Event
 
 
 @contextmanager
@@ -317,19 +320,21 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(wanted: Job, plugins: bool) -> None:
-    """Reads the spec once in each process, which knows the same kinds as the one that started it."""
-    global _of_process
+def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
+    """Reads the spec once in each process, which knows the same kinds as the one that started it and computes rows
+    until that one has stopped."""
+    global _of_process, _stopped
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.without_plugins().__enter__()  # for as long as the process lives
     _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
+    _stopped = stopped
 
 
 def _row_of_process(point: Point) -> Row:
-    return _of_process(point)
+    return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
 def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
