@@ -50,9 +50,8 @@ def _end_later() -> None:
 
 def _end(*_: object) -> None:
     """Ends the process and those that it started, without another word."""
-    if "multiprocessing" in sys.modules:
-        from multiprocessing import active_children
-
-        for child in active_children():
+    try:  # nothing is imported here: the module may be in the middle of being imported, and lack anything
+        for child in getattr(sys.modules.get("multiprocessing.process"), "active_children", list)():
             child.kill()
-    os._exit(INTERRUPTED)
+    finally:
+        os._exit(INTERRUPTED)

@@ -656,6 +656,19 @@ def test_interruption_while_pytorch_is_imported(module: str) -> None:
     ended_by_ctrl_c(f"{INTERRUPT}{watch}{MAIN}", "verify", "lenet5", most=60)
 
 
+@pytest.mark.parametrize(
+    "module", ["multiprocessing", "multiprocessing.context", "multiprocessing.process", "multiprocessing.util",
+               "concurrent.futures.process", "cnnprof.sweep", "yaml"],
+)  # fmt: skip
+def test_interruption_while_what_starts_processes_is_imported(module: str) -> None:
+    """Half of it is there, and the process ends with those that it started."""
+    watch = (
+        "import sys\n"
+        f"sys.addaudithook(lambda event, args: event == 'import' and args[0] == '{module}' and interrupt())\n"
+    )
+    ended_by_ctrl_c(f"{INTERRUPT}{watch}{MAIN}", "sweep", "lenet5", "--batch", "1:400:1", "--jobs", "2")
+
+
 def test_whatever_swallows_an_interruption_ends_a_little_later() -> None:
     swallow = (
         "import cnnprof, time\n"
