@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 # Of more problems in one run nobody reads the rest.
 MAX_PROBLEMS = 20
 MAX_MESSAGE = 600
+COMPARED = 1000
+"""Known words that one that is not known is compared with: a stranger's file may hold 100,000."""
 
 
 class Mark(NamedTuple):
@@ -148,15 +151,14 @@ class ExpressionError(RuleError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word closest to `word`, or all of them where they are few."""
-    return _nearest(word[:80], tuple(known))
+    return _nearest(word[:80], tuple(islice(known, COMPARED)))
 
 
 @lru_cache(maxsize=256)  # a step that fails in a million repetitions asks for its hint as often
 def _nearest(word: str, known: tuple[str, ...]) -> str:
     import difflib  # only a failing run pays for it
 
-    # A stranger's file may hold 100,000 names, and every comparison takes microseconds.
-    if close := difflib.get_close_matches(word, known[:1000], n=3):
+    if close := difflib.get_close_matches(word, known, n=3):
         short = next((each for each in close if _shortens(each, word)), close[0])
         return f"did you mean `{short}`?"
     if 0 < len(known) <= 12:
@@ -168,6 +170,15 @@ def _shortens(short: str, word: str) -> bool:
     """Whether a word is another with letters left out between its ends, as `params` is of `parameters`."""
     letters = iter(word)
     return short[-1:] == word[-1:] and all(letter in letters for letter in short)
+
+
+def refuse_twice(names: Sequence[str], where: str) -> None:
+    """Raises UsageError for a name that stands twice in an option."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UsageError(f"{where} names `{printable(brief(name))}` twice")
+        seen.add(name)
 
 
 def listing(words: Sequence[object]) -> str:

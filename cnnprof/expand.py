@@ -11,10 +11,11 @@ Who raises what: a rule raises a RuleError; whoever knows where it was broken re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as MappingType
 from dataclasses import replace
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from cnnprof import aliasing, expression, registry, source
@@ -41,8 +42,7 @@ class Limits(NamedTuple):
     """How much a spec may unfold to, and how much work that may be."""
 
     layers: int = 100_000
-    steps: int = 500_000  # and branches visited, left out by `when` or not
-    evaluations: int = 2_000_000  # of expressions, a long one counting for several
+    work: int = 500_000  # in units of a step or a branch visited, left out by `when` or not, or a value computed
     nesting: int = 64  # blocks and branches within one another
     problems: int = MAX_PROBLEMS
     dimension: int = 2**31 - 1
@@ -54,7 +54,23 @@ class Limits(NamedTuple):
 
 LIMITS = Limits()
 _VARYING = re.compile(r"`[^`]*`|\[[^]]*\]|\d[\d,.]*")  # names and paths, lists, numbers
-EVALUATED_AT_ONCE = 32  # characters of an expression that count as one evaluation
+# What counts for how many units of work; a unit takes 2 to 4 microseconds, whatever it is spent on.
+ENTRIES = 32  # of a list, that count as one
+ARGUMENTS = 8  # of a block
+LAYER = 1
+BLOCK = 6  # entered
+KIND = 8  # with fields that no layer had before
+FAILURE = 8
+
+
+class Work:
+    """How much work unfolding was: of one network, or of several that are counted together."""
+
+    __slots__ = ("networks", "units")
+
+    def __init__(self) -> None:
+        self.networks = 0
+        self.units = 0
 
 
 class Tensor(NamedTuple):
@@ -154,22 +170,31 @@ def unfold(
     inputs: MappingType[str, Shape] | None = None,
     training: bool = False,
     limits: Limits = LIMITS,
+    work: Work | None = None,
 ) -> Graph:
     """The graph of a spec in a variant, with arguments set by name (text is read as in the spec) and
     inputs replaced by shape. Out of training, `trained` holds the same network in training.
 
+    work: where what was done is added, whatever comes of it; the limit is on each network's own.
+
     Raises UsageError for a variant, argument or input that is not there or cannot be, and SpecError with as
     many problems of the spec as one run can find.
     """
-    walker = _Walker(spec, training, limits)
-    graph = walker.walk(variant, settings or {}, inputs or {})
-    if training:
-        return graph
-    if walker.asked_for_training:
-        trained = _Walker(spec, True, limits).walk(variant, settings or {}, inputs or {})
-    else:  # the same layers, of which some treat memory differently
-        trained = replace(graph, training=True, layers=walker.resolved(training=True))
-    return replace(graph, trained=trained)
+    own = Work()
+    try:
+        walker = _Walker(spec, training, limits, own)
+        graph = walker.walk(variant, settings or {}, inputs or {})
+        if training:
+            return graph
+        if walker.asked_for_training:
+            trained = _Walker(spec, True, limits, own).walk(variant, settings or {}, inputs or {})
+        else:  # the same layers, of which some treat memory differently
+            trained = replace(graph, training=True, layers=walker.resolved(training=True))
+        return replace(graph, trained=trained)
+    finally:
+        if work is not None:
+            work.networks += 1
+            work.units += own.units
 
 
 class _Body:
@@ -240,9 +265,10 @@ class _Scope:
             )
         if what:
             return ExpressionError(
-                f"no earlier layer of this body is called `{name}`", nearest(name, [*body.layers, "input"])
+                f"no earlier layer of this body is called `{name}`", nearest(name, chain(body.layers, ["input"]))
             )
-        known = [*body.args, *([] if body.shipped else walker.file_args), *body.layers, *_SPECIAL, *walker.words()]
+        file_args = () if body.shipped else walker.file_args
+        known = chain(body.args, file_args, body.layers, _SPECIAL, walker.words())
         return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, known, self.axes))
 
     @property
@@ -308,7 +334,7 @@ _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
 class _Walker:
     """The state of one walk: the layers so far, the problems so far, and where it stands."""
 
-    def __init__(self, spec: Spec, training: bool, limits: Limits) -> None:
+    def __init__(self, spec: Spec, training: bool, limits: Limits, work: Work) -> None:
         self.spec = spec
         self.training: bool = training
         self.asked_for_training = False
@@ -325,12 +351,10 @@ class _Walker:
         self.trail: list[Frame] = []
         self.calls: tuple[Mark, ...] = ()
         self.nesting = 0
-        # How much work it was.
-        self.steps = 0
-        self.evaluations = 0
+        self.work = work
         # What need not be found twice.
         self.targets: dict[tuple[str, bool], StepRef | None] = {}
-        self.branches_read: dict[int, tuple[Branch, ...]] = {}
+        self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
         self.kinds: dict[tuple[object, ...], Kind] = {}
         self.shapes: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
 
@@ -480,7 +504,7 @@ class _Walker:
         prefix = f"{path}." if path else ""
         for step in steps:
             own = prefix + step.segment
-            self.visit(step.mark)
+            self.spend(1, step.mark)
             first = len(self.layers)
             there = True
             if step.broken:
@@ -528,10 +552,11 @@ class _Walker:
             count = self.count(step.repeat, _Scope(self, body, tensor, None))
         except _Unknown:
             return _UNKNOWN, True
+        self.afford(count, step.mark)
         there = False
         for number in range(count):
             if number:
-                self.visit(step.mark)
+                self.spend(1, step.mark)
             own = f"{path}.{number}"
             self.trail.append(Frame(own, step.mark))
             tensor, kept = self.once(step, tensor, body, own, number)
@@ -608,6 +633,7 @@ class _Walker:
         key = (kind, *[(name, _typed(value)) for name, value in values.items()])
         made = self.kinds.get(key)
         if made is None:
+            self.spend(KIND, step.mark)
             try:
                 made = self.kinds[key] = kind(**values)
             except FieldError as error:
@@ -693,6 +719,7 @@ class _Walker:
         shape = self.shapes.get(key)
         if shape is None:
             shape = self.shapes[key] = self.checked(kind.output(*shapes))
+        self.spend(LAYER, mark)
         number = len(self.layers)
         if number >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
@@ -709,6 +736,7 @@ class _Walker:
             return
         if ref.tensor.shape is None or scope.tensor is None or scope.tensor.shape is None:
             return  # some of their layers are unknown
+        self.spend(len(ref.layers) + len(own), mark)
         theirs = self.states(ref.path, ref.layers)
         mine = self.states(path, own)
         if not theirs:
@@ -756,6 +784,7 @@ class _Walker:
         inside = _Scope(self, body, scope.tensor, None)
         if step.repeat is None:  # each repetition is in the trail already
             self.trail.append(Frame(path, step.mark))
+        self.spend(BLOCK, step.mark)
         self.deeper(step.mark)
         calls = self.calls
         self.calls = (*calls, step.mark)
@@ -776,7 +805,8 @@ class _Walker:
 
     def arguments(self, block: Block, step: Step, scope: _Scope) -> dict[str, Any]:
         """The values that a call gives, evaluated in the caller's scope; all required ones are there."""
-        names = [argument.name for argument in block.args]
+        self.spend(len(block.args) // ARGUMENTS, step.mark)
+        names = dict.fromkeys([argument.name for argument in block.args])
         body = step.body
         given: dict[str, Any] = {}
         failed = False
@@ -845,7 +875,7 @@ class _Walker:
         unknown = False
         executed, training = self.executed, self.training
         for branch in self.branches(step, scope):
-            self.visit(branch.mark)
+            self.spend(1, branch.mark)
             try:
                 if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
                     continue
@@ -876,16 +906,17 @@ class _Walker:
         """A step's branches; those of a word that is an argument are read when it is known to be a merge."""
         if step.branches is not None:
             return step.branches
-        found = self.branches_read.get(id(step))
-        if found is None:
+        if id(step) not in self.branches_read:
             names = [*scope.body.args, *([] if scope.body.shipped else self.file_args)]
+            self.branches_read[id(step)] = None
             try:
-                found = read_branches(step, names, self.spec.blocks)
+                self.branches_read[id(step)] = read_branches(step, names, self.spec.blocks)
             except SpecError as error:
                 for problem in error.problems:
                     self.report(problem.message, problem.mark, problem.hint)
-                raise _Unknown from None
-            self.branches_read[id(step)] = found
+        found = self.branches_read[id(step)]
+        if found is None:
+            raise _Unknown
         return found
 
     # Names and values.
@@ -900,8 +931,8 @@ class _Walker:
             self.targets[key] = None if target is None else StepRef(name, target)
         return self.targets[key]
 
-    def words(self) -> list[str]:
-        return [*self.spec.blocks, *shipped_blocks(), *registry.kinds()]
+    def words(self) -> Iterator[str]:
+        return chain(self.spec.blocks, shipped_blocks(), registry.kinds())
 
     def needs_from(self) -> str:
         return "with several inputs the first step needs `from`" if self.spec.several_inputs else ""
@@ -942,9 +973,7 @@ class _Walker:
         """The value of a node: a list item by item, a text as an expression. Reports where there is none."""
         if isinstance(node, Scalar):
             text = node.text
-            self.evaluations += 1 + len(text) // EVALUATED_AT_ONCE
-            if self.evaluations > self.limits.evaluations:
-                self.stop(f"a spec evaluates at most {self.limits.evaluations:,} expressions, found more", node.mark)
+            self.spend(expression.weight(text), node.mark)
             try:
                 return expression.read(text)(scope)
             except ExpressionError as error:
@@ -968,7 +997,7 @@ class _Walker:
         """A list as a value. Raises RuleError where it holds too much: lists of lists of lists grow fast."""
         value = tuple(items)
         entries, depth = _extent(value)
-        self.evaluations += entries // EVALUATED_AT_ONCE
+        self.work.units += entries // ENTRIES
         if entries > self.limits.list_entries or depth > self.limits.list_depth:
             raise RuleError(
                 f"a list has at most {self.limits.list_entries:,} entries, those of the lists in it included, "
@@ -1001,11 +1030,20 @@ class _Walker:
 
     # Limits and problems.
 
-    def visit(self, mark: Mark) -> None:
-        """Counts a repetition of a step or a branch that the walk comes by."""
-        self.steps += 1
-        if self.steps > self.limits.steps:
-            self.stop(f"a spec unfolds to at most {self.limits.steps:,} steps, found more", mark)
+    def spend(self, units: int, mark: Mark) -> None:
+        """Counts work about to be done."""
+        self.afford(units, mark)
+        self.work.units += units
+
+    def afford(self, units: int, mark: Mark) -> None:
+        """Stops the walk where there is less work left than that."""
+        if self.work.units + units > self.limits.work:
+            self.stop(
+                f"unfolding a spec takes at most {self.limits.work:,} units of work, found more",
+                mark,
+                "look for a `repeat` of millions, repeats in repeats, blocks that use blocks, or long lists in any of "
+                "them",
+            )
 
     def deeper(self, mark: Mark) -> None:
         self.nesting += 1
@@ -1018,6 +1056,7 @@ class _Walker:
 
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
         """Keeps a problem, unless the same was found at the same place, if with other shapes or numbers."""
+        self.work.units += FAILURE
         self.problems.setdefault((mark, _sort(message)), Problem(message, mark, hint, tuple(self.trail)))
         if len(self.problems) >= self.limits.problems:
             raise _Stop

@@ -279,7 +279,7 @@ class _Explainer:
         if tensors:
             params, parts = _total(tensors, "params")
             formulas += [*parts, Formula("params", params)]
-            size = trace.times(trace.value(params.value, "params"), self.item.term)
+            size = trace.times(trace.value(params.value, "params"), term_of(self.item))
             formulas.append(Formula("parameter bytes", size, "bytes"))
         if buffers:
             total, parts = _total({name: tensor.numel for name, tensor in buffers.items()}, "buffers")

@@ -23,6 +23,7 @@ MAX_LENGTH = 500
 MAX_DEPTH = 40
 MAX_INT = 2**63 - 1
 MAX_LIST = 64  # entries that `min` and `max` look through
+WEIGHED = 16  # characters that count as an expression more
 MAX_DIGITS = 18  # that `round` keeps
 
 
@@ -78,6 +79,12 @@ _CONSTANTS_ELSEWHERE = {
     "none": "null",
     "null": "null",
 }
+
+
+@lru_cache(maxsize=4096)
+def weight(text: str) -> int:
+    """As how many short expressions one counts: by its length, and since `min` and `max` look through lists."""
+    return 1 + len(text) // WEIGHED + 4 * (text.count("min") + text.count("max"))
 
 
 @lru_cache(maxsize=4096)

@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof import kinds as folder
-from cnnprof.errors import UsageError, listing, nearest
+from cnnprof.errors import COMPARED, UsageError, listing, nearest
 from cnnprof.kind import Kind
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def suggestion(word: str, known: Iterable[str], axes: int | None = None) -> str:
 
     axes: of the tensor at hand, for a word that leaves them open, such as `maxpool`; None: not known.
     """
-    return _suggestion(word[:80], tuple(known), axes)
+    return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes)
 
 
 @lru_cache(maxsize=256)  # as `errors.nearest`, for the same reasons
@@ -174,7 +175,7 @@ def _suggestion(word: str, known: tuple[str, ...], axes: int | None) -> str:
     base, number = plain, str(axes if axes in (1, 2, 3) else 2)
     if plain.endswith(("1d", "2d", "3d")):
         base, number = plain[:-2], plain[-2]
-    spelt = {_plain(each): each for each in reversed(known[:1000])}
+    spelt = {_plain(each): each for each in reversed(known)}
     ours = spelt.get(plain) or spelt.get(f"{base}{number}d") or spelt.get(base) or CALLED.get(plain, CALLED.get(base))
     return f"did you mean `{ours.replace('#', number)}`?" if ours else nearest(word, known)
 

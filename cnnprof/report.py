@@ -64,9 +64,10 @@ def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] 
 
 def doubts(graph: Graph) -> list[str]:
     """What is right as it stands, and seldom meant: of each sort the first."""
+    shapes = graph.shapes()
     for layer in graph.layers:
         if isinstance(layer.kind, Linear):
-            shape = graph.shapes()[layer.inputs[0]]
+            shape = shapes[layer.inputs[0]]
             if len(shape) > 1 and shape[-1] == 1:
                 return [
                     f"{layer.path} reads the last axis of {'×'.join(map(str, shape))} alone, a single value, as "

@@ -8,22 +8,27 @@ limited, those are met by filtering, and what is left is to be as large as possi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from itertools import product
 from math import inf, prod
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from cnnprof import expand, registry, source, spec
+from cnnprof import expand, pareto, registry, source, spec
 from cnnprof.costs import count
-from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.kind import Shape
 from cnnprof.locate import Located
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.receptive_field import Number
 from cnnprof.report import declared, estimates
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
 
 MOST = 100_000
 """Combinations of one sweep."""
@@ -32,11 +37,20 @@ COSTS = ("macs", "params")
 
 
 class Axis(NamedTuple):
-    """What is varied, and its values as written. kind: where the values go."""
+    """What is varied, and its values as written. kind: where the values go.
+
+    name: its own among the columns. target: what the spec calls it, where that is not its name.
+    """
 
     name: str
     kind: Literal["argument", "input", "variant", "batch", "dtype"]
     values: tuple[str, ...]
+    target: str = ""
+
+    @property
+    def varies(self) -> str:
+        """What the spec calls it."""
+        return self.target or self.name
 
 
 Point: TypeAlias = tuple[str, ...]
@@ -106,6 +120,23 @@ class Sweep:
 
 
 # Reading what is wanted.
+
+
+TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared_layers", "pareto", "best"})
+"""Names of columns that no argument or input has: `set.depth` is the argument, `depth` the metric."""
+
+
+def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
+    """The axes with a column each: those of the spec's names that stand for something else too say their option."""
+    options = {"argument": "set", "input": "input"}
+    found = list(axes)
+    count = Counter(axis.name for axis in found if axis.kind in options)
+    return tuple(
+        axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)
+        if axis.kind in options and (axis.name in TAKEN or count[axis.name] > 1)
+        else axis
+        for axis in found
+    )
 
 
 def read_values(text: str) -> tuple[str, ...]:
@@ -191,6 +222,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
         objectives.append(Objective(name, larger))
+    refuse_twice([each.name for each in objectives], "--pareto")
     if len(objectives) < 2:
         raise UsageError("--pareto takes at least two names, such as macs,width")
     return tuple(objectives)
@@ -214,7 +246,7 @@ def _metric(name: str) -> str:
 
 def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
     """Names of metrics. Raises UsageError."""
-    return tuple(_metric(name.strip()) for name in names)
+    return tuple(map(_metric, names))
 
 
 # Running.
@@ -234,8 +266,8 @@ class Job(NamedTuple):
 def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
     """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
     for axis in axes:
-        if axis.kind == "argument" and axis.name in located.settings:
-            raise UsageError(f"`{axis.name}` is set in the SPEC and by --set: choose one")
+        if axis.kind == "argument" and (name := axis.varies) in located.settings:
+            raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:
@@ -256,32 +288,55 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
         yield from map(partial(_row, wanted, read), points)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import Event
 
     size = max(1, min(64, len(points) // (4 * jobs)))
-    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()))) as pool:
+    stopped = Event()
+    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
         try:
-            yield from pool.map(_row_of_process, points, chunksize=size)
+            with _undisturbed():
+                rows = pool.map(_row_of_process, points, chunksize=size)
+            yield from rows
         except BaseException:
+            stopped.set()  # they are in the middle of 64 combinations
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 _of_process: Callable[[Point], Row]
+_stopped: Event
 
 
-def _begin(wanted: Job, plugins: bool) -> None:
-    """Reads the spec once in each process, which knows the same kinds as the one that started it."""
-    global _of_process
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Processes that start here hear of no Ctrl-C before `_begin`, which leaves it to the one that started them."""
     import signal
 
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
+    """Reads the spec once in each process, which knows the same kinds as the one that started it and computes rows
+    until that one has stopped."""
+    global _of_process, _stopped
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.without_plugins().__enter__()  # for as long as the process lives
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
+    _stopped = stopped
 
 
 def _row_of_process(point: Point) -> Row:
-    return _of_process(point)
+    return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
 def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
@@ -290,7 +345,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
     for axis, written in zip(wanted.axes, point, strict=True):
         match axis.kind:
             case "argument":
-                settings[axis.name] = written
+                settings[axis.varies] = written
             case "input":
                 inputs[_input_name(axis, read)] = shape(written)
             case "variant":
@@ -311,7 +366,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
 
 
 def _input_name(axis: Axis, read: spec.Spec) -> str:
-    return next(iter(read.inputs)) if axis.name == "input" and "input" not in read.inputs else axis.name
+    return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
 
 
 def shape(text: str) -> Shape:
@@ -337,10 +392,8 @@ def conclude(
     valid = [row for row in rows if not row.wrong]
     within = [row for row in valid if all(_at_most(row, limit) for limit in limits)]
     scores = [tuple(_score(row, each, wanted.axes) for each in objectives) for row in within]
-    marked = [
-        row._replace(optimal=bool(objectives) and not any(_dominates(other, score) for other in scores))
-        for row, score in zip(within, scores, strict=True)
-    ]
+    best = pareto.optimal(scores) if objectives else [False] * len(within)
+    marked = [row._replace(optimal=optimal) for row, optimal in zip(within, best, strict=True)]
     if sort is not None:
         marked.sort(key=lambda row: (row.metrics[sort] is None, row.metrics[sort] or 0))
     return Sweep(
@@ -368,10 +421,6 @@ def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Dec
     if found is None:
         return -inf
     return found if objective.larger else -found
-
-
-def _dominates(left: Sequence[Any], right: Sequence[Any]) -> bool:
-    return left != right and all(one >= other for one, other in zip(left, right, strict=True))
 
 
 def number_of(axis: Axis, written: str) -> Decimal | None:

@@ -13,6 +13,8 @@ literal divisor 1. A 1 or 0 that is a field's value stays.
 from __future__ import annotations
 
 import math
+import numbers
+import operator
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import wraps
@@ -124,6 +126,10 @@ def ratio(left: Term, right: Term) -> Term:
     return Term("ratio", quotient.numerator if quotient.denominator == 1 else quotient, (left, right))
 
 
+def _quotient(left: Term, right: Term) -> Term:
+    return Term("ratio", left.value / right.value, (left, right))
+
+
 def _modulo(left: Term, right: Term) -> Term:
     return Term("mod", left.value % right.value, (left, right))
 
@@ -139,15 +145,18 @@ def _literally(term: Term, number: int) -> bool:
 # Numbers with terms.
 
 
-class Traced(int):
-    """An integer that carries the term it came from."""
+class Traced:
+    """A number that carries the term it came from.
 
-    term: Term
+    To a rule it is an integer, or a float where a scale factor came in, but no `int` to Python: `0.5 * x` would take
+    the plain value of one without asking. What `int`, `float`, `range` or `Fraction` ask for is the plain value.
+    """
 
-    def __new__(cls, term: Term) -> Traced:
-        self = super().__new__(cls, term.value)
+    __slots__ = ("term", "value")
+
+    def __init__(self, term: Term) -> None:
         self.term = term
-        return self
+        self.value = term.value
 
     def __add__(self, other: Any) -> Any:
         return _joined(plus, self, other)
@@ -162,12 +171,16 @@ class Traced(int):
         return _joined(minus, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        if isinstance(other, float):
-            return _TracedFloat(times(self.term, value(other)))
         return _joined(times, self, other)
 
     def __rmul__(self, other: Any) -> Any:
         return _joined(times, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _joined(_quotient, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _joined(_quotient, other, self)
 
     def __floordiv__(self, other: Any) -> Any:
         return _joined(floor, self, other)
@@ -184,37 +197,105 @@ class Traced(int):
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         return _joined(_power, self, other) if modulus is None else pow(int(self), int(other), int(modulus))
 
+    def __rpow__(self, other: Any) -> Any:
+        return _joined(_power, other, self)
+
     def __neg__(self) -> Traced:
         return Traced(negative(self.term))
 
-
-class _TracedFloat(float):
-    """A size times a scale factor, before it is rounded down."""
-
-    term: Term
-
-    def __new__(cls, term: Term) -> _TracedFloat:
-        self = super().__new__(cls, term.value)
-        self.term = term
+    def __pos__(self) -> Traced:
         return self
 
+    def __abs__(self) -> Traced:
+        return -self if self.value < 0 else self
+
     def __floor__(self) -> Traced:
-        return Traced(Term("floor", math.floor(float(self)), (self.term, value(1))))
+        return self._rounded("floor", math.floor)
+
+    def __ceil__(self) -> Traced:
+        return self._rounded("ceil", math.ceil)
+
+    def _rounded(self, op: Op, function: Callable[[Value], int]) -> Traced:
+        if isinstance(self.value, int):
+            return self
+        return Traced(Term(op, function(self.value), (self.term, value(1))))
+
+    # What asks for the plain value.
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == _plain(other))
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self.value < _plain(other))
+
+    def __le__(self, other: Any) -> bool:
+        return bool(self.value <= _plain(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(self.value > _plain(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return bool(self.value >= _plain(other))
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __index__(self) -> int:
+        return operator.index(self.value)  # type: ignore[arg-type]  # raises TypeError for a float, as Python does
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.value, digits)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def __format__(self, form: str) -> str:
+        return format(self.value, form)
+
+    @property
+    def numerator(self) -> int:
+        return int(self)
+
+    @property
+    def denominator(self) -> int:
+        return 1
+
+
+numbers.Integral.register(Traced)  # for `Fraction`, which takes one
 
 
 def _joined(build: Callable[[Term, Term], Term], left: Any, right: Any) -> Any:
-    """The traced result of two integers; of anything else Python finds out what comes of it."""
-    if isinstance(left, int) and isinstance(right, int):
-        return Traced(build(term_of(left), term_of(right)))
-    return NotImplemented
+    """The traced result of two numbers, the plain one where a fraction is in it; NotImplemented for anything else."""
+    if not (isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS)):
+        return NotImplemented
+    term = build(term_of(left), term_of(right))
+    return term.value if isinstance(left, Fraction) or isinstance(right, Fraction) else Traced(term)
 
 
-def named(number: int, name: str) -> Traced:
-    """An integer that terms know by this name."""
-    return Traced(value(number, name))
+_NUMBERS = (Traced, int, float, Fraction)
 
 
-def term_of(number: Value) -> Term:
+def named(number: int, name: str) -> int:
+    """An integer that terms know by this name; an `int` as far as types say."""
+    return cast(int, Traced(value(number, name)))
+
+
+def term_of(number: Value | Traced) -> Term:
     """The term of a number; a literal where it carries none."""
     return number.term if isinstance(number, Traced) else value(number)
 
@@ -229,10 +310,10 @@ def called(function: Function) -> Function:
             return function(*args, **named_args)
         found = function(*map(_plain, args), **{name: _plain(arg) for name, arg in named_args.items()})
         meaning = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        return Traced(Term("call", found, tuple(map(term_of, given)), function.__name__, meaning))
+        return cast(int, Traced(Term("call", found, tuple(map(term_of, given)), function.__name__, meaning)))
 
     return cast(Function, call)
 
 
 def _plain(number: Any) -> Any:
-    return int(number) if isinstance(number, Traced) else number
+    return number.value if isinstance(number, Traced) else number

@@ -58,6 +58,7 @@ ORDER = [
     "conventions",
     "compare",
     "explain",
+    "pareto",
     "sweep",
     "whatif",
     "budget",

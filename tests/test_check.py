@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from cnnprof import git
+from cnnprof.cli import check as command
 from cnnprof.cli import main
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
@@ -703,3 +704,57 @@ def test_nothing_is_loaded_that_is_not_needed(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == ""
+
+
+# Work is bounded.
+
+FOUR = "cnnprof: 1\ninput: [3, 8, 8]\nvariants: {a: {}, b: {}, c: {}, d: {}}\nlayers: [{relu: , repeat: 20}]\n"
+TOO_MUCH = (
+    "unfolding the networks of one check takes at most 100 units of work, found more: {} networks and variants took "
+    "{}; check fewer files or variants at once"
+)
+
+
+@pytest.fixture
+def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network with 20 layers takes 52 units of work; all of a run, 100."""
+    monkeypatch.setattr(command, "MOST_WORK", 100)
+
+
+@pytest.mark.usefixtures("little_work")
+@pytest.mark.parametrize("args", [[], ["--no-budgets"], ["--max", "params=1"]], ids=" ".join)
+def test_variants_are_counted_together(args: list[str], folder: Path, run: Run) -> None:
+    """All that one run unfolds, with and without budgets."""
+    (folder / "net.yaml").write_text(FOUR)
+    done = run("net.yaml", *args)
+    assert (done.code, done.err) == (2, f"error: {TOO_MUCH.format(2, 104)}\n")
+    assert run("net.yaml@a", *args).code == 0
+
+
+@pytest.mark.usefixtures("little_work")
+def test_files_are_counted_together(folder: Path, run: Run) -> None:
+    (folder / "models" / "net.yaml").unlink()
+    for name in "abc":
+        (folder / "models" / f"{name}.yaml").write_text(FOUR.replace("variants: {a: {}, b: {}, c: {}, d: {}}\n", ""))
+    project(folder, "max: {params: 1}")
+    done = run()
+    assert (done.code, TOO_MUCH.format(2, 104) in done.err) == (2, True)
+    assert run(*(f"models/{name}.yaml" for name in "abc"), "--no-budgets").code == 2
+    assert run(*(f"models/{name}.yaml" for name in "ab"), "--no-budgets").code == 0
+
+
+@pytest.mark.usefixtures("little_work")
+def test_networks_of_a_revision_are_counted_too(folder: Path, run: Run) -> None:
+    """A gate that cannot look at the past does not pass."""
+    (folder / "net.yaml").write_text(FOUR.replace("{a: {}, b: {}, c: {}, d: {}}", "{a: {}}"))
+    commit(folder)
+    done = run("net.yaml@a", "net.yaml", "--max", "params=1", "--baseline-ref", "HEAD")
+    assert (done.code, done.err) == (2, f"error: {TOO_MUCH.format(2, 104)}\n")
+
+
+@pytest.mark.usefixtures("little_work")
+def test_what_is_wrong_counts_too(folder: Path, run: Run) -> None:
+    """Each variant unfolds almost as far as it may, and fails."""
+    (folder / "net.yaml").write_text(FOUR.replace("repeat: 20}", "repeat: 20}, {linear: {out_features: 0}}"))
+    done = run("net.yaml")
+    assert (done.code, done.err.count("units of work"), done.err.count("out_features")) == (2, 1, 2)

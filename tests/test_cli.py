@@ -18,9 +18,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import typer.main
@@ -69,6 +69,21 @@ def process(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
         [*CNNPROF, *args], capture_output=True, text=True, encoding="utf-8", check=False,
         **{"env": ENVIRONMENT, "timeout": 60, **options},
     )  # type: ignore[call-overload, no-any-return]  # fmt: skip
+
+
+def answering_interrupts() -> None:
+    """Runs in a process that is to answer Ctrl-C, whether the one that starts it does or was started by `nohup`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def begun(program: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Starts Python as from a terminal, with a process group of its own, its output piped."""
+    return subprocess.Popen(
+        [sys.executable, *program],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "start_new_session": True,
+           "preexec_fn": answering_interrupts, **options},
+    )  # fmt: skip
 
 
 def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
@@ -348,6 +363,9 @@ REFUSES = [
         "error: `peak_bytes` is a figure of the whole network, not of a layer: it is among the totals",
     ),
     (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
+    (["analyze", "lenet5", "--columns", "path,params, path"], "error: --columns names `path` twice"),
+    (["analyze", "vgg", "--convention", "torch", "--convention", "torch"], "error: --convention names `torch` twice"),
+    (["explain", "lenet5", "--only", "macs,macs"], "error: --only names `macs` twice"),
     (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
     (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),
     (
@@ -546,13 +564,7 @@ def test_an_output_that_cannot_hold_the_characters() -> None:
 
 def test_interruption_ends_it_quietly() -> None:
     """While it waits for a spec, which is long enough to be interrupted for sure."""
-    started = subprocess.Popen(
-        [*CNNPROF, "analyze", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-    )
+    started = begun([*CNNPROF[1:], "analyze", "-"], stdin=subprocess.PIPE)
     time.sleep(1)
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=30)

@@ -71,6 +71,7 @@ OTHERS = {
     "TooManyStates": "becomes what a report says of the order",
     "PermissionError": "is the operating system's",
     "ValueError": "is caught in the same file",
+    "KeyboardInterrupt": "is Ctrl-C, which ends the process",
     "SystemExit": "ends the process when all is said",
     "typer.Exit": "ends the process when all is said",
     "AssertionError": "cannot be reached",

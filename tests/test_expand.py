@@ -7,7 +7,7 @@ import pytest
 
 from cnnprof.costs import count
 from cnnprof.errors import SpecError, UsageError
-from cnnprof.expand import Limits, unfold
+from cnnprof.expand import Limits, Work, unfold
 from cnnprof.graph import Graph
 from cnnprof.source import parse
 from cnnprof.spec import read
@@ -748,34 +748,44 @@ def test_cannot_share(step: str, problem: str) -> None:
 
 # Work is bounded, by counts.
 
+WORK = (
+    "unfolding a spec takes at most {:,} units of work, found more | look for a `repeat` of millions, repeats in "
+    "repeats, blocks that use blocks, or long lists in any of them"
+)
+
 
 @pytest.mark.parametrize(
     ("text", "limits", "problem"),
     [
         (
             "layers: [{relu: , repeat: 10 ** 9, when: false}]",
-            Limits(steps=1000),
-            "1:11 a spec unfolds to at most 1,000 steps, found more",
+            Limits(),
+            f"1:11 {WORK.format(500_000)}",
         ),
         (
-            "layers: [{add: {a: [], b: [], c: {when: false, layers: []}}, repeat: 10 ** 9}]",
-            Limits(steps=1000),
-            "1:11 a spec unfolds to at most 1,000 steps, found more",
+            "layers: [{add: {a: [], b: [], c: {when: false, layers: []}}, repeat: 200}]",
+            Limits(work=1000),
+            f"1:11 {WORK.format(1000)}",
         ),
         (
-            "blocks: {b: {layers: [{relu: , repeat: 0}, {relu: , repeat: 0}]}}\nlayers: [{b: , repeat: 10 ** 9}]",
-            Limits(steps=1000),
-            "1:24 a spec unfolds to at most 1,000 steps, found more < b.333:2",
+            "blocks: {b: {layers: [{relu: , repeat: 0}, {relu: , repeat: 0}]}}\nlayers: [{b: , repeat: 200}]",
+            Limits(work=1000),
+            f"2:11 {WORK.format(1000)} < b.90:2",
+        ),
+        (
+            "layers: [{relu: , when: index < 0, repeat: 600}]",
+            Limits(work=1000),
+            f"1:11 {WORK.format(1000)}",
         ),
         (
             "layers: [{relu: , repeat: 10 ** 9}]",
-            Limits(layers=1000),
-            "1:11 a spec unfolds to at most 1,000 layers, found more < relu.1000:1",
+            Limits(),
+            f"1:11 {WORK.format(500_000)}",
         ),
         (
-            "layers: [{relu: , when: index < 0, repeat: 10 ** 9}]",
-            Limits(evaluations=1000),
-            "1:25 a spec evaluates at most 1,000 expressions, found more < relu.996:1",
+            "layers: [{relu: , repeat: 1001}]",
+            Limits(layers=1000),
+            "1:11 a spec unfolds to at most 1,000 layers, found more < relu.1000:1",
         ),
         (
             "blocks: {b: {layers: [b]}}\nlayers: [b]",
@@ -784,16 +794,42 @@ def test_cannot_share(step: str, problem: str) -> None:
             "does a block use itself without a `when` that ends it? < b.b.b:1 < b.b:1 < b:2",
         ),
     ],
-    ids=["steps left out", "branches", "steps repeated 0 times", "layers", "evaluations", "recursion"],
+    ids=["steps left out", "branches", "steps repeated 0 times", "values", "steps", "layers", "recursion"],
 )
 def test_limits_are_exact(text: str, limits: Limits, problem: str) -> None:
     assert problems(text, limits=limits) == [problem]
 
 
-def test_a_long_expression_counts_for_several() -> None:
-    text = f"layers: [{{relu: , when: {'1 + ' * 31}1}}]"
-    graph(text, limits=Limits(evaluations=10 + 4))
-    assert "evaluates at most 3 expressions" in problems(text, limits=Limits(evaluations=3))[0]
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        pytest.param("layers: [relu]", 13, id="an input of a list of three, a step, a kind, a layer"),
+        pytest.param("layers: [relu, relu]", 15, id="a kind is made once"),
+        pytest.param("layers: [relu, {relu: , when: 1 < 0}]", 15, id="a value"),
+        pytest.param("layers: [relu, {relu: , when: 1 + 1 + 1 + 1 < 0}]", 16, id="a long expression"),
+        pytest.param("layers: [relu, {relu: , when: min(2) < 0}]", 19, id="one that may look through a list"),
+        pytest.param("layers: [relu, {relu: , when: false, repeat: 5}]", 24, id="repetitions that are left out"),
+        pytest.param("layers: [relu, {add: {a: [], b: []}}]", 17, id="branches"),
+        pytest.param("blocks: {b: {layers: []}}\nlayers: [relu, b]", 20, id="a block"),
+        pytest.param("layers: [relu, {relu: , when: training}]", 31, id="the walk for training too"),
+    ],
+)
+def test_what_counts_for_how_much_work(text: str, units: int) -> None:
+    """So much and no less has to be allowed."""
+    work = Work()
+    graph(text, work=work)
+    assert (work.networks, work.units) == (1, units)
+    graph(text, limits=Limits(work=units))
+    assert WORK.format(units - 1) in problems(text, limits=Limits(work=units - 1))[0]
+
+
+def test_what_fails_counts_too() -> None:
+    """In a side output, which no other step waits for."""
+    work = Work()
+    problems("layers: [{side: {a: [{softmax: {dim: 9}}]}}]", work=work)
+    fine = Work()
+    graph("layers: [relu, {side: {a: [{softmax: {dim: 1}}]}}]", work=fine)
+    assert work.units == fine.units - (1 + 8 + 1) - 1 + 8  # without the relu and the layer that came of it
 
 
 def test_lists_of_lists_do_not_grow_without_bound() -> None:
@@ -860,11 +896,11 @@ def test_other_mistakes_at_one_place_are_other_problems() -> None:
 
 def test_a_step_that_fails_with_other_numbers_in_every_repetition_is_one_problem() -> None:
     """In a side output, which no other step waits for."""
-    text = "layers:\n- side: {aux: [{softmax: {dim: 9 + index}}]}\n  repeat: 10 ** 9\n"
-    assert problems(text, limits=Limits(steps=30_000)) == [
+    text = "layers:\n- side: {aux: [{softmax: {dim: 9 + index}}]}\n  repeat: 9000\n"
+    assert problems(text, limits=Limits(work=30_000)) == [
         "2:3 the side output `aux` is there already: labels are unique in a network, and `out` is the last layer "
         "< side.1:2",
-        "2:3 a spec unfolds to at most 30,000 steps, found more",
+        f"2:3 {WORK.format(30_000)}",
         "2:17 `softmax` names dimension 9, but the input [3, 8, 8] with its batch has 4 | "
         "dimensions are -4 to 3, the batch being 0 < side.0:2",
     ]

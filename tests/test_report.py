@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cnnprof
+from cnnprof.graph import Graph
+from cnnprof.kind import Shape
 from cnnprof.report import COLUMNS, Heaviest, doubts, lay_out
 from tests.networks import graph, network, report
 
@@ -49,3 +51,18 @@ def test_a_network_without_weights_has_none_heaviest() -> None:
 )  # fmt: skip
 def test_a_linear_layer_over_a_single_place_is_doubted(layers: str, said: list[str]) -> None:
     assert doubts(graph(network(layers))) == said
+
+
+def test_doubts_list_the_shapes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for every linear layer: 20,000 of them took more than a minute."""
+    found = graph(network("- flatten\n- linear: {out_features: 2}\n  repeat: 50"))
+    lists = 0
+    shapes = Graph.shapes
+
+    def counting(self: Graph) -> list[Shape]:
+        nonlocal lists
+        lists += 1
+        return shapes(self)
+
+    monkeypatch.setattr(Graph, "shapes", counting)
+    assert (doubts(found), lists) == ([], 1)

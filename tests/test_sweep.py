@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
+from operator import ge
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import cnnprof
-from cnnprof import sweep
+from cnnprof import pareto, sweep
 from cnnprof.cli import main
 from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
@@ -142,6 +148,44 @@ def ranked(points: list[tuple[str, int | None]], *objectives: Objective) -> list
     return [row.optimal for row in sweep.conclude("net", wanted, rows, (), objectives).rows]
 
 
+def dominated(scores: Sequence[tuple[int, ...]], own: tuple[int, ...]) -> bool:
+    """By the definition: some other score is as large in all and larger in one."""
+    return any(other != own and all(map(ge, other, own)) for other in scores)
+
+
+@given(st.integers(1, 6).flatmap(lambda size: st.lists(st.tuples(*[st.integers(0, 4)] * size), max_size=40)))
+@example([])
+@example([()])
+@example([(0, 0, 0, 0)] * 3)
+def test_pareto_is_what_comparing_every_pair_gives(scores: list[tuple[int, ...]]) -> None:
+    """For any number of objectives, with ties in every entry and equal scores."""
+    assert pareto.optimal(scores) == [not dominated(scores, own) for own in scores]
+
+
+@pytest.mark.parametrize("size", range(1, 7))
+def test_pareto_of_more_rows_than_are_compared_in_pairs(size: int) -> None:
+    """Few values an entry, and so many that few are equal; most rows dominated, and hardly any."""
+    draw = Random(size)
+    for most in (3, 20, 10**9):
+        scores = [tuple(draw.randrange(most) for _ in range(size)) for _ in range(300)]
+        opposed = [(*score, -sum(score)) for score in scores]
+        for each in (scores, opposed):
+            assert pareto.optimal(each) == [not dominated(each, own) for own in each]
+
+
+def test_pareto_of_as_many_rows_as_a_sweep_may_have() -> None:
+    """Comparing every pair of them would take hours."""
+    costly = [(number, -number, -(number**2)) for number in range(sweep.MOST)]
+    assert all(pareto.optimal(costly))
+    cheap = [(number % 7, number, -number) for number in range(sweep.MOST // 2)]
+    assert sum(pareto.optimal(cheap + [(7, number, 0) for number in range(sweep.MOST // 2)])) == 1
+
+
+def test_pareto_of_numbers_that_are_no_integers() -> None:
+    scores = [(Fraction(1, 3), Decimal("0.5")), (Fraction(1, 2), Decimal("0.25")), (Fraction(1, 4), Decimal("0.5"))]
+    assert pareto.optimal(scores) == [True, True, False]
+
+
 LARGE, CHEAP = Objective("width", True), Objective("macs", False)
 
 
@@ -228,6 +272,10 @@ def test_names_and_signs_of_objectives() -> None:
         ("--pareto macs,paramz", "`paramz` is neither a metric nor varied; did you mean `params`?"),
         ("--set block=full,separable --pareto macs,block", "`block` has values that are no numbers, so none of them is "
          "the largest"),
+        ("--pareto macs,macs", "--pareto names `macs` twice"),
+        ("--pareto macs,+macs", "--pareto names `macs` twice"),
+        ("--columns params,params", "--columns names `params` twice"),
+        ("--plot macs,macs", "--plot names `macs` twice"),
         ("--columns paramz", "there is no metric `paramz`; did you mean `params`?"),
         ("--sort paramz", "there is no metric `paramz`; did you mean `params`?"),
         ("--plot macs", "--plot takes two names, X,Y, such as width,macs"),
@@ -297,6 +345,56 @@ def test_batch_dtype_and_variant(capsys: pytest.CaptureFixture[str]) -> None:
     totals = cnnprof.analyze("resnet@34", batch=2).totals
     assert last["metrics"] == {name: getattr(totals, name) for name in METRICS}
     assert (found["wrong"], found["over_limits"]) == ([], 0)
+
+
+NAMESAKES = network(
+    "- conv2d: {out_channels: depth * batch * dtype * macs * left, kernel_size: 1}\n  repeat: variant\n  from: left",
+    header="args: {depth: 1, batch: 1, dtype: 1, variant: 1, macs: 1, left: 1, pareto: 1, best: 1}",
+    input="{left: [1, 8, 8], params: [1, 8, 8]}",
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "columns"),
+    [
+        ("--set depth=1,2", ["set.depth"]),
+        ("--set macs=1,2 --set pareto=1 --set best=1", ["set.macs", "set.pareto", "set.best"]),
+        ("--set batch=1,2 --batch 1,2", ["set.batch", "batch"]),
+        ("--set dtype=1,2 --dtype float16", ["set.dtype", "dtype"]),
+        ("--set variant=1,2 --variant own", ["variant", "set.variant"]),
+        ("--set left=1,2 --input left=1x8x8", ["set.left", "input.left"]),
+        ("--set left=1,2", ["left"]),
+        ("--input left=1x8x8 --input params=1x4x4,1x8x8", ["left", "input.params"]),
+    ],
+)
+def test_a_namesake_has_a_column_of_its_own(
+    args: str, columns: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An argument or an input called like a metric, an option, a column or one another."""
+    path = tmp_path / "net.yaml"
+    path.write_text(NAMESAKES.replace("layers:", "variants: {own: {}}\nlayers:"), encoding="utf-8")
+    assert main(["sweep", str(path), *args.split(), "--format", "csv"]) == 0
+    header = capsys.readouterr().out.splitlines()[0].split(",")
+    assert header[: len(columns)] == columns
+    assert header[len(columns) :][: len(METRICS)] == list(METRICS)
+    assert len(header) == len(set(header))
+    assert main(["sweep", str(path), *args.split(), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [*found["axes"]] == [*found["rows"][0]["settings"]] == columns
+
+
+def test_a_namesake_is_an_objective_and_plotted_by_its_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(NAMESAKES, encoding="utf-8")
+    args = ["--set", "macs=1,2", "--pareto", "set.macs,macs", "--plot", "set.macs,macs", "--columns", "macs"]
+    assert main(["sweep", str(path), *args]) == 0
+    out = capsys.readouterr().out
+    table = "set.macs  macs  best\n────────  ────  ────\n1           64  *\n2          128  *\n"
+    assert table in out
+    assert "no other row has `set.macs` at least as large and `macs` at most as large" in out
+    assert out.endswith("set.macs\n")
 
 
 # How it is shown.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor, gcd, prod
 from typing import Any
@@ -89,6 +90,15 @@ WRITTEN = [
     pytest.param(SIZE % PADDING + 1, "(224 mod 3) + 1", "(size mod padding) + 1", id="a remainder"),
     pytest.param(SIZE + named(-1, "end"), "224 − 1", "size + end", id="a negative value"),
     pytest.param(floor(SIZE * 0.5), "⌊224·0.5⌋", "⌊size·0.5⌋", id="a scale factor"),
+    pytest.param(floor(0.5 * SIZE), "⌊0.5·224⌋", "⌊0.5·size⌋", id="a scale factor first"),
+    pytest.param(floor(0.5 * SIZE + 0.25), "⌊0.5·224 + 0.25⌋", "⌊0.5·size + 0.25⌋", id="and more"),
+    pytest.param(floor(0.25 + SIZE * 0.5), "⌊0.25 + 224·0.5⌋", "⌊0.25 + size·0.5⌋", id="or first"),
+    pytest.param(ceil(1.5 * SIZE), "⌈1.5·224⌉", "⌈1.5·size⌉", id="a scale factor, rounded up"),
+    pytest.param(floor(SIZE / PADDING), "⌊224 / 3⌋", "⌊size / padding⌋", id="a quotient of floats, rounded down"),
+    pytest.param(floor(7 / STRIDE), "⌊7 / 2⌋", "⌊7 / stride⌋", id="a literal divided"),
+    pytest.param(SIZE * 0.5, "224·0.5", "size·0.5", id="a float"),
+    pytest.param(floor(SIZE), "224", "size", id="an integer rounded down is itself"),
+    pytest.param(2**PADDING, "2^3", "2^padding", id="to the power of a value"),
     pytest.param(max(0, SIZE - KERNEL), "224 − 7", "size − kernel", id="the larger one is what is left"),
     pytest.param(window.gcd(SIZE, KERNEL), "gcd(224, 7)", "gcd(size, kernel)", id="a known call"),
     pytest.param(
@@ -102,10 +112,10 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize(("number", "numbers", "names"), WRITTEN)
-def test_what_is_written(number: Traced, numbers: str, names: str) -> None:
+def test_what_is_written(number: int, numbers: str, names: str) -> None:
     term = term_of(number)
     assert (formula.numbers(term), formula.names(term)) == (numbers, names)
-    assert evaluate(numbers) == evaluate_names(term) == term.value == int(number)
+    assert evaluate(numbers) == evaluate_names(term) == term.value == number
 
 
 def test_a_call_says_what_it_was_given() -> None:
@@ -123,6 +133,18 @@ def test_it_is_an_integer_wherever_one_is_asked_for() -> None:
     assert (SIZE == 224, SIZE > 223, hash(SIZE), [*range(ZERO)], f"{SIZE:,}") == (True, True, hash(224), [], "224")
     assert pow(KERNEL, -1, 3) == 1
     assert SIZE - Fraction(1, 2) == Fraction(447, 2)
+    assert Fraction(SIZE, KERNEL) == Fraction(224) / KERNEL == 32
+    assert (Fraction(1, 2) * SIZE, SIZE / Fraction(1, 2), SIZE // Fraction(3, 2)) == (112, 448, 149)
+    assert Fraction(1, 2) < SIZE
+    assert (int(SIZE), float(SIZE), round(SIZE), abs(named(-3, "x")), divmod(SIZE, 5)) == (224, 224.0, 224, 3, (44, 4))
+    assert (bool(ZERO), max(3, SIZE), min(KERNEL, 9), "abcdefgh"[KERNEL], [0] * STRIDE) == (False, 224, 7, "h", [0, 0])
+
+
+def test_it_is_no_int_that_python_could_take_the_plain_value_of() -> None:
+    """`0.5 * x` would ask `float` first, which takes any `int` as it is."""
+    assert not isinstance(SIZE, int)
+    with pytest.raises(TypeError):
+        range(SIZE * 0.5)  # type: ignore[arg-type]
 
 
 def test_exact_ratios() -> None:
@@ -130,7 +152,8 @@ def test_exact_ratios() -> None:
     assert (formula.numbers(term), term.value) == ("(7 / 2)·3", Fraction(21, 2))
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "scaled": lambda left, right: floor(0.5 * left) + ceil(right * 0.25),
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,
     "*": lambda left, right: left * right,

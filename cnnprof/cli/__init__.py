@@ -31,7 +31,22 @@ PIPE_CLOSED = 141
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code; `args` are those of the process where left out."""
+    """Runs a command and returns its exit code; `args` are those of the process where left out, which is then all
+    its own: Ctrl-C ends it."""
+    if args is not None:
+        return _run(args)
+    try:
+        from cnnprof.cli import interrupt
+
+        interrupt.answer()
+        code = _run()
+        interrupt.done()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(args: Sequence[str] | None = None) -> int:
     try:
         from cnnprof.cli.app import app
 

@@ -9,7 +9,7 @@ import cnnprof
 from cnnprof import report
 from cnnprof.cli import WRONG, complain, describe
 from cnnprof.cli.output import screen
-from cnnprof.errors import CnnprofError, UsageError, printable
+from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.kind import Shape
 from cnnprof.report import Report, Table
 
@@ -87,10 +87,11 @@ def _table(found: Report, view: View, page: int | None) -> Table:
     if view.conventions:
         from cnnprof import conventions
 
+        refuse_twice(view.conventions, "--convention")
         priced = [conventions.priced(found, name) for name in view.conventions]
     return report.lay_out(
         found,
-        columns=None if view.columns is None else report.columns(map(str.strip, view.columns.split(","))),
+        columns=None if view.columns is None else report.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
         sort=view.sort,
@@ -98,6 +99,13 @@ def _table(found: Report, view: View, page: int | None) -> Table:
         priced=priced,
         exact=view.exact,
     )
+
+
+def read_names(text: str, option: str) -> list[str]:
+    """The names that an option lists, `a,b`, each once. Raises UsageError."""
+    names = [name.strip() for name in text.split(",")]
+    refuse_twice(names, option)
+    return names
 
 
 def read_inputs(given: Sequence[str]) -> Shape | Mapping[str, Shape] | None:

@@ -581,7 +581,8 @@ def sweep(
         typer.Option(
             "--set",
             metavar="KEY=VALUES",
-            help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. Repeatable: every combination.",
+            help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. Repeatable: every combination. "
+            "Its column is KEY, or set.KEY where a metric or an option is called so.",
         ),
     ] = None,
     input: Annotated[

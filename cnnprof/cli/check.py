@@ -43,6 +43,7 @@ from cnnprof.errors import (
     printable,
     printable_lines,
 )
+from cnnprof.expand import Work
 from cnnprof.graph import Graph
 from cnnprof.kind import Shape
 from cnnprof.locate import Located, locate
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "--max"
 PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
+MOST_WORK = 5_000_000
+"""Units of work, as `expand` counts them, of all networks and variants of one run: some thousand ResNet-50."""
 NAMED = 3
 """Networks or totals that one line names."""
 TOGETHER = ("text", "github")
@@ -111,6 +114,7 @@ class Run:
     _networks: dict[tuple[str, Setup], Network | None] = field(default_factory=dict)
     _shipped: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
+    _work: Work = field(default_factory=Work)
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
     def result(self) -> Result:
@@ -155,14 +159,14 @@ class Run:
 
     def validate(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(_unfold, spec, setup, file=file, mark=mark) is not None:
+        if self.attempt(_unfold, spec, setup, self._work, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> Network | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            self._networks[key] = self.attempt(_network, spec, file, setup, file=file, mark=mark)
+            self._networks[key] = self.attempt(_network, spec, file, setup, self._work, file=file, mark=mark)
         return self._networks[key]
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
@@ -172,7 +176,7 @@ class Run:
         key = (file, setup)
         if key not in self._past:
             known = file not in self._shipped and os.path.exists(file)
-            report = _report_at(self.baseline_ref, file, setup) if known else None
+            report = _report_at(self.baseline_ref, file, setup, self._work) if known else None
             self._past[key] = Baseline(self.baseline_ref, None if report is None else figures(report), report)
         return self._past[key]
 
@@ -541,28 +545,39 @@ def _read(located: Located) -> Spec:
     return read(source.parse(located.text, located.name))
 
 
-def _unfold(spec: Spec, setup: Setup) -> Graph:
+def _afford(work: Work) -> None:
+    """Raises UsageError where the networks so far took all that one run may take."""
+    if work.units > MOST_WORK:
+        raise UsageError(
+            f"unfolding the networks of one check takes at most {MOST_WORK:,} units of work, found more: "
+            f"{work.networks:,} networks and variants took {work.units:,}; check fewer files or variants at once"
+        )
+
+
+def _unfold(spec: Spec, setup: Setup, work: Work) -> Graph:
+    _afford(work)
     first = next(iter(spec.inputs), "input")
     inputs = {name or first: shape for name, shape in setup.inputs}
-    return expand.unfold(spec, setup.variant, settings=dict(setup.settings), inputs=inputs)
+    return expand.unfold(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
 
 
-def _network(spec: Spec, file: str, setup: Setup) -> Network:
-    graph = _unfold(spec, setup)
+def _network(spec: Spec, file: str, setup: Setup, work: Work) -> Network:
+    graph = _unfold(spec, setup, work)
     costs = count(graph, setup.batch, setup.dtype)
     lines = {layer.path: layer.lines for layer in graph.layers}
     return Network(setup.title(file), file, lines, tabulate(graph, costs), costs)
 
 
-def _report_at(revision: str, file: str, setup: Setup) -> Report | None:
+def _report_at(revision: str, file: str, setup: Setup, work: Work) -> Report | None:
     """The report on a network as it was; None where the file was not there, or not one that can be compared."""
     from cnnprof import git
 
+    _afford(work)
     text = git.show(revision, file)
     if text is None:
         return None
     try:
-        return _network(read(source.parse(text, file)), file, setup).report
+        return _network(read(source.parse(text, file)), file, setup, work).report
     except CnnprofError:  # a wrong spec of the past must not keep anyone from mending it
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cnnprof
-from cnnprof.cli.analyze import read_inputs, read_settings
+from cnnprof.cli.analyze import read_inputs, read_names, read_settings
 from cnnprof.cli.output import screen
 from cnnprof.costs import count
 from cnnprof.explain import explain as page_of
@@ -27,7 +27,7 @@ def explain(
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
     graph = cnnprof.unfold(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
-    names = [] if only is None else [name.strip() for name in only.split(",")]
+    names = [] if only is None else read_names(only, "--only")
     page = page_of(graph, count(graph, batch, dtype), path, names)
     if form == "json":
         return explained.to_json(page)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import prod
 from typing import NamedTuple
 
 from cnnprof import sweep
+from cnnprof.cli.analyze import read_names
 from cnnprof.cli.output import screen
 from cnnprof.costs import ITEM_SIZE
 from cnnprof.errors import UsageError, brief, nearest, printable
@@ -53,13 +55,14 @@ def axes(
         found.append(axis)
     found += [Axis("batch", "batch", sweep.read_values(batches)), Axis("dtype", "dtype", sweep.read_values(dtypes))]
     _refuse(found)
-    return tuple(axis for axis in found if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32")))
+    written = [axis for axis in found if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
+    return sweep.distinct(written)
 
 
 def _refuse(found: Sequence[Axis]) -> None:
-    names = [axis.name for axis in found]
+    varied = Counter((axis.kind, axis.name) for axis in found)
     for axis in found:
-        if names.count(axis.name) > 1:
+        if varied[axis.kind, axis.name] > 1:
             raise UsageError(f"`{printable(brief(axis.name))}` is varied twice: write all its values in one option")
         if axis.kind == "batch" and not all(
             text.isascii() and text.isdigit() and 0 < len(text.lstrip("0")) <= 10 for text in axis.values
@@ -80,8 +83,8 @@ def read_view(view: View, varied: Sequence[Axis]) -> tuple[str, ...] | None:
     if view.plot is not None:
         if view.format in ("json", "csv"):
             raise UsageError(f"--plot draws for people; {view.format} is for machines")
-        swept.plotted(view.plot.split(","), varied)
-    return None if view.columns is None else sweep.read_metrics(view.columns.split(","))
+        swept.plotted(read_names(view.plot, "--plot"), varied)
+    return None if view.columns is None else sweep.read_metrics(read_names(view.columns, "--columns"))
 
 
 def run(
@@ -100,7 +103,7 @@ def run(
     if pareto is None:
         objectives = sweep.objectives_of(varied, held)
     else:
-        objectives = sweep.read_objectives(pareto.split(","), varied)
+        objectives = sweep.read_objectives(read_names(pareto, "--pareto"), varied)
     if sort is not None:
         (sort,) = sweep.read_metrics([sort])
     rows = list(_told(wanted, jobs))
@@ -156,7 +159,7 @@ def render(found: Sweep, view: View, output: str | None) -> str:
     terminal = screen() if output in (None, "-") else None
     plot = ""
     if view.plot is not None or (terminal and view.format == "table" and not view.no_plot):
-        names = view.plot.split(",") if view.plot else ()
+        names = read_names(view.plot, "--plot") if view.plot else ()
         plot = swept.plot(found, names, terminal.width if terminal else swept.WIDEST)
         if terminal:
             lines = plot.splitlines()

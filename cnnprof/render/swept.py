@@ -119,10 +119,8 @@ def plot(sweep: Sweep, names: Sequence[str] = (), width: int = WIDEST) -> str:
     cells = max(8, min(width, WIDEST) - label - 3)
     grid = [[" "] * cells for _ in range(HEIGHT)]
     some = any(row.optimal for row in sweep.rows) and not all(row.optimal for row in sweep.rows)
-    for number, row in enumerate(sweep.rows):
+    for row, x, y in zip(sweep.rows, _cells(across.values, cells), _cells(up.values, HEIGHT), strict=True):
         mark = "o" if series is None else SERIES[series.values.index(sweep.setting(row, series.name))]
-        x = _place(across.values, number, cells)
-        y = _place(up.values, number, HEIGHT)
         grid[HEIGHT - 1 - y][x] = mark.upper() if some and row.optimal else mark
     highest, lowest = _text_at(up, max(up.values)), _text_at(up, min(up.values))
     lines = [up.name]
@@ -164,10 +162,11 @@ def _dimension(sweep: Sweep, name: str) -> _Dimension:
     return _Dimension(name, list(map(Fraction, found)), [figure(name, number).strip() for number in found])
 
 
-def _place(values: Sequence[Fraction], number: int, cells: int) -> int:
-    """The cell of a value between the smallest and the largest."""
+def _cells(values: Sequence[Fraction], cells: int) -> list[int]:
+    """The cell of every value between the smallest and the largest."""
     low, high = min(values), max(values)
-    return 0 if low == high else round((values[number] - low) / (high - low) * (cells - 1))
+    step = (cells - 1) / (high - low) if low < high else Fraction(0)
+    return [round((value - low) * step) for value in values]
 
 
 def _text_at(dimension: _Dimension, number: Fraction) -> str:

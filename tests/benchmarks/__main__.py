@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from cnnprof import costs, expand, report, source, spec
+from cnnprof import costs, expand, pareto, report, source, spec
 from cnnprof.locate import locate
 from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
 
@@ -62,6 +62,7 @@ def main() -> None:
     processes(rounds)
     stages(rounds)
     growth(max(3, rounds // 3))
+    once_quadratic()
     full_limits()
 
 
@@ -172,6 +173,32 @@ def growth(rounds: int) -> None:
                 ]
             )
     table("Growth, text to report in process", ["", "layers", "CPU s", "µs per layer", "ratio"], rows)
+
+
+def once_quadratic() -> None:
+    """What took hours and minutes when it compared every pair: the marks of a sweep's rows, what a report doubts."""
+    counts = (1_000, 20_000, 100_000)
+    rows = []
+    for objectives in (2, 3, 4):
+        for count in counts:
+            side = round(count ** (1 / 2))  # widths and resolutions; what is larger costs more, as in a sweep
+            scores = [
+                (width, size, -(width**2) * size**2, -(width**2))[:objectives]
+                for width in range(count // side)
+                for size in range(side)
+            ]
+            rows.append(row_of(f"{objectives} objectives", len(scores), lambda s=scores: sum(pareto.optimal(s))))  # type: ignore[misc]
+    for count in (1_000, 20_000):
+        body = "".join(f"  - linear: {{out_features: {8 + n % 7}}}\n" for n in range(count))
+        graph = expand.unfold(spec.read(source.parse(f"cnnprof: 1\ninput: [8]\nlayers:\n{body}", "generated.yaml")))
+        rows.append(row_of("doubts of linear layers", count, lambda g=graph: len(report.doubts(g))))  # type: ignore[misc]
+    table("Pareto-optimal rows, and doubts, goal about a second", ["", "rows", "CPU s", "µs per row"], rows)
+
+
+def row_of(title: str, count: int, work: Callable[[], int]) -> list[str]:
+    """A row of a table about work that grows with a count."""
+    seconds = timed(work, True)[1]
+    return [title, f"{count:,}", f"{seconds:.2f}", f"{seconds / count * 1e6:.1f}"]
 
 
 def full_limits() -> None:

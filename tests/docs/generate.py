@@ -348,8 +348,9 @@ def limits() -> str:
     text, walk = source.LIMITS, expand.LIMITS
     return (
         f"- a text of {text.characters // 2**20} Mi characters, nested {text.depth} deep, of {text.nodes:,} values;\n"
-        f"- {walk.layers:,} layers, {walk.steps:,} steps and branches visited (left out or not), "
-        f"{walk.evaluations:,}\n  expressions evaluated, blocks and branches {walk.nesting} deep in one another;\n"
+        f"- {walk.layers:,} layers, blocks and branches {walk.nesting} deep in one another, and {walk.work:,} units of "
+        "work: a step or\n  a branch that the walk comes by, left out or not, is one, a value one or, long, several, a "
+        f"block {expand.BLOCK} more;\n"
         f"- an expression of {expression.MAX_LENGTH} characters, nested {expression.MAX_DEPTH} deep, "
         f"numbers up to 2^63 − 1, lists of {walk.list_entries:,} entries;\n"
         f"- a tensor of {walk.rank} dimensions, each up to {walk.dimension:,}."

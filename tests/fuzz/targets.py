@@ -27,7 +27,7 @@ from tests.networks import network
 
 # Less than people may write, so that an input is soon through.
 TEXTS = source.Limits(characters=100_000, nodes=5_000)
-NETWORKS = expand.Limits(layers=500, steps=2_000, evaluations=10_000)
+NETWORKS = expand.Limits(layers=500, work=10_000)
 
 
 def survives(text: str | bytes, **options: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Runs the whole corpus in this process with 300 MB of address space: `python -m tests.hostile.limited`.
+"""Runs the whole corpus in this process with 75 MB of address space: `python -m tests.hostile.limited`.
 
 Prints how many texts were refused with located errors; anything else, MemoryError included, is a traceback.
 """
@@ -12,7 +12,7 @@ from cnnprof.source import parse
 from cnnprof.spec import read
 from tests.hostile.corpus import FILES, GENERATED, NETWORKS, TEXTS
 
-ADDRESS_SPACE = 300 * 10**6
+ADDRESS_SPACE = 75 * 10**6
 
 
 def main() -> None:
