@@ -23,7 +23,8 @@ from cnnprof.kind import Shape
 from cnnprof.memory import INTEGER_SIZE
 
 BLOCK = 512
-"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda)."""
+"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda). It hands out more
+where it finds a larger block whose rest is not worth splitting off: up to 1 MiB for tensors above 1 MiB."""
 STEADY = 0.05
 """Interquartile range over median at which enough runs have been made."""
 NOISY = 0.15
@@ -327,10 +328,12 @@ class Separables:
 
 
 class AllocatorPeak(NamedTuple):
-    """What an allocator handed out at most, and what it held from the driver."""
+    """What an allocator handed out at most in blocks, what it held from the driver, and the bytes of the tensors and
+    workspaces that asked for the blocks; `requested` is 0 where an allocator does not tell."""
 
     allocated: int
     reserved: int
+    requested: int
 
 
 def blocks(sizes: Iterable[int]) -> int:
@@ -339,8 +342,19 @@ def blocks(sizes: Iterable[int]) -> int:
 
 
 def block_bytes(graph: Graph, costs: Costs) -> int:
-    """Bytes that the caching allocator hands out at the graph's peak: weights, buffers and what is alive, tensor by
-    tensor in blocks. The peak is where it is without rounding; the scratch there counts as one tensor."""
+    """Bytes that the caching allocator hands out at least at the graph's peak: weights, buffers and what is alive."""
+    return state_blocks(graph, costs) + peak_blocks(costs)
+
+
+def peak_blocks(costs: Costs) -> int:
+    """What is alive at the peak, inputs included and weights apart, tensor by tensor in blocks. The peak is where it is
+    without rounding; the scratch there counts as one tensor."""
+    peak = costs.torch_peak
+    return blocks([*(alive.bytes for alive in peak.alive), peak.scratch])
+
+
+def state_blocks(graph: Graph, costs: Costs) -> int:
+    """Weights and buffers, tensor by tensor in blocks."""
     size = ITEM_SIZE[costs.dtype]
     shapes = graph.shapes()
     state = []
@@ -352,5 +366,4 @@ def block_bytes(graph: Graph, costs: Costs) -> int:
                 tensor.numel * (INTEGER_SIZE[tensor.dtype] if tensor.dtype else size)
                 for tensor in layer.kind.buffers(*read).values()
             ]
-    peak = costs.torch_peak
-    return blocks([*state, *(alive.bytes for alive in peak.alive), peak.scratch])
+    return blocks(state)

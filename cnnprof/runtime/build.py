@@ -114,6 +114,9 @@ def _seeded(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    # `torch.manual_seed` seeds the generator of every GPU too, whether or not weights are made there.
+    sort = torch.get_default_device().type
+    seeded = torch.default_generator.manual_seed if sort in ("cpu", "meta") else torch.manual_seed
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if sort == "cuda" else []):
+        seeded(seed)
         yield

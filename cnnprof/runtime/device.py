@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.utils.benchmark import Timer
@@ -115,12 +115,12 @@ class Device:
             left, right = (torch.rand(n, n, device=self.torch).to(dtype) for _ in range(2))
             image, kernel = left.view(1, n, n // 32, 32), right.view(n, n, 1, 1)
             product = min(
-                _fastest("torch.mm(left, right)", seconds, left=left, right=right),
-                _fastest("torch.conv2d(image, kernel)", seconds, image=image, kernel=kernel),
+                self._fastest("torch.mm(left, right)", seconds, left=left, right=right),
+                self._fastest("torch.conv2d(image, kernel)", seconds, image=image, kernel=kernel),
             )
             del left, right, image, kernel
             source = torch.zeros(self.copied_bytes // dtype.itemsize, dtype=dtype, device=self.torch)
-            copy = _fastest("target.copy_(source)", seconds, source=source, target=torch.ones_like(source))
+            copy = self._fastest("target.copy_(source)", seconds, source=source, target=torch.ones_like(source))
             moved = 2 * source.nbytes
         del source
         self.release()
@@ -131,11 +131,20 @@ class Device:
         """Inside `with`, matrix products are as precise as convolutions are by default."""
         yield
 
+    def _fastest(self, statement: str, seconds: float, **variables: Any) -> float:
+        """Seconds of the fastest run. `Timer` warms up; its own clock would wait for the current device alone."""
+        timer = Timer(
+            statement,
+            timer=self._done,
+            globals={"torch": torch, **variables},
+            num_threads=torch.get_num_threads(),
+        )
+        return min(timer.blocked_autorange(min_run_time=seconds).times)
 
-def _fastest(statement: str, seconds: float, **variables: Any) -> float:
-    """Seconds of the fastest run. `Timer` warms up, and waits for the device where it has to."""
-    timer = Timer(statement, globals={"torch": torch, **variables}, num_threads=torch.get_num_threads())
-    return min(timer.blocked_autorange(min_run_time=seconds).times)
+    def _done(self) -> float:
+        """Seconds on Python's clock when the device has done all it was given."""
+        self.wait()
+        return time.perf_counter()
 
 
 class Cuda(Device):
@@ -166,7 +175,15 @@ class Cuda(Device):
         torch.cuda.reset_peak_memory_stats(self.torch)
         run()
         self.wait()
-        return AllocatorPeak(torch.cuda.max_memory_allocated(self.torch), torch.cuda.max_memory_reserved(self.torch))
+        return self._allocator("peak")
+
+    def held(self) -> AllocatorPeak:
+        """What the caching allocator has handed out now."""
+        return self._allocator("current")
+
+    def _allocator(self, when: Literal["current", "peak"]) -> AllocatorPeak:
+        found = torch.cuda.memory_stats(self.torch)
+        return AllocatorPeak(*(int(found[f"{what}_bytes.all.{when}"]) for what in AllocatorPeak._fields))
 
     def release(self) -> None:
         torch.cuda.empty_cache()
@@ -182,6 +199,8 @@ class Cuda(Device):
             "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
             "cudnn_benchmark": str(torch.backends.cudnn.benchmark),
             "tf32_convolutions": str(torch.backends.cudnn.allow_tf32),
+            "tf32_products": str(torch.get_float32_matmul_precision() != "highest"),
+            "allocator": torch.cuda.get_allocator_backend(),
             "compute_capability": f"{properties.major}.{properties.minor}",
             "multiprocessors": str(properties.multi_processor_count),
             "memory_bytes": str(properties.total_memory),

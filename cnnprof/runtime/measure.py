@@ -22,6 +22,7 @@ from cnnprof.graph import Graph
 from cnnprof.kind import Kind, Shape
 from cnnprof.kinds.conv import Conv
 from cnnprof.measured import (
+    BLOCK,
     STEADY,
     Alternated,
     Ceilings,
@@ -172,7 +173,8 @@ def program(graph: Graph, device: Device, batch: int, settings: Settings) -> Pro
     """
     dtype = getattr(torch, settings.dtype)
     built = module(graph, SEED).to(device.torch, dtype)
-    inputs = [torch.rand(batch, *shape).to(device.torch, dtype) for shape in graph.inputs.values()]
+    # Made where they stay: a batch for a GPU may be more than the host holds.
+    inputs = [torch.rand(batch, *shape, dtype=dtype, device=device.torch) for shape in graph.inputs.values()]
     if settings.channels_last:
         if not any(tensor.dim() in _CHANNELS_LAST for tensor in inputs):
             raise UsageError("--channels-last needs an input with two or three spatial axes")
@@ -184,10 +186,11 @@ def program(graph: Graph, device: Device, batch: int, settings: Settings) -> Pro
     optimizer = torch.optim.SGD(built.parameters(), lr=1e-3) if any(True for _ in built.parameters()) else None
 
     def step() -> None:
+        if optimizer is not None:
+            optimizer.zero_grad(set_to_none=True)  # before the forward pass, which needs none of the last step's
         output = built(*inputs)
         ends = output.values() if isinstance(output, dict) else [output]
         if optimizer is not None:
-            optimizer.zero_grad(set_to_none=True)
             # The mean of each output stands for a loss: the work is the network's.
             torch.stack([end.float().mean() for end in ends]).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -307,6 +310,10 @@ class _NoMemory(Exception):
     """Not enough memory for a batch."""
 
 
+# The last is a library's (`CUBLAS_STATUS_ALLOC_FAILED`) when it makes its handle on a full device.
+_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
+
+
 @contextmanager
 def _memory_errors(settings: Settings, device: Device) -> Iterator[None]:
     """Turns PyTorch's ways to say that memory is out, or that it cannot do something in a type, into ours."""
@@ -316,7 +323,7 @@ def _memory_errors(settings: Settings, device: Device) -> Iterator[None]:
         raise _NoMemory from None
     except RuntimeError as error:
         text = str(error)
-        if "can't allocate memory" in text or "not enough memory" in text or "out of memory" in text:
+        if any(words in text for words in _MEMORY_WORDS):
             raise _NoMemory from None
         if "not implemented for" in text or isinstance(error, NotImplementedError):
             reason = brief(text.splitlines()[0], 200)
@@ -378,9 +385,13 @@ def _memory(
             yield from _resident(graph, costs, settings)
 
 
+def _layout(settings: Settings) -> str:
+    return "; the prediction is for the default layout" if settings.channels_last else ""
+
+
 def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFigure]:
     """Live tensors of a forward pass, or what a training step keeps of it, to the byte, weights apart."""
-    layout = "; the prediction is for the default layout" if settings.channels_last else ""
+    layout = _layout(settings)
     seen = watch(ready.built, ready.inputs, gradients=settings.step == "training")
     if settings.step == "training":
         assert costs.training is not None
@@ -408,11 +419,14 @@ def _resident(graph: Graph, costs: Costs, settings: Settings) -> Iterator[Memory
 def _allocator(graph: Graph, costs: Costs, device: Cuda, settings: Settings, ready: Program) -> Iterator[MemoryFigure]:
     with ready.mode():
         peak = device.peak(ready.step)
-    predicted = block_bytes(graph, costs) if settings.step == "inference" else None
-    note = "max_memory_allocated; predicted in blocks of 512 bytes, the residual is workspace of cuDNN and cuBLAS"
-    if predicted is None:
-        note = "max_memory_allocated during a training step"
-    yield MemoryFigure("allocated", predicted, peak.allocated, note)
+    exact = in_blocks = None
+    what = "a training step"
+    if settings.step == "inference":
+        exact, in_blocks = needed_bytes(costs, settings), block_bytes(graph, costs)
+        what = f"the residual is workspace of cuDNN and cuBLAS{_layout(settings)}"
+    if peak.requested:
+        yield MemoryFigure("requested", exact, peak.requested, f"bytes of tensors, not rounded; {what}")
+    yield MemoryFigure("allocated", in_blocks, peak.allocated, f"the same in blocks of {BLOCK} bytes or more")
     yield MemoryFigure("reserved", None, peak.reserved, "what the caching allocator holds from the driver")
 
 
@@ -480,7 +494,7 @@ def separables(
         parts = [(conv, shape), (depthwise, shape), (pointwise, depthwise.output(shape))]
         whole, *pieces = (_module(kind, read, device, settings) for kind, read in parts)
         flops, *fewer = (batch * price(kind.work(read, training=False)) for kind, read in parts)
-        given = torch.rand(batch, *shape).to(device.torch, getattr(torch, settings.dtype))
+        given = torch.rand(batch, *shape, dtype=getattr(torch, settings.dtype), device=device.torch)
         if settings.channels_last:
             given = _channels_last(given)
         with torch.inference_mode(), _memory_errors(settings, device), device.company() as others:

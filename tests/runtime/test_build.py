@@ -90,6 +90,16 @@ def test_a_seed_gives_the_same_weights_and_leaves_the_generator_alone() -> None:
         assert not torch.equal(first(inputs), other(inputs))
 
 
+def test_a_seed_leaves_the_generators_of_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are made on the CPU; `torch.manual_seed` would seed every GPU as well."""
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    cnnprof.build("lenet5", seed=1)
+    assert seeded == []
+    torch.random.manual_seed(torch.initial_seed())
+    assert seeded != []  # the test would notice
+
+
 def test_side_outputs_come_in_a_dict_in_training_alone() -> None:
     inputs = torch.rand(1, 3, 224, 224)
     with torch.no_grad():

@@ -14,6 +14,7 @@ from cnnprof.memory import Scale, peaks
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = [
     pytest.mark.torch,
+    pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
 ]
 
@@ -39,9 +40,10 @@ def test_the_allocator_rounds_to_blocks() -> None:
 
     device = find("cuda")
     assert isinstance(device, Cuda)
-    before = torch.cuda.memory_allocated(device.torch)
+    before = device.held()
     peak = device.peak(lambda: torch.empty(1, device=device.torch))
-    assert peak.allocated - before == 512
+    assert peak.allocated - before.allocated == 512
+    assert peak.requested - before.requested == 4
     assert peak.reserved >= peak.allocated
 
 
@@ -70,7 +72,7 @@ def test_a_network_is_measured(step, dtype) -> None:
     assert [result.batch for result in found.results] == [1, 4]
     for result in found.results:
         memory = {figure.name: figure for figure in result.memory}
-        assert memory["allocated"].measured <= memory["reserved"].measured
+        assert memory["requested"].measured <= memory["allocated"].measured <= memory["reserved"].measured
         if step == "inference":
             costs = count(unfolded, result.batch, dtype)
             assert (

@@ -87,6 +87,22 @@ def test_ceilings_are_measured(dtype) -> None:
     assert (found.matrix, found.copied_bytes) == (64, 2**16)
 
 
+def test_ceilings_wait_for_the_device_they_are_of() -> None:
+    """PyTorch's timer waits for the current device, which `cuda:1` is not."""
+
+    class Queue(Device):
+        matrix = 64
+        copied_bytes = 2**16
+        waits = 0
+
+        def wait(self) -> None:
+            self.waits += 1
+
+    device = Queue()
+    device.ceilings(torch.float32, seconds=0.001)
+    assert device.waits >= 3 * 2
+
+
 def test_a_container_may_have_less_than_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_system_available", lambda: 1000)
     for limit, expected in ((None, 1000), (600, 600), (2000, 1000)):

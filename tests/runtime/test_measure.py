@@ -10,7 +10,7 @@ import pytest
 import cnnprof
 from cnnprof.costs import count
 from cnnprof.errors import UsageError
-from cnnprof.measured import Ceilings, Settings
+from cnnprof.measured import Ceilings, Settings, block_bytes
 from cnnprof.memory import Scale, kept_for_backward, peaks
 from tests.networks import graph, network
 from tests.runtime.fake_device import FakeDevice
@@ -30,6 +30,7 @@ from cnnprof.runtime.measure import (  # noqa: E402
     separables,
     settle,
 )
+from tests.runtime.fake_cuda import WORKSPACE, FakeCuda  # noqa: E402
 
 INFERENCE = Settings("float32", False, "inference")
 TRAINING = Settings("float32", False, "training")
@@ -152,6 +153,59 @@ def test_side_outputs_take_part_in_a_training_step() -> None:
         assert not torch.equal(old, new)
 
 
+def test_a_forward_pass_holds_no_gradient_of_the_step_before() -> None:
+    """It needs none, and they would stand in the peak of its memory."""
+    step = program(cnnprof.unfold("lenet5").trained, Device(), 2, TRAINING)
+    held: list[int] = []
+    step.built.register_forward_pre_hook(
+        lambda *_: held.append(sum(each.grad is not None for each in step.built.parameters()))
+    )
+    with step.mode():
+        step.step()
+        step.step()
+    assert held == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_inputs_are_made_on_their_device(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch for a GPU may be more than the host holds, and takes long to make there."""
+    made: list[torch.device] = []
+    rand = torch.rand
+
+    def noted(*shape: int, **options: object) -> torch.Tensor:
+        tensor = rand(*shape, **options)
+        made.append(tensor.device)
+        return tensor
+
+    monkeypatch.setattr(torch, "rand", noted)
+    ready = program(cnnprof.unfold("lenet5"), Device("meta"), 2, Settings(dtype, False, "inference"))
+    assert made == [torch.device("meta")]
+    assert ready.inputs[0].dtype == getattr(torch, dtype)
+
+
+@pytest.mark.parametrize("settings", [INFERENCE, Settings("float32", True, "inference"), TRAINING])
+def test_an_allocator_is_asked_for_bytes_and_blocks(settings: Settings) -> None:
+    held = 2**20
+    unfolded = cnnprof.unfold("lenet5")
+    found = measure(unfolded, FakeCuda(held), [2], settings, patience=BRIEF, ceilings=CEILINGS)
+    requested, allocated, reserved = found.results[0].memory
+    assert (requested.name, allocated.name, reserved.name) == ("requested", "allocated", "reserved")
+    assert reserved.predicted is None
+    assert allocated.note == "the same in blocks of 512 bytes or more"
+    if settings.step == "training":
+        assert (requested.predicted, allocated.predicted) == (None, None)
+        assert requested.note == "bytes of tensors, not rounded; a training step"
+        return
+    costs = count(unfolded, 2)
+    assert requested.predicted == 4 * 61_706 + costs.torch_peak.bytes
+    assert allocated.predicted == block_bytes(unfolded, costs)
+    layout = "; the prediction is for the default layout" if settings.channels_last else ""
+    assert requested.note == f"bytes of tensors, not rounded; the residual is workspace of cuDNN and cuBLAS{layout}"
+    if not settings.channels_last:
+        inputs = 2 * 4 * 32 * 32
+        assert requested.measured == held + costs.torch_peak.bytes - inputs + WORKSPACE
+
+
 def test_inference_asks_for_no_gradient_and_leaves_no_hook() -> None:
     unfolded = cnnprof.unfold("lenet5")
     ready = program(unfolded, Device(), 1, INFERENCE)
@@ -211,6 +265,7 @@ def test_a_batch_that_does_not_fit_leaves_the_others_alone() -> None:
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(),
+                                   RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
                                    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")])  # fmt: skip
 def test_pytorchs_ways_to_be_out_of_memory(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     from cnnprof.runtime import measure as measuring

@@ -20,6 +20,8 @@ from tests.runtime.test_build import shipped
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch
 
+from tests.runtime.fake_cuda import FakeCuda  # noqa: E402  # behind importorskip
+
 BATCH = 2
 NET = """
 - conv2d: {out_channels: 4, kernel_size: 3, padding: 1}
@@ -253,8 +255,46 @@ def test_without_fvcore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_an_allocator_hands_out_at_least_what_was_predicted() -> None:
     from cnnprof.runtime.verify import allocator_check
 
-    fine = allocator_check("cuda:0", 1024, AllocatorPeak(1536, 2048))
+    fine = allocator_check("allocator's peak", 1024, AllocatorPeak(1536, 2048, 1030))
     assert fine.ok
     assert fine.detail == "measured 1,536, workspace 512, reserved 2,048"
-    short = allocator_check("cuda:0", 1024, AllocatorPeak(1023, 2048))
+    short = allocator_check("allocator's peak", 1024, AllocatorPeak(1023, 2048, 1000))
     assert [tuple(mismatch) for mismatch in short.mismatches] == [("blocks allocated at most", 1024, 1023)]
+
+
+# What runs on the device, with a CPU that pretends to be one.
+
+
+def on_a_device(text: str, device: FakeCuda) -> dict[str, Check]:
+    from cnnprof.runtime.verify import verify
+
+    unfolded = graph(text)
+    found = verify(unfolded, count(unfolded, BATCH), device, fvcore=False)
+    return {each.name: each for each in found.checks if "cuda:0" in each.name}
+
+
+def test_a_device_is_asked_for_live_tensors_and_for_the_allocators_peak() -> None:
+    found = on_a_device(network(NET), FakeCuda())
+    assert [(name, each.ok, each.left_out) for name, each in found.items()] == [
+        ("peak bytes on cuda:0", True, ""),
+        ("allocator's peak on cuda:0", True, ""),
+    ]
+    unfolded = graph(network(NET))
+    assert found["peak bytes on cuda:0"].total == count(unfolded, BATCH).peak.bytes
+    assert not on_a_device(network(NET), FakeCuda(held=0))["allocator's peak on cuda:0"].ok
+
+
+def test_an_estimate_is_no_error_on_a_device_either() -> None:
+    found = on_a_device(network(STRIDES), FakeCuda(held=0))
+    assert found["allocator's peak on cuda:0"].left_out.startswith("an estimate: whether ")
+
+
+def test_a_network_that_a_device_cannot_hold_is_left_out_there() -> None:
+    class Full(FakeCuda):
+        def peak(self, run: object) -> AllocatorPeak:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    found = on_a_device(network(NET), Full())
+    assert [(each.compared, each.left_out) for each in found.values()] == [
+        (0, "cuda:0 has not enough memory for it")
+    ] * 2
