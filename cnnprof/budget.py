@@ -86,11 +86,13 @@ class Baseline(NamedTuple):
     """What a network is compared with: where it is from, and its figures there; None where it has none.
 
     report: on the network as it was, where more than its figures is known.
+    wrong: why a network that is there has no figures.
     """
 
     name: str
     figures: Figures | None
     report: Report | None = None
+    wrong: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +350,9 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
         else:
             rule: Rule = "warn" if limit in budget.warnings else "max"
             verdicts.append(_verdict(rule, limit, None, limit.most, figure, network, baseline))
-    if budget.increases and baseline is not None and baseline.figures is None:
+    if budget.increases and baseline is not None and baseline.wrong:
+        problems.append(_no_past(network, baseline, budget.increases[0].mark))
+    elif budget.increases and baseline is not None and baseline.figures is None:
         unheld.append(
             f"not in {baseline.name} under this name, so no increase is limited: a renamed file counts as new"
         )
@@ -437,6 +441,11 @@ def figures(report: Report) -> Figures:
 def _total(network: Network, metric: str) -> Number | None:
     figure: Number | None = getattr(network.report.totals, metric)
     return figure
+
+
+def _no_past(network: Network, baseline: Baseline, mark: Mark) -> Problem:
+    message = f"`{network.title}` is wrong in {baseline.name}, so its increase is not known: {baseline.wrong}"
+    return Problem(message, mark, "compare with a revision where it is right, or leave `max_increase` out until it is")
 
 
 def _no_value(metric: str, network: Network, mark: Mark) -> Problem:

@@ -1,54 +1,202 @@
-"""A file as it was at a git revision: the one place that runs git."""
+"""A file as it was at a git revision: the one place that runs git.
+
+The repository is that of the working directory, never that of a file: a pull request may bring a folder that git takes
+for a repository, with programs to run in its configuration. So git starts no program, asks no server and nobody at a
+terminal; and whatever it cannot read is an error, since a file that counts as new is compared with nothing.
+"""
 
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
 
 from cnnprof.errors import UsageError, brief, printable
 
+_OPTIONS = {
+    "safe.bareRepository": "explicit",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.warnAmbiguousRefs": "true",
+}
+_VARIABLES = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",  # what older versions do not know; no protocol is left to them
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",  # of what git says some is looked for
+}
+_KEPT = {
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+    "GIT_EXEC_PATH",
+}
+"""Variables of git's that say how it is installed. The others, as a hook has them, say which repository is meant."""
+_FOLDER, _LINK, _SUBMODULE = "040000", "120000", "160000"
 
-def show(revision: str, path: str) -> bytes | None:
-    """The bytes of a file at a revision; None where the revision does not have it.
 
-    path: relative to the working directory, or absolute; the repository is the one that it lies in.
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit of the repository that the working directory is in. top: the folder of its working tree."""
 
-    Raises UsageError where git is not there, the file lies in no repository, or the revision is unknown.
+    name: str
+    commit: str
+    top: Path
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None where the revision does not have it.
+
+        path: as in `git show REF:PATH`: from the top of the repository, or behind `./` or `../` from here.
+
+        Raises UsageError where git cannot say, or cannot read the file, and where its path is that of a link, or goes
+        through one or into a submodule.
+        """
+        if path.startswith(("./", "../")):
+            path = posixpath.normpath(f"{_relative(Path.cwd(), self.top)}/{path}")
+        if {"", ".", ".."} & set(path.split("/")):
+            return None
+        shown = _shown(self.name)
+        blob = None
+        for level, mode, name in self._levels(path):
+            if mode == _LINK:
+                raise UsageError(
+                    f"`{printable(level)}` is a symbolic link at the revision `{shown}`, which is not followed: name "
+                    "the file itself"
+                )
+            if mode == _SUBMODULE:
+                raise UsageError(
+                    f"`{printable(level)}` is a submodule at the revision `{shown}`, a repository of its own: run "
+                    "cnnprof inside it"
+                )
+            if level == path and mode != _FOLDER:
+                blob = name
+        return None if blob is None else self._git(path, "cat-file", "blob", blob)
+
+    def path_of(self, file: str) -> str:
+        """The path, from the top of the repository, of a file that is there. Raises UsageError where it has none."""
+        folder = Path(file).parent.resolve()
+        if not folder.is_relative_to(self.top):
+            raise UsageError(
+                f"`{printable(file)}` is outside the git repository of the working directory, "
+                f"`{printable(str(self.top))}`: run cnnprof inside the file's own"
+            )
+        for above in (folder, *folder.parents):
+            if above == self.top:
+                break
+            if os.path.lexists(above / ".git"):
+                border = _relative(above, Path.cwd())
+                raise UsageError(
+                    f"`{printable(file)}` is in another git repository than the working directory: run cnnprof inside "
+                    f"`{printable(border)}`"
+                )
+        written = Path(os.path.abspath(file))  # a link that the revision does not have may have been a folder then
+        if written.is_relative_to(self.top) and written.parent.resolve() == folder:
+            return _relative(written, self.top)
+        return _relative(folder / written.name, self.top)
+
+    def _levels(self, path: str) -> Iterator[tuple[str, str, str]]:
+        """Of a path and the folders on its way, as far as the revision has them: path, mode and object's name."""
+        levels = accumulate(path.split("/"), "{}/{}".format)
+        listed = self._git(path, "ls-tree", "-t", "-z", "--full-tree", self.commit, "--", *levels)
+        for entry in os.fsdecode(listed).split("\0")[:-1]:
+            about, _, level = entry.partition("\t")
+            mode, _, name = about.split(" ")
+            yield level, mode, name
+
+    def _git(self, path: str, *arguments: str) -> bytes:
+        """What git prints. Raises UsageError where it fails."""
+        reply = _run(*arguments)
+        if reply.returncode:
+            file, revision = brief(printable(path), 200), _shown(self.name)
+            raise UsageError(f"git cannot read `{file}` at the revision `{revision}`: {_said(reply)}")
+        return reply.stdout
+
+
+def revision(name: str) -> Revision:
+    """The revision of that name in the repository of the working directory.
+
+    Raises UsageError where there is no git, no such repository, or no such revision, or more than one.
     """
-    folder, name = os.path.split(os.path.abspath(path))
-    while not os.path.isdir(folder):  # the revision may hold folders that are gone
-        folder, gone = os.path.split(folder)
-        name = f"{gone}/{name}"
-    shown = f"`{brief(printable(revision), 100)}`"
-    if not revision or _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"):
-        inside = _git(folder, "rev-parse", "--git-dir")
-        if inside:
-            raise UsageError(f"`{printable(path)}` is in no git repository that git would read: {inside[0]}")
+    top = _top()
+    reply = _run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    shown = _shown(name)
+    if b"Needed a single revision" in reply.stderr:
         raise UsageError(
-            f"git knows no revision {shown}; fetch it first (a shallow clone lacks it: `git fetch --depth 1 origin "
+            f"git knows no revision `{shown}`; fetch it first (a shallow clone lacks it: `git fetch --depth 1 origin "
             "BRANCH`, or `fetch-depth: 0` of actions/checkout)"
         )
-    place = f"{revision}:./{name}"
-    if _git(folder, "cat-file", "-e", place):
-        return None
-    return _run(folder, "cat-file", "blob", place).stdout
+    if reply.returncode:
+        raise UsageError(f"git cannot read the revision `{shown}`: {_said(reply)}")
+    if b"ambiguous" in reply.stderr:  # of a branch and a tag git takes one, and whoever named it wants another
+        raise UsageError(
+            f"there is more than one revision `{shown}`: name it in full, such as refs/remotes/origin/main or "
+            "refs/heads/main"
+        )
+    return Revision(name, reply.stdout.decode("ascii", "replace").strip(), top)
 
 
-def _git(folder: str, *arguments: str) -> list[str]:
-    """What git says where it fails; nothing where it does not."""
-    done = _run(folder, *arguments)
-    if done.returncode == 0:
-        return []
-    said = printable(done.stderr.decode("utf-8", "replace")).strip().splitlines()
-    return said or [f"git {arguments[0]} failed"]
+def _top() -> Path:
+    """The top of the working tree that the working directory is in. Raises UsageError."""
+    found = []
+    for wanted in ("--show-toplevel", "--absolute-git-dir"):
+        reply = _run("rev-parse", wanted)
+        if reply.returncode:
+            raise UsageError(f"the working directory is in no git repository that git would read: {_said(reply)}")
+        found.append(Path(os.fsdecode(reply.stdout.removesuffix(b"\n"))).resolve())
+    top, folder = found
+    if Path.cwd().is_relative_to(folder):  # a bare repository, to a version that does not know `safe.bareRepository`
+        raise UsageError(f"the working directory is inside a git repository's own folder, `{printable(str(folder))}`")
+    return top
 
 
-def _run(folder: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _shown(revision: str) -> str:
+    """The name of a revision in an error."""
+    return brief(printable(revision), 100)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A path from a folder, with `/`."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _said(reply: subprocess.CompletedProcess[bytes]) -> str:
+    """What git said on standard error, on one line."""
+    lines = reply.stderr.decode("utf-8", "replace").splitlines()
+    said = "; ".join(line.strip() for line in lines if line.strip())
+    return brief(printable(said), 500) or f"it ended with the status {reply.returncode}"
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Git in the working directory. Raises UsageError where it cannot be started."""
+    options = [part for key, value in _OPTIONS.items() for part in ("-c", f"{key}={value}")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     try:
         return subprocess.run(
-            ["git", "-C", folder, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False
+            [_program(), *options, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env=environment | _VARIABLES,
         )
-    except FileNotFoundError:
-        raise UsageError("reading a file from a revision needs git, which is not installed") from None
+    except OSError as error:
+        raise UsageError(f"cannot run git: {error.strerror}") from None
     except ValueError:  # a NUL in a name
         raise UsageError(f"`{printable(arguments[-1])}` names no file of a revision") from None
+
+
+def _program() -> str:
+    """Git by its full path: Windows looks for a short name in the working directory first. Raises UsageError."""
+    name = "git.exe" if os.name == "nt" else "git"
+    paths = [os.path.join(folder, name) for folder in os.get_exec_path() if os.path.isabs(folder)]
+    found = next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+    if found is None:
+        raise UsageError("reading a file from a revision needs git, which is not installed")
+    return found

@@ -1,5 +1,5 @@
 """What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input, and
-`REF:PATH` for a file as it is at a git revision."""
+`REF:PATH` for a file as it is at a git revision, as `git show` has it: the path is that from the repository's top."""
 
 from __future__ import annotations
 
@@ -56,13 +56,7 @@ def locate(spec: str) -> Located:
     if base in shipped:
         return Located(f"{base}.yaml", _read(shipped[base]), variant, given)
     if (match := _REVISION.fullmatch(base)) and not _is_directory(base):
-        from cnnprof import git  # which starts a process, and nobody else needs
-
-        revision, path = match.groups()
-        text = git.show(revision, path)
-        if text is None:
-            raise UsageError(f"the revision `{printable(revision)}` has no file `{printable(path)}`")
-        return Located(base, text, variant, given)
+        return Located(base, _at_revision(*match.groups()), variant, given)
     shown = brief(printable(base), 200)
     if _is_directory(base):
         raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
@@ -80,6 +74,21 @@ def architectures() -> dict[str, Path]:
     here = Path(__file__).parent
     folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _at_revision(name: str, path: str) -> bytes:
+    """The bytes of a file at a git revision. Raises UsageError."""
+    from cnnprof import git  # which starts a process, and nobody else needs
+
+    revision = git.revision(name)
+    text = revision.read(path)
+    if text is None:
+        shown, file = brief(printable(name)), brief(printable(path), 200)
+        hint = ""
+        if revision.read(f"./{path}") is not None:
+            hint = f"; a path is from the repository's top: did you mean `{shown}:./{file}`?"
+        raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
+    return text
 
 
 def _is_file(text: str) -> bool:

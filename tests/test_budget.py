@@ -312,6 +312,21 @@ def test_a_network_without_a_past() -> None:
     )
 
 
+def test_a_network_whose_past_is_wrong() -> None:
+    """Is not new: where an increase is limited nobody could see one."""
+    mark = Mark(SourceText("cnnprof.yaml", ""), 1, 0)
+    wrong = Baseline("origin/main", None, wrong="no layers")
+    checked, (problem,) = judge(
+        Budget("b", (), increases=(Increase("params", Fraction(0), "0%", mark),)), made(), wrong
+    )
+    assert problem == (
+        "`net.yaml` is wrong in origin/main, so its increase is not known: no layers",
+        mark, "compare with a revision where it is right, or leave `max_increase` out until it is", (),
+    )  # fmt: skip
+    assert (checked.verdicts, checked.unheld) == ((), ())
+    assert judge(Budget("b", ()), made(), wrong)[1] == []
+
+
 def test_warnings_break_nothing() -> None:
     (verdict,) = verdicts(warnings=(limit("params", "1"),))
     assert (verdict.broken, verdict.over) == (True, False)

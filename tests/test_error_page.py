@@ -116,7 +116,7 @@ status = pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not torch", *sys.ar
 Path(sys.argv[1]).write_text(json.dumps(sorted(said)), encoding="utf-8")
 sys.exit(status)
 """
-RECORDED = ("source", "spec", "expression", "expand", "registry", "project", "budget", "baseline", "check")
+RECORDED = ("source", "spec", "expression", "expand", "registry", "project", "budget", "baseline", "check", "git")
 
 
 def patterns(page: str) -> list[re.Pattern[str]]:

@@ -210,3 +210,39 @@ def test_the_action_fetches_its_baseline(work: Path, tmp_path: Path, reference: 
     done = step("Check", clone, {**HERE, "CNNPROF_PYTHON": sys.executable}, CNNPROF_ARGS="", CNNPROF_REF=wanted)
     assert done.returncode == 1, done.stderr
     assert f"conv2d +4 since {wanted}, line 6" in done.stdout
+
+
+# A pull request of a stranger.
+
+
+def test_the_action_imports_nothing_from_a_pull_request(checkout: Path, work: Path) -> None:
+    """Which may have files that are called like Python's modules, and those of packages that it needs."""
+    names = ("pip", "venv", "ensurepip", "shlex", "subprocess", "cnnprof", "yaml", "typer", "pathlib", "dataclasses")
+    pwned = 'open("pwned", "w").close()\nraise SystemExit("pwned")\n'
+    write(work, {f"{name}.py": pwned for name in names})
+    write(work, {"evil-1.dist-info/METADATA": "Name: evil\nVersion: 1\n",
+                 "evil-1.dist-info/entry_points.txt": "[cnnprof.kinds]\nevil = evil:Evil\n"})  # fmt: skip
+    written, temporary = work.parent / "env", work.parent / "temp"
+    runner = {**PLAIN, "RUNNER_TEMP": str(temporary), "GITHUB_ENV": str(written)}
+    done = step("Install cnnprof", work, runner, CNNPROF_ACTION=str(checkout), CNNPROF_VERSION="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    python = written.read_text().strip().partition("=")[2]
+    done = step("Check", work, {**runner, "CNNPROF_PYTHON": python}, CNNPROF_ARGS="", CNNPROF_REF="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("1 network: 0 over budget, 1 within\n")
+    assert not (work / "pwned").exists()
+
+
+def test_the_action_fetches_from_no_repository_inside_a_pull_request(work: Path) -> None:
+    """A folder with the files of a bare repository, whose remote is a program, and the check runs in that folder."""
+    git(work, "init", "-q")
+    git(work, "init", "-q", "--bare", "models")
+    git(work / "models", "config", "remote.origin.url", "ext::touch pwned")
+    git(work / "models", "config", "protocol.ext.allow", "always")
+    done = subprocess.run(["git", "fetch"], cwd=work / "models", env=PLAIN, capture_output=True, check=False)
+    assert (work / "models" / "pwned").exists(), done.stderr
+    (work / "models" / "pwned").unlink()
+    done = step("Fetch the baseline", work / "models", PLAIN, CNNPROF_REF="origin/main")
+    assert done.returncode != 0
+    assert "fatal: cannot use bare repository" in done.stderr
+    assert not (work / "models" / "pwned").exists()

@@ -52,8 +52,8 @@ Specs = Annotated[
     list[str],
     typer.Argument(
         metavar="SPEC...",
-        help="NAME|PATH[@VARIANT][,key=value...]: a file, - for standard input, or an architecture that `cnnprof "
-        "specs` lists.",
+        help="NAME|PATH[@VARIANT][,key=value...]: a file, - for standard input, an architecture that `cnnprof specs` "
+        "lists, or REF:PATH, what `git show` shows: PATH from the repository's top, ./PATH from here.",
     ),
 ]
 
@@ -218,7 +218,7 @@ def check(
         typer.Option(
             metavar="REF",
             help="Compare with the files as they are at a git revision, such as origin/main: its tip, not where this "
-            "branch left it.",
+            "branch left it. The repository is that of the working directory.",
         ),
     ] = None,
     update_baseline: Annotated[

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -50,10 +51,11 @@ from cnnprof.locate import Located, locate
 from cnnprof.measured import Settings
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
-from cnnprof.report import Report, tabulate
+from cnnprof.report import tabulate
 from cnnprof.spec import Limit, Spec, read
 
 if TYPE_CHECKING:
+    from cnnprof.git import Revision
     from cnnprof.project import Entry, Project
 
 COMMAND_LINE = "--max"
@@ -112,7 +114,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     _specs: dict[str, Spec | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], Network | None] = field(default_factory=dict)
-    _shipped: set[str] = field(default_factory=set)  # names that stand for no file of the user's
+    _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
     _work: Work = field(default_factory=Work)
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
@@ -175,15 +177,23 @@ class Run:
             return None
         key = (file, setup)
         if key not in self._past:
-            known = file not in self._shipped and os.path.exists(file)
-            report = _report_at(self.baseline_ref, file, setup, self._work) if known else None
-            self._past[key] = Baseline(self.baseline_ref, None if report is None else figures(report), report)
+            new = file in self._foreign
+            self._past[key] = Baseline(self.baseline_ref, None) if new else _past(
+                self._revision, file, setup, self._work
+            )
         return self._past[key]
+
+    @cached_property
+    def _revision(self) -> Revision:
+        """`--baseline-ref`. Raises UsageError."""
+        from cnnprof import git
+
+        return git.revision(self.baseline_ref or "")
 
     @property
     def files(self) -> list[str]:
         """The user's files that were read."""
-        return [name for name in self._specs if name not in self._shipped]
+        return [name for name in self._specs if name not in self._foreign]
 
     @property
     def compared(self) -> bool:
@@ -238,8 +248,8 @@ class Run:
         spec = None if located is None else self.spec(located)
         if located is None or spec is None:
             return
-        if not text.startswith(located.name):
-            self._shipped.add(located.name)
+        if not (text.startswith(located.name) and os.path.exists(located.name)):
+            self._foreign.add(located.name)
         settings = {**located.settings, **dict(given.settings)}
         setup = given._replace(variant=located.variant, settings=tuple(settings.items()))
         one = setup.variant is not None or settings
@@ -519,11 +529,16 @@ def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
 
 def _mark(entry: Entry, spec: Spec) -> Mark:
     """Where a budget asks for something that a spec does not have; otherwise the budget's own place."""
+    return next((entry.marks[key] for key in _lacking(spec, _setup(entry))), entry.mark)
+
+
+def _lacking(spec: Spec, setup: Setup) -> list[str]:
+    """What a setup names and a spec does not have: `variant`, `set NAME`, `input NAME`, as in the marks of an entry."""
     arguments = {argument.name for argument in spec.args}
-    wanted = ["variant"] * (entry.variant is not None and entry.variant not in spec.variants)
-    wanted += [f"set {name}" for name in entry.settings if name not in arguments]
-    wanted += [f"input {name}" for name in entry.inputs if name and name not in spec.inputs]
-    return next((entry.marks[key] for key in wanted), entry.mark)
+    lacking = ["variant"] * (setup.variant is not None and setup.variant not in spec.variants)
+    lacking += [f"set {name}" for name, _ in setup.settings if name not in arguments]
+    lacking += [f"input {name}" for name, _ in setup.inputs if name and name not in spec.inputs]
+    return lacking
 
 
 def _setup(entry: Entry) -> Setup:
@@ -568,18 +583,25 @@ def _network(spec: Spec, file: str, setup: Setup, work: Work) -> Network:
     return Network(setup.title(file), file, lines, tabulate(graph, costs), costs)
 
 
-def _report_at(revision: str, file: str, setup: Setup, work: Work) -> Report | None:
-    """The report on a network as it was; None where the file was not there, or not one that can be compared."""
-    from cnnprof import git
+def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
+    """A network as it was: without figures where it was not there, or (`wrong`) could not be analysed.
 
+    Raises UsageError where git cannot say.
+    """
     _afford(work)
-    text = git.show(revision, file)
+    text = revision.read(revision.path_of(file))
     if text is None:
-        return None
+        return Baseline(revision.name, None)
     try:
-        return _network(read(source.parse(text, file)), file, setup, work).report
-    except CnnprofError:  # a wrong spec of the past must not keep anyone from mending it
-        return None
+        spec = read(source.parse(text, file))
+        if _lacking(spec, setup):
+            return Baseline(revision.name, None)
+        report = _network(spec, file, setup, work).report
+    except SpecError as error:
+        return Baseline(revision.name, None, wrong=error.problems[0].message)
+    except CnnprofError as error:
+        return Baseline(revision.name, None, wrong=str(error))
+    return Baseline(revision.name, figures(report), report)
 
 
 def _message(problem: Problem) -> str:

@@ -212,14 +212,14 @@ def test_an_issue_stands_alone(render: Callable[[Result], str]) -> None:
 def test_the_command_that_shows_what_changed() -> None:
     """Where the baseline has figures alone; it is quoted for a shell."""
     grown = verdict(why=why(Part("a", 1, True)))
-    line = "cnnprof compare REF:models/a.yaml@x models/a.yaml@x --layers"
+    line = "cnnprof compare REF:./models/a.yaml@x models/a.yaml@x --layers"
     found = result(checked(grown, network="models/a.yaml@x"))
     assert words.command(found) == line
     assert [shown for shown in text.render(found).splitlines() if "compare" in shown] == [
         f"{line}  # shows what changed since the revision REF"
     ]
-    assert "cnnprof compare REF\\:models/a.yaml" in markdown.render(found)
-    assert words.command(result(checked(grown, network="a b.yaml"))).startswith("cnnprof compare 'REF:a b.yaml' 'a b")
+    assert "cnnprof compare REF\\:./models/a.yaml" in markdown.render(found)
+    assert words.command(result(checked(grown, network="a b.yaml"))).startswith("cnnprof compare 'REF:./a b.yaml' 'a b")
     assert words.command(result(checked(verdict()))) == ""
     assert words.command(result(checked(verdict(why=why(Part("a", 1, True, (), 1, "groups 1 → 2")))))) == ""
 

@@ -187,7 +187,7 @@ def command(result: Result) -> str:
     for checked in result.checks:
         parts = [part for verdict in checked.broken for cause in verdict.why.causes for part in cause.parts]
         if any(part.changed for part in parts) and not any(part.what for part in parts):
-            specs = shlex.quote(f"REF:{checked.network}"), shlex.quote(checked.network)
+            specs = shlex.quote(f"REF:./{checked.network}"), shlex.quote(checked.network)
             return f"cnnprof compare {plain(' '.join(specs))} --layers"
     return ""
 
