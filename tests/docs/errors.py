@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import cnnprof
 from cnnprof import errors
 from cnnprof.cli import main
-from cnnprof.rewrite import Inapplicable
+from cnnprof.rewrites.contract import Inapplicable
 
 PACKAGE = Path(cnnprof.__file__).parent
 CLASSES = {
