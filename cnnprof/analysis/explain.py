@@ -69,8 +69,8 @@ class LayerPage:
     path: str
     kind: str
     summary: str
-    file: str
-    line: int
+    file: str | None
+    line: int | None
     lines: tuple[int, ...]
     fields: Mapping[str, str]
     meanings: Mapping[str, str]
@@ -232,6 +232,7 @@ class _Explainer:
     def page(self, number: int) -> LayerPage:
         """All about a layer."""
         graph, layer = self.graph, self.graph.layers[number]
+        place = layer.place
         rules = self.rules(number)
         texts = manual.sections(type(layer.kind))
         sections = [
@@ -246,8 +247,8 @@ class _Explainer:
             path=layer.path,
             kind=layer.kind.word,
             summary=manual.summary(type(layer.kind)),
-            file=layer.place.source.name,
-            line=layer.place.line + 1,
+            file=None if place is None else place.source.name,
+            line=None if place is None else place.line + 1,
             lines=layer.lines,
             fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
             meanings=manual.fields(type(layer.kind)),
