@@ -90,12 +90,12 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
-    from cnnprof import expand, source
+    from cnnprof import expand
     from cnnprof.locate import locate
-    from cnnprof.spec import read
+    from cnnprof.spec import load
 
     located = locate(spec)
-    network = read(source.parse(located.text, located.name))
+    network = load(located.text, located.name)
     shapes: Mapping[str, Sequence[int]] = {}
     if isinstance(input, Mapping):
         shapes = input

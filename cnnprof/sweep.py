@@ -18,7 +18,7 @@ from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from cnnprof import expand, pareto, registry, source, spec
+from cnnprof import expand, pareto, registry, spec
 from cnnprof.costs import count
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.kind import Shape
@@ -281,7 +281,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
     cannot be read.
     """
-    read = spec.read(source.parse(wanted.text, wanted.name))  # once, for its errors
+    read = spec.load(wanted.text, wanted.name)  # once, for its errors
     points = list(product(*(axis.values for axis in wanted.axes)))
     jobs = min(jobs, len(points))
     if jobs <= 1:
@@ -331,7 +331,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.without_plugins().__enter__()  # for as long as the process lives
-    _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
+    _of_process = partial(_row, wanted, spec.load(wanted.text, wanted.name))
     _stopped = stopped
 
 

@@ -24,6 +24,7 @@ TESTS = Path(__file__).parent
 # A module imports only what stands before it. A folder stands as one; "" is cnnprof/__init__.py, the public functions.
 ORDER = [
     "errors",
+    "files",
     "paths",
     "trace",
     "window",

@@ -103,7 +103,7 @@ models/net.yaml:{LINE}: over: params 16 is 1 (6.7 %) over the limit of 15
 def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
     """Every problem of every file in one run, and what is over beside them."""
     (folder / "models" / "bad.yaml").write_text(NET.replace("relu", "rleu").replace("kernel_size: 1", "kernel: 1"))
-    (folder / "models" / "worse.yaml").write_text("a: {")
+    (folder / "models" / "worse.yaml").write_text("cnnprof: {")
     project(folder, "max: {params: 15}")
     done = run()
     assert done.code == 2
@@ -121,8 +121,9 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
     [
         (["max: {parms: 5}"], "cnnprof.yaml:5:9: error: a budget limits a metric, and `parms` is none"),
         (["max: {params: 5}", "set: {with: 5}"],
-         "cnnprof.yaml:6:9: error: net has no argument `with` to set; did you mean `width`?"),
-        (["max: {params: 5}", "variant: x"], "cnnprof.yaml:6:12: error: net has no variant `x`; it has no variants"),
+         "cnnprof.yaml:6:9: error: models/net.yaml: net has no argument `with` to set; did you mean `width`?"),
+        (["max: {params: 5}", "variant: x"], "cnnprof.yaml:6:12: error: models/net.yaml: net has no variant `x`; it has no "
+         "variants"),
         (["at: {cov: {params: 5}}"], "cnnprof.yaml:5:22: error: no layer's path matches `cov`"),
         (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a figure of the whole network, no sum over "
          "layers, so `at` cannot limit it"),

@@ -117,8 +117,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write a file instead of standard output. Its suffix chooses the format where --format does not; an "
-        "unknown suffix gives the table.",
+        help="Write a file instead of standard output. Its suffix chooses the format where --format does not.",
     ),
 ]
 ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for machines.")]

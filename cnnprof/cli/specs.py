@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cnnprof import locate, source
+from cnnprof import locate
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.render.catalogue import Architecture
 from cnnprof.source import Mapping, Node, Scalar
-from cnnprof.spec import read, shipped_blocks
+from cnnprof.spec import load, shipped_blocks
 
 
 def architectures(names: Iterable[str]) -> list[Architecture]:
@@ -38,7 +38,7 @@ def block(name: str) -> str | None:
 
 def _architecture(name: str) -> Architecture:
     located = locate.locate(name)
-    spec = read(source.parse(located.text, located.name))
+    spec = load(located.text, located.name)
     return Architecture(
         name,
         spec.title,
