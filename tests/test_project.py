@@ -121,7 +121,9 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             ])
             for path in ("/etc/x.json", "../x.json", "a/../../x.json", "C:/x.json")
         ),
-        (f"{BUDGET}  max: {{params: 1}}\nbaseline: a\\x.json", ["6:11 folders are told apart by `/`, found `a\\x.json`"]),
+        (f"{BUDGET}  max: {{params: 1}}\nbaseline: a\\x.json", [
+            "6:11 folders are told apart by `/`, found `a\\x.json`",
+        ]),
         (HEAD + "- name: a\n  files: []\n  max: {}\n  input: []", [
             "4:10 a budget has `files`, a list of patterns, found an empty list",
             "5:8 expected a mapping for `max`, found an empty mapping",
@@ -286,7 +288,7 @@ def test_patterns_leave_out_the_project_file_and_the_baseline(tmp_path: Path) ->
             b"[tool.cnnprof]\nversion = 1 # \xfc",
             "pyproject.toml",
             "`pyproject.toml` is not TOML that could be read: 'utf-8' codec can't decode byte 0xfc in position 29: "
-            "unexpected end of data",
+            "invalid start byte",
         ),
         (
             b"password: 5: [",

@@ -47,7 +47,7 @@ from cnnprof.errors import (
 from cnnprof.expand import Work
 from cnnprof.graph import Graph
 from cnnprof.kind import Shape
-from cnnprof.locate import MOST, Located, locate
+from cnnprof.locate import MOST, Located, file_of, locate
 from cnnprof.measured import Settings
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
@@ -181,8 +181,8 @@ class Run:
         key = (file, setup)
         if key not in self._past:
             new = file in self._foreign
-            self._past[key] = Baseline(self.baseline_ref, None) if new else _past(
-                self._revision, file, setup, self._work
+            self._past[key] = (
+                Baseline(self.baseline_ref, None) if new else _past(self._revision, file, setup, self._work)
             )
         return self._past[key]
 
@@ -393,9 +393,15 @@ def check(
     baseline_ref: str | None,
     update_baseline: bool,
     latency: Latency | None = None,
+    reports: Sequence[Wanted] = (),
 ) -> Result:
-    """What networks make of their budgets. Raises UsageError for options that do not go together."""
+    """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
+    would replace what is read."""
+    from cnnprof.cli.output import refuse_inputs
+
     run = Run(baseline_ref, latency)
+    written = [each.path for each in reports]
+    refuse_inputs(written, [file for spec in specs if (file := file_of(spec)) is not None])
     if latency is not None and not (specs and budgets):
         raise UsageError("--max-latency needs a SPEC, and goes without --no-budgets: it is measured on request alone")
     if update_baseline and baseline_ref is not None:
@@ -428,6 +434,7 @@ def check(
         raise UsageError("--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them")
     found = run.attempt(_project, config)
     if found is not None:
+        refuse_inputs(written, _inputs(found))
         run.project(found, budgets, update_baseline)
     return run.result()
 
@@ -481,6 +488,15 @@ def _project(config: str | None) -> Project:
         )
     files.refuse_leaving(path, files.repository(path.absolute().parent), _shown(path))
     return project.read(path.absolute(), _shown(path))
+
+
+def _inputs(found: Project) -> list[str]:
+    """The files of a project: its own, its baseline and its specs."""
+    from cnnprof import project
+
+    names = [name for entry in found.entries for name in project.files(found, entry)[0]]
+    own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
+    return [*own, *(str(found.folder / name) for name in dict.fromkeys(names))]
 
 
 def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:

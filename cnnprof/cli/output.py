@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from cnnprof import files
 from cnnprof.cli import drop_output
 from cnnprof.errors import UsageError, printable
+from cnnprof.locate import file_of
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
@@ -44,6 +45,8 @@ def screen() -> Screen | None:
 
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
 """The format that a file's suffix stands for."""
+DATA = {".json": "json", ".txt": "table"}
+"""The same of a command whose figures are no one table."""
 
 
 def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] = SUFFIXES) -> str:
@@ -60,11 +63,29 @@ def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] =
     return given or suffixes[suffix or ".txt"]
 
 
+def settle(
+    specs: Iterable[str],
+    format: str | None,
+    output: str | None,
+    suffixes: Mapping[str, str] = SUFFIXES,
+    write: str | None = None,
+) -> str:
+    """The format of what a command makes of its SPECs. write: another file that it writes.
+
+    Raises UsageError, before any work, for a suffix that says no format, for a file that the SPECs read, and where both
+    files are one.
+    """
+    refuse_inputs((output, write), [file for spec in specs if (file := file_of(spec)) is not None])
+    if output is not None and output != "-" and write is not None and files.same(output, write):
+        raise UsageError("--write and --output go to the same file")
+    return format_of(format, output, suffixes)
+
+
 def refuse_inputs(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
     """Raises UsageError where a file is to be written that is among those that are read."""
     read = list(inputs)
     for path in paths:
-        if path not in (None, "-") and any(files.same(path, each) for each in read):
+        if path is not None and path != "-" and any(files.same(path, each) for each in read):
             raise UsageError(f"cannot write `{printable(path)}`: it is an input; name another file")
 
 

@@ -318,6 +318,16 @@ def test_a_pipe_with_a_reader_is_written_to() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_pipe_that_nobody_writes_to_can_be_interrupted() -> None:
+    read, write = os.pipe()
+    started = begun([*CNNPROF[1:], "analyze", "-"], stdin=read)
+    time.sleep(1)
+    started.send_signal(signal.SIGINT)
+    assert (*started.communicate(timeout=30), started.returncode) == (b"", b"", 130)
+    os.close(read)
+    os.close(write)
+
+
 def test_a_pipe_that_does_not_wait_is_waited_for() -> None:
     """What is not there yet is no end: half a spec may be a network, and another one."""
     read, write = os.pipe()
