@@ -767,7 +767,8 @@ def test_nothing_is_quoted_of_a_file_that_is_no_spec(folder: Path, run: Run, tex
     message = "expected the key `cnnprof`, found none"
     assert done == (
         2,
-        f"::error file=models/net.yaml,line=1,title=cnnprof::{message}; a spec begins with `cnnprof: 1`\n1 error\n",
+        f"::error file=models/net.yaml,line=1,title=cnnprof check::models/net.yaml:1:1: error: {message}%0A"
+        "  hint: a spec begins with `cnnprof: 1`\n1 error\n",
         f"models/net.yaml:1:1: error: {message}\n  hint: a spec begins with `cnnprof: 1`\n",
     )
 
@@ -847,7 +848,7 @@ def test_a_network_that_only_the_baseline_has_is_noted(folder: Path, run: Run) -
 
 def test_a_baseline_has_the_variant(folder: Path, run: Run) -> None:
     """So another one is not compared with it."""
-    (folder / "models" / "net.yaml").write_text(VARIANTS.replace("budget: {params: 16}", "name: n"))
+    (folder / "models" / "net.yaml").write_text(VARIANTS.replace("budget: {params: 16}\n", ""))
     project(folder, "variant: wide", "max_increase: {params: 0%}", baseline=True)
     run("--update-baseline")
     path = folder / "models" / "net.yaml"
