@@ -13,8 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cnnprof
-from cnnprof import expand, files
-from cnnprof.budget import (
+from cnnprof import files
+from cnnprof.analysis.costs import count, scale_of
+from cnnprof.analysis.measured import Settings
+from cnnprof.analysis.report import tabulate
+from cnnprof.cli import complain, describe
+from cnnprof.errors import (
+    CnnprofError,
+    Mark,
+    Problem,
+    SourceText,
+    SpecError,
+    UsageError,
+    brief,
+    listing,
+    nearest,
+    printable,
+    printable_lines,
+)
+from cnnprof.gate.budget import (
     OWN,
     Baseline,
     Budget,
@@ -29,34 +46,18 @@ from cnnprof.budget import (
     judge,
     unmatched,
 )
-from cnnprof.cli import complain, describe
-from cnnprof.costs import count, scale_of
-from cnnprof.errors import (
-    CnnprofError,
-    Mark,
-    Problem,
-    SourceText,
-    SpecError,
-    UsageError,
-    brief,
-    listing,
-    nearest,
-    printable,
-    printable_lines,
-)
-from cnnprof.expand import Work
-from cnnprof.graph import Graph
-from cnnprof.kind import Shape
-from cnnprof.locate import MOST, Located, file_of, locate
-from cnnprof.measured import Settings
-from cnnprof.metrics import METRICS, read_quantity
+from cnnprof.language import unfold as expand
+from cnnprof.language.spec import Limit, Spec, load
+from cnnprof.language.unfold import Work
+from cnnprof.load import MOST, Located, file_of, locate
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Shape
+from cnnprof.model.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
-from cnnprof.report import tabulate
-from cnnprof.spec import Limit, Spec, load
 
 if TYPE_CHECKING:
+    from cnnprof.gate.project import Entry, Project
     from cnnprof.git import Revision
-    from cnnprof.project import Entry, Project
 
 COMMAND_LINE = "--max"
 PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
@@ -321,7 +322,7 @@ class Run:
 
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
-        from cnnprof import project
+        from cnnprof.gate import project
 
         held = []
         names, problems = project.files(found, entry)
@@ -349,7 +350,7 @@ class Run:
 
         Raises UsageError where there has to be one.
         """
-        from cnnprof import baseline
+        from cnnprof.gate import baseline
 
         ratchets = [increase.mark for entry in found.entries for increase in entry.budget.increases]
         if self.baseline_ref is not None:
@@ -478,7 +479,7 @@ def _timed(network: Network, setup: Setup, latency: Latency, work: Work) -> Chec
 
 
 def _project(config: str | None) -> Project:
-    from cnnprof import project
+    from cnnprof.gate import project
 
     path = Path(config) if config is not None else project.find(Path.cwd())
     if path is None:
@@ -492,7 +493,7 @@ def _project(config: str | None) -> Project:
 
 def _inputs(found: Project) -> list[str]:
     """The files of a project: its own, its baseline and its specs."""
-    from cnnprof import project
+    from cnnprof.gate import project
 
     names = [name for entry in found.entries for name in project.files(found, entry)[0]]
     own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
@@ -508,7 +509,7 @@ def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     here = Path.cwd()
     if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
         return None
-    from cnnprof import project
+    from cnnprof.gate import project
 
     try:
         found = _project(None)

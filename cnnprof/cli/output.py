@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from cnnprof import files
 from cnnprof.cli import drop_output
 from cnnprof.errors import UsageError, printable
-from cnnprof.locate import file_of
+from cnnprof.load import file_of
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cnnprof import locate
+from cnnprof import load as locate
 from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof.language.source import Mapping, Node, Scalar
+from cnnprof.language.spec import load, shipped_blocks
 from cnnprof.render.catalogue import Architecture
-from cnnprof.source import Mapping, Node, Scalar
-from cnnprof.spec import load, shipped_blocks
 
 
 def architectures(names: Iterable[str]) -> list[Architecture]:

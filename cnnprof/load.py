@@ -1,0 +1,148 @@
+"""What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input, and
+`REF:PATH` for a file as it is at a git revision, as `git show` has it: the path is that from the repository's top."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnprof import files
+from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
+from cnnprof.language.source import LIMITS
+
+_SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
+_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
+_REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
+MOST = 4 * LIMITS.characters + 1
+"""Bytes that are read of an endless file: enough to show that it is too long."""
+
+
+class Located(NamedTuple):
+    """A spec's text, the name it is reported under, and what the SPEC said beside it."""
+
+    name: str
+    text: bytes
+    variant: str | None
+    settings: Mapping[str, str]
+
+
+def locate(spec: str, inside: Path | None = None) -> Located:
+    """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool,
+    then git revisions.
+
+    inside: a folder out of which no symbolic link may lead.
+
+    Raises UsageError where there is no such file, architecture or revision, or it cannot be read, and where an argument
+    is set twice.
+    """
+    base, variant, given = _parts(spec)
+    if base == "-":
+        return Located("<stdin>", _standard_input(), variant, given)
+    if _is_file(base):
+        if inside is not None:
+            files.refuse_leaving(base, inside)
+        return Located(base, files.read(base, MOST), variant, given)
+    shipped = architectures()
+    if base in shipped:
+        return Located(f"{base}.yaml", files.read(shipped[base], MOST), variant, given)
+    if (match := _REVISION.fullmatch(base)) and not _is_directory(base):
+        return Located(base, _at_revision(*match.groups()), variant, given)
+    shown = brief(printable(base), 200)
+    if _is_directory(base):
+        raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
+    if reason := _barred(base):
+        raise UsageError(f"cannot read `{shown}`: {reason}")
+    hint = next((f"did you mean `{shown}{end}`?" for end in (".yaml", ".yml") if _is_file(base + end)), "")
+    if "/" in base or base.endswith((".yaml", ".yml")):
+        raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
+    hint = hint or nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
+    raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+
+
+def file_of(spec: str) -> str | None:
+    """The file that a SPEC reads; None where it reads none, or is wrong."""
+    try:
+        base = _parts(spec)[0]
+    except UsageError:  # which whoever reads it will be told
+        return None
+    return base if base != "-" and _is_file(base) else None
+
+
+def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
+    """What a SPEC names, the variant and the settings. Raises UsageError."""
+    if not spec:
+        raise UsageError("an empty SPEC: name a file, or an architecture that `cnnprof specs` lists")
+    if spec == "-" or _is_file(spec):
+        return spec, None, {}
+    base, *settings = _SETTING.split(spec)
+    pairs = [setting.split("=", 1) for setting in settings]
+    refuse_twice([name for name, _ in pairs], f"the SPEC `{brief(printable(spec), 200)}`")
+    if not (base == "-" or _is_file(base)) and (match := _VARIANT.fullmatch(base)):
+        return match[1], match[2], dict(pairs)
+    return base, None, dict(pairs)
+
+
+def architectures() -> dict[str, Path]:
+    """The specs that come with the tool, by name: beside the modules in a wheel, above them in a checkout."""
+    here = Path(__file__).parent
+    folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _at_revision(name: str, path: str) -> bytes:
+    """The bytes of a file at a git revision. Raises UsageError."""
+    from cnnprof import git  # which starts a process, and nobody else needs
+
+    revision = git.revision(name)
+    text = revision.read(path)
+    if text is None:
+        shown, file = brief(printable(name)), brief(printable(path), 200)
+        hint = ""
+        if revision.read(f"./{path}") is not None:
+            hint = f"; a path is from the repository's top: did you mean `{shown}:./{file}`?"
+        raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
+    return text
+
+
+def _is_file(text: str) -> bool:
+    try:
+        path = Path(text)
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def _is_directory(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _barred(text: str) -> str | None:
+    """Why nobody can say whether there is such a file: a folder without permission, or links in a circle."""
+    try:
+        os.stat(text)
+    except OSError as error:
+        return error.strerror if error.errno in (errno.EACCES, errno.ELOOP) else None
+    except ValueError:
+        return None
+    return None
+
+
+def _standard_input() -> bytes:
+    """All that standard input gives. Raises UsageError."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    with suppress(OSError, ValueError):  # what does not wait would give a part of the text
+        os.set_blocking(sys.stdin.fileno(), True)
+    try:
+        return sys.stdin.buffer.read(MOST)
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {error.strerror}") from None
