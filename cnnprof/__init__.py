@@ -90,13 +90,13 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
-    from cnnprof.language import source
+
     from cnnprof.language import unfold as expand
-    from cnnprof.language.spec import read
+    from cnnprof.language.spec import load
     from cnnprof.load import locate
 
     located = locate(spec)
-    network = read(source.parse(located.text, located.name))
+    network = load(located.text, located.name)
     shapes: Mapping[str, Sequence[int]] = {}
     if isinstance(input, Mapping):
         shapes = input

@@ -70,6 +70,8 @@ OTHERS = {
     "_NoMemory": "is caught in the same file",
     "TooManyStates": "becomes what a report says of the order",
     "PermissionError": "is the operating system's",
+    "OSError": "is the operating system's, or caught in the same file",
+    "_WrittenTwice": "is caught in the same file",
     "ValueError": "is caught in the same file",
     "KeyboardInterrupt": "is Ctrl-C, which ends the process",
     "SystemExit": "ends the process when all is said",

@@ -170,6 +170,7 @@ class Part(NamedTuple):
 
     path: of a layer, or the pattern of all that the repetitions of one step made. layers: how many.
     lines: of the steps that lead there, the outermost first, the layer's own last; none for what no step made.
+    line: where the file writes the layer: of one in a block that comes with the tool, the outermost of them.
     what: what changed in all of them, in words, where that is known.
     """
 
@@ -179,6 +180,7 @@ class Part(NamedTuple):
     lines: tuple[int, ...] = ()
     layers: int = 1
     what: str = ""
+    line: int | None = None
 
 
 class Rest(NamedTuple):
@@ -560,11 +562,14 @@ def _by_step(network: Network, amounts: Mapping[str, int], path: str | None, sin
     def part(layers: Sequence[str]) -> Part:
         """Layers of one step as one."""
         changes = network.changes(since) if since is not None else {}
+        lines = _common([network.lines.get(layer, ()) for layer in layers])
+        places = {row.line for layer in layers for row in network.rows(layer)}
         return Part(
             path=paths.common(layers),
             amount=sum(amounts[layer] for layer in layers),
             changed=changed,
-            lines=_common([network.lines.get(layer, ()) for layer in layers]),
+            lines=lines,
+            line=places.pop() if len(places) == 1 and lines else next(reversed(lines), None),
             layers=len(layers),
             what=paths.common_changes([changes.get(layer, "") for layer in layers]),
         )

@@ -119,6 +119,12 @@ class Spec:
     problems: tuple[Problem, ...] = ()
 
 
+def load(text: bytes, name: str) -> Spec:
+    """The spec that a file's text holds; `name` stands for the file in errors. Raises SpecError, as `read` does."""
+    source.refuse_foreign(text, name, HEADER[0], f"a spec begins with `cnnprof: {VERSION}`")
+    return read(source.parse(text, name))
+
+
 def read(root: Node) -> Spec:
     """The spec that a text's root node holds.
 

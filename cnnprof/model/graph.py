@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.errors import Mark
+from cnnprof.language.spec import Limit
 from cnnprof.model.kind import Kind, Memory, Shape
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from cnnprof.analysis.costs import count
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
-from cnnprof.language import registry, source, spec
+from cnnprof.language import registry, spec
 from cnnprof.language import unfold as expand
 from cnnprof.load import Located
 from cnnprof.model.kind import Shape
@@ -283,7 +283,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
     cannot be read.
     """
-    read = spec.read(source.parse(wanted.text, wanted.name))  # once, for its errors
+    read = spec.load(wanted.text, wanted.name)  # once, for its errors
     points = list(product(*(axis.values for axis in wanted.axes)))
     jobs = min(jobs, len(points))
     if jobs <= 1:
@@ -333,7 +333,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.without_plugins().__enter__()  # for as long as the process lives
-    _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
+    _of_process = partial(_row, wanted, spec.load(wanted.text, wanted.name))
     _stopped = stopped
 
 

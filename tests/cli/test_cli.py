@@ -376,6 +376,26 @@ REFUSES = [
         ["analyze", "lenet5", "--format", "csv", "--convention", "torch"],
         "error: --convention adds a total, and csv has none; json has",
     ),
+    (["analyze", "lenet5", "--format", "json", "--format", "csv"], "error: --format is given twice"),
+    (["analyze", "lenet5", "--batch", "2", "-o", "x.txt", "--output", "y.txt"], "error: --output is given twice"),
+    (["explain", "lenet5", "--only", "macs", "--only", "params"], "error: --only is given twice"),
+    *(
+        (
+            [*command, "-o", f"net.{suffix}"],
+            f"error: the suffix of --output says the format ({known}), found `net.{suffix}`; --format says it too",
+        )
+        for command, known in (
+            (["analyze", "lenet5"], ".json, .csv, .md, .txt"),
+            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .txt"),
+            (["separable", "lenet5"], ".json, .csv, .md, .txt"),
+            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .txt"),
+            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .txt"),
+            (["explain", "lenet5"], ".json, .txt"),
+            (["verify", "lenet5"], ".json, .txt"),
+            (["measure", "lenet5"], ".json, .txt"),
+        )
+        for suffix in ("html", *(["csv"] if "csv" not in known else []))
+    ),
     (["kinds", "conv_2d"], "error: there is no kind `conv_2d`; did you mean `conv2d`?"),
 ]  # fmt: skip
 
@@ -491,6 +511,47 @@ def test_the_old_file_survives_a_full_disk(run: Run, tmp_path: Path, monkeypatch
     )  # fmt: skip
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.txt"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["analyze", "{}", "-o", "{}"],
+        ["analyze", "lenet5", "{}@small,a=1", "--format", "json", "-o", "{}"],
+        ["compare", "lenet5", "{}", "-o", "{}"],
+        ["explain", "{}", "-o", "{}"],
+        ["separable", "{}", "-o", "{}"],
+        ["separable", "{}", "--write", "{}"],
+        ["rewrite", "{}", "--prune", "0.5", "-o", "{}"],
+        ["rewrite", "{}", "--prune", "0.5", "--write", "{}"],
+        ["sweep", "{}", "--batch", "1,2", "-o", "{}"],
+        ["verify", "{}", "-o", "{}"],
+        ["measure", "{}", "-o", "{}"],
+        ["measure", "lenet5", "--against", "{}", "-o", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_output_replaces_no_input(run: Run, tmp_path: Path, args: list[str]) -> None:
+    """By whatever name."""
+    path, link = tmp_path / "net.yaml", tmp_path / "link.json"
+    path.write_text(network("- relu"), encoding="utf-8")
+    link.symlink_to(path)
+    for output in (path, link):
+        done = run(*(text.replace("{}", str(path)) for text in args[:-1]), str(output))
+        assert done == (2, "", f"error: cannot write `{output}`: it is an input; name another file\n")
+    assert path.read_text(encoding="utf-8") == network("- relu")
+
+
+def test_two_outputs_are_two_files(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "x.txt")
+    done = run("rewrite", "lenet5", "--prune", "0.5", "--write", path, "-o", path)
+    assert done == (2, "", "error: --write and --output go to the same file\n")
+
+
+def test_explain_goes_by_the_suffix_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert run("explain", "lenet5", "-o", str(path)) == (0, "", "")
+    assert path.read_text(encoding="utf-8").startswith("{")
 
 
 def test_output_says_what_it_cannot_write(run: Run, tmp_path: Path) -> None:

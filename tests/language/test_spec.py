@@ -85,7 +85,7 @@ FILE = [
     pytest.param(
         "cnnprof: 1\ninput: {left: [], input: {a: 1}}\nlayers: [relu]",
         [
-            "2:9 an input is a list of dimensions, found a list | "
+            "2:9 an input is a list of dimensions, found an empty list | "
             "as in `input: [3, 224, 224]`, the shape of one example without the batch",
             "2:19 `input` has a meaning of its own in expressions and cannot name a layer",
             "2:19 an input is a list of dimensions, found a mapping | "
@@ -206,7 +206,7 @@ STEPS = [
             "a space after the colon: `conv2d: {out_channels`",
             "6:3 a step is `- WORD` or `- WORD: {fields}`, found a list",
             "7:2 a step is `- WORD` or `- WORD: {fields}`, found nothing",
-            "8:3 a step is `- WORD` or `- WORD: {fields}`, found a mapping",
+            "8:3 a step is `- WORD` or `- WORD: {fields}`, found an empty mapping",
         ],
         id="no step",
     ),
