@@ -12,7 +12,7 @@ from typing import Any
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import UsageError, printable
 from cnnprof.gate.budget import SUMMED, Figures
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import METRICS, RENAMED
 
 VERSION = 1
 LARGEST = 64 << 20
@@ -58,7 +58,8 @@ def read(path: Path, name: str) -> dict[str, Figures]:
 
 
 def _figures(entry: Any) -> Figures:
-    totals = {metric: _read_number(entry["totals"][metric]) for metric in METRICS if metric in entry["totals"]}
+    amounts = {RENAMED.get(name, name): amount for name, amount in entry["totals"].items()}
+    totals = {metric: _read_number(amounts[metric]) for metric in METRICS if metric in amounts}
     layers = {
         path: {metric: _read_count(amount) for metric, amount in amounts.items() if metric in SUMMED}
         for path, amounts in entry["layers"].items()
