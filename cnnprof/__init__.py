@@ -56,8 +56,8 @@ def analyze(
     training: the network as it is trained: side outputs run, dropout and batch norm work.
     optimizer: sgd, momentum, adam or adamw; sizes `training_bytes`, which also holds float32
         `master_weights` where those are kept (mixed precision).
-    order: "best" executes the layers in the order with the smallest `peak_bytes`, or as written where that is too
-        much to search; the report's `refused` then says so.
+    order: "best" executes the layers in the order with the smallest `peak_activation_bytes`, or as written where
+        that is too much to search; the report's `refused` then says so.
 
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """

@@ -34,7 +34,13 @@ class ReceptiveField(NamedTuple):
     exact: bool = True
 
 
-OF_MEMORY = ("activation_bytes", "peak_bytes", "torch_peak_bytes", "training_bytes")
+OF_MEMORY = (
+    "activation_bytes",
+    "peak_activation_bytes",
+    "torch_peak_activation_bytes",
+    "inference_bytes",
+    "training_bytes",
+)
 """Metrics that are estimates where it is not known whether a layer views or copies."""
 
 

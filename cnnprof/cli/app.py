@@ -193,7 +193,7 @@ def analyze(
     short_help="Hold networks to their budgets: 0 within, 1 over, 2 wrong.",
     epilog=_examples(
         "cnnprof check resnet@50 --max params=26M --max macs=4.2G",
-        "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_bytes=40 MiB'",
+        "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_activation_bytes=40 MiB'",
         "cnnprof check --no-budgets resnet googlenet",
         "cnnprof check googlenet --report markdown=-",
     ),
@@ -212,7 +212,7 @@ def check(
         typer.Option(
             "--max",
             metavar="NAME=VALUE",
-            help="Limit a metric of all that the SPECs name, variants too: params=5M, peak_bytes=10MiB.",
+            help="Limit a metric of all that the SPECs name, variants too: params=5M, peak_activation_bytes=10MiB.",
         ),
     ] = None,
     input: Inputs = None,
@@ -566,7 +566,7 @@ def explain(
         typer.Option(
             metavar="A,B,...",
             help="Of the sums of a block or network only these: params, buffers, macs, flops, activation_bytes, "
-            "peak_bytes, training_bytes.",
+            "peak_activation_bytes, training_bytes.",
         ),
     ] = None,
     format: Annotated[
@@ -602,7 +602,7 @@ def explain(
         "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
         "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
         "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
-        "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_bytes,training_bytes --format csv",
+        "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
     ),
 )
 def sweep(
@@ -637,7 +637,8 @@ def sweep(
         ),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="The metrics to show. Default: params,macs,peak_bytes.")
+        str | None,
+        typer.Option(metavar="A,B,...", help="The metrics to show. Default: params,macs,peak_activation_bytes."),
     ] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="The smallest of a metric first.")] = None,
     plot: Annotated[

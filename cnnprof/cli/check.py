@@ -52,7 +52,7 @@ from cnnprof.language.unfold import Work
 from cnnprof.load import MOST, Located, file_of, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.render.checks import FORMATS
 
 if TYPE_CHECKING:
@@ -555,13 +555,14 @@ def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
     """`params=5M` as limits. Raises UsageError."""
     limits = []
     for text in texts:
-        metric, equals, value = text.partition("=")
+        name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--max takes NAME=VALUE, such as params=5M, found `{brief(printable(text))}`")
-        if metric not in METRICS:
-            hint = nearest(metric, METRICS)
+        metric = metric_named(name, "--max: ")
+        if metric is None:
+            hint = nearest(name, METRICS)
             raise UsageError(
-                f"--max limits a metric, and `{brief(printable(metric))}` is none; "
+                f"--max limits a metric, and `{brief(printable(name))}` is none; "
                 f"{hint or 'metrics: ' + listing(list(METRICS))}"
             )
         mark = Elsewhere(SourceText(COMMAND_LINE, printable(text)), 0, 0)

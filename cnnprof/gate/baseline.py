@@ -15,7 +15,7 @@ from cnnprof import files
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.gate.budget import SUMMED, Figures
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import METRICS, RENAMED
 
 VERSION = 1
 LARGEST = 64 << 20
@@ -99,7 +99,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _figures(entry: Any) -> Figures:
-    totals = {metric: _read_number(entry["totals"][metric]) for metric in METRICS if metric in entry["totals"]}
+    amounts = {RENAMED.get(name, name): amount for name, amount in entry["totals"].items()}
+    totals = {metric: _read_number(amounts[metric]) for metric in METRICS if metric in amounts}
     layers = {
         path: {metric: _read_count(amount) for metric, amount in amounts.items() if metric in SUMMED}
         for path, amounts in entry["layers"].items()

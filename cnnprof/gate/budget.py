@@ -25,7 +25,7 @@ from cnnprof.language.spec import Limit
 from cnnprof.model import paths
 from cnnprof.model.metrics import METRICS
 
-SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
+SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
 """Metrics that are sums over layers, so that parts of a network have them too."""
 
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
@@ -424,7 +424,7 @@ def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
 
 def amount_of(row: Row, metric: str) -> int:
     """A summed metric of one layer."""
-    if metric == "executed_params":
+    if metric == "inference_params":
         return row.params if row.executed else 0
     amount: int = getattr(row, metric)
     return amount
@@ -529,8 +529,8 @@ def place(mark: Mark) -> str:
 
 def _why(network: Network, metric: str, path: str | None, baseline: Baseline | None) -> Why:
     """What grew most since the baseline; without one, or where nothing did, what carries most."""
-    if metric in ("peak_bytes", "torch_peak_bytes"):
-        peak: Peak = network.costs.peak if metric == "peak_bytes" else network.costs.torch_peak
+    if metric in ("peak_activation_bytes", "torch_peak_activation_bytes"):
+        peak: Peak = network.costs.peak if metric == "peak_activation_bytes" else network.costs.torch_peak
         return _by_step(network, {alive.name: alive.bytes for alive in peak.alive}, path)
     if metric not in SUMMED:
         return NOTHING

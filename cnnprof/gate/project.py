@@ -40,7 +40,7 @@ from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import Limit
 from cnnprof.load import MOST
 from cnnprof.model.kind import Shape
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.model.paths import advance, begin
 
 FILE = "cnnprof.yaml"
@@ -372,12 +372,13 @@ class _Reader:
 
     def metrics(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Scalar]]:
         """(metric, its key, its value) of a mapping of limits."""
-        for metric, key, value in self.entries(node, what):
-            if metric not in METRICS:
+        for name, key, value in self.entries(node, what):
+            metric = metric_named(name, f"{key.mark}: ")
+            if metric is None:
                 self.problem(
-                    f"a budget limits a metric, and `{brief(metric)}` is none",
+                    f"a budget limits a metric, and `{brief(name)}` is none",
                     key.mark,
-                    nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
+                    nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}",
                 )
             elif not isinstance(value, Scalar):
                 self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)

@@ -20,7 +20,7 @@ from cnnprof.language import registry, source
 from cnnprof.language.expression import CONSTANTS, FUNCTIONS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.model.kind import Kind, how_to_write
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 VERSION = "1"
 SIDE = "side"
@@ -280,7 +280,8 @@ class _Reader:
         return tuple(limits)
 
     def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[Limit]:
-        if metric not in METRICS:
+        known = metric_named(metric, f"{key.mark}: ")
+        if known is None:
             self.problem(
                 f"a budget limits a metric, and `{metric}` is none",
                 key.mark,
@@ -290,7 +291,7 @@ class _Reader:
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
-                yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+                yield Limit(known, read_quantity(value.text, known), value.text, value.mark, path)
             except UsageError as error:
                 self.problem(str(error), value.mark)
 

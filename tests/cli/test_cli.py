@@ -146,7 +146,7 @@ layers:
 - conv2d: {out_channels: second_expansion_ratio * third_expansion_ratio, kernel_size: 1}
 """
 RATIOS = [f"--set={number}_expansion_ratio=4,40" for number in ("first", "second", "third")]
-METRICS = "params,buffers,macs,flops,activation_bytes,peak_bytes,training_bytes,depth"
+METRICS = "params,buffers,macs,flops,activation_bytes,peak_activation_bytes,training_bytes,depth"
 FITTED: list[tuple[int, list[str]]] = [
     (0, ["specs"]),
     (0, ["kinds"]),
@@ -359,8 +359,8 @@ REFUSES = [
     (["analyze", "lenet5", "--batch", "0"], "error: a batch is a whole number of examples, at least 1, found 0"),
     (["analyze", "lenet5", "--columns", "path,parms"], "error: there is no column `parms`; did you mean `params`?"),
     (
-        ["analyze", "lenet5", "--sort", "peak_bytes"],
-        "error: `peak_bytes` is a figure of the whole network, not of a layer: it is among the totals",
+        ["analyze", "lenet5", "--sort", "peak_activation_bytes"],
+        "error: `peak_activation_bytes` is a figure of the whole network, not of a layer: it is among the totals",
     ),
     (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
     (["analyze", "lenet5", "--columns", "path,params, path"], "error: --columns names `path` twice"),

@@ -154,8 +154,8 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
         (["--batch", "2"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them"),
         (["lenet5", "--max", "parms=5"], "--max limits a metric, and `parms` is none; did you mean `params`?"),
         (["lenet5", "--max", "params"], "--max takes NAME=VALUE, such as params=5M, found `params`"),
-        (["lenet5", "--max", "peak_bytes=5"], "a limit on `peak_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` "
-         "…), found `5`"),
+        (["lenet5", "--max", "peak_activation_bytes=5"], "a limit on `peak_activation_bytes` needs a unit of bytes "
+         "(`KB`, `MB`, `KiB`, `MiB` …), found `5`"),
         (["nosuch.yaml"], "there is no file `nosuch.yaml`"),
         (["lenet5", "--config", "x"], "--config names a project file, and a SPEC is checked without one: choose one"),
         (["--config", "x"], "cannot read `x`: No such file or directory"),

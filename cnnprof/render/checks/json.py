@@ -10,7 +10,7 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.gate.budget import Cause, Checked, Part, Result, Verdict, Wrong
 from cnnprof.render.checks import words
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def render(result: Result) -> str:
