@@ -15,8 +15,8 @@ from cnnprof.errors import CnnprofError
 
 LONGEST_TEXT = 1000
 """Bytes of a text that are read."""
-SPARE = 1_000_000
-"""Bytes that may be read beyond those of the file, for what is shared in it."""
+SPARE, PER_BYTE = 1_000_000, 8
+"""Bytes that may be read of any file, and further ones for each of its bytes: parts of it may be shared."""
 
 
 class DamagedFile(CnnprofError):
@@ -30,7 +30,7 @@ class File:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.left = len(data) + SPARE
+        self.left = SPARE + PER_BYTE * len(data)
 
     def root(self) -> Table:
         """The table that the file begins with. Raises DamagedFile."""
