@@ -1,9 +1,9 @@
 """Memory as TensorFlow Lite Micro plans it before it runs: one arena, a fixed offset for every tensor in it.
 
-The head of the arena, which it calls non-persistent, holds the tensors that no file holds. Its planner is greedy by size
-(`GreedyMemoryPlanner`, after Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference",
-section 5): the plan here is the same to the byte, which tests compare with what the interpreter allocates. Beside it
-are the least that any plan takes and a better plan, which an application may hand to the interpreter.
+The head of the arena, which it calls non-persistent, holds the tensors that are not in the file. Its planner is greedy
+by size (`GreedyMemoryPlanner`, after Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference",
+section 5): the plan here is the same to the byte, which tests compare with what the interpreter allocates. Next to it
+are the least that any plan takes and a better plan, which an application may give to the interpreter.
 
 The tail, which it calls persistent, holds what kernels prepare. That is an estimate: `TAIL_ERROR`.
 """
@@ -296,7 +296,9 @@ def _neighbours(needed: Sequence[Buffer], searched: int) -> Iterator[_Order]:
         sorted(range(count), key=lambda number: (needed[number].first, -needed[number].bytes)),
         sorted(range(count), key=lambda number: (-needed[number].last, -needed[number].bytes)),
         sorted(range(count), key=lambda number: (-needed[number].bytes, needed[number].first)),
-        sorted(range(count), key=lambda number: -needed[number].bytes * (needed[number].last - needed[number].first + 1)),
+        sorted(
+            range(count), key=lambda number: -needed[number].bytes * (needed[number].last - needed[number].first + 1)
+        ),
     ]
     order = _Order(starts[0], 2**63)
     for start in starts:
@@ -319,7 +321,7 @@ KERNEL_BYTES = {
     "RESIZE_BILINEAR": 6, "SOFTMAX": 88, "STRIDED_SLICE": 122, "SUB": 73, "TANH": 15, "TRANSPOSE": 3,
     "TRANSPOSE_CONV": 100,
 }  # fmt: skip
-"""Bytes that an operator's kernel keeps, besides what it keeps per channel: fitted to what the interpreter allocates."""
+"""Bytes that an operator's kernel keeps, excluding those per channel: fitted to what the interpreter allocates."""
 PER_CHANNEL = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 """Operators that keep a multiplier and a shift for each output channel, and the dimension of the weights that counts
 those channels."""

@@ -2,8 +2,8 @@
 
 A graph is turned into operators by rules, each a function below, applied in the order of `RULES`. They are what
 TensorFlow's own converter was seen to do (2.21, full integer quantisation, a batch of one): tests compare them with its
-files. Where a file may differ from what a rule makes, the network gets a note, and its figures are estimates. What no rule
-knows is refused.
+files. Where a file may differ from what a rule makes, the network gets a note, and its figures are estimates. What no
+rule knows is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from cnnprof.model.window import extent, same_sides
 class Step:
     """A step on its way to an operator: a layer, until a rule gives it the operator's word.
 
-    reads, makes: numbers of tensors. order: where it is among the steps.
+    reads, makes: numbers of tensors. order: the layer's number, then where among the steps that come of the layer: 0 is
+        the layer itself, less is before it.
     weights: shape of its quantised constant, as it is stored. bias: whether it has one per output channel.
     before, behind: shapes of int32 constants that it reads before its tensors, and behind them.
     activated: whether an activation is part of it. padded: whether its padding is decided.
@@ -75,7 +76,7 @@ class Network:
         self._makers: dict[int, Step] = {}
         for number, layer in enumerate(graph.layers):
             if layer.executed:
-                self._insert(Step(layer.path, layer.kind, layer.inputs, first + number, (number,)))
+                self._insert(Step(layer.path, layer.kind, layer.inputs, first + number, (number, 0)))
 
     def steps(self, *names: str) -> list[Step]:
         """The steps in order: all, or those of some words."""
@@ -155,7 +156,13 @@ class Network:
 
     def before(self, step: Step, word: str, shape: Shape, position: int = 0) -> Step:
         """Puts a step before another, on the way of one of the tensors that it reads."""
-        made = Step(step.path, None, [step.reads[position]], self.tensor(shape, step.path), (*step.order, -1, position))
+        made = Step(
+            step.path,
+            None,
+            [step.reads[position]],
+            self.tensor(shape, step.path),
+            (step.order[0], step.order[1] - 1, position),
+        )
         made.word = word
         self._insert(made)
         self.reread(step, [*step.reads[:position], made.makes, *step.reads[position + 1 :]])
@@ -293,7 +300,9 @@ def several_terms_are_taken_two_at_a_time(network: Network) -> None:
         while len(step.reads) > 2:
             first, second, *rest = step.reads
             shape = tuple(map(max, network.shapes[first], network.shapes[second]))
-            made = Step(step.path, step.kind, [first, second], network.tensor(shape, step.path), (*step.order, -len(rest)))
+            made = Step(
+                step.path, step.kind, [first, second], network.tensor(shape, step.path), (step.order[0], -len(rest))
+            )
             network._insert(made)
             network.reread(step, [made.makes, *rest])
 
@@ -329,11 +338,13 @@ def padding_stands_alone(network: Network) -> None:
             continue
         image, made = network.shapes[step.reads[0]], network.shapes[step.makes]
         left = _left(kind)
-        if left == _same(kind, image, made):
+        if left == _same(kind, image, made) and getattr(kind, "padding_mode", "zeros") == "zeros":
             continue
         right = [
             (out - 1) * stride + extent(kernel, dilation) - size - before
-            for size, out, before, (kernel, stride, dilation) in zip(image[1:], made[1:], left, _windows(kind), strict=True)
+            for size, out, before, (kernel, stride, dilation) in zip(
+                image[1:], made[1:], left, _windows(kind), strict=True
+            )
         ]
         if not any(left) and max(right) <= 0:
             continue
@@ -373,7 +384,7 @@ def sequences_are_images(network: Network) -> None:
             continue
         maker = network.maker(tensor)
         assert maker is not None
-        step = Step(maker.path, None, [tensor], network.tensor(network.shapes[tensor], maker.path), (*maker.order, 9))
+        step = Step(maker.path, None, [tensor], network.tensor(network.shapes[tensor], maker.path), (maker.order[0], 1))
         step.word, step.behind = "RESHAPE", [(3,)]
         for reader in flat:
             network.reread(reader, [step.makes if each == tensor else each for each in reader.reads])
@@ -479,7 +490,10 @@ def _conv_transpose(network: Network, step: Step) -> None:
     image, made = network.shapes[step.reads[0]], network.shapes[step.makes]
     if kind.groups != 1 or any(each != 1 for each in kind.dilation):
         raise _refused(step, " with `groups` or `dilation`")
-    whole = [(size - 1) * stride + kernel for size, stride, kernel in zip(image[1:], kind.stride, kind.kernel_size, strict=True)]
+    whole = [
+        (size - 1) * stride + kernel
+        for size, stride, kernel in zip(image[1:], kind.stride, kind.kernel_size, strict=True)
+    ]
     same = all(
         out == size * stride and cut == max(0, full - out) // 2
         for size, out, stride, cut, full in zip(image[1:], made[1:], kind.stride, kind.padding, whole, strict=True)
@@ -488,7 +502,7 @@ def _conv_transpose(network: Network, step: Step) -> None:
         if any(kind.output_padding):
             raise _refused(step, " with an `output_padding` that SAME does not give")
         # What SAME does not cut off is cut off behind.
-        cut = Step(step.path, None, [step.makes], step.makes, (*step.order, 1))
+        cut = Step(step.path, None, [step.makes], step.makes, (step.order[0], 1))
         full = network.tensor((made[0], *whole), step.path)
         network._remove(step)
         step.makes = full
@@ -548,7 +562,7 @@ def _permute(network: Network, step: Step) -> None:
 def _channel_shuffle(network: Network, step: Step) -> None:
     groups = getattr(step.kind, "groups", 1)
     channels, *sizes = network.shapes[step.makes]
-    parted, swapped = (channels // groups, groups, *sizes), (groups, channels // groups, *sizes)
+    parted, swapped = (channels // groups, *sizes, groups), (groups, *sizes, channels // groups)
     for each in network.chain(step, ["RESHAPE", "TRANSPOSE", "RESHAPE"], [parted, swapped]):
         each.behind = [(len(sizes) + 3 if each.makes != step.makes else len(sizes) + 2,)]
 
@@ -560,8 +574,11 @@ def _prelu(network: Network, step: Step) -> None:
 
 def _pad_alone(network: Network, step: Step) -> None:
     assert isinstance(step.kind, Pad)
+    if step.kind.mode == "constant" and max(step.kind.pad) <= 0:
+        _slice(network, step)
+        return
     if step.kind.mode not in ("constant", "reflect") or min(step.kind.pad) < 0:
-        raise _refused(step, f" with `mode: {step.kind.mode}` or negative counts")
+        raise _refused(step, f" with `mode: {step.kind.mode}` and these counts")
     step.word = "MIRROR_PAD" if step.kind.mode == "reflect" else "PADV2" if step.kind.value else "PAD"
     step.behind = [(len(network.shapes[step.makes]) + 1, 2)]
 
@@ -655,7 +672,9 @@ def _emitted(network: Network) -> Deployed:
             continue
         numbers[step.makes] = len(tensors)
         dtype = "FLOAT32" if step.makes in network.floats else "INT8"
-        tensors.append(DeployedTensor(network.names[step.makes], _stored(network, step.makes), dtype, scales=dtype == "INT8"))
+        tensors.append(
+            DeployedTensor(network.names[step.makes], _stored(network, step.makes), dtype, scales=dtype == "INT8")
+        )
         first, last = constants[step]
         read = [numbers[tensor] for tensor in step.reads]
         # A transposed convolution reads its shape, its weights, its image, its bias.

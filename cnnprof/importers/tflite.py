@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from math import inf, prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cnnprof.errors import RuleError, UsageError, brief, listing, printable
 from cnnprof.importers import tflite_file
@@ -161,8 +161,8 @@ class _Importer:
         else:
             name = brief(printable(self.contents.tensors[number].name))
             raise UsageError(
-                f"`{brief(printable(self.name), 200)}` is for a batch of {self.batch[0]}, which the shape {list(shape)} of "
-                f"`{name}` does not begin with; convert the network for a batch of 1"
+                f"`{brief(printable(self.name), 200)}` is for a batch of {self.batch[0]}, which the shape {list(shape)} "
+                f"of `{name}` does not begin with; convert the network for a batch of 1"
             )
         return (kept[2], kept[0], kept[1]) if len(shape) == 4 and len(kept) == 3 else kept
 
@@ -382,7 +382,9 @@ SPLITS = {"SPLIT": 1, "SPLIT_V": 0}
 Rule = Callable[[_Importer, FileOperator], "list[Kind] | None"]
 
 
-def _sides(operator: FileOperator, sizes: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> list[tuple[int, int]]:
+def _sides(
+    operator: FileOperator, sizes: Shape, kernel: Shape, stride: Shape, dilation: Shape
+) -> list[tuple[int, int]]:
     """Padding before and after each axis: option 0 is SAME or VALID."""
     if operator.option(0, "b"):
         return [(0, 0)] * len(sizes)
@@ -407,7 +409,7 @@ def _conv(importer: _Importer, operator: FileOperator, out: int, groups: int, di
         out_channels=out,
         kernel_size=kernel,
         stride=stride,
-        padding=tuple(left for left, _ in sides) if even else "same" if stride == (1, 1) else 0,
+        padding=tuple(left for left, _ in sides) if even else "same" if stride == (1, 1) else "valid",
         dilation=dilation,
         groups=groups,
         bias=bool(importer.stored(operator, 2)),
@@ -468,11 +470,11 @@ def _max_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
         return None
     sides = _sides(operator, image[1:], kernel, stride, (1, 1))
     left = tuple(before for before, _ in sides)
-    fields = {"kernel_size": kernel, "stride": stride}
-    pool = MaxPool2d(**fields, padding=left, ceil_mode=any(before != after for before, after in sides))
+    hangs_over = any(before != after for before, after in sides)
+    pool = MaxPool2d(kernel_size=kernel, stride=stride, padding=left, ceil_mode=hangs_over)
     if _output([pool], [image]) == importer.output(operator):
         return [pool]
-    return [_padding(sides, -inf), MaxPool2d(**fields)]
+    return [_padding(sides, -inf), MaxPool2d(kernel_size=kernel, stride=stride)]
 
 
 def _average_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
@@ -496,7 +498,7 @@ def _mean(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
     axes, rank = importer.held(operator, 1), len(importer.stored(operator, 0))
     if axes is None or rank != 4 or sorted(axis % rank for axis in axes) != [1, 2]:
         return None
-    pool = AdaptiveAvgPool2d(output_size=1)
+    pool = AdaptiveAvgPool2d(output_size=(1, 1))
     return [pool] if operator.option(0, "B") else [pool, Flatten()]
 
 
@@ -532,7 +534,7 @@ def _pad(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
         return None  # MIRROR_PAD with 1 repeats the edge too, which is no mode of PyTorch's
     pairs = list(zip(counts[::2], counts[1::2], strict=True))
     ordered = [pairs[axis] for axis in CHANNELS_FIRST] if rank == 4 else pairs
-    mode = "reflect" if operator.word == "MIRROR_PAD" else "constant"
+    mode: Literal["reflect", "constant"] = "reflect" if operator.word == "MIRROR_PAD" else "constant"
     padded = ordered[1:] if mode == "constant" else ordered[2:]
     return [Pad(pad=tuple(count for pair in reversed(padded) for count in pair), mode=mode)]
 
@@ -565,7 +567,7 @@ def _slice(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
     return None if found and found[0].dim == 0 else found or [Identity()]  # type: ignore[attr-defined]
 
 
-def _resize(mode: str, corners_at: int) -> Rule:
+def _resize(mode: Literal["nearest", "bilinear"], corners_at: int) -> Rule:
     def rule(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
         corners = None if mode == "nearest" else bool(operator.option(corners_at, "B"))
         return [Interpolate(size=importer.output(operator)[1:], mode=mode, align_corners=corners)]

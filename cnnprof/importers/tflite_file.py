@@ -53,7 +53,7 @@ class Contents(NamedTuple):
 
 
 def read(data: bytes, name: str) -> Contents:
-    """The contents of a file; `name` stands for it in errors. Raises UsageError for what is no such file, or damaged."""
+    """The contents of a file; `name` stands for it in errors. Raises UsageError for what is none, or damaged."""
     shown = brief(printable(name), 200)
     if data[4:8] != b"TFL3":
         raise UsageError(f"`{shown}` is no TensorFlow Lite file: expected `TFL3` at byte 4, found {data[4:8]!r}")
@@ -136,7 +136,9 @@ def _operator(table: Table, words: list[tuple[str, bool]]) -> FileOperator:
     if number >= len(words):
         raise DamagedFile(f"an operator is of sort {number:,}, and there are {len(words):,}")
     word, custom = words[number]
-    return FileOperator(word, custom, table.numbers(1), table.numbers(2), table.table(4) if table.number(3, "B") else None)
+    return FileOperator(
+        word, custom, table.numbers(1), table.numbers(2), table.table(4) if table.number(3, "B") else None
+    )
 
 
 def _check(contents: Contents) -> None:
