@@ -20,7 +20,7 @@ from cnnprof.kinds.pool import Pool
 from cnnprof.model.deployed import Deployed, DeployedTensor, Operator
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.model.window import extent, same_sides
+from cnnprof.model.window import Window, same_sides
 
 
 class Step:
@@ -282,7 +282,7 @@ def activation_fuses(network: Network) -> None:
 
 
 def activation_is_several(network: Network) -> None:
-    """SiLU is a sigmoid and a product; softplus an exponential, a sum and a logarithm; ELU leaves int8 and comes back."""
+    """SiLU is a sigmoid and a product; softplus an exponential, a sum, a logarithm; ELU leaves int8 and comes back."""
     for step in network.steps("silu"):
         source = step.reads[0]
         _, product = network.chain(step, ["LOGISTIC", "MUL"])
@@ -337,14 +337,13 @@ def padding_stands_alone(network: Network) -> None:
         if step.padded or not isinstance(kind, Conv | Pool) or step.word:
             continue
         image, made = network.shapes[step.reads[0]], network.shapes[step.makes]
-        left = _left(kind)
+        windows = _windows(kind, image)
+        left = [int(window.padding) for window in windows]
         if left == _same(kind, image, made) and getattr(kind, "padding_mode", "zeros") == "zeros":
             continue
         right = [
-            (out - 1) * stride + extent(kernel, dilation) - size - before
-            for size, out, before, (kernel, stride, dilation) in zip(
-                image[1:], made[1:], left, _windows(kind), strict=True
-            )
+            int((out - 1) * window.stride + window.extent) - size - before
+            for size, out, before, window in zip(image[1:], made[1:], left, windows, strict=True)
         ]
         if not any(left) and max(right) <= 0:
             continue
@@ -435,25 +434,18 @@ def _refused(step: Step, more: str = "") -> NotPlanned:
 # Padding.
 
 
-def _windows(kind: Conv | Pool) -> Iterator[tuple[int, int, int]]:
-    """(kernel size, stride, dilation) of each axis."""
-    stride = kind.stride or kind.kernel_size
-    dilation = getattr(kind, "dilation", None) or (1,) * len(kind.kernel_size)
-    return zip(kind.kernel_size, stride, dilation, strict=True)
-
-
-def _left(kind: Conv | Pool) -> list[int]:
-    """The layer's own padding before each axis."""
-    if isinstance(kind, Conv):
-        return [left for left, _ in kind._padding()]
-    return list(kind.padding)
+def _windows(kind: Conv | Pool, image: Shape) -> list[Window]:
+    """What slides over each axis."""
+    reach = kind.reach(image)
+    assert isinstance(reach, tuple)
+    return [window for window in reach[1:] if isinstance(window, Window)]
 
 
 def _same(kind: Conv | Pool, image: Shape, made: Shape) -> list[int] | None:
     """What SAME adds before each axis; None where it makes another size."""
     found = []
-    for size, out, (kernel, stride, dilation) in zip(image[1:], made[1:], _windows(kind), strict=True):
-        windows, left, _ = same_sides(size, kernel, stride, dilation)
+    for size, out, window in zip(image[1:], made[1:], _windows(kind, image), strict=True):
+        windows, left, _ = same_sides(size, int(window.extent), int(window.stride), 1)
         if windows != out:
             return None
         found.append(left)

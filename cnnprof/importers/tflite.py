@@ -160,8 +160,9 @@ class _Importer:
             kept = shape
         else:
             name = brief(printable(self.contents.tensors[number].name))
+            shown = brief(printable(self.name), 200)
             raise UsageError(
-                f"`{brief(printable(self.name), 200)}` is for a batch of {self.batch[0]}, which the shape {list(shape)} "
+                f"`{shown}` is for a batch of {self.batch[0]}, which the shape {list(shape)} "
                 f"of `{name}` does not begin with; convert the network for a batch of 1"
             )
         return (kept[2], kept[0], kept[1]) if len(shape) == 4 and len(kept) == 3 else kept

@@ -114,8 +114,8 @@ def test_a_note_says_where_a_file_may_differ():
         (
             [4, 8, 8],
             "[{avg_pool2d: {kernel_size: 3, stride: 2, padding: 1, count_include_pad: false}}]",
-            "what a converter makes of `avg_pool2d` whose windows hang over the image otherwise than TensorFlow's do is "
-            "not known (the layer `avg_pool2d`); convert the network and give the .tflite file",
+            "what a converter makes of `avg_pool2d` whose windows hang over the image otherwise than TensorFlow's do "
+            "is not known (the layer `avg_pool2d`); convert the network and give the .tflite file",
         ),
         (
             [4, 8, 8],
@@ -138,8 +138,8 @@ def test_a_note_says_where_a_file_may_differ():
         (
             [4, 8, 8],
             "[{conv_transpose2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}}]",
-            "what a converter makes of `conv_transpose2d` with an `output_padding` that SAME does not give is not known "
-            "(the layer `conv_transpose2d`); convert the network and give the .tflite file",
+            "what a converter makes of `conv_transpose2d` with an `output_padding` that SAME does not give is not "
+            "known (the layer `conv_transpose2d`); convert the network and give the .tflite file",
         ),
         (
             [4, 8, 8],
