@@ -173,8 +173,9 @@ def scratch(network: Deployed, operator: Operator) -> tuple[int, ...]:
 
 WITHOUT_SCRATCH = {
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "ELU",
-    "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "MAX_POOL_2D", "MUL", "PAD", "PRELU", "QUANTIZE", "RELU",
-    "RELU6", "RESHAPE", "RESIZE_BILINEAR", "SOFTMAX", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
+    "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "MAX_POOL_2D", "MUL", "PAD", "PRELU",
+    "QUANTIZE", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR", "SOFTMAX", "STRIDED_SLICE", "SUB", "TANH",
+    "TRANSPOSE",
 }  # fmt: skip
 """Operators whose int8 reference kernels were measured to ask for none."""
 
@@ -316,10 +317,10 @@ def _neighbours(needed: Sequence[Buffer], searched: int) -> Iterator[_Order]:
 
 KERNEL_BYTES = {
     "ADD": 72, "AVERAGE_POOL_2D": 75, "CONCATENATION": 87, "CONV_2D": 108, "DEPTHWISE_CONV_2D": 108,
-    "DEPTH_TO_SPACE": 30, "FULLY_CONNECTED": 111, "HARD_SWISH": 29, "LEAKY_RELU": 29, "LOGISTIC": 17, "LOG_SOFTMAX": 44, "MAX_POOL_2D": 73,
-    "MEAN": 45, "MUL": 52, "PAD": 62, "PRELU": 38, "QUANTIZE": 36, "RELU": 29, "RELU6": 14, "RESHAPE": 35,
-    "RESIZE_BILINEAR": 6, "SOFTMAX": 88, "STRIDED_SLICE": 122, "SUB": 73, "TANH": 15, "TRANSPOSE": 3,
-    "TRANSPOSE_CONV": 100,
+    "DEPTH_TO_SPACE": 30, "FULLY_CONNECTED": 111, "HARD_SWISH": 29, "LEAKY_RELU": 29, "LOGISTIC": 17,
+    "LOG_SOFTMAX": 44, "MAX_POOL_2D": 73, "MEAN": 45, "MUL": 52, "PAD": 62, "PRELU": 38, "QUANTIZE": 36, "RELU": 29,
+    "RELU6": 14, "RESHAPE": 35, "RESIZE_BILINEAR": 6, "SOFTMAX": 88, "STRIDED_SLICE": 122, "SUB": 73, "TANH": 15,
+    "TRANSPOSE": 3, "TRANSPOSE_CONV": 100,
 }  # fmt: skip
 """Bytes that an operator's kernel keeps, excluding those per channel: fitted to what the interpreter allocates."""
 PER_CHANNEL = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
@@ -343,3 +344,16 @@ def persistent_bytes(network: Deployed) -> int:
             if operator.word != "FULLY_CONNECTED" or weights.scales > 1:
                 total += 2 * rounded(4 * weights.shape[PER_CHANNEL[operator.word]])
     return total
+
+
+FLASH_ERROR = 0.12
+"""The largest share by which `flash_bytes` was off, of nine files."""
+
+
+def flash_bytes(network: Deployed) -> int:
+    """Bytes of the file that would hold a network made of layers: an estimate, off by up to `FLASH_ERROR`.
+
+    What a file takes beyond its constants and the scales that quantise them depends on the length of names."""
+    held = sum(rounded(size_of(tensor)) for tensor in network.tensors if tensor.constant)
+    scales = sum(tensor.scales for tensor in network.tensors)
+    return held + 12 * scales + 1059 + (355 * len(network.tensors) + 1) // 2

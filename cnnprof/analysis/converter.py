@@ -8,7 +8,7 @@ rule knows is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 from cnnprof.analysis.arena import NotPlanned

@@ -437,6 +437,8 @@ def _transpose_conv(importer: _Importer, operator: FileOperator) -> list[Kind] |
     stride = operator.option(2), operator.option(1)
     if len(weights) != 4 or min(stride) < 1 or len(operator.inputs) < 3 or operator.inputs[2] in importer.constant:
         return None
+    if not len(importer.input(operator, 2)) == len(importer.output(operator)) == 3:
+        return None
     padding, more = [], []
     for size, out, kernel, step in zip(
         importer.input(operator, 2)[1:], importer.output(operator)[1:], weights[1:3], stride, strict=True
