@@ -145,9 +145,12 @@ class _Importer:
                 self.constant.update(operator.outputs)  # weights that are unpacked when the network starts
             else:
                 self.add(operator, self.paths[-1])
+        shown = brief(printable(self.name), 200)
+        if not self.builder.layers or not self.contents.outputs:
+            raise UsageError(f"the network in `{shown}` has no layer, or no output")
         for place, number in enumerate(self.contents.outputs):
             if number not in self.ids:
-                raise UsageError(f"an output of `{brief(printable(self.name), 200)}` does not depend on its inputs")
+                raise UsageError(f"an output of `{shown}` does not depend on its inputs")
             self.builder.output("out" if place == 0 else self.names.plain(number), self.ids[number])
         return self.builder.graph(self.names.network(self.name), source=self.name)
 
@@ -507,7 +510,8 @@ def _mean(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
 
 def _softmax(kind: type[Softmax] | type[LogSoftmax]) -> Rule:
     def rule(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
-        return [kind(dim=_dimension(-1, len(importer.stored(operator, 0))))]
+        rank = len(importer.stored(operator, 0))
+        return [kind(dim=_dimension(-1, rank))] if rank > 1 else None
 
     return rule
 

@@ -217,8 +217,12 @@ def transposed(size, out, kernel, stride, padding):
 
 @pytest.mark.parametrize(
     ("arguments", "padding", "more"),
-    [((8, 16, 4, 2, SAME), (1, 1), (0, 0)), ((8, 16, 3, 2, SAME), (1, 1), (1, 1)), ((8, 17, 3, 2, VALID), (0, 0), (0, 0))],
-)  # fmt: skip
+    [
+        ((8, 16, 4, 2, SAME), (1, 1), (0, 0)),
+        ((8, 16, 3, 2, SAME), (1, 1), (1, 1)),
+        ((8, 17, 3, 2, VALID), (0, 0), (0, 0)),
+    ],
+)
 def test_a_transposed_convolution(arguments, padding, more):
     (layer,) = layers(transposed(*arguments))
     assert layer[:2] == ("conv_transpose2d", (6, arguments[1], arguments[1]))
@@ -432,8 +436,19 @@ def test_a_batch_is_left_out_of_the_graph():
 
 
 def test_an_output_that_is_a_constant_is_refused():
-    data = write([image("in", 1, 8), weights(3, 8)], [], outputs=[1])
+    data = write([image("in", 1, 8), weights(3, 8), image("a", 1, 8)], [Op("TANH", [0], [2])], outputs=[1])
     refused(data, "an output of `net.tflite` does not depend on its inputs")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        write([image("in", 1, 8)], [], outputs=[0]),
+        write([image("in", 1, 8), image("out", 1, 8)], [Op("TANH", [0], [1])], outputs=[]),
+    ],
+)
+def test_a_network_without_layers_or_outputs_is_refused(data):
+    refused(data, "the network in `net.tflite` has no layer, or no output")
 
 
 def survives(data):
