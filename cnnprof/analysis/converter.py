@@ -202,9 +202,9 @@ ELEMENTWISE = (
 
 
 def dropout_vanishes(network: Network) -> None:
-    """Dropout and identities are no operators."""
+    """Dropout, identities and padding by nothing are no operators."""
     for step in network.steps():
-        if "dropout" in step.name or step.name == "identity":
+        if "dropout" in step.name or step.name == "identity" or (isinstance(step.kind, Pad) and not any(step.kind.pad)):
             network.bypass(step)
 
 
@@ -238,7 +238,7 @@ def flatten_before_linear_vanishes(network: Network) -> None:
         readers = network.readers(step.makes)
         linear = bool(readers) and all(reader.name == "linear" for reader in readers)
         alone = linear and step.makes not in network.outputs and prod(read[1:]) == 1
-        if len(read) == 1 or alone:
+        if len(network.shapes[step.makes]) == 1 and (len(read) == 1 or alone):
             network.bypass(step)
 
 
@@ -247,10 +247,11 @@ def batch_norm_folds(network: Network) -> None:
     normalises features, into a linear layer behind it; otherwise it is a product and a sum."""
     for step in network.steps("batch_norm"):
         before, behind = network.only_maker(step), network.only_reader(step)
-        if before and before.name in WEIGHTED:
+        features = len(network.shapes[step.makes]) == 1
+        if before and before.name in WEIGHTED and (features or before.name != "linear"):
             before.bias = True
             network.absorb(before, step)
-        elif behind and behind.name == "linear" and len(network.shapes[step.makes]) == 1:
+        elif behind and behind.name == "linear" and features:
             behind.bias = True
             network.bypass(step)
         else:
@@ -575,15 +576,31 @@ def _pad_alone(network: Network, step: Step) -> None:
     step.behind = [(len(network.shapes[step.makes]) + 1, 2)]
 
 
-def _is(word: str, reads_shape: bool = False) -> Callable[[Network, Step], None]:
-    """One operator; reads_shape: with a constant that has an entry per dimension of what it makes."""
+def _is(word: str) -> Callable[[Network, Step], None]:
+    """One operator."""
 
     def rule(network: Network, step: Step) -> None:
         step.word = word
-        if reads_shape:
-            step.behind = [(len(network.shapes[step.makes]) + 1,)]
 
     return rule
+
+
+def _along_channels(word: str) -> Callable[[Network, Step], None]:
+    """One operator along the channels, which the device stores last."""
+
+    def rule(network: Network, step: Step) -> None:
+        shape, dim = network.shapes[step.makes], getattr(step.kind, "dim", 1)
+        if step.kind is None or step.kind.dimension(dim, shape) != 0:
+            raise _refused(step, f" with `dim: {dim}`")
+        step.word = word
+
+    return rule
+
+
+def _reshape(network: Network, step: Step) -> None:
+    if len(network.shapes[step.makes]) != 1:
+        network.note(f"a `{step.name}` may need a TRANSPOSE before it, since the device stores channels last")
+    step.word, step.behind = "RESHAPE", [(len(network.shapes[step.makes]) + 1,)]
 
 
 def _slice(network: Network, step: Step) -> None:
@@ -610,8 +627,8 @@ OPERATORS: dict[str, Callable[[Network, Step], None]] = {
     "channel_shuffle": _channel_shuffle,
     "prelu": _prelu,
     "pad": _pad_alone,
-    "flatten": _is("RESHAPE", reads_shape=True),
-    "reshape": _is("RESHAPE", reads_shape=True),
+    "flatten": _reshape,
+    "reshape": _reshape,
     "slice": _slice,
     "center_crop": _slice,
     "pixel_shuffle": _is("DEPTH_TO_SPACE"),
@@ -629,8 +646,8 @@ OPERATORS: dict[str, Callable[[Network, Step], None]] = {
     "hardswish": _is("HARD_SWISH"),
     "sigmoid": _is("LOGISTIC"),
     "tanh": _is("TANH"),
-    "softmax": _is("SOFTMAX"),
-    "log_softmax": _is("LOG_SOFTMAX"),
+    "softmax": _along_channels("SOFTMAX"),
+    "log_softmax": _along_channels("LOG_SOFTMAX"),
     "parameter": _is(""),
 }
 

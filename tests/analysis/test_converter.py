@@ -15,6 +15,7 @@ import cnnprof
 from cnnprof.analysis.arena import NotPlanned, plan_arena
 from cnnprof.analysis.converter import RULES, convert
 from cnnprof.importers import tflite
+from tests.support.random_networks import graph_of, seeded
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
 SMALL = json.loads((GOLDEN / "converter.json").read_text())["nets"]
@@ -91,9 +92,52 @@ def test_the_head_from_a_spec_is_what_the_interpreter_allocates(name):
     assert (len(requantised) == len(file.operators)) == (name != "x_dense")
 
 
+@pytest.mark.parametrize("seed", range(120))
+def test_a_random_network_is_converted_or_refused(seed):
+    try:
+        network = convert(graph_of(seeded(seed).text()))
+    except NotPlanned:
+        return
+    arena = plan_arena(network)
+    assert arena.lower_bound <= arena.best.bytes <= arena.plan.bytes
+    read = {tensor for operator in network.operators for tensor in operator.inputs}
+    made = [tensor for operator in network.operators for tensor in operator.outputs]
+    assert len(set(made)) == len(made)
+    assert all(network.tensors[tensor].constant for tensor in read - set(made) - set(network.inputs))
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ([8, 16], [{"linear": {"out_features": 4}}, "batch_norm"]),  # which normalises the 8 rows
+        ([8, 1, 1], [{"flatten": {"start_dim": 2}}, {"linear": {"out_features": 4}}]),
+    ],
+)
+def test_what_looks_alike_is_not_folded(shape, layers, tmp_path):
+    assert len(convert(unfolded(tmp_path, shape, layers)).operators) > 1
+
+
 def test_a_note_says_where_a_file_may_differ():
     network = convert(cnnprof.unfold(str(GOLDEN / "x_dense.yaml")))
     assert network.notes == ("branches of `concat` may be quantised anew before it, which depends on their values",)
+
+
+@pytest.mark.parametrize(
+    ("layers", "note"),
+    [
+        ([{"permute": {"dims": [0, 2, 3, 1]}}], "a `permute` may vanish, since the device stores channels last"),
+        (
+            [{"flatten": {"start_dim": 2}}],
+            "a `flatten` may need a TRANSPOSE before it, since the device stores channels last",
+        ),
+        (
+            [{"interpolate": {"scale_factor": 2}}],
+            "`interpolate` with `mode: nearest` may be reshapes and tiles instead of RESIZE_NEAREST_NEIGHBOR",
+        ),
+    ],
+)
+def test_a_layer_that_may_become_something_else_is_noted(layers, note, tmp_path):
+    assert convert(unfolded(tmp_path, [4, 8, 8], layers)).notes == (note,)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +184,12 @@ def test_a_note_says_where_a_file_may_differ():
             "[{conv_transpose2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}}]",
             "what a converter makes of `conv_transpose2d` with an `output_padding` that SAME does not give is not "
             "known (the layer `conv_transpose2d`); convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{softmax: {dim: 2}}]",
+            "what a converter makes of `softmax` with `dim: 2` is not known (the layer `softmax`); "
+            "convert the network and give the .tflite file",
         ),
         (
             [4, 8, 8],
