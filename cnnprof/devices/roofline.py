@@ -9,9 +9,10 @@ algorithm, Fourier transforms) may beat it.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal, NamedTuple
 
-from cnnprof.analysis.costs import FLOPS_PER_MAC, Costs
+from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.devices.profiles import Target
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
@@ -68,11 +69,10 @@ def roofline(target: Target, graph: Graph, costs: Costs) -> Roofline:
         if layer.executed
     }
     first = len(graph.inputs)
-    handed_out = {output.tensor for output in graph.outputs if output.executed and output.tensor >= first}
-    totals = costs.totals
-    item = totals.param_bytes // totals.params if totals.params else 0
-    written = sum(costs.layers[tensor - first].activation_bytes for tensor in handed_out)
-    touched = totals.input_bytes + totals.inference_params * item + written
+    outputs = {output.tensor for output in graph.outputs if output.executed and output.tensor >= first}
+    totals, item = costs.totals, ITEM_SIZE[costs.dtype]
+    written = sum(prod(graph.shape(tensor)) for tensor in outputs) * costs.batch
+    touched = totals.input_bytes + (totals.inference_params + written) * item
     return Roofline(
         target.name,
         costs.dtype,
