@@ -81,6 +81,7 @@ OTHERS = {
     "NotImplementedError": "is for authors of kinds and rewrites",
     "RuntimeError": "is for authors of kinds",
     "TypeError": "is for authors of kinds, and for who calls a module with too few tensors",
+    "_refused": "makes a NotPlanned; seen in it",
     "_usage_error": "makes a UsageError; seen at the call",
     "self._refused": "makes an ExpressionError; seen in it",
     "self.missing": "makes an ExpressionError; seen in it",

@@ -24,13 +24,17 @@ from typing import Any, NamedTuple
 
 import cnnprof
 from cnnprof import errors
+from cnnprof.analysis.arena import NotPlanned
 from cnnprof.cli import main
+from cnnprof.importers.flatbuffer import DamagedFile
 from cnnprof.rewrites.contract import Inapplicable
 
 PACKAGE = Path(cnnprof.__file__).parent
 CLASSES = {
     **{name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)},
     "Inapplicable": Inapplicable,
+    "NotPlanned": NotPlanned,
+    "DamagedFile": DamagedFile,
 }
 # Who is told a message: the place of the message among its arguments, and that of the hint.
 SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
@@ -77,6 +81,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "git.py",
     ),
     "rewrites": ("rewrites/", "analysis/quantize.py", "cli/rewrite.py", "language/write.py"),
+    "devices": ("devices/", "importers/", "analysis/arena.py", "analysis/converter.py"),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
     "command": ("",),  # whatever is left: the command line, its files and its options
