@@ -55,6 +55,8 @@ HANDED_ON = {
     ("language/unfold.py", "stop"): "hands its callers' messages to report",
     ("language/unfold.py", "value"): "reports what a rule or an expression raised",
     ("kinds/dropout.py", "output"): "gives another error's message another hint",
+    ("devices/profiles.py", "figure"): "reports what metrics.read_amount raised",
+    ("devices/profiles.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
     ("gate/project.py", "limits"): "reports what metrics.read_quantity raised",
     ("gate/project.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
     ("rewrites/contract.py", "_rewrite"): "raises what Selection.refusal says: a reason in a report, and no message",
