@@ -93,9 +93,13 @@ def unfold(
 
     from cnnprof.language import unfold as expand
     from cnnprof.language.spec import load
-    from cnnprof.load import locate
+    from cnnprof.load import imported, locate
 
     located = locate(spec)
+    if (graph := imported(located)) is not None:
+        if input is not None or args:
+            raise _usage_error("a file of another format has its own shapes and no arguments: leave out input and args")
+        return graph.trained if training and graph.trained else graph
     network = load(located.text, located.name)
     shapes: Mapping[str, Sequence[int]] = {}
     if isinstance(input, Mapping):

@@ -10,17 +10,23 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.language.source import LIMITS
 
+if TYPE_CHECKING:
+    from cnnprof.model.graph import Graph
+
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
-_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
+_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)(?<!\.tflite)", re.DOTALL)
 _REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
 MOST = 4 * LIMITS.characters + 1
 """Bytes that are read of an endless file: enough to show that it is too long."""
+TFLITE = ".tflite"
+MOST_OF_TFLITE = 2**31
+"""Bytes of a TensorFlow Lite file, which holds its weights: no FlatBuffer has more."""
 
 
 class Located(NamedTuple):
@@ -47,7 +53,7 @@ def locate(spec: str, inside: Path | None = None) -> Located:
     if _is_file(base):
         if inside is not None:
             files.refuse_leaving(base, inside)
-        return Located(base, files.read(base, MOST), variant, given)
+        return Located(base, files.read(base, MOST_OF_TFLITE if base.endswith(TFLITE) else MOST), variant, given)
     shipped = architectures()
     if base in shipped:
         return Located(f"{base}.yaml", files.read(shipped[base], MOST), variant, given)
@@ -63,6 +69,21 @@ def locate(spec: str, inside: Path | None = None) -> Located:
         raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
     hint = hint or nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
     raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+
+
+def imported(located: Located) -> Graph | None:
+    """The network in a file of another format, which its suffix tells; None for a spec.
+
+    Raises UsageError for a damaged file, and for a variant or arguments, which such a file has none of.
+    """
+    if not located.name.endswith(TFLITE):
+        return None
+    if located.variant is not None or located.settings:
+        shown = brief(printable(located.name), 200)
+        raise UsageError(f"`{shown}` is a TensorFlow Lite file, which has no variants and no arguments")
+    from cnnprof.importers import tflite  # which few commands need
+
+    return tflite.load(located.text, located.name).graph
 
 
 def file_of(spec: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf, prod
 from typing import Literal, NamedTuple
 
@@ -152,7 +153,9 @@ class _Importer:
             if number not in self.ids:
                 raise UsageError(f"an output of `{shown}` does not depend on its inputs")
             self.builder.output("out" if place == 0 else self.names.plain(number), self.ids[number])
-        return self.builder.graph(self.names.network(self.name), source=self.name)
+        graph = self.builder.graph(self.names.network(self.name), source=self.name)
+        trained = replace(graph, training=True, layers=self.builder.resolved(training=True))
+        return replace(graph, trained=trained)
 
     def example(self, number: int) -> Shape:
         """Shape of a tensor of one example in the language's order. Raises UsageError where the batch is folded."""
