@@ -65,7 +65,7 @@ def locate(spec: str, inside: Path | None = None) -> Located:
     if reason := _barred(base):
         raise UsageError(f"cannot read `{shown}`: {reason}")
     hint = next((f"did you mean `{shown}{end}`?" for end in (".yaml", ".yml") if _is_file(base + end)), "")
-    if "/" in base or base.endswith((".yaml", ".yml")):
+    if "/" in base or base.endswith((".yaml", ".yml", TFLITE)):
         raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
     hint = hint or nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
     raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import cnnprof
 from cnnprof.errors import UsageError
 from cnnprof.load import architectures, locate
 
@@ -155,3 +156,31 @@ def test_a_variant_s_name_may_have_dots() -> None:
     with pytest.raises(UsageError) as caught:
         locate("models/a@b.yaml")
     assert str(caught.value) == "there is no file `models/a@b.yaml`"
+
+
+TFLITE = Path(__file__).parent / "golden" / "tflm" / "ds_cnn_kws.tflite"
+
+
+def test_a_tensorflow_lite_file_is_a_spec():
+    report = cnnprof.analyze(str(TFLITE))
+    assert (report.name, report.totals.macs) == ("ds_cnn_kws", 2_656_768)
+    assert cnnprof.unfold(str(TFLITE), training=True).training
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        (f"{TFLITE}@small", {}, f"`{TFLITE}` is a TensorFlow Lite file, which has no variants and no arguments"),
+        (f"{TFLITE},width=2", {}, f"`{TFLITE}` is a TensorFlow Lite file, which has no variants and no arguments"),
+        (
+            str(TFLITE),
+            {"input": (1, 49, 10)},
+            "a file of another format has its own shapes and no arguments: leave out input and args",
+        ),
+        ("net.tflite", {}, "there is no file `net.tflite`"),
+    ],
+)
+def test_what_a_tensorflow_lite_file_does_not_take(spec, options, message):
+    with pytest.raises(UsageError) as raised:
+        cnnprof.unfold(spec, **options)
+    assert str(raised.value) == message

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from cnnprof.cli import targets
+
 app = typer.Typer(
     help="Exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file.",
     add_completion=False,
@@ -732,3 +734,11 @@ def schema(output: Output = None) -> None:
     from cnnprof.language.schema import schema as made
 
     deliver(json.dumps(made(), indent=2, ensure_ascii=False) + "\n", output)
+
+
+app.command(
+    "targets",
+    cls=_Command,
+    short_help="List the devices that come with cnnprof.",
+    epilog=_examples(*targets.EXAMPLES),
+)(targets.command)

@@ -285,6 +285,7 @@ class _Names:
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
+        self.constant = {number for number, tensor in enumerate(contents.tensors) if tensor.constant}
         self.taken: set[str] = set()
         first = {name.split("/")[0] for name in self._modules()}
         self.common = f"{first.pop()}/" if len(first) == 1 else ""
@@ -300,9 +301,10 @@ class _Names:
     def of(self, operator: FileOperator) -> str:
         """The path of an operator's layer."""
         parts = [part for number in operator.outputs[:1] for part in self.contents.tensors[number].name.split(";")]
-        if operator.word in WEIGHTED and len(operator.inputs) > 1 and operator.inputs[1] >= 0:
-            parts += self.contents.tensors[operator.inputs[1]].name.split(";")
-            parts = [part for part in parts if re.search(WEIGHTED[operator.word], part, re.IGNORECASE)] or parts
+        if operator.word in CALLED:
+            if operator.word in FUSED_AT and len(operator.inputs) > 1 and operator.inputs[1] in self.constant:
+                parts += self.contents.tensors[operator.inputs[1]].name.split(";")
+            parts = [part for part in parts if re.search(CALLED[operator.word], part, re.IGNORECASE)] or parts
         own = next((part for part in parts if "/" in part), "")
         module = own.removeprefix(self.common).rpartition("/")[0]
         return self.free(_clean(module.replace("/", ".")) or operator.word.lower(), operator.word.lower())
@@ -325,7 +327,10 @@ class _Names:
         return [part for part in parts if part.count("/") > 1]
 
 
-WEIGHTED = {
+CALLED = {
+    "ADD": r"/add",
+    "MUL": r"/mul",
+    "CONCATENATION": r"/concat",
     "CONV_2D": r"/conv",
     "DEPTHWISE_CONV_2D": r"depthwise|/conv",
     "FULLY_CONNECTED": r"/(matmul|mat_mul|linear|dense)",
