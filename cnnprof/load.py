@@ -80,7 +80,7 @@ def imported(located: Located) -> Graph | None:
         return None
     if located.variant is not None or located.settings:
         shown = brief(printable(located.name), 200)
-        raise UsageError(f"`{shown}` is a TensorFlow Lite file, which has no variants and no arguments")
+        raise UsageError(f"`{shown}` is a TensorFlow Lite file, which takes neither a variant nor arguments")
     from cnnprof.importers import tflite  # which few commands need
 
     return tflite.load(located.text, located.name).graph

@@ -170,8 +170,8 @@ def test_a_tensorflow_lite_file_is_a_spec():
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
-        (f"{TFLITE}@small", {}, f"`{TFLITE}` is a TensorFlow Lite file, which has no variants and no arguments"),
-        (f"{TFLITE},width=2", {}, f"`{TFLITE}` is a TensorFlow Lite file, which has no variants and no arguments"),
+        (f"{TFLITE}@small", {}, f"`{TFLITE}` is a TensorFlow Lite file, which takes neither a variant nor arguments"),
+        (f"{TFLITE},width=2", {}, f"`{TFLITE}` is a TensorFlow Lite file, which takes neither a variant nor arguments"),
         (
             str(TFLITE),
             {"input": (1, 49, 10)},
