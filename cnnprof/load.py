@@ -7,13 +7,14 @@ import errno
 import os
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof import files
-from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
+from cnnprof.errors import UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.language.source import LIMITS
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def locate(spec: str, inside: Path | None = None) -> Located:
 def imported(located: Located) -> Graph | None:
     """The network in a file of another format, which its suffix tells; None for a spec.
 
-    Raises UsageError for a damaged file, and for a variant or arguments, which such a file has none of.
+    Warns of operators whose work is not known. Raises UsageError for a damaged file, and for a variant or arguments,
+    which such a file has none of.
     """
     if not located.name.endswith(TFLITE):
         return None
@@ -83,7 +85,13 @@ def imported(located: Located) -> Graph | None:
         raise UsageError(f"`{shown}` is a TensorFlow Lite file, which takes neither a variant nor arguments")
     from cnnprof.importers import tflite  # which few commands need
 
-    return tflite.load(located.text, located.name).graph
+    found = tflite.load(located.text, located.name)
+    if found.uncounted:
+        shown = brief(printable(located.name), 200)
+        words = listing([brief(printable(word)) for word in found.uncounted])
+        message = f"`{shown}` has operators without a layer kind, whose work counts as 0: {words}"
+        warnings.warn(message, tflite.UncountedWarning, stacklevel=2)
+    return found.graph
 
 
 def file_of(spec: str) -> str | None:

@@ -8,7 +8,9 @@ import pytest
 
 import cnnprof
 from cnnprof.errors import UsageError
+from cnnprof.importers.tflite import UncountedWarning
 from cnnprof.load import architectures, locate
+from tests.support.tflite_files import Op, T, write
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +186,15 @@ def test_what_a_tensorflow_lite_file_does_not_take(spec, options, message):
     with pytest.raises(UsageError) as raised:
         cnnprof.unfold(spec, **options)
     assert str(raised.value) == message
+
+
+def test_operators_whose_work_is_not_known_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tensors = [T("in", [1, 8, 8, 4], scales=1), T("a", [1, 8, 8, 4], scales=1), T("out", [1, 64, 4], scales=1)]
+    Path("net.tflite").write_bytes(write(tensors, [Op("CUMSUM", [0], [1]), Op("RESHAPE", [1], [2])]))
+    with pytest.warns(UncountedWarning) as said:
+        report = cnnprof.analyze("net.tflite")
+    assert [str(each.message) for each in said] == [
+        "`net.tflite` has operators without a layer kind, whose work counts as 0: `CUMSUM`"
+    ]
+    assert [row.kind for row in report.layers] == ["opaque", "opaque"]

@@ -3,7 +3,7 @@
 The graph is the network's arithmetic in the language's order of dimensions: channels first, no batch. A value keeps its
 place in a tensor of four dimensions but for that order; what reads them in a row (`reshape`, a matrix behind it) has
 its weights in the file's order, which changes no figure. Quantising and its inverse are identities there; their tensors
-count in the deployed network. An operator without a kind becomes `opaque`, and a note names it.
+count in the deployed network. An operator without a kind becomes `opaque`, and a warning names it.
 """
 
 from __future__ import annotations
@@ -54,17 +54,22 @@ MOVES_VALUES = {
 """Operators that compute nothing, so that an opaque layer in their place has its true work: none."""
 
 
+class UncountedWarning(UserWarning):
+    """A file has operators whose work is not known."""
+
+
 class Imported(NamedTuple):
     """A network from a file.
 
     graph: its arithmetic. deployed: its operators and tensors as they run.
-    opaque: operators without a kind, in the order they were met; their multiply-accumulates count as 0.
+    opaque: operators without a kind, by name. uncounted: those of them that compute, whose work counts as 0.
     custom: names of operators that are no part of TensorFlow Lite. file_bytes: of the file.
     """
 
     graph: Graph
     deployed: Deployed
     opaque: tuple[str, ...]
+    uncounted: tuple[str, ...]
     custom: tuple[str, ...]
     file_bytes: int
 
@@ -84,7 +89,8 @@ def load(data: bytes, name: str) -> Imported:
     return Imported(
         graph,
         deployed(contents, importer.paths),
-        tuple(importer.opaque),
+        tuple(dict.fromkeys(importer.opaque)),
+        tuple(dict.fromkeys(word for word in importer.opaque if word not in MOVES_VALUES)),
         tuple(dict.fromkeys(operator.word for operator in contents.operators if operator.custom)),
         contents.size,
     )

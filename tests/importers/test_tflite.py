@@ -85,7 +85,7 @@ def test_a_file_has_the_figures_of_the_spec_of_the_same_network(name):
     """Multiply-accumulates and shapes of what has weights; parameters in the file are those with batch norm folded."""
     file = tflite.load(golden(name), f"{name}.tflite")
     spec = cnnprof.unfold(SPECS.get(name, str(GOLDEN / f"{name}.yaml")))
-    assert file.opaque == file.custom == ()
+    assert file.opaque == file.custom == file.uncounted == ()
     assert file.graph.name == name
     assert file.file_bytes == MEASURED[name]["file_bytes"]
     assert list(file.graph.inputs.values()) == list(spec.inputs.values())
@@ -370,7 +370,7 @@ def test_a_float_file_takes_four_bytes_a_value():
 def test_custom_operators_are_named():
     data = write([image("in", 1, 8, 8, 4), image("out", 1, 10, 7)], [Op("CUSTOM", [0], [1], custom="TFLite_Detection")])
     imported = tflite.load(data, "net.tflite")
-    assert imported.custom == imported.opaque == ("TFLite_Detection",)
+    assert imported.custom == imported.opaque == imported.uncounted == ("TFLite_Detection",)
     assert [(layer.kind.word, layer.shape) for layer in imported.graph.layers] == [("opaque", (10, 7))]
 
 
