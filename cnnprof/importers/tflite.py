@@ -49,7 +49,7 @@ CHANNELS_LAST = (0, 2, 3, 1)
 MOVES_VALUES = {
     "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE", "GATHER",
     "GATHER_ND", "TILE", "BROADCAST_TO", "TRANSPOSE", "CONCATENATION", "PAD", "PADV2", "MIRROR_PAD", "REVERSE_V2",
-    "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND", "SHAPE", "RANK", "FILL", "ZEROS_LIKE", "RANGE",
+    "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND", "RANK", "FILL", "ZEROS_LIKE", "RANGE",
 }  # fmt: skip
 """Operators that compute nothing, so that an opaque layer in their place has its true work: none."""
 
@@ -148,8 +148,9 @@ class _Importer:
             self.ids[number] = self.builder.input(self.names.plain(number), self.example(number))
         for operator in self.contents.operators:
             self.paths.append(self.names.of(operator))
-            if all(number in self.constant for number in operator.inputs if number >= 0):
-                self.constant.update(operator.outputs)  # weights that are unpacked when the network starts
+            fixed = all(number in self.constant for number in operator.inputs if number >= 0)
+            if fixed or operator.word == "SHAPE":  # weights that are unpacked first, and what is made of shapes
+                self.constant.update(operator.outputs)
             else:
                 self.add(operator, self.paths[-1])
         shown = brief(printable(self.name), 200)

@@ -49,7 +49,9 @@ class Contents(NamedTuple):
     size: int
     subgraphs: int
     offline_plan: bool
-    """Whether the file brings a plan of memory of its own."""
+    """Whether the file has a plan of memory of its own."""
+    unfixed: str
+    """The name of a tensor of which a dimension other than the batch is decided at run time; empty for none."""
 
 
 def read(data: bytes, name: str) -> Contents:
@@ -58,9 +60,15 @@ def read(data: bytes, name: str) -> Contents:
     if data[4:8] != b"TFL3":
         raise UsageError(f"`{shown}` is no TensorFlow Lite file: expected `TFL3` at byte 4, found {data[4:8]!r}")
     try:
-        return _contents(data)
+        contents = _contents(data)
     except DamagedFile as error:
         raise UsageError(f"the TensorFlow Lite file `{shown}` is damaged: {error}") from None
+    if contents.unfixed:
+        tensor = brief(printable(contents.unfixed))
+        raise UsageError(
+            f"the shape of `{tensor}` in `{shown}` is decided at run time; convert the network with fixed shapes"
+        )
+    return contents
 
 
 def _contents(data: bytes) -> Contents:
@@ -78,6 +86,7 @@ def _contents(data: bytes) -> Contents:
             raise DamagedFile(f"a network has at most {most:,} {what}, found {main.length(slot, 4):,}")
     tensors: list[DeployedTensor] = []
     values: dict[int, tuple[int, ...]] = {}
+    unfixed = ""
     for table in main.tables(0):
         number = table.number(2, "I")
         if number >= len(buffers):
@@ -85,6 +94,8 @@ def _contents(data: bytes) -> Contents:
         tensor = _tensor(table, buffers[number])
         if tensor.constant and tensor.dtype in ("INT32", "INT64"):
             values[len(tensors)] = _values(buffers[number], tensor.dtype)
+        if -1 in table.numbers(7)[1:]:
+            unfixed = unfixed or tensor.name or "a tensor"
         tensors.append(tensor)
     contents = Contents(
         tuple(tensors),
@@ -95,6 +106,7 @@ def _contents(data: bytes) -> Contents:
         len(data),
         len(subgraphs),
         any(table.text(0) == "OfflineMemoryAllocation" for table in model.tables(6)),
+        unfixed,
     )
     _check(contents)
     return contents

@@ -360,6 +360,15 @@ def test_weights_that_are_unpacked_first_are_constants():
     assert plan_arena(imported.deployed).non_persistent_bytes == 4 * (8 * 8 * 4 + 8 * 8 * 6 + 6 * 3 * 3 * 4)
 
 
+def test_what_is_made_of_shapes_is_no_layer():
+    """As files have it whose batch was left open."""
+    tensors = [image("in", 1, 8, 8, 4), T("shape", [4], "INT32"), T("wanted", [2], "INT32"), image("out", 1, 256)]
+    data = write(tensors, [Op("SHAPE", [0], [1]), Op("SLICE", [1], [2]), Op("RESHAPE", [0, 2], [3])])
+    imported = tflite.load(data, "net.tflite")
+    assert [layer.kind.word for layer in imported.graph.layers] == ["flatten"]
+    assert [operator.path for operator in imported.deployed.operators] == ["shape", "slice", "reshape"]
+
+
 def test_a_float_file_takes_four_bytes_a_value():
     data = write([T("in", [1, 8, 8, 4], "FLOAT32"), T("out", [1, 8, 8, 4], "FLOAT32")], [Op("TANH", [0], [1])])
     imported = tflite.load(data, "net.tflite")
@@ -428,6 +437,14 @@ def test_a_batch_that_is_folded_is_refused():
         data,
         "`net.tflite` is for a batch of 2, which the shape [8, 8] of `out` does not begin with; "
         "convert the network for a batch of 1",
+    )
+
+
+def test_a_shape_that_is_decided_at_run_time_is_refused():
+    tensors = [image("in", 1, 8)._replace(signature=[-1, 8]), image("out", 1, 1)._replace(signature=[-1, -1])]
+    refused(
+        write(tensors, [Op("RESHAPE", [0], [1])]),
+        "the shape of `out` in `net.tflite` is decided at run time; convert the network with fixed shapes",
     )
 
 

@@ -20,6 +20,7 @@ class T(NamedTuple):
     data: bytes | Sequence[int] | None = None
     scales: int = 0
     variable: bool = False
+    signature: Sequence[int] = ()  # −1 for a dimension that is decided at run time
 
 
 class Op(NamedTuple):
@@ -103,6 +104,7 @@ def _buffer(builder: Any, data: bytes) -> int:
 def _tensor(builder: Any, tensor: T, place: int) -> int:
     name, shape = builder.CreateString(tensor.name), _numbers(builder, tensor.shape)
     scales = _numbers(builder, [0] * tensor.scales)  # as long as a list of float32
+    signature = _numbers(builder, tensor.signature)
     tflite.QuantizationParametersStart(builder)
     if tensor.scales:
         tflite.QuantizationParametersAddScale(builder, scales)
@@ -114,6 +116,7 @@ def _tensor(builder: Any, tensor: T, place: int) -> int:
     tflite.TensorAddName(builder, name)
     tflite.TensorAddQuantization(builder, quantization)
     tflite.TensorAddIsVariable(builder, tensor.variable)
+    tflite.TensorAddShapeSignature(builder, signature)
     return tflite.TensorEnd(builder)
 
 
