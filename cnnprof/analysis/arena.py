@@ -21,8 +21,8 @@ from cnnprof.model.deployed import BITS, Deployed, DeployedTensor, Operator
 ALIGNMENT = 16
 """Bytes that every buffer's size is rounded up to."""
 TAIL_ERROR = 0.02
-"""The largest share by which `persistent_bytes` was off, rounded up, of what the interpreter allocated for 98 networks,
-built for 64 bits with reference kernels; a 32-bit microcontroller takes less and was not measured."""
+"""The largest share by which `persistent_bytes` was off, rounded up, from what the interpreter allocated for 109
+networks, built for 64 bits with reference kernels; a 32-bit microcontroller takes less and was not measured."""
 SEARCHED = 20_000
 """Plans that `best_plan` looks at."""
 MAX_BUFFERS = 2_000
@@ -161,37 +161,44 @@ def rounded(size: int) -> int:
 
 def scratch(network: Deployed, operator: Operator) -> tuple[int, ...]:
     """Bytes of each scratch buffer that the int8 reference kernel of an operator asks for."""
-    if operator.word in ("MEAN", "SUM") and len(operator.inputs) == 2:
-        # Where the reduction stands, which axes it runs over, and sums in 32 bits.
+    if operator.word in ("MEAN", "SUM", "REDUCE_MAX") and len(operator.inputs) == 2:
+        # The position of a reduction, the axes that it runs over, and sums in 32 bits.
         read, axes = (network.tensors[tensor] for tensor in operator.inputs)
-        sums = prod(network.tensors[operator.outputs[0]].shape)
-        return 4 * len(read.shape), 4 * prod(axes.shape), 4 * sums
+        position = 4 * len(read.shape), 4 * prod(axes.shape)
+        sums = 4 * prod(network.tensors[operator.outputs[0]].shape)
+        return position if operator.word == "REDUCE_MAX" else (*position, sums)
+    if operator.word == "MIRROR_PAD":
+        return (4 * len(network.tensors[operator.inputs[0]].shape),) * 2  # values per dimension, before and after
     if operator.word == "TRANSPOSE_CONV":
         return (4 * prod(network.tensors[operator.outputs[0]].shape),)  # sums in 32 bits
     return ()
 
 
 WITHOUT_SCRATCH = {
-    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "ELU",
-    "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "MAX_POOL_2D", "MUL", "PAD", "PRELU",
-    "QUANTIZE", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR", "SOFTMAX", "STRIDED_SLICE", "SUB", "TANH",
-    "TRANSPOSE",
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE",
+    "ELU", "FULLY_CONNECTED", "HARD_SWISH", "L2_NORMALIZATION", "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "MAXIMUM",
+    "MAX_POOL_2D", "MINIMUM", "MUL", "PAD", "PADV2", "PRELU", "QUANTIZE", "RELU", "RELU6", "RESHAPE",
+    "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SPACE_TO_DEPTH", "SPLIT", "STRIDED_SLICE", "SUB",
+    "TANH", "TRANSPOSE",
 }  # fmt: skip
 """Operators whose int8 reference kernels were measured to ask for none."""
+
+
+SUMMING = ("MEAN", "SUM", "REDUCE_MAX", "TRANSPOSE_CONV")
+"""Operators whose scratch depends on the type."""
 
 
 def unmeasured_scratch(network: Deployed) -> tuple[str, ...]:
     """What to say where the scratch of an operator was not measured: for its word, or for its type."""
     notes = []
-    unknown = sorted({each.word for each in network.operators} - WITHOUT_SCRATCH - {"MEAN", "SUM", "TRANSPOSE_CONV"})
+    unknown = sorted({each.word for each in network.operators} - WITHOUT_SCRATCH - set(SUMMING) - {"MIRROR_PAD"})
     if unknown:
         notes.append(f"whether the kernels of {listing(unknown)} ask for scratch was not measured: none is counted")
-    summing = ("MEAN", "SUM", "TRANSPOSE_CONV")
     others = sorted(
         {
             operator.word
             for operator in network.operators
-            if operator.word in summing and operator.outputs and network.tensors[operator.outputs[0]].dtype != "INT8"
+            if operator.word in SUMMING and operator.outputs and network.tensors[operator.outputs[0]].dtype != "INT8"
         }
     )
     if others:
@@ -317,10 +324,12 @@ def _neighbours(needed: Sequence[Buffer], searched: int) -> Iterator[_Order]:
 
 KERNEL_BYTES = {
     "ADD": 72, "AVERAGE_POOL_2D": 75, "CONCATENATION": 87, "CONV_2D": 108, "DEPTHWISE_CONV_2D": 108,
-    "DEPTH_TO_SPACE": 30, "FULLY_CONNECTED": 111, "HARD_SWISH": 29, "LEAKY_RELU": 29, "LOGISTIC": 17,
-    "LOG_SOFTMAX": 44, "MAX_POOL_2D": 73, "MEAN": 45, "MUL": 52, "PAD": 62, "PRELU": 38, "QUANTIZE": 36, "RELU": 29,
-    "RELU6": 14, "RESHAPE": 35, "RESIZE_BILINEAR": 6, "SOFTMAX": 88, "STRIDED_SLICE": 122, "SUB": 73, "TANH": 15,
-    "TRANSPOSE": 3, "TRANSPOSE_CONV": 100,
+    "DEPTH_TO_SPACE": 30, "DEQUANTIZE": 0, "ELU": 287, "FULLY_CONNECTED": 111, "HARD_SWISH": 29,
+    "L2_NORMALIZATION": 3, "LEAKY_RELU": 29, "LOGISTIC": 17, "LOG_SOFTMAX": 44, "MAXIMUM": 0, "MAX_POOL_2D": 73,
+    "MEAN": 45, "MINIMUM": 0, "MIRROR_PAD": 39, "MUL": 52, "PAD": 62, "PADV2": 63, "PRELU": 38, "QUANTIZE": 36,
+    "REDUCE_MAX": 43, "RELU": 29, "RELU6": 14, "RESHAPE": 35, "RESIZE_BILINEAR": 6, "RESIZE_NEAREST_NEIGHBOR": 0,
+    "SOFTMAX": 88, "SPACE_TO_DEPTH": 19, "SPLIT": 4, "STRIDED_SLICE": 122, "SUB": 73, "TANH": 15, "TRANSPOSE": 3,
+    "TRANSPOSE_CONV": 100,
 }  # fmt: skip
 """Bytes that an operator's kernel keeps, excluding those per channel: fitted to what the interpreter allocates."""
 PER_CHANNEL = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}

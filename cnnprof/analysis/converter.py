@@ -360,7 +360,9 @@ def padding_stands_alone(network: Network) -> None:
             raise _refused(step, " whose windows hang over the image otherwise than TensorFlow's do")
         # As the layer says it: on both sides, and what `ceil_mode` adds.
         sizes = [size + before + max(before, after) for size, before, after in zip(image[1:], left, right, strict=True)]
-        network.before(step, word, (image[0], *sizes)).behind.append((len(image) + 1, 2))
+        made_before = network.before(step, word, (image[0], *sizes))
+        made_before.behind.append((len(image) + 1, 2))
+        made_before.weights = () if word == "PADV2" else None  # what it pads with
 
 
 def sequences_are_images(network: Network) -> None:
@@ -574,6 +576,7 @@ def _pad_alone(network: Network, step: Step) -> None:
         raise _refused(step, f" with `mode: {step.kind.mode}` and these counts")
     step.word = "MIRROR_PAD" if step.kind.mode == "reflect" else "PADV2" if step.kind.value else "PAD"
     step.behind = [(len(network.shapes[step.makes]) + 1, 2)]
+    step.weights = () if step.word == "PADV2" else None  # what it pads with
 
 
 def _is(word: str) -> Callable[[Network, Step], None]:

@@ -65,7 +65,11 @@ def test_what_is_left_out_is_known():
         "gap_keep_flatten_dense",
         "gapk_flatten_out",
         "gapk_flatten_sigmoid",  # Keras keeps the axes, the language's pooling and flatten are one reduction
+        "l2",
         "layernorm",
+        "maximum",
+        "minimum",
+        "split",
         "relu_bn_dw",
         "reshape",
         "two_outputs",

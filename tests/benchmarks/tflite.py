@@ -44,6 +44,13 @@ def conv(image, channels=8, kernel=3, stride=1, padding="same", **more):
     return layers.Conv2D(channels, kernel, strides=stride, padding=padding, **more)(image)
 
 
+AROUND = [[0, 0], [1, 1], [1, 1], [0, 0]]
+
+
+def function(of, image):
+    return layers.Lambda(of)(image)
+
+
 # The shape of an example with its channels last, and the network.
 NETWORKS = {
     "conv1d_bn_relu": ((32, 4), lambda i: layers.ReLU()(norm()(layers.Conv1D(8, 3, padding="same")(i)))),
@@ -247,6 +254,20 @@ NETWORKS = {
         ),
     ),
     "maxpool_same_odd": ((9, 9, 4), lambda i: layers.MaxPooling2D(2, 2, padding="same")(conv(i))),
+    # Where an operator takes the most, so that scratch would show.
+    "padv2": (
+        (16, 16, 8),
+        lambda i: function(lambda x: tensorflow.pad(x, AROUND, constant_values=-1.0), conv(i, 8, 1)),
+    ),
+    "mirror": ((16, 16, 8), lambda i: function(lambda x: tensorflow.pad(x, AROUND, mode="REFLECT"), conv(i, 8, 1))),
+    "nearest": ((8, 8, 8), lambda i: function(lambda x: tensorflow.image.resize(x, (16, 16), method="nearest"), i)),
+    "reducemax": ((4, 4, 64), lambda i: layers.GlobalMaxPooling2D()(i)),
+    "maximum": ((16, 16, 8), lambda i: layers.Maximum()([i, function(tensorflow.tanh, i)])),
+    "minimum": ((16, 16, 8), lambda i: layers.Minimum()([i, function(tensorflow.tanh, i)])),
+    "s2d": ((16, 16, 8), lambda i: function(lambda x: tensorflow.nn.space_to_depth(x, 2), i)),
+    "split": ((16, 16, 8), lambda i: layers.Concatenate()(function(lambda x: tensorflow.split(x, 2, -1), i))),
+    "dequant": ((16, 16, 8), lambda i: function(tensorflow.nn.elu, i)),
+    "l2": ((16, 16, 8), lambda i: function(lambda x: tensorflow.nn.l2_normalize(x, -1), i)),
 }
 
 
