@@ -35,7 +35,18 @@ from cnnprof.errors import (
 from cnnprof.graph import Graph, Layer, Output
 from cnnprof.kind import Field, Kind, Shape, show, whole
 from cnnprof.source import Mapping, Node, Scalar, Sequence, described
-from cnnprof.spec import MODIFIERS, SIDE, Block, Branch, Spec, Step, by_name, misplaced, read_branches, shipped_blocks
+from cnnprof.spec import (
+    SIDE,
+    Block,
+    Branch,
+    Spec,
+    Step,
+    by_name,
+    no_argument,
+    no_field,
+    read_branches,
+    shipped_blocks,
+)
 
 
 class Limits(NamedTuple):
@@ -654,8 +665,8 @@ class _Walker:
             field = kind.fields.get(name)
             try:
                 if field is None:
-                    hint = misplaced(name, kind.word) if name in MODIFIERS else nearest(name, kind.fields)
-                    raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint or "it has no fields")
+                    hint = no_field(kind, step.word, name)
+                    raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint)
                 values[name] = self.field(field, node, scope)
             except RuleError as error:
                 self.report(error.message, node.mark, error.hint)
@@ -813,11 +824,10 @@ class _Walker:
         if isinstance(body, Mapping):
             for name, node in body.items.items():
                 if name not in names:
-                    hint = misplaced(name, step.word) if name in MODIFIERS else nearest(name, names)
                     self.report(
                         f"the block `{block.name}` has no argument `{name}`",
                         body.keys[name].mark,
-                        hint or "it has no arguments",
+                        no_argument(step.word, name, names),
                     )
                     failed = True
                     continue

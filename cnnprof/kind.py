@@ -12,9 +12,10 @@ generated for each of some sixty classes: generating them would cost 40 ms at ev
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from inspect import get_annotations
 from math import prod
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -273,6 +274,10 @@ class Kind:
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
     fields: ClassVar[Mapping[str, Field]] = {}
+    inferred: ClassVar[tuple[str, ...]] = ()
+    """Arguments of the PyTorch constructor that are no fields, since they follow from the input."""
+    positional: ClassVar[tuple[str, ...]] = ()
+    """The arguments of the PyTorch constructor in its order, where that is not `inferred`, then the fields."""
 
     def __init_subclass__(cls, *, word: str = "", axes: int | None = None, merge: bool | None = None) -> None:
         cls.word = word
@@ -388,13 +393,18 @@ class Kind:
         return index
 
 
-def how_to_write(kind: type[Kind], word: str, found: Sequence[str] = ()) -> str:
+def required(kind: type[Kind]) -> list[str]:
+    """The fields that a kind must have."""
+    return [name for name, field in kind.fields.items() if field.default is REQUIRED]
+
+
+def how_to_write(kind: type[Kind], word: str, found: Mapping[str, str] = MappingProxyType({})) -> str:
     """A hint that shows a step of a kind with its fields by name: those that it must have, or else its first.
 
-    found: values for the first fields, as a spec writes them.
+    found: values of fields, as a spec writes them.
     """
-    required = [name for name, field in kind.fields.items() if field.default is REQUIRED] or list(kind.fields)[:1]
-    values = {name: _SHOWN.get(name, "…") for name in required} | dict(zip(kind.fields, found, strict=False))
+    names = required(kind) or ([] if found else list(kind.fields)[:1])
+    values = {name: _SHOWN.get(name, "…") for name in names} | {**found}
     hint = f"write `{word}: {{{', '.join(f'{name}: {value}' for name, value in values.items())}}}`"
     return f"{hint}; the batch is dimension 0, the channels are 1" if _SHOWN.keys() & values.keys() else hint
 

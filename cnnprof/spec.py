@@ -18,7 +18,7 @@ from typing import NamedTuple
 from cnnprof import registry, source
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.expression import CONSTANTS, FUNCTIONS
-from cnnprof.kind import Kind, how_to_write
+from cnnprof.kind import REQUIRED, IntList, Kind, how_to_write, required
 from cnnprof.metrics import METRICS, read_quantity
 from cnnprof.source import Mapping, Node, Scalar, Sequence, described
 
@@ -394,10 +394,7 @@ class _Reader:
         if isinstance(body, Mapping):
             for key, node in body.keys.items():
                 if key not in kind.fields:
-                    hint = nearest(key, kind.fields) or f"`{word}` has no fields"
-                    if key in MODIFIERS:
-                        hint = misplaced(key, word)
-                    self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, hint)
+                    self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, no_field(kind, word, key))
         elif body is not None:
             message = f"`{word}` takes its fields by name, found {described(body)}"
             self.problem(message, body.mark, by_name(kind, word, body))
@@ -511,16 +508,64 @@ def misplaced(modifier: str, word: str) -> str:
     return f"`{modifier}` belongs to the step: write it in the column of `{word}`"
 
 
+_OF_THE_INPUT = ("in_channels", "in_features", "num_features", "num_channels", "in_planes", "inplanes", "in_dim")
+"""What networks elsewhere call the size that here follows from a step's input."""
+
+
+def no_field(kind: type[Kind], word: str, name: str) -> str:
+    """The hint for a field that a kind does not have."""
+    if name in MODIFIERS:
+        return misplaced(name, word)
+    if name in _OF_THE_INPUT:
+        return left_out(name)
+    return nearest(name, kind.fields) or f"`{word}` has no fields"
+
+
+def no_argument(word: str, name: str, names: Iterable[str]) -> str:
+    """The hint for an argument that a block does not have."""
+    if name in MODIFIERS:
+        return misplaced(name, word)
+    if name in _OF_THE_INPUT:
+        return left_out(name)
+    return nearest(name, names) or "it has no arguments"
+
+
+def left_out(name: str) -> str:
+    """The hint for a size that is not to be said."""
+    return f"leave `{name}` out: it follows from the input"
+
+
 def by_name(kind: type[Kind], word: str, body: Node) -> str:
-    """The hint for fields written without their names: the same values with them."""
-    first = next(iter(kind.fields.values()), None)
-    if first is None:
+    """The hint for fields written without their names: the same values with them, in the order that PyTorch has.
+
+    Values that may mean several things are not written out.
+    """
+    if not kind.fields:
         return "it has no fields"
-    if first.name == "eps":  # what stands there is no `eps`
-        return f"write `{word}` alone: its channels are those of its input"
-    plain = first.type in (int, float, bool, str)  # so that a list is several fields, in their order
-    values = body.items if isinstance(body, Sequence) and plain else [body]
-    return how_to_write(kind, word, [source.written(value) for value in values])
+    values = body.items if isinstance(body, Sequence) else [body]
+    names = kind.positional or (*kind.inferred, *kind.fields)
+    first = kind.fields[next(name for name in names if name in kind.fields)]
+    if first.type is IntList or (len(names) == 1 and first.type not in (int, float)):  # the list is one value
+        names, values = (first.name,), [body]
+    elif len(values) == 1 and names[0] in kind.inferred and first.default is REQUIRED:
+        names = (first.name,)  # PyTorch asks for more than the input's size
+    given = dict(zip(names, map(_as_value, values), strict=False))
+    said = [name for name in kind.inferred if given.pop(name, None) is not None]
+    if said and not given:
+        return f"write `{word}` alone: `{said[0]}` follows from the input"
+    found = {name: value for name, value in given.items() if value is not None and name in kind.fields}
+    if len(found) < len(values) - len(said) or (said and not found.keys() >= {*required(kind)}):
+        return how_to_write(kind, word)
+    hint = how_to_write(kind, word, found)
+    return f"{hint}; `{said[0]}` follows from the input" if said else hint
+
+
+def _as_value(node: Node) -> str | None:
+    """A value as a field takes it; None where no field takes it."""
+    if isinstance(node, Mapping) or (isinstance(node, Sequence) and not all(isinstance(i, Scalar) for i in node.items)):
+        return None
+    text = source.written(node)
+    return {"True": "true", "False": "false", "None": "null"}.get(text, text)
 
 
 def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tuple[Branch, ...]:

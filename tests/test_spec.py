@@ -228,15 +228,18 @@ STEPS = [
                 (5, 24, "adaptive_avg_pool2d", "`1`", ": {output_size: 1}`"),
                 (6, 12, "dropout", "`0.2`", ": {p: 0.2}`"),
                 (7, 12, "softmax", "`-1`", ": {dim: -1}`; the batch is dimension 0, the channels are 1"),
-                (8, 15, "batch_norm", "`64`", "` alone: its channels are those of its input"),
-                (9, 11, "conv2d", "a list", ": {out_channels: 2 * width, kernel_size: 3, stride: 2}`"),
-                (10, 15, "max_pool2d", "a list", ": {kernel_size: [3, 2]}`"),
+                (8, 15, "batch_norm", "`64`", "` alone: `num_features` follows from the input"),
+                (
+                    *(9, 11, "conv2d", "a list"),
+                    ": {out_channels: 3, kernel_size: 2}`; `in_channels` follows from the input",
+                ),
+                (10, 15, "max_pool2d", "a list", ": {kernel_size: 3, stride: 2}`"),
                 (11, 11, "linear", "`max(1, a)`", ': {out_features: "max(1, a)"}`'),
             ]
         ]
         + [
             "12:9 `pad` has no field `1` | known: `pad`, `mode`, `value`",
-            "13:11 `linear` takes its fields by name, found a list | write `linear: {out_features: {…}}`",
+            "13:11 `linear` takes its fields by name, found a list | write `linear: {out_features: …}`",
         ],
         id="fields without names, the values in the hint",
     ),

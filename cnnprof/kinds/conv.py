@@ -34,6 +34,8 @@ class Conv(Kind):
         keeps its input for the backward pass; a padded copy where `same` pads unevenly or `padding_mode` is not zeros
     """
 
+    inferred = ("in_channels",)
+
     out_channels: int
     kernel_size: PerAxis
     stride: PerAxis = 1

@@ -62,6 +62,8 @@ class ConvTranspose(Kind):
         apart, with g = gcd(stride, dilation), or fewer; the field is the larger. Its offset is that of the first output
     """
 
+    inferred = ("in_channels",)
+
     out_channels: int
     kernel_size: PerAxis
     stride: PerAxis = 1

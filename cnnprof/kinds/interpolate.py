@@ -81,6 +81,8 @@ class Interpolate(Kind, word="interpolate"):
           - interpolate: {size: [28, 30], mode: bilinear, align_corners: false}    # [256, 28, 30]
     """
 
+    positional = ("size",)  # a list of several is a size per axis
+
     size: PerAxis | None = None
     scale_factor: FloatsPerAxis | None = None
     mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] = "nearest"

@@ -31,6 +31,8 @@ class Linear(Kind, word="linear"):
           - linear: {out_features: 1000}    # [1000]
     """
 
+    inferred = ("in_features",)
+
     out_features: int
     bias: bool = True
 

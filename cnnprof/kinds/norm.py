@@ -64,6 +64,7 @@ class ChannelNorm(Norm):
     """
 
     ranks: ClassVar[tuple[int, ...]]
+    inferred = ("num_features",)
 
     eps: float = 1e-5
     momentum: float | None = 0.1
@@ -224,6 +225,9 @@ class GroupNorm(Norm, word="group_norm"):
         layers:
           - group_norm: {num_groups: 32}    # [64, 56, 56]
     """
+
+    inferred = ("num_channels",)
+    positional = ("num_groups", "num_channels", "eps", "affine", "bias")
 
     num_groups: int
     eps: float = 1e-5

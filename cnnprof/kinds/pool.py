@@ -82,6 +82,8 @@ class MaxPool(Pool):
         keeps its input and the int64 index of each maximum for the backward pass; the indices are made at inference too
     """
 
+    positional = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
+
     dilation: PerAxis = 1
 
     def output(self, *inputs: Shape) -> Shape:

@@ -46,6 +46,9 @@ del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.
 WORDING = {"_starts_with": "", "_syntax_hint": "", "_place": "", "needs_from": "expand.py", "misplaced": "spec.py"} | {
     "by_name": "spec.py",
+    "no_field": "spec.py",
+    "no_argument": "spec.py",
+    "left_out": "spec.py",
     "how_to_write": "kind.py",
     "meant": "paths.py",
     "out_of_memory": "render/measured.py",

@@ -1,0 +1,174 @@
+"""What a message tells to write is right: each hint is taken from the message, written, and works."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import pytest
+
+from cnnprof import registry
+from cnnprof.errors import Problem, SpecError
+from cnnprof.expand import unfold
+from cnnprof.graph import Graph
+from cnnprof.source import parse
+from cnnprof.spec import read
+
+HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
+
+
+def graph(text: str, **options: Any) -> Graph:
+    return unfold(read(parse(text if text.startswith("cnnprof") else HEAD + text, "net.yaml")), **options)
+
+
+def problem(text: str, **options: Any) -> Problem:
+    """The only problem that a text has."""
+    with pytest.raises(SpecError) as caught:
+        graph(text, **options)
+    (found,) = caught.value.problems
+    return found
+
+
+def shapes(text: str) -> list[str]:
+    return [f"{layer.kind.word} {'x'.join(map(str, layer.shape))}" for layer in graph(text).layers]
+
+
+def rewritten(text: str, wrong: str, hint: str, part: str) -> str:
+    """The text with a part of the hint, as it is there between backquotes, in place of what is wrong."""
+    assert f"`{part}`" in hint
+    assert text.count(wrong) == 1
+    return text.replace(wrong, part)
+
+
+# What follows from the input.
+
+
+@pytest.mark.parametrize(
+    ("step", "field", "last"),
+    [
+        ("conv2d: {in_channels: 3, out_channels: 8, kernel_size: 3}", "in_channels", "conv2d 8x6x6"),
+        (
+            "conv_transpose2d: {in_channels: 3, out_channels: 8, kernel_size: 3}",
+            "in_channels",
+            "conv_transpose2d 8x10x10",
+        ),
+        ("linear: {in_features: 8, out_features: 2}", "in_features", "linear 3x8x2"),
+        ("batch_norm: {num_features: 3}", "num_features", "batch_norm 3x8x8"),
+        ("instance_norm: {num_features: 3}", "num_features", "instance_norm 3x8x8"),
+        ("group_norm: {num_groups: 3, num_channels: 3}", "num_channels", "group_norm 3x8x8"),
+        ("conv_norm_act: {in_channels: 3, channels: 8}", "in_channels", "relu 8x8x8"),
+    ],
+)
+def test_a_size_that_follows_from_the_input_is_left_out(step: str, field: str, last: str) -> None:
+    text = f"layers: [{step}]"
+    found = problem(text)
+    word = step.partition(":")[0]
+    what = "the block `conv_norm_act` has no argument" if word == "conv_norm_act" else f"`{word}` has no field"
+    assert found.message == f"{what} `{field}`"
+    assert found.hint == f"leave `{field}` out: it follows from the input"
+    assert shapes(re.sub(rf"{field}: \d+(, )?", "", text).replace(", }", "}"))[-1] == last
+
+
+def test_also_where_the_kind_is_an_argument() -> None:
+    found = problem("args: {norm: batch_norm}\nlayers: [norm: {num_features: 3}]")
+    assert found.message == "`batch_norm` has no field `num_features`"
+    assert found.hint == "leave `num_features` out: it follows from the input"
+
+
+# Lists without names.
+
+LISTS = [
+    ("conv2d: [3, 8, 3]", "conv2d: {out_channels: 8, kernel_size: 3}", "in_channels", "conv2d 8x6x6"),
+    (
+        *("conv2d: [3, 8, 3, 2, 1, 1, 1, False]",),
+        "conv2d: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1, dilation: 1, groups: 1, bias: false}",
+        *("in_channels", "conv2d 8x4x4"),
+    ),
+    ("conv2d: [3, 8, [3, 1]]", "conv2d: {out_channels: 8, kernel_size: [3, 1]}", "in_channels", "conv2d 8x6x8"),
+    (
+        *("conv_transpose2d: [3, 8, 2, 2]", "conv_transpose2d: {out_channels: 8, kernel_size: 2, stride: 2}"),
+        *("in_channels", "conv_transpose2d 8x16x16"),
+    ),
+    ("linear: [8, 2]", "linear: {out_features: 2}", "in_features", "linear 3x8x2"),
+    ("linear: [8, 2, false]", "linear: {out_features: 2, bias: false}", "in_features", "linear 3x8x2"),
+    ("linear: [2]", "linear: {out_features: 2}", "", "linear 3x8x2"),
+    ("batch_norm: 3", "batch_norm", "num_features", "batch_norm 3x8x8"),
+    ("batch_norm: [3]", "batch_norm", "num_features", "batch_norm 3x8x8"),
+    ("batch_norm: [3, 1e-3]", "batch_norm: {eps: 1e-3}", "num_features", "batch_norm 3x8x8"),
+    ("group_norm: [3, 3]", "group_norm: {num_groups: 3}", "num_channels", "group_norm 3x8x8"),
+    ("group_norm: [3]", "group_norm: {num_groups: 3}", "", "group_norm 3x8x8"),
+    ("layer_norm: [8, 8]", "layer_norm: {normalized_shape: [8, 8]}", "", "layer_norm 3x8x8"),
+    ("max_pool2d: [3, 2]", "max_pool2d: {kernel_size: 3, stride: 2}", "", "max_pool2d 3x3x3"),
+    (
+        *("max_pool2d: [3, 2, 1, 1]", "max_pool2d: {kernel_size: 3, stride: 2, padding: 1, dilation: 1}"),
+        *("", "max_pool2d 3x4x4"),
+    ),
+    (
+        "avg_pool2d: [3, 2, 1, true]",
+        "avg_pool2d: {kernel_size: 3, stride: 2, padding: 1, ceil_mode: true}",
+        "",
+        "avg_pool2d 3x5x5",
+    ),
+    ("adaptive_avg_pool2d: [2, 1]", "adaptive_avg_pool2d: {output_size: [2, 1]}", "", "adaptive_avg_pool2d 3x2x1"),
+    ("interpolate: [4, 9]", "interpolate: {size: [4, 9]}", "", "interpolate 3x4x9"),
+    ("dropout: [0.2]", "dropout: {p: 0.2}", "", "dropout 3x8x8"),
+    ("permute: [0, 2, 3, 1]", "permute: {dims: [0, 2, 3, 1]}", "", "permute 8x8x3"),
+    ("pad: [1, 1]", "pad: {pad: [1, 1]}", "", "pad 3x8x10"),
+    ("slice: [1, 0, 2]", "slice: {dim: 1, start: 0, end: 2}", "", "slice 2x8x8"),
+    ("flatten: [1, 2]", "flatten: {start_dim: 1, end_dim: 2}", "", "flatten 24x8"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "right", "inferred", "last"), LISTS, ids=[row[0] for row in LISTS])
+def test_values_without_names_have_the_order_of_pytorch(wrong: str, right: str, inferred: str, last: str) -> None:
+    text = f"layers:\n- {wrong}\n"
+    found = problem(text)
+    word, _, value = wrong.partition(": ")
+    said = "a list" if value.startswith("[") else f"`{value}`"
+    assert found.message == f"`{word}` takes its fields by name, found {said}"
+    alone = " alone: " if right == word else "; "
+    follows = f"{alone}`{inferred}` follows from the input" if inferred else ""
+    dims = "; the batch is dimension 0, the channels are 1" if word in ("permute", "slice") else ""
+    assert found.hint == f"write `{right}`{follows}{dims}"
+    assert shapes(rewritten(text, wrong, found.hint, right)) == [last]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("conv2d: [64, 3]", "write `conv2d: {out_channels: …, kernel_size: …}`"),
+        ("conv2d: [{a: 1}, 3, 3]", "write `conv2d: {out_channels: …, kernel_size: …}`"),
+        ("conv2d: []", "write `conv2d: {out_channels: …, kernel_size: …}`"),
+        ("max_pool2d: [3, 2, 1, 1, true]", "write `max_pool2d: {kernel_size: …}`"),
+        ("linear: [8, 2, true, 4]", "write `linear: {out_features: …}`"),
+        ("dropout: [0.1, true]", "write `dropout: {p: …}`"),
+    ],
+)
+def test_values_that_may_mean_several_things_are_not_written_out(wrong: str, hint: str) -> None:
+    found = problem(f"layers:\n- {wrong}")
+    assert found.message == f"`{wrong.partition(':')[0]}` takes its fields by name, found a list"
+    assert found.hint == hint
+
+
+@pytest.mark.torch
+def test_the_order_is_that_of_the_constructors() -> None:
+    """As far as fields go; what PyTorch takes by name alone, or besides, comes behind them."""
+    from torch import nn
+
+    compared = 0
+    for word, kind in registry.kinds().items():
+        plain = word.replace("_", "")
+        module = next((value for name, value in vars(nn).items() if name.lower() in (plain, f"{plain}2d")), None)
+        if not (isinstance(module, type) and issubclass(module, nn.Module)) or "output_size" in kind.fields:
+            continue
+        ours = kind.positional or (*kind.inferred, *kind.fields)
+        theirs = [
+            name
+            for name, each in inspect.signature(module).parameters.items()
+            if each.kind is each.POSITIONAL_OR_KEYWORD and name in ours
+        ]
+        assert [name for name in ours if name in theirs] == theirs, word
+        assert {*kind.inferred} <= {*theirs}, word
+        compared += bool(theirs)
+    assert compared > 25
