@@ -279,8 +279,8 @@ class _Scope:
                 f"no earlier layer of this body is called `{name}`", nearest(name, chain(body.layers, ["input"]))
             )
         file_args = () if body.shipped else walker.file_args
-        known = chain(body.args, file_args, body.layers, _SPECIAL, walker.words())
-        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, known, self.axes))
+        own = chain(body.args, file_args, body.layers, _SPECIAL, () if body.shipped else walker.spec.blocks)
+        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, walker.words(), self.axes, own))
 
     @property
     def axes(self) -> int | None:
@@ -622,7 +622,8 @@ class _Walker:
             raise RuleError(f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block")
         if ref is None:
             raise RuleError(
-                f"`{word}` is neither a layer kind nor a block", registry.suggestion(word, self.words(), scope.axes)
+                f"`{word}` is neither a layer kind nor a block",
+                registry.suggestion(word, self.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
             )
         target = ref.target
         if isinstance(target, Block):
@@ -942,7 +943,7 @@ class _Walker:
         return self.targets[key]
 
     def words(self) -> Iterator[str]:
-        return chain(self.spec.blocks, shipped_blocks(), registry.kinds())
+        return chain(shipped_blocks(), registry.kinds())
 
     def needs_from(self) -> str:
         return "with several inputs the first step needs `from`" if self.spec.several_inputs else ""

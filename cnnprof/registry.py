@@ -46,6 +46,7 @@ CALLED = {
     "deconvolution": "conv_transpose#d",
     "transposedconv": "conv_transpose#d",
     "upconv": "conv_transpose#d",
+    "depthwise": "conv#d: {groups: in_channels, …}",
     "depthwiseconv": "conv#d: {groups: in_channels, …}",
     "dwconv": "conv#d: {groups: in_channels, …}",
     "maxpooling": "max_pool#d",
@@ -97,6 +98,32 @@ CALLED = {
     "multiply": "mul",
     "subtract": "sub",
 }
+
+
+# Operations and layers of other frameworks that there is no kind for, in the form of `CALLED`, as far as they are spelt
+# nearly like a kind that does something else.
+WITHOUT_A_KIND = {
+    *(
+        "addr",
+        "and",
+        "arctanh",
+        "atanh",
+        "bilinear",
+        "dyrelu",
+        "frelu",
+        "geglu",
+        "globalresponsenorm",
+        "glu",
+        "hardmish",
+    ),
+    *("lu", "maxunpool", "minpool", "reglu", "rrelu", "rsub", "size", "softmin", "squeeze", "stride", "sum", "swiglu"),
+    *("tan", "unflatten", "unsqueeze"),
+}
+INSTEAD = (
+    "`cnnprof kinds` lists what there is; what is not in it is declared as `opaque`, with its figures, or added as a "
+    "kind by a plugin"
+)
+"""The hint for a word that no kind is called, and that is not a known one misspelt."""
 
 
 class Plugin(NamedTuple):
@@ -161,23 +188,59 @@ def find(word: str) -> type[Kind] | None:
     return kind
 
 
-def suggestion(word: str, known: Iterable[str], axes: int | None = None) -> str:
-    """A hint for a word that is no kind: the same word spelt otherwise, what it is called here, or the nearest one.
+def suggestion(word: str, known: Iterable[str], axes: int | None = None, own: Iterable[str] = ()) -> str:
+    """A hint for a word that is no kind: the same word spelt otherwise, what it is called here, or one misspelt.
 
+    known: kinds and blocks, of which one that is merely alike is another layer. own: names that the spec gives.
     axes: of the tensor at hand, for a word that leaves them open, such as `maxpool`; None: not known.
     """
-    return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes)
+    return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes, tuple(islice(own, COMPARED)))
 
 
 @lru_cache(maxsize=256)  # as `errors.nearest`, for the same reasons
-def _suggestion(word: str, known: tuple[str, ...], axes: int | None) -> str:
+def _suggestion(word: str, known: tuple[str, ...], axes: int | None, own: tuple[str, ...]) -> str:
     plain = _plain(word)
     base, number = plain, str(axes if axes in (1, 2, 3) else 2)
     if plain.endswith(("1d", "2d", "3d")):
         base, number = plain[:-2], plain[-2]
-    spelt = {_plain(each): each for each in reversed(known)}
+    spelt = {_plain(each): each for each in reversed((*own, *known))}
     ours = spelt.get(plain) or spelt.get(f"{base}{number}d") or spelt.get(base) or CALLED.get(plain, CALLED.get(base))
-    return f"did you mean `{ours.replace('#', number)}`?" if ours else nearest(word, known)
+    if ours:
+        return f"did you mean `{ours.replace('#', number)}`?"
+    likely = list(own)
+    if not WITHOUT_A_KIND & {plain, base}:
+        likely += [each for each in known if _is_slip(plain, _plain(each)) or _is_slip(base, _plain(each))]
+        likely += [each for each in known if _is_part(word, each)]
+    hint = nearest(word, likely)
+    return hint if hint.startswith("did you mean") else ""
+
+
+def _is_part(word: str, known: str) -> bool:
+    """Whether a word is the beginning or the end of a block's name, as `bottleneck` is of `bottleneck_residual`."""
+    return len(word) > 5 and known not in kinds() and (known.startswith(f"{word}_") or known.endswith(f"_{word}"))
+
+
+def _is_slip(word: str, known: str) -> bool:
+    """Whether a word is another with one or two letters wrong, missing, in excess or exchanged, its digits aside."""
+    digits = [[letter for letter in each if letter.isdigit()] for each in (word, known)]
+    if all(digits) and digits[0] != digits[1]:
+        return False  # conv4d is no conv2d
+    return _distance(word, known) <= (1 if len(word) < 6 else 2)
+
+
+def _distance(left: str, right: str) -> int:
+    """Letters to replace, insert, take away, or exchange with the next one (optimal string alignment)."""
+    before: list[int] = []
+    above = list(range(len(right) + 1))
+    for i, letter in enumerate(left, 1):
+        row = [i]
+        for j, other in enumerate(right, 1):
+            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == other:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before, above = above, row
+    return above[-1]
 
 
 def _plain(word: str) -> str:

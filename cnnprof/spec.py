@@ -382,11 +382,12 @@ class _Reader:
                 "write it below the step's word, in the word's own column",
             )
         else:
-            known = [*registry.kinds(), *self.block_names, *shipped_blocks(), *args, SIDE]
+            known = [*registry.kinds(), *shipped_blocks(), SIDE]
+            own = [*self.block_names, *args, *(() if self.shipped else self.file_args)]
             self.problem(
                 f"`{brief(word)}` is neither a layer kind nor a block",
                 mark,
-                registry.suggestion(word, known, self.axes),
+                registry.suggestion(word, known, self.axes, own) or registry.INSTEAD,
             )
 
     def check_fields(self, kind: type[Kind], body: Node | None) -> None:

@@ -9,6 +9,7 @@ from cnnprof.costs import count
 from cnnprof.errors import SpecError, UsageError
 from cnnprof.expand import Limits, Work, unfold
 from cnnprof.graph import Graph
+from cnnprof.registry import INSTEAD
 from cnnprof.source import parse
 from cnnprof.spec import read
 from tests.networks import network
@@ -627,7 +628,7 @@ REFUSES = [
         [
             "3:3 the argument `act` is 3, which is neither a layer kind nor a block",
             "4:27 expected a value, found a mapping | quote an expression that begins with `{`",
-            "6:3 `nothing` is neither a layer kind nor a block",
+            f"6:3 `nothing` is neither a layer kind nor a block | {INSTEAD}",
         ],
         id="problems of structure and of unfolding in one run",
     ),

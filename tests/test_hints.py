@@ -13,7 +13,7 @@ from cnnprof.errors import Problem, SpecError
 from cnnprof.expand import unfold
 from cnnprof.graph import Graph
 from cnnprof.source import parse
-from cnnprof.spec import read
+from cnnprof.spec import read, shipped_blocks
 
 HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
 
@@ -172,3 +172,87 @@ def test_the_order_is_that_of_the_constructors() -> None:
         assert {*kind.inferred} <= {*theirs}, word
         compared += bool(theirs)
     assert compared > 25
+
+
+# Words without a kind.
+
+INSTEAD = (
+    "`cnnprof kinds` lists what there is; what is not in it is declared as `opaque`, with its figures, or added as a "
+    "kind by a plugin"
+)
+FOREIGN = [
+    *(
+        "matmul",
+        "bmm",
+        "einsum",
+        "lstm",
+        "gru",
+        "rnn",
+        "embedding",
+        "mean",
+        "sum",
+        "split",
+        "chunk",
+        "unflatten",
+        "glu",
+    ),
+    *("swiglu", "drop_path", "stochastic_depth", "view", "reshape", "squeeze", "unsqueeze", "div", "max", "tan"),
+    *("max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d", "rms_norm", "weight_norm", "rrelu", "softmin", "bilinear"),
+    *("multi_head_attention", "deform_conv2d", "layer_scale", "size", "se", "hardshrink", "select", "expand", "LSTM"),
+]
+
+
+@pytest.mark.parametrize("word", FOREIGN)
+@pytest.mark.parametrize("text", ["layers: [{}]", "args: {{act: 1}}\nlayers: [{{add: {{a: [{}], b: []}}}}]"])
+def test_a_word_without_a_kind_has_no_neighbour_that_does_something_else(word: str, text: str) -> None:
+    found = problem(text.format(word))
+    assert found.message == f"`{word}` is neither a layer kind nor a block"
+    assert found.hint == INSTEAD
+
+
+@pytest.mark.parametrize("word", registry.WITHOUT_A_KIND)
+def test_every_word_that_is_kept_from_its_neighbour_has_one(word: str) -> None:
+    """In the form that words are looked up in; else it is there for nothing."""
+    known = {re.sub(r"[\W_]|[123]d$", "", each) for each in (*registry.kinds(), *shipped_blocks(), "side")}
+    known |= {part for each in shipped_blocks() for part in each.split("_")}
+    assert word == re.sub(r"[\W_]", "", word.lower())
+    assert any(registry._is_slip(word, each) for each in known)
+    assert registry.suggestion(word, [*registry.kinds(), *shipped_blocks(), "side"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "ours"),
+    [
+        *[("relux", "relu"), ("reul", "relu"), ("sigmiod", "sigmoid"), ("con2d", "conv2d"), ("cnov2d", "conv2d")],
+        *[("batchnrom", "batch_norm"), ("batch_nrom2d", "batch_norm"), ("max_pol2d", "max_pool2d")],
+        *[("droput", "dropout"), ("flaten", "flatten"), ("liner", "linear"), ("softmx", "softmax"), ("geluu", "gelu")],
+        *[("conv_transpse2d", "conv_transpose2d"), ("adaptive_avgpool_2d", "adaptive_avg_pool2d")],
+        *[("bottleneck", "bottleneck_residual"), ("conv_nrom_act", "conv_norm_act"), ("opauqe", "opaque")],
+        *[("mine", "mime"), ("lst", "lstm2")],
+    ],
+)
+def test_a_word_misspelt_is_still_understood(word: str, ours: str) -> None:
+    found = problem(f"blocks: {{mime: {{layers: [relu]}}, lstm2: {{layers: [relu]}}}}\nlayers: [{word}]")
+    assert found.message == f"`{word}` is neither a layer kind nor a block"
+    assert found.hint == f"did you mean `{ours}`?"
+
+
+@pytest.mark.torch
+def test_of_pytorch_s_names_none_is_taken_for_another() -> None:
+    """Every module, function and method: what is suggested bears the name, or is what `CALLED` says."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    names = {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in vars(nn)}
+    for each in (torch, torch.Tensor, functional):
+        names |= {name.rstrip("_") for name in dir(each) if name.islower() and callable(getattr(each, name))}
+    known = [*registry.kinds(), *shipped_blocks(), "side"]
+    told = {name: registry.suggestion(name, known) for name in names if not name.startswith("_")}
+    assert len(told) > 800
+
+    def plain(text: str) -> str:
+        return re.sub(r"[123]d$", "", text.replace("_", ""))
+
+    others = {name: hint for name, hint in told.items() if hint and plain(hint[14:-2]) != plain(name)}
+    assert [name for name in others if plain(name) not in registry.CALLED] == []
