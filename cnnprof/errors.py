@@ -80,12 +80,16 @@ class Frame(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a spec: what was expected and found, where, and what to do."""
+    """One thing that is wrong with a spec: what was expected and found, where, and what to do.
+
+    inside: the place in a block that comes with the tool, where `mark` is the user's own step that leads there.
+    """
 
     message: str
     mark: Mark | None = None
     hint: str = ""
     trail: tuple[Frame, ...] = ()
+    inside: Mark | None = None
 
     def __str__(self) -> str:
         where = f"{self.mark}: " if self.mark else ""
@@ -94,10 +98,24 @@ class Problem(NamedTuple):
             parts.append("\n".join("  " + line for line in excerpt.split("\n")))
         if self.hint:
             parts.append(f"  hint: {printable(brief(self.hint, MAX_MESSAGE))}")
-        frames = [f"  in {brief(frame.path, 200)}, written at {frame.mark}" for frame in reversed(self.trail)]
-        if len(frames) > 8:  # a block that uses itself
+        if self.inside:
+            parts.append(f"  found at {self.inside}, in a block that comes with cnnprof")
+        frames = _frames(self.trail)
+        if len(frames) > 8:
             frames[4:-3] = [f"  in {len(frames) - 7} more"]
         return "\n".join([*parts, *frames])
+
+
+def _frames(trail: tuple[Frame, ...]) -> list[str]:
+    """The lines of a trail, the innermost first; of a step that leads to itself the outermost, and how often."""
+    steps: dict[Mark, list[Frame]] = {}
+    for frame in trail:
+        steps.setdefault(frame.mark, []).append(frame)
+    lines = []
+    for mark, frames in reversed(steps.items()):
+        again = f", and {len(frames) - 1} times within itself" if len(frames) > 1 else ""
+        lines.append(f"  in {brief(frames[0].path, 200)}, written at {mark}{again}")
+    return lines
 
 
 class CnnprofError(Exception):

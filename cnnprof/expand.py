@@ -27,6 +27,7 @@ from cnnprof.errors import (
     Mark,
     Problem,
     RuleError,
+    ShapeError,
     SpecError,
     UsageError,
     listing,
@@ -356,7 +357,7 @@ class _Walker:
         self.layers: list[Layer] = []
         self.outputs: list[Output] = []
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
-        self.problems: dict[tuple[Mark | None, str], Problem] = {}
+        self.problems: dict[tuple[Mark | str | None, ...], Problem] = {}
         # Where the walk stands.
         self.executed = True
         self.trail: list[Frame] = []
@@ -856,7 +857,8 @@ class _Walker:
     # Branches.
 
     def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
-        ends = [tensor for _, tensor, _ in self.ends(step, path, scope)]
+        found = self.ends(step, path, scope)
+        ends = [tensor for _, tensor, _ in found]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
         if len(ends) == 1:
@@ -864,7 +866,11 @@ class _Walker:
         made = self.kinds.get((kind,))
         if made is None:
             made = self.kinds[kind,] = kind()
-        return self.add(path, made, ends, step.mark)
+        try:
+            return self.add(path, made, ends, step.mark)
+        except ShapeError as error:
+            labels = listing([label for label, _, _ in found])
+            raise ShapeError(f"{error.message}, in the branches {labels}", error.hint) from None
 
     def side(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
         for label, end, executed in self.ends(step, path, scope):
@@ -1068,7 +1074,12 @@ class _Walker:
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
         """Keeps a problem, unless the same was found at the same place, if with other shapes or numbers."""
         self.work.units += FAILURE
-        self.problems.setdefault((mark, _sort(message)), Problem(message, mark, hint, tuple(self.trail)))
+        inside = None
+        if mark is not None and self.calls and mark.source is not self.calls[0].source:
+            # In a block that comes with the tool, whose lines are not the user's.
+            inside, mark = mark, next(call for call in reversed(self.calls) if call.source is self.calls[0].source)
+        problem = Problem(message, mark, hint, tuple(self.trail), inside)
+        self.problems.setdefault((mark, inside, _sort(message)), problem)
         if len(self.problems) >= self.limits.problems:
             raise _Stop
 

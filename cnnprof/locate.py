@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.source import LIMITS
+from cnnprof.source import LIMITS, parse
+from cnnprof.source import Mapping as MappingNode
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
@@ -65,7 +66,7 @@ def locate(spec: str) -> Located:
     hint = next((f"did you mean `{shown}{end}`?" for end in (".yaml", ".yml") if _is_file(base + end)), "")
     if "/" in base or base.endswith((".yaml", ".yml")):
         raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
-    hint = hint or nearest(base, shipped) or "`cnnprof specs` lists those that come with the tool"
+    hint = hint or alike(base) or "`cnnprof specs` lists those that come with the tool"
     raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
 
 
@@ -74,6 +75,30 @@ def architectures() -> dict[str, Path]:
     here = Path(__file__).parent
     folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def alike(name: str) -> str:
+    """A hint for an architecture that is not there under this name: `resnet50` and `resnet-50` are `resnet@50`."""
+    shipped = architectures()
+    called = {_plain(each): each for each in shipped}
+    if found := called.get(_plain(name)):
+        return f"did you mean `{found}`?"
+    for each, path in shipped.items():
+        for variant in _variants(path) if _plain(name).startswith(_plain(each)) else ():
+            if _plain(each + variant) == _plain(name):
+                return f"did you mean `{each}@{variant}`?"
+    return nearest(name, shipped)
+
+
+def _plain(name: str) -> str:
+    """A name without case and signs; torchvision writes `x` before the width of a ShuffleNet, x1_0."""
+    return re.sub(r"[^a-z0-9]|x(?=[0-9])", "", name.lower())
+
+
+def _variants(path: Path) -> list[str]:
+    root = parse(path.read_bytes(), path.name)
+    variants = root.items.get("variants") if isinstance(root, MappingNode) else None
+    return list(variants.keys) if isinstance(variants, MappingNode) else []
 
 
 def _at_revision(name: str, path: str) -> bytes:

@@ -877,7 +877,7 @@ layers:
 """
     calls = "".join(f"- conv2d: {{out_channels: {n}, kernel_size: 1}}\n  from: input\n- down\n" for n in (4, 5, 6, 70))
     assert problems(text + calls) == [
-        "6:9 `mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]` | "
+        "6:9 `mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`, in the branches `x`, `scale` | "
         "each has all dimensions, 1 where a value holds all along one: `[4, 1, 1]` for the channels < down:14",
         "7:9 `normalized_shape` of `layer_norm` must be the last sizes of the input, "
         "found normalized_shape [12] and input [4, 8, 8] < down:14",

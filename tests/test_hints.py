@@ -256,3 +256,45 @@ def test_of_pytorch_s_names_none_is_taken_for_another() -> None:
 
     others = {name: hint for name, hint in told.items() if hint and plain(hint[14:-2]) != plain(name)}
     assert [name for name in others if plain(name) not in registry.CALLED] == []
+
+
+# Where it is said.
+
+
+def test_an_error_inside_a_shipped_block_leads_with_the_user_s_step() -> None:
+    """The innermost of the user's own steps; the trail leads on from there."""
+    text = (
+        "blocks: {mine: {layers: [{basic_residual: {channels: 4}, repeat: 2}, {conv_norm_act: {channels: 4, "
+        "kernel: 99, groups: 3}}]}}\nlayers: [mine]\n"
+    )
+    found = problem(text)
+    assert str(found).split("\n")[0] == (
+        "net.yaml:3:72: error: `groups` of `conv2d` must divide out_channels, found groups 3 and out_channels 4"
+        if "out_channels" in found.message
+        else "net.yaml:3:72: error: `groups` of `conv2d` must divide in_channels, found groups 3 and in_channels 4"
+    )
+    assert str(found).split("\n")[3:] == [
+        f"  found at {found.inside}, in a block that comes with cnnprof",
+        "  in mine.conv_norm_act, written at net.yaml:3:72",
+        "  in mine, written at net.yaml:4:10",
+    ]
+    assert found.inside is not None
+    assert found.inside.source.line(found.inside.line).strip() == "- conv2d:"
+
+
+def test_two_steps_that_use_a_shipped_block_wrongly_are_two_problems() -> None:
+    wrong = "side: {{{}: [{{conv_norm_act: {{channels: 4, groups: 3}}}}]}}"
+    with pytest.raises(SpecError) as caught:
+        graph(f"layers:\n- {wrong.format('a')}\n- {wrong.format('b')}\n- relu")
+    assert [found.mark.line for found in caught.value.problems if found.mark] == [3, 4]
+
+
+def test_a_block_that_uses_itself_prints_one_short_trail() -> None:
+    assert str(problem("blocks: {b: {layers: [relu, b]}}\nlayers: [b]")) == (
+        "net.yaml:3:29: error: blocks and branches nest at most 64 deep, found more\n"
+        "  3 | blocks: {b: {layers: [relu, b]}}\n"
+        "    |                             ^\n"
+        "  hint: does a block use itself without a `when` that ends it?\n"
+        "  in b.b, written at net.yaml:3:29, and 63 times within itself\n"
+        "  in b, written at net.yaml:4:10"
+    )

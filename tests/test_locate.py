@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from cnnprof.errors import UsageError
-from cnnprof.locate import architectures, locate
+from cnnprof.locate import alike, architectures, locate
+from cnnprof.source import parse
+from cnnprof.spec import read
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,16 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ("./net", "there is no file `./net`; did you mean `./net.yaml`?"),
         ("./my", "there is no file `./my`; did you mean `./my.yml`?"),
         ("resnt", "`resnt` is neither a file nor an architecture that comes with cnnprof; did you mean `resnet`?"),
+        *[
+            (name, f"`{name}` is neither a file nor an architecture that comes with cnnprof; did you mean `{meant}`?")
+            for name, meant in [
+                *[("resnet50", "resnet@50"), ("ResNet-18", "resnet@18"), ("efficientnet_b0", "efficientnet@b0")],
+                *[("vgg16_bn", "vgg@16_bn"), ("mobilenet_v3_small", "mobilenet_v3@small"), ("vgg19", "vgg@19")],
+                *[("densenet121", "densenet@121"), ("squeezenet1_0", "squeezenet@1_0"), ("r3d_18", "r3d@18")],
+                *[("shufflenet_v2_x1_0", "shufflenet_v2@1.0"), ("fcn_resnet50", "fcn@resnet50")],
+                *[("mobilenetv2", "mobilenet_v2"), ("InceptionV3", "inception_v3")],
+            ]
+        ],
         (".", f"`.` is a directory; a SPEC is a file, or one of: {', '.join(architectures())}"),
         ("a\0b/", "there is no file `a\\x00b/`"),
         ("x" * 5000 + ".yaml", f"there is no file `{'x' * 199}…`"),
@@ -73,6 +85,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         "a path without its ending",
         "without the other ending",
         "nearly an architecture",
+        *["as others call an architecture and its variant"] * 13,
         "a directory",
         "NUL",
         "a name too long",
@@ -82,6 +95,15 @@ def test_refuses(spec: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         locate(spec)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_every_variant_is_found_by_its_name_without_the_sign(name: str) -> None:
+    spec = read(parse(locate(name).text, name))
+    for variant in spec.variants:
+        for written in (f"{name}{variant}", f"{name}_{variant}", f"{name}-{variant}".upper()):
+            if written not in architectures():
+                assert alike(written) == f"did you mean `{name}@{variant}`?"
 
 
 def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

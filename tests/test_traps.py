@@ -285,7 +285,8 @@ REFUSED = [
         - conv_transpose2d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 1}
         - add: {up: [], skip: input}
         """,
-        "`add` needs equal sizes (or 1) in every dimension, found `[3, 15, 15]`, `[3, 8, 8]`",
+        "`add` needs equal sizes (or 1) in every dimension, found `[3, 15, 15]`, `[3, 8, 8]`, "
+        "in the branches `up`, `skip`",
         id="47: odd sizes in a skip connection",
     ),
     pytest.param(
@@ -310,7 +311,7 @@ REFUSED = [
     ),
     pytest.param(
         "- add: {a: [], b: [{adaptive_avg_pool2d: {output_size: 1}}, flatten]}",
-        "`add` needs inputs with equally many dimensions, found `[3, 8, 8]`, `[3]`",
+        "`add` needs inputs with equally many dimensions, found `[3, 8, 8]`, `[3]`, in the branches `a`, `b`",
         id="40: shapes are aligned from both ends, with the batch",
     ),
 ]

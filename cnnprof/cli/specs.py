@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cnnprof import locate, source
-from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof.errors import UsageError, brief, printable
 from cnnprof.render.catalogue import Architecture
 from cnnprof.source import Mapping, Node, Scalar
 from cnnprof.spec import read, shipped_blocks
@@ -20,7 +20,7 @@ def text(name: str) -> str:
     """An architecture as it is written: a file to start from. Raises UsageError for a name that is none."""
     known = locate.architectures()
     if name not in known:
-        hint = nearest(name, known) or "`cnnprof specs` lists them"
+        hint = locate.alike(name) or "`cnnprof specs` lists them"
         raise UsageError(f"there is no architecture `{printable(brief(name))}`; {hint}")
     return known[name].read_text(encoding="utf-8")
 
