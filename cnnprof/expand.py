@@ -392,6 +392,7 @@ class _Walker:
         except _Stop:
             pass
         if self.problems:
+            self.refuse_rank(inputs)
             raise SpecError(sorted(self.problems.values(), key=lambda problem: self.order(problem.mark)))
         return Graph(
             name=spec.name,
@@ -484,6 +485,19 @@ class _Walker:
                 failed = True
         if failed:
             raise _Stop
+
+    def refuse_rank(self, given: MappingType[str, Shape]) -> None:
+        """Raises UsageError where a network that is wrong was given an input of another rank than its own."""
+        if self.spec.problems:
+            return
+        for name, shape in given.items():
+            own = self.spec.inputs[name]
+            if isinstance(own, Sequence) and len(own.items) != len(shape):
+                example = "x".join(["3", *["224"] * (len(own.items) - 1)])
+                raise UsageError(
+                    f"the input `{name}` of {self.spec.name} has {len(own.items)} dimensions, "
+                    f"{source.written(own)} in the spec, found {show(shape)}: give all of them, such as {example}"
+                )
 
     def input_shape(self, value: Any) -> Shape:
         if isinstance(value, list | tuple) and value:
@@ -620,7 +634,10 @@ class _Walker:
         if not isinstance(ref, StepRef):
             ref = self.target(word, scope.body)
         if ref is None and (value := scope.argument(word)) is not _ABSENT:
-            raise RuleError(f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block")
+            raise RuleError(
+                f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
+                "`identity` is the layer that does nothing" if value in (None, "none") else "",
+            )
         if ref is None:
             raise RuleError(
                 f"`{word}` is neither a layer kind nor a block",
@@ -731,13 +748,28 @@ class _Walker:
         key = (id(kind), shapes)
         shape = self.shapes.get(key)
         if shape is None:
-            shape = self.shapes[key] = self.checked(kind.output(*shapes))
+            try:
+                shape = self.shapes[key] = self.checked(kind.output(*shapes))
+            except ShapeError as error:
+                error.hint = error.hint or self.misread_input(kind, ids, shapes)
+                raise
         self.spend(LAYER, mark)
         number = len(self.layers)
         if number >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
         self.layers.append(Layer(path, kind, ids, shape, self.executed, mark, calls=self.calls))
         return Tensor(len(self.inputs) + number, shape, not kind.source)
+
+    def misread_input(self, kind: Kind, ids: Collection[int], shapes: Collection[Shape]) -> str:
+        """The hint for a layer that cannot take the network's input: with a batch, or with its channels last."""
+        if kind.axes is None or min(ids) >= len(self.inputs):
+            return ""
+        (shape,) = shapes
+        if len(shape) == kind.axes + 2 and (shape[0] == 1 or shape[1] in (1, 3)):
+            return f"an input is one example, without the batch: {show(shape[1:])}"
+        if len(shape) == kind.axes + 1 and shape[-1] in (1, 3) and min(shape[:-1]) > 3:
+            return f"channels come first: {show((shape[-1], *shape[:-1]))}"
+        return ""
 
     def share(self, step: Step, path: str, own: range, scope: _Scope) -> None:
         """Lets a step's layers use the weights and buffers of an earlier one's, equal by relative path and shape."""
@@ -761,6 +793,7 @@ class _Walker:
                 f"`{path}` cannot share the weights of `{ref.path}`: there is a `{has}{below}` but no "
                 f"`{lacks}{below}` with weights or buffers",
                 mark,
+                "" if step.repeat is None else self.shared_each_time(step, step.share, scope),
             )
             return
         for below, (number, state) in mine.items():
@@ -773,6 +806,23 @@ class _Walker:
                 return
             first = self.layers[source].shares
             self.layers[number] = self.layers[number]._replace(shares=source if first is None else first)
+
+    def shared_each_time(self, step: Step, of: Scalar, scope: _Scope) -> str:
+        """The hint for a repeated step that is to use one step's weights every time."""
+        body, written = step.body, f"{step.word}: {{…}}"
+        if body is None:
+            written = f"{step.word}: "
+        elif isinstance(body, Mapping):
+            fields = [f"{name}: {source.written(node)}" for name, node in body.items.items()]
+            names = {"index", *scope.body.layers, *scope.body.args}  # which the block does not see
+            if not names & {*re.findall(r"\w+", " ".join(fields))} and "…" not in "".join(fields):
+                written = f"{step.word}: {{{', '.join(fields)}}}"
+        count = source.written(step.repeat) if step.repeat is not None else ""
+        return (
+            "it shares with a step that is repeated as often; to use one step's weights every time, repeat a block: "
+            f"`again: {{args: {{of: required}}, layers: [{{{written}, share: of}}]}}` under `blocks`, and "
+            f"`- again: {{of: {of.text}}}` with `repeat: {count}`"
+        )
 
     def states(self, path: str, layers: range) -> dict[str, tuple[int, dict[str, object]]]:
         """Of a step's layers that have weights or buffers: path below the step → (number, shapes by name)."""

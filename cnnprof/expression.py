@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -104,10 +105,19 @@ def read(text: str) -> Evaluator:
             tree = ast.parse(stripped, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ExpressionError(f"`{brief(text)}` is not an expression", _syntax_hint(stripped)) from None
+    if "^" in stripped and any(isinstance(each, ast.BitXor) for each in ast.walk(tree)):
+        raise ExpressionError(
+            f"`{brief(text)}`: `^` is not part of an expression", f"write `{brief(stripped.replace('^', '**'))}`"
+        )
     return _Reader().node(tree.body, 0)
 
 
+_DOLLAR = re.compile(r"\$\{\s*(\w+)\s*\}|\$(\w+)")
+
+
 def _syntax_hint(text: str) -> str:
+    if _DOLLAR.search(text):
+        return f"names stand alone: write `{brief(_DOLLAR.sub(lambda match: match[1] or match[2], text))}`"
     if text.lstrip("-").isdigit():
         plain = text.lstrip("-").lstrip("0") or "0"
         return (
@@ -163,6 +173,11 @@ _COMPARE: dict[type, tuple[str, Callable[[Any, Any], bool]]] = {
 }
 
 
+def _is_list(value: Any) -> bool:
+    """Whether a value has entries: a list, a shape or a layer, and no word of a field such as `none`."""
+    return hasattr(value, "__len__") and not isinstance(value, str)
+
+
 def _number(value: Any, what: str) -> None:
     if not isinstance(value, int | float):
         raise ExpressionError(f"{what} takes numbers, found {show(value)}")
@@ -207,6 +222,8 @@ class _Reader:
                 error.column = error.column or column
                 if name.lower() in _CONSTANTS_ELSEWHERE:
                     error.hint = f"write {_CONSTANTS_ELSEWHERE[name.lower()]}"
+                    if name.lower() == "none":
+                        error.hint = "write `identity` for a layer that does nothing, `null` for no value"
                 raise
 
         return lookup
@@ -273,7 +290,7 @@ class _Reader:
                 if sign not in ("==", "!="):
                     _number(left, f"`{sign}`")
                     _number(right, f"`{sign}`")
-                elif left is not None and right is not None and (hasattr(left, "__len__") or hasattr(right, "__len__")):
+                elif left is not None and right is not None and (_is_list(left) or _is_list(right)):
                     # Lists have no bound, and of two layers it is not clear what would be equal.
                     raise ExpressionError(
                         f"`{sign}` does not compare lists, shapes or layers",

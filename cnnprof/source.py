@@ -344,6 +344,8 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
         return "indent with spaces: YAML takes no tabs"
     if "block sequence entries" in problem:
         return "a list begins on the next line, or is written in brackets: `[a, b]`"
+    if "flow" in context and (name := re.search(r"\$\{\s*(\w+)\s*\}", line)):
+        return f"names stand alone: write `{name[1]}`"
     if "quoted scalar" in context:
         return f"the quote that opens in line {began.line + 1} is not closed"
     if "flow" in context and mark.line != began.line:

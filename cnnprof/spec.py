@@ -147,6 +147,7 @@ class _Reader:
     block_names: frozenset[str] = frozenset()
     file_args: frozenset[str] = frozenset()
     axes: int | None = None  # of the network's input, as far as it can be told
+    layer_names: set[str] = field(default_factory=set)  # of the steps so far
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -381,6 +382,13 @@ class _Reader:
                 mark,
                 "write it below the step's word, in the word's own column",
             )
+        elif word in self.layer_names or word == "input":
+            self.problem(
+                f"`{brief(word)}` is an earlier layer, and a step begins with a layer kind or a block",
+                mark,
+                f"a step that reads it says so: `- identity:` with `from: {word}`; a branch that is nothing else is "
+                f"the bare word, `{word}`",
+            )
         else:
             known = [*registry.kinds(), *shipped_blocks(), SIDE]
             own = [*self.block_names, *args, *(() if self.shipped else self.file_args)]
@@ -500,6 +508,7 @@ class _Reader:
         return legal
 
     def layer_name(self, name: str, mark: Mark) -> None:
+        self.layer_names.add(name)
         if self.legal_name(name, mark) and name in SPECIAL_NAMES:
             self.problem(f"`{name}` has a meaning of its own in expressions and cannot name a layer", mark)
 

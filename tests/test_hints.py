@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cnnprof import registry
-from cnnprof.errors import Problem, SpecError
+from cnnprof.costs import count
+from cnnprof.errors import Problem, SpecError, UsageError
 from cnnprof.expand import unfold
 from cnnprof.graph import Graph
 from cnnprof.source import parse
@@ -269,13 +270,11 @@ def test_an_error_inside_a_shipped_block_leads_with_the_user_s_step() -> None:
     )
     found = problem(text)
     assert str(found).split("\n")[0] == (
-        "net.yaml:3:72: error: `groups` of `conv2d` must divide out_channels, found groups 3 and out_channels 4"
-        if "out_channels" in found.message
-        else "net.yaml:3:72: error: `groups` of `conv2d` must divide in_channels, found groups 3 and in_channels 4"
+        "net.yaml:3:71: error: `groups` of `conv2d` must divide in_channels, found groups 3 and in_channels 4"
     )
     assert str(found).split("\n")[3:] == [
         f"  found at {found.inside}, in a block that comes with cnnprof",
-        "  in mine.conv_norm_act, written at net.yaml:3:72",
+        "  in mine.conv_norm_act, written at net.yaml:3:71",
         "  in mine, written at net.yaml:4:10",
     ]
     assert found.inside is not None
@@ -298,3 +297,159 @@ def test_a_block_that_uses_itself_prints_one_short_trail() -> None:
         "  in b.b, written at net.yaml:3:29, and 63 times within itself\n"
         "  in b, written at net.yaml:4:10"
     )
+
+
+# Small slips.
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint", "wrong", "right"),
+    [
+        (
+            *("args: {width: 4}\nlayers: [{conv2d: {out_channels: 2 * width^2, kernel_size: 1}}]",),
+            *("`2 * width^2`: `^` is not part of an expression", "write `2 * width**2`", "2 * width^2", "2 * width**2"),
+        ),
+        (
+            *("args: {width: 4}\nlayers:\n- conv2d:\n    out_channels: 8 * ${width}\n    kernel_size: 1",),
+            *("`8 * ${width}` is not an expression", "names stand alone: write `8 * width`", "8 * ${width}"),
+            "8 * width",
+        ),
+        (
+            *("args: {width: 4}\nlayers:\n- conv2d:\n    out_channels: $width\n    kernel_size: 1",),
+            *("`$width` is not an expression", "names stand alone: write `width`", "$width", "width"),
+        ),
+        (
+            *("args: {act: relu}\nlayers: [{relu: , when: act != none}, tanh]", "`none` has no value here"),
+            *("write `identity` for a layer that does nothing, `null` for no value", "none", "identity"),
+        ),
+        (
+            *("layers: [{conv_norm_act: {channels: 4, act: none}}]",),
+            "the argument `act` is none, which is neither a layer kind nor a block",
+            *("`identity` is the layer that does nothing", "none", "identity"),
+        ),
+        (
+            *("layers: [{conv_norm_act: {channels: 4, act: null}}]",),
+            "the argument `act` is null, which is neither a layer kind nor a block",
+            *("`identity` is the layer that does nothing", "null", "identity"),
+        ),
+    ],
+)
+def test_a_slip_is_put_right(text: str, message: str, hint: str, wrong: str, right: str) -> None:
+    found = problem(text)
+    assert (found.message, found.hint) == (message, hint)
+    assert graph(rewritten(text, wrong, hint, right)).layers
+
+
+def test_a_name_in_braces_inside_braces() -> None:
+    text = "args: {width: 4}\nlayers: [{conv2d: {out_channels: ${width}, kernel_size: 1}}]"
+    with pytest.raises(SpecError) as caught:
+        graph(text)
+    (found,) = caught.value.problems
+    assert found.message == "not YAML: did not find expected ',' or '}' (while parsing a flow mapping)"
+    assert found.hint == "names stand alone: write `width`"
+    assert shapes(rewritten(text, "${width}", found.hint, "width")) == ["conv2d 4x8x8"]
+
+
+def test_a_layer_where_a_step_should_be() -> None:
+    text = "layers: [{relu: , name: stem}, {add: {a: [relu, stem], b: []}}]"
+    found = problem(text)
+    assert found.message == "`stem` is an earlier layer, and a step begins with a layer kind or a block"
+    assert found.hint == (
+        "a step that reads it says so: `- identity:` with `from: stem`; a branch that is nothing else is the bare "
+        "word, `stem`"
+    )
+    assert shapes(text.replace("[relu, stem]", "[relu, {identity: , from: stem}]"))[-1] == "add 3x8x8"
+    assert shapes(text.replace("[relu, stem]", "stem"))[-1] == "add 3x8x8"
+
+
+@pytest.mark.parametrize("size", [7, 8, 9])
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ("kernel_size: 3", "write `padding: 1`, which gives ⌈size / stride⌉"),
+        ("kernel_size: 3, dilation: 2", "write `padding: 2`, which gives ⌈size / stride⌉"),
+        ("kernel_size: [3, 5]", "write `padding: [1, 2]`, which gives ⌈size / stride⌉"),
+        (
+            "kernel_size: 4",
+            "leave `padding` out, and put `- pad: {pad: [1, 2, 1, 2]}` before it, which gives ⌈size / stride⌉",
+        ),
+        (
+            "kernel_size: [3, 2], padding_mode: reflect",
+            "leave `padding` out, and put `- pad: {pad: [0, 1, 1, 1], mode: reflect}` before it, which gives "
+            "⌈size / stride⌉",
+        ),
+    ],
+)
+def test_same_padding_with_a_stride(fields: str, hint: str, size: int) -> None:
+    head = f"cnnprof: 1\ninput: [3, {size}, {size}]\nlayers:\n"
+    found = problem(f"{head}- conv2d: {{out_channels: 4, {fields}, stride: 2, padding: same}}")
+    assert found.message == "`padding: same` of `conv2d` needs stride 1, as in PyTorch, found stride [2, 2]"
+    assert found.hint == hint
+    pad = re.search("`(- pad: .*?)`", hint)
+    padding = re.search("`(padding: .*?)`", hint)
+    step = f"- conv2d: {{out_channels: 4, {fields}, stride: 2{f', {padding[1]}' if padding else ''}}}"
+    assert shapes(f"{head}{pad[1] if pad else ''}\n{step}")[-1] == f"conv2d 4x{-(-size // 2)}x{-(-size // 2)}"
+
+
+def test_one_step_s_weights_in_every_repetition() -> None:
+    """100 uses of one linear layer of 1024·1024 + 1024 parameters."""
+    head = "cnnprof: 1\ninput: [1024]\n"
+    step = "linear: {out_features: 1024}"
+    text = f"{head}layers:\n- {step}\n  name: l\n- {step}\n  share: l\n  repeat: 99\n"
+    found = problem(text)
+    block = "again: {args: {of: required}, layers: [{linear: {out_features: 1024}, share: of}]}"
+    assert found.message == (
+        "`linear_2` cannot share the weights of `l`: there is a `l` but no `linear_2` with weights or buffers"
+    )
+    assert found.hint == (
+        "it shares with a step that is repeated as often; to use one step's weights every time, repeat a block: "
+        f"`{block}` under `blocks`, and `- again: {{of: l}}` with `repeat: 99`"
+    )
+    right = graph(f"{head}blocks:\n  {block}\nlayers:\n- {step}\n  name: l\n- again: {{of: l}}\n  repeat: 99\n")
+    assert len(right.layers) == 100
+    assert count(right).totals.params == 1_049_600
+
+
+@pytest.mark.parametrize("fields", ["{out_features: 8 + 0 * index}", "{out_features: 'l[-1]'}"])
+def test_what_the_block_would_not_see_is_not_written_out(fields: str) -> None:
+    found = problem(f"layers:\n- linear: {{out_features: 8}}\n  name: l\n- linear: {fields}\n  share: l\n  repeat: 9\n")
+    assert "layers: [{linear: {…}, share: of}]" in found.hint
+
+
+# The input.
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "right"),
+    [
+        ("[1, 3, 8, 8]", "conv2d: {out_channels: 4, kernel_size: 3}", "[3, 8, 8]"),
+        ("[32, 3, 8, 8]", "max_pool2d: {kernel_size: 2}", "[3, 8, 8]"),
+        ("[1, 16, 64]", "conv1d: {out_channels: 4, kernel_size: 3}", "[16, 64]"),
+    ],
+)
+def test_an_input_has_no_batch(shape: str, step: str, right: str) -> None:
+    text = f"cnnprof: 1\ninput: {shape}\nlayers: [{{{step}}}]"
+    found = problem(text)
+    assert found.hint == f"an input is one example, without the batch: {right}"
+    assert graph(text.replace(shape, right)).layers
+
+
+def test_channels_come_first() -> None:
+    text = "cnnprof: 1\ninput: [224, 224, 3]\nlayers: [{conv2d: {out_channels: 8, kernel_size: 7}}]"
+    found = problem(text)
+    assert found.message == (
+        "the kernel of `conv2d` must not be larger than the padded input, found a kernel spanning 7 and an axis of 3"
+    )
+    assert found.hint == "channels come first: [3, 224, 224]"
+    assert shapes(text.replace("[224, 224, 3]", "[3, 224, 224]")) == ["conv2d 8x218x218"]
+
+
+def test_an_input_of_another_rank_is_the_option_s_fault() -> None:
+    text = "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers: [{conv2d: {out_channels: 8, kernel_size: 3}}]"
+    with pytest.raises(UsageError) as caught:
+        graph(text, inputs={"input": (224,)})
+    assert str(caught.value) == (
+        "the input `input` of net has 3 dimensions, [3, 8, 8] in the spec, found [224]: give all of them, such as "
+        "3x224x224"
+    )
+    assert graph(text.replace("conv2d: {out_channels: 8, kernel_size: 3}", "relu: "), inputs={"input": (224,)}).layers

@@ -57,7 +57,7 @@ class Conv(Kind):
         if self.padding == "same" and any(step != 1 for step in self.stride):
             raise ShapeError(
                 f"`padding: same` of `{self.word}` needs stride 1, as in PyTorch, found stride {show(self.stride)}",
-                "give the padding as a number, such as kernel_size // 2",
+                self._padding_of_stride(),
             )
         padding = self._padding()
         self._refuse_padding_mode(sizes, padding)
@@ -125,6 +125,16 @@ class Conv(Kind):
         if self.padding == "valid":
             return ((0, 0),) * len(self.kernel_size)
         return tuple((places, places) for places in self.padding)
+
+    def _padding_of_stride(self) -> str:
+        """The hint for `padding: same` with a stride: what gives ⌈size / stride⌉, uneven where the kernel is even."""
+        sides = self._padding()
+        if all(left == right for left, right in sides):
+            lefts = [left for left, _ in sides]
+            return f"write `padding: {show(lefts if len({*lefts}) > 1 else lefts[0])}`, which gives ⌈size / stride⌉"
+        counts = show([count for pair in reversed(sides) for count in pair])
+        mode = "" if self.padding_mode == "zeros" else f", mode: {self.padding_mode}"
+        return f"leave `padding` out, and put `- pad: {{pad: {counts}{mode}}}` before it, which gives ⌈size / stride⌉"
 
     def _refuse_padding_mode(self, sizes: Shape, padding: tuple[tuple[int, int], ...]) -> None:
         """Reflection needs padding below the size, wrapping around at most the size."""

@@ -49,6 +49,7 @@ WORDING = {"_starts_with": "", "_syntax_hint": "", "_place": "", "needs_from": "
     "no_field": "spec.py",
     "no_argument": "spec.py",
     "left_out": "spec.py",
+    "_padding_of_stride": "",
     "how_to_write": "kind.py",
     "meant": "paths.py",
     "out_of_memory": "render/measured.py",

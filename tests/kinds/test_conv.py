@@ -106,7 +106,7 @@ REFUSES = [
         Conv2d(out_channels=8, kernel_size=3, stride=2, padding="same"),
         IMAGE,
         "`padding: same` of `conv2d` needs stride 1, as in PyTorch, found stride [2, 2]\n"
-        "give the padding as a number, such as kernel_size // 2",
+        "write `padding: 1`, which gives ⌈size / stride⌉",
         id="same padding with a stride",
     ),
     pytest.param(
