@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from torch import nn
 
+    from cnnprof.analysis.report import Report
     from cnnprof.errors import CnnprofError, MissingDependencyError, SpecError, UsageError
-    from cnnprof.graph import Graph
-    from cnnprof.report import Report
+    from cnnprof.model.graph import Graph
 
 __version__ = "0.1.0"
 __all__ = [
@@ -61,16 +61,16 @@ def analyze(
 
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
-    from cnnprof.costs import count, scale_of
-    from cnnprof.memory import peaks
-    from cnnprof.report import tabulate
+    from cnnprof.analysis.costs import count, scale_of
+    from cnnprof.analysis.memory import peaks
+    from cnnprof.analysis.report import tabulate
 
     if order not in ("written", "best"):
         raise _usage_error(f"order is `written` or `best`, found `{order}`")
     graph = unfold(spec, input=input, args=args, training=training)
     written_peak, refused = None, {}
     if order == "best":
-        from cnnprof.order import TooManyStates, best_order, reordered
+        from cnnprof.analysis.order import TooManyStates, best_order, reordered
 
         scale = scale_of(batch, dtype)
         try:
@@ -90,9 +90,10 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
-    from cnnprof import expand, source
-    from cnnprof.locate import locate
-    from cnnprof.spec import read
+    from cnnprof.language import source
+    from cnnprof.language import unfold as expand
+    from cnnprof.language.spec import read
+    from cnnprof.load import locate
 
     located = locate(spec)
     network = read(source.parse(located.text, located.name))

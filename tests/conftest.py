@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-pytest.register_assert_rewrite("tests.kinds.against_torch")
+pytest.register_assert_rewrite("tests.support.against_torch")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

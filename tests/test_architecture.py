@@ -15,8 +15,8 @@ from typing import NamedTuple
 import pytest
 
 import cnnprof
-from cnnprof.kind import Kind
-from cnnprof.registry import kinds
+from cnnprof.language.registry import kinds
+from cnnprof.model.kind import Kind
 
 PACKAGE = Path(cnnprof.__file__).parent
 TESTS = Path(__file__).parent
@@ -197,11 +197,11 @@ def test_dependencies_come_in_by_their_doors():
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("errors", "from cnnprof.source import Node"),
+        ("errors", "from cnnprof.language.source import Node"),
         ("spec", "from cnnprof import report"),
-        ("spec", "import cnnprof.report"),
-        ("costs", "def f():\n    from cnnprof.report import Report"),
-        ("graph", "if TYPE_CHECKING:\n    from cnnprof.expand import unfold"),
+        ("spec", "import cnnprof.analysis.report"),
+        ("costs", "def f():\n    from cnnprof.analysis.report import Report"),
+        ("graph", "if TYPE_CHECKING:\n    from cnnprof.language.unfold import unfold"),
         ("kinds.conv", "from cnnprof.kinds.pool import Pool"),
         ("kinds.conv", "def work():\n    from cnnprof.runtime.call import Call"),
         ("report", "import cnnprof"),

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import cnnprof
-from cnnprof import conventions
+from cnnprof.analysis import conventions
 from tests.benchmarks.counters import INPUT, SPECS, TOOLS
 from tests.docs import counters
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cnnprof import manual, registry
-from cnnprof.expand import unfold
-from cnnprof.kind import REQUIRED, Kind
-from cnnprof.source import parse
-from cnnprof.spec import read
+from cnnprof.language import manual, registry
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.language.unfold import unfold
+from cnnprof.model.kind import REQUIRED, Kind
 
 # Where ours differs, and why.
 OTHERS = {

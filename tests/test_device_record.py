@@ -21,7 +21,7 @@ from cnnprof.runtime.device import Device  # noqa: E402  # behind importorskip
 from tests.device import __main__ as run  # noqa: E402
 from tests.device import sections as asked  # noqa: E402
 from tests.device.sections import CPU, GPU, SHARES, sections  # noqa: E402
-from tests.runtime.fake_cuda import WORKSPACE, FakeCuda  # noqa: E402
+from tests.support.fake_cuda import WORKSPACE, FakeCuda  # noqa: E402
 
 TESTED = {"passed": 2, "failed": 0, "skipped": 0, "failures": []}
 MOMENT = {"seconds", "rows", "left_out", "failed", "clocks"}

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
-from cnnprof import costs, registry
-from cnnprof.expand import unfold
-from cnnprof.expression import FUNCTIONS
-from cnnprof.source import parse
-from cnnprof.spec import HEADER, MODIFIERS, read, shipped_blocks
+from cnnprof.analysis import costs
+from cnnprof.language import registry
+from cnnprof.language.expression import FUNCTIONS
+from cnnprof.language.source import parse
+from cnnprof.language.spec import HEADER, MODIFIERS, read, shipped_blocks
+from cnnprof.language.unfold import unfold
 from tests.docs import generate
 
 ROOT = Path(__file__).parent.parent

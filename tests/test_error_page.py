@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from cnnprof.analysis.verified import Check, Mismatch, Verified
 from cnnprof.errors import Problem, SpecError
-from cnnprof.expand import unfold
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.language.unfold import unfold
 from cnnprof.render.verified import summary
-from cnnprof.source import parse
-from cnnprof.spec import read
-from cnnprof.verified import Check, Mismatch, Verified
 from tests.docs import errors
 from tests.hostile.corpus import FILES, GENERATED, NETWORKS, TEXTS
 
@@ -32,7 +32,7 @@ SHORT = {"wrote ⟨name⟩"}
 # Who words no message of its own.
 HANDED_ON = {
     ("__init__.py", "_usage_error"): "makes a UsageError of its callers' messages, which are read at the calls",
-    ("budget.py", "refused"): "keeps what paths.check raised",
+    ("gate/budget.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
     ("cli/analyze.py", "reports"): "prints errors that were raised",
     ("cli/app.py", "sweep"): "prints errors that were raised, and the combination",
@@ -44,24 +44,24 @@ HANDED_ON = {
     ("cli/check.py", "project"): "keeps a problem that it has just made",
     ("cli/check.py", "write_reports"): "prints errors that were raised",
     ("cli/verify.py", "progress"): "says what is at hand; no error",
-    ("costs.py", "refusal"): "reports what `least_batch` or the batch raised",
-    ("expand.py", "branches"): "reports the problems of spec.read_branches",
-    ("expand.py", "evaluate_inputs"): "reports what a rule raised",
-    ("expand.py", "fields"): "reports what a rule raised",
-    ("expand.py", "layer_named"): "reports what a rule raised",
-    ("expand.py", "once"): "reports what a rule raised",
-    ("expand.py", "report"): "makes a problem of its callers' messages, which are read at the calls",
-    ("expand.py", "report_fields"): "reports what a kind's fields raised",
-    ("expand.py", "stop"): "hands its callers' messages to report",
-    ("expand.py", "value"): "reports what a rule or an expression raised",
+    ("analysis/costs.py", "refusal"): "reports what `least_batch` or the batch raised",
+    ("language/unfold.py", "branches"): "reports the problems of spec.read_branches",
+    ("language/unfold.py", "evaluate_inputs"): "reports what a rule raised",
+    ("language/unfold.py", "fields"): "reports what a rule raised",
+    ("language/unfold.py", "layer_named"): "reports what a rule raised",
+    ("language/unfold.py", "once"): "reports what a rule raised",
+    ("language/unfold.py", "report"): "makes a problem of its callers' messages, which are read at the calls",
+    ("language/unfold.py", "report_fields"): "reports what a kind's fields raised",
+    ("language/unfold.py", "stop"): "hands its callers' messages to report",
+    ("language/unfold.py", "value"): "reports what a rule or an expression raised",
     ("kinds/dropout.py", "output"): "gives another error's message another hint",
-    ("project.py", "limits"): "reports what metrics.read_quantity raised",
-    ("project.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
-    ("rewrite.py", "_rewrite"): "raises what Selection.refusal says: a reason in a report, and no message",
-    ("source.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
-    ("source.py", "stop"): "hands its callers' messages to problem",
-    ("spec.py", "limit"): "reports what metrics.read_quantity raised",
-    ("spec.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
+    ("gate/project.py", "limits"): "reports what metrics.read_quantity raised",
+    ("gate/project.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
+    ("rewrites/contract.py", "_rewrite"): "raises what Selection.refusal says: a reason in a report, and no message",
+    ("language/source.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
+    ("language/source.py", "stop"): "hands its callers' messages to problem",
+    ("language/spec.py", "limit"): "reports what metrics.read_quantity raised",
+    ("language/spec.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
 }
 # What is raised beside the errors of cnnprof, by what is written behind `raise`.
 OTHERS = {

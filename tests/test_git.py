@@ -17,8 +17,8 @@ import pytest
 from cnnprof import git
 from cnnprof.cli import main
 from cnnprof.errors import UsageError
-from cnnprof.locate import locate
-from tests.networks import network
+from cnnprof.load import locate
+from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: 4, kernel_size: 1}")
 WIDER = NET.replace("out_channels: 4", "out_channels: 5")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from cnnprof import registry
-from cnnprof.costs import count
+from cnnprof.analysis.costs import count
 from cnnprof.errors import Problem, SpecError, UsageError
-from cnnprof.expand import unfold
-from cnnprof.graph import Graph
-from cnnprof.source import parse
-from cnnprof.spec import read, shipped_blocks
+from cnnprof.language import registry
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read, shipped_blocks
+from cnnprof.language.unfold import unfold
+from cnnprof.model.graph import Graph
 
 HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
 

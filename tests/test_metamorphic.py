@@ -1,6 +1,6 @@
 """Two ways to write the same network give the same figures, and figures depend on what they should and nothing else.
 
-Checked on random networks (`tests.random_networks`) and on every spec that comes with the tool.
+Checked on random networks (`tests.support.random_networks`) and on every spec that comes with the tool.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import cnnprof
-from cnnprof import locate
-from cnnprof.costs import ITEM_SIZE, refusal
+from cnnprof import load as locate
+from cnnprof.analysis.costs import ITEM_SIZE, refusal
+from cnnprof.analysis.report import Report, Row
 from cnnprof.errors import SpecError
-from cnnprof.graph import Graph
-from cnnprof.report import Report, Row
-from tests.networks import graph
-from tests.networks import report as report_on
-from tests.random_networks import Artist, Block, Branch, Expr, Net, Seeded, Step, every, networks, value_text
+from cnnprof.model.graph import Graph
+from tests.support.networks import graph
+from tests.support.networks import report as report_on
+from tests.support.random_networks import Artist, Block, Branch, Expr, Net, Seeded, Step, every, networks, value_text
 
 PROFILE = settings(
     max_examples=120,

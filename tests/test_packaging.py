@@ -54,7 +54,7 @@ def test_the_wheel_holds_what_the_tool_needs(wheel):
     assert specs
     assert names >= sources | specs | {"cnnprof/py.typed"}
     blocks = ROOT / "cnnprof" / "blocks.yaml"
-    assert ("cnnprof/blocks.yaml" in names) == blocks.exists()
+    assert ("cnnprof/language/blocks.yaml" in names) == blocks.exists()
 
 
 def test_the_wheel_holds_nothing_else(wheel):
@@ -152,7 +152,11 @@ def test_the_hooks_pass_on_clean_files(repository, tmp_path):
 @pytest.mark.parametrize(
     ("hook", "text", "said"),
     [
-        ("ruff-check", '"""A module."""\n\nimport yaml\n\nprint(yaml)\n', "cnnprof/source.py is the only file"),
+        (
+            "ruff-check",
+            '"""A module."""\n\nimport yaml\n\nprint(yaml)\n',
+            "cnnprof/language/source.py is the only file",
+        ),
         ("ruff-format", '"""A module."""\n\nANSWER=42\n', "files were modified by this hook"),
         ("mypy", '"""A module."""\n\n\ndef answer():\n    return 42\n', "missing a return type annotation"),
     ],

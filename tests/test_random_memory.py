@@ -1,4 +1,4 @@
-"""Peak memory and what autograd keeps, to the byte, on 500 random branched networks: see `tests.random_networks`."""
+"""Peak memory and what autograd keeps, to the byte, on 500 random branched networks: see `tests.support.random_networks`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from cnnprof.costs import refusal
-from cnnprof.graph import Graph
-from cnnprof.memory import Scale, kept_for_backward, peaks
-from tests.pytorch_memory import forward_peaks, saved_bytes
-from tests.random_networks import graph_of, seeded
+from cnnprof.analysis.costs import refusal
+from cnnprof.analysis.memory import Scale, kept_for_backward, peaks
+from cnnprof.model.graph import Graph
+from tests.support.pytorch_memory import forward_peaks, saved_bytes
+from tests.support.random_networks import graph_of, seeded
 
 NETWORKS = 500
 BATCHES = (1, 4)

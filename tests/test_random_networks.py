@@ -1,4 +1,4 @@
-"""Random networks over the whole vocabulary are what PyTorch builds and runs: see `tests.random_networks`."""
+"""Random networks over the whole vocabulary are what PyTorch builds and runs: see `tests.support.random_networks`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from cnnprof.errors import SpecError
-from cnnprof.kind import Memory, Tensor, Work
 from cnnprof.kinds.conv import Conv1d
-from cnnprof.registry import kinds
-from tests import random_networks
-from tests.networks import graph, network
-from tests.random_networks import (
+from cnnprof.language.registry import kinds
+from cnnprof.model.kind import Memory, Tensor, Work
+from tests.support import random_networks
+from tests.support.networks import graph, network
+from tests.support.random_networks import (
     EXCEPTIONS,
     MERGES,
     TABLE,
@@ -32,7 +32,7 @@ from tests.random_networks import (
 NETWORKS = 1000
 PROFILE = settings(
     max_examples=NETWORKS,
-    derandomize=True,  # every run compares the same networks; `python -m tests.random_networks` others
+    derandomize=True,  # every run compares the same networks; `python -m tests.support.random_networks` others
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],

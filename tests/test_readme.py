@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import cnnprof
-from cnnprof.metrics import METRICS
+from cnnprof.model.metrics import METRICS
 from tests.docs import generate
 
 ROOT = Path(__file__).parent.parent

@@ -18,8 +18,8 @@ the kinds' own tests, each also put before PyTorch:
 | broadcasting by rank, odd sizes in a sum (40, 47) | arithmetic, concat |
 | dropout by mode, its mask (24, 41) | dropout |
 | what is kept for the backward pass (24, the whole table) | all, by `same` of against_torch.py |
-| units, FLOPs per MAC, integers beyond 2^53 (13, 44) | tests/test_costs.py |
-| in place, views (21, 22) | tests/test_aliasing.py |
+| units, FLOPs per MAC, integers beyond 2^53 (13, 44) | tests/analysis/test_costs.py |
+| in place, views (21, 22) | tests/model/test_aliasing.py |
 
 Not ours: fvcore and torchprofile as oracles (6), padding left out of MACs (14), cuDNN's workspace (26).
 """
@@ -31,7 +31,7 @@ from typing import Any
 import pytest
 
 from cnnprof.errors import SpecError
-from tests.networks import network, report
+from tests.support.networks import network, report
 
 IMAGE = "[16, 32, 32]"
 CONV_8 = "conv2d: {out_channels: 8, kernel_size: 3, padding: 1, bias: false}"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cnnprof
-from cnnprof import report
+from cnnprof.analysis import report
+from cnnprof.analysis.report import Report, Table
 from cnnprof.cli import WRONG, complain, describe
 from cnnprof.cli.output import screen
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
-from cnnprof.kind import Shape
-from cnnprof.report import Report, Table
+from cnnprof.model.kind import Shape
 
 PAGE = 28
 """Rows of a table that fit on a page of 50 lines with what stands around them."""
@@ -85,7 +85,7 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
 def _table(found: Report, view: View, page: int | None) -> Table:
     priced = []
     if view.conventions:
-        from cnnprof import conventions
+        from cnnprof.analysis import conventions
 
         refuse_twice(view.conventions, "--convention")
         priced = [conventions.priced(found, name) for name in view.conventions]

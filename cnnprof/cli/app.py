@@ -43,7 +43,7 @@ def _app(
     ] = False,
 ) -> None:
     if no_plugins:
-        from cnnprof.registry import without_plugins
+        from cnnprof.language.registry import without_plugins
 
         context.with_resource(without_plugins())
 
@@ -645,7 +645,7 @@ def specs(
     """List the architectures that come with cnnprof: their variants and arguments. With a NAME: its YAML file."""
     from cnnprof.cli import specs as command
     from cnnprof.cli.output import deliver, screen
-    from cnnprof.locate import architectures
+    from cnnprof.load import architectures
     from cnnprof.render import catalogue
 
     written = None if name is None else command.text(name)
@@ -669,11 +669,11 @@ def kinds(
     format: ListFormat = "text",
 ) -> None:
     """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
-    from cnnprof import manual
     from cnnprof.cli.output import deliver, screen
     from cnnprof.cli.specs import block
+    from cnnprof.language import manual
+    from cnnprof.language.spec import shipped_blocks
     from cnnprof.render import catalogue
-    from cnnprof.spec import shipped_blocks
 
     terminal = screen()
     width = terminal and terminal.width
@@ -694,6 +694,6 @@ def schema(output: Output = None) -> None:
     import json
 
     from cnnprof.cli.output import deliver
-    from cnnprof.schema import schema as made
+    from cnnprof.language.schema import schema as made
 
     deliver(json.dumps(made(), indent=2, ensure_ascii=False) + "\n", output)

@@ -13,8 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cnnprof
-from cnnprof import expand, source
-from cnnprof.budget import (
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.measured import Settings
+from cnnprof.analysis.report import tabulate
+from cnnprof.cli import complain, describe
+from cnnprof.errors import (
+    CnnprofError,
+    Mark,
+    Problem,
+    SourceText,
+    SpecError,
+    UsageError,
+    brief,
+    listing,
+    nearest,
+    printable,
+    printable_lines,
+)
+from cnnprof.gate.budget import (
     OWN,
     Baseline,
     Budget,
@@ -29,34 +45,19 @@ from cnnprof.budget import (
     judge,
     unmatched,
 )
-from cnnprof.cli import complain, describe
-from cnnprof.costs import count
-from cnnprof.errors import (
-    CnnprofError,
-    Mark,
-    Problem,
-    SourceText,
-    SpecError,
-    UsageError,
-    brief,
-    listing,
-    nearest,
-    printable,
-    printable_lines,
-)
-from cnnprof.expand import Work
-from cnnprof.graph import Graph
-from cnnprof.kind import Shape
-from cnnprof.locate import Located, locate
-from cnnprof.measured import Settings
-from cnnprof.metrics import METRICS, read_quantity
+from cnnprof.language import source
+from cnnprof.language import unfold as expand
+from cnnprof.language.spec import Limit, Spec, read
+from cnnprof.language.unfold import Work
+from cnnprof.load import Located, locate
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Shape
+from cnnprof.model.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
-from cnnprof.report import tabulate
-from cnnprof.spec import Limit, Spec, read
 
 if TYPE_CHECKING:
+    from cnnprof.gate.project import Entry, Project
     from cnnprof.git import Revision
-    from cnnprof.project import Entry, Project
 
 COMMAND_LINE = "--max"
 PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
@@ -178,8 +179,8 @@ class Run:
         key = (file, setup)
         if key not in self._past:
             new = file in self._foreign
-            self._past[key] = Baseline(self.baseline_ref, None) if new else _past(
-                self._revision, file, setup, self._work
+            self._past[key] = (
+                Baseline(self.baseline_ref, None) if new else _past(self._revision, file, setup, self._work)
             )
         return self._past[key]
 
@@ -303,7 +304,7 @@ class Run:
 
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
-        from cnnprof import project
+        from cnnprof.gate import project
 
         held = []
         names, problems = project.files(found, entry)
@@ -330,7 +331,7 @@ class Run:
 
         Raises UsageError where there has to be one.
         """
-        from cnnprof import baseline
+        from cnnprof.gate import baseline
 
         ratchets = [increase.mark for entry in found.entries for increase in entry.budget.increases]
         if self.baseline_ref is not None:
@@ -447,7 +448,7 @@ def _timed(network: Network, setup: Setup, latency: Latency) -> Checked:
 
 
 def _project(config: str | None) -> Project:
-    from cnnprof import project
+    from cnnprof.gate import project
 
     path = Path(config) if config is not None else project.find(Path.cwd())
     if path is None:
@@ -467,7 +468,7 @@ def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     here = Path.cwd()
     if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
         return None
-    from cnnprof import project
+    from cnnprof.gate import project
 
     try:
         found = _project(None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cnnprof.analysis.compare import Comparison, compare, subject
+from cnnprof.analysis.report import Report
 from cnnprof.cli.output import screen
-from cnnprof.compare import Comparison, compare, subject
 from cnnprof.render import comparison as drawn
 from cnnprof.render.sheet import Sheet, markdown, plain, terminal
-from cnnprof.report import Report
 
 
 def comparison(specs: Sequence[str], reports: Sequence[Report], layers: bool) -> Comparison:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cnnprof
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli.analyze import read_inputs, read_names, read_settings
 from cnnprof.cli.output import screen
-from cnnprof.costs import count
-from cnnprof.explain import explain as page_of
 from cnnprof.render import explained
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import cnnprof
+from cnnprof.analysis.costs import ITEM_SIZE
+from cnnprof.analysis.measured import Measured, Settings
 from cnnprof.cli import DONE, WRONG, complain
 from cnnprof.cli.analyze import read_inputs, read_settings
 from cnnprof.cli.output import screen
 from cnnprof.cli.verify import progress
-from cnnprof.costs import ITEM_SIZE
 from cnnprof.errors import UsageError, nearest, printable
-from cnnprof.graph import Graph
-from cnnprof.measured import Measured, Settings
+from cnnprof.model.graph import Graph
 
 if TYPE_CHECKING:
     from cnnprof.runtime.device import Device

@@ -8,24 +8,24 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import cnnprof
-from cnnprof import paths
+from cnnprof.analysis.compare import compare, subject
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.quantize import Stored, read_types, store
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.report import Report, tabulate
+from cnnprof.analysis.whatif import Stage, WhatIf, stage
 from cnnprof.cli.analyze import read_inputs, read_settings
 from cnnprof.cli.compare import draw
 from cnnprof.cli.output import save, screen
-from cnnprof.compare import compare, subject
-from cnnprof.costs import count
 from cnnprof.errors import UsageError, listing, nearest, printable
-from cnnprof.prune import prune
-from cnnprof.quantize import Stored, read_types, store
-from cnnprof.rebuild import Selection
-from cnnprof.receptive_field import Number
+from cnnprof.language.write import write
+from cnnprof.model import paths
 from cnnprof.render import whatif as drawn
 from cnnprof.render.comparison import LONGEST_TITLE
-from cnnprof.report import Report, tabulate
-from cnnprof.rewrite import Rewrite, rewrite
 from cnnprof.rewrites import REWRITES
-from cnnprof.whatif import Stage, WhatIf, stage
-from cnnprof.write import write
+from cnnprof.rewrites.contract import Rewrite, rewrite
+from cnnprof.rewrites.prune import prune
+from cnnprof.rewrites.rebuild import Selection
 
 _SHARE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}|[0-9]{1,9}/[0-9]{1,9}")
 UNKNOWN_STORED = ("torch_peak_bytes", "training_bytes")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cnnprof import locate, source
+from cnnprof import load as locate
 from cnnprof.errors import UsageError, brief, printable
+from cnnprof.language import source
+from cnnprof.language.source import Mapping, Node, Scalar
+from cnnprof.language.spec import read, shipped_blocks
 from cnnprof.render.catalogue import Architecture
-from cnnprof.source import Mapping, Node, Scalar
-from cnnprof.spec import read, shipped_blocks
 
 
 def architectures(names: Iterable[str]) -> list[Architecture]:

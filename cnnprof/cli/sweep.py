@@ -10,14 +10,14 @@ from contextlib import suppress
 from math import prod
 from typing import NamedTuple
 
-from cnnprof import sweep
+from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli.analyze import read_names
 from cnnprof.cli.output import screen
-from cnnprof.costs import ITEM_SIZE
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.locate import locate
+from cnnprof.load import locate
 from cnnprof.render import sheet, swept
-from cnnprof.sweep import Axis, Job, Row, Sweep
+from cnnprof.sweeps import run as sweep
+from cnnprof.sweeps.run import Axis, Job, Row, Sweep
 
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""

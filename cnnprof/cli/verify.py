@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 import cnnprof
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.verified import Verified
 from cnnprof.cli import complain
 from cnnprof.cli.analyze import read_inputs, read_settings
 from cnnprof.cli.output import screen
-from cnnprof.costs import count
-from cnnprof.verified import Verified
 
 
 def verified(

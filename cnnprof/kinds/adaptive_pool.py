@@ -4,8 +4,19 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Everything, Kind, Memory, PerAxisOrNone, Reach, Shape, Tensor, Work
-from cnnprof.window import Window, gcd
+from cnnprof.model.kind import (
+    EVERYTHING,
+    SAME_PLACE,
+    Everything,
+    Kind,
+    Memory,
+    PerAxisOrNone,
+    Reach,
+    Shape,
+    Tensor,
+    Work,
+)
+from cnnprof.model.window import Window, gcd
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work, broadcast
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, broadcast
 
 if TYPE_CHECKING:
     from torch import nn

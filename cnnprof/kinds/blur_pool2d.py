@@ -4,8 +4,8 @@ from math import comb, prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
-from cnnprof.window import Window, positions, same_padding
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
+from cnnprof.model.window import Window, positions, same_padding
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, PerAxis, Reach, Shape, show
-from cnnprof.window import Window
+from cnnprof.model.kind import Kind, Memory, PerAxis, Reach, Shape, show
+from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, listing
-from cnnprof.kind import Kind, Shape, show
+from cnnprof.model.kind import Kind, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn

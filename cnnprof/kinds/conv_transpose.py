@@ -4,9 +4,9 @@ from fractions import Fraction
 from math import gcd, prod
 from typing import TYPE_CHECKING, Literal
 
-from cnnprof import window
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Work
+from cnnprof.model import window
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Work
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work, show
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
     from torch import nn

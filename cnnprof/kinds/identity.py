@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cnnprof.kind import Kind, Memory, Shape
+from cnnprof.model.kind import Kind, Memory, Shape
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,7 @@ from math import ceil, floor, inf, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import (
+from cnnprof.model.kind import (
     EVERYTHING,
     SAME_PLACE,
     Everything,
@@ -18,8 +18,8 @@ from cnnprof.kind import (
     Work,
     show,
 )
-from cnnprof.trace import called
-from cnnprof.window import Window, floor_sum, gcd
+from cnnprof.model.trace import called
+from cnnprof.model.window import Window, floor_sum, gcd
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,9 +3,9 @@
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnprof import window
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work, show
+from cnnprof.model import window
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
     from torch import nn

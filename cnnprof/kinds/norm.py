@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import EVERYTHING, SAME_PLACE, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
     from torch import nn

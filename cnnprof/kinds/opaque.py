@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, UsageError
-from cnnprof.kind import IntList, Kind, Memory, Reach, Shape, Tensor, Work
+from cnnprof.model.kind import IntList, Kind, Memory, Reach, Shape, Tensor, Work
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import IntList, Kind, Memory, Reach, Shape, show
-from cnnprof.window import Window
+from cnnprof.model.kind import IntList, Kind, Memory, Reach, Shape, show
+from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import IntList, Kind, Memory, Reach, Regrouped, Shape, show
+from cnnprof.model.kind import IntList, Kind, Memory, Reach, Regrouped, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnprof import window
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
+from cnnprof.model import window
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,8 +4,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, Reach, Shape
-from cnnprof.window import Window
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Reach, Shape
+from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
     from torch import nn

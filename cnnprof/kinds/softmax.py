@@ -3,7 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Work
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Work
 
 if TYPE_CHECKING:
     from torch import nn

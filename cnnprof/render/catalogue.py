@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from textwrap import indent, wrap
 from typing import NamedTuple
 
-from cnnprof.kind import show
-from cnnprof.manual import Entry, Page, Summary
-from cnnprof.render import units
+from cnnprof.analysis import units
+from cnnprof.language.manual import Entry, Page, Summary
+from cnnprof.model.kind import show
 from cnnprof.render.sheet import cells, fold
 
 WIDTH = 100

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from cnnprof.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold, gather
+from cnnprof.analysis import units
+from cnnprof.analysis.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold, gather
+from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import printable
-from cnnprof.metrics import METRICS
-from cnnprof.receptive_field import Number
-from cnnprof.render import units, words
+from cnnprof.model.metrics import METRICS
+from cnnprof.render import words
 from cnnprof.render.csv import _cell
 from cnnprof.render.json import _number, _plain
 from cnnprof.render.sheet import Column, Sheet

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from cnnprof.analysis.report import COLUMNS, Table
 from cnnprof.errors import printable
-from cnnprof.report import COLUMNS, Table
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the beginning of a formula; the wide forms too, which some read alike."""

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from cnnprof.analysis import units
+from cnnprof.analysis.explain import Formula, LayerPage, Part, Section, Sum, SumPage
 from cnnprof.errors import printable
-from cnnprof.explain import Formula, LayerPage, Part, Section, Sum, SumPage
-from cnnprof.render import formula, units, words
+from cnnprof.model.trace import Term
+from cnnprof.render import formula, words
 from cnnprof.render.sheet import BOLD, DIM, PLAIN
 from cnnprof.render.words import ABOUT
-from cnnprof.trace import Term
 
 SCHEMA_VERSION = 1
 WIDEST_INDENT = 30

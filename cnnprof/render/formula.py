@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from cnnprof.trace import Term, Value
+from cnnprof.model.trace import Term, Value
 
 _SUM, _PRODUCT, _ATOM = range(3)
 """How tightly an operation binds: an operand that binds less is put in brackets."""

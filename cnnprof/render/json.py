@@ -8,11 +8,11 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-from cnnprof.kind import Kind
-from cnnprof.memory import Peak
-from cnnprof.metrics import METRICS
-from cnnprof.receptive_field import Number
-from cnnprof.report import Report, Row, Table
+from cnnprof.analysis.memory import Peak
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.report import Report, Row, Table
+from cnnprof.model.kind import Kind
+from cnnprof.model.metrics import METRICS
 
 SCHEMA_VERSION = 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from cnnprof.analysis.report import Table, columns
 from cnnprof.errors import printable
 from cnnprof.render import words
-from cnnprof.report import Table, columns
 
 COLUMNS = ("path", "kind", "config", "output_shape", "params", "macs", "activation_bytes")
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cnnprof.errors import printable
-from cnnprof.measured import (
+from cnnprof.analysis import units
+from cnnprof.analysis.measured import (
     Alternated,
     Comparison,
     LayerTime,
@@ -20,7 +20,7 @@ from cnnprof.measured import (
     Settings,
     Times,
 )
-from cnnprof.render import units
+from cnnprof.errors import printable
 from cnnprof.render.grid import grid, paragraph
 
 SCHEMA_VERSION = 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from cnnprof.analysis.report import Table, columns
 from cnnprof.render import words
-from cnnprof.report import Table, columns
 
 COLUMNS = ("path", "kind", "config", "output_shape", "params", "macs", "flops", "activation_bytes", "receptive_field")
 

@@ -10,14 +10,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from cnnprof.analysis import units
+from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
-from cnnprof.metrics import METRICS
-from cnnprof.receptive_field import Number
-from cnnprof.render import units, words
+from cnnprof.model.metrics import METRICS
+from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
 from cnnprof.render.sheet import Column, Sheet
-from cnnprof.sweep import Axis, Row, Sweep, is_numeric, number_of
+from cnnprof.sweeps.run import Axis, Row, Sweep, is_numeric, number_of
 
 SCHEMA_VERSION = 1
 DEFAULT = ("params", "macs", "peak_bytes")

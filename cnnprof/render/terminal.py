@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from cnnprof.render import units, words
-from cnnprof.report import Column, Row, Table, columns
+from cnnprof.analysis import units
+from cnnprof.analysis.report import Column, Row, Table, columns
+from cnnprof.render import words
 
 ColorSystem = Literal["standard"]
 """The sixteen colours that a terminal's own scheme decides about."""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from cnnprof.analysis import units
+from cnnprof.analysis.verified import Check, Mismatch, Verified
 from cnnprof.errors import printable
-from cnnprof.render import units
 from cnnprof.render.grid import grid, paragraph
-from cnnprof.verified import Check, Mismatch, Verified
 
 SCHEMA_VERSION = 1
 SHOWN = 10

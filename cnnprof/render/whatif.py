@@ -8,13 +8,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cnnprof import paths
+from cnnprof.analysis import units
+from cnnprof.analysis.whatif import Replaced, Stage, WhatIf
 from cnnprof.errors import printable
+from cnnprof.model import paths
 from cnnprof.render import comparison as compared
-from cnnprof.render import units
 from cnnprof.render.csv import _cell
 from cnnprof.render.sheet import Column, Sheet
-from cnnprof.whatif import Replaced, Stage, WhatIf
 
 NAMED = 4
 """Steps that are named of those skipped for one reason, where a page is to do."""

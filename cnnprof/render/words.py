@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cnnprof import registry
+from cnnprof.analysis import units
+from cnnprof.analysis.memory import Peak
+from cnnprof.analysis.report import COLUMNS, Column, Row, Table, caveats, doubts
 from cnnprof.errors import printable
-from cnnprof.kind import REQUIRED, show
-from cnnprof.memory import Peak
-from cnnprof.render import units
-from cnnprof.report import COLUMNS, Column, Row, Table, caveats, doubts
+from cnnprof.language import registry
+from cnnprof.model.kind import REQUIRED, show
 
 NUMERIC = ("count", "bytes", "ratio", "places")
 NOTHING = "-"

@@ -1,10 +1,10 @@
-"""What if: one file per rewrite, each a rule of `cnnprof.rewrite`; and all of them by name."""
+"""What if: one file per rewrite, each a rule of `cnnprof.rewrites.contract`; and all of them by name."""
 
 from __future__ import annotations
 
-from cnnprof.rewrite import Rewrite
 from cnnprof.rewrites.asymmetric import Asymmetric
 from cnnprof.rewrites.bottleneck import Bottleneck
+from cnnprof.rewrites.contract import Rewrite
 from cnnprof.rewrites.grouped import Grouped
 from cnnprof.rewrites.separable import Separable
 from cnnprof.rewrites.stacked import Stacked

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cnnprof.kind import Shape
 from cnnprof.kinds.conv import Conv
-from cnnprof.rebuild import Part
-from cnnprof.rewrite import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise, ungrouped
+from cnnprof.model.kind import Shape
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise, ungrouped
+from cnnprof.rewrites.rebuild import Part
 
 
 @dataclass(frozen=True)

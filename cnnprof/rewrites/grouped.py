@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from cnnprof.kind import Shape
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.shuffle import ChannelShuffle
-from cnnprof.rebuild import Part
-from cnnprof.rewrite import Inapplicable, Rewrite, changed, ungrouped
+from cnnprof.model.kind import Shape
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, ungrouped
+from cnnprof.rewrites.rebuild import Part
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from fractions import Fraction
 from math import prod
 from typing import ClassVar
 
-from cnnprof.kind import Shape
 from cnnprof.kinds.conv import Conv
-from cnnprof.rebuild import Part
-from cnnprof.rewrite import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise
+from cnnprof.model.kind import Shape
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise
+from cnnprof.rewrites.rebuild import Part
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cnnprof.graph import Graph
+from cnnprof.model.graph import Graph
 
 
 def module(graph: Graph, seed: int | None = None) -> Network:

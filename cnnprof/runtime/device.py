@@ -19,8 +19,8 @@ from typing import Any, Literal
 import torch
 from torch.utils.benchmark import Timer
 
+from cnnprof.analysis.measured import AllocatorPeak, Ceilings, Machine
 from cnnprof.errors import UsageError, listing, printable
-from cnnprof.measured import AllocatorPeak, Ceilings, Machine
 
 CEILING_SECONDS = 0.5
 

@@ -16,12 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cnnprof.costs import Costs, count, price
-from cnnprof.errors import UsageError, brief
-from cnnprof.graph import Graph
-from cnnprof.kind import Kind, Shape
-from cnnprof.kinds.conv import Conv
-from cnnprof.measured import (
+from cnnprof.analysis import units
+from cnnprof.analysis.costs import Costs, count, price
+from cnnprof.analysis.measured import (
     BLOCK,
     STEADY,
     Alternated,
@@ -41,8 +38,11 @@ from cnnprof.measured import (
     doubts,
     limit,
 )
-from cnnprof.render import units
-from cnnprof.rewrite import Inapplicable
+from cnnprof.errors import UsageError, brief
+from cnnprof.kinds.conv import Conv
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Kind, Shape
+from cnnprof.rewrites.contract import Inapplicable
 from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
 from cnnprof.runtime.build import Network, module

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnprof.graph import Graph
-from cnnprof.measured import Settings
+from cnnprof.analysis.measured import Settings
+from cnnprof.model.graph import Graph
 
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")

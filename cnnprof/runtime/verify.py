@@ -20,17 +20,17 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from cnnprof import conventions
-from cnnprof.costs import ITEM_SIZE, Costs, count
+from cnnprof.analysis import conventions
+from cnnprof.analysis.costs import ITEM_SIZE, Costs, count
+from cnnprof.analysis.measured import AllocatorPeak, block_bytes
+from cnnprof.analysis.memory import Scale, kept_for_backward, storage_bytes, storages
+from cnnprof.analysis.report import tabulate
+from cnnprof.analysis.verified import Check, Excepted, Mismatch, Verified, compare
 from cnnprof.errors import MissingDependencyError
-from cnnprof.graph import Graph
-from cnnprof.measured import AllocatorPeak, block_bytes
-from cnnprof.memory import Scale, kept_for_backward, storage_bytes, storages
-from cnnprof.report import tabulate
+from cnnprof.model.graph import Graph
 from cnnprof.runtime.build import Network, module
 from cnnprof.runtime.device import Cuda, Device
 from cnnprof.runtime.watch import Seen, watch
-from cnnprof.verified import Check, Excepted, Mismatch, Verified, compare
 
 REAL_BYTES = 10**9
 """What a pass may need for real tensors to be used."""
@@ -317,7 +317,7 @@ _UNREAD = "fvcore does not see what no output depends on: its trace leaves that 
 
 
 def _fvcore(graph: Graph, costs: Costs, seed: int) -> Check:
-    """Layer by layer against an exact table of what fvcore counts (`cnnprof.conventions`), on the real CPU."""
+    """Layer by layer against an exact table of what fvcore counts (`cnnprof.analysis.conventions`), on the real CPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch.jit, which fvcore is built on and which is deprecated
         return _asked_fvcore(graph, costs, _flop_count_analysis(), seed)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnnprof.kind import Shape
+from cnnprof.model.kind import Shape
 from cnnprof.runtime.build import Network
 from cnnprof.runtime.live import LiveStorages
 

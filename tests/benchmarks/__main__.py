@@ -14,8 +14,11 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from cnnprof import costs, expand, pareto, report, source, spec
-from cnnprof.locate import locate
+from cnnprof.analysis import costs, report
+from cnnprof.language import source, spec
+from cnnprof.language import unfold as expand
+from cnnprof.load import locate
+from cnnprof.sweeps import pareto
 from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
 
 # The imports that a command cannot do without, each with those before it; then the package's own, then the work.
@@ -27,18 +30,22 @@ PROCESSES = {
         "-c",
         "import yaml, typer, dataclasses, fractions, decimal, difflib",
     ],
-    "+ import cnnprof's modules": ["-c", "import yaml, typer, cnnprof.cli.app, cnnprof.report, cnnprof.expand"],
+    "+ import cnnprof's modules": [
+        "-c",
+        "import yaml, typer, cnnprof.cli.app, cnnprof.analysis.report, cnnprof.language.unfold",
+    ],
     "+ import the layer kinds": [
         "-c",
-        "import yaml, typer, cnnprof.cli.app, cnnprof.report, cnnprof.expand; cnnprof.expand.registry.kinds()",
+        "import yaml, typer, cnnprof.cli.app, cnnprof.analysis.report; "
+        "from cnnprof.language import registry, unfold; registry.kinds()",
     ],
     "+ analyze lenet5 in process": [
         "-c",
-        "import yaml, typer, cnnprof.cli.app, cnnprof.report; cnnprof.analyze('lenet5')",
+        "import yaml, typer, cnnprof.cli.app, cnnprof.analysis.report; cnnprof.analyze('lenet5')",
     ],
     "+ analyze resnet@50 in process": [
         "-c",
-        "import yaml, typer, cnnprof.cli.app, cnnprof.report; cnnprof.analyze('resnet@50')",
+        "import yaml, typer, cnnprof.cli.app, cnnprof.analysis.report; cnnprof.analyze('resnet@50')",
     ],
     "cnnprof analyze resnet@50 --format json": [*CNNPROF, "analyze", "resnet@50", "--format", "json"],
 }

@@ -26,8 +26,8 @@ from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cnnprof.costs import Costs
-    from cnnprof.graph import Graph
+    from cnnprof.analysis.costs import Costs
+    from cnnprof.model.graph import Graph
 
 RECORD = Path(__file__).resolve().with_name("counters.json")
 SPECS = ("resnet@50", "mobilenet_v2", "vgg@16")
@@ -205,9 +205,11 @@ def own(spec: str) -> dict[str, Any]:
     """From text to totals, when a small network has been counted before."""
     clock = time.process_time
     start = clock()
-    from cnnprof import conventions, costs, expand, registry, report, source
-    from cnnprof.locate import locate
-    from cnnprof.spec import read
+    from cnnprof.analysis import conventions, costs, report
+    from cnnprof.language import registry, source
+    from cnnprof.language import unfold as expand
+    from cnnprof.language.spec import read
+    from cnnprof.load import locate
 
     def count(spec: str) -> tuple[Graph, Costs]:
         located = locate(spec)

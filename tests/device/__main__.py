@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 import cnnprof
+from cnnprof.analysis.measured import Machine
 from cnnprof.errors import UsageError
-from cnnprof.measured import Machine
 from cnnprof.runtime.device import Cuda, Device, find
 from tests.device import RECORD
 from tests.device.sections import CPU, GPU, SHARES, Item, Plan, sections

@@ -19,8 +19,8 @@ from xml.etree import ElementTree
 import torch
 
 import cnnprof
-from cnnprof.costs import count
-from cnnprof.measured import Ceilings, Settings, Times, blocks, peak_blocks
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.measured import Ceilings, Settings, Times, blocks, peak_blocks
 from cnnprof.render.measured import as_json
 from cnnprof.runtime.device import Cuda, Device
 from cnnprof.runtime.measure import Patience, Program, measure, program, sample

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-from cnnprof.graph import Layer
-from cnnprof.report import Report, Row
+from cnnprof.analysis.report import Report, Row
+from cnnprof.model.graph import Layer
 from tests.benchmarks.counters import RECORD, SPECS, TOOLS
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import cnnprof
 from cnnprof import errors
 from cnnprof.cli import main
-from cnnprof.rewrite import Inapplicable
+from cnnprof.rewrites.contract import Inapplicable
 
 PACKAGE = Path(cnnprof.__file__).parent
 CLASSES = {
@@ -44,14 +44,20 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
 }
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.
-WORDING = {"_starts_with": "", "_syntax_hint": "", "_place": "", "needs_from": "expand.py", "misplaced": "spec.py"} | {
-    "by_name": "spec.py",
-    "no_field": "spec.py",
-    "no_argument": "spec.py",
-    "left_out": "spec.py",
+WORDING = {
+    "_starts_with": "",
+    "_syntax_hint": "",
+    "_place": "",
+    "needs_from": "language/unfold.py",
+    "misplaced": "language/spec.py",
+} | {
+    "by_name": "language/spec.py",
+    "no_field": "language/spec.py",
+    "no_argument": "language/spec.py",
+    "left_out": "language/spec.py",
     "_padding_of_stride": "",
-    "how_to_write": "kind.py",
-    "meant": "paths.py",
+    "how_to_write": "model/kind.py",
+    "meant": "model/paths.py",
     "out_of_memory": "render/measured.py",
 }
 MOST = 8  # alternatives of one part that are written out
@@ -60,14 +66,29 @@ LIMIT = re.compile(r"\bat most .*(found more|characters?, found)|combinations ar
 
 # Messages by the heading that they stand under on the page: the first beginning of their file that fits.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "yaml": ("source.py",),
-    "structure": ("spec.py",),
-    "expressions": ("expression.py",),
-    "names": ("expand.py",),
-    "kinds": ("kind.py", "kinds/"),
-    "budgets": ("budget.py", "paths.py", "project.py", "baseline.py", "metrics.py", "cli/check.py", "git.py"),
-    "rewrites": ("rewrite.py", "rewrites/", "prune.py", "quantize.py", "cli/rewrite.py", "write.py"),
-    "sweeps": ("sweep.py", "cli/sweep.py", "render/swept.py"),
+    "yaml": ("language/source.py",),
+    "structure": ("language/spec.py",),
+    "expressions": ("language/expression.py",),
+    "names": ("language/unfold.py",),
+    "kinds": ("model/kind.py", "kinds/"),
+    "budgets": (
+        "gate/budget.py",
+        "model/paths.py",
+        "gate/project.py",
+        "gate/baseline.py",
+        "model/metrics.py",
+        "cli/check.py",
+        "git.py",
+    ),
+    "rewrites": (
+        "rewrites/contract.py",
+        "rewrites/",
+        "rewrites/prune.py",
+        "analysis/quantize.py",
+        "cli/rewrite.py",
+        "language/write.py",
+    ),
+    "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
     "command": ("",),  # whatever is left: the command line, its files and its options
 }
@@ -92,11 +113,11 @@ class Message(NamedTuple):
     def group(self) -> str:
         if LIMIT.search(self.text):
             return "limits"
-        if self.maker == "UsageError" and self.file.startswith(("expand.py", "spec.py")):
+        if self.maker == "UsageError" and self.file.startswith(("language/unfold.py", "language/spec.py")):
             return "command"
         if self.maker == "UsageError" and self.file.startswith("kinds/"):
             return "pytorch"
-        if self.maker == "ExpressionError" and self.file == "expand.py":
+        if self.maker == "ExpressionError" and self.file == "language/unfold.py":
             return "expressions"
         if self.maker in ("FieldError", "ShapeError"):
             return "kinds"

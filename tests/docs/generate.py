@@ -18,16 +18,18 @@ from typing import Any, NamedTuple
 import yaml
 
 import cnnprof
-from cnnprof import conventions, expand, expression, manual, registry, source
-from cnnprof.costs import FLOPS_PER_MAC, ITEM_SIZE
+from cnnprof.analysis import conventions
+from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE
+from cnnprof.analysis.memory import OPTIMIZERS
 from cnnprof.errors import listing
-from cnnprof.kind import Work, show
-from cnnprof.locate import architectures, locate
-from cnnprof.manual import Page
-from cnnprof.memory import OPTIMIZERS
-from cnnprof.metrics import METRICS
-from cnnprof.source import Scalar, parse
-from cnnprof.spec import read, shipped_blocks
+from cnnprof.language import expression, manual, registry, source
+from cnnprof.language import unfold as expand
+from cnnprof.language.manual import Page
+from cnnprof.language.source import Scalar, parse
+from cnnprof.language.spec import read, shipped_blocks
+from cnnprof.load import architectures, locate
+from cnnprof.model.kind import Work, show
+from cnnprof.model.metrics import METRICS
 
 HERE = Path(__file__).parent
 CLI = [sys.executable, "-c", "import sys; from cnnprof.cli import main; sys.exit(main())"]

@@ -61,7 +61,7 @@ def seeds(target: str) -> Iterator[bytes]:
     for folder in ("tests/hostile/files", "tests/hostile/fine", "tests/docs", "tests/golden/examples", "specs"):
         for path in sorted((ROOT / folder).glob("*.yaml")):
             yield path.read_bytes()
-    from cnnprof import manual, registry
+    from cnnprof.language import manual, registry
 
     for word in registry.kinds():
         yield ("cnnprof: 1\n" + manual.page(word).sections.get("Example", "")).encode()

@@ -14,16 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cnnprof import expand, source
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.report import lay_out, tabulate
 from cnnprof.cli import main
-from cnnprof.costs import count
 from cnnprof.errors import CnnprofError, SpecError
-from cnnprof.expand import unfold
+from cnnprof.language import source
+from cnnprof.language import unfold as expand
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.language.unfold import unfold
 from cnnprof.render import csv, json, markdown, plain
-from cnnprof.report import lay_out, tabulate
-from cnnprof.source import parse
-from cnnprof.spec import read
-from tests.networks import network
+from tests.support.networks import network
 
 # Less than people may write, so that an input is soon through.
 TEXTS = source.Limits(characters=100_000, nodes=5_000)

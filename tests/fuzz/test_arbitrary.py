@@ -7,8 +7,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnnprof.locate import architectures
-from cnnprof.spec import HEADER
+from cnnprof.language.spec import HEADER
+from cnnprof.load import architectures
 from tests.fuzz.targets import survives
 from tests.fuzz.words import WORDS
 

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from cnnprof import costs
+from cnnprof.analysis import costs
 from tests.fuzz import mutate, targets
 from tests.fuzz.__main__ import FINDINGS, ROOT, TARGET_NAMES, inputs, seeds
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import typer.main
 
-from cnnprof import registry
 from cnnprof.cli.app import app
-from cnnprof.spec import HEADER, MODIFIERS, SPECIAL_NAMES
+from cnnprof.language import registry
+from cnnprof.language.spec import HEADER, MODIFIERS, SPECIAL_NAMES
 
 WORDS = [
     *HEADER, *MODIFIERS, *SPECIAL_NAMES, *registry.kinds(), "side", "required", "budget", "at", "macs", "5M", "10 MiB",

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cnnprof import expand, source
+from cnnprof.language import source
+from cnnprof.language import unfold as expand
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "files").iterdir())

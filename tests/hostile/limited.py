@@ -5,11 +5,11 @@ Prints how many texts were refused with located errors; anything else, MemoryErr
 
 import resource
 
-from cnnprof.costs import count
+from cnnprof.analysis.costs import count
 from cnnprof.errors import SpecError
-from cnnprof.expand import unfold
-from cnnprof.source import parse
-from cnnprof.spec import read
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.language.unfold import unfold
 from tests.hostile.corpus import FILES, GENERATED, NETWORKS, TEXTS
 
 ADDRESS_SPACE = 75 * 10**6

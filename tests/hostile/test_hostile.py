@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cnnprof import expand, source
-from cnnprof.costs import count
+from cnnprof.analysis.costs import count
 from cnnprof.errors import SpecError
-from cnnprof.expand import unfold
-from cnnprof.source import parse
-from cnnprof.spec import read
+from cnnprof.language import source
+from cnnprof.language import unfold as expand
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.language.unfold import unfold
 from tests.hostile.corpus import EXPLODING, FILES, GENERATED, HERE, NETWORKS, TEXTS
 
 

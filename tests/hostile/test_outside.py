@@ -27,8 +27,8 @@ from typing import Any
 
 import pytest
 
-from tests.networks import network
-from tests.test_cli import CNNPROF, ENVIRONMENT, begun, on_a_terminal
+from tests.cli.test_cli import CNNPROF, ENVIRONMENT, begun, on_a_terminal
+from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: width, kernel_size: 3}\n  name: conv\n- relu", header="args: {width: 4}")
 VARIANTS = NET.replace("layers:", "variants: {small: {width: 2}}\nlayers:")
@@ -585,7 +585,7 @@ def test_too_little_memory() -> None:
     Path("big.yaml").write_text(network("- conv2d: {out_channels: 3, kernel_size: 1}\n  repeat: 90000"))
     program = (
         "import resource, sys\nfrom cnnprof.cli import main\n"
-        "import cnnprof.cli.analyze, cnnprof.expand, cnnprof.report\n"
+        "import cnnprof.cli.analyze, cnnprof.language.unfold, cnnprof.analysis.report\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 20_000_000,) * 2)\n"
         "sys.exit(main(['analyze', 'big.yaml']))"
@@ -658,7 +658,7 @@ def test_interruption_while_pytorch_is_imported(module: str) -> None:
 
 @pytest.mark.parametrize(
     "module", ["multiprocessing", "multiprocessing.context", "multiprocessing.process", "multiprocessing.util",
-               "concurrent.futures.process", "cnnprof.sweep", "yaml"],
+               "concurrent.futures.process", "cnnprof.sweeps.run", "yaml"],
 )  # fmt: skip
 def test_interruption_while_what_starts_processes_is_imported(module: str) -> None:
     """Half of it is there, and the process ends with those that it started."""

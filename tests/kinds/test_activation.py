@@ -3,7 +3,6 @@
 import pytest
 
 from cnnprof.errors import FieldError
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.activation import (
     CELU,
     ELU,
@@ -24,7 +23,8 @@ from cnnprof.kinds.activation import (
     Softsign,
     Tanh,
 )
-from tests.kinds.against_torch import refused, same, torch
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
+from tests.support.against_torch import refused, same, torch
 
 SHAPE = (4, 6, 5)
 N = 4 * 6 * 5

@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import pytest
 
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.adaptive_pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -13,8 +12,9 @@ from cnnprof.kinds.adaptive_pool import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, same
 
 GIVES = [
     pytest.param(

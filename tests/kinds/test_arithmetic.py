@@ -3,9 +3,9 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.arithmetic import Add, Mul, Sub
-from tests.kinds.against_torch import refused, same
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
+from tests.support.against_torch import refused, same
 
 IMAGE = (4, 8, 8)
 GATE = (4, 1, 1)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cnnprof.kind import SAME_PLACE, Kind, Shape, Tensor, Work
 from cnnprof.kinds.blur_pool2d import BlurPool2d
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Shape, Tensor, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, same
 
 GIVES = [
     pytest.param(BlurPool2d(), (8, 16, 17), (8, 8, 9), Work(macs=8 * 8 * 9 * 3 * 3), id="as in the paper"),

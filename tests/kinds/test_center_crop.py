@@ -3,10 +3,10 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.center_crop import CenterCrop
-from cnnprof.window import Window
-from tests.kinds.against_torch import said, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import said, same
 
 GIVES = [
     pytest.param(CenterCrop(output_size=4), (3, 8, 9), (3, 4, 4), False, id="one size for both axes"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cnnprof.kind import Shape, Work
 from cnnprof.kinds.concat import Concat
-from tests.kinds.against_torch import refused, same
+from cnnprof.model.kind import Shape, Work
+from tests.support.against_torch import refused, same
 
 GIVES = [
     pytest.param([(64, 8, 8), (32, 8, 8)], (96, 8, 8), id="channels add up"),

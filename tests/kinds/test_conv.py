@@ -3,10 +3,10 @@
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Work
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, said, same
 
 IMAGE = (4, 16, 16)
 

@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, said, same
 
 IMAGE = (8, 16, 16)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
+from tests.support.against_torch import refused, said, same
 
 ONE_ZERO = Tensor((), per_example=False)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Memory, Regrouped, Shape
 from cnnprof.kinds.flatten import Flatten
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import Kind, Memory, Regrouped, Shape
+from tests.support.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Flatten(), (512, 7, 7), (512 * 7 * 7,), ((0, 1, 2),), id="all dimensions but the batch"),

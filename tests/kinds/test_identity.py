@@ -2,9 +2,9 @@
 
 import pytest
 
-from cnnprof.kind import Memory, Work
 from cnnprof.kinds.identity import Identity
-from tests.kinds.against_torch import same
+from cnnprof.model.kind import Memory, Work
+from tests.support.against_torch import same
 
 
 def test_gives() -> None:

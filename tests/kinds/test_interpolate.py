@@ -7,11 +7,11 @@ from math import floor
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.adaptive_pool import AdaptiveAvgPool1d
 from cnnprof.kinds.interpolate import Interpolate, antialiased_taps
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, same
 
 GIVES = [
     pytest.param(Interpolate(scale_factor=1.5), (1, 7, 7), (1, 10, 10), Work(), id="7 times 1.5 is 10"),

@@ -3,9 +3,9 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Tensor, Work
 from cnnprof.kinds.linear import Linear
-from tests.kinds.against_torch import refused, said, same, torch
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Tensor, Work
+from tests.support.against_torch import refused, said, same, torch
 
 GIVES = [
     pytest.param(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cnnprof.kind import Kind, Shape, Tensor, Work
 from cnnprof.kinds.local_response_norm import LocalResponseNorm
-from tests.kinds.against_torch import refused, same, torch
+from cnnprof.model.kind import Kind, Shape, Tensor, Work
+from tests.support.against_torch import refused, same, torch
 
 GIVES = [
     pytest.param(

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
 from cnnprof.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
-from tests.kinds.against_torch import refused, said, same, torch
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
+from tests.support.against_torch import refused, said, same, torch
 
 IMAGE = (8, 6, 5)
 N = 8 * 6 * 5

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 import cnnprof
-from cnnprof.costs import Costs, count
+from cnnprof.analysis.costs import Costs, count
+from cnnprof.analysis.report import OF_MEMORY
 from cnnprof.errors import ShapeError, UsageError
-from cnnprof.kind import Memory, Tensor, Work
 from cnnprof.kinds.opaque import Opaque
-from cnnprof.report import OF_MEMORY
-from tests.kinds.against_torch import said
-from tests.networks import graph, network, report
+from cnnprof.model.kind import Memory, Tensor, Work
+from tests.support.against_torch import said
+from tests.support.networks import graph, network, report
 
 ATTENTION = Opaque(output_shape=[64, 14, 14], params=16_384, macs=3_211_264, flops=500)
 

@@ -3,10 +3,10 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.pad import Pad
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, said, same
 
 IMAGE = (4, 8, 9)
 

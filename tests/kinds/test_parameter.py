@@ -3,10 +3,10 @@
 import pytest
 
 from cnnprof.errors import ShapeError, SpecError
-from cnnprof.kind import Work, broadcast
 from cnnprof.kinds.parameter import Parameter
-from tests.kinds.against_torch import said
-from tests.networks import network, report
+from cnnprof.model.kind import Work, broadcast
+from tests.support.against_torch import said
+from tests.support.networks import network, report
 
 
 def test_gives_its_shape_whatever_comes_before() -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import Kind, Regrouped, Shape
 from cnnprof.kinds.permute import Permute
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import Kind, Regrouped, Shape
+from tests.support.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Permute(dims=[0, 2, 3, 1]), (4, 8, 9), (8, 9, 4), ((1,), (2,), (0,)), False, id="channels last"),

@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Tensor, Work
 from cnnprof.kinds.pool import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
-from cnnprof.window import Window, positions
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape, Tensor, Work
+from cnnprof.model.window import Window, positions
+from tests.support.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(

@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from cnnprof.kind import SAME_PLACE, Kind, Memory, Shape, Work
 from cnnprof.kinds.shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape, Work
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, same
 
 GIVES = [
     pytest.param(PixelShuffle(upscale_factor=2), (8, 4, 4), (2, 8, 8), id="channels to places"),

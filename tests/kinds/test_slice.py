@@ -3,10 +3,10 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kind import SAME_PLACE, Kind, Shape
 from cnnprof.kinds.slice import Slice
-from cnnprof.window import Window
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import SAME_PLACE, Kind, Shape
+from cnnprof.model.window import Window
+from tests.support.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Slice(dim=1, end=2), (6, 8, 9), (2, 8, 9), True, id="the first channels lie in one piece"),

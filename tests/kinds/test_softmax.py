@@ -3,9 +3,9 @@
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
-from cnnprof.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
 from cnnprof.kinds.softmax import LogSoftmax, Softmax
-from tests.kinds.against_torch import refused, said, same
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
+from tests.support.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(

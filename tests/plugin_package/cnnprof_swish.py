@@ -3,7 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnprof.kind import Kind, Memory, Shape, Tensor, Work
+from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
 
 if TYPE_CHECKING:
     from torch import nn

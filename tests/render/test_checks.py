@@ -14,8 +14,8 @@ from xml.etree import ElementTree as xml
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from cnnprof.budget import Cause, Checked, Part, Rest, Result, Verdict, Why, Wrong
-from cnnprof.metrics import METRICS
+from cnnprof.gate.budget import Cause, Checked, Part, Rest, Result, Verdict, Why, Wrong
+from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS, github, gitlab, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
 

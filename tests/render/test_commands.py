@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from tests.render.shown import same_as_golden
-from tests.test_cli import on_a_terminal, process
+from tests.cli.test_cli import on_a_terminal, process
+from tests.support.shown import same_as_golden
 
 COMMANDS = {
     "compare": "compare lenet5 lenet5,classes=100 alexnet",

@@ -8,10 +8,10 @@ import io
 import pytest
 
 import cnnprof
+from cnnprof.analysis.report import COLUMNS, Table, lay_out
 from cnnprof.render import csv as written
-from cnnprof.report import COLUMNS, Table, lay_out
-from tests.networks import network, report
-from tests.render.shown import table
+from tests.support.networks import network, report
+from tests.support.shown import table
 
 
 def rows(*tables: Table) -> list[dict[str, str]]:

@@ -9,11 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import cnnprof
-from cnnprof.metrics import METRICS
+from cnnprof.analysis.report import Priced, lay_out
+from cnnprof.model.metrics import METRICS
 from cnnprof.render import json as written
-from cnnprof.report import Priced, lay_out
-from tests.networks import network, report
-from tests.render.shown import same_as_golden, table
+from tests.support.networks import network, report
+from tests.support.shown import same_as_golden, table
 
 COUNT = {"type": "integer", "minimum": 0}
 SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}

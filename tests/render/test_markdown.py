@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from cnnprof.analysis.report import lay_out
 from cnnprof.render import markdown
-from cnnprof.report import lay_out
-from tests.networks import network, report
-from tests.render.shown import same_as_golden, table
+from tests.support.networks import network, report
+from tests.support.shown import same_as_golden, table
 
 
 def test_golden() -> None:

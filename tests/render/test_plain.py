@@ -7,11 +7,11 @@ import re
 import pytest
 
 import cnnprof
+from cnnprof.analysis.report import columns, lay_out
 from cnnprof.kinds.activation import ReLU
 from cnnprof.render import plain
-from cnnprof.report import columns, lay_out
-from tests.networks import network, report
-from tests.render.shown import same_as_golden, table
+from tests.support.networks import network, report
+from tests.support.shown import same_as_golden, table
 
 
 @pytest.mark.parametrize("spec", ["lenet5", "mobilenet_v1"])

@@ -8,11 +8,11 @@ import pytest
 from rich.cells import cell_len
 
 import cnnprof
+from cnnprof.analysis.report import Table, lay_out
 from cnnprof.cli.analyze import PAGE
 from cnnprof.render import terminal
-from cnnprof.report import Table, lay_out
-from tests.networks import network, report
-from tests.render.shown import same_as_golden, table
+from tests.support.networks import network, report
+from tests.support.shown import same_as_golden, table
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 

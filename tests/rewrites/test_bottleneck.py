@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.costs import count
-from cnnprof.rewrite import rewrite
+from cnnprof.analysis.costs import count
 from cnnprof.rewrites.bottleneck import Bottleneck
-from tests.networks import graph, network
-from tests.rewrites.shown import parts, refusal
+from cnnprof.rewrites.contract import rewrite
+from tests.support.networks import graph, network
+from tests.support.rewritten import parts, refusal
 
 GIVES = [
     (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.costs import count
-from cnnprof.rewrite import rewrite
+from cnnprof.analysis.costs import count
+from cnnprof.rewrites.contract import rewrite
 from cnnprof.rewrites.grouped import Grouped
-from tests.networks import graph, network
-from tests.rewrites.shown import parts, refusal
+from tests.support.networks import graph, network
+from tests.support.rewritten import parts, refusal
 
 GIVES = [
     (3, "out_channels: 6, kernel_size: 1", ["grouped: conv2d out_channels: 6, kernel_size: 1, groups: 3",

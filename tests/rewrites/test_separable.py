@@ -7,13 +7,13 @@ from fractions import Fraction
 import pytest
 
 import cnnprof
-from cnnprof.costs import count
-from cnnprof.rebuild import Selection
-from cnnprof.rewrite import rewrite
+from cnnprof.analysis.costs import count
+from cnnprof.language.write import write
+from cnnprof.rewrites.contract import rewrite
+from cnnprof.rewrites.rebuild import Selection
 from cnnprof.rewrites.separable import Separable
-from cnnprof.write import write
-from tests.networks import graph, network
-from tests.rewrites.shown import ZOO, kinds, parts, refusal, rewritten, totals
+from tests.support.networks import graph, network
+from tests.support.rewritten import ZOO, kinds, parts, refusal, rewritten, totals
 
 GIVES = [
     # a convolution of 3 channels, the two in its place

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof import receptive_field
-from cnnprof.costs import count
-from cnnprof.rewrite import rewrite
+from cnnprof.analysis import receptive_field
+from cnnprof.analysis.costs import count
+from cnnprof.rewrites.contract import rewrite
 from cnnprof.rewrites.stacked import Stacked
-from tests.networks import graph, network
-from tests.rewrites.shown import kinds, parts, refusal, rewritten
+from tests.support.networks import graph, network
+from tests.support.rewritten import kinds, parts, refusal, rewritten
 
 GIVES = [
     ("out_channels: 4, kernel_size: 5", ["conv2d: conv2d out_channels: 4, kernel_size: 3",

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 import cnnprof
-from cnnprof import locate, source
+from cnnprof import load as locate
 from cnnprof.errors import MissingDependencyError
-from cnnprof.spec import read
-from tests.networks import graph, network
+from cnnprof.language import source
+from cnnprof.language.spec import read
+from tests.support.networks import graph, network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch

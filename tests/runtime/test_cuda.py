@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 import cnnprof
-from cnnprof.costs import count
-from cnnprof.measured import Settings, block_bytes
-from cnnprof.memory import Scale, peaks
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.measured import Settings, block_bytes
+from cnnprof.analysis.memory import Scale, peaks
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = [

@@ -8,12 +8,12 @@ from itertools import cycle, islice
 import pytest
 
 import cnnprof
-from cnnprof.costs import count
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.measured import Ceilings, Settings, block_bytes
+from cnnprof.analysis.memory import Scale, kept_for_backward, peaks
 from cnnprof.errors import UsageError
-from cnnprof.measured import Ceilings, Settings, block_bytes
-from cnnprof.memory import Scale, kept_for_backward, peaks
-from tests.networks import graph, network
-from tests.runtime.fake_device import FakeDevice
+from tests.support.fake_device import FakeDevice
+from tests.support.networks import graph, network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch
@@ -30,7 +30,7 @@ from cnnprof.runtime.measure import (  # noqa: E402
     separables,
     settle,
 )
-from tests.runtime.fake_cuda import WORKSPACE, FakeCuda  # noqa: E402
+from tests.support.fake_cuda import WORKSPACE, FakeCuda  # noqa: E402
 
 INFERENCE = Settings("float32", False, "inference")
 TRAINING = Settings("float32", False, "training")

@@ -9,18 +9,18 @@ from dataclasses import replace
 import pytest
 
 import cnnprof
-from cnnprof.costs import Costs, count
+from cnnprof.analysis.costs import Costs, count
+from cnnprof.analysis.measured import AllocatorPeak
+from cnnprof.analysis.verified import Check, Verified
 from cnnprof.errors import MissingDependencyError
-from cnnprof.graph import Graph
-from cnnprof.measured import AllocatorPeak
-from cnnprof.verified import Check, Verified
-from tests.networks import graph, network
+from cnnprof.model.graph import Graph
 from tests.runtime.test_build import shipped
+from tests.support.networks import graph, network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch
 
-from tests.runtime.fake_cuda import FakeCuda  # noqa: E402  # behind importorskip
+from tests.support.fake_cuda import FakeCuda  # noqa: E402  # behind importorskip
 
 BATCH = 2
 NET = """

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.costs import count
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.verified import Check, Excepted
 from cnnprof.errors import UsageError
-from cnnprof.manual import page
-from cnnprof.registry import kinds
-from cnnprof.spec import shipped_blocks
-from cnnprof.verified import Check, Excepted
-from tests.networks import graph, network
+from cnnprof.language.manual import page
+from cnnprof.language.registry import kinds
+from cnnprof.language.spec import shipped_blocks
 from tests.runtime.test_verify import failures, verified
+from tests.support.networks import graph, network
 
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch

@@ -6,8 +6,8 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
-from cnnprof.budget import Checked, Result, Verdict
 from cnnprof.errors import brief, printable_lines
+from cnnprof.gate.budget import Checked, Result, Verdict
 from cnnprof.render.checks import words
 
 SUMMARY_BYTES = 1024 * 1024

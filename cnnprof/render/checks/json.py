@@ -6,8 +6,8 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from cnnprof.budget import Cause, Checked, Part, Result, Verdict, Wrong
-from cnnprof.receptive_field import Number
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.gate.budget import Cause, Checked, Part, Result, Verdict, Wrong
 from cnnprof.render.checks import words
 
 SCHEMA_VERSION = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree as xml
 
-from cnnprof.budget import Checked, Result, Verdict, Wrong
 from cnnprof.errors import printable_lines
+from cnnprof.gate.budget import Checked, Result, Verdict, Wrong
 from cnnprof.render.checks import words
 
 VALID = "validation"

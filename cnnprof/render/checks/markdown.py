@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from cnnprof.budget import Checked, Result, Verdict
+from cnnprof.gate.budget import Checked, Result, Verdict
 from cnnprof.render.checks import words
 
 HEADER = ("", "network", "metric", "figure", "limit", "used", "budget")

@@ -6,8 +6,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from cnnprof.budget import LATENCY, Checked, Result, Verdict, Wrong
-from cnnprof.metrics import METRICS
+from cnnprof.gate.budget import LATENCY, Checked, Result, Verdict, Wrong
+from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import words
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnprof.budget import Checked, Result, Verdict
+from cnnprof.gate.budget import Checked, Result, Verdict
 from cnnprof.render.checks import words
 from cnnprof.render.sheet import fold
 

@@ -9,11 +9,11 @@ from fractions import Fraction
 from math import floor
 from typing import TypeAlias
 
-from cnnprof.budget import OWN, Cause, Checked, Part, Rest, Result, Verdict, Wrong
+from cnnprof.analysis import units
+from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.metrics import METRICS
-from cnnprof.receptive_field import Number
-from cnnprof.render import units
+from cnnprof.gate.budget import OWN, Cause, Checked, Part, Rest, Result, Verdict, Wrong
+from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
 WHAT = 68

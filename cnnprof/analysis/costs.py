@@ -1,0 +1,263 @@
+"""Graph → Costs: what every layer has and does, as exact integers, and the totals.
+
+The one place where the batch and the type multiply: rules know neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from cnnprof.analysis import memory, receptive_field
+from cnnprof.analysis.memory import Peak, Scale, Training
+from cnnprof.analysis.receptive_field import Field, Number
+from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
+from cnnprof.model.graph import Graph, Layer
+from cnnprof.model.kind import Kind, Shape, Work
+
+# Bytes of one floating-point value.
+ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+FLOPS_PER_MAC = 2
+MOST_EXAMPLES = 2**31 - 1
+"""In a batch: the largest dimension that a tensor of a spec may have."""
+
+
+class LayerCosts(NamedTuple):
+    """The figures of one layer, at the batch and type of the whole. Counts are zero where a layer that
+    is not executed does nothing; its parameters and buffers count all the same."""
+
+    params: int
+    buffers: int
+    param_bytes: int
+    buffer_bytes: int
+    work: Work
+    activation_bytes: int
+    moved_bytes: int
+    field: Field | None
+
+    @property
+    def flops(self) -> int:
+        """2 per multiply-accumulate and 1 per other operation."""
+        return price(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The metrics of a network (`cnnprof.model.metrics` says what each means), and the work by sort."""
+
+    params: int
+    executed_params: int
+    buffers: int
+    macs: int
+    flops: int
+    param_bytes: int
+    activation_bytes: int
+    depth: int
+    receptive_field: Number | None
+    receptive_field_exact: bool
+    buffer_bytes: int
+    input_bytes: int
+    moved_bytes: int
+    peak_bytes: int
+    torch_peak_bytes: int
+    training_bytes: int | None
+    memory_exact: bool
+    work: Work
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """FLOPs per byte of weights, inputs and outputs moved; None where nothing moves."""
+        return self.flops / self.moved_bytes if self.moved_bytes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
+    boundaries and with what PyTorch's operations hold; and what a training step takes, or why PyTorch refuses it
+    (`untrained`, empty where it does not)."""
+
+    batch: int
+    dtype: str
+    layers: tuple[LayerCosts, ...]
+    totals: Totals
+    peak: Peak
+    torch_peak: Peak
+    training: Training | None
+    untrained: str
+    optimizer: str
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The metrics that there are none of, and why."""
+        return {"training_bytes": self.untrained} if self.untrained else {}
+
+
+class _Static(NamedTuple):
+    """What a kind has and does on given shapes, for one example."""
+
+    params: int
+    buffers: int
+    buffer_bytes: int
+    work: Work
+    weighted: bool  # a convolution or linear layer: it has weights and multiplies by them
+    read: int  # values of the inputs
+    written: int  # values of the output
+
+
+def price(work: Work) -> int:
+    """FLOPs of work: 2 per multiply-accumulate, 1 per scalar operation of any sort."""
+    return FLOPS_PER_MAC * work.macs + sum(work[1:])
+
+
+def scale_of(batch: int, dtype: str) -> Scale:
+    """What sizes tensors at a batch and a type. Raises UsageError where either cannot be."""
+    if dtype not in ITEM_SIZE:
+        raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
+    given: object = batch  # from Python, anything
+    if not isinstance(given, int) or isinstance(given, bool) or batch < 1:
+        raise UsageError(f"a batch is a whole number of examples, at least 1, found {brief(repr(given))}")
+    if batch > MOST_EXAMPLES:
+        raise UsageError(f"a batch is at most {MOST_EXAMPLES:,} examples, found more")
+    return Scale(batch, ITEM_SIZE[dtype])
+
+
+def count(
+    graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", master_weights: bool = False
+) -> Costs:
+    """The costs of a graph. optimizer, master_weights: of a training step, see `memory.training`.
+
+    Raises UsageError for a batch, type or optimizer that cannot be, and SpecError where PyTorch refuses to run a layer
+    at that batch.
+    """
+    scale = scale_of(batch, dtype)
+    if problem := refusal(graph, batch):
+        raise SpecError([problem])
+    size = scale.size
+    shapes = graph.shapes()
+    fields = receptive_field.follow(graph)
+    first = len(graph.inputs)
+    memo: dict[tuple[Kind, tuple[Shape, ...]], _Static] = {}
+    layers = []
+    weighted = []
+    for index, layer in enumerate(graph.layers):
+        read = tuple(shapes[tensor] for tensor in layer.inputs)
+        key = (layer.kind, read)
+        static = memo.get(key)
+        if static is None:
+            static = memo[key] = _static(layer, read, scale, graph.training)
+        weighted.append(static.weighted)
+        executed = layer.executed
+        own = layer.shares is None  # shared weights count where they are first used
+        work = static.work if executed else Work()
+        layers.append(
+            LayerCosts(
+                params=static.params if own else 0,
+                buffers=static.buffers if own else 0,
+                param_bytes=static.params * size if own else 0,
+                buffer_bytes=static.buffer_bytes if own else 0,
+                work=work if batch == 1 else Work(*(amount * batch for amount in work)),
+                activation_bytes=static.written * batch * size if layer.materialises else 0,
+                moved_bytes=(
+                    static.params * size
+                    + (static.read + static.written) * batch * size
+                    - (batch - 1) * size * _parameters_read(graph, layer)
+                    if executed and not layer.view
+                    else 0
+                ),
+                field=fields[first + index],
+            )
+        )
+    peak, torch_peak = memory.peaks(graph, scale)
+    trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
+    step = None if problem else memory.training(trained, scale, optimizer, master_weights)
+    work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
+    last = next(output.tensor for output in graph.outputs if output.label == "out")
+    seen = fields[last]
+    params = sum(layer.params for layer in layers)
+    idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
+    totals = Totals(
+        params=params,
+        executed_params=params - idle,
+        buffers=sum(layer.buffers for layer in layers),
+        macs=work.macs,
+        flops=price(work),
+        param_bytes=sum(layer.param_bytes for layer in layers),
+        activation_bytes=sum(layer.activation_bytes for layer in layers),
+        depth=depth(graph, weighted),
+        receptive_field=None if seen is None else seen.largest,
+        receptive_field_exact=seen is None or seen.exact,
+        buffer_bytes=sum(layer.buffer_bytes for layer in layers),
+        input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
+        moved_bytes=sum(layer.moved_bytes for layer in layers),
+        peak_bytes=peak.bytes,
+        torch_peak_bytes=torch_peak.bytes,
+        training_bytes=None if step is None else step.total,
+        memory_exact=all(layer.memory_exact for layer in graph.layers),
+        work=work,
+    )
+    untrained = problem.message if problem else ""
+    return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, step, untrained, optimizer)
+
+
+def refusal(graph: Graph, batch: int) -> Problem | None:
+    """What is wrong with the first layer that PyTorch refuses to run at a batch in the graph's mode, at the user's own
+    step that leads to it; None where there is no such layer."""
+    shapes = graph.shapes()
+    checked: set[tuple[Kind, tuple[Shape, ...]]] = set()
+    for layer in graph.layers:
+        read = tuple(shapes[tensor] for tensor in layer.inputs)
+        if not layer.executed or (layer.kind, read) in checked:
+            continue
+        try:
+            _check_batch(layer.kind, read, batch, graph.training)
+        except ShapeError as error:
+            return Problem(f"{layer.path}: {error.message}", (*layer.calls, layer.mark)[0], error.hint)
+        checked.add((layer.kind, read))
+    return None
+
+
+def _check_batch(kind: Kind, read: tuple[Shape, ...], batch: int, training: bool) -> None:
+    least = kind.least_batch(*read, training=training)
+    if batch < least:
+        raise ShapeError(
+            f"`{kind.word}` needs a batch of at least {least}{' in training' if training else ''}, found {batch}",
+            "PyTorch takes no statistics of a single value",
+        )
+
+
+def _parameters_read(graph: Graph, layer: Layer) -> int:
+    """Values that a layer reads of parameters, which have no batch."""
+    first = len(graph.inputs)
+    if not layer.kind.broadcasts:
+        return 0
+    sources = [graph.layers[tensor - first] for tensor in layer.inputs if tensor >= first]
+    return sum(prod(source.shape) for source in sources if source.kind.source)
+
+
+def _static(layer: Layer, read: tuple[Shape, ...], scale: Scale, training: bool) -> _Static:
+    buffers = tuple(layer.kind.buffers(*read).values())
+    params = sum(map(prod, layer.kind.weights(*read).values()))
+    work = layer.kind.work(*read, training=training)
+    return _Static(
+        params=params,
+        buffers=sum(buffer.numel for buffer in buffers),
+        buffer_bytes=sum(map(scale.bytes, buffers)),
+        work=work,
+        weighted=params > 0 and work.macs > 0,
+        read=sum(map(prod, read)),
+        written=prod(layer.shape),
+    )
+
+
+def depth(graph: Graph, weighted: Sequence[bool]) -> int:
+    """Weighted layers (convolution and linear) on the longest path from an input to an executed output.
+
+    `weighted` says of every layer whether it is one. The depth is the number in the name: 16 for VGG-16,
+    50 for ResNet-50 (He et al. 2016, table 1).
+    """
+    longest = [0] * len(graph.inputs)
+    for layer, own in zip(graph.layers, weighted, strict=True):
+        longest.append(max([longest[tensor] for tensor in layer.inputs], default=0) + own)
+    return max(longest[output.tensor] for output in graph.outputs if output.executed)

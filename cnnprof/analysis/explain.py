@@ -1,0 +1,660 @@
+"""Graph and Costs → Explained: each figure as the formula that gives it.
+
+The formulas come from running the kind's own rules on traced integers, so text and figure cannot drift apart.
+A layer's page has a section per figure; a block's, and the whole network's, has sums over its layers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal, NamedTuple, TypeVar
+
+from cnnprof.analysis import memory, receptive_field
+from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
+from cnnprof.analysis.memory import INTEGER_SIZE
+from cnnprof.analysis.receptive_field import Axis, Field, Number
+from cnnprof.analysis.report import estimates
+from cnnprof.errors import UsageError, brief, listing, nearest, printable
+from cnnprof.language import manual
+from cnnprof.model import paths, trace
+from cnnprof.model.graph import Graph, Layer
+from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
+from cnnprof.model.trace import Term, named, term_of
+from cnnprof.model.window import Window
+
+K = TypeVar("K", bound=Kind)
+AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+SORTS = Work._fields[1:]
+
+
+class Formula(NamedTuple):
+    """A figure and how it comes about, exact, in base units.
+
+    exact: False for an estimate.
+    """
+
+    label: str
+    term: Term
+    unit: Literal["count", "bytes", "places"] = "count"
+    exact: bool = True
+
+    @property
+    def value(self) -> Number:
+        assert not isinstance(self.term.value, float)
+        return self.term.value
+
+
+class Section(NamedTuple):
+    """One subject of a layer's page: the rule in words, its formulas, and what else is to be said."""
+
+    title: str
+    rule: str
+    formulas: tuple[Formula, ...]
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPage:
+    """All about one layer. Shapes are of one example.
+
+    fields: as the spec may write them, defaults included. meanings: what each of them is.
+    line: of the file, as in a report; lines: of the steps that lead to the layer, the outermost first.
+    part: the sums of a merge and its branches; None of a layer that is all of its part.
+    """
+
+    network: str
+    path: str
+    kind: str
+    summary: str
+    file: str
+    line: int
+    lines: tuple[int, ...]
+    fields: Mapping[str, str]
+    meanings: Mapping[str, str]
+    inputs: tuple[tuple[str, Shape], ...]
+    output: Shape
+    batch: int
+    dtype: str
+    sections: tuple[Section, ...]
+    part: SumPage | None = None
+
+
+class Part(NamedTuple):
+    """A layer's part of a sum; `term` tells how it comes about. declared: it is the spec's word."""
+
+    path: str
+    term: Term
+    declared: bool = False
+
+
+class Sum(NamedTuple):
+    """A figure of a block or network as the sum of its layers' parts; layers that have none are left out. refused: why
+    there is no figure."""
+
+    name: str
+    unit: Literal["count", "bytes"]
+    meaning: str
+    parts: tuple[Part, ...]
+    exact: bool = True
+    refused: str = ""
+
+    @property
+    def value(self) -> int | None:
+        return None if self.refused else sum(int(part.term.value) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class SumPage:
+    """All about a part of a network, the parts that a pattern names (`path` is what was asked for), or the network as a
+    whole (`path` is empty). declared: layers with declared figures."""
+
+    network: str
+    path: str
+    layers: int
+    batch: int
+    dtype: str
+    sums: tuple[Sum, ...]
+    declared: int
+
+
+SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
+    "params": ("count", "learnable values; shared ones count where they are first used"),
+    "buffers": ("count", "values that are stored but not learned"),
+    "macs": ("count", "multiply-accumulates of convolution and linear layers"),
+    "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
+    "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
+    "peak_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
+    "torch_peak_bytes": ("bytes", "the same with what PyTorch's operations hold while they run, where that is most"),
+    "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
+}
+OF_THE_WHOLE = ("peak_bytes", "torch_peak_bytes", "training_bytes")
+"""Sums that only a network has."""
+
+
+def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[str] = ()) -> LayerPage | SumPage:
+    """The page of a layer, that of a merge with the sums of its branches; the sums of another part, of all parts that a
+    path pattern names, or of the network without one.
+
+    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that is not there.
+    """
+    for name in only:
+        if name not in SUMS:
+            raise UsageError(f"there is no sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
+    explainer = _Explainer(graph, costs)
+    if path is None:
+        return explainer.sums(range(len(graph.layers)), "", only)
+    path, numbers = _find(graph, path)
+    own = next((number for number in numbers if graph.layers[number].path == path), None)
+    if own is not None and len(numbers) == 1:
+        if only:
+            raise UsageError(f"`{path}` is a layer, which has no sums to choose from")
+        return explainer.page(own)
+    sums = explainer.sums(numbers, path, only)
+    return sums if own is None or only else replace(explainer.page(own), part=sums)
+
+
+def _find(graph: Graph, pattern: str) -> tuple[str, list[int]]:
+    """The part that a pattern names, or the pattern where it names several, and their layers' numbers.
+
+    Raises UsageError.
+    """
+    paths.check(pattern)
+    known = paths.parts(layer.path for layer in graph.layers)
+    named = paths.matching(pattern, known)
+    if not named:
+        shown, hint = brief(printable(pattern), 200), paths.meant(pattern, known)
+        raise UsageError(f"`{graph.name}` has no layer or block `{shown}`; {hint}")
+    path = named[0] if len(named) == 1 else pattern
+    return path, [number for number, layer in enumerate(graph.layers) if paths.holds(path, layer.path)]
+
+
+class _Rules(NamedTuple):
+    """A layer's rules with traced integers."""
+
+    kind: Kind
+    inputs: tuple[Shape, ...]
+    output: Shape  # with the terms of its rule
+    made: Shape  # by name, as the other rules take it
+
+
+class _Explainer:
+    """A graph and its costs, and what is looked up for several layers."""
+
+    def __init__(self, graph: Graph, costs: Costs) -> None:
+        self.graph = graph
+        self.costs = costs
+        self.shapes = graph.shapes()
+        self.first = len(graph.inputs)
+        self.fields = receptive_field.follow(graph)
+        self.readers = Counter(tensor for layer in graph.layers for tensor in layer.inputs)
+        self.item = named(ITEM_SIZE[costs.dtype], "bytes_per_value")
+        self.batch: int = named(costs.batch, "batch") if costs.batch > 1 else 1
+
+    def rules(self, number: int) -> _Rules:
+        """The rules of a layer, to be asked for terms."""
+        layer = self.graph.layers[number]
+        several = len(layer.inputs) > 1
+        inputs = tuple(
+            tuple(
+                named(size, f"{'in_' if name == 'channels' else ''}{name}{place + 1 if several else ''}")
+                for size, name in zip(self.shapes[tensor], self.dimensions(tensor), strict=True)
+            )
+            for place, tensor in enumerate(layer.inputs)
+        )
+        kind = _traced(layer.kind)
+        own = self.first + number
+        output = kind.output(*inputs)
+        made = tuple(named(size, f"out_{name}") for size, name in zip(layer.shape, self.dimensions(own), strict=True))
+        # The other rules begin where the output's has ended: 112, not how that came about.
+        kind.__dict__["output"] = lambda *shapes: made
+        return _Rules(kind, inputs, output, made)
+
+    def dimensions(self, tensor: int) -> list[str]:
+        """What the dimensions of a tensor are called."""
+        shape, field = self.shapes[tensor], self.fields[tensor]
+        if field is None or len(field.dims) != len(shape):
+            axes = AXES.get(len(shape) - 1, ())
+            names = ["channels", *axes] if len(axes) == len(shape) - 1 else []
+        else:
+            axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
+            names = ["channels" if not dim else axes[dim[0]] if len(dim) == 1 else "features" for dim in field.dims]
+        if len(shape) == 1:
+            return ["features"]
+        if len(names) != len(shape) or len(set(names)) < len(names):
+            return [f"dim{number}" for number in range(1, len(shape) + 1)]
+        return names
+
+    # One layer.
+
+    def page(self, number: int) -> LayerPage:
+        """All about a layer."""
+        graph, layer = self.graph, self.graph.layers[number]
+        rules = self.rules(number)
+        texts = manual.sections(type(layer.kind))
+        sections = [
+            Section("Output", texts.get("Shape", ""), *self._output(number, rules)),
+            Section("Parameters", texts.get("Weights", ""), *self._weights(number, rules)),
+            Section("Operations", texts.get("FLOPs", ""), *self._operations(number, rules)),
+            Section("Memory", texts.get("Memory", ""), *self._memory(number, rules)),
+            Section("Receptive field", texts.get("Reach", ""), *self._field(number, rules)),
+        ]
+        return LayerPage(
+            network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
+            path=layer.path,
+            kind=layer.kind.word,
+            summary=manual.summary(type(layer.kind)),
+            file=layer.place.source.name,
+            line=layer.place.line + 1,
+            lines=layer.lines,
+            fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
+            meanings=manual.fields(type(layer.kind)),
+            inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),
+            output=layer.shape,
+            batch=self.costs.batch,
+            dtype=self.costs.dtype,
+            sections=tuple(sections),
+        )
+
+    def _output(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+        layer = self.graph.layers[number]
+        terms = [term_of(size) for size in rules.output]
+        if len(rules.inputs) == 1 and terms == [term_of(size) for size in rules.inputs[0]]:
+            return (), ("the same shape as its input",)
+        names = self.dimensions(self.first + number)
+        formulas = tuple(Formula(f"output {name}", term) for name, term in zip(names, terms, strict=True))
+        return formulas, ("declared in the spec, not computed",) if layer.kind.declared else ()
+
+    def _weights(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+        layer = self.graph.layers[number]
+        tensors = {name: prod(shape) for name, shape in rules.kind.weights(*rules.inputs).items()}
+        buffers = rules.kind.buffers(*rules.inputs)
+        facts = []
+        if not tensors and not buffers:
+            return (), ("none",)
+        if layer.shares is not None:
+            owner = self.graph.layers[layer.shares].path
+            return (), (f"those of `{owner}`, which has them in its row: they count once",)
+        formulas = []
+        if tensors:
+            params, parts = _total(tensors, "params")
+            formulas += [*parts, Formula("params", params)]
+            size = trace.times(trace.value(params.value, "params"), term_of(self.item))
+            formulas.append(Formula("parameter bytes", size, "bytes"))
+        if buffers:
+            total, parts = _total({name: tensor.numel for name, tensor in buffers.items()}, "buffers")
+            formulas += [*parts, Formula("buffers", total)]
+            facts.append("buffers are stored with the weights and not learned")
+        if layer.kind.declared:
+            facts.append("declared in the spec, not computed")
+        return tuple(formulas), tuple(facts)
+
+    def work(self, number: int, rules: _Rules) -> dict[str, Term]:
+        """What a layer does for the batch, by sort; sorts that it does none of are left out."""
+        if not self.graph.layers[number].executed:
+            return {}
+        work = rules.kind.work(*rules.inputs, training=self.graph.training)
+        return {sort: term_of(amount * self.batch) for sort, amount in work._asdict().items() if amount}
+
+    def _operations(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+        layer = self.graph.layers[number]
+        if not layer.executed:
+            return (), ("none: a side output, which runs only in training",)
+        work = self.work(number, rules)
+        facts = ["declared in the spec, not computed"] if layer.kind.declared else []
+        if not work:
+            return (), (*facts, "none")
+        formulas = [Formula("MACs" if sort == "macs" else sort, term) for sort, term in work.items()]
+        return (*formulas, Formula("FLOPs", _flops(work)), *self._intensity(number, rules, _flops(work))), tuple(facts)
+
+    def _intensity(self, number: int, rules: _Rules, flops: Term) -> list[Formula]:
+        """Bytes moved, and FLOPs per byte; a view moves nothing."""
+        layer, costs = self.graph.layers[number], self.costs.layers[number]
+        if not costs.moved_bytes:
+            return []
+        params = sum(prod(shape) for shape in rules.kind.weights(*rules.inputs).values())
+        # A parameter has no batch, and a layer that takes any reads it once for all examples.
+        read = [
+            prod(shape) * (1 if layer.kind.broadcasts and self._is_parameter(tensor) else self.batch)
+            for shape, tensor in zip(rules.inputs, layer.inputs, strict=True)
+        ]
+        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * self.batch}
+        total = sum(named(int(amount), name) for name, amount in values.items() if amount)
+        moved = term_of(total * self.item)
+        ratio = trace.ratio(trace.value(flops.value, "FLOPs"), trace.value(moved.value, "bytes_moved"))
+        return [Formula("bytes moved", moved, "bytes"), Formula("FLOPs per byte", ratio)]
+
+    def _is_parameter(self, tensor: int) -> bool:
+        return tensor >= self.first and self.graph.layers[tensor - self.first].kind.source
+
+    def activation(self, number: int, rules: _Rules) -> Term | None:
+        """Bytes of the tensor that a layer makes; None where it makes none."""
+        if not self.graph.layers[number].materialises:
+            return None
+        return term_of(prod(rules.made) * self.batch * self.item)
+
+    # Memory.
+
+    def _memory(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+        layer = self.graph.layers[number]
+        formulas: list[Formula] = []
+        facts: list[str] = []
+        if made := self.activation(number, rules):
+            formulas.append(Formula("new tensor", made, "bytes"))
+        facts.append(self._whether_new(number))
+        if layer.executed:
+            for position, tensor in enumerate(self._ask_memory(layer, rules, self.graph.training).scratch):
+                label = f"scratch {position + 1}" if len(layer.memory.scratch) > 1 else "scratch"
+                formulas.append(Formula(label, self._bytes(tensor), "bytes"))
+            if layer.memory.scratch:
+                facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_bytes")
+        if layer.kind.declared:
+            facts.append("declared in the spec, not computed")
+        if not layer.memory_exact:
+            facts.append("whether it copies depends on strides that are not followed: an estimate")
+        kept, told = self._kept(layer, rules)
+        return (*formulas, *kept), (*facts, *told)
+
+    def _whether_new(self, number: int) -> str:
+        """Whether the layer makes a tensor, and why or why not."""
+        graph, layer = self.graph, self.graph.layers[number]
+        if not layer.executed:
+            return "makes nothing: a side output, which runs only in training"
+        if layer.view:
+            if not layer.inputs:
+                return "its output is the parameter itself"
+            return f"a view: its output is the storage of `{graph.tensor_name(layer.inputs[0])}`, or a part of it"
+        if layer.overwrites is not None:
+            overwritten = graph.tensor_name(layer.inputs[layer.overwrites])
+            return (
+                f"in place: it overwrites the output of `{overwritten}`, which nobody else reads, which is no view or "
+                "output of the network, and which its layer does not keep for the backward pass"
+            )
+        if layer.memory.in_place is None or layer.memory.view:
+            return f"a new tensor: `{layer.kind.word}` does not run in place here"
+        reasons = "; ".join(self._why_not_in_place(layer, tensor) for tensor in layer.inputs)
+        return f"a new tensor, though `{layer.kind.word}` can run in place: {reasons}"
+
+    def _why_not_in_place(self, layer: Layer, tensor: int) -> str:
+        """Why a layer may not overwrite this input, as `aliasing` decides."""
+        name = f"`{self.graph.tensor_name(tensor)}`"
+        if not self.graph.in_place:
+            return "the spec says `inplace: false`"
+        if tensor < self.first:
+            return f"{name} is the caller's"
+        if self.readers[tensor] > 1:
+            return f"{name} is read by {self.readers[tensor] - 1} more"
+        if self.shapes[tensor] != layer.shape:
+            return f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output"
+        if any(output.tensor == tensor for output in self.graph.outputs):
+            return f"{name} is an output of the network"
+        maker = self.graph.layers[tensor - self.first]
+        if maker.view or maker.memory.view:
+            return f"{name} is a view"
+        return f"{name} is kept for the backward pass by its own layer, or hands on another tensor"
+
+    def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
+        """What autograd keeps for the backward pass, in training."""
+        if self.costs.untrained:
+            return [], [f"keeps nothing for the backward pass, there is none: {self.costs.untrained}"]
+        graph = self.graph.trained or self.graph
+        number = next((number for number, other in enumerate(graph.layers) if other.path == layer.path), None)
+        if number is None:
+            return [], ["training runs another network, which does not have this layer"]
+        trained = graph.layers[number]
+        read = [graph.shape(tensor) for tensor in trained.inputs]
+        differentiable = _differentiable(graph)
+        if not differentiable[graph.tensor(number)]:
+            return [], ["keeps nothing for the backward pass: nothing before it is learned"]
+        if not trained.executed or read != [self.shapes[tensor] for tensor in layer.inputs]:
+            return [], []
+        how = trained.memory.keeps if trained.overwrites is None else trained.memory.in_place
+        saved = self._ask_memory(trained, rules, training=True).saved
+        kept = list(trained.inputs) if how in ("inputs", "differentiable inputs") else []
+        asked = [differentiable[tensor] for tensor in trained.inputs]
+        if how == "differentiable inputs":
+            kept = [tensor for tensor, own in zip(kept, asked, strict=True) if own]
+        elif how == "inputs" and layer.kind.merge:
+            factors, products = memory.kept_of_product(asked)
+            kept = [trained.inputs[factor] for factor in factors]
+            saved = tuple(saved[product] for product in products)
+        if how == "clone":
+            saved = (Tensor(rules.inputs[0]), *saved)
+        formulas = [
+            Formula(f"kept {position + 1}" if len(saved) > 1 else "kept", self._bytes(tensor), "bytes")
+            for position, tensor in enumerate(saved)
+        ]
+        facts = []
+        if kept:
+            names = listing(list(dict.fromkeys(graph.tensor_name(tensor) for tensor in kept)))
+            facts.append(f"keeps its input {names} for the backward pass; a storage that several keep counts once")
+        if how == "output":
+            facts.append("keeps its output for the backward pass; a storage that several keep counts once")
+        if how == "clone":
+            facts.append("overwrites its input, of which it keeps a copy for the backward pass")
+        if saved:
+            facts.append(f"`kept` is what training makes{' besides' if kept else ''} for the backward pass")
+        return formulas, facts or ["keeps nothing for the backward pass"]
+
+    def _ask_memory(self, layer: Layer, rules: _Rules, training: bool) -> Memory:
+        """The rule's answer in terms, for the order that the input really lies in."""
+        for contiguous in (True, False):
+            found = rules.kind.memory(*rules.inputs, training=training, contiguous=contiguous)
+            if layer.overwrites is not None and layer.kind.merge:
+                found = found._replace(scratch=())
+            if (found.scratch, found.saved) == (layer.memory.scratch, layer.memory.saved):
+                return found
+        return layer.memory
+
+    def _bytes(self, tensor: Tensor) -> Term:
+        item = self.item if tensor.dtype is None else named(INTEGER_SIZE[tensor.dtype], f"bytes_per_{tensor.dtype}")
+        return term_of(tensor.numel * (self.batch if tensor.per_example else 1) * item)
+
+    # The receptive field.
+
+    def _field(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+        layer, after = self.graph.layers[number], self.fields[self.first + number]
+        before = [self.fields[tensor] for tensor in layer.inputs]
+        if after is None:
+            unknown = "a layer before it does not say what it sees"
+            if None not in before:
+                unknown = f"`{layer.kind.word}` does not say what it sees"
+            return (), (f"unknown: {unknown}",)
+        known = [field for field in before if field is not None and field.axes]
+        if not after.axes or not known:
+            return (), ("none: there are no spatial axes",)
+        reach = rules.kind.reach(*rules.inputs)
+        assert reach is not None
+        if len(before) > 1:
+            facts = (
+                "the smallest interval that covers the fields of all inputs",
+                "the stride is that of the first input on the output's grid",
+            )
+            return tuple(_alike(_covering(known, after))), facts
+        if not reach:
+            return tuple(_alike(_unchanged(after))), ("each place sees what the same place of the input sees",)
+        if isinstance(reach, Regrouped):
+            return tuple(_alike(_unchanged(after))), ("dimensions move, and no place sees more than before",)
+        return tuple(_alike(_steps(reach, known[0], after))), ()
+
+    # Sums.
+
+    def sums(self, numbers: Sequence[int], path: str, only: Sequence[str]) -> SumPage:
+        """The figures of some layers as sums."""
+        graph, costs = self.graph, self.costs
+        parts: dict[str, list[Part]] = {name: [] for name in SUMS}
+        wanted = only or [name for name in SUMS if not path or name not in OF_THE_WHOLE]
+        for number in numbers:
+            layer, rules = graph.layers[number], self.rules(number)
+            own = layer.shares is None
+            work = self.work(number, rules)
+            params = term_of(sum(map(prod, rules.kind.weights(*rules.inputs).values()))) if own else trace.value(0)
+            buffers = sum(tensor.numel for tensor in rules.kind.buffers(*rules.inputs).values()) if own else 0
+            found = {
+                "params": params,
+                "buffers": term_of(buffers),
+                "macs": work.get("macs", trace.value(0)),
+                "flops": _flops(work) if work else trace.value(0),
+                "activation_bytes": self.activation(number, rules) or trace.value(0),
+            }
+            for name, term in found.items():
+                if term.value:
+                    parts[name].append(Part(layer.path, term, layer.kind.declared))
+        parts["peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
+        held = costs.torch_peak
+        parts["torch_peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
+        if held.scratch:
+            parts["torch_peak_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
+        step = costs.training._asdict() if costs.training else {}
+        parts["training_bytes"] = [Part(name, trace.value(amount)) for name, amount in step.items() if amount]
+        if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
+            raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
+        meanings = dict(SUMS)
+        meanings["peak_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
+        meanings["torch_peak_bytes"] = (
+            "bytes",
+            f"the tensors alive while `{held.layer}` runs, and what its operation holds",
+        )
+        estimated = set(estimates(graph, costs.totals))
+        if all(graph.layers[number].memory_exact for number in numbers):
+            estimated.discard("activation_bytes")
+        return SumPage(
+            network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
+            path=path,
+            layers=len(numbers),
+            batch=costs.batch,
+            dtype=costs.dtype,
+            sums=tuple(
+                Sum(name, *meanings[name], tuple(parts[name]), name not in estimated, costs.refused.get(name, ""))
+                for name in wanted
+            ),
+            declared=sum(graph.layers[number].kind.declared for number in numbers),
+        )
+
+
+def _traced(kind: K) -> K:
+    """The kind with its integer fields traced by name; entries of a list that differ are numbered."""
+    copy = object.__new__(type(kind))
+    copy.__dict__.update(kind.__dict__)
+    for name in kind.fields:
+        held = getattr(kind, name)
+        if isinstance(held, tuple):
+            alike = len(set(held)) == 1
+            copy.__dict__[name] = tuple(
+                _named(entry, name if alike else f"{name}[{place}]") for place, entry in enumerate(held)
+            )
+            if alike:
+                copy.__dict__[name] = (copy.__dict__[name][0],) * len(held)
+        else:
+            copy.__dict__[name] = _named(held, name)
+    return copy
+
+
+def _named(held: object, name: str) -> object:
+    return named(held, name) if type(held) is int else held
+
+
+def _together(held: object) -> object:
+    """Equal axes as one number."""
+    return held[0] if isinstance(held, tuple) and len(held) > 1 and len(set(held)) == 1 else held
+
+
+def _total(amounts: Mapping[str, int], label: str) -> tuple[Term, list[Formula]]:
+    """A sum, and the formulas of its parts where there are several."""
+    if len(amounts) == 1:
+        return term_of(next(iter(amounts.values()))), []
+    parts = [Formula(name, term_of(amount)) for name, amount in amounts.items()]
+    return term_of(sum(named(int(amount), name) for name, amount in amounts.items())), parts
+
+
+def _flops(work: Mapping[str, Term]) -> Term:
+    """2 per multiply-accumulate and 1 per other operation, of figures that have formulas of their own."""
+    total = trace.value(0)
+    for sort, term in work.items():
+        amount = trace.value(term.value, "MACs" if sort == "macs" else sort)
+        total = trace.plus(total, trace.times(trace.value(FLOPS_PER_MAC), amount) if sort == "macs" else amount)
+    return total
+
+
+def _differentiable(graph: Graph) -> list[bool]:
+    """Of every tensor whether a gradient is asked of it: it depends on something that is learned."""
+    found = [False] * len(graph.inputs)
+    for layer in graph.layers:
+        learned = layer.kind.weights(*(graph.shape(tensor) for tensor in layer.inputs))
+        found.append(bool(learned) or any(found[tensor] for tensor in layer.inputs))
+    return found
+
+
+# Steps of the receptive field.
+
+
+def _axes(field: Field) -> Iterable[tuple[str, Axis]]:
+    names = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
+    return zip(names, field.axes, strict=True)
+
+
+def _unchanged(field: Field) -> tuple[Formula, ...]:
+    return tuple(
+        Formula(f"size along {name}", trace.value(axis.size), "places", axis.exact) for name, axis in _axes(field)
+    )
+
+
+def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
+    """From the leftmost place that any input sees to the rightmost."""
+    for number, (name, axis) in enumerate(_axes(after)):
+        same = [field.axes[number] for field in fields if len(field.axes) == len(after.axes)]
+        right, left = trace.value(max(each.right for each in same), "right"), trace.value(axis.left, "left")
+        size = trace.plus(trace.minus(right, left), trace.value(1))
+        yield Formula(f"size along {name}", size, "places", axis.exact)
+
+
+def _steps(reach: Sequence[Window | Everything], before: Field, after: Field) -> Iterable[Formula]:
+    """size = before + (extent − 1)·stride before, and stride = stride before · stride of the window."""
+    names = dict(enumerate(name for name, _ in _axes(after)))
+    dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}
+    for number, axis in enumerate(after.axes):
+        old = before.axes[number]
+        size_before = trace.value(old.size, "size_before")
+        stride_before = trace.value(old.stride, "stride_before")
+        dim = dims.get(number)
+        step = reach[dim] if dim is not None else Window(1)
+        flattened = dim is not None and len(before.dims[dim]) > 1
+        if isinstance(step, Window) and not flattened:
+            extent = _term(step.extent, "extent")
+            if extent.op != "value":
+                yield Formula(f"extent along {names[number]}", extent, "places")
+            factor = _term(step.stride, "stride")
+            extent = trace.value(extent.value, "extent")
+        else:
+            # A window over a flattened dimension, like everything, sees places of every row.
+            alone = isinstance(step, Window) and step.extent == 1
+            extent = trace.value(1) if alone else trace.value(old.places, "places")
+            factor = None
+        size = trace.plus(size_before, trace.times(trace.minus(extent, trace.value(1)), stride_before))
+        if extent.is_literal:
+            size = size_before
+        yield Formula(f"size along {names[number]}", size, "places", axis.exact)
+        if after.is_spatial and factor is not None and not factor.is_literal:
+            yield Formula(f"stride along {names[number]}", trace.times(stride_before, factor), "places")
+        elif after.is_spatial and factor is None and axis.stride != old.stride:
+            spread = trace.ratio(trace.value(old.places, "places"), trace.value(axis.places, "output_places"))
+            yield Formula(f"stride along {names[number]}", trace.times(stride_before, spread), "places")
+
+
+def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:
+    """Formulas of axes that are alike as one: `size along height, width`."""
+    found: dict[tuple[str, Term], list[Formula]] = {}
+    for formula in formulas:
+        what, _, _ = formula.label.partition(" along ")
+        found.setdefault((what, formula.term), []).append(formula)
+    for same in found.values():
+        others = [formula.label.partition(" along ")[2] for formula in same[1:]]
+        yield same[0]._replace(label=", ".join([same[0].label, *others]))
+
+
+def _term(number: Number, name: str) -> Term:
+    """Its term; by name where it is more than the rule's literal 1."""
+    found = term_of(number)
+    return trace.value(number, name) if found.is_literal and number != 1 else found

@@ -1,0 +1,256 @@
+"""How much memory tensors take at once: the peak of a forward pass, and what a training step keeps.
+
+A storage is what tensors share that view or overwrite one another; it counts once and lives as long as
+any of them is read. Weights are apart. All sizes are bytes, at a batch and a size per value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from math import prod
+from typing import NamedTuple
+
+from cnnprof.errors import UsageError, nearest
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Tensor
+
+INTEGER_SIZE = {"int64": 8}
+"""Bytes of one value of indices and counters, whatever the network's type."""
+
+
+class Scale(NamedTuple):
+    """What turns shapes of one example into bytes: the batch, and bytes per floating-point value."""
+
+    batch: int
+    size: int
+
+    def bytes(self, tensor: Tensor) -> int:
+        """Bytes of a tensor of the whole batch."""
+        size = self.size if tensor.dtype is None else INTEGER_SIZE[tensor.dtype]
+        return tensor.numel * size * (self.batch if tensor.per_example else 1)
+
+
+class Alive(NamedTuple):
+    """A storage that is alive: the tensor that it was made for, by name, and its bytes."""
+
+    name: str
+    bytes: int
+
+
+class Peak(NamedTuple):
+    """The most bytes alive at once: where, what, and how much of it the layer holds only while it runs."""
+
+    bytes: int
+    layer: str
+    alive: tuple[Alive, ...]
+    scratch: int = 0
+
+
+def storages(graph: Graph) -> list[int]:
+    """For every tensor the one whose storage it lives in: itself, unless it views or overwrites."""
+    first = len(graph.inputs)
+    owner = list(range(first))
+    for number, layer in enumerate(graph.layers):
+        if layer.overwrites is not None:
+            owner.append(owner[layer.inputs[layer.overwrites]])
+        elif layer.view and layer.inputs:
+            owner.append(owner[layer.inputs[0]])
+        else:
+            owner.append(first + number)
+    return owner
+
+
+def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
+    """Bytes of every tensor's own storage, by id; 0 for views and what runs in place."""
+    inputs = [prod(shape) * scale.batch * scale.size for shape in graph.inputs.values()]
+    return inputs + [
+        prod(layer.shape) * scale.batch * scale.size if layer.materialises else 0 for layer in graph.layers
+    ]
+
+
+class _Lives(NamedTuple):
+    """When storages live in an order of execution, as positions in it; inputs are there before 0."""
+
+    order: list[int]  # numbers of the executed layers
+    birth: dict[int, int]  # storage → position of the layer that makes it; −1: an input
+    death: dict[int, int]  # storage → position of the last layer that reads it; len(order): handed out
+
+
+def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
+    first = len(graph.inputs)
+    executed = list(order)
+    birth = dict.fromkeys(range(first), -1)
+    death = dict.fromkeys(range(first), len(executed))  # the caller holds the inputs throughout
+    for position, number in enumerate(executed):
+        layer = graph.layers[number]
+        own = owner[first + number]
+        birth.setdefault(own, position)
+        death[own] = max(death.get(own, position), position)
+        for tensor in layer.inputs:
+            storage = owner[tensor]
+            death[storage] = max(death[storage], position)
+    for output in graph.outputs:
+        if output.executed:
+            death[owner[output.tensor]] = len(executed)
+    return _Lives(executed, birth, death)
+
+
+def peaks(
+    graph: Graph, scale: Scale, order: Iterable[int] | None = None, sizes: Sequence[int] | None = None
+) -> tuple[Peak, Peak]:
+    """The peak of a forward pass at layer boundaries, and with what layers hold while they run.
+
+    At a boundary a layer has finished and its dead inputs are not yet freed. order: numbers of the executed
+    layers; as written where it is left out. sizes: bytes of every tensor's own storage where they are not those
+    of `storage_bytes`, because tensors differ in type.
+    """
+    if order is None:
+        order = (number for number, layer in enumerate(graph.layers) if layer.executed)
+    owner = storages(graph)
+    sizes = storage_bytes(graph, scale) if sizes is None else sizes
+    lives = _lives(graph, owner, order)
+    count = len(lives.order)
+    steps = [0] * (count + 1)
+    for storage, position in lives.birth.items():
+        start, end = max(position, 0), min(lives.death[storage], count - 1)
+        steps[start] += sizes[storage]
+        steps[end + 1] -= sizes[storage]
+    alive = list(accumulate(steps))[:count]
+    memos: dict[tuple[Tensor, ...], int] = {}
+    scratch = []
+    for number in lives.order:
+        held = graph.layers[number].memory.scratch
+        if held not in memos:
+            memos[held] = sum(map(scale.bytes, held))
+        scratch.append(memos[held])
+    boundary = max(range(count), key=alive.__getitem__)
+    inside = max(range(count), key=lambda position: alive[position] + scratch[position])
+
+    def peak(position: int, own: int) -> Peak:
+        there = tuple(
+            Alive(graph.tensor_name(storage), sizes[storage])
+            for storage, start in lives.birth.items()
+            if start <= position <= lives.death[storage] and sizes[storage]
+        )
+        return Peak(alive[position] + own, graph.layers[lives.order[position]].path, there, own)
+
+    return peak(boundary, 0), peak(inside, scratch[inside])
+
+
+# Training.
+
+
+class Optimizer(NamedTuple):
+    """What an optimizer keeps: values per parameter value, and bytes per parameter tensor."""
+
+    values: int
+    bytes_per_tensor: int
+
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": Optimizer(0, 0),
+    "momentum": Optimizer(1, 0),  # the velocity
+    "adam": Optimizer(2, 4),  # two moments (Kingma & Ba 2015); PyTorch counts steps in a float32 per tensor
+    "adamw": Optimizer(2, 4),
+}
+MASTER_SIZE = 4
+"""Bytes of a value of the float32 master weights of mixed precision (Micikevicius et al. 2018)."""
+
+
+class Training(NamedTuple):
+    """Bytes of a training step, a sum and not a peak: what autograd keeps for the backward pass, and
+    parameters, gradients, optimizer state and, with mixed precision, master weights."""
+
+    kept: int
+    params: int
+    gradients: int
+    optimizer: int
+    master_weights: int
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return sum(self)
+
+
+def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights: bool = False) -> Training:
+    """What a training step of a graph holds, in bytes. graph: unfolded in training.
+
+    optimizer: a name of `OPTIMIZERS`. master_weights: parameters are kept in float32 as well, and the
+    optimizer's state is float32. Raises UsageError for an unknown optimizer.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UsageError(f"no optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
+    shapes = graph.shapes()
+    tensors = [
+        prod(shape)
+        for layer in graph.layers
+        if layer.shares is None
+        for shape in layer.kind.weights(*(shapes[tensor] for tensor in layer.inputs)).values()
+    ]
+    values = sum(tensors)
+    state = OPTIMIZERS[optimizer]
+    state_size = MASTER_SIZE if master_weights else scale.size
+    return Training(
+        kept=kept_for_backward(graph, scale),
+        params=values * scale.size,
+        gradients=values * scale.size,
+        optimizer=values * state.values * state_size + len(tensors) * state.bytes_per_tensor,
+        master_weights=values * MASTER_SIZE if master_weights else 0,
+    )
+
+
+def kept_for_backward(graph: Graph, scale: Scale) -> int:
+    """Bytes that autograd keeps for the backward pass, each storage once, parameters and buffers apart.
+
+    graph: unfolded in training. A layer keeps something only where a gradient is asked of it: of its
+    weights, or of an input that depends on weights.
+    """
+    first = len(graph.inputs)
+    shapes = graph.shapes()
+    owner = storages(graph)
+    sizes = storage_bytes(graph, scale)
+    differentiable = [False] * first
+    kept: set[int] = set()
+    own = 0
+    for number, layer in enumerate(graph.layers):
+        read = tuple([shapes[tensor] for tensor in layer.inputs])
+        needed = bool(layer.kind.weights(*read)) or any(differentiable[tensor] for tensor in layer.inputs)
+        differentiable.append(needed)
+        if not needed or not layer.executed:
+            continue
+        memory = layer.memory
+        how = memory.keeps if layer.overwrites is None else memory.in_place
+        if layer.kind.merge and how == "inputs":
+            factors, products = kept_of_product([differentiable[tensor] for tensor in layer.inputs])
+            kept.update(owner[layer.inputs[factor]] for factor in factors)
+            own += sum(scale.bytes(memory.saved[product]) for product in products)
+            continue
+        if how == "output":
+            kept.add(owner[first + number])
+        elif how == "inputs":
+            kept.update(owner[tensor] for tensor in layer.inputs)
+        elif how == "differentiable inputs":
+            kept.update(owner[tensor] for tensor in layer.inputs if differentiable[tensor])
+        elif how == "clone":
+            own += scale.bytes(Tensor(read[0]))
+        own += sum(map(scale.bytes, memory.saved))
+    return own + sum(sizes[storage] for storage in kept)
+
+
+def kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int]]:
+    """(factors, products in between) that a product keeps, by position: of every two that are multiplied, from left
+    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked."""
+    factors, products = [], []
+    asked = differentiable[0]
+    for position, right in enumerate(differentiable[1:], start=1):
+        if right:
+            if position == 1:
+                factors.append(0)
+            else:
+                products.append(position - 2)
+        if asked:
+            factors.append(position)
+        asked = asked or right
+    return factors, products

@@ -1,0 +1,570 @@
+"""Graph and Costs → Report: rows, totals and columns as data. A new column is one entry of `COLUMNS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
+from cnnprof.analysis.memory import Peak, Training
+from cnnprof.analysis.receptive_field import Axis, Field, Number
+from cnnprof.errors import UsageError, listing, nearest
+from cnnprof.kinds.linear import Linear
+from cnnprof.language.spec import Limit
+from cnnprof.model.graph import Graph, Output
+from cnnprof.model.kind import Kind, Shape, Work, show
+from cnnprof.model.metrics import METRICS
+
+Order: TypeAlias = Literal["written", "best"]
+
+
+class ReceptiveField(NamedTuple):
+    """Size, stride and offset in input places, per spatial axis; stride and offset are None where the
+    tensor has no spatial axes left, and all three behind a layer whose reach is unknown.
+
+    exact: False where a window moved in steps of less than an input place, behind an upsampling.
+    """
+
+    size: tuple[Number, ...] | None
+    stride: tuple[Number, ...] | None
+    offset: tuple[Number, ...] | None
+    exact: bool = True
+
+
+OF_MEMORY = ("activation_bytes", "peak_bytes", "torch_peak_bytes", "training_bytes")
+"""Metrics that are estimates where it is not known whether a layer views or copies."""
+
+
+def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
+    """The metrics of a network that are estimates; all others are exact."""
+    found = set() if totals.receptive_field_exact else {"receptive_field"}
+    if not totals.memory_exact:
+        found.update(OF_MEMORY)
+    elif not all(layer.memory_exact for layer in (graph.trained or graph).layers):
+        found.add("training_bytes")
+    if totals.training_bytes is None:
+        found.discard("training_bytes")
+    return tuple(name for name in METRICS if name in found)
+
+
+def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """What has to be said about figures: which metrics are estimates, how many layers the spec declares, and what
+    there is none of, and why."""
+    found = []
+    if estimated:
+        found.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
+    if declared:
+        layers = "1 layer" if declared == 1 else f"{declared:,} layers"
+        found.append(f"the figures of {layers} are declared in the spec, not computed")
+    return found + [f"no {name}: {why}" for name, why in refused.items()]
+
+
+def doubts(graph: Graph) -> list[str]:
+    """What is right as it stands, and seldom meant: of each sort the first."""
+    shapes = graph.shapes()
+    for layer in graph.layers:
+        if isinstance(layer.kind, Linear):
+            shape = shapes[layer.inputs[0]]
+            if len(shape) > 1 and shape[-1] == 1:
+                return [
+                    f"{layer.path} reads the last axis of {'×'.join(map(str, shape))} alone, a single value, as "
+                    "PyTorch does: is a `flatten` missing before it?"
+                ]
+    return []
+
+
+def declared(graph: Graph) -> int:
+    """How many layers have figures that the spec declares."""
+    return sum(layer.kind.declared for layer in graph.layers)
+
+
+class Row(NamedTuple):
+    """The figures of one layer, or of several folded into one. Shapes include the batch.
+
+    file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
+    declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
+    memory_exact: False where the layer may view or copy, depending on strides that are not followed.
+    """
+
+    path: str
+    kind: str
+    config: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    params: int
+    buffers: int
+    macs: int
+    flops: int
+    work: Work
+    param_bytes: int
+    activation_bytes: int
+    arithmetic_intensity: float | None
+    receptive_field: ReceptiveField
+    executed: bool
+    view: bool
+    in_place: bool
+    file: str
+    line: int
+    declared: bool = False
+    memory_exact: bool = True
+    layers: int = 1
+
+    def record(self) -> dict[str, Any]:
+        """The row as a flat dict of numbers and text: one row of a data frame or a CSV file."""
+        return {column.name: column.plain(self) for column in COLUMNS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A network's figures: what `cnnprof.analyze` returns.
+
+    layers: in execution order. totals: every metric.
+    peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
+    step: what a training step takes; None where PyTorch refuses it. graph: the network itself.
+    order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
+    refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
+    """
+
+    name: str
+    variant: str | None
+    source: str
+    args: dict[str, Any]
+    inputs: dict[str, Shape]
+    batch: int
+    dtype: str
+    training: bool
+    totals: Totals
+    layers: tuple[Row, ...]
+    peak: Peak
+    torch_peak: Peak
+    step: Training | None
+    optimizer: str
+    outputs: tuple[Output, ...]
+    budget: tuple[Limit, ...]
+    graph: Graph
+    order: Order
+    written_peak_bytes: int
+    refused: Mapping[str, str]
+
+    @property
+    def estimates(self) -> tuple[str, ...]:
+        """The metrics that are estimates; all others are exact."""
+        return estimates(self.graph, self.totals)
+
+    @property
+    def declared(self) -> int:
+        """How many layers have figures that the spec declares."""
+        return declared(self.graph)
+
+    @property
+    def title(self) -> str:
+        """`resnet@50`."""
+        return self.name if self.variant is None else f"{self.name}@{self.variant}"
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as flat dicts: `pandas.DataFrame(report.records())`, `polars.DataFrame(report.records())`."""
+        return [row.record() for row in self.layers]
+
+
+def tabulate(
+    graph: Graph, costs: Costs, written_peak_bytes: int | None = None, refused: Mapping[str, str] = MappingProxyType({})
+) -> Report:
+    """The report on a graph and its costs.
+
+    written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
+    """
+    batch = costs.batch
+    shapes = [(batch, *shape) for shape in graph.inputs.values()]
+    shapes += [(1 if layer.kind.source else batch, *layer.shape) for layer in graph.layers]  # parameters have no batch
+    names = [*graph.inputs, *(layer.path for layer in graph.layers)]
+    first = len(graph.inputs)
+    configs: dict[Kind, str] = {}
+    receptive_fields: dict[int, ReceptiveField] = {}  # by identity: layers on one grid share their field
+    rows = []
+    for number, (layer, cost) in enumerate(zip(graph.layers, costs.layers, strict=True)):
+        config = configs.get(layer.kind)
+        if config is None:
+            config = configs[layer.kind] = _config(layer.kind)
+        receptive_field = receptive_fields.get(id(cost.field))
+        if receptive_field is None:
+            receptive_field = receptive_fields[id(cost.field)] = _receptive_field(cost.field)
+        flops = cost.flops
+        place = layer.place
+        rows.append(
+            Row(
+                path=layer.path,
+                kind=layer.kind.word,
+                config=config,
+                inputs=tuple(names[tensor] for tensor in layer.inputs),
+                input_shapes=tuple(shapes[tensor] for tensor in layer.inputs),
+                output_shape=shapes[first + number],
+                params=cost.params,
+                buffers=cost.buffers,
+                macs=cost.work.macs,
+                flops=flops,
+                work=cost.work,
+                param_bytes=cost.param_bytes,
+                activation_bytes=cost.activation_bytes,
+                arithmetic_intensity=flops / cost.moved_bytes if cost.moved_bytes else None,
+                receptive_field=receptive_field,
+                executed=layer.executed,
+                view=layer.view,
+                in_place=layer.overwrites is not None,
+                file=place.source.name,
+                line=place.line + 1,
+                declared=layer.kind.declared,
+                memory_exact=layer.memory_exact,
+            )
+        )
+    return Report(
+        name=graph.name,
+        variant=graph.variant,
+        source=graph.source,
+        args=dict(graph.args),
+        inputs={name: (batch, *shape) for name, shape in graph.inputs.items()},
+        batch=batch,
+        dtype=costs.dtype,
+        training=graph.training,
+        totals=costs.totals,
+        layers=tuple(rows),
+        peak=costs.peak,
+        torch_peak=costs.torch_peak,
+        step=costs.training,
+        optimizer=costs.optimizer,
+        outputs=graph.outputs,
+        budget=graph.budget,
+        graph=graph,
+        order="written" if written_peak_bytes is None else "best",
+        written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
+        refused={**costs.refused, **refused},
+    )
+
+
+def _receptive_field(field: Field | None) -> ReceptiveField:
+    if field is None:
+        return ReceptiveField(None, None, None)
+    axes: Sequence[Axis] = field.axes
+    size = tuple(axis.size for axis in axes)
+    if not field.is_spatial:
+        return ReceptiveField(size, None, None, field.exact)
+    stride, offset = tuple(axis.stride for axis in axes), tuple(axis.offset for axis in axes)
+    return ReceptiveField(size, stride, offset, field.exact)
+
+
+def _config(kind: Kind) -> str:
+    """The fields that differ from their defaults, as a spec would write them; equal axes as one number."""
+    parts = []
+    for name, field in kind.fields.items():
+        value = getattr(kind, name)
+        default = None if field.default is None else field.default
+        plain = value
+        if isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1:
+            plain = value[0]
+        if plain != default and value != default:
+            parts.append(f"{name}: {show(plain)}")
+    return ", ".join(parts)
+
+
+# Columns.
+
+Unit: TypeAlias = Literal["text", "shape", "count", "bytes", "ratio", "places"]
+
+
+class Column(NamedTuple):
+    """A column of the table: how to read it from a row, and what it is counted in.
+
+    `summed` columns add up to a metric of the network, so they can show shares and order rows.
+    """
+
+    name: str
+    header: str
+    unit: Unit
+    value: Callable[[Row], Any]
+    summed: bool = False
+
+    def plain(self, row: Row) -> Any:
+        """The value as plain text or a number."""
+        value = self.value(row)
+        if self.unit == "shape":
+            return "x".join(map(str, value))
+        return value
+
+
+def _largest(sizes: Sequence[Number] | None) -> Number | None:
+    return max(sizes, default=None) if sizes else None
+
+
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("path", "layer", "text", lambda row: row.path),
+        Column("kind", "kind", "text", lambda row: row.kind),
+        Column("config", "configuration", "text", lambda row: row.config),
+        Column("output_shape", "output", "shape", lambda row: row.output_shape),
+        Column("params", "params", "count", lambda row: row.params, summed=True),
+        Column("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
+        Column("macs", "MACs", "count", lambda row: row.macs, summed=True),
+        Column("flops", "FLOPs", "count", lambda row: row.flops, summed=True),
+        Column("param_bytes", "weights", "bytes", lambda row: row.param_bytes, summed=True),
+        Column("activation_bytes", "activations", "bytes", lambda row: row.activation_bytes, summed=True),
+        *(
+            Column(sort, sort, "count", lambda row, sort=sort: getattr(row.work, sort), summed=True)  # type: ignore[misc]
+            for sort in Work._fields[1:]
+        ),
+        Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
+        Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size)),
+        Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
+        Column("executed", "executed", "text", lambda row: row.executed),
+        Column("declared", "declared", "text", lambda row: row.declared),
+        Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
+        Column("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
+        Column("file", "file", "text", lambda row: row.file),
+        Column("line", "line", "count", lambda row: row.line),
+        Column("layers", "layers", "count", lambda row: row.layers),
+    )
+}
+
+
+def columns(names: Iterable[str]) -> list[Column]:
+    """The columns of these names, in that order. Raises UsageError."""
+    found = []
+    for name in names:
+        if name not in COLUMNS:
+            if name in METRICS:
+                raise UsageError(f"`{name}` is a figure of the whole network, not of a layer: it is among the totals")
+            headings = {column.header.lower(): column.name for column in COLUMNS.values()}
+            meant = headings.get(name.lower())
+            hint = f"`{meant}` has that heading" if meant else nearest(name, COLUMNS)
+            raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
+        found.append(COLUMNS[name])
+    return found
+
+
+# What a table shows of the rows.
+
+
+def fold(rows: Sequence[Row], segments: int) -> list[Row]:
+    """Neighbouring rows whose paths share their first `segments` segments as one row with their sums.
+
+    0 folds nothing. A row of several layers has the last executed one's output and receptive field.
+    """
+    if segments < 1:
+        return list(rows)
+    groups: list[list[Row]] = []
+    for row in rows:
+        if groups and _prefix(groups[-1][0].path, segments) == _prefix(row.path, segments):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [group[0] if len(group) == 1 else _sum(group, _prefix(group[0].path, segments)) for group in groups]
+
+
+def fold_to_page(rows: Sequence[Row], page: int) -> tuple[list[Row], int]:
+    """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be."""
+    if len(rows) <= page:
+        return list(rows), 0
+    deepest = max(row.path.count(".") for row in rows)
+    for segments in range(deepest, 1, -1):
+        folded = fold(rows, segments)
+        if len(folded) <= page:
+            return folded, segments
+    return fold(rows, 1), 1
+
+
+def _prefix(path: str, segments: int) -> str:
+    return ".".join(path.split(".")[:segments])
+
+
+def _sum(group: Sequence[Row], path: str) -> Row:
+    last = [row for row in group if row.executed] or group
+    inside = {row.path for row in group}
+    entering = [
+        (name, shape)
+        for row in group
+        for name, shape in zip(row.inputs, row.input_shapes, strict=True)
+        if name not in inside
+    ]
+    unique = dict(entering)
+    work = Work(*map(sum, zip(*(row.work for row in group), strict=True)))
+    return last[-1]._replace(
+        path=path,
+        kind="",
+        config="",
+        inputs=tuple(unique),
+        input_shapes=tuple(unique.values()),
+        params=sum(row.params for row in group),
+        buffers=sum(row.buffers for row in group),
+        macs=sum(row.macs for row in group),
+        flops=sum(row.flops for row in group),
+        work=work,
+        param_bytes=sum(row.param_bytes for row in group),
+        activation_bytes=sum(row.activation_bytes for row in group),
+        arithmetic_intensity=None,
+        executed=any(row.executed for row in group),
+        view=all(row.view for row in group),
+        in_place=False,
+        file=group[0].file,
+        line=group[0].line,
+        declared=any(row.declared for row in group),
+        memory_exact=all(row.memory_exact for row in group),
+        layers=sum(row.layers for row in group),
+    )
+
+
+def sort_rows(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
+    """Rows with the largest of a column first, and only the `top` first; ties stay as they were."""
+    ordered = list(rows)
+    if sort is not None:
+        (column,) = columns([sort])
+        if column.unit in ("text", "shape"):
+            ordered.sort(key=lambda row: str(column.plain(row)))
+        else:
+            ordered.sort(key=lambda row: -(column.value(row) or 0))
+    return ordered if top is None else ordered[:top]
+
+
+class Priced(NamedTuple):
+    """A network's total by someone else's convention, and the rule in words."""
+
+    name: str
+    rule: str
+    total: int
+
+
+class Heaviest(NamedTuple):
+    """Where most of a summed column sits: the first segment of a path, its sum and its share of the whole; and the
+    layer that has most by itself, with the number of those that have as much."""
+
+    path: str
+    value: int
+    share: float
+    layer: str
+    layer_value: int
+    equals: int
+
+
+class Table(NamedTuple):
+    """What is shown of a report, for every output format alike.
+
+    rows: the layers, folded, ordered and cut as asked for.
+    columns: those asked for; None leaves them to the format.
+    folded: of how many path segments one row is; 0: every layer has its own.
+    chosen: whether that was asked for, and not only to fit a page.
+    rest: the sum of the rows that were cut, None where there are none.
+    priced: the totals by other conventions that were asked for.
+    exact: whole numbers where people would read 4.09 G.
+    """
+
+    report: Report
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...] | None = None
+    folded: int = 0
+    chosen: bool = False
+    sorted_by: str | None = None
+    rest: Row | None = None
+    priced: tuple[Priced, ...] = ()
+    exact: bool = False
+
+    def total(self, column: Column) -> int:
+        """The sum of a column over all layers, shown or not."""
+        totals = self.report.totals
+        amount: int = getattr(totals if hasattr(totals, column.name) else totals.work, column.name)
+        return amount
+
+    def share(self, row: Row, column: Column) -> float:
+        """A row's part of a summed column, 0 to 1."""
+        part: int = column.value(row)
+        return part / (self.total(column) or 1)
+
+    @property
+    def inputs(self) -> list[Row]:
+        """The network's inputs as rows, which no sum includes; none where rows are ordered or cut."""
+        if self.sorted_by is not None or self.rest is not None:
+            return []
+        return _inputs(self.report)
+
+    def heaviest(self, column: Column) -> Heaviest | None:
+        """The part of the network that has most of a summed column; None where nobody has any."""
+        total = self.total(column)
+        if not total:
+            return None
+        layers = self.report.layers
+        most, layer = max(fold(layers, 1), key=column.value), max(layers, key=column.value)
+        amount = column.value(layer)
+        equals = sum(column.value(row) == amount for row in layers) - 1
+        return Heaviest(most.path, column.value(most), column.value(most) / total, layer.path, amount, equals)
+
+
+def lay_out(
+    report: Report,
+    *,
+    columns: Sequence[Column] | None = None,
+    segments: int | None = None,
+    page: int | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    priced: Sequence[Priced] = (),
+    exact: bool = False,
+) -> Table:
+    """The table of a report.
+
+    segments: one row for the neighbours that share so many segments of their path; 0: none.
+    page: rows that fit on a page, for which rows are folded as little as needed where `segments` is None
+        and no order was asked for.
+    sort, top: the largest of a column first, and only so many.
+
+    Raises UsageError for a column that is not there.
+    """
+    rows: Sequence[Row] = report.layers
+    folded = segments or 0
+    if segments is not None:
+        rows = fold(rows, segments)
+    elif page is not None and sort is None and top is None:
+        rows, folded = fold_to_page(rows, page)
+    ordered = sort_rows(rows, sort, None)
+    shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
+    return Table(
+        report,
+        tuple(shown),
+        None if columns is None else tuple(columns),
+        folded,
+        segments is not None,
+        sort,
+        _sum(cut, f"{len(cut):,} more") if cut else None,
+        tuple(priced),
+        exact,
+    )
+
+
+def _inputs(report: Report) -> list[Row]:
+    axes = [len(shape) - 2 for shape in report.inputs.values()]
+    return [
+        Row(
+            path=name,
+            kind="input",
+            config="",
+            inputs=(),
+            input_shapes=(),
+            output_shape=shape,
+            params=0,
+            buffers=0,
+            macs=0,
+            flops=0,
+            work=Work(),
+            param_bytes=0,
+            activation_bytes=prod(shape) * ITEM_SIZE[report.dtype],
+            arithmetic_intensity=None,
+            receptive_field=ReceptiveField((1,) * places, (1,) * places, (0,) * places),
+            executed=True,
+            view=False,
+            in_place=False,
+            file=report.source,
+            line=0,
+            layers=0,
+        )
+        for places, (name, shape) in zip(axes, report.inputs.items(), strict=True)
+    ]

@@ -1,0 +1,121 @@
+"""Rewritten networks and their reports → WhatIf: what each replaced layer cost before and after, and the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from typing import NamedTuple
+
+from cnnprof.analysis.compare import Comparison, Subject
+from cnnprof.analysis.report import Report
+from cnnprof.kinds.conv import Conv
+from cnnprof.kinds.conv_transpose import ConvTranspose
+from cnnprof.model.kind import Kind
+from cnnprof.rewrites.contract import Rewrite
+from cnnprof.rewrites.rebuild import Rewritten, Skipped
+
+
+class Replaced(NamedTuple):
+    """A layer that was replaced: figures before, and those of all layers in its place together.
+
+    kernel: its kernel and channels, as `3×3, 32 → 64`. parts: (path, kind, configuration) of the layers in its
+    place. closed_form: what theory says of the ratio of MACs; None where it says nothing. why: what makes the
+    parameters differ from it. memory_exact: False where activation_bytes are estimates.
+    """
+
+    path: str
+    kind: str
+    config: str
+    kernel: str
+    parts: tuple[tuple[str, str, str], ...]
+    params: tuple[int, int]
+    macs: tuple[int, int]
+    activation_bytes: tuple[int, int]
+    closed_form: Fraction | None
+    why: str
+    memory_exact: bool = True
+
+
+class Stage(NamedTuple):
+    """One rewrite of several in a row: its name, what it replaced, what it skipped and why, and what to know of it."""
+
+    name: str
+    replaced: tuple[Replaced, ...]
+    skipped: tuple[Skipped, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """A network before and after: stage by stage what was replaced, and both side by side.
+
+    notes: what has to be said about the figures.
+    """
+
+    before: Subject
+    after: Subject
+    stages: tuple[Stage, ...]
+    comparison: Comparison
+    notes: tuple[str, ...] = ()
+
+
+def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: Rewrite | None = None) -> Stage:
+    """What a rewrite did, in figures. rule: where it is a rewrite of convolutions, for its closed form."""
+    replaced = []
+    for change in rewritten.changes:
+        old = before.layers[change.before]
+        new = after.layers[change.after.start : change.after.stop]
+        layer = before.graph.layers[change.before]
+        conv = layer.kind
+        closed_form = rule.closed_form(conv) if rule and isinstance(conv, Conv) else None
+        replaced.append(
+            Replaced(
+                path=change.path,
+                kind=old.kind,
+                config=old.config,
+                kernel=_kernel(conv, old.input_shapes[0][1]),
+                parts=tuple((row.path, row.kind, row.config) for row in new),
+                params=(old.params, sum(row.params for row in new)),
+                macs=(old.macs, sum(row.macs for row in new)),
+                activation_bytes=(old.activation_bytes, sum(row.activation_bytes for row in new)),
+                closed_form=closed_form,
+                why=_why(before, after, change.before, change.after) if closed_form is not None else "",
+                memory_exact=all(row.memory_exact for row in (old, *new)),
+            )
+        )
+    return Stage(name, tuple(replaced), rewritten.skipped, rule.note if rule else "")
+
+
+def _kernel(kind: Kind, channels: int) -> str:
+    if not isinstance(kind, Conv | ConvTranspose):
+        return ""
+    return f"{'×'.join(map(str, kind.kernel_size))}, {channels} → {kind.out_channels}"
+
+
+def _why(before: Report, after: Report, old: int, new: Sequence[int]) -> str:
+    """The parameters that a closed form for kernels does not know: biases and norms, as `bias 64 → 96`."""
+    biases = [_parameters(report, [*numbers]) for report, numbers in ((before, [old]), (after, new))]
+    said = []
+    for word in dict.fromkeys([*biases[0], *biases[1]]):
+        left, right = biases[0].get(word, 0), biases[1].get(word, 0)
+        said.append(f"{word} {left:,} → {right:,}" if left else f"{word} + {right:,}")
+    groups = before.graph.layers[old].kind
+    if isinstance(groups, Conv) and groups.groups > 1:
+        said.append(f"{groups.groups} groups")
+    return ", ".join(said)
+
+
+def _parameters(report: Report, numbers: Sequence[int]) -> dict[str, int]:
+    """Values of the vectors among the weights of some layers: biases under `bias`, all others by their layer's kind."""
+    found: dict[str, int] = {}
+    graph = report.graph
+    for number in numbers:
+        layer = graph.layers[number]
+        read = [graph.shape(tensor) for tensor in layer.inputs]
+        for name, shape in layer.kind.weights(*read).items():
+            if len(shape) < 2:
+                word = name if isinstance(layer.kind, Conv) else layer.kind.word
+                found[word] = found.get(word, 0) + prod(shape)
+    return found

@@ -1,0 +1,450 @@
+"""The project file: `cnnprof.yaml`, or `[tool.cnnprof]` in a pyproject.toml, found upwards from a folder.
+
+Both are read by the same reader: TOML becomes the nodes that YAML would be. Its places are keys instead
+of lines (`pyproject.toml tool.cnnprof.budgets[0].max.params`), which is all that Python's reader tells.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import partial
+from glob import has_magic
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnnprof.analysis.costs import ITEM_SIZE
+from cnnprof.errors import (
+    MAX_PROBLEMS,
+    Mark,
+    Problem,
+    SourceText,
+    SpecError,
+    UsageError,
+    brief,
+    listing,
+    nearest,
+    printable,
+)
+from cnnprof.gate.budget import Budget, Elsewhere, Increase
+from cnnprof.language import source
+from cnnprof.language.source import LIMITS, Mapping, Node, Scalar, Sequence, described
+from cnnprof.language.spec import Limit
+from cnnprof.model.kind import Shape
+from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.paths import advance, begin
+
+FILE = "cnnprof.yaml"
+PYPROJECT = "pyproject.toml"
+VERSION = "1"
+KEYS = ("version", "budgets", "baseline")
+LIMITING = ("max", "warn", "max_increase", "at")
+BUDGET_KEYS = ("name", "files", "variant", "set", "input", "batch", "dtype", *LIMITING, "message")
+_PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%")
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
+_LARGEST = 10**9  # of a batch or a dimension; what the network makes of it is seen later
+
+
+class Pattern(NamedTuple):
+    """A pattern of file names as written; an `!` before it excludes what it matches."""
+
+    text: str
+    mark: Mark
+
+    @property
+    def excludes(self) -> bool:
+        return self.text.startswith("!")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A budget of the project, the files it is for, and how their networks are analysed.
+
+    inputs: shapes by name; an empty name is the first input's.
+    marks: where `variant` is written, and the names in `set` and `input`, as `set width`.
+    """
+
+    budget: Budget
+    mark: Mark
+    files: tuple[Pattern, ...]
+    variant: str | None
+    settings: MappingType[str, str]
+    inputs: MappingType[str, Shape]
+    batch: int
+    dtype: str
+    marks: MappingType[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project file as written. `folder` is what its patterns and its baseline are relative to."""
+
+    name: str
+    folder: Path
+    entries: tuple[Entry, ...]
+    baseline: str | None
+
+
+def find(folder: Path) -> Path | None:
+    """The project file of a folder, or of the nearest one above it that has any; cnnprof.yaml wins."""
+    for above in (folder, *folder.parents):
+        if (above / FILE).is_file():
+            return above / FILE
+        pyproject = above / PYPROJECT
+        if pyproject.is_file() and _table(pyproject, PYPROJECT) is not None:
+            return pyproject
+    return None
+
+
+def read(path: Path, name: str) -> Project:
+    """The project that a file holds; `name` stands for it in errors.
+
+    Raises SpecError with all that is wrong in it, or UsageError where it cannot be read.
+    """
+    reader = _Reader()
+    return reader.project(_root(path, name), name, path.parent)
+
+
+def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
+    """The files of a budget below the project's folder, sorted, and its patterns that match none.
+
+    What excludes files may match none. Hidden files and folders match only where a pattern names them.
+    """
+    found: dict[str, None] = {}
+    problems = []
+    for pattern in entry.files:
+        if pattern.excludes:
+            continue
+        segments = [
+            segment for segment, again in pairwise([*pattern.text.split("/"), ""]) if (segment, again) != ("**", "**")
+        ]
+        matched = dict.fromkeys(_matched(project.folder, segments))
+        found |= matched
+        if not matched:
+            problems.append(
+                Problem(
+                    f"no file matches `{brief(pattern.text)}`",
+                    pattern.mark,
+                    f"patterns are relative to the folder of {project.name}",
+                )
+            )
+    excluded = [pattern.text[1:].split("/") for pattern in entry.files if pattern.excludes]
+    kept = [path for path in sorted(found) if not any(_matches(pattern, path.split("/")) for pattern in excluded)]
+    if found and not kept:
+        problems.append(Problem("no file is left: all that `files` matches is excluded", entry.files[0].mark))
+    return kept, problems
+
+
+def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
+    """The files below `root / inside` whose paths match a pattern's segments, relative to `root`; some twice.
+
+    `**` is any number of folders, and follows no links: two of them in a circle lead to endless paths.
+    """
+    segment, *rest = pattern
+    if segment == "**":
+        yield from _matched(root, rest or ["*"], inside)
+    elif not has_magic(segment):
+        path = f"{inside}{segment}"
+        if rest:
+            yield from _matched(root, rest, f"{path}/")
+        elif (root / path).is_file():
+            yield path
+        return
+    try:
+        entries = list(os.scandir(root / inside))
+    except OSError:  # no folder, or one that may not be read
+        return
+    for entry in entries:
+        if entry.name.startswith(".") and not segment.startswith("."):
+            continue
+        path = f"{inside}{entry.name}"
+        if segment == "**":
+            if entry.is_dir(follow_symlinks=False):
+                yield from _matched(root, pattern, f"{path}/")
+        elif fnmatchcase(entry.name, segment):
+            if rest:
+                yield from _matched(root, rest, f"{path}/")
+            elif (root / path).is_file():
+                yield path
+
+
+def _matches(pattern: list[str], path: list[str]) -> bool:
+    """Whether a pattern's segments match a path's; `**` is any number of them."""
+    reached = begin(pattern)
+    for segment in path:
+        reached = advance(reached, pattern, partial(fnmatchcase, segment))
+    return len(pattern) in reached
+
+
+# From text to nodes.
+
+
+def _root(path: Path, name: str) -> Node:
+    if path.suffix == ".toml":
+        table = _table(path, name)
+        if table is None:
+            raise UsageError(f"`{printable(name)}` has no table [tool.cnnprof]")
+        return _node(table, name, "tool.cnnprof")
+    text = read_bytes(path, name)
+    if not text.strip():
+        raise UsageError(f"`{printable(name)}` is empty; a project file begins with `version: {VERSION}`")
+    return source.parse(text, name)
+
+
+def _table(path: Path, name: str) -> dict[str, Any] | None:
+    """The table [tool.cnnprof] of a TOML file. Raises UsageError."""
+    text = read_bytes(path, name)
+    if b"cnnprof" not in text:  # most projects have a pyproject.toml, and few of them this
+        return None
+    import tomllib
+
+    try:
+        table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("cnnprof")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise UsageError(f"`{printable(name)}` is not TOML that could be read: {error}") from None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"`{printable(name)}`: tool.cnnprof is a table")
+    return table
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """A file's bytes, and of an endless one no more than what shows that it is too long. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4 * LIMITS.characters + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read `{printable(name)}`: {error.strerror}") from None
+
+
+def _node(value: Any, name: str, key: str) -> Node:
+    """A value of a TOML file as the node that YAML would be."""
+    mark = Elsewhere(SourceText(name, key), 0, 0)
+    if isinstance(value, dict):
+        mapping = Mapping(mark, flow=False)
+        for word, item in value.items():
+            below = f"{key}.{word}" if re.fullmatch(r"[A-Za-z0-9_-]+", word) else f'{key}."{word}"'
+            mapping.items[word] = _node(item, name, below)
+            mapping.keys[word] = Scalar(word, True, Elsewhere(SourceText(name, below), 0, 0))
+        return mapping
+    if isinstance(value, list):
+        sequence = Sequence(mark)
+        sequence.items.extend(_node(item, name, f"{key}[{number}]") for number, item in enumerate(value))
+        return sequence
+    return Scalar(str(value).lower() if isinstance(value, bool) else str(value), not isinstance(value, str), mark)
+
+
+# From nodes to the project.
+
+
+@dataclass
+class _Reader:
+    """Walks the nodes, collecting problems instead of stopping at the first."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, message: str, mark: Mark, hint: str = "") -> None:
+        self.problems.append(Problem(message, mark, hint))
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.finish()
+
+    def finish(self) -> None:
+        if self.problems:
+            raise SpecError(sorted(self.problems, key=lambda problem: problem.mark[1:] if problem.mark else (0, 0)))
+
+    def project(self, root: Node, name: str, folder: Path) -> Project:
+        if not isinstance(root, Mapping):
+            self.problem(
+                f"a project file is a mapping with the keys {listing(KEYS)}, found {described(root)}", root.mark
+            )
+            self.finish()
+        assert isinstance(root, Mapping)
+        self.known_keys(root, KEYS, "a project file")
+        version = root.items.get("version")
+        if not isinstance(version, Scalar) or version.text != VERSION:
+            found = f", found {described(version)}" if version is not None else ""
+            self.problem(f"a project file says `version: {VERSION}`{found}", version.mark if version else root.mark)
+        written = root.items.get("budgets")
+        entries: list[Entry] = []
+        if isinstance(written, Sequence) and written.items:
+            entries = [entry for node in written.items if (entry := self.entry(node)) is not None]
+        else:
+            mark = written.mark if written else root.mark
+            self.problem(f"a project file has `budgets`, a list, found {described(written)}", mark)
+        names: dict[str, Mark] = {}
+        for entry in entries:
+            if entry.budget.name in names:
+                self.problem(f"two budgets are called `{brief(entry.budget.name)}`", entry.mark)
+            names[entry.budget.name] = entry.mark
+        baseline = self.text(root.items.get("baseline"), "baseline")
+        self.finish()
+        return Project(name, folder, tuple(entries), baseline)
+
+    def entry(self, node: Node) -> Entry | None:
+        if not isinstance(node, Mapping):
+            self.problem(
+                f"a budget is a mapping with the keys {listing(BUDGET_KEYS)}, found {described(node)}", node.mark
+            )
+            return None
+        self.known_keys(node, BUDGET_KEYS, "a budget")
+        get = node.items.get
+        name = self.text(get("name"), "name")
+        if "name" not in node.items:
+            self.problem("a budget has a `name`", node.mark)
+        if not any(key in node.items for key in LIMITING):
+            self.problem(f"a budget limits something: {listing(LIMITING)}", node.mark)
+        limits = (*self.limits(get("max"), "max"), *self.limits_of_parts(get("at")))
+        budget = Budget(
+            name=name or "",
+            limits=limits,
+            warnings=tuple(self.limits(get("warn"), "warn")),
+            increases=tuple(self.increases(get("max_increase"))),
+            message=self.text(get("message"), "message") or "",
+        )
+        return Entry(
+            budget=budget,
+            mark=node.mark,
+            files=tuple(self.files(get("files"), node)),
+            variant=self.text(get("variant"), "variant"),
+            settings=self.settings(get("set")),
+            inputs=self.inputs(get("input")),
+            batch=self.batch(get("batch")),
+            dtype=self.dtype(get("dtype")),
+            marks=dict(_marks(node)),
+        )
+
+    def files(self, node: Node | None, owner: Mapping) -> Iterator[Pattern]:
+        written = node.items if isinstance(node, Sequence) else []
+        if not written:
+            mark = node.mark if node else owner.mark
+            self.problem(f"a budget has `files`, a list of patterns, found {described(node)}", mark)
+        for item in written:
+            text = self.text(item, "files")
+            if text is None:
+                continue
+            path = text.removeprefix("!")
+            if not path or "\0" in path or ".." in path.split("/") or _ABSOLUTE.match(path):
+                self.problem(f"a pattern names files below the project's folder, found `{brief(text)}`", item.mark)
+            elif "\\" in path:
+                self.problem(f"folders are told apart by `/`, found `{brief(text)}`", item.mark)
+            else:
+                yield Pattern(text, item.mark)
+        if written and all(isinstance(item, Scalar) and item.text.startswith("!") for item in written):
+            self.problem("every pattern excludes files, so none is left", written[0].mark)
+
+    def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[Limit]:
+        for metric, key, value in self.metrics(node, what):
+            try:
+                yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+            except UsageError as error:
+                self.problem(str(error), value.mark if value.text else key.mark)
+
+    def limits_of_parts(self, node: Node | None) -> Iterator[Limit]:
+        for path, _, below in self.entries(node, "at"):
+            yield from self.limits(below, f"at {path}", path)
+
+    def increases(self, node: Node | None) -> Iterator[Increase]:
+        for metric, _, value in self.metrics(node, "max_increase"):
+            if match := _PERCENT.fullmatch(value.text):
+                yield Increase(metric, Fraction(match[1]) / 100, value.text, value.mark)
+            else:
+                self.problem(
+                    f"an increase of `{metric}` is a percentage like `1.5%`, found {described(value)}", value.mark
+                )
+
+    def metrics(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Scalar]]:
+        """(metric, its key, its value) of a mapping of limits."""
+        for metric, key, value in self.entries(node, what):
+            if metric not in METRICS:
+                self.problem(
+                    f"a budget limits a metric, and `{brief(metric)}` is none",
+                    key.mark,
+                    nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
+                )
+            elif not isinstance(value, Scalar):
+                self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
+            else:
+                yield metric, key, value
+
+    def settings(self, node: Node | None) -> dict[str, str]:
+        return {name: _written(value) for name, _, value in self.entries(node, "set")} if node is not None else {}
+
+    def inputs(self, node: Node | None) -> dict[str, Shape]:
+        if isinstance(node, Mapping):
+            return {name: self.shape(value) for name, value in node.items.items()}
+        return {} if node is None else {"": self.shape(node)}
+
+    def shape(self, node: Node) -> Shape:
+        if isinstance(node, Sequence) and node.items:
+            sizes = [self.whole(item, _LARGEST) for item in node.items]
+            if None not in sizes:
+                return tuple(size for size in sizes if size is not None)
+        self.problem(f"an input is a list of dimensions like [3, 224, 224], found {described(node)}", node.mark)
+        return ()
+
+    def batch(self, node: Node | None) -> int:
+        size = 1 if node is None else self.whole(node, _LARGEST)
+        if node is not None and size is None:
+            self.problem(f"a batch is a whole number from 1, found {described(node)}", node.mark)
+        return size or 1
+
+    def whole(self, node: Node, most: int) -> int | None:
+        """A whole number from 1, as written; None where it is none."""
+        if isinstance(node, Scalar) and re.fullmatch(r"[0-9]{1,10}", node.text) and 1 <= int(node.text) <= most:
+            return int(node.text)
+        return None
+
+    def dtype(self, node: Node | None) -> str:
+        word = self.text(node, "dtype") or "float32"
+        if word not in ITEM_SIZE and node is not None:
+            self.problem(f"no type `{brief(word)}`", node.mark, nearest(word, ITEM_SIZE))
+        return word
+
+    # Small parts.
+
+    def entries(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Node]]:
+        """(key, its node, value) of a mapping; nothing where it is not written."""
+        if node is None:
+            return
+        if not isinstance(node, Mapping) or not node.items:
+            self.problem(f"expected a mapping for `{what}`, found {described(node)}", node.mark)
+            return
+        for key, value in node.items.items():
+            yield key, node.keys[key], value
+
+    def known_keys(self, node: Mapping, known: tuple[str, ...], what: str) -> None:
+        for key, key_node in node.keys.items():
+            if key not in known:
+                hint = nearest(key, known) or f"keys: {listing(known)}"
+                self.problem(f"{what} has no key `{brief(key)}`", key_node.mark, hint)
+
+    def text(self, node: Node | None, what: str) -> str | None:
+        if node is None:
+            return None
+        if not isinstance(node, Scalar) or not node.text.strip() or node.is_null:
+            self.problem(f"`{what}` takes a text, found {described(node)}", node.mark)
+            return None
+        return node.text
+
+
+def _marks(node: Mapping) -> Iterator[tuple[str, Mark]]:
+    """Where a budget says what a spec may not have."""
+    if variant := node.items.get("variant"):
+        yield "variant", variant.mark
+    for word in ("set", "input"):
+        if isinstance(names := node.items.get(word), Mapping):
+            yield from ((f"{word} {name}", key.mark) for name, key in names.keys.items())
+
+
+def _written(node: Node) -> str:
+    """A value on one line, as a spec writes it."""
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Sequence):
+        return "[" + ", ".join(map(_written, node.items)) + "]"
+    return "{" + ", ".join(f"{key}: {_written(value)}" for key, value in node.items.items()) + "}"

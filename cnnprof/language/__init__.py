@@ -1,0 +1,1 @@
+"""The YAML language: text to graph and back."""

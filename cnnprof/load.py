@@ -1,0 +1,163 @@
+"""What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input, and
+`REF:PATH` for a file as it is at a git revision, as `git show` has it: the path is that from the repository's top."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof.language.source import LIMITS, parse
+from cnnprof.language.source import Mapping as MappingNode
+
+_SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
+_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
+_REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
+_MOST = 4 * LIMITS.characters + 1
+"""Bytes that are read of an endless file: enough to show that it is too long."""
+
+
+class Located(NamedTuple):
+    """A spec's text, the name it is reported under, and what the SPEC said beside it."""
+
+    name: str
+    text: bytes
+    variant: str | None
+    settings: Mapping[str, str]
+
+
+def locate(spec: str) -> Located:
+    """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool,
+    then git revisions.
+
+    Raises UsageError where there is no such file, architecture or revision, or it cannot be read.
+    """
+    if not spec:
+        raise UsageError("an empty SPEC: name a file, or an architecture that `cnnprof specs` lists")
+    if spec == "-":
+        return Located("<stdin>", _standard_input(), None, {})
+    if _is_file(spec):
+        return Located(spec, _read(Path(spec)), None, {})
+    base, *settings = _SETTING.split(spec)
+    given = dict(setting.split("=", 1) for setting in settings)
+    variant = None
+    if not (base == "-" or _is_file(base)) and (match := _VARIANT.fullmatch(base)):
+        base, variant = match.groups()
+    if base == "-":
+        return locate("-")._replace(variant=variant, settings=given)
+    if _is_file(base):
+        return Located(base, _read(Path(base)), variant, given)
+    shipped = architectures()
+    if base in shipped:
+        return Located(f"{base}.yaml", _read(shipped[base]), variant, given)
+    if (match := _REVISION.fullmatch(base)) and not _is_directory(base):
+        return Located(base, _at_revision(*match.groups()), variant, given)
+    shown = brief(printable(base), 200)
+    if _is_directory(base):
+        raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
+    if reason := _barred(base):
+        raise UsageError(f"cannot read `{shown}`: {reason}")
+    hint = next((f"did you mean `{shown}{end}`?" for end in (".yaml", ".yml") if _is_file(base + end)), "")
+    if "/" in base or base.endswith((".yaml", ".yml")):
+        raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
+    hint = hint or alike(base) or "`cnnprof specs` lists those that come with the tool"
+    raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+
+
+def architectures() -> dict[str, Path]:
+    """The specs that come with the tool, by name: beside the modules in a wheel, above them in a checkout."""
+    here = Path(__file__).parent
+    folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def alike(name: str) -> str:
+    """A hint for an architecture that is not there under this name: `resnet50` and `resnet-50` are `resnet@50`."""
+    shipped = architectures()
+    called = {_plain(each): each for each in shipped}
+    if found := called.get(_plain(name)):
+        return f"did you mean `{found}`?"
+    for each, path in shipped.items():
+        for variant in _variants(path) if _plain(name).startswith(_plain(each)) else ():
+            if _plain(each + variant) == _plain(name):
+                return f"did you mean `{each}@{variant}`?"
+    return nearest(name, shipped)
+
+
+def _plain(name: str) -> str:
+    """A name without case and signs; torchvision writes `x` before the width of a ShuffleNet, x1_0."""
+    return re.sub(r"[^a-z0-9]|x(?=[0-9])", "", name.lower())
+
+
+def _variants(path: Path) -> list[str]:
+    root = parse(path.read_bytes(), path.name)
+    variants = root.items.get("variants") if isinstance(root, MappingNode) else None
+    return list(variants.keys) if isinstance(variants, MappingNode) else []
+
+
+def _at_revision(name: str, path: str) -> bytes:
+    """The bytes of a file at a git revision. Raises UsageError."""
+    from cnnprof import git  # which starts a process, and nobody else needs
+
+    revision = git.revision(name)
+    text = revision.read(path)
+    if text is None:
+        shown, file = brief(printable(name)), brief(printable(path), 200)
+        hint = ""
+        if revision.read(f"./{path}") is not None:
+            hint = f"; a path is from the repository's top: did you mean `{shown}:./{file}`?"
+        raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
+    return text
+
+
+def _is_file(text: str) -> bool:
+    try:
+        path = Path(text)
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def _is_directory(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _barred(text: str) -> str | None:
+    """Why nobody can say whether there is such a file: a folder without permission, or links in a circle."""
+    try:
+        os.stat(text)
+    except OSError as error:
+        return error.strerror if error.errno in (errno.EACCES, errno.ELOOP) else None
+    except ValueError:
+        return None
+    return None
+
+
+def _standard_input() -> bytes:
+    """All that standard input gives. Raises UsageError."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    with suppress(OSError, ValueError):  # what does not wait would give a part of the text
+        os.set_blocking(sys.stdin.fileno(), True)
+    try:
+        return sys.stdin.buffer.read(_MOST)
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {error.strerror}") from None
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes, at most `_MOST`. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    except OSError as error:
+        raise UsageError(f"cannot read `{printable(str(path))}`: {error.strerror}") from None

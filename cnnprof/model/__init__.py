@@ -1,0 +1,1 @@
+"""What a network is: layer kinds' contract, windows, the graph and its memory layout, metrics."""

@@ -1,0 +1,449 @@
+"""The contract of a layer kind: what it is told, what it answers.
+
+A kind is an immutable record whose annotated fields are its YAML keys, named and defaulted as in
+the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
+reach, work, memory, module. Shapes are those of one example; the batch multiplies elsewhere, in one place.
+Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
+
+`Kind` behaves like a frozen dataclass, but its methods are written once here instead of being
+generated for each of some sixty classes: generating them would cost 40 ms at every start.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from inspect import get_annotations
+from math import prod
+from types import MappingProxyType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
+
+from cnnprof.errors import FieldError, ShapeError, UsageError, listing, nearest
+from cnnprof.model.window import Window
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape: TypeAlias = tuple[int, ...]
+"""Dimensions of one example, without the batch: (channels, height, width) of an image."""
+
+# What a field may hold. `PerAxis` takes one integer for all spatial axes or one for each.
+PerAxis: TypeAlias = Annotated[tuple[int, ...], "an integer or one per axis"]
+PerAxisOrNone: TypeAlias = Annotated[tuple[int | None, ...], "an integer or null, or one per axis"]
+FloatsPerAxis: TypeAlias = Annotated[tuple[float, ...], "a number or one per axis"]
+IntList: TypeAlias = Annotated[tuple[int, ...], "an integer or a list of integers"]
+
+
+class Tensor(NamedTuple):
+    """A tensor by shape and type; `dtype` None is the network's floating-point type.
+
+    `per_example` tensors grow with the batch; batch statistics, for one, do not.
+    """
+
+    shape: Shape
+    dtype: str | None = None
+    per_example: bool = True
+
+    @property
+    def numel(self) -> int:
+        return prod(self.shape)
+
+
+class Work(NamedTuple):
+    """What computing one example takes: multiply-accumulates, and other scalar operations by sort.
+
+    Subtractions are `adds`, logarithms and erf `exponentials`, minima and maxima `compares`.
+    """
+
+    macs: int = 0
+    adds: int = 0
+    multiplies: int = 0
+    divides: int = 0
+    compares: int = 0
+    exponentials: int = 0
+    negations: int = 0
+    roots: int = 0
+    powers: int = 0
+
+
+Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output", "clone"]
+
+
+class Memory(NamedTuple):
+    """What a layer does to memory besides writing its output.
+
+    view: the output is the first input's storage, or part of it; nothing is written.
+    keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
+        that a gradient is asked of; a product's are those whose partner asks for one.
+    in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
+        None where the layer cannot run in place.
+    saved: further tensors that autograd keeps.
+    scratch: tensors held only while the layer runs.
+    contiguous: the values of one example lie in memory in the order of its dimensions.
+    dense: they lie side by side; a view of a part leaves gaps, which the next layer that writes closes.
+    """
+
+    view: bool = False
+    keeps: Kept = "nothing"
+    in_place: Kept | None = None
+    saved: tuple[Tensor, ...] = ()
+    scratch: tuple[Tensor, ...] = ()
+    contiguous: bool = True
+    dense: bool = True
+
+
+class Everything(NamedTuple):
+    """A step of the receptive field: each output place sees all places along this dimension."""
+
+
+class Regrouped(NamedTuple):
+    """A step of the receptive field that moves dimensions: output dimension i consists of the input
+    dimensions `dims[i]`; no place sees more than before."""
+
+    dims: tuple[tuple[int, ...], ...]
+
+
+EVERYTHING = Everything()
+SAME_PLACE = Window(1)
+Reach: TypeAlias = tuple[Window | Everything, ...] | Regrouped | None
+"""One step per dimension of an example, channels included; empty: every place sees itself alone; None: unknown."""
+
+REQUIRED: Any = object()
+
+
+class Field(NamedTuple):
+    """One YAML key of a kind: the values it takes and its default (`REQUIRED` where it has none)."""
+
+    name: str
+    type: object  # the annotation less words and None: int, float, bool, str, PerAxis …; None: words only
+    words: tuple[str, ...]
+    optional: bool
+    default: Any
+
+    @property
+    def expected(self) -> str:
+        """What the field takes, for messages and the manual."""
+        parts = [_EXPECTED[self.type]] if self.type is not None else []
+        parts += [f"`{word}`" for word in self.words]
+        if self.optional:
+            parts.append("null")
+        return " or ".join(parts)
+
+    def convert(self, value: Any, axes: int | None) -> Any:
+        """The value in the field's type. Raises FieldError where it does not fit."""
+        if value is None and self.optional:
+            return None
+        if isinstance(value, str) and self.words:
+            if value in self.words:
+                return value
+        elif self.type is not None:
+            converted = _CONVERTERS[self.type](value, axes)
+            if converted is not None:
+                return converted
+        hint = nearest(value, self.words) if isinstance(value, str) and self.words else ""
+        per_axis = self.type in (PerAxis, PerAxisOrNone, FloatsPerAxis)
+        count = f" ({axes} axes)" if per_axis and axes and axes > 1 else ""
+        raise FieldError(self.name, f"`{self.name}` takes {self.expected}{count}, found {show(value)}", hint)
+
+
+def show(value: object) -> str:
+    """A value as a spec would write it, shortened."""
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif value is None:
+        text = "null"
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(show(item) for item in value[:12]) + (", …]" if len(value) > 12 else "]")
+    else:
+        text = str(value)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def whole(value: Any, axes: int | None = None) -> int | None:
+    """An integer or a whole float as an integer; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
+
+
+def _float(value: Any, axes: int | None = None) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _bool(value: Any, axes: int | None = None) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _str(value: Any, axes: int | None = None) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _all(items: Iterable[Any]) -> tuple[Any, ...] | None:
+    converted = tuple(items)
+    return None if None in converted else converted
+
+
+def _int_list(value: Any, axes: int | None = None) -> tuple[int, ...] | None:
+    return _all(map(whole, value if isinstance(value, list | tuple) else [value]))
+
+
+def _per_axis(value: Any, axes: int | None) -> tuple[int, ...] | None:
+    """One integer repeated for every axis, or as many as there are axes (`axes` None: any number)."""
+    if isinstance(value, list | tuple):
+        return _all(map(whole, value)) if axes in (None, len(value)) else None
+    return _all([whole(value)] * (axes or 1))
+
+
+def _floats_per_axis(value: Any, axes: int | None) -> tuple[float, ...] | None:
+    if isinstance(value, list | tuple):
+        return _all(map(_float, value)) if axes in (None, len(value)) else None
+    return _all([_float(value)] * (axes or 1))
+
+
+def _per_axis_or_none(value: Any, axes: int | None) -> tuple[int | None, ...] | None:
+    items = value if isinstance(value, list | tuple) else [value] * (axes or 1)
+    if axes not in (None, len(items)):
+        return None
+    converted = [None if item is None else whole(item) for item in items]
+    wrong = any(item is None and given is not None for item, given in zip(converted, items, strict=True))
+    return None if wrong else tuple(converted)
+
+
+_CONVERTERS: dict[object, Any] = {
+    int: whole,
+    float: _float,
+    bool: _bool,
+    str: _str,
+    IntList: _int_list,
+    PerAxis: _per_axis,
+    PerAxisOrNone: _per_axis_or_none,
+    FloatsPerAxis: _floats_per_axis,
+}
+_EXPECTED: dict[object, str] = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+} | {alias: get_args(alias)[1] for alias in (IntList, PerAxis, PerAxisOrNone, FloatsPerAxis)}
+
+
+def _read_field(name: str, annotation: Any, default: Any) -> Field:
+    if isinstance(annotation, str):
+        raise TypeError(f"field {name}: the annotation is text; remove `from __future__ import annotations`")
+    union = get_origin(annotation) in (Union, types.UnionType)
+    members = get_args(annotation) if union else (annotation,)
+    words: tuple[str, ...] = ()
+    rest = []
+    for member in members:
+        if get_origin(member) is Literal:
+            words += get_args(member)
+        elif member is not types.NoneType:
+            rest.append(member)
+    if len(rest) > 1 or (rest and rest[0] not in _CONVERTERS):
+        raise TypeError(f"field {name}: no rule for reading {annotation} from YAML")
+    return Field(name, rest[0] if rest else None, words, types.NoneType in members, default)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Kind:
+    """A layer kind. Subclass it with `word=` (what specs write) and, for windows, `axes=`.
+
+    Raises FieldError from the constructor and ShapeError from the rules; who calls them adds the place.
+    """
+
+    word: ClassVar[str] = ""
+    axes: ClassVar[int | None] = None
+    merge: ClassVar[bool] = False
+    """Whether the step takes named branches instead of fields and one input."""
+    source: ClassVar[bool] = False
+    """Whether it reads nothing: it gives a parameter, which has no batch."""
+    broadcasts: ClassVar[bool] = False
+    """Whether a parameter may be among its inputs."""
+    declared: ClassVar[bool] = False
+    """Whether the figures are the author's word instead of arithmetic."""
+    fields: ClassVar[Mapping[str, Field]] = {}
+    inferred: ClassVar[tuple[str, ...]] = ()
+    """Arguments of the PyTorch constructor that are no fields, since they follow from the input."""
+    positional: ClassVar[tuple[str, ...]] = ()
+    """The arguments of the PyTorch constructor in its order, where that is not `inferred`, then the fields."""
+
+    def __init_subclass__(cls, *, word: str = "", axes: int | None = None, merge: bool | None = None) -> None:
+        cls.word = word
+        if axes is not None:
+            cls.axes = axes
+        if merge is not None:
+            cls.merge = merge
+        found = dict(cls.fields)
+        for name, annotation in get_annotations(cls).items():
+            # Annotations are read as objects: a file of kinds does not postpone their evaluation.
+            origin: object = get_origin(annotation)
+            if origin is not ClassVar:
+                found[name] = _read_field(name, annotation, cls.__dict__.get(name, REQUIRED))
+        cls.fields = found
+
+    def __init__(self, **values: Any) -> None:
+        filled = self.__dict__
+        for name, field in self.fields.items():
+            if name in values:
+                filled[name] = field.convert(values.pop(name), self.axes)
+            elif field.default is REQUIRED:
+                message = f"`{self.word}` needs the field `{name}`: {field.expected}"
+                raise FieldError(name, message, how_to_write(type(self), self.word))
+            else:
+                filled[name] = None if field.default is None else field.convert(field.default, self.axes)
+        for name in values:
+            hint = nearest(name, self.fields) or "it has no fields"
+            raise FieldError(name, f"`{self.word}` has no field `{name}`", hint)
+        filled["_key"] = key = (self.word, *filled.values())
+        filled["_hash"] = hash(key)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {self.word} does not change: make another one")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Kind) and self._key == other._key)  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined, no-any-return]
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields)
+        return f"{type(self).__name__}({given})"
+
+    # The eight rules.
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of the output. Raises ShapeError where PyTorch would refuse."""
+        return inputs[0]
+
+    def least_batch(self, *inputs: Shape, training: bool) -> int:
+        """The fewest examples that it runs on. Raises ShapeError where PyTorch refuses any number in this mode."""
+        return 1
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Learnable parameters by the name that the PyTorch module gives them."""
+        return {}
+
+    def buffers(self, *inputs: Shape) -> dict[str, Tensor]:
+        """State that is stored but not learned, by the name that the PyTorch module gives it."""
+        return {}
+
+    def reach(self, *inputs: Shape) -> Reach:
+        """What one output place sees of the input: one step per dimension; () is its own place."""
+        return ()
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        """Scalar operations for one example; the docs' FLOP table states what is counted."""
+        return Work()
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        """Views, in-place, tensors kept for backward, scratch; `contiguous` tells of the first input."""
+        return Memory()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        """The PyTorch module for inputs of these shapes. Imports torch."""
+        raise UsageError(f"the kind `{self.word}` has no rule `module`, so a network with it cannot be built")
+
+    # What rules share.
+
+    def channels_and_axes(self, shape: Shape) -> tuple[int, Shape]:
+        """(channels, spatial sizes) of a shape with one dimension per axis. Raises ShapeError."""
+        assert self.axes is not None
+        if len(shape) != self.axes + 1:
+            names = ("channels", *("depth", "height", "width")[3 - self.axes :])
+            raise ShapeError(
+                f"`{self.word}` needs an input of {self.axes + 1} dimensions ({', '.join(names)}), found {show(shape)}"
+            )
+        return shape[0], shape[1:]
+
+    def at_least(self, least: int, *names: str) -> None:
+        """Raises ShapeError where a field, or one of its entries, is smaller than `least`."""
+        for name in names:
+            value = getattr(self, name)
+            entries = value if isinstance(value, tuple) else (value,)
+            if any(entry is not None and not isinstance(entry, str) and entry < least for entry in entries):
+                raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")
+
+    def dimension(self, dim: int, shape: Shape) -> int:
+        """Index into an example's shape of dimension `dim`, counted with the batch as in PyTorch.
+
+        Raises ShapeError for the batch itself and for dimensions that are not there.
+        """
+        rank = len(shape) + 1
+        if not -rank <= dim < rank:
+            raise ShapeError(
+                f"`{self.word}` names dimension {dim}, but the input {show(shape)} with its batch has {rank}",
+                f"dimensions are {-rank} to {rank - 1}, the batch being 0",
+            )
+        index = dim % rank - 1
+        if index < 0:
+            raise ShapeError(f"`{self.word}` names dimension {dim}, the batch, which stays as it is")
+        return index
+
+
+def required(kind: type[Kind]) -> list[str]:
+    """The fields that a kind must have."""
+    return [name for name, field in kind.fields.items() if field.default is REQUIRED]
+
+
+def how_to_write(kind: type[Kind], word: str, found: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A hint that shows a step of a kind with its fields by name: those that it must have, or else its first.
+
+    found: values of fields, as a spec writes them.
+    """
+    names = required(kind) or ([] if found else list(kind.fields)[:1])
+    values = {name: _SHOWN.get(name, "…") for name in names} | {**found}
+    hint = f"write `{word}: {{{', '.join(f'{name}: {value}' for name, value in values.items())}}}`"
+    return f"{hint}; the batch is dimension 0, the channels are 1" if _SHOWN.keys() & values.keys() else hint
+
+
+_SHOWN = {"dim": "1", "dims": "[0, …]"}
+"""The fields that name a dimension, and how an example fills them."""
+
+
+def broadcast(word: str, *shapes: Shape) -> Shape:
+    """The shape that tensors of these shapes broadcast to, aligned right as in PyTorch.
+
+    The batch stands before each shape, so all must have equally many dimensions. Raises ShapeError.
+    """
+    for shape in shapes:
+        if len(shape) != len(shapes[0]):
+            raise ShapeError(
+                f"`{word}` needs inputs with equally many dimensions, found {listing([show(s) for s in shapes])}",
+                f"each has all dimensions, 1 where a value holds all along one: {_filled_up(*shapes)}",
+            )
+    result = []
+    for sizes in zip(*shapes, strict=True):
+        larger = [size for size in sizes if size != 1]
+        size = larger[0] if larger else 1
+        if any(other != size for other in larger):
+            raise ShapeError(
+                f"`{word}` needs equal sizes (or 1) in every dimension, found {listing([show(s) for s in shapes])}"
+            )
+        result.append(size)
+    return tuple(result)
+
+
+def _filled_up(*shapes: Shape) -> str:
+    """For a hint, the shape of fewest dimensions with as many as the others have: to go with the first of theirs
+    or with the last; the one that fits where only one does."""
+    most, least = max(shapes, key=len), min(shapes, key=len)
+    ones = (1,) * (len(most) - len(least))
+    ways = {
+        (*least, *ones): "the channels" if len(least) == 1 else "the first dimensions",
+        (*ones, *least): "the last axis" if len(least) == 1 else "the last dimensions",
+    }
+    fitting = [shape for shape in ways if all(1 in pair or len({*pair}) == 1 for pair in zip(shape, most, strict=True))]
+    return ", ".join(f"`{show(shape)}` for {ways[shape]}" for shape in fitting or ways)

@@ -1,0 +1,98 @@
+"""Where a sliding window can stand: the integer arithmetic that convolution and pooling share.
+
+Everything is per axis and in closed form, so that an axis of a billion places costs no more than
+one of ten. Formulas: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning".
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import NamedTuple
+
+from cnnprof.model.trace import called
+
+
+class Window(NamedTuple):
+    """What one output place sees along one axis: `extent` input places, the first window starting
+    `padding` places before the input, the next ones `stride` places apart."""
+
+    extent: int | Fraction
+    stride: int | Fraction = 1
+    padding: int | Fraction = 0
+
+
+def extent(kernel: int, dilation: int) -> int:
+    """Input places from the first to the last tap: dilation·(kernel − 1) + 1."""
+    return dilation * (kernel - 1) + 1
+
+
+def positions(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool = False) -> int:
+    """Places where a window fits: ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
+
+    `padding` is on both sides. With `ceil_mode` the last window may hang over the right end, but
+    has to start inside the input or its left padding (PyTorch's rule). Zero or less: none fits.
+    """
+    reach = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil_mode:
+        return reach // stride + 1
+    count = -(-reach // stride) + 1
+    return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
+    """Padding left and right that keeps the size at stride 1; the odd place goes right, as in PyTorch."""
+    total = dilation * (kernel - 1)
+    left = total // 2
+    return left, total - left
+
+
+def transposed_positions(size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
+    """Output places of a transposed convolution:
+    (size − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1."""
+    return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
+
+
+@called
+def taps_inside(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
+    """Taps that fall on the input itself, not on padding, summed over all `windows`.
+
+    Tap t of window o stands at o·stride − padding + t·dilation. Per window the taps inside number
+    #(taps before the right end) − #(taps before the left end), each clipped to 0..kernel.
+    """
+    return _taps_before(size, kernel, stride, padding, dilation, windows) - _taps_before(
+        0, kernel, stride, padding, dilation, windows
+    )
+
+
+def _taps_before(end: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
+    """Σ over windows o of clip(⌈(end + padding − o·stride) / dilation⌉, 0, kernel)."""
+    start = end + padding
+    # Windows whose taps all stand before `end`; then those of which some do; then none.
+    whole = min(windows, max(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
+    some = min(windows, max(whole, -(-start // stride)))
+    # The windows in between, last first: ⌈(first + i·stride) / dilation⌉ for i = 0, 1, …
+    first = start - (some - 1) * stride
+    return whole * kernel + floor_sum(some - whole, dilation, stride, first + dilation - 1)
+
+
+def floor_sum(n: int, divisor: int, slope: int, start: int) -> int:
+    """Σ for i = 0 … n − 1 of ⌊(slope·i + start) / divisor⌋, for slope and start not negative.
+
+    The lattice points below a line, counted as in Euclid's algorithm: O(log) steps.
+    """
+    total = 0
+    while n > 0:
+        total += (n - 1) * n // 2 * (slope // divisor) + n * (start // divisor)
+        slope, start = slope % divisor, start % divisor
+        top = slope * n + start
+        if top < divisor:
+            break
+        n, start, divisor, slope = top // divisor, top % divisor, slope, divisor
+    return total
+
+
+@called
+def gcd(left: int, right: int) -> int:
+    """The greatest common divisor."""
+    return math.gcd(left, right)

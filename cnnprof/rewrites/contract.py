@@ -1,0 +1,179 @@
+"""The contract of a rewrite, and how one is applied: every convolution that it can replace, it does.
+
+A rewrite is a frozen record of its options with one rule, `parts`: the chain of layers that stands in the
+place of a convolution. It raises Inapplicable, with the reason in words, where it cannot; the reason ends up in
+the list of what was skipped. Rewriting is arithmetic on a graph: no weights are read or made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+from typing import Any, ClassVar
+
+from cnnprof.errors import RuleError
+from cnnprof.kinds.activation import Activation
+from cnnprof.kinds.conv import Conv
+from cnnprof.kinds.norm import Norm
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Kind, Regrouped, Shape
+from cnnprof.model.window import Window
+from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, numbered, rebuild
+
+EVERYTHING = Selection()
+
+
+class Inapplicable(RuleError):
+    """A rewrite cannot replace a layer; the message is the reason, as the end of `left alone: …`."""
+
+
+class Rewrite:
+    """A rewrite. Its options are fields; its docstring says when it applies and where it comes from."""
+
+    name: ClassVar[str] = ""
+    note: ClassVar[str] = ""
+    """What its reader has to know of the figures, in a sentence."""
+
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+        """The layers in the place of a convolution that reads an example of this shape.
+
+        between: the norm and activation that follow the convolution, to be repeated between the new layers;
+        empty where they are not wanted. Raises Inapplicable.
+        """
+        raise NotImplementedError
+
+    def closed_form(self, conv: Conv) -> Fraction | None:
+        """What theory says of the ratio of MACs, after over before; None where it says nothing so short."""
+        return None
+
+
+def rewrite(graph: Graph, rule: Rewrite, selection: Selection = EVERYTHING, between: bool = True) -> Rewritten:
+    """The network with every selected convolution replaced where the rule can.
+
+    between: whether the norm and activation that follow a convolution are repeated between the layers in its place.
+    """
+    rewritten = _rewrite(graph, rule, selection, between)
+    if graph.trained is None:
+        return rewritten
+    trained = _rewrite(graph.trained, rule, selection, between).graph
+    return replace(rewritten, graph=replace(rewritten.graph, trained=trained))
+
+
+def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -> Rewritten:
+    shapes = graph.shapes()
+    following = _following(graph)
+    shared = {layer.shares for layer in graph.layers}
+    parts: dict[int, list[Part]] = {}
+    skipped = []
+    for number, layer in enumerate(graph.layers):
+        conv = layer.kind
+        if not isinstance(conv, Conv):
+            continue
+        shape = shapes[layer.inputs[0]]
+        try:
+            if reason := selection.refusal(layer.path):
+                raise Inapplicable(reason)
+            if layer.shares is not None or number in shared:
+                raise Inapplicable("its weights are shared")
+            chained = numbered(rule.parts(conv, shape, following[number] if between else ()))
+            reached = _output(chained, shape)
+            if reached != layer.shape:
+                raise Inapplicable(f"the layers in its place would give {reached} instead of {layer.shape}")
+            if (seen := _reach(chained, shape)) != (own := _reach([Part("", conv)], shape)):
+                raise Inapplicable(f"an output of the layers in its place would see {seen} instead of {own}")
+            parts[number] = chained
+        except RuleError as error:
+            skipped.append(Skipped(layer.path, error.message))
+    rebuilt, changes = rebuild(graph, parts)
+    return Rewritten(rebuilt, changes, tuple(skipped))
+
+
+def _output(parts: Sequence[Part], shape: Shape) -> Shape:
+    for part in parts:
+        shape = part.kind.output(shape)
+    return shape
+
+
+def _reach(parts: Sequence[Part], shape: Shape) -> tuple[Window, ...]:
+    """What an output place of a chain of convolutions sees, per axis; norms between them do not count.
+
+    extent = 1 + Σ (extentᵢ − 1)·Π strides before i, and so for the padding (Araujo, Norris & Sim 2019, section 2).
+    """
+    axes = [Window(1)] * (len(shape) - 1)
+    for part in parts:
+        reach = part.kind.reach(shape) if isinstance(part.kind, Conv) else None
+        if isinstance(reach, tuple) and reach and not isinstance(reach, Regrouped):
+            steps = [step for step in reach[1:] if isinstance(step, Window)]
+            axes = [
+                Window(
+                    seen.extent + (step.extent - 1) * seen.stride,
+                    seen.stride * step.stride,
+                    seen.padding + step.padding * seen.stride,
+                )
+                for seen, step in zip(axes, steps, strict=True)
+            ]
+        shape = part.kind.output(shape)
+    return tuple(axes)
+
+
+def _following(graph: Graph) -> list[tuple[Part, ...]]:
+    """For every layer the norm and then the activation that are the only readers of what comes before them."""
+    readers = Counter(chain.from_iterable(layer.inputs for layer in graph.layers))
+    readers.update(output.tensor for output in graph.outputs)
+    reader = {tensor: number for number, layer in enumerate(graph.layers) for tensor in layer.inputs}
+
+    def next_of(tensor: int, family: type[Kind]) -> int | None:
+        number = reader.get(tensor)
+        return number if readers[tensor] == 1 and number is not None and isinstance(
+            graph.layers[number].kind, family) else None  # fmt: skip
+
+    found = []
+    for number in range(len(graph.layers)):
+        tensor = graph.tensor(number)
+        parts = []
+        for family in (Norm, Activation):
+            follower = next_of(tensor, family)
+            if follower is not None:
+                parts.append(Part(graph.layers[follower].kind.word, graph.layers[follower].kind))
+                tensor = graph.tensor(follower)
+        found.append(tuple(parts))
+    return found
+
+
+# What rules share.
+
+
+def interleaved(between: Sequence[Part], *parts: Part) -> list[Part]:
+    """The parts with the norm and activation between each and the next."""
+    first, *rest = parts
+    return [first, *(each for part in rest for each in (*between, part))]
+
+
+def changed(conv: Conv, **fields: Any) -> Conv:
+    """The convolution with some fields changed."""
+    return type(conv)(**{name: getattr(conv, name) for name in conv.fields} | fields)
+
+
+def pointwise(conv: Conv, **fields: Any) -> Conv:
+    """A convolution of 1×1 with the channels, groups and bias of another, and nothing else of it."""
+    own = {name: getattr(conv, name) for name in ("out_channels", "groups", "bias")}
+    return type(conv)(**own | {"kernel_size": 1} | fields)
+
+
+def kernel_volume(conv: Conv) -> int:
+    """Taps of the kernel. Raises Inapplicable for a single one, which has nothing to take apart."""
+    volume = 1
+    for size in conv.kernel_size:
+        volume *= size
+    if volume == 1:
+        raise Inapplicable("its kernel is a single place")
+    return volume
+
+
+def ungrouped(conv: Conv, shape: Shape) -> None:
+    """Raises Inapplicable for a convolution in groups."""
+    if conv.groups > 1:
+        raise Inapplicable("it is depthwise" if conv.groups == shape[0] else f"it is in {conv.groups} groups")

@@ -1,0 +1,105 @@
+"""Graph → Graph: the same network with some layers replaced, its shapes walked anew.
+
+What rewrites and pruning have in common. Nothing here decides what is replaced, or by what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from cnnprof.model import aliasing, paths
+from cnnprof.model.graph import Graph, Layer, Output
+from cnnprof.model.kind import Kind
+
+
+class Part(NamedTuple):
+    """A layer that stands, with others, in the place of one: its kind, and the segment that extends the path.
+
+    An empty segment keeps the path as it is.
+    """
+
+    segment: str
+    kind: Kind
+
+
+class Change(NamedTuple):
+    """A layer that was replaced: its path, its number before, and the numbers of those in its place."""
+
+    path: str
+    before: int
+    after: range
+
+
+class Skipped(NamedTuple):
+    """A layer that was left as it is, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A network after a rewrite: what it changed, and what it left alone and why."""
+
+    graph: Graph
+    changes: tuple[Change, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class Selection(NamedTuple):
+    """Which layers a rewrite may touch: those in a part that a path pattern names."""
+
+    only: tuple[str, ...] = ()
+    except_: tuple[str, ...] = ()
+
+    def refusal(self, path: str) -> str:
+        """Why a layer is not selected; empty where it is."""
+        for pattern in self.except_:
+            if paths.holds(pattern, path):
+                return f"--except {pattern} leaves it out"
+        if self.only and not any(paths.holds(pattern, path) for pattern in self.only):
+            return "no --only names it"
+        return ""
+
+
+def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, tuple[Change, ...]]:
+    """The graph with each layer of these numbers replaced by a chain of others, and what became of them.
+
+    The first part reads what the layer read, each further one the part before. `trained` is not followed: it is
+    a graph of its own. Raises ShapeError where the parts do not fit.
+    """
+    first = len(graph.inputs)
+    shapes = list(graph.inputs.values())
+    moved = list(range(first))  # tensor before → tensor after
+    layers: list[Layer] = []
+    changes = []
+    for number, layer in enumerate(graph.layers):
+        read = tuple(moved[tensor] for tensor in layer.inputs)
+        start = len(layers)
+        for part in parts.get(number, [Part("", layer.kind)]):
+            path = f"{layer.path}.{part.segment}" if part.segment else layer.path
+            shape = part.kind.output(*(shapes[tensor] for tensor in read))
+            shares = None if layer.shares is None else moved[first + layer.shares] - first
+            made = Layer(path, part.kind, read, shape, layer.executed, layer.mark, shares=shares, calls=layer.calls)
+            layers.append(made)
+            shapes.append(shape)
+            read = (len(shapes) - 1,)
+        moved.append(len(shapes) - 1)
+        if number in parts:
+            changes.append(Change(layer.path, number, range(start, len(layers))))
+    outputs = tuple(Output(output.label, moved[output.tensor], output.executed) for output in graph.outputs)
+    inputs = list(graph.inputs.values())
+    resolved = aliasing.resolve(layers, inputs, outputs, graph.in_place, graph.training)
+    return replace(graph, layers=resolved, outputs=outputs, trained=None), tuple(changes)
+
+
+def numbered(parts: Sequence[Part]) -> list[Part]:
+    """The parts with equal segments told apart as a spec tells equal words apart: `relu`, `relu_2`."""
+    counts: dict[str, int] = {}
+    found = []
+    for segment, kind in parts:
+        counts[segment] = counts.get(segment, 0) + 1
+        found.append(Part(segment if counts[segment] == 1 else f"{segment}_{counts[segment]}", kind))
+    return found

@@ -1,0 +1,443 @@
+"""A spec under many settings → Sweep: every combination as a row, those within limits, the Pareto-optimal ones.
+
+What is best without an accuracy at hand? Of two networks that cost the same, the one with the larger settings
+(wider, with a larger input) is the one to train; of two with equal settings the cheaper. So a row is Pareto-optimal
+where no other has every varied number as large and every cost as small, and one of them better. Where costs are
+limited, those are met by filtering, and what is left is to be as large as possible.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from itertools import product
+from math import inf, prod
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.report import declared, estimates
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
+from cnnprof.language import registry, source, spec
+from cnnprof.language import unfold as expand
+from cnnprof.load import Located
+from cnnprof.model.kind import Shape
+from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.sweeps import pareto
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
+MOST = 100_000
+"""Combinations of one sweep."""
+COSTS = ("macs", "params")
+"""What a row should have little of, unless it is told otherwise or limited."""
+
+
+class Axis(NamedTuple):
+    """What is varied, and its values as written. kind: where the values go.
+
+    name: its own among the columns. target: what the spec calls it, where that is not its name.
+    """
+
+    name: str
+    kind: Literal["argument", "input", "variant", "batch", "dtype"]
+    values: tuple[str, ...]
+    target: str = ""
+
+    @property
+    def varies(self) -> str:
+        """What the spec calls it."""
+        return self.target or self.name
+
+
+Point: TypeAlias = tuple[str, ...]
+"""One value of each axis."""
+
+
+class Limit(NamedTuple):
+    """At most so much of a metric, in its base unit."""
+
+    metric: str
+    most: int
+    written: str
+
+
+class Objective(NamedTuple):
+    """What a Pareto-optimal row should have as much or as little of as can be: a metric or an axis."""
+
+    name: str
+    larger: bool
+
+
+class Row(NamedTuple):
+    """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
+
+    estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
+    refused: the metrics that there are none of, and why.
+    """
+
+    point: Point
+    metrics: Mapping[str, Number | None]
+    wrong: str = ""
+    optimal: bool = False
+    estimates: tuple[str, ...] = ()
+    declared: int = 0
+    refused: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """All combinations of the axes, in order.
+
+    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are no
+    valid networks. objectives: by which rows are marked; none where nothing is to be compared.
+    """
+
+    spec: str
+    axes: tuple[Axis, ...]
+    limits: tuple[Limit, ...]
+    objectives: tuple[Objective, ...]
+    rows: tuple[Row, ...]
+    over: int
+    wrong: tuple[Row, ...]
+
+    @property
+    def varied(self) -> tuple[Axis, ...]:
+        """The axes with more than one value."""
+        return tuple(axis for axis in self.axes if len(axis.values) > 1)
+
+    @property
+    def combinations(self) -> int:
+        """All of them, whatever became of them."""
+        return len(self.rows) + self.over + len(self.wrong)
+
+    def setting(self, row: Row, name: str) -> str:
+        """A row's value on an axis, as written."""
+        return row.point[[axis.name for axis in self.axes].index(name)]
+
+
+# Reading what is wanted.
+
+
+TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared_layers", "pareto", "best"})
+"""Names of columns that no argument or input has: `set.depth` is the argument, `depth` the metric."""
+
+
+def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
+    """The axes with a column each: those of the spec's names that stand for something else too say their option."""
+    options = {"argument": "set", "input": "input"}
+    found = list(axes)
+    count = Counter(axis.name for axis in found if axis.kind in options)
+    return tuple(
+        axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)
+        if axis.kind in options and (axis.name in TAKEN or count[axis.name] > 1)
+        else axis
+        for axis in found
+    )
+
+
+def read_values(text: str) -> tuple[str, ...]:
+    """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may stand in lists. Raises UsageError.
+
+    A range has its end in it where a step meets it; without a step it is 1. Commas in brackets divide nothing.
+    """
+    values = []
+    for item in _split(text):
+        values += _range(item) if ":" in item and not item.startswith(("[", "{")) else [item]
+    if not all(values):
+        raise UsageError(f"a value is missing in `{printable(brief(text))}`")
+    return tuple(dict.fromkeys(values))
+
+
+def _split(text: str) -> list[str]:
+    items, depth = [""], 0
+    for character in text:
+        depth += (character in "[({") - (character in "])}")
+        if character == "," and depth == 0:
+            items.append("")
+        else:
+            items[-1] += character
+    return [item.strip() for item in items]
+
+
+def _range(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(":")]
+    shown = printable(brief(text))
+    try:
+        numbers = [Decimal(part) for part in parts]
+    except InvalidOperation:
+        numbers = []
+    if not 2 <= len(numbers) <= 3 or not all(map(_is_bounded, numbers)):
+        raise UsageError(f"a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `{shown}`")
+    start, end = numbers[:2]
+    step = numbers[2] if len(numbers) == 3 else Decimal(1 if end >= start else -1)
+    if step == 0 or (end - start) * step < 0:
+        raise UsageError(f"the step of the range `{shown}` does not lead from {parts[0]} to {parts[1]}")
+    steps = int((end - start) / step)
+    if steps >= MOST:
+        raise UsageError(f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {MOST:,} combinations")
+    whole = not any("." in part for part in parts) and all(number == int(number) for number in numbers)
+    return [_decimal(start + step * number, whole) for number in range(steps + 1)]
+
+
+def _is_bounded(number: Decimal) -> bool:
+    """Whether arithmetic on a number is short: 1e999999999 is written in eleven characters."""
+    return number.is_finite() and (not number or -18 <= number.adjusted() < 18)
+
+
+def _decimal(number: Decimal, whole: bool) -> str:
+    """1 in a range of whole numbers, 1.0 in any other."""
+    if whole:
+        return str(int(number))
+    text = f"{number:f}".rstrip("0") if "." in f"{number:f}" else f"{number:f}."
+    return text + "0" if text.endswith(".") else text
+
+
+def read_limit(text: str) -> Limit:
+    """`macs=300M`. Raises UsageError."""
+    name, equals, most = text.partition("=")
+    name = name.strip()
+    if not equals:
+        raise UsageError(f"--max takes NAME=VALUE, such as macs=300M, found `{printable(brief(text))}`")
+    return Limit(_metric(name), read_quantity(most, name), most.strip())
+
+
+def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objective, ...]:
+    """`macs` (as little as can be), `width` (an axis: as much as can be); `+` and `-` before a name say which.
+
+    Raises UsageError for a name that is neither, an axis without numbers, or fewer than two.
+    """
+    known = {axis.name: axis for axis in axes}
+    objectives = []
+    for written in names:
+        name = written.strip().lstrip("+-")
+        larger = written.strip().startswith("+") or (name in known and not written.strip().startswith("-"))
+        if name in known:
+            if not is_numeric(known[name]):
+                raise UsageError(f"`{name}` has values that are no numbers, so none of them is the largest")
+        elif name not in METRICS:
+            hint = nearest(name, [*METRICS, *known])
+            raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
+        objectives.append(Objective(name, larger))
+    refuse_twice([each.name for each in objectives], "--pareto")
+    if len(objectives) < 2:
+        raise UsageError("--pareto takes at least two names, such as macs,width")
+    return tuple(objectives)
+
+
+def objectives_of(axes: Sequence[Axis], limits: Sequence[Limit]) -> tuple[Objective, ...]:
+    """Those that are sensible where none are asked for: every varied number as large as can be, and, unless there
+    are limits, few multiply-accumulates and parameters."""
+    large = [Objective(axis.name, True) for axis in axes if len(axis.values) > 1 and is_numeric(axis)]
+    small = [] if limits else [Objective(metric, False) for metric in COSTS]
+    found = (*large, *small)
+    return found if len(large) > 0 and len(found) > 1 else ()
+
+
+def _metric(name: str) -> str:
+    if name not in METRICS:
+        hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
+        raise UsageError(f"there is no metric `{printable(brief(name))}`; {hint}")
+    return name
+
+
+def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of metrics. Raises UsageError."""
+    return tuple(map(_metric, names))
+
+
+# Running.
+
+
+class Job(NamedTuple):
+    """What every combination has in common; small, and can be sent to another process."""
+
+    text: bytes
+    name: str
+    variant: str | None
+    settings: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+    training: bool
+
+
+def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
+    """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
+    for axis in axes:
+        if axis.kind == "argument" and (name := axis.varies) in located.settings:
+            raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
+        if axis.kind == "variant" and located.variant is not None:
+            raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
+    if (number := prod(len(axis.values) for axis in axes)) > MOST:
+        raise UsageError(f"{number:,} combinations are more than a sweep takes: {MOST:,}")
+    return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
+
+
+def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
+    """A row for every combination, in order, as they come; in so many processes, which changes nothing else.
+
+    A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
+    cannot be read.
+    """
+    read = spec.read(source.parse(wanted.text, wanted.name))  # once, for its errors
+    points = list(product(*(axis.values for axis in wanted.axes)))
+    jobs = min(jobs, len(points))
+    if jobs <= 1:
+        yield from map(partial(_row, wanted, read), points)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import Event
+
+    size = max(1, min(64, len(points) // (4 * jobs)))
+    stopped = Event()
+    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
+        try:
+            with _undisturbed():
+                rows = pool.map(_row_of_process, points, chunksize=size)
+            yield from rows
+        except BaseException:
+            stopped.set()  # they are in the middle of 64 combinations
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_of_process: Callable[[Point], Row]
+_stopped: Event
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Processes that start here hear of no Ctrl-C before `_begin`, which leaves it to the one that started them."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
+    """Reads the spec once in each process, which knows the same kinds as the one that started it and computes rows
+    until that one has stopped."""
+    global _of_process, _stopped
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
+    if not plugins:
+        registry.without_plugins().__enter__()  # for as long as the process lives
+    _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
+    _stopped = stopped
+
+
+def _row_of_process(point: Point) -> Row:
+    return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
+
+
+def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
+    settings, inputs = dict(wanted.settings), {}
+    variant, batch, dtype = wanted.variant, 1, "float32"
+    for axis, written in zip(wanted.axes, point, strict=True):
+        match axis.kind:
+            case "argument":
+                settings[axis.varies] = written
+            case "input":
+                inputs[_input_name(axis, read)] = shape(written)
+            case "variant":
+                variant = written
+            case "batch":
+                batch = int(written)
+            case "dtype":
+                dtype = written
+    try:
+        graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+        costs = count(graph, batch, dtype)
+    except CnnprofError as error:
+        return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
+    figures = {name: getattr(costs.totals, name) for name in METRICS}
+    return Row(
+        point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
+    )
+
+
+def _input_name(axis: Axis, read: spec.Spec) -> str:
+    return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
+
+
+def shape(text: str) -> Shape:
+    """`3x128x128`. Raises UsageError."""
+    sizes = text.lower().replace("×", "x").split("x")
+    if not all(size.isascii() and size.isdigit() and len(size) <= 18 for size in sizes):
+        raise UsageError(f"--input takes shapes such as 3x128x128,3x160x160, found `{printable(brief(text))}`")
+    return tuple(map(int, sizes))
+
+
+# What comes of it.
+
+
+def conclude(
+    spec_name: str,
+    wanted: Job,
+    rows: Sequence[Row],
+    limits: Sequence[Limit] = (),
+    objectives: Sequence[Objective] = (),
+    sort: str | None = None,
+) -> Sweep:
+    """The sweep of these rows: those within the limits, marked, with the smallest of a metric first if asked for."""
+    valid = [row for row in rows if not row.wrong]
+    within = [row for row in valid if all(_at_most(row, limit) for limit in limits)]
+    scores = [tuple(_score(row, each, wanted.axes) for each in objectives) for row in within]
+    best = pareto.optimal(scores) if objectives else [False] * len(within)
+    marked = [row._replace(optimal=optimal) for row, optimal in zip(within, best, strict=True)]
+    if sort is not None:
+        marked.sort(key=lambda row: (row.metrics[sort] is None, row.metrics[sort] or 0))
+    return Sweep(
+        spec=spec_name,
+        axes=wanted.axes,
+        limits=tuple(limits),
+        objectives=tuple(objectives),
+        rows=tuple(marked),
+        over=len(valid) - len(within),
+        wrong=tuple(row for row in rows if row.wrong),
+    )
+
+
+def _at_most(row: Row, limit: Limit) -> bool:
+    found = row.metrics[limit.metric]
+    return found is not None and found <= limit.most  # what has no value is within no limit
+
+
+def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Decimal | float:
+    """The more, the better; what has no value is worse than anything."""
+    found: Number | Decimal | None = row.metrics.get(objective.name)
+    for axis, written in zip(axes, row.point, strict=True):
+        if axis.name == objective.name:
+            found = number_of(axis, written)
+    if found is None:
+        return -inf
+    return found if objective.larger else -found
+
+
+def number_of(axis: Axis, written: str) -> Decimal | None:
+    """An axis's value as a number: of a shape how many values it has; None where it is none, or a name."""
+    if axis.kind == "variant":
+        return None
+    if axis.kind == "input":
+        return Decimal(prod(shape(written)))
+    try:
+        found = Decimal(written)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+def is_numeric(axis: Axis) -> bool:
+    """Whether all values of an axis are numbers."""
+    return all(number_of(axis, written) is not None for written in axis.values)

@@ -1,0 +1,563 @@
+"""What `explain` says is so: every formula gives its figure, and every figure is the one that `analyze` gives."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import prod
+from pathlib import Path
+
+import pytest
+
+import cnnprof
+from cnnprof.analysis.costs import Costs, count, refusal
+from cnnprof.analysis.explain import AXES, SUMS, LayerPage, Section, SumPage, explain
+from cnnprof.analysis.memory import Scale
+from cnnprof.analysis.receptive_field import Axis, Field, follow
+from cnnprof.errors import UsageError
+from cnnprof.language import manual
+from cnnprof.language.registry import kinds
+from cnnprof.load import architectures
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Work
+from cnnprof.render import explained, formula
+from tests.model.test_trace import evaluate, evaluate_names
+from tests.support.networks import graph, network
+from tests.support.random_networks import seeded
+from tests.test_architecture import CLI, loaded
+
+
+def page_of(unfolded: Graph, path: str, costs: Costs | None = None) -> LayerPage:
+    page = explain(unfolded, costs or count(unfolded), path)
+    assert isinstance(page, LayerPage)
+    return page
+
+
+def figures(section: Section) -> dict[str, object]:
+    return {each.label: each.value for each in section.formulas}
+
+
+def by_axis(field: Field | None) -> dict[str, Axis]:
+    """The axes of a receptive field by name."""
+    return dict(zip(AXES[len(field.axes)], field.axes, strict=True)) if field and field.axes else {}
+
+
+def holds(unfolded: Graph, batch: int = 1, dtype: str = "float32", seen: set[object] | None = None) -> None:
+    """Asserts of every layer's page that its formulas give its figures, and that these are the costs'."""
+    costs = count(unfolded, batch, dtype)
+    scale = Scale(batch, {"float32": 4, "float16": 2}[dtype])
+    shapes = unfolded.shapes()
+    fields = [by_axis(field) for field in follow(unfolded)]
+    for layer, cost in zip(unfolded.layers, costs.layers, strict=True):
+        key = (layer.kind, *(shapes[tensor] for tensor in layer.inputs), layer.overwrites, layer.view, layer.executed)
+        if seen is not None and (key in seen or seen.add(key)):  # type: ignore[func-returns-value]
+            continue
+        page = page_of(unfolded, layer.path, costs)
+        for section in page.sections:
+            for each in section.formulas:
+                where = f"{layer.path} ({layer.kind}): {section.title}, {each.label}"
+                assert evaluate(formula.numbers(each.term)) == each.value, where
+                assert evaluate_names(each.term) == each.value, where
+                for call in each.term.calls():
+                    assert evaluate(formula.call(call)) == call.value, where
+        output, weights, operations, memory, field = page.sections
+        if output.formulas:
+            assert tuple(figures(output).values()) == layer.shape
+        else:
+            assert layer.shape == shapes[layer.inputs[0]]
+        if layer.shares is None:
+            assert figures(weights).get("params", 0) == cost.params
+            assert figures(weights).get("parameter bytes", 0) == cost.param_bytes
+            assert figures(weights).get("buffers", 0) == cost.buffers
+        work = figures(operations)
+        assert [work.get("MACs", 0), *(work.get(sort, 0) for sort in Work._fields[1:])] == [*cost.work], layer.path
+        assert work.get("FLOPs", 0) == cost.flops
+        if "bytes moved" in work:
+            assert work["bytes moved"] == cost.moved_bytes
+        assert figures(memory).get("new tensor", 0) == cost.activation_bytes
+        scratch = [value for label, value in figures(memory).items() if label.startswith("scratch")]
+        assert scratch == [scale.bytes(tensor) for tensor in layer.memory.scratch if layer.executed]
+        if cost.field is None or not cost.field.axes:
+            assert not field.formulas
+            continue
+        axes = by_axis(cost.field)
+        sizes: dict[str, object] = {}
+        strides: dict[str, object] = {}
+        for each in field.formulas:
+            what, _, along = each.label.partition(" along ")
+            found = {"size": sizes, "stride": strides}.get(what, {})
+            found.update(dict.fromkeys(along.split(", "), each.value))
+        assert sizes == {name: axis.size for name, axis in axes.items()}, layer.path
+        assert all(value == axes[name].stride for name, value in strides.items()), layer.path
+        if cost.field.is_spatial and len(layer.inputs) == 1:
+            before = fields[layer.inputs[0]]
+            assert all(before[name].stride == axes[name].stride for name in axes if name not in strides), layer.path
+
+
+@pytest.mark.parametrize("word", sorted(kinds()))
+def test_every_kind(word: str, tmp_path: Path) -> None:
+    """On the example of its manual page, at a batch and a type of their own; in training, where dropout works."""
+    text = f"cnnprof: 1\nname: example\n{manual.page(word).sections['Example']}\n"
+    for training in (False, True):
+        holds(graph(text, training=training), batch=3, dtype="float16")
+
+
+@pytest.mark.parametrize("seed", range(0, 400, 8))
+def test_random_networks(seed: int) -> None:
+    """Every kind under many fields and shapes."""
+    for number in range(seed, seed + 8):
+        text, batch = seeded(number).text(), 1 + number % 3
+        unfolded = graph(text, training=number % 2 == 1)
+        if refusal(unfolded, batch):
+            unfolded, batch = graph(text), 2
+        holds(unfolded, batch=batch)
+
+
+@pytest.mark.parametrize("name", sorted(architectures()))
+def test_the_architectures_that_come_with_the_tool(name: str) -> None:
+    holds(cnnprof.unfold(name), seen=set())
+
+
+@pytest.mark.parametrize("name", sorted(architectures()))
+def test_sums_are_the_totals(name: str) -> None:
+    """And every part of a sum is its formula's value."""
+    unfolded = cnnprof.unfold(name)
+    costs = count(unfolded, 2)
+    page = explain(unfolded, costs)
+    assert isinstance(page, SumPage)
+    assert [each.name for each in page.sums] == list(SUMS)
+    for each in page.sums:
+        assert each.value == getattr(costs.totals, each.name)
+        for part in each.parts:
+            assert evaluate(formula.numbers(part.term)) == part.term.value
+
+
+# What it gives.
+
+RESNET = "resnet@50"
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        (
+            "Output",
+            [
+                ("output channels", "64", "out_channels", 64),
+                (
+                    "output height",
+                    "⌊(224 + 2·3 − 1·(7 − 1) − 1) / 2⌋ + 1",
+                    "⌊(height + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1",
+                    112,
+                ),
+                (
+                    "output width",
+                    "⌊(224 + 2·3 − 1·(7 − 1) − 1) / 2⌋ + 1",
+                    "⌊(width + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1",
+                    112,
+                ),
+            ],
+        ),
+        (
+            "Parameters",
+            [
+                ("params", "64·3·7·7", "out_channels·(in_channels / groups)·kernel_size·kernel_size", 9408),
+                ("parameter bytes", "9,408·4", "params·bytes_per_value", 37632),
+            ],
+        ),
+        (
+            "Operations",
+            [
+                (
+                    "MACs",
+                    "64·112·112·3·7·7",
+                    "out_channels·out_height·out_width·(in_channels / groups)·kernel_size·kernel_size",
+                    118013952,
+                ),
+                ("FLOPs", "2·118,013,952", "2·MACs", 236027904),
+            ],
+        ),
+        (
+            "Receptive field",
+            [
+                ("extent along height, width", "1·(7 − 1) + 1", "dilation·(kernel_size − 1) + 1", 7),
+                ("size along height, width", "1 + (7 − 1)·1", "size_before + (extent − 1)·stride_before", 7),
+                ("stride along height, width", "1·2", "stride_before·stride", 2),
+            ],
+        ),
+    ],
+)
+def test_the_stem_of_resnet(title: str, expected: list[tuple[str, str, str, int]]) -> None:
+    """The formulas of the issue."""
+    page = page_of(cnnprof.unfold(RESNET), "conv1.conv2d")
+    (section,) = [section for section in page.sections if section.title == title]
+    found = [
+        (each.label, formula.numbers(each.term), formula.names(each.term), each.value) for each in section.formulas
+    ]
+    assert found[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "path", "expected"),
+    [
+        pytest.param(
+            "- conv2d: {out_channels: 8, kernel_size: 3, groups: 1, bias: true}",
+            "conv2d",
+            {"weight": "8·3·3·3", "bias": "8", "params": "216 + 8", "adds": "8·6·6", "FLOPs": "2·7,776 + 288"},
+            id="a bias",
+        ),
+        pytest.param(
+            "- conv2d: {out_channels: 6, kernel_size: [3, 1], groups: 3, bias: false}",
+            "conv2d",
+            {"params": "6·(3 / 3)·3·1", "MACs": "6·6·8·(3 / 3)·3·1"},
+            id="groups",
+        ),
+        pytest.param(
+            "- conv2d: {out_channels: 4, kernel_size: 2, padding: same}",
+            "conv2d",
+            {"output height": "⌊(8 + ⌊1·(2 − 1) / 2⌋ + 1·(2 − 1) − ⌊1·(2 − 1) / 2⌋ − 1·(2 − 1) − 1) / 1⌋ + 1"},
+            id="padding: same",
+        ),
+        pytest.param(
+            "- max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}",
+            "max_pool2d",
+            {"output height": "⌈(8 + 2·0 − 1·(3 − 1) − 1) / 2⌉ + 1", "compares": "3·11·11 − 3·4·4"},
+            id="ceil mode",
+        ),
+        pytest.param(
+            "- conv_transpose2d: {out_channels: 4, kernel_size: 4, stride: 2, padding: 1, bias: false}",
+            "conv_transpose2d",
+            {"output height": "(8 − 1)·2 − 2·1 + 1·(4 − 1) + 0 + 1", "MACs": "3·8·8·4·4·4"},
+            id="transposed",
+        ),
+        pytest.param(
+            "- adaptive_avg_pool2d: {output_size: 3}",
+            "adaptive_avg_pool2d",
+            {
+                "output height": "3",
+                "adds": "3·(8 + 3 − gcd(8, 3))·(8 + 3 − gcd(8, 3)) − 3·3·3",
+                "divides": "3·3·3",
+            },
+            id="adaptive",
+        ),
+        pytest.param("- flatten", "flatten", {"output features": "3·8·8"}, id="flatten"),
+        pytest.param(
+            "- pixel_unshuffle: {downscale_factor: 2}",
+            "pixel_unshuffle",
+            {"output channels": "3·2²", "output height": "8 / 2"},
+            id="pixel unshuffle",
+        ),
+        pytest.param(
+            "- interpolate: {scale_factor: 1.5}", "interpolate", {"output height": "⌊8·1.5⌋"}, id="a scale factor"
+        ),
+        pytest.param(
+            "- slice: {dim: 2, start: 1, end: -1}", "slice", {"output height": "8 − 1 − 1"}, id="an end from the end"
+        ),
+        pytest.param(
+            "- concat: {left: [], right: [{conv2d: {out_channels: 4, kernel_size: 1}}]}",
+            "concat",
+            {"output channels": "3 + 4", "output height": "8"},
+            id="concat",
+        ),
+        pytest.param(
+            "- conv2d: {out_channels: 4, kernel_size: 3}\n- add: {a: [], b: [relu6], c: [tanh]}",
+            "add",
+            {"adds": "4·6·6 + 4·6·6", "scratch": None},
+            id="three terms in place",
+        ),
+        pytest.param(
+            "- mul: {x: [], gate: [{adaptive_avg_pool2d: {output_size: 1}}]}",
+            "mul",
+            {"multiplies": "3·8·8", "bytes moved": "(195 + 192)·4"},
+            id="a gate",
+        ),
+        pytest.param(
+            "- opaque: {output_shape: [8, 8], params: 10, macs: 99}",
+            "opaque",
+            {"params": "10", "MACs": "99"},
+            id="declared",
+        ),
+    ],
+)
+def test_formulas(layers: str, path: str, expected: dict[str, str | None]) -> None:
+    page = page_of(graph(network(layers)), path)
+    found = {each.label: formula.numbers(each.term) for section in page.sections for each in section.formulas}
+    assert {label: found.get(label) for label in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "path", "expected"),
+    [
+        pytest.param(
+            "- relu", "relu", "a new tensor, though `relu` can run in place: `input` is the caller's", id="input"
+        ),
+        pytest.param(
+            "- conv2d: {out_channels: 3, kernel_size: 1}\n- relu",
+            "relu",
+            "in place: it overwrites the output of `conv2d`, which nobody else reads, which is no view or output of "
+            "the network, and which its layer does not keep for the backward pass",
+            id="in place",
+        ),
+        pytest.param(
+            "- conv2d: {out_channels: 3, kernel_size: 1}\n  name: a\n- relu\n- concat: {a: a, b: []}",
+            "relu",
+            "a new tensor, though `relu` can run in place: `a` is read by 1 more",
+            id="another reader",
+        ),
+        pytest.param(
+            "- sigmoid\n- relu6",
+            "relu6",
+            "a new tensor, though `relu6` can run in place: `sigmoid` is kept for the backward pass by its own layer, "
+            "or hands on another tensor",
+            id="kept",
+        ),
+        pytest.param(
+            "- tanh\n- flatten", "flatten", "a view: its output is the storage of `tanh`, or a part of it", id="view"
+        ),
+        pytest.param("- tanh", "tanh", "a new tensor: `tanh` does not run in place here", id="never in place"),
+    ],
+)
+def test_why_there_is_a_new_tensor(layers: str, path: str, expected: str) -> None:
+    memory = page_of(graph(network(layers)), path).sections[3]
+    assert memory.facts[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "path", "expected"),
+    [
+        ("- relu", "relu", ["keeps nothing for the backward pass: nothing before it is learned"]),
+        (
+            "- conv2d: {out_channels: 3, kernel_size: 1}",
+            "conv2d",
+            ["keeps its input `input` for the backward pass; a storage that several keep counts once"],
+        ),
+        (
+            "- conv2d: {out_channels: 3, kernel_size: 1}\n- relu6",
+            "relu6",
+            [
+                "overwrites its input, of which it keeps a copy for the backward pass",
+                "`kept` is what training makes for the backward pass",
+            ],
+        ),
+        (
+            "- conv2d: {out_channels: 3, kernel_size: 1}\n- avg_pool2d: {kernel_size: 8}\n- sigmoid",
+            "sigmoid",
+            ["keeps its output for the backward pass; a storage that several keep counts once"],
+        ),
+    ],
+)
+def test_what_is_kept_for_the_backward_pass(layers: str, path: str, expected: list[str]) -> None:
+    memory = page_of(graph(network(layers)), path).sections[3]
+    assert [fact for fact in memory.facts if "backward" in fact and "in place: it" not in fact] == expected
+
+
+def test_shared_weights_and_side_outputs() -> None:
+    unfolded = graph(
+        network(
+            """
+            - conv2d: {out_channels: 3, kernel_size: 1}
+              name: first
+            - conv2d: {out_channels: 3, kernel_size: 1}
+              share: first
+            - side: {aux: [{conv2d: {out_channels: 2, kernel_size: 1}}]}
+              when: training
+            """
+        )
+    )
+    assert page_of(unfolded, "conv2d_2").sections[1].facts == (
+        "those of `first`, which has them in its row: they count once",
+    )
+    aux = page_of(unfolded, "side.aux.conv2d")
+    assert aux.sections[2].facts == ("none: a side output, which runs only in training",)
+    assert aux.sections[3].facts[0] == "makes nothing: a side output, which runs only in training"
+
+
+def test_a_block_has_the_sums_of_its_layers() -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    page = explain(unfolded, costs, "conv3_x.0")
+    assert isinstance(page, SumPage)
+    inside = [
+        cost for layer, cost in zip(unfolded.layers, costs.layers, strict=True) if layer.path.startswith("conv3_x.0.")
+    ]
+    assert page.layers == len(inside)
+    assert {each.name: each.value for each in page.sums} == {
+        "params": sum(cost.params for cost in inside),
+        "buffers": sum(cost.buffers for cost in inside),
+        "macs": sum(cost.work.macs for cost in inside),
+        "flops": sum(cost.flops for cost in inside),
+        "activation_bytes": sum(cost.activation_bytes for cost in inside),
+    }
+
+
+def test_a_merge_has_the_sums_of_its_branches() -> None:
+    """Its own page, and the figures of the part; asked for sums alone, those alone."""
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    page = explain(unfolded, costs, "conv3_x.0.add")
+    assert isinstance(page, LayerPage)
+    assert page.part is not None
+    inside = [
+        cost
+        for layer, cost in zip(unfolded.layers, costs.layers, strict=True)
+        if f"{layer.path}.".startswith("conv3_x.0.add.")
+    ]
+    assert (page.kind, page.part.path, page.part.layers) == ("add", "conv3_x.0.add", len(inside))
+    figures = {each.name: each.value for each in page.part.sums}
+    assert (figures["params"], figures["macs"], figures["flops"]) == (
+        sum(cost.params for cost in inside), sum(cost.work.macs for cost in inside), sum(cost.flops for cost in inside),
+    )  # fmt: skip
+    sums = explain(unfolded, costs, "conv3_x.0.add", ["macs"])
+    assert isinstance(sums, SumPage)
+    assert [(each.name, each.value) for each in sums.sums] == [("macs", figures["macs"])]
+    assert explained.text(page).endswith("\n\n" + explained.text(page.part))
+    assert json.loads(explained.to_json(page))["part"]["layers"] == len(inside)
+    assert json.loads(explained.to_json(page_of(unfolded, "conv1.conv2d")))["part"] is None
+
+
+def test_a_pattern_has_the_sums_of_all_that_it_names() -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    page = explain(unfolded, costs, "conv[34]_x.*.add.body", ["params"])
+    assert isinstance(page, SumPage)
+    rows = [
+        (layer, cost)
+        for layer, cost in zip(unfolded.layers, costs.layers, strict=True)
+        if re.match(r"conv[34]_x\.\d+\.add\.body\.", layer.path)
+    ]
+    assert (page.path, page.layers) == ("conv[34]_x.*.add.body", len(rows))
+    assert [part.path for part in page.sums[0].parts] == [layer.path for layer, cost in rows if cost.params]
+    assert page.sums[0].value == sum(cost.params for _, cost in rows)
+
+
+@pytest.mark.parametrize("pattern", ["conv1.conv*", "*.conv2d", "**.conv1.conv2d"])
+def test_a_pattern_that_names_one_part_is_that_part(pattern: str) -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    costs = count(unfolded)
+    assert explain(unfolded, costs, pattern) == explain(unfolded, costs, "conv1.conv2d")
+
+
+def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:
+    """As `check` tells them: the user's own, none of a block that comes with the tool."""
+    header = "blocks:\n  unit:\n    layers:\n      - conv_norm_act: {channels: 4}\n        name: inner"
+    text = network("- relu\n- unit:\n  name: a", header=header)
+    outer, inner = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv_norm_act"))
+    page = page_of(graph(text), "a.inner.conv2d")
+    assert (page.file, page.line, page.lines) == ("net.yaml", outer, (outer, inner))
+    assert f"\nnet, lines {outer}, {inner} of net.yaml, batch 1, float32\n" in explained.text(page)
+    written = json.loads(explained.to_json(page))
+    assert (written["file"], written["line"], written["lines"]) == ("net.yaml", outer, [outer, inner])
+
+
+# What it refuses.
+
+
+@pytest.mark.parametrize(
+    ("path", "only", "message"),
+    [
+        ("conv1.conv", [], "`resnet` has no layer or block `conv1.conv`; did you mean `conv1.conv2d`?"),
+        ("conv9_x", [], "`resnet` has no layer or block `conv9_x`; did you mean `conv5_x`?"),
+        (
+            "shortcut.conv_bn",
+            [],
+            "`resnet` has no layer or block `shortcut.conv_bn`; did you mean `conv2_x.0.add.shortcut.conv_bn`?",
+        ),
+        (
+            "zzz",
+            [],
+            "`resnet` has no layer or block `zzz`; known: `conv1`, `relu`, `max_pool2d`, `conv2_x`, `conv3_x`, "
+            "`conv4_x`, `conv5_x`, `adaptive_avg_pool2d`, `flatten`, `fc`",
+        ),
+        ("*.body", [], "`resnet` has no layer or block `*.body`; did you mean `**.body`?"),
+        (
+            "conv1.",
+            [],
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found "
+            "`conv1.`",
+        ),
+        (
+            "",
+            [],
+            "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found ``",
+        ),
+        (".".join(["a"] * 65), [], "a path pattern has at most 64 segments, found 65"),
+        ("conv1", ["mac"], "there is no sum `mac`; did you mean `macs`?"),
+        ("conv1", ["peak_bytes"], "`peak_bytes` is a figure of the whole network: leave out `conv1`"),
+        ("conv1.conv2d", ["macs"], "`conv1.conv2d` is a layer, which has no sums to choose from"),
+    ],
+)
+def test_what_is_refused(path: str, only: list[str], message: str) -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    with pytest.raises(UsageError) as caught:
+        explain(unfolded, count(unfolded), path, only)
+    assert str(caught.value) == message
+
+
+# How it is shown.
+
+LENET_S2 = """S2  avg_pool2d
+Average over windows of an image, `torch.nn.AvgPool2d`.
+lenet5, line 16 of lenet5.yaml, batch 1, float32
+tanh 6×28×28 → 6×14×14
+"""
+
+
+def test_the_text_of_a_layer() -> None:
+    page = page_of(cnnprof.unfold("lenet5"), "S2")
+    text = explained.text(page)
+    assert text.startswith(LENET_S2)
+    assert "\n  output height = ⌊(28 + 2·0 − (2 − 1) − 1) / 2⌋ + 1 = 14\n" in text
+    assert "\n  adds = 6·28·28 − 6·14·14 = 3,528\n" in text
+    assert "\n  28 = taps_inside(28, 2, 2, 0, 1, 14): Taps that fall on the input itself, not on padding" in text
+    assert "\n  FLOPs per byte = 4,704 / 23,520 = 0.2\n" in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+@pytest.mark.parametrize("path", ["conv1.conv2d", "conv2_x.0.add", "conv2_x", None])
+def test_lines_are_as_wide_as_the_terminal_and_say_the_same(width: int, path: str | None) -> None:
+    unfolded = cnnprof.unfold(RESNET)
+    page = explain(unfolded, count(unfolded), path)
+    text = explained.text(page, width)
+    assert max(map(len, text.split("\n"))) <= width
+    if isinstance(page, LayerPage) and page.part is None:
+        assert re.sub(r"\s", "", text) == re.sub(r"\s", "", explained.text(page))
+
+
+def test_colours_only_where_they_are_shown() -> None:
+    page = page_of(cnnprof.unfold("lenet5"), "C1")
+    coloured = explained.text(page, 80, color=True)
+    assert "\x1b[1mOutput\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9]*m", "", coloured) == explained.text(page, 80)
+
+
+def test_json_of_a_layer() -> None:
+    written = json.loads(explained.to_json(page_of(cnnprof.unfold("lenet5"), "S2")))
+    assert (written["schema_version"], written["path"], written["inputs"]) == (
+        1,
+        "S2",
+        [{"layer": "tanh", "shape": [6, 28, 28]}],
+    )
+    adds = written["sections"][2]["formulas"][0]
+    assert adds == {
+        "label": "adds",
+        "formula": "6·28·28 − 6·14·14",
+        "names": "out_channels·taps_inside(height, kernel_size, kernel_size, padding, 1, out_height)·"
+        "taps_inside(width, kernel_size, kernel_size, padding, 1, out_width) − out_channels·out_height·out_width",
+        "value": 3528,
+        "unit": "count",
+        "exact": True,
+        "where": {"taps_inside(28, 2, 2, 0, 1, 14)": 28},
+    }
+
+
+def test_json_of_sums() -> None:
+    unfolded = cnnprof.unfold("lenet5")
+    written = json.loads(explained.to_json(explain(unfolded, count(unfolded), None, ["macs"])))
+    (macs,) = written["sums"]
+    assert macs["value"] == prod([6, 28, 28, 25]) + prod([16, 10, 10, 6, 25]) + 120 * 400 + 84 * 120 + 840
+    assert macs["parts"][0] == {"path": "C1", "formula": "6·28·28·1·5·5", "value": 117600, "declared": False}
+
+
+@pytest.mark.parametrize("line", ["explain lenet5", "explain lenet5 C1 --format json", "sweep lenet5 --batch 1,2"])
+def test_piped_it_loads_neither_torch_nor_rich(line: str) -> None:
+    assert loaded(CLI, *line.split()) == {"yaml"}

@@ -1,0 +1,150 @@
+"""Quantization and sparsity: bytes of weights, activations and the peak, by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+import cnnprof
+from cnnprof.analysis.quantize import Stored, Typed, read_types, store
+from cnnprof.errors import UsageError
+from tests.support.networks import graph, network
+from tests.support.rewritten import ZOO
+
+# One example of [3, 8, 8]. c: weight 5·3·3·3 = 135, bias 5, output 5·6·6 = 180. batch norm: 5 + 5, output 180.
+# relu runs in place. l: flatten is a view, weight 2·180 = 360, bias 2, output 2.
+NET = network(
+    """
+    - conv2d: {out_channels: 5, kernel_size: 3}
+      name: c
+    - batch_norm
+    - relu
+    - flatten
+    - linear: {out_features: 2}
+      name: l
+    """
+)
+
+
+def stored(weights: str = "", activations: str = "", sparsity: str = "0", batch: int = 1) -> Stored:
+    return store(
+        graph(NET), batch, "float32",
+        weights=read_types("weights", weights.split()), activations=read_types("activations", activations.split()),
+        sparsity=Fraction(sparsity),
+    )  # fmt: skip
+
+
+VECTORS = 4 * (5 + 5 + 5 + 2)  # biases and the norm's, in float32
+
+WEIGHTS = [
+    ("", 4 * (135 + 360) + VECTORS),
+    ("float32", 4 * (135 + 360) + VECTORS),
+    ("int16", 2 * (135 + 360) + VECTORS),
+    ("int8", 135 + 360 + VECTORS),
+    ("int4", 68 + 180 + VECTORS),  # 67.5 bytes rounded up
+    ("int8 l=float32", 135 + 4 * 360 + VECTORS),
+    ("int4 c=int8", 135 + 180 + VECTORS),
+    ("c=int8 int4", 68 + 180 + VECTORS),  # the last that matches holds
+]
+
+
+@pytest.mark.parametrize(("weights", "expected"), WEIGHTS)
+def test_weights(weights: str, expected: int) -> None:
+    found = stored(weights)
+    assert (found.param_bytes, found.params) == (expected, 135 + 5 + 10 + 360 + 2)
+    assert (found.activation_bytes, found.peak.bytes) == (4 * (180 + 180 + 2), 4 * (192 + 180 + 180))
+
+
+ACTIVATIONS = [
+    # types, all outputs, the peak: input, convolution and norm
+    ("int8", 180 + 180 + 2, 192 + 180 + 180),
+    ("int4", 90 + 90 + 1, 96 + 90 + 90),
+    ("int8 c=float32", 4 * 180 + 180 + 2, 192 + 4 * 180 + 180),
+    ("int8 input=float32", 180 + 180 + 2, 4 * 192 + 180 + 180),
+    ("int8 relu=float32", 180 + 180 + 2, 192 + 180 + 180),  # in place: what it overwrites decides
+]
+
+
+@pytest.mark.parametrize(("activations", "made", "peak"), ACTIVATIONS)
+def test_activations(activations: str, made: int, peak: int) -> None:
+    found = stored(activations=activations)
+    assert (found.activation_bytes, found.peak.bytes, found.peak.layer) == (made, peak, "batch_norm")
+
+
+def test_the_batch_is_packed_together() -> None:
+    """Three examples of 5·6·6 values in 4 bits are 270 bytes."""
+    assert stored(activations="int4", batch=3).activation_bytes == 270 + 270 + 3
+
+
+SPARSITY = [
+    # share, values that are left: n − ⌊share·n⌋ of each kernel and matrix
+    ("0", 135 + 360),
+    ("1/2", 68 + 180),
+    ("9/10", 14 + 36),
+    ("1/1000", 135 + 360),
+]
+
+
+@pytest.mark.parametrize(("sparsity", "left"), SPARSITY)
+def test_sparsity(sparsity: str, left: int) -> None:
+    found = stored(sparsity=sparsity)
+    assert (found.params, found.param_bytes) == (left + 17, 4 * left + VECTORS)
+    assert found.activation_bytes == stored().activation_bytes
+
+
+def test_sparsity_and_bits() -> None:
+    assert stored(weights="int4", sparsity="1/2").param_bytes == 34 + 90 + VECTORS
+
+
+@pytest.mark.parametrize("spec", ZOO)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_without_a_wish_nothing_changes(spec: str, dtype: str) -> None:
+    """The figures of the analysis, from the same tensors."""
+    expected = cnnprof.analyze(spec, dtype=dtype, batch=2).totals
+    found = store(cnnprof.unfold(spec), 2, dtype)
+    assert (found.params, found.executed_params, found.param_bytes, found.activation_bytes, found.peak.bytes) == (
+        expected.params, expected.executed_params, expected.param_bytes, expected.activation_bytes,
+        expected.peak_bytes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", ZOO)
+def test_half_of_float32_is_float16(spec: str) -> None:
+    """Of activations; of weights all but vectors."""
+    half = cnnprof.analyze(spec, dtype="float16").totals
+    found = store(cnnprof.unfold(spec), 1, "float32", activations=[Typed("float16")])
+    assert (found.activation_bytes, found.peak.bytes) == (half.activation_bytes, half.peak_bytes)
+
+
+TYPES = [
+    (["int8", "fc*=float16"], (Typed("int8"), Typed("float16", "fc*"))),
+    (["a=b=int4"], (Typed("int4", "a=b"),)),
+    ([], ()),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), TYPES)
+def test_reads_types(given: list[str], expected: tuple[Typed, ...]) -> None:
+    assert read_types("weights", given) == expected
+
+
+REFUSES = [
+    ("in8", "--weights takes a type such as int8, or PATTERN=TYPE, found `in8`; did you mean `int8`?"),
+    ("fc=8", "--weights takes a type such as int8, or PATTERN=TYPE, found `fc=8`; "
+             "known: `int4`, `int8`, `int16`, `float16`, `bfloat16`, `float32`"),
+    ("=int8", "--weights takes a type such as int8, or PATTERN=TYPE, found `=int8`; did you mean `int8`?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSES)
+def test_refuses_types(given: str, message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_types("weights", [given])
+    assert str(refused.value) == message
+
+
+def test_refuses_shares() -> None:
+    with pytest.raises(UsageError) as refused:
+        stored(sparsity="1")
+    assert str(refused.value) == "a share of zeros is at least 0 and below 1, found 1"

@@ -1,0 +1,238 @@
+"""The project file: what it gives and refuses, where it is found, and which files it means."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from cnnprof.errors import CnnprofError, SpecError, UsageError
+from cnnprof.gate.project import Project, files, find, read
+
+YAML = """\
+version: 1
+budgets:
+  - name: mobile
+    files: ["models/mobile/*.yaml", "!**/draft-*"]
+    variant: small
+    set: {width: 1.0, depths: [1, 2]}
+    input: [3, 224, 224]
+    batch: 2
+    dtype: float16
+    max: {params: 5M, param_bytes: 10 MiB, depth: 60}
+    warn: {params: 4.5M}
+    max_increase: {params: 0%, macs: 1.5%}
+    at: {"stage4.*": {params: 2M}, "**": {macs: 150M}}
+    message: "NPU limit, see docs/npu.md"
+baseline: cnnprof-baseline.json
+"""
+TOML = """\
+[tool.other]
+a = 1
+[tool.cnnprof]
+version = 1
+baseline = "cnnprof-baseline.json"
+[[tool.cnnprof.budgets]]
+name = "mobile"
+files = ["models/mobile/*.yaml", "!**/draft-*"]
+variant = "small"
+set = {width = 1.0, depths = [1, 2]}
+input = [3, 224, 224]
+batch = 2
+dtype = "float16"
+max = {params = "5M", param_bytes = "10 MiB", depth = 60}
+warn = {params = "4.5M"}
+max_increase = {params = "0%", macs = "1.5%"}
+at = {"stage4.*" = {params = "2M"}, "**" = {macs = "150M"}}
+message = "NPU limit, see docs/npu.md"
+"""
+
+
+def project(folder: Path, text: str, name: str = "cnnprof.yaml") -> Project:
+    (folder / name).write_text(text, encoding="utf-8")
+    return read(folder / name, name)
+
+
+@pytest.mark.parametrize(("text", "name"), [(YAML, "cnnprof.yaml"), (TOML, "pyproject.toml")])
+def test_gives(tmp_path: Path, text: str, name: str) -> None:
+    """YAML and TOML alike."""
+    found = project(tmp_path, text, name)
+    (entry,) = found.entries
+    assert (found.folder, found.baseline) == (tmp_path, "cnnprof-baseline.json")
+    assert [pattern.text for pattern in entry.files] == ["models/mobile/*.yaml", "!**/draft-*"]
+    assert (entry.variant, dict(entry.settings)) == ("small", {"width": "1.0", "depths": "[1, 2]"})
+    assert (dict(entry.inputs), entry.batch, entry.dtype) == ({"": (3, 224, 224)}, 2, "float16")
+    budget = entry.budget
+    assert [(limit.path, limit.metric, limit.most, limit.text) for limit in budget.limits] == [
+        (None, "params", 5_000_000, "5M"),
+        (None, "param_bytes", 10 * 2**20, "10 MiB"),
+        (None, "depth", 60, "60"),
+        ("stage4.*", "params", 2_000_000, "2M"),
+        ("**", "macs", 150_000_000, "150M"),
+    ]
+    assert [(limit.metric, limit.most) for limit in budget.warnings] == [("params", 4_500_000)]
+    assert [(each.metric, each.most) for each in budget.increases] == [("params", 0), ("macs", Fraction(3, 200))]
+    assert (budget.name, budget.message) == ("mobile", "NPU limit, see docs/npu.md")
+
+
+def test_places(tmp_path: Path) -> None:
+    """YAML has lines; of TOML the key is told."""
+    (entry,) = project(tmp_path, YAML).entries
+    assert str(entry.budget.limits[0].mark) == "cnnprof.yaml:10:19"
+    assert {key: str(mark) for key, mark in entry.marks.items()} == {
+        "variant": "cnnprof.yaml:5:14", "set width": "cnnprof.yaml:6:11", "set depths": "cnnprof.yaml:6:23",
+    }  # fmt: skip
+    (entry,) = project(tmp_path, TOML, "pyproject.toml").entries
+    assert str(entry.budget.limits[0].mark) == "pyproject.toml tool.cnnprof.budgets[0].max.params"
+    assert str(entry.marks["set width"]) == "pyproject.toml tool.cnnprof.budgets[0].set.width"
+    assert str(entry.budget.limits[3].mark) == 'pyproject.toml tool.cnnprof.budgets[0].at."stage4.*".params'
+
+
+def test_inputs_by_name(tmp_path: Path) -> None:
+    text = "version: 1\nbudgets: [{name: a, files: [x], max: {params: 1}, input: {left: [1, 2], right: [3]}}]"
+    assert dict(project(tmp_path, text).entries[0].inputs) == {"left": (1, 2), "right": (3,)}
+
+
+HEAD = "version: 1\nbudgets:\n"
+BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("5", ["1:1 a project file is a mapping with the keys `version`, `budgets`, `baseline`, found `5`"]),
+        ("a: 1", [
+            "1:1 a project file has no key `a` | known: `version`, `budgets`, `baseline`",
+            "1:1 a project file says `version: 1`",
+            "1:1 a project file has `budgets`, a list, found nothing",
+        ]),
+        ("version: 2\nbudgets: []", [
+            "1:10 a project file says `version: 1`, found `2`",
+            "2:10 a project file has `budgets`, a list, found a list",
+        ]),
+        ("version: 1\nbudgets: [5]\nbaseline: []", [
+            "2:11 a budget is a mapping with the keys `name`, `files`, `variant`, `set`, `input`, `batch`, `dtype`, "
+            "`max`, `warn`, `max_increase`, `at`, `message`, found `5`",
+            "3:11 `baseline` takes a text, found a list",
+        ]),
+        (HEAD + "- max: {params: 5M}", [
+            "3:3 a budget has a `name`",
+            "3:3 a budget has `files`, a list of patterns, found nothing",
+        ]),
+        (BUDGET.strip() + "\n  maximum: 3", [
+            "3:3 a budget limits something: `max`, `warn`, `max_increase`, `at`",
+            "5:3 a budget has no key `maximum` | did you mean `max`?",
+        ]),
+        (BUDGET + "  max: {mac: 5, params: 1.5, peak_bytes: 10, macs: [1]}", [
+            "5:9 a budget limits a metric, and `mac` is none | did you mean `macs`?",
+            "5:25 a limit on `params` is a whole number, found `1.5` = 1.5",
+            "5:42 a limit on `peak_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
+            "5:52 a limit on `macs` is a number, found a list",
+        ]),
+        (BUDGET + "  max_increase: {macs: 5, params: -1%}", [
+            "5:24 an increase of `macs` is a percentage like `1.5%`, found `5`",
+            "5:35 an increase of `params` is a percentage like `1.5%`, found `-1%`",
+        ]),
+        (BUDGET + "  at: {a: 5}\n  warn: 3", [
+            "5:11 expected a mapping for `at a`, found `5`",
+            "6:9 expected a mapping for `warn`, found `3`",
+        ]),
+        (BUDGET + "  max: {params: 1}\n  batch: 0\n  dtype: float\n  input: [3, a]\n  set: 5", [
+            "6:10 a batch is a whole number from 1, found `0`",
+            "7:10 no type `float` | did you mean `float64`?",
+            "8:10 an input is a list of dimensions like [3, 224, 224], found a list",
+            "9:8 expected a mapping for `set`, found `5`",
+        ]),
+        (HEAD + "- name: a\n  files: [/abs, ../up, 'C:/x', 'a\\b', !x]\n  max: {params: 1}".replace("!x", "'!x'"), [
+            "4:11 a pattern names files below the project's folder, found `/abs`",
+            "4:17 a pattern names files below the project's folder, found `../up`",
+            "4:24 a pattern names files below the project's folder, found `C:/x`",
+            "4:32 folders are told apart by `/`, found `a\\b`",
+        ]),
+        (HEAD + "- name: a\n  files: ['!x']\n  max: {params: 1}", [
+            "4:11 every pattern excludes files, so none is left",
+        ]),
+        (BUDGET + "  max: {params: 1}\n- name: a\n  files: [y]\n  max: {params: 1}", [
+            "6:3 two budgets are called `a`",
+        ]),
+    ],
+)  # fmt: skip
+def test_refuses(tmp_path: Path, text: str, messages: list[str]) -> None:
+    with pytest.raises(SpecError) as caught:
+        project(tmp_path, text)
+    assert [
+        f"{problem.mark.line + 1}:{problem.mark.column + 1} {problem.message}"
+        + (f" | {problem.hint}" if problem.hint else "")
+        for problem in caught.value.problems
+    ] == messages
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("", "cnnprof.yaml", "`cnnprof.yaml` is empty; a project file begins with `version: 1`"),
+        ("a = 1", "pyproject.toml", "`pyproject.toml` has no table [tool.cnnprof]"),
+        ("[tool]\ncnnprof = 5", "pyproject.toml", "`pyproject.toml`: tool.cnnprof is a table"),
+        (
+            "[tool.cnnprof\n",
+            "pyproject.toml",
+            "`pyproject.toml` is not TOML that could be read: Expected ']' at the end of a table declaration "
+            "(at line 1, column 14)",
+        ),
+        (
+            '[tool.cnnprof]\nversion = 1\n[[tool.cnnprof.budgets]]\nname = "a"\nfiles = ["x"]\nmax = {parms = true}',
+            "pyproject.toml",
+            "pyproject.toml tool.cnnprof.budgets[0].max.parms: error: a budget limits a metric, and `parms` is none\n"
+            "  hint: did you mean `params`?",
+        ),
+    ],
+)
+def test_refuses_the_file(tmp_path: Path, text: str, name: str, message: str) -> None:
+    with pytest.raises(CnnprofError) as caught:
+        project(tmp_path, text, name)
+    assert str(caught.value) == message
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^cannot read `x\.yaml`: No such file or directory$"):
+        read(tmp_path / "x.yaml", "x.yaml")
+
+
+def test_the_nearest_file_upwards_is_found(tmp_path: Path) -> None:
+    """cnnprof.yaml wins over pyproject.toml in one folder, and a pyproject.toml without the table is none."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    assert find(inner) is None
+    (tmp_path / "pyproject.toml").write_text("[tool.cnnprof]\n")
+    (inner / "pyproject.toml").write_text("[tool.ruff]\n")
+    assert find(inner) == tmp_path / "pyproject.toml"
+    (tmp_path / "cnnprof.yaml").write_text("")
+    assert find(inner) == tmp_path / "cnnprof.yaml"
+    (inner.parent / "pyproject.toml").write_text("[tool.cnnprof]\n")
+    assert find(inner) == inner.parent / "pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ("[a.yaml]", ["a.yaml"]),
+        ("['*.yaml']", ["a.yaml", "draft-a.yaml"]),
+        ("['**/*.yaml']", ["a.yaml", "draft-a.yaml", "m/b.yaml", "m/draft-b.yaml", "m/n/c.yaml"]),
+        ("['**/*.yaml', '!**/draft-*']", ["a.yaml", "m/b.yaml", "m/n/c.yaml"]),
+        ("['**/*.yaml', '!m/**']", ["a.yaml", "draft-a.yaml"]),
+        ("['**/*.yaml', '!m/*', '!none']", ["a.yaml", "draft-a.yaml", "m/n/c.yaml"]),
+        ("['m/**/c.yaml', 'm/[ab].yaml']", ["m/b.yaml", "m/n/c.yaml"]),
+        ("['.hidden/*']", [".hidden/d.yaml"]),
+        ("[m, 'x*']", ["no file matches `m`", "no file matches `x*`"]),
+        ("[a.yaml, '!*']", ["no file is left: all that `files` matches is excluded"]),
+    ],
+)
+def test_files(tmp_path: Path, patterns: str, expected: list[str]) -> None:
+    for name in ("a.yaml", "draft-a.yaml", "m/b.yaml", "m/draft-b.yaml", "m/n/c.yaml", ".hidden/d.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    found = project(tmp_path, f"version: 1\nbudgets: [{{name: a, files: {patterns}, max: {{params: 1}}}}]")
+    (tmp_path / "cnnprof.yaml").unlink()
+    names, problems = files(found, found.entries[0])
+    assert names + [problem.message for problem in problems] == expected

@@ -1,0 +1,168 @@
+"""The blocks that come with the tool: whole networks written with them have the published figures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.networks import network, report
+
+GOLDEN = json.loads(gzip.decompress((Path(__file__).parents[1] / "golden" / "torchvision.json.gz").read_bytes()))[
+    "models"
+]
+
+RESNET = """
+    - conv_norm_act: {channels: 64, kernel: 7, stride: 2}
+    - max_pool2d: {kernel_size: 3, stride: 2, padding: 1}
+    - BLOCK: {SIZE: 64}
+      repeat: depths[0]
+    - BLOCK: {SIZE: 128, stride: 2 if index == 0 else 1}
+      repeat: depths[1]
+    - BLOCK: {SIZE: 256, stride: 2 if index == 0 else 1}
+      repeat: depths[2]
+    - BLOCK: {SIZE: 512, stride: 2 if index == 0 else 1}
+      repeat: depths[3]
+    - adaptive_avg_pool2d: {output_size: 1}
+    - flatten
+    - linear: {out_features: 1000}
+"""
+NETWORKS = {
+    "resnet18": (
+        RESNET.replace("BLOCK", "basic_residual").replace("SIZE", "channels"),
+        "args: {depths: [2, 2, 2, 2]}",
+    ),
+    "resnet50": (
+        RESNET.replace("BLOCK", "bottleneck_residual").replace("SIZE", "width"),
+        "args: {depths: [3, 4, 6, 3]}",
+    ),
+    "squeezenet1_1": (
+        """
+        - conv2d: {out_channels: 64, kernel_size: 3, stride: 2}
+        - relu
+        - max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}
+        - fire: [16, 64]
+        - fire: [16, 64]
+        - max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}
+        - fire: [32, 128]
+        - fire: [32, 128]
+        - max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}
+        - fire: [48, 192]
+        - fire: [48, 192]
+        - fire: [64, 256]
+        - fire: [64, 256]
+        - dropout
+        - conv2d: {out_channels: 1000, kernel_size: 1}
+        - relu
+        - adaptive_avg_pool2d: {output_size: 1}
+        - flatten
+        """,
+        "",
+    ),
+    "mobilenet_v2": (
+        """
+        - conv_norm_act: {channels: 32, stride: 2, act: relu6}
+        - stage: table[index]
+          repeat: len(table)
+        - conv_norm_act: {channels: 1280, kernel: 1, act: relu6}
+        - adaptive_avg_pool2d: {output_size: 1}
+        - flatten
+        - linear: {out_features: 1000}
+        """,
+        """
+args:
+  table:        # expand, channels, repeats, stride
+    - [1, 16, 1, 1]
+    - [6, 24, 2, 2]
+    - [6, 32, 3, 2]
+    - [6, 64, 4, 2]
+    - [6, 96, 3, 1]
+    - [6, 160, 3, 2]
+    - [6, 320, 1, 1]
+blocks:
+  stage:
+    args: {expand: required, channels: required, repeats: required, stride: required}
+    layers:
+      - inverted_residual: {channels: channels, expand: expand, stride: stride if index == 0 else 1}
+        repeat: repeats
+        """,
+    ),
+    "densenet121": (
+        """
+        - conv_norm_act: {channels: 64, kernel: 7, stride: 2}
+        - max_pool2d: {kernel_size: 3, stride: 2, padding: 1}
+        - dense_layer: {growth: 32}
+          repeat: 6
+        - transition
+        - dense_layer: {growth: 32}
+          repeat: 12
+        - transition
+        - dense_layer: {growth: 32}
+          repeat: 24
+        - transition
+        - dense_layer: {growth: 32}
+          repeat: 16
+        - batch_norm
+        - relu
+        - adaptive_avg_pool2d: {output_size: 1}
+        - flatten
+        - linear: {out_features: 1000}
+        """,
+        """
+blocks:
+  transition:
+    layers:
+      - batch_norm
+      - relu
+      - conv2d: {out_channels: in_channels // 2, kernel_size: 1, bias: false}
+      - avg_pool2d: {kernel_size: 2}
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_shipped_blocks_have_torchvision_s_figures(name: str) -> None:
+    layers, header = NETWORKS[name]
+    totals = report(network(layers, input="[3, 224, 224]", header=header)).totals
+    golden = GOLDEN[name]
+    assert (totals.params, totals.buffers, totals.macs) == (golden["params"], golden["buffers"], golden["macs"])
+
+
+def test_mobilenet_of_shipped_blocks() -> None:
+    """Howard et al. 2017, table 1."""
+    widths = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    body = "\n".join(f"- depthwise_separable: {{channels: {c}, stride: {s}}}" for c, s in widths)
+    head = "- adaptive_avg_pool2d: {output_size: 1}\n- flatten\n- linear: {out_features: 1000}"
+    text = network(f"- conv_norm_act: {{channels: 32, stride: 2}}\n{body}\n{head}", input="[3, 224, 224]")
+    totals = report(text).totals
+    assert (totals.macs, totals.params, totals.depth) == (568_740_352, 4_231_976, 28)
+
+
+def test_squeeze_excite_by_hand() -> None:
+    totals = report(network("- squeeze_excite: {reduced: 4}", input="[16, 8, 8]")).totals
+    assert totals.params == 16 * 4 + 4 + 4 * 16 + 16
+    assert totals.macs == 16 * 4 + 4 * 16
+    assert totals.work.multiplies == 16 * 8 * 8
+
+
+def test_a_convolution_has_a_bias_only_without_a_norm() -> None:
+    with_norm, without = (
+        report(network(f"- conv_norm_act: {{channels: 8, norm: {norm}}}")).totals.params
+        for norm in ("batch_norm", "identity")
+    )
+    assert with_norm == 3 * 8 * 9 + 2 * 8
+    assert without == 3 * 8 * 9 + 8
+
+
+def test_a_file_s_block_hides_a_shipped_one() -> None:
+    mine = "blocks:\n  squeeze_excite:\n    layers: [relu]"
+    assert [row.path for row in report(network("- squeeze_excite", header=mine)).layers] == ["squeeze_excite.relu"]
+
+
+def test_shipped_blocks_do_not_see_the_file_s_arguments() -> None:
+    """`reduced` of the file is not `reduced` of the block."""
+    totals = report(network("- squeeze_excite", input="[32, 8, 8]", header="args: {reduced: 9, channels: 5}")).totals
+    assert totals.params == 32 * 2 + 2 + 2 * 32 + 32

@@ -1,0 +1,175 @@
+"""What a SPEC stands for: `NAME|PATH[@VARIANT][,key=value…]`, or `-`."""
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cnnprof.errors import UsageError
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.load import alike, architectures, locate
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with two specs and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text("a file")
+    (tmp_path / "my.yml").write_text("another")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "variant", "settings"),
+    [
+        ("net.yaml", "net.yaml", None, {}),
+        ("./net.yaml", "./net.yaml", None, {}),
+        ("net.yaml@small", "net.yaml", "small", {}),
+        ("net.yaml,classes=10", "net.yaml", None, {"classes": "10"}),
+        ("net.yaml@16_bn,a=[1, 2],b=x=y", "net.yaml", "16_bn", {"a": "[1, 2]", "b": "x=y"}),
+        ("resnet", "resnet.yaml", None, {}),
+        ("resnet@50,classes=10", "resnet.yaml", "50", {"classes": "10"}),
+    ],
+)
+def test_gives(spec: str, name: str, variant: str | None, settings: dict[str, str]) -> None:
+    located = locate(spec)
+    assert (located.name, located.variant, dict(located.settings)) == (name, variant, settings)
+    assert (located.text == b"a file") is ("resnet" not in name)
+
+
+@pytest.mark.parametrize("name", ["resnet", "a@b.yaml", "a,b=c.yaml"])
+def test_an_existing_path_wins(folder: Path, name: str) -> None:
+    (folder / name).write_text("mine")
+    assert locate(name) == (name, b"mine", None, {})
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
+    assert locate("-@small,a=1") == ("<stdin>", b"piped", "small", {"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nosuch.yaml", "there is no file `nosuch.yaml`"),
+        ("dir/nosuch", "there is no file `dir/nosuch`"),
+        ("net", "`net` is neither a file nor an architecture that comes with cnnprof; did you mean `net.yaml`?"),
+        (
+            "net@small,a=1",
+            "`net` is neither a file nor an architecture that comes with cnnprof; did you mean `net.yaml`?",
+        ),
+        ("./net", "there is no file `./net`; did you mean `./net.yaml`?"),
+        ("./my", "there is no file `./my`; did you mean `./my.yml`?"),
+        ("resnt", "`resnt` is neither a file nor an architecture that comes with cnnprof; did you mean `resnet`?"),
+        *[
+            (name, f"`{name}` is neither a file nor an architecture that comes with cnnprof; did you mean `{meant}`?")
+            for name, meant in [
+                *[("resnet50", "resnet@50"), ("ResNet-18", "resnet@18"), ("efficientnet_b0", "efficientnet@b0")],
+                *[("vgg16_bn", "vgg@16_bn"), ("mobilenet_v3_small", "mobilenet_v3@small"), ("vgg19", "vgg@19")],
+                *[("densenet121", "densenet@121"), ("squeezenet1_0", "squeezenet@1_0"), ("r3d_18", "r3d@18")],
+                *[("shufflenet_v2_x1_0", "shufflenet_v2@1.0"), ("fcn_resnet50", "fcn@resnet50")],
+                *[("mobilenetv2", "mobilenet_v2"), ("InceptionV3", "inception_v3")],
+            ]
+        ],
+        (".", f"`.` is a directory; a SPEC is a file, or one of: {', '.join(architectures())}"),
+        ("a\0b/", "there is no file `a\\x00b/`"),
+        ("x" * 5000 + ".yaml", f"there is no file `{'x' * 199}…`"),
+    ],
+    ids=[
+        "no file",
+        "no file in a folder",
+        "without its ending",
+        "without its ending, of a variant",
+        "a path without its ending",
+        "without the other ending",
+        "nearly an architecture",
+        *["as others call an architecture and its variant"] * 13,
+        "a directory",
+        "NUL",
+        "a name too long",
+    ],
+)
+def test_refuses(spec: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        locate(spec)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_every_variant_is_found_by_its_name_without_the_sign(name: str) -> None:
+    spec = read(parse(locate(name).text, name))
+    for variant in spec.variants:
+        for written in (f"{name}{variant}", f"{name}_{variant}", f"{name}-{variant}".upper()):
+            if written not in architectures():
+                assert alike(written) == f"did you mean `{name}@{variant}`?"
+
+
+def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UsageError) as caught:
+        locate("net.yaml")
+    assert str(caught.value) == "cannot read `net.yaml`: Permission denied"
+
+
+def test_every_architecture_is_found_from_anywhere() -> None:
+    for name in architectures():
+        assert locate(name).text.startswith(b"# ")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with a spec of one commit, changed since; it is the working directory."""
+
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    spec = tmp_path / "specs" / "net.yaml"
+    spec.parent.mkdir()
+    spec.write_text("committed")
+    git("add", ".")
+    git("commit", "-m", "a spec")
+    spec.write_text("changed")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_file_at_a_revision() -> None:
+    """Nothing is checked out; the rest of a SPEC follows as ever."""
+    assert locate("specs/net.yaml").text == b"changed"
+    assert locate("HEAD:specs/net.yaml@small,width=2") == ("HEAD:specs/net.yaml", b"committed", "small", {"width": "2"})
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("HEAD:specs/other.yaml", "the revision `HEAD` has no file `specs/other.yaml`"),
+        ("c:specs/net.yaml", "there is no file `c:specs/net.yaml`"),
+    ],
+)
+def test_refuses_what_a_revision_has_not(spec: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        locate(spec)
+    assert str(caught.value) == message
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_existing_path_wins_over_a_revision() -> None:
+    Path("HEAD:specs").mkdir()
+    Path("HEAD:specs/net.yaml").write_text("a file")
+    assert locate("HEAD:specs/net.yaml").text == b"a file"
+
+
+def test_a_variant_s_name_may_have_dots() -> None:
+    assert locate("shufflenet_v2@0.5").variant == "0.5"
+    with pytest.raises(UsageError) as caught:
+        locate("models/a@b.yaml")
+    assert str(caught.value) == "there is no file `models/a@b.yaml`"
