@@ -61,7 +61,7 @@ def same(one: str | Path, other: str | Path) -> bool:
 
 def repository(folder: Path) -> Path:
     """The top of the working tree that a folder is in; the folder itself where it is in none."""
-    return next((above for above in (folder, *folder.parents) if (above / GIT).exists()), folder)
+    return next((above for above in (folder, *folder.parents) if os.path.lexists(above / GIT)), folder)
 
 
 def refuse_leaving(path: str | Path, folder: Path, name: str | None = None) -> None:
