@@ -56,8 +56,8 @@ def analyze(
     training: the network as it is trained: side outputs run, dropout and batch norm work.
     optimizer: sgd, momentum, adam or adamw; sizes `training_bytes`, which also holds float32
         `master_weights` where those are kept (mixed precision).
-    order: "best" executes the layers in the order with the smallest `peak_bytes`, or as written where that is too
-        much to search; the report's `refused` then says so.
+    order: "best" executes the layers in the order with the smallest `peak_activation_bytes`, or as written where
+        that is too much to search; the report's `refused` then says so.
 
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
@@ -90,13 +90,12 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
-    from cnnprof.language import source
     from cnnprof.language import unfold as expand
-    from cnnprof.language.spec import read
+    from cnnprof.language.spec import load
     from cnnprof.load import locate
 
     located = locate(spec)
-    network = read(source.parse(located.text, located.name))
+    network = load(located.text, located.name)
     shapes: Mapping[str, Sequence[int]] = {}
     if isinstance(input, Mapping):
         shapes = input

@@ -12,14 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof import files
+from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.language.source import LIMITS, parse
 from cnnprof.language.source import Mapping as MappingNode
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
 _REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
-_MOST = 4 * LIMITS.characters + 1
+MOST = 4 * LIMITS.characters + 1
 """Bytes that are read of an endless file: enough to show that it is too long."""
 
 
@@ -32,30 +33,25 @@ class Located(NamedTuple):
     settings: Mapping[str, str]
 
 
-def locate(spec: str) -> Located:
+def locate(spec: str, inside: Path | None = None) -> Located:
     """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool,
     then git revisions.
 
-    Raises UsageError where there is no such file, architecture or revision, or it cannot be read.
+    inside: a folder out of which no symbolic link may lead.
+
+    Raises UsageError where there is no such file, architecture or revision, or it cannot be read, and where an argument
+    is set twice.
     """
-    if not spec:
-        raise UsageError("an empty SPEC: name a file, or an architecture that `cnnprof specs` lists")
-    if spec == "-":
-        return Located("<stdin>", _standard_input(), None, {})
-    if _is_file(spec):
-        return Located(spec, _read(Path(spec)), None, {})
-    base, *settings = _SETTING.split(spec)
-    given = dict(setting.split("=", 1) for setting in settings)
-    variant = None
-    if not (base == "-" or _is_file(base)) and (match := _VARIANT.fullmatch(base)):
-        base, variant = match.groups()
+    base, variant, given = _parts(spec)
     if base == "-":
-        return locate("-")._replace(variant=variant, settings=given)
+        return Located("<stdin>", _standard_input(), variant, given)
     if _is_file(base):
-        return Located(base, _read(Path(base)), variant, given)
+        if inside is not None:
+            files.refuse_leaving(base, inside)
+        return Located(base, files.read(base, MOST), variant, given)
     shipped = architectures()
     if base in shipped:
-        return Located(f"{base}.yaml", _read(shipped[base]), variant, given)
+        return Located(f"{base}.yaml", files.read(shipped[base], MOST), variant, given)
     if (match := _REVISION.fullmatch(base)) and not _is_directory(base):
         return Located(base, _at_revision(*match.groups()), variant, given)
     shown = brief(printable(base), 200)
@@ -68,6 +64,29 @@ def locate(spec: str) -> Located:
         raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
     hint = hint or alike(base) or "`cnnprof specs` lists those that come with the tool"
     raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+
+
+def file_of(spec: str) -> str | None:
+    """The file that a SPEC reads; None where it reads none, or is wrong."""
+    try:
+        base = _parts(spec)[0]
+    except UsageError:  # which whoever reads it will be told
+        return None
+    return base if base != "-" and _is_file(base) else None
+
+
+def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
+    """What a SPEC names, the variant and the settings. Raises UsageError."""
+    if not spec:
+        raise UsageError("an empty SPEC: name a file, or an architecture that `cnnprof specs` lists")
+    if spec == "-" or _is_file(spec):
+        return spec, None, {}
+    base, *settings = _SETTING.split(spec)
+    pairs = [setting.split("=", 1) for setting in settings]
+    refuse_twice([name for name, _ in pairs], f"the SPEC `{brief(printable(spec), 200)}`")
+    if not (base == "-" or _is_file(base)) and (match := _VARIANT.fullmatch(base)):
+        return match[1], match[2], dict(pairs)
+    return base, None, dict(pairs)
 
 
 def architectures() -> dict[str, Path]:
@@ -149,15 +168,6 @@ def _standard_input() -> bytes:
     with suppress(OSError, ValueError):  # what does not wait would give a part of the text
         os.set_blocking(sys.stdin.fileno(), True)
     try:
-        return sys.stdin.buffer.read(_MOST)
+        return sys.stdin.buffer.read(MOST)
     except OSError as error:
         raise UsageError(f"cannot read standard input: {error.strerror}") from None
-
-
-def _read(path: Path) -> bytes:
-    """The file's bytes, at most `_MOST`. Raises UsageError."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_MOST)
-    except OSError as error:
-        raise UsageError(f"cannot read `{printable(str(path))}`: {error.strerror}") from None

@@ -14,7 +14,7 @@ from tests.docs import counters
 
 RECORD = counters.recorded()
 NETWORKS = RECORD["networks"]
-MEASURED = {"cpu_seconds", "peak_bytes", "import_seconds", "build_seconds", "call_seconds"}
+MEASURED = {"cpu_seconds", "peak_activation_bytes", "import_seconds", "build_seconds", "call_seconds"}
 
 
 def test_every_tool_was_measured_on_every_network():

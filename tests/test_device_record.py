@@ -66,7 +66,7 @@ def check_shape(record: dict[str, Any]) -> None:
         for row in section["rows"]:
             assert set(row) == ROWS[name] or "out_of_memory" in row
     for row in record["sections"]["memory"]["rows"]:
-        assert set(row["predicted"]) == {"torch_peak_bytes", "blocks"}
+        assert set(row["predicted"]) == {"torch_peak_activation_bytes", "blocks"}
         assert set(row["measured"]) == {"live", "requested", "allocated"}
     for row in record["sections"]["warm_and_cold"]["rows"]:
         assert set(row["warm"]) == set(row["flushed"]) == TIMES
@@ -80,8 +80,12 @@ def test_every_section_gives_what_it_was_asked(made) -> None:
         assert (len(section["rows"]), section["left_out"], section["failed"]) == (len(items), [], [])
         assert section["clocks"] is None
     for row in made["sections"]["memory"]["rows"]:
-        assert row["measured"] == {"live": row["predicted"]["torch_peak_bytes"], "requested": None, "allocated": None}
-        assert row["predicted"]["blocks"] >= row["predicted"]["torch_peak_bytes"]
+        assert row["measured"] == {
+            "live": row["predicted"]["torch_peak_activation_bytes"],
+            "requested": None,
+            "allocated": None,
+        }
+        assert row["predicted"]["blocks"] >= row["predicted"]["torch_peak_activation_bytes"]
     assert [(row["dtype"], row["channels_last"], row["batch"]) for row in made["sections"]["latency"]["rows"]] == [
         (dtype, last, batch) for dtype in ("float32", "float16") for last in (False, True) for batch in CPU.batches
     ]
@@ -157,7 +161,7 @@ def test_what_runs_on_cuda_alone_runs(monkeypatch: pytest.MonkeyPatch, tmp_path:
         "temperature_c": 41, "power_w": 102.5, "utilization_percent": None,
     }  # fmt: skip
     for row in record["sections"]["memory"]["rows"]:
-        assert row["measured"]["requested"] == row["predicted"]["torch_peak_bytes"] + WORKSPACE
+        assert row["measured"]["requested"] == row["predicted"]["torch_peak_activation_bytes"] + WORKSPACE
         assert row["measured"]["allocated"] >= row["predicted"]["blocks"]
     for row in record["sections"]["verify"]["rows"]:
         assert {"peak bytes on cuda:0", "allocator's peak on cuda:0"} <= set(row["checks"])

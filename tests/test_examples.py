@@ -73,8 +73,8 @@ def test_deeplabv3() -> None:
     pyramid = 2 * conv_bn(2048, 256, 1) + 3 * conv_bn(2048, 256, 3) + conv_bn(5 * 256, 256, 1)
     head = conv_bn(256, 256, 3) + conv(256, 21, 1)
     auxiliary = conv_bn(1024, 256, 3) + conv(256, 21, 1)
-    assert totals.executed_params == backbone + pyramid + head == 39_638_869
-    assert totals.params == totals.executed_params + auxiliary == 42_004_074
+    assert totals.inference_params == backbone + pyramid + head == 39_638_869
+    assert totals.params == totals.inference_params + auxiliary == 42_004_074
     places = 65 * 65
     auxiliary_macs = places * (1024 * 256 * 9 + 256 * 21)
     # Its batch norm behind the global pooling needs two examples in training.
@@ -113,7 +113,7 @@ def test_googlenet() -> None:
         params += conv(entered, r5, 1) + conv(r5, c5, 5) + conv(entered, projection, 1)
         macs += size**2 * (entered * (c1 + r3 + r5 + projection) + r3 * c3 * 9 + r5 * c5 * 25)
     auxiliary = sum(conv(entered, 128, 1) + linear(128 * 4 * 4, 1024) + linear(1024, 1000) for entered in (512, 528))
-    assert totals.executed_params == params == 6_998_552
+    assert totals.inference_params == params == 6_998_552
     assert totals.params == params + auxiliary == 13_378_280
     assert totals.macs == macs == 1_582_671_872
     assert totals.depth == 22

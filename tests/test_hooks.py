@@ -178,7 +178,7 @@ def test_the_action_installs_and_checks(checkout: Path, work: Path) -> None:
     [
         ("", 0, "1 network: 0 over budget, 1 within"),
         ("models/net.yaml --max params=15", 1, "::error file=models/net.yaml,line=6,title=Over budget command line::"),
-        ("'models/net.yaml' --max \"peak_bytes=1 KiB\"", 1, "over the limit of 1 KiB"),
+        ("'models/net.yaml' --max \"peak_activation_bytes=1 KiB\"", 1, "over the limit of 1 KiB"),
         ("--config nosuch.yaml", 2, "::error title=cnnprof check::error: cannot read `nosuch.yaml`"),
         ("$(touch pwned) ; touch pwned `touch pwned` &", 2, "`$(touch` is neither a file nor an architecture"),
     ],

@@ -74,6 +74,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
             ]
         ],
         (".", f"`.` is a directory; a SPEC is a file, or one of: {', '.join(architectures())}"),
+        ("net.yaml,a=1,b=2,a=3", "the SPEC `net.yaml,a=1,b=2,a=3` names `a` twice"),
+        ("resnet@50,a=1,a=1", "the SPEC `resnet@50,a=1,a=1` names `a` twice"),
         ("a\0b/", "there is no file `a\\x00b/`"),
         ("x" * 5000 + ".yaml", f"there is no file `{'x' * 199}…`"),
     ],
@@ -87,6 +89,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         "nearly an architecture",
         *["as others call an architecture and its variant"] * 13,
         "a directory",
+        "an argument twice",
+        "the same twice",
         "NUL",
         "a name too long",
     ],
@@ -110,7 +114,7 @@ def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(UsageError) as caught:
         locate("net.yaml")
     assert str(caught.value) == "cannot read `net.yaml`: Permission denied"

@@ -36,7 +36,15 @@ BATCH = 2
 """Examples of which PyTorch takes statistics."""
 SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
 SCALED_BY_BATCH = ("macs", "flops", "activation_bytes", "input_bytes")
-UNTOUCHED_BY_BATCH = ("params", "executed_params", "buffers", "param_bytes", "buffer_bytes", "depth", "receptive_field")
+UNTOUCHED_BY_BATCH = (
+    "params",
+    "inference_params",
+    "buffers",
+    "param_bytes",
+    "buffer_bytes",
+    "depth",
+    "receptive_field",
+)
 
 analyze = cache(cnnprof.analyze)
 
@@ -220,7 +228,7 @@ def test_totals_are_the_sums_of_rows(net: Net) -> None:
         told = report(net.text(), batch=3, training=training)
         for name in SUMMED:
             assert getattr(told.totals, name) == sum(getattr(row, name) for row in told.layers), name
-        assert told.totals.executed_params == sum(row.params for row in told.layers if row.executed)
+        assert told.totals.inference_params == sum(row.params for row in told.layers if row.executed)
 
 
 @pytest.mark.parametrize("spec", SPECS)

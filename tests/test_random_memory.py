@@ -1,4 +1,4 @@
-"""Peak memory and what autograd keeps, to the byte, on 500 random branched networks: see `tests.support.random_networks`."""
+"""Peak memory and what autograd keeps, to the byte, on 500 random branched networks."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_totals(spec, name, left_out, called):
     totals = report.totals
     found = {"params": totals.params, "buffers": totals.buffers, "macs": totals.macs}
     assert found == {metric: GOLDEN[name][metric] for metric in found}
-    assert totals.executed_params == sum(params for *_, params, _ in GOLDEN[name]["layers"])
+    assert totals.inference_params == sum(params for *_, params, _ in GOLDEN[name]["layers"])
 
 
 @every_network

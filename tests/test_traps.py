@@ -245,7 +245,7 @@ def test_an_unused_submodule_has_parameters_and_no_work() -> None:
     pointwise = "conv2d: {out_channels: 8, kernel_size: 1, bias: false}"
     layers = f"- {pointwise}\n- side: {{unused: [{CONV_8}]}}\n  when: training"
     totals = report(network(layers, "[8, 16, 16]")).totals
-    assert (totals.params, totals.executed_params, totals.macs) == (640, 64, 16_384)
+    assert (totals.params, totals.inference_params, totals.macs) == (640, 64, 16_384)
 
 
 def test_a_dead_branch_is_no_part_of_the_network() -> None:
@@ -359,8 +359,8 @@ def test_20_auxiliary_classifiers_count_in_params_and_work_in_training_alone() -
 
     evaluation, training = (cnnprof.analyze("googlenet@torchvision", training=mode).totals for mode in (False, True))
     assert evaluation.params == training.params == 13_004_888
-    assert evaluation.executed_params == 6_624_904
-    assert training.executed_params == training.params
+    assert evaluation.inference_params == 6_624_904
+    assert training.inference_params == training.params
     assert (evaluation.macs, round(training.macs / 1e9, 4)) == (1_498_376_192, 1.5067)
 
 
@@ -384,8 +384,8 @@ def test_23_a_residual_keeps_both_operands_alive() -> None:
     """
     one = 4 * 3 * 64
     straight = totals("- gelu\n- conv2d: {out_channels: 3, kernel_size: 3, padding: 1}\n- gelu")
-    assert straight.peak_bytes == 3 * one, "the input, the layer's own input and output"
-    assert totals(block).peak_bytes == 4 * one, "and the shortcut beside them"
+    assert straight.peak_activation_bytes == 3 * one, "the input, the layer's own input and output"
+    assert totals(block).peak_activation_bytes == 4 * one, "and the shortcut beside them"
 
 
 def test_25_a_batch_scales_activations_and_not_weights() -> None:

@@ -252,8 +252,8 @@ every_head = pytest.mark.parametrize(("spec", "params", "macs", "labels"), HEADS
 def test_heads(spec, params, macs, labels):
     # A batch of two: the auxiliary head of Inception v3 has a batch norm of one value per channel.
     evaluated, trained = analyze(spec, batch=2), analyze(spec, batch=2, training=True)
-    assert evaluated.totals.params - evaluated.totals.executed_params == params
-    assert trained.totals.executed_params == trained.totals.params == evaluated.totals.params
+    assert evaluated.totals.params - evaluated.totals.inference_params == params
+    assert trained.totals.inference_params == trained.totals.params == evaluated.totals.params
     assert trained.totals.macs - evaluated.totals.macs == 2 * macs
     assert sorted(output.label for output in trained.outputs if output.executed) == sorted(labels)
     assert [output.label for output in evaluated.outputs if output.executed] == ["out"]
@@ -264,7 +264,7 @@ def test_without_heads(spec, params, macs, labels):
     """aux=false leaves nothing of them, in training neither."""
     base = spec.partition(",")[0]
     bare = analyze(f"{base},aux=false", training=True)
-    assert bare.totals.params == analyze(spec).totals.executed_params
+    assert bare.totals.params == analyze(spec).totals.inference_params
     assert bare.totals.macs == analyze(spec).totals.macs
     assert [output.label for output in bare.outputs] == ["out"]
 

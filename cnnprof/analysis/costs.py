@@ -48,7 +48,7 @@ class Totals:
     """The metrics of a network (`cnnprof.model.metrics` says what each means), and the work by sort."""
 
     params: int
-    executed_params: int
+    inference_params: int
     buffers: int
     macs: int
     flops: int
@@ -60,8 +60,9 @@ class Totals:
     buffer_bytes: int
     input_bytes: int
     moved_bytes: int
-    peak_bytes: int
-    torch_peak_bytes: int
+    peak_activation_bytes: int
+    torch_peak_activation_bytes: int
+    inference_bytes: int
     training_bytes: int | None
     memory_exact: bool
     work: Work
@@ -176,23 +177,26 @@ def count(
     last = next(output.tensor for output in graph.outputs if output.label == "out")
     seen = fields[last]
     params = sum(layer.params for layer in layers)
+    param_bytes = sum(layer.param_bytes for layer in layers)
+    buffer_bytes = sum(layer.buffer_bytes for layer in layers)
     idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
     totals = Totals(
         params=params,
-        executed_params=params - idle,
+        inference_params=params - idle,
         buffers=sum(layer.buffers for layer in layers),
         macs=work.macs,
         flops=price(work),
-        param_bytes=sum(layer.param_bytes for layer in layers),
+        param_bytes=param_bytes,
         activation_bytes=sum(layer.activation_bytes for layer in layers),
         depth=depth(graph, weighted),
         receptive_field=None if seen is None else seen.largest,
         receptive_field_exact=seen is None or seen.exact,
-        buffer_bytes=sum(layer.buffer_bytes for layer in layers),
+        buffer_bytes=buffer_bytes,
         input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
         moved_bytes=sum(layer.moved_bytes for layer in layers),
-        peak_bytes=peak.bytes,
-        torch_peak_bytes=torch_peak.bytes,
+        peak_activation_bytes=peak.bytes,
+        torch_peak_activation_bytes=torch_peak.bytes,
+        inference_bytes=param_bytes + buffer_bytes + torch_peak.bytes,
         training_bytes=None if step is None else step.total,
         memory_exact=all(layer.memory_exact for layer in graph.layers),
         work=work,

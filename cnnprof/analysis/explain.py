@@ -22,6 +22,7 @@ from cnnprof.language import manual
 from cnnprof.model import paths, trace
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
+from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
 from cnnprof.model.window import Window
 
@@ -69,8 +70,8 @@ class LayerPage:
     path: str
     kind: str
     summary: str
-    file: str
-    line: int
+    file: str | None
+    line: int | None
     lines: tuple[int, ...]
     fields: Mapping[str, str]
     meanings: Mapping[str, str]
@@ -126,11 +127,15 @@ SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "macs": ("count", "multiply-accumulates of convolution and linear layers"),
     "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
-    "peak_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
-    "torch_peak_bytes": ("bytes", "the same with what PyTorch's operations hold while they run, where that is most"),
+    "peak_activation_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
+    "torch_peak_activation_bytes": (
+        "bytes",
+        "the same with what PyTorch's operations hold while they run, where that is most",
+    ),
+    "inference_bytes": ("bytes", "parameters, buffers and the peak in PyTorch"),
     "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
 }
-OF_THE_WHOLE = ("peak_bytes", "torch_peak_bytes", "training_bytes")
+OF_THE_WHOLE = ("peak_activation_bytes", "torch_peak_activation_bytes", "inference_bytes", "training_bytes")
 """Sums that only a network has."""
 
 
@@ -140,6 +145,7 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
 
     only: names of `SUMS`, to show no others. Raises UsageError for a path or name that is not there.
     """
+    only = [metric_named(name) or name for name in only]
     for name in only:
         if name not in SUMS:
             raise UsageError(f"there is no sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
@@ -232,6 +238,7 @@ class _Explainer:
     def page(self, number: int) -> LayerPage:
         """All about a layer."""
         graph, layer = self.graph, self.graph.layers[number]
+        place = layer.place
         rules = self.rules(number)
         texts = manual.sections(type(layer.kind))
         sections = [
@@ -246,8 +253,8 @@ class _Explainer:
             path=layer.path,
             kind=layer.kind.word,
             summary=manual.summary(type(layer.kind)),
-            file=layer.place.source.name,
-            line=layer.place.line + 1,
+            file=None if place is None else place.source.name,
+            line=None if place is None else place.line + 1,
             lines=layer.lines,
             fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
             meanings=manual.fields(type(layer.kind)),
@@ -349,7 +356,7 @@ class _Explainer:
                 label = f"scratch {position + 1}" if len(layer.memory.scratch) > 1 else "scratch"
                 formulas.append(Formula(label, self._bytes(tensor), "bytes"))
             if layer.memory.scratch:
-                facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_bytes")
+                facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_activation_bytes")
         if layer.kind.declared:
             facts.append("declared in the spec, not computed")
         if not layer.memory_exact:
@@ -502,18 +509,21 @@ class _Explainer:
             for name, term in found.items():
                 if term.value:
                     parts[name].append(Part(layer.path, term, layer.kind.declared))
-        parts["peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
+        parts["peak_activation_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
         held = costs.torch_peak
-        parts["torch_peak_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
+        parts["torch_peak_activation_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
         if held.scratch:
-            parts["torch_peak_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
+            parts["torch_peak_activation_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
+        totals = costs.totals
+        inference = {"parameters": totals.param_bytes, "buffers": totals.buffer_bytes, "peak": held.bytes}
+        parts["inference_bytes"] = [Part(name, trace.value(amount)) for name, amount in inference.items() if amount]
         step = costs.training._asdict() if costs.training else {}
         parts["training_bytes"] = [Part(name, trace.value(amount)) for name, amount in step.items() if amount]
         if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
             raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
         meanings = dict(SUMS)
-        meanings["peak_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
-        meanings["torch_peak_bytes"] = (
+        meanings["peak_activation_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
+        meanings["torch_peak_activation_bytes"] = (
             "bytes",
             f"the tensors alive while `{held.layer}` runs, and what its operation holds",
         )

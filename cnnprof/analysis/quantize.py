@@ -54,11 +54,11 @@ def read_types(option: str, given: Sequence[str]) -> tuple[Typed, ...]:
 class Stored:
     """What a network takes as stored: values and bytes of its parameters, and bytes of activations.
 
-    params, executed_params: stored values, without the zeros of sparse tensors.
+    params, inference_params: stored values, without the zeros of sparse tensors.
     """
 
     params: int
-    executed_params: int
+    inference_params: int
     param_bytes: int
     activation_bytes: int
     peak: Peak

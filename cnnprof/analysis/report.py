@@ -34,7 +34,13 @@ class ReceptiveField(NamedTuple):
     exact: bool = True
 
 
-OF_MEMORY = ("activation_bytes", "peak_bytes", "torch_peak_bytes", "training_bytes")
+OF_MEMORY = (
+    "activation_bytes",
+    "peak_activation_bytes",
+    "torch_peak_activation_bytes",
+    "inference_bytes",
+    "training_bytes",
+)
 """Metrics that are estimates where it is not known whether a layer views or copies."""
 
 
@@ -107,8 +113,8 @@ class Row(NamedTuple):
     executed: bool
     view: bool
     in_place: bool
-    file: str
-    line: int
+    file: str | None
+    line: int | None
     declared: bool = False
     memory_exact: bool = True
     layers: int = 1
@@ -214,8 +220,8 @@ def tabulate(
                 executed=layer.executed,
                 view=layer.view,
                 in_place=layer.overwrites is not None,
-                file=place.source.name,
-                line=place.line + 1,
+                file=None if place is None else place.source.name,
+                line=None if place is None else place.line + 1,
                 declared=layer.kind.declared,
                 memory_exact=layer.memory_exact,
             )

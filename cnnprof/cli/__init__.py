@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Sequence[str] | None = None) -> int:
+    warnings.showwarning = _note
     try:
         from cnnprof.cli.app import app
 
@@ -66,6 +68,18 @@ def _run(args: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
         return _failed(error)
     return DONE
+
+
+def _note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: object = None,
+) -> None:
+    """A warning as people read it: of cnnprof's own code, which says what is old in a spec or an option."""
+    complain(f"note: {message}" if category.__module__.startswith("cnnprof.") else f"warning: {message}")
 
 
 def _failed(error: Exception) -> int:

@@ -4,9 +4,10 @@ A command imports what it needs when it runs, so that `--help` and every other c
 """
 
 # typer reads the annotations while the process starts, so they are not postponed.
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 app = typer.Typer(
     help="Exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file.",
@@ -69,6 +70,19 @@ def _once(param: typer.CallbackParam, value: list[str] | None) -> list[str] | No
     return value
 
 
+class _Command(TyperCommand):
+    """A command whose options that take one value are given once: the parser would take the last in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = self.make_parser(ctx).parse_args(args=list(args))[2] if args else []
+        for number, param in enumerate(given):
+            if isinstance(param, TyperOption) and not param.is_flag and not param.multiple and param in given[:number]:
+                from cnnprof.errors import UsageError
+
+                raise UsageError(f"{param.opts[0]} is given twice")
+        return super().parse_args(ctx, args)
+
+
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
@@ -117,14 +131,14 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write a file instead of standard output. Its suffix chooses the format where --format does not; an "
-        "unknown suffix gives the table.",
+        help="Write a file instead of standard output. Its suffix chooses the format where --format does not.",
     ),
 ]
 ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for machines.")]
 
 
 @app.command(
+    cls=_Command,
     short_help="Shapes, parameters, MACs, memory; by layer and in total.",
     epilog=_examples(
         "cnnprof analyze resnet@50",
@@ -156,9 +170,9 @@ def analyze(
 ) -> None:
     """Output shapes, parameters, MACs, FLOPs, memory and receptive field, layer by layer and in total."""
     from cnnprof.cli import analyze as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import deliver, settle
 
-    chosen = format or format_of(output)
+    chosen = settle(specs, format, output)
     view = command.View(fold, sort, top, columns, convention or [], exact, chosen)
     reports = command.reports(
         specs,
@@ -175,10 +189,11 @@ def analyze(
 
 
 @app.command(
+    cls=_Command,
     short_help="Hold networks to their budgets: 0 within, 1 over, 2 wrong.",
     epilog=_examples(
         "cnnprof check resnet@50 --max params=26M --max macs=4.2G",
-        "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_bytes=40 MiB'",
+        "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_activation_bytes=40 MiB'",
         "cnnprof check --no-budgets resnet googlenet",
         "cnnprof check googlenet --report markdown=-",
     ),
@@ -197,7 +212,7 @@ def check(
         typer.Option(
             "--max",
             metavar="NAME=VALUE",
-            help="Limit a metric of all that the SPECs name, variants too: params=5M, peak_bytes=10MiB.",
+            help="Limit a metric of all that the SPECs name, variants too: params=5M, peak_activation_bytes=10MiB.",
         ),
     ] = None,
     input: Inputs = None,
@@ -246,12 +261,14 @@ def check(
         baseline_ref=baseline_ref,
         update_baseline=update_baseline,
         latency=command.read_latency(max_latency, against),
+        reports=wanted,
     )
     command.write_reports(result, wanted)
     raise typer.Exit(result.exit_code)
 
 
 @app.command(
+    cls=_Command,
     short_help="Networks side by side, and the layers where two differ.",
     epilog=_examples(
         "cnnprof compare resnet@18 resnet@34 resnet@50",
@@ -283,11 +300,12 @@ def compare(
     """Networks side by side: every metric, ratios to the first, and layer by layer where two differ."""
     from cnnprof.cli import analyze as analysis
     from cnnprof.cli import compare as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import deliver, settle
 
+    chosen = settle(specs, format, output)
     reports = analysis.reports(specs, input or [], set or [], batch=batch, dtype=dtype, training=training)
     found = command.comparison(specs, reports, layers)
-    text = command.render(found, fold=fold, exact=exact, format=format or format_of(output), output=output)
+    text = command.render(found, fold=fold, exact=exact, format=chosen, output=output)
     deliver(text, output)
 
 
@@ -309,6 +327,7 @@ Write = Annotated[
 
 
 @app.command(
+    cls=_Command,
     short_help="Each convolution beside depthwise + pointwise.",
     epilog=_examples(
         "cnnprof separable mobilenet_v1@full_conv --except stem",
@@ -332,14 +351,16 @@ def separable(
 ) -> None:
     """Every standard convolution beside depthwise + pointwise: MACs, parameters, and what theory says of them."""
     from cnnprof.cli import rewrite as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import deliver, settle
 
+    chosen = settle([spec], format, output, write=write)
     wish = command.Wish(["separable"], only or [], except_ or [], not no_between, write=write)
     found = command.what_if(spec, command.Setup(input or [], set or [], batch, dtype), wish)
-    deliver(command.render(found, exact=exact, format=format or format_of(output), output=output), output)
+    deliver(command.render(found, exact=exact, format=chosen, output=output), output)
 
 
 @app.command(
+    cls=_Command,
     short_help="What if: factorise, prune, quantize; before and after.",
     epilog=_examples(
         "cnnprof rewrite vgg --with bottleneck --factor 2",
@@ -388,14 +409,15 @@ def rewrite(
 ) -> None:
     """What if: other factorisations of the convolutions, pruning, quantization; the network before and after."""
     from cnnprof.cli import rewrite as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import deliver, settle
 
+    chosen = settle([spec], format, output, write=write)
     wish = command.Wish(
         with_ or [], only or [], except_ or [], not no_between, factor, groups, prune, sparsity,
         weights or [], activations or [], write,
     )  # fmt: skip
     found = command.what_if(spec, command.Setup(input or [], set or [], batch, dtype), wish)
-    deliver(command.render(found, exact=exact, format=format or format_of(output), output=output), output)
+    deliver(command.render(found, exact=exact, format=chosen, output=output), output)
 
 
 DeviceName = Annotated[
@@ -408,6 +430,7 @@ TableOrJson = Annotated[
 
 
 @app.command(
+    cls=_Command,
     short_help="Set every figure beside PyTorch's. Needs cnnprof[torch].",
     epilog=_examples(
         "cnnprof verify lenet5 resnet@18",
@@ -432,17 +455,19 @@ def verify(
     """Set every figure beside PyTorch's; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
     from cnnprof.cli import BROKEN, complain
     from cnnprof.cli import verify as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import DATA, deliver, settle
     from cnnprof.render.verified import summary
 
+    chosen = settle(specs, format, output, DATA)
     found = command.verified(specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore)
-    deliver(command.render(found, format or format_of(output), output), output)
+    deliver(command.render(found, chosen, output), output)
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {summary(each)}" for each in wrong))
         raise typer.Exit(BROKEN)
 
 
 @app.command(
+    cls=_Command,
     short_help="Latency and memory on a device. Needs cnnprof[torch].",
     epilog=_examples(
         "cnnprof measure lenet5 --batch 1,8 --seconds 0.2",
@@ -486,7 +511,7 @@ def measure(
 ) -> None:
     """Latency and memory on a device beside the arithmetic, layer by layer and whole. Needs cnnprof[torch]."""
     from cnnprof.cli import measure as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import DATA, deliver, settle
 
     text, status = command.run(
         command.Wanted(
@@ -503,7 +528,7 @@ def measure(
             against=against,
             separable=separable,
             top=top,
-            form=format or format_of(output),
+            form=settle([*specs, *([against] if against else [])], format, output, DATA),
             output=output,
         )
     )
@@ -512,6 +537,7 @@ def measure(
 
 
 @app.command(
+    cls=_Command,
     short_help="Each figure of a layer as a formula with its numbers.",
     epilog=_examples(
         "cnnprof explain resnet@50 conv1.conv2d",
@@ -540,16 +566,20 @@ def explain(
         typer.Option(
             metavar="A,B,...",
             help="Of the sums of a block or network only these: params, buffers, macs, flops, activation_bytes, "
-            "peak_bytes, training_bytes.",
+            "peak_activation_bytes, training_bytes.",
         ),
     ] = None,
-    format: ListFormat = "text",
+    format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option("--format", help="Default: json for an --output that ends in .json, else text."),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Each figure of a layer as a formula with its numbers; of a block or network as a sum."""
     from cnnprof.cli import explain as command
-    from cnnprof.cli.output import deliver
+    from cnnprof.cli.output import DATA, deliver, settle
 
+    chosen = settle([spec], format, output, {**DATA, ".txt": "text"})
     page = command.explain(
         spec,
         layer,
@@ -559,19 +589,20 @@ def explain(
         dtype=dtype,
         training=training,
         only=only,
-        form=format,
+        form=chosen,
         output=output,
     )
     deliver(page, output)
 
 
 @app.command(
+    cls=_Command,
     short_help="Every combination of settings: its costs, and the best.",
     epilog=_examples(
         "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
         "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
         "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
-        "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_bytes,training_bytes --format csv",
+        "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
     ),
 )
 def sweep(
@@ -606,7 +637,8 @@ def sweep(
         ),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="The metrics to show. Default: params,macs,peak_bytes.")
+        str | None,
+        typer.Option(metavar="A,B,...", help="The metrics to show. Default: params,macs,peak_activation_bytes."),
     ] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="The smallest of a metric first.")] = None,
     plot: Annotated[
@@ -621,9 +653,9 @@ def sweep(
     """Every combination of settings as a row: what it costs, and which are best."""
     from cnnprof.cli import WRONG, complain
     from cnnprof.cli import sweep as command
-    from cnnprof.cli.output import deliver, format_of
+    from cnnprof.cli.output import deliver, settle
 
-    view = command.View(columns, exact, plot, no_plot, format or format_of(output))
+    view = command.View(columns, exact, plot, no_plot, settle([spec], format, output))
     varied = command.axes(set or [], input or [], variant, batch, dtype)
     command.read_view(view, varied)
     found = command.run(spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, jobs=jobs)
@@ -635,6 +667,7 @@ def sweep(
 
 
 @app.command(
+    cls=_Command,
     short_help="List the architectures that come with cnnprof, or print one.",
     epilog=_examples("cnnprof specs", "cnnprof specs resnet", "cnnprof specs --format json"),
 )
@@ -658,6 +691,7 @@ def specs(
 
 
 @app.command(
+    cls=_Command,
     short_help="List the layer kinds, or show the manual page of one.",
     epilog=_examples("cnnprof kinds", "cnnprof kinds conv2d", "cnnprof kinds conv2d --format json"),
 )
@@ -686,6 +720,7 @@ def kinds(
 
 
 @app.command(
+    cls=_Command,
     short_help="The JSON Schema of specs, for editors.",
     epilog=_examples("cnnprof schema"),
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cnnprof
-from cnnprof.analysis.costs import count
+from cnnprof import files
+from cnnprof.analysis.costs import count, scale_of
 from cnnprof.analysis.measured import Settings
 from cnnprof.analysis.report import tabulate
 from cnnprof.cli import complain, describe
@@ -45,14 +46,13 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
-from cnnprof.language import source
 from cnnprof.language import unfold as expand
-from cnnprof.language.spec import Limit, Spec, read
+from cnnprof.language.spec import Limit, Spec, load
 from cnnprof.language.unfold import Work
-from cnnprof.load import Located, locate
+from cnnprof.load import MOST, Located, file_of, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.render.checks import FORMATS
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ class Run:
     def attempt(
         self, action: Callable[..., T], *arguments: object, file: str | None = None, mark: Mark | None = None
     ) -> T | None:
-        """What an action gives; None where it raises, which is kept. `mark` places an error that has no place."""
+        """What an action gives; None where it raises, which is kept.
+
+        file: which it is about. mark: where what asks for it is written, which places an error that has no place.
+        """
         try:
             return action(*arguments)
         except SpecError as error:
@@ -139,7 +142,7 @@ class Run:
                 self.problem(problem, file)
         except CnnprofError as error:
             if mark is not None:
-                self.problem(Problem(str(error), mark), file)
+                self.problem(Problem(str(error) if file is None else f"{file}: {error}", mark), file)
             else:
                 text = describe(error)
                 self.wrong[text] = Wrong(file, None, printable_lines(str(error)), text)
@@ -245,7 +248,7 @@ class Run:
 
     def named(self, text: str, given: Setup, limits: tuple[Limit, ...], budgets: bool) -> None:
         """Checks what a SPEC names."""
-        located = self.attempt(locate, text)
+        located = self.attempt(locate, text, files.repository(Path.cwd()))
         spec = None if located is None else self.spec(located)
         if located is None or spec is None:
             return
@@ -261,15 +264,16 @@ class Run:
             return
         self.own(located.name, spec, setups)
         for each in setups if limits else []:
+            self.valid.pop(each.title(located.name), None)  # it is held to something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
                 baseline = self.attempt(self.past, located.name, each, file=located.name)
                 self.judge(Budget("command line", limits), network, baseline)
-                self.valid.pop(each.title(located.name), None)
-        if self.latency is not None and (network := self.network(spec, located.name, setup)) is not None:
-            checked = self.attempt(_timed, network, setup, self.latency, file=located.name)
-            if checked is not None:
-                self.checks.append(checked)
-                self.valid.pop(setup.title(located.name), None)
+        if self.latency is not None:
+            self.valid.pop(setup.title(located.name), None)
+            if (network := self.network(spec, located.name, setup)) is not None:
+                checked = self.attempt(_timed, network, setup, self.latency, self._work, file=located.name)
+                if checked is not None:
+                    self.checks.append(checked)
 
     def project(self, found: Project, budgets: bool, update: bool) -> None:
         """Checks all that a project file names."""
@@ -277,6 +281,8 @@ class Run:
         if not budgets:
             return
         known = self.attempt(self.baseline, found, held, update, file=found.name)
+        if known is not None and not self.wrong:
+            self.gone(known, held)
         for entry, key, network, setup in held:
             baseline = self.attempt(self.past, network.file, setup, file=network.file)
             if baseline is None and known is not None:
@@ -302,6 +308,18 @@ class Run:
             more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
             self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
 
+    def gone(self, known: tuple[str, Mapping[str, Figures]], held: Sequence[Held]) -> None:
+        """Notes the networks that only the baseline has."""
+        name, networks = known
+        here = {each.key for each in held}
+        gone = [printable(key) for key in networks if key not in here]
+        if gone:
+            more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
+            self.notes.append(
+                f"{printable(name)} has networks that no budget is for now: {listing(gone[:NAMED])}{more}; "
+                "`cnnprof check --update-baseline` takes them out"
+            )
+
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
         from cnnprof.gate import project
@@ -314,14 +332,15 @@ class Run:
         for name in names:
             path = found.folder / name
             file = _shown(path)
-            text = self.attempt(project.read_bytes, path, file, file=file)
+            text = self.attempt(_read_inside, path, found.folder, file, file=file)
             spec = None if text is None else self.spec(Located(file, text, None, {}))
             if spec is None:
                 continue
             if not budgets:
                 self.validate(spec, file, setup, _mark(entry, spec))
             elif (network := self.network(spec, file, setup, _mark(entry, spec))) is not None:
-                held.append(Held(entry, f"{entry.budget.name}: {name}", network, setup))
+                variant = "" if setup.variant is None else f"@{setup.variant}"
+                held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, setup))
         if budgets and held and len(held) == len(names):
             self.patterns(entry.budget, [each.network for each in held])
         return held
@@ -346,12 +365,15 @@ class Run:
             return None
         path = found.folder / found.baseline
         name = _shown(path)
+        files.refuse_leaving(path, found.folder, name)
         if update and not self.wrong:
             from cnnprof.cli.output import save
 
             before = None
-            with suppress(UsageError):  # there is none yet, or one that is to be replaced
-                before = baseline.read(path, name)
+            if os.path.lexists(path):
+                baseline.text(path, name)  # what is no baseline is not replaced
+                with suppress(UsageError):  # one that is damaged is
+                    before = baseline.read(path, name)
             after = {each.key: figures(each.network.report) for each in held}
             save(baseline.write(after), str(path))
             budgets = {each.key: each.entry.budget for each in held}
@@ -372,9 +394,15 @@ def check(
     baseline_ref: str | None,
     update_baseline: bool,
     latency: Latency | None = None,
+    reports: Sequence[Wanted] = (),
 ) -> Result:
-    """What networks make of their budgets. Raises UsageError for options that do not go together."""
+    """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
+    would replace what is read."""
+    from cnnprof.cli.output import refuse_inputs
+
     run = Run(baseline_ref, latency)
+    written = [each.path for each in reports]
+    refuse_inputs(written, [file for spec in specs if (file := file_of(spec)) is not None])
     if latency is not None and not (specs and budgets):
         raise UsageError("--max-latency needs a SPEC, and goes without --no-budgets: it is measured on request alone")
     if update_baseline and baseline_ref is not None:
@@ -407,6 +435,7 @@ def check(
         raise UsageError("--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them")
     found = run.attempt(_project, config)
     if found is not None:
+        refuse_inputs(written, _inputs(found))
         run.project(found, budgets, update_baseline)
     return run.result()
 
@@ -415,6 +444,7 @@ def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype
     """The options that say how the networks are analysed. Raises UsageError."""
     from cnnprof.cli.analyze import read_inputs, read_settings
 
+    scale_of(batch, dtype)
     shapes = read_inputs(inputs) or {}
     if not isinstance(shapes, Mapping):
         shapes = {"": shapes}
@@ -432,10 +462,11 @@ def read_latency(most: str | None, against: str | None) -> Latency | None:
     return Latency(Fraction(most), most, against)
 
 
-def _timed(network: Network, setup: Setup, latency: Latency) -> Checked:
+def _timed(network: Network, setup: Setup, latency: Latency, work: Work) -> Checked:
     """Both networks by turns, on the device that there is, at the batch and type that the network is checked with."""
-    shapes = dict(setup.inputs)
-    reference = cnnprof.unfold(latency.against, input=shapes.get("", shapes or None))
+    located = locate(latency.against, files.repository(Path.cwd()))
+    other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
+    reference = _unfold(load(located.text, located.name), other, work)
 
     from cnnprof.runtime.device import find, threads
     from cnnprof.runtime.measure import against
@@ -456,7 +487,17 @@ def _project(config: str | None) -> Project:
             f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is here or above; "
             "write one, or name a SPEC"
         )
+    files.refuse_leaving(path, files.repository(path.absolute().parent), _shown(path))
     return project.read(path.absolute(), _shown(path))
+
+
+def _inputs(found: Project) -> list[str]:
+    """The files of a project: its own, its baseline and its specs."""
+    from cnnprof.gate import project
+
+    names = [name for entry in found.entries for name in project.files(found, entry)[0]]
+    own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
+    return [*own, *(str(found.folder / name) for name in dict.fromkeys(names))]
 
 
 def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
@@ -514,13 +555,14 @@ def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
     """`params=5M` as limits. Raises UsageError."""
     limits = []
     for text in texts:
-        metric, equals, value = text.partition("=")
+        name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--max takes NAME=VALUE, such as params=5M, found `{brief(printable(text))}`")
-        if metric not in METRICS:
-            hint = nearest(metric, METRICS)
+        metric = metric_named(name, "--max: ")
+        if metric is None:
+            hint = nearest(name, METRICS)
             raise UsageError(
-                f"--max limits a metric, and `{brief(printable(metric))}` is none; "
+                f"--max limits a metric, and `{brief(printable(name))}` is none; "
                 f"{hint or 'metrics: ' + listing(list(METRICS))}"
             )
         mark = Elsewhere(SourceText(COMMAND_LINE, printable(text)), 0, 0)
@@ -558,7 +600,13 @@ def _limits(spec: Spec, setup: Setup) -> tuple[Limit, ...]:
 
 
 def _read(located: Located) -> Spec:
-    return read(source.parse(located.text, located.name))
+    return load(located.text, located.name)
+
+
+def _read_inside(path: Path, folder: Path, name: str) -> bytes:
+    """The bytes of a spec that a project names. Raises UsageError."""
+    files.refuse_leaving(path, folder, name)
+    return files.read(path, MOST, name)
 
 
 def _afford(work: Work) -> None:
@@ -594,7 +642,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
     if text is None:
         return Baseline(revision.name, None)
     try:
-        spec = read(source.parse(text, file))
+        spec = load(text, file)
         if _lacking(spec, setup):
             return Baseline(revision.name, None)
         report = _network(spec, file, setup, work).report
@@ -612,8 +660,7 @@ def _message(problem: Problem) -> str:
 def _folders() -> tuple[str, str]:
     """The working directory, and the root of the repository that it is in."""
     here = Path.cwd()
-    root = next((above for above in (here, *here.parents) if (above / ".git").exists()), here)
-    return here.as_posix(), root.as_posix()
+    return here.as_posix(), files.repository(here).as_posix()
 
 
 def _shown(path: Path) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import sys
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from cnnprof import files
 from cnnprof.cli import drop_output
 from cnnprof.errors import UsageError, printable
+from cnnprof.load import file_of
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
@@ -41,10 +43,50 @@ def screen() -> Screen | None:
     return Screen(max(NARROWEST, shutil.get_terminal_size().columns), None if plain else "standard")
 
 
-def format_of(path: str | None) -> str:
-    """The format that a file's suffix stands for; a table where it stands for none."""
-    suffixes = {".json": "json", ".csv": "csv", ".md": "markdown"}
-    return suffixes.get(os.path.splitext(path or "")[1].lower(), "table")
+SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+"""The format that a file's suffix stands for."""
+DATA = {".json": "json", ".txt": "table"}
+"""The same of a command whose figures are no one table."""
+
+
+def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] = SUFFIXES) -> str:
+    """The format that is given, or that a file's suffix stands for; what `.txt` does where it has none.
+
+    Raises UsageError for another suffix.
+    """
+    suffix = os.path.splitext(path or "")[1].lower()
+    if given is None and suffix and suffix not in suffixes:
+        raise UsageError(
+            f"the suffix of --output says the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
+            "--format says it too"
+        )
+    return given or suffixes[suffix or ".txt"]
+
+
+def settle(
+    specs: Iterable[str],
+    format: str | None,
+    output: str | None,
+    suffixes: Mapping[str, str] = SUFFIXES,
+    write: str | None = None,
+) -> str:
+    """The format of what a command makes of its SPECs. write: another file that it writes.
+
+    Raises UsageError, before any work, for a suffix that says no format, for a file that the SPECs read, and where both
+    files are one.
+    """
+    refuse_inputs((output, write), [file for spec in specs if (file := file_of(spec)) is not None])
+    if output is not None and output != "-" and write is not None and files.same(output, write):
+        raise UsageError("--write and --output go to the same file")
+    return format_of(format, output, suffixes)
+
+
+def refuse_inputs(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
+    """Raises UsageError where a file is to be written that is among those that are read."""
+    read = list(inputs)
+    for path in paths:
+        if path is not None and path != "-" and any(files.same(path, each) for each in read):
+            raise UsageError(f"cannot write `{printable(path)}`: it is an input; name another file")
 
 
 def deliver(text: str, path: str | None = None) -> None:
@@ -85,9 +127,9 @@ def save(text: str, path: str) -> None:
     temporary = None
     try:
         mode = _mode(path)
-        already = _open_file(path)
+        already = files.descriptor(path)
         if already is not None or (mode is not None and not stat.S_ISREG(mode)):
-            with open(path if already is None else already, "wb", closefd=already is None) as file:
+            with open(path if already is None else already, "wb", closefd=already is None, opener=_at_once) as file:
                 file.write(data)
             return
         if mode is not None and not os.access(path, os.W_OK):  # its folder would let it be replaced all the same
@@ -109,11 +151,17 @@ def save(text: str, path: str) -> None:
             os.unlink(temporary)
 
 
-def _open_file(path: str) -> int | None:
-    """The number of a file that is open in this process already, by its path: of /dev/stdout 1; None for others."""
-    if match := re.fullmatch(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]{1,6})", path):
-        return int(match[2]) if match[2] else 1 + (match[1] == "stderr")
-    return None
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file, and does not wait for the reader of a pipe. Raises OSError."""
+    try:
+        number = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(_mode(path) or 0):
+            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
+        raise
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(number, True)
+    return number
 
 
 def _mode(path: str) -> int | None:

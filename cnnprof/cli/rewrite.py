@@ -28,7 +28,7 @@ from cnnprof.rewrites.prune import prune
 from cnnprof.rewrites.rebuild import Selection
 
 _SHARE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}|[0-9]{1,9}/[0-9]{1,9}")
-UNKNOWN_STORED = ("torch_peak_bytes", "training_bytes")
+UNKNOWN_STORED = ("torch_peak_activation_bytes", "inference_bytes", "training_bytes")
 """What nobody can say of tensors in other types: PyTorch's operations hold what their kernels of that type need."""
 
 
@@ -173,10 +173,10 @@ def _stored(stored: Stored, wish: Wish) -> tuple[dict[str, Number | None], list[
     """The metrics that storing changes, those that nobody can say, and what has to be said about them."""
     known: dict[str, Number | None] = {
         "params": stored.params,
-        "executed_params": stored.executed_params,
+        "inference_params": stored.inference_params,
         "param_bytes": stored.param_bytes,
         "activation_bytes": stored.activation_bytes,
-        "peak_bytes": stored.peak.bytes,
+        "peak_activation_bytes": stored.peak.bytes,
         "training_bytes": None,
     }
     notes = []

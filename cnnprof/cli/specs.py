@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from cnnprof import load as locate
 from cnnprof.errors import UsageError, brief, printable
-from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar
-from cnnprof.language.spec import read, shipped_blocks
+from cnnprof.language.spec import load, shipped_blocks
 from cnnprof.render.catalogue import Architecture
 
 
@@ -39,7 +38,7 @@ def block(name: str) -> str | None:
 
 def _architecture(name: str) -> Architecture:
     located = locate.locate(name)
-    spec = read(source.parse(located.text, located.name))
+    spec = load(located.text, located.name)
     return Architecture(
         name,
         spec.title,

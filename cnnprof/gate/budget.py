@@ -25,7 +25,7 @@ from cnnprof.language.spec import Limit
 from cnnprof.model import paths
 from cnnprof.model.metrics import METRICS
 
-SUMMED = ("params", "executed_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
+SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
 """Metrics that are sums over layers, so that parts of a network have them too."""
 
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
@@ -170,6 +170,7 @@ class Part(NamedTuple):
 
     path: of a layer, or the pattern of all that the repetitions of one step made. layers: how many.
     lines: of the steps that lead there, the outermost first, the layer's own last; none for what no step made.
+    line: where the file writes the layer: of one in a block that comes with the tool, the outermost of them.
     what: what changed in all of them, in words, where that is known.
     """
 
@@ -179,6 +180,7 @@ class Part(NamedTuple):
     lines: tuple[int, ...] = ()
     layers: int = 1
     what: str = ""
+    line: int | None = None
 
 
 class Rest(NamedTuple):
@@ -422,7 +424,7 @@ def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
 
 def amount_of(row: Row, metric: str) -> int:
     """A summed metric of one layer."""
-    if metric == "executed_params":
+    if metric == "inference_params":
         return row.params if row.executed else 0
     amount: int = getattr(row, metric)
     return amount
@@ -527,8 +529,8 @@ def place(mark: Mark) -> str:
 
 def _why(network: Network, metric: str, path: str | None, baseline: Baseline | None) -> Why:
     """What grew most since the baseline; without one, or where nothing did, what carries most."""
-    if metric in ("peak_bytes", "torch_peak_bytes"):
-        peak: Peak = network.costs.peak if metric == "peak_bytes" else network.costs.torch_peak
+    if metric in ("peak_activation_bytes", "torch_peak_activation_bytes"):
+        peak: Peak = network.costs.peak if metric == "peak_activation_bytes" else network.costs.torch_peak
         return _by_step(network, {alive.name: alive.bytes for alive in peak.alive}, path)
     if metric not in SUMMED:
         return NOTHING
@@ -560,11 +562,14 @@ def _by_step(network: Network, amounts: Mapping[str, int], path: str | None, sin
     def part(layers: Sequence[str]) -> Part:
         """Layers of one step as one."""
         changes = network.changes(since) if since is not None else {}
+        lines = _common([network.lines.get(layer, ()) for layer in layers])
+        places = {row.line for layer in layers for row in network.rows(layer)}
         return Part(
             path=paths.common(layers),
             amount=sum(amounts[layer] for layer in layers),
             changed=changed,
-            lines=_common([network.lines.get(layer, ()) for layer in layers]),
+            lines=lines,
+            line=places.pop() if len(places) == 1 and lines else next(reversed(lines), None),
             layers=len(layers),
             what=paths.common_changes([changes.get(layer, "") for layer in layers]),
         )

@@ -7,6 +7,7 @@ of lines (`pyproject.toml tool.cnnprof.budgets[0].max.params`), which is all tha
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
@@ -32,12 +33,14 @@ from cnnprof.errors import (
     nearest,
     printable,
 )
+from cnnprof.files import read as read_file
 from cnnprof.gate.budget import Budget, Elsewhere, Increase
 from cnnprof.language import source
-from cnnprof.language.source import LIMITS, Mapping, Node, Scalar, Sequence, described
+from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import Limit
+from cnnprof.load import MOST
 from cnnprof.model.kind import Shape
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.model.paths import advance, begin
 
 FILE = "cnnprof.yaml"
@@ -92,9 +95,12 @@ class Project:
 
 
 def find(folder: Path) -> Path | None:
-    """The project file of a folder, or of the nearest one above it that has any; cnnprof.yaml wins."""
+    """The project file of a folder, or of the nearest one above it that has any; cnnprof.yaml wins.
+
+    What is called so is meant, whatever it is: a link to nowhere must not bring in the budgets of a folder above.
+    """
     for above in (folder, *folder.parents):
-        if (above / FILE).is_file():
+        if os.path.lexists(above / FILE):
             return above / FILE
         pyproject = above / PYPROJECT
         if pyproject.is_file() and _table(pyproject, PYPROJECT) is not None:
@@ -114,8 +120,10 @@ def read(path: Path, name: str) -> Project:
 def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
     """The files of a budget below the project's folder, sorted, and its patterns that match none.
 
-    What excludes files may match none. Hidden files and folders match only where a pattern names them.
+    What excludes files may match none. Hidden files and folders match only where a pattern names them, and so do the
+    project file and its baseline.
     """
+    own = {Path(project.name).name, posixpath.normpath(project.baseline or ".")}
     found: dict[str, None] = {}
     problems = []
     for pattern in entry.files:
@@ -125,6 +133,8 @@ def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
             segment for segment, again in pairwise([*pattern.text.split("/"), ""]) if (segment, again) != ("**", "**")
         ]
         matched = dict.fromkeys(_matched(project.folder, segments))
+        if has_magic(pattern.text):
+            matched = {path: None for path in matched if path not in own}
         found |= matched
         if not matched:
             problems.append(
@@ -191,15 +201,16 @@ def _root(path: Path, name: str) -> Node:
         if table is None:
             raise UsageError(f"`{printable(name)}` has no table [tool.cnnprof]")
         return _node(table, name, "tool.cnnprof")
-    text = read_bytes(path, name)
+    text = read_file(path, MOST, name)
     if not text.strip():
         raise UsageError(f"`{printable(name)}` is empty; a project file begins with `version: {VERSION}`")
+    source.refuse_foreign(text, name, "budgets", f"a project file has {listing(KEYS[:2])}")
     return source.parse(text, name)
 
 
 def _table(path: Path, name: str) -> dict[str, Any] | None:
     """The table [tool.cnnprof] of a TOML file. Raises UsageError."""
-    text = read_bytes(path, name)
+    text = read_file(path, MOST, name)
     if b"cnnprof" not in text:  # most projects have a pyproject.toml, and few of them this
         return None
     import tomllib
@@ -211,15 +222,6 @@ def _table(path: Path, name: str) -> dict[str, Any] | None:
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"`{printable(name)}`: tool.cnnprof is a table")
     return table
-
-
-def read_bytes(path: Path, name: str) -> bytes:
-    """A file's bytes, and of an endless one no more than what shows that it is too long. Raises UsageError."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4 * LIMITS.characters + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read `{printable(name)}`: {error.strerror}") from None
 
 
 def _node(value: Any, name: str, key: str) -> Node:
@@ -281,7 +283,7 @@ class _Reader:
             if entry.budget.name in names:
                 self.problem(f"two budgets are called `{brief(entry.budget.name)}`", entry.mark)
             names[entry.budget.name] = entry.mark
-        baseline = self.text(root.items.get("baseline"), "baseline")
+        baseline = self.baseline(root.items.get("baseline"))
         self.finish()
         return Project(name, folder, tuple(entries), baseline)
 
@@ -327,15 +329,26 @@ class _Reader:
             text = self.text(item, "files")
             if text is None:
                 continue
-            path = text.removeprefix("!")
-            if not path or "\0" in path or ".." in path.split("/") or _ABSOLUTE.match(path):
-                self.problem(f"a pattern names files below the project's folder, found `{brief(text)}`", item.mark)
-            elif "\\" in path:
-                self.problem(f"folders are told apart by `/`, found `{brief(text)}`", item.mark)
-            else:
+            if self.below(text, text.removeprefix("!"), "a pattern names files", item.mark):
                 yield Pattern(text, item.mark)
         if written and all(isinstance(item, Scalar) and item.text.startswith("!") for item in written):
             self.problem("every pattern excludes files, so none is left", written[0].mark)
+
+    def baseline(self, node: Node | None) -> str | None:
+        text = self.text(node, "baseline")
+        if node is None or text is None or not self.below(text, text, "`baseline` names a file", node.mark):
+            return None
+        return text
+
+    def below(self, text: str, path: str, what: str, mark: Mark) -> bool:
+        """Whether a path is below the project's folder, as it is written."""
+        if not path or "\0" in path or ".." in path.split("/") or _ABSOLUTE.match(path):
+            self.problem(f"{what} below the project's folder, found `{brief(text)}`", mark)
+        elif "\\" in path:
+            self.problem(f"folders are told apart by `/`, found `{brief(text)}`", mark)
+        else:
+            return True
+        return False
 
     def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[Limit]:
         for metric, key, value in self.metrics(node, what):
@@ -353,18 +366,19 @@ class _Reader:
             if match := _PERCENT.fullmatch(value.text):
                 yield Increase(metric, Fraction(match[1]) / 100, value.text, value.mark)
             else:
-                self.problem(
-                    f"an increase of `{metric}` is a percentage like `1.5%`, found {described(value)}", value.mark
-                )
+                hint = f"did you mean `{value.text}%`?" if _PERCENT.fullmatch(f"{value.text}%") else ""
+                message = f"an increase of `{metric}` is a percentage like `1.5%`, found {described(value)}"
+                self.problem(message, value.mark, hint)
 
     def metrics(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Scalar]]:
         """(metric, its key, its value) of a mapping of limits."""
-        for metric, key, value in self.entries(node, what):
-            if metric not in METRICS:
+        for name, key, value in self.entries(node, what):
+            metric = metric_named(name, f"{key.mark}: ")
+            if metric is None:
                 self.problem(
-                    f"a budget limits a metric, and `{brief(metric)}` is none",
+                    f"a budget limits a metric, and `{brief(name)}` is none",
                     key.mark,
-                    nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
+                    nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}",
                 )
             elif not isinstance(value, Scalar):
                 self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)

@@ -17,6 +17,8 @@ from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText, SpecError, b
 # Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _QUOTED_IN_FLOW = re.compile(r"[\[\]{},]|: | #")
+# What stands before the first key of a text: a byte order mark, comments, and how far it is indented.
+_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:(?:#|---|%).*)?\n)*(?P<indent> *)(?P<brace>\{)?")
 _NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
@@ -80,7 +82,8 @@ def described(node: Node | None) -> str:
         return "nothing"
     if isinstance(node, Scalar):
         return f"`{brief(node.text)}`"
-    return "a list" if isinstance(node, Sequence) else "a mapping"
+    sort = "list" if isinstance(node, Sequence) else "mapping"
+    return f"a {sort}" if node.items else f"an empty {sort}"
 
 
 def written(node: Node) -> str:
@@ -121,6 +124,31 @@ def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:
     return root
 
 
+def refuse_foreign(text: bytes, name: str, key: str, hint: str) -> None:
+    """Raises SpecError for a text that has something, but at its top not the key that says what it is.
+
+    What it has is not told then: a name may lead to a file of somebody else's, and errors end up where all can read.
+    """
+    if not text.removeprefix(b"\xef\xbb\xbf").strip() or _has_key(text.replace(b"\r", b"\n"), key.encode()):
+        return
+    nowhere = SourceText(name, "")
+    try:
+        _decode(text, name)
+    except SpecError as error:
+        (problem,) = error.problems
+        assert problem.mark is not None
+        raise SpecError([problem._replace(mark=problem.mark._replace(source=nowhere))]) from None
+    raise SpecError([Problem(f"expected the key `{key}`, found none", Mark(nowhere, 0, 0), hint)])
+
+
+def _has_key(text: bytes, key: bytes) -> bool:
+    """Whether a key is in the outermost mapping, whatever follows; in braces, in any mapping."""
+    first = _FIRST.match(text)
+    assert first is not None
+    before = rb"[{,]\s*" if first["brace"] else rb"^(?:\xef\xbb\xbf)?" + first["indent"]
+    return re.search(before + rb"""(["']?)""" + key + rb"""\1\s*:""", text, re.MULTILINE) is not None
+
+
 def _decode(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
@@ -130,7 +158,7 @@ def _decode(data: bytes, name: str) -> str:
         before = data[: error.start].decode("utf-8", "replace")
         mark = _mark_at(SourceText(name, before), len(before))
         found = f"byte 0x{data[error.start]:02x}"
-        raise SpecError([Problem(f"a spec is UTF-8 text, found {found}", mark, "save the file as UTF-8")]) from None
+        raise SpecError([Problem(f"expected UTF-8 text, found {found}", mark, "save the file as UTF-8")]) from None
 
 
 def _mark_at(source: SourceText, position: int) -> Mark:

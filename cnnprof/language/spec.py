@@ -20,7 +20,7 @@ from cnnprof.language import registry, source
 from cnnprof.language.expression import CONSTANTS, FUNCTIONS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.model.kind import REQUIRED, IntList, Kind, how_to_write, required
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 VERSION = "1"
 SIDE = "side"
@@ -117,6 +117,12 @@ class Spec:
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
+
+
+def load(text: bytes, name: str) -> Spec:
+    """The spec that a file's text holds; `name` stands for the file in errors. Raises SpecError, as `read` does."""
+    source.refuse_foreign(text, name, HEADER[0], f"a spec begins with `cnnprof: {VERSION}`")
+    return read(source.parse(text, name))
 
 
 def read(root: Node) -> Spec:
@@ -275,7 +281,8 @@ class _Reader:
         return tuple(limits)
 
     def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[Limit]:
-        if metric not in METRICS:
+        known = metric_named(metric, f"{key.mark}: ")
+        if known is None:
             self.problem(
                 f"a budget limits a metric, and `{metric}` is none",
                 key.mark,
@@ -285,7 +292,7 @@ class _Reader:
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
-                yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+                yield Limit(known, read_quantity(value.text, known), value.text, value.mark, path)
             except UsageError as error:
                 self.problem(str(error), value.mark)
 

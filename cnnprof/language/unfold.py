@@ -46,8 +46,8 @@ from cnnprof.language.spec import (
     read_branches,
     shipped_blocks,
 )
-from cnnprof.model import aliasing
-from cnnprof.model.graph import Graph, Layer, Output
+from cnnprof.model.builder import Builder
+from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Field, Kind, Shape, show, whole
 
 
@@ -202,7 +202,7 @@ def unfold(
         if walker.asked_for_training:
             trained = _Walker(spec, True, limits, own).walk(variant, settings or {}, inputs or {})
         else:  # the same layers, of which some treat memory differently
-            trained = replace(graph, training=True, layers=walker.resolved(training=True))
+            trained = replace(graph, training=True, layers=walker.builder.resolved(training=True))
         return replace(graph, trained=trained)
     finally:
         if work is not None:
@@ -354,9 +354,15 @@ class _Walker:
         self.limits = limits
         self.file_args: dict[str, Any] = {}
         self.file_layers: dict[str, LayerRef] = {}
-        self.inputs: dict[str, Shape] = {}
-        self.layers: list[Layer] = []
-        self.outputs: list[Output] = []
+        self.builder = Builder(
+            training=training,
+            in_place=spec.in_place,
+            dimension=limits.dimension,
+            rank=limits.rank,
+        )
+        self.inputs = self.builder.inputs
+        self.layers = self.builder.layers
+        self.outputs = self.builder.outputs
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         self.problems: dict[tuple[Mark | str | None, ...], Problem] = {}
         # Where the walk stands.
@@ -369,7 +375,6 @@ class _Walker:
         self.targets: dict[tuple[str, bool], StepRef | None] = {}
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
         self.kinds: dict[tuple[object, ...], Kind] = {}
-        self.shapes: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
 
     # The file.
 
@@ -395,22 +400,9 @@ class _Walker:
         if self.problems:
             self.refuse_rank(inputs)
             raise SpecError(sorted(self.problems.values(), key=lambda problem: self.order(problem.mark)))
-        return Graph(
-            name=spec.name,
-            variant=variant,
-            source=spec.mark.source.name,
-            inputs=self.inputs,
-            args=self.file_args,
-            layers=self.resolved(self.training),
-            outputs=tuple(self.outputs),
-            training=self.training,
-            budget=budget,
-            in_place=spec.in_place,
+        return self.builder.graph(
+            spec.name, variant=variant, source=spec.mark.source.name, args=self.file_args, budget=budget
         )
-
-    def resolved(self, training: bool) -> tuple[Layer, ...]:
-        """The layers, with what they do to memory decided."""
-        return aliasing.resolve(self.layers, list(self.inputs.values()), self.outputs, self.spec.in_place, training)
 
     def order(self, mark: Mark | None) -> tuple[bool, int, int]:
         """Where a problem belongs among the others: the file's from its top, then those of shipped blocks."""
@@ -473,10 +465,10 @@ class _Walker:
         for name, node in self.spec.inputs.items():
             try:
                 if name in given:
-                    self.inputs[name] = self.input_shape(given[name])
+                    self.builder.input(name, self.input_shape(given[name]))
                     continue
                 value = self.value(node, scope)
-                self.inputs[name] = self.input_shape(value)
+                self.builder.input(name, self.input_shape(value))
             except RuleError as error:
                 if name in given:
                     raise UsageError(f"the input `{name}`: {error}") from None
@@ -504,7 +496,7 @@ class _Walker:
         if isinstance(value, list | tuple) and value:
             sizes = tuple([size for item in value if (size := whole(item)) is not None and size >= 1])
             if len(sizes) == len(value):
-                return self.checked(sizes)
+                return sizes
         raise RuleError(f"an input is a list of dimensions of at least 1, found {show(value)}")
 
     def enter_network(self) -> None:
@@ -736,36 +728,24 @@ class _Walker:
 
     def add(self, path: str, kind: Kind, inputs: Collection[Tensor], mark: Mark) -> Tensor:
         """Appends a layer; its shape is unknown where an input's is."""
-        ids = tuple([tensor.id for tensor in inputs])
-        shapes = tuple([tensor.shape for tensor in inputs if tensor.shape is not None])
-        if len(shapes) < len(ids):
+        if any(tensor.shape is None for tensor in inputs):
             raise _Unknown
-        batched = [tensor.batched for tensor in inputs]
-        if not all(batched) and not (kind.broadcasts and any(batched)):
-            raise RuleError(
-                f"`{kind.word}` reads a parameter, which has no batch",
-                "a parameter goes into add, sub or mul, beside a tensor that has one",
-            )
-        key = (id(kind), shapes)
-        shape = self.shapes.get(key)
-        if shape is None:
-            try:
-                shape = self.shapes[key] = self.checked(kind.output(*shapes))
-            except ShapeError as error:
-                error.hint = error.hint or self.misread_input(kind, ids, shapes)
-                raise
-        self.spend(LAYER, mark)
-        number = len(self.layers)
-        if number >= self.limits.layers:
+        if len(self.layers) >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
-        self.layers.append(Layer(path, kind, ids, shape, self.executed, mark, calls=self.calls))
-        return Tensor(len(self.inputs) + number, shape, not kind.source)
+        read = [tensor.id for tensor in inputs]
+        try:
+            made = self.builder.add(path, kind, read, mark=mark, executed=self.executed, calls=self.calls)
+        except ShapeError as error:
+            error.hint = error.hint or self.misread_input(kind, read)
+            raise
+        self.spend(LAYER, mark)
+        return Tensor(made, self.builder.shapes[made], not kind.source)
 
-    def misread_input(self, kind: Kind, ids: Collection[int], shapes: Collection[Shape]) -> str:
+    def misread_input(self, kind: Kind, ids: Collection[int]) -> str:
         """The hint for a layer that cannot take the network's input: with a batch, or with its channels last."""
         if kind.axes is None or min(ids) >= len(self.inputs):
             return ""
-        (shape,) = shapes
+        (shape,) = (self.builder.shapes[tensor] for tensor in ids)
         if len(shape) == kind.axes + 2 and (shape[0] == 1 or shape[1] in (1, 3)):
             return f"an input is one example, without the batch: {show(shape[1:])}"
         if len(shape) == kind.axes + 1 and shape[-1] in (1, 3) and min(shape[:-1]) > 3:
@@ -830,15 +810,11 @@ class _Walker:
         found = {}
         for number in layers:
             layer = self.layers[number]
-            read = [self.shape_of(tensor) for tensor in layer.inputs]
+            read = [self.builder.shapes[tensor] for tensor in layer.inputs]
             state: dict[str, object] = {**layer.kind.weights(*read), **layer.kind.buffers(*read)}
             if state:
                 found[layer.path.removeprefix(path)] = (number, state)
         return found
-
-    def shape_of(self, tensor: int) -> Shape:
-        first = len(self.inputs)
-        return list(self.inputs.values())[tensor] if tensor < first else self.layers[tensor - first].shape
 
     # Blocks.
 
@@ -1087,14 +1063,6 @@ class _Walker:
             self.report(f"`repeat` takes an integer of at least 0, found {show(value)}", node.mark)
             raise _Unknown
         return count
-
-    def checked(self, shape: Shape) -> Shape:
-        limits = self.limits
-        if len(shape) > limits.rank:
-            raise RuleError(f"a tensor has at most {limits.rank} dimensions, found {len(shape)}")
-        if max(shape, default=0) > limits.dimension:
-            raise RuleError(f"a dimension is at most {limits.dimension:,}, found {show(shape)}")
-        return shape
 
     # Limits and problems.
 

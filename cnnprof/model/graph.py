@@ -22,6 +22,7 @@ class Layer(NamedTuple):
     memory: what else it does to memory, in the graph's mode.
     memory_exact: False where it may view or copy, depending on strides that are not followed.
     shares: number of the earlier layer whose weights and buffers it uses; None: its own.
+    mark: the step that writes it; None where it was not written but imported.
     calls: the steps that entered the blocks it stands in, the outermost first.
     """
 
@@ -30,7 +31,7 @@ class Layer(NamedTuple):
     inputs: tuple[int, ...]
     shape: Shape
     executed: bool
-    mark: Mark
+    mark: Mark | None
     overwrites: int | None = None
     view: bool = False
     memory: Memory = Memory()
@@ -44,7 +45,7 @@ class Layer(NamedTuple):
 
         Steps in blocks that come with the tool are left out: their lines are not the user's.
         """
-        marks = (*self.calls, self.mark)
+        marks = (*self.calls, *([] if self.mark is None else [self.mark]))
         return tuple(mark for mark in marks if mark.source is marks[0].source)
 
     @property
@@ -53,8 +54,10 @@ class Layer(NamedTuple):
         return tuple(mark.line + 1 for mark in self.steps)
 
     @property
-    def place(self) -> Mark:
+    def place(self) -> Mark | None:
         """Where the file writes the layer; the outermost step, of one in a block that comes with the tool."""
+        if self.mark is None:
+            return None
         return self.mark if self.mark.source is self.steps[0].source else self.steps[0]
 
     @property

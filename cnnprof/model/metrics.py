@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -18,18 +19,41 @@ class Metric(NamedTuple):
 
 METRICS: dict[str, Metric] = {
     "params": Metric("count", "learnable values; a weight used twice counts once"),
-    "executed_params": Metric("count", "learnable values of the layers that run"),
+    "inference_params": Metric("count", "learnable values of the layers that run"),
     "buffers": Metric("count", "values that are stored but not learned"),
     "macs": Metric("count", "multiply-accumulates of convolution and linear layers"),
     "flops": Metric("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "param_bytes": Metric("bytes", "bytes of the learnable values"),
     "activation_bytes": Metric("bytes", "bytes of every tensor a forward pass materialises, the input not included"),
-    "peak_bytes": Metric("bytes", "the most bytes of tensors alive after any layer, the input included"),
-    "torch_peak_bytes": Metric("bytes", "the same with what PyTorch's operations hold while they run"),
+    "peak_activation_bytes": Metric("bytes", "the most bytes of tensors alive after any layer, the input included"),
+    "torch_peak_activation_bytes": Metric("bytes", "the same with what PyTorch's operations hold while they run"),
+    "inference_bytes": Metric(
+        "bytes", "parameters, buffers and the peak in PyTorch: what inference takes of a GPU's memory"
+    ),
     "training_bytes": Metric("bytes", "bytes of a training step: kept activations, parameters, gradients, optimizer"),
     "depth": Metric("layers", "convolution and linear layers on the longest path"),
     "receptive_field": Metric("places", "input places that one output place sees, on the largest axis"),
 }
+
+RENAMED = {
+    "peak_bytes": "peak_activation_bytes",
+    "torch_peak_bytes": "torch_peak_activation_bytes",
+    "executed_params": "inference_params",
+}
+"""Names of JSON schema 1, which budgets and options may still use."""
+
+
+class RenamedWarning(FutureWarning):
+    """A metric was asked for by a name that it no longer has."""
+
+
+def metric_named(name: str, where: str = "") -> str | None:
+    """The metric of this name, or None; by an old one with a RenamedWarning that begins with `where` it was read."""
+    if name in RENAMED:
+        warnings.warn(f"{where}`{name}` is now called `{RENAMED[name]}`", RenamedWarning, stacklevel=2)
+        return RENAMED[name]
+    return name if name in METRICS else None
+
 
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}

@@ -20,7 +20,7 @@ from cnnprof.render.json import _number, _plain
 from cnnprof.render.sheet import Column, Sheet
 from cnnprof.render.words import ABOUT
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
 LONGEST_TITLE = 28
 UNKNOWN = "-"

@@ -16,7 +16,7 @@ from cnnprof.render import formula, words
 from cnnprof.render.sheet import BOLD, DIM, PLAIN
 from cnnprof.render.words import ABOUT
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WIDEST_INDENT = 30
 """What goes on in the next line stands below its formula, unless the label is longer than this."""
 ROUNDED_FROM = 100_000

@@ -14,7 +14,7 @@ from cnnprof.analysis.report import Report, Row, Table
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import METRICS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def render(tables: Sequence[Table]) -> str:

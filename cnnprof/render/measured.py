@@ -23,7 +23,7 @@ from cnnprof.analysis.measured import (
 from cnnprof.errors import printable
 from cnnprof.render.grid import grid, paragraph
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def duration(seconds: float) -> str:

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import METRICS, metric_named
 from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
 from cnnprof.render.sheet import Column, Sheet
 from cnnprof.sweeps.run import Axis, Row, Sweep, is_numeric, number_of
 
-SCHEMA_VERSION = 1
-DEFAULT = ("params", "macs", "peak_bytes")
+SCHEMA_VERSION = 2
+DEFAULT = ("params", "macs", "peak_activation_bytes")
 OPTIMAL = "*"
 HEIGHT = 16
 WIDEST = 72
@@ -144,7 +144,9 @@ def plotted(names: Sequence[str], axes: Sequence[Axis]) -> tuple[str, str]:
     if len(names) != 2:
         raise UsageError("--plot takes two names, X,Y, such as width,macs")
     known = {axis.name: axis for axis in axes}
-    across, up = (name.strip() for name in names)
+    across, up = (
+        name.strip() if name.strip() in known else metric_named(name.strip()) or name.strip() for name in names
+    )
     for name in (across, up):
         if name in known and not is_numeric(known[name]):
             raise UsageError(f"`{name}` has values that are no numbers, and cannot be plotted")

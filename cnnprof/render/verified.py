@@ -11,7 +11,7 @@ from cnnprof.analysis.verified import Check, Mismatch, Verified
 from cnnprof.errors import printable
 from cnnprof.render.grid import grid, paragraph
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SHOWN = 10
 """Mismatches of one check that are shown; JSON has all."""
 INDENT = " " * 8

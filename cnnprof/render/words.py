@@ -141,7 +141,7 @@ def totals(table: Table) -> list[Line]:
     report = table.report
     figures = report.totals
     estimated = report.estimates
-    idle = figures.params - figures.executed_params
+    idle = figures.params - figures.inference_params
     params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
     params += f"; {units.count(idle)} of them run only in training" if idle else ""
     params += f"; {units.count(figures.buffers)} buffers apart" if figures.buffers else ""
@@ -162,10 +162,19 @@ def totals(table: Table) -> list[Line]:
         ),
         Line(
             "peak memory",
-            about(estimated, "peak_bytes")
-            + (units.exact(figures.peak_bytes) if table.exact else units.size(figures.peak_bytes)),
-            f"input too, weights apart; {about(estimated, 'torch_peak_bytes')}{units.size(figures.torch_peak_bytes)} "
+            about(estimated, "peak_activation_bytes")
+            + (
+                units.exact(figures.peak_activation_bytes) if table.exact else units.size(figures.peak_activation_bytes)
+            ),
+            "input too, weights apart; "
+            f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
             "in PyTorch",
+        ),
+        Line(
+            "inference",
+            about(estimated, "inference_bytes")
+            + (units.exact(figures.inference_bytes) if table.exact else units.size(figures.inference_bytes)),
+            "parameters, buffers and the peak in PyTorch",
         ),
         _training_step(table),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
@@ -223,7 +232,7 @@ def _receptive_field(table: Table) -> str:
 def notes(table: Table) -> list[str]:
     """What has to be said about the rows, and what is alive at the peak."""
     report = table.report
-    sign = about(report.estimates, "peak_bytes")
+    sign = about(report.estimates, "peak_activation_bytes")
     found = [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
     if report.order == "best":
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cnnprof.model import aliasing, paths
-from cnnprof.model.graph import Graph, Layer, Output
+from cnnprof.model import paths
+from cnnprof.model.builder import Builder
+from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind
 
 
@@ -71,28 +72,25 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, t
     a graph of its own. Raises ShapeError where the parts do not fit.
     """
     first = len(graph.inputs)
-    shapes = list(graph.inputs.values())
-    moved = list(range(first))  # tensor before → tensor after
-    layers: list[Layer] = []
+    builder = Builder(training=graph.training, in_place=graph.in_place)
+    moved = [builder.input(name, shape) for name, shape in graph.inputs.items()]  # tensor before → tensor after
     changes = []
     for number, layer in enumerate(graph.layers):
-        read = tuple(moved[tensor] for tensor in layer.inputs)
-        start = len(layers)
+        read: Sequence[int] = [moved[tensor] for tensor in layer.inputs]
+        start = len(builder.layers)
+        shares = None if layer.shares is None else moved[first + layer.shares] - first
         for part in parts.get(number, [Part("", layer.kind)]):
             path = f"{layer.path}.{part.segment}" if part.segment else layer.path
-            shape = part.kind.output(*(shapes[tensor] for tensor in read))
-            shares = None if layer.shares is None else moved[first + layer.shares] - first
-            made = Layer(path, part.kind, read, shape, layer.executed, layer.mark, shares=shares, calls=layer.calls)
-            layers.append(made)
-            shapes.append(shape)
-            read = (len(shapes) - 1,)
-        moved.append(len(shapes) - 1)
+            made = builder.add(
+                path, part.kind, read, mark=layer.mark, executed=layer.executed, shares=shares, calls=layer.calls
+            )
+            read = (made,)
+        moved.append(read[0])
         if number in parts:
-            changes.append(Change(layer.path, number, range(start, len(layers))))
-    outputs = tuple(Output(output.label, moved[output.tensor], output.executed) for output in graph.outputs)
-    inputs = list(graph.inputs.values())
-    resolved = aliasing.resolve(layers, inputs, outputs, graph.in_place, graph.training)
-    return replace(graph, layers=resolved, outputs=outputs, trained=None), tuple(changes)
+            changes.append(Change(layer.path, number, range(start, len(builder.layers))))
+    for output in graph.outputs:
+        builder.output(output.label, moved[output.tensor], output.executed)
+    return replace(graph, layers=builder.resolved(), outputs=tuple(builder.outputs), trained=None), tuple(changes)
 
 
 def numbered(parts: Sequence[Part]) -> list[Part]:

@@ -22,11 +22,11 @@ from cnnprof.analysis.costs import count
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
-from cnnprof.language import registry, source, spec
+from cnnprof.language import registry, spec
 from cnnprof.language import unfold as expand
 from cnnprof.load import Located
 from cnnprof.model.kind import Shape
-from cnnprof.model.metrics import METRICS, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.sweeps import pareto
 
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ def read_limit(text: str) -> Limit:
     name = name.strip()
     if not equals:
         raise UsageError(f"--max takes NAME=VALUE, such as macs=300M, found `{printable(brief(text))}`")
-    return Limit(_metric(name), read_quantity(most, name), most.strip())
+    metric = _metric(name)
+    return Limit(metric, read_quantity(most, metric), most.strip())
 
 
 def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objective, ...]:
@@ -220,9 +221,11 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
         if name in known:
             if not is_numeric(known[name]):
                 raise UsageError(f"`{name}` has values that are no numbers, so none of them is the largest")
-        elif name not in METRICS:
+        elif (metric := metric_named(name)) is None:
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
+        else:
+            name = metric
         objectives.append(Objective(name, larger))
     refuse_twice([each.name for each in objectives], "--pareto")
     if len(objectives) < 2:
@@ -240,10 +243,11 @@ def objectives_of(axes: Sequence[Axis], limits: Sequence[Limit]) -> tuple[Object
 
 
 def _metric(name: str) -> str:
-    if name not in METRICS:
+    metric = metric_named(name)
+    if metric is None:
         hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
         raise UsageError(f"there is no metric `{printable(brief(name))}`; {hint}")
-    return name
+    return metric
 
 
 def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
@@ -283,7 +287,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
     cannot be read.
     """
-    read = spec.read(source.parse(wanted.text, wanted.name))  # once, for its errors
+    read = spec.load(wanted.text, wanted.name)  # once, for its errors
     points = list(product(*(axis.values for axis in wanted.axes)))
     jobs = min(jobs, len(points))
     if jobs <= 1:
@@ -333,7 +337,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.without_plugins().__enter__()  # for as long as the process lives
-    _of_process = partial(_row, wanted, spec.read(source.parse(wanted.text, wanted.name)))
+    _of_process = partial(_row, wanted, spec.load(wanted.text, wanted.name))
     _stopped = stopped
 
 

@@ -42,7 +42,7 @@ def test_everything_that_is_counted_together() -> None:
     assert layer == LayerCosts(8, 0, 32, 0, work, 8, (8 + 3 + 2) * 4, layer.field)
     assert costs.totals == Totals(
         params=8,
-        executed_params=8,
+        inference_params=8,
         buffers=0,
         macs=6,
         flops=2 * 6 + 2,
@@ -54,8 +54,8 @@ def test_everything_that_is_counted_together() -> None:
         buffer_bytes=0,
         input_bytes=12,
         moved_bytes=(8 + 3 + 2) * 4,
-        peak_bytes=12 + 8,
-        torch_peak_bytes=12 + 8,
+        peak_activation_bytes=12 + 8,
+        torch_peak_activation_bytes=12 + 8,
         training_bytes=12 + 32 + 32,
         memory_exact=True,
         work=work,
@@ -175,8 +175,8 @@ def test_a_side_that_does_not_run_has_parameters_and_nothing_else() -> None:
     """
     evaluation, training = (report(network(side), training=mode).totals for mode in (False, True))
     aux, main = 5 * 3 + 5 + 10, 2 * 3 + 2
-    assert (evaluation.params, evaluation.executed_params) == (aux + main, main)
-    assert (training.params, training.executed_params) == (aux + main, aux + main)
+    assert (evaluation.params, evaluation.inference_params) == (aux + main, main)
+    assert (training.params, training.inference_params) == (aux + main, aux + main)
     assert (evaluation.buffers, evaluation.param_bytes) == (11, 4 * (aux + main))
     assert (evaluation.macs, training.macs) == (64 * 2 * 3, 64 * (2 * 3 + 5 * 3))
     assert evaluation.activation_bytes == 4 * 2 * 64
@@ -258,4 +258,4 @@ def test_there_is_no_training_step_where_pytorch_refuses_it(layers: str, batch: 
     assert costs.untrained == why
     assert (costs.training is None) == (costs.totals.training_bytes is None) == bool(why)
     assert costs.refused == ({"training_bytes": why} if why else {})
-    assert costs.totals.peak_bytes > 0
+    assert costs.totals.peak_activation_bytes > 0

@@ -482,7 +482,11 @@ def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:
         ),
         (".".join(["a"] * 65), [], "a path pattern has at most 64 segments, found 65"),
         ("conv1", ["mac"], "there is no sum `mac`; did you mean `macs`?"),
-        ("conv1", ["peak_bytes"], "`peak_bytes` is a figure of the whole network: leave out `conv1`"),
+        (
+            "conv1",
+            ["peak_activation_bytes"],
+            "`peak_activation_bytes` is a figure of the whole network: leave out `conv1`",
+        ),
         ("conv1.conv2d", ["macs"], "`conv1.conv2d` is a layer, which has no sums to choose from"),
     ],
 )

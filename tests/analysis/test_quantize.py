@@ -103,9 +103,9 @@ def test_without_a_wish_nothing_changes(spec: str, dtype: str) -> None:
     """The figures of the analysis, from the same tensors."""
     expected = cnnprof.analyze(spec, dtype=dtype, batch=2).totals
     found = store(cnnprof.unfold(spec), 2, dtype)
-    assert (found.params, found.executed_params, found.param_bytes, found.activation_bytes, found.peak.bytes) == (
-        expected.params, expected.executed_params, expected.param_bytes, expected.activation_bytes,
-        expected.peak_bytes,
+    assert (found.params, found.inference_params, found.param_bytes, found.activation_bytes, found.peak.bytes) == (
+        expected.params, expected.inference_params, expected.param_bytes, expected.activation_bytes,
+        expected.peak_activation_bytes,
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def test_half_of_float32_is_float16(spec: str) -> None:
     """Of activations; of weights all but vectors."""
     half = cnnprof.analyze(spec, dtype="float16").totals
     found = store(cnnprof.unfold(spec), 1, "float32", activations=[Typed("float16")])
-    assert (found.activation_bytes, found.peak.bytes) == (half.activation_bytes, half.peak_bytes)
+    assert (found.activation_bytes, found.peak.bytes) == (half.activation_bytes, half.peak_activation_bytes)
 
 
 TYPES = [

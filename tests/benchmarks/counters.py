@@ -144,7 +144,7 @@ def processor() -> str:
 def measured(rounds: int) -> dict[str, dict[str, dict[str, Any]]]:
     """Spec → `cnnprof` or tool → its figures. Parts of seconds are those within the process.
 
-    cpu_seconds, peak_bytes: of the whole process.
+    cpu_seconds, peak_activation_bytes: of the whole process.
     import_seconds: imports, with what a counter imports only when it is first used, on a tiny network.
     build_seconds, call_seconds: the model built; the call alone.
     """
@@ -158,7 +158,7 @@ def measured(rounds: int) -> dict[str, dict[str, dict[str, Any]]]:
     for _ in range(rounds):
         for (spec, name), turns in taken.items():
             turns.append(turn(name, spec))
-    smallest = min(each["peak_bytes"] for turns in taken.values() for each in turns)
+    smallest = min(each["peak_activation_bytes"] for turns in taken.values() for each in turns)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < smallest, (
         "this process is larger than those measured"
     )
@@ -178,7 +178,7 @@ def turn(name: str, spec: str) -> dict[str, Any]:
         whole = process([*CNNPROF, "analyze", spec, "--format", "json"])
         totals = json.loads(whole.output)["totals"]
         assert all(totals[metric] == figures[metric] for metric in ("params", "macs", "flops"))
-    return {"cpu_seconds": whole.seconds, "peak_bytes": whole.peak_bytes, **figures}
+    return {"cpu_seconds": whole.seconds, "peak_activation_bytes": whole.peak_activation_bytes, **figures}
 
 
 def middle(turns: list[dict[str, Any]]) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def middle(turns: list[dict[str, Any]]) -> dict[str, Any]:
         values = [turn[key] for turn in turns]
         if key.endswith("_seconds"):
             found[key] = round(median(values), 4)
-        elif key == "peak_bytes":
+        elif key == "peak_activation_bytes":
             found[key] = int(median(values))
         else:
             assert values == [first] * len(turns), f"{key} differs from turn to turn: {values}"
@@ -269,7 +269,7 @@ def show(spec: str, found: dict[str, dict[str, Any]]) -> None:
             "" if figures["params"] is None else f"{figures['params']:,.0f}",
             f"{figures['cpu_seconds'] * 1000:.0f}",
             f"{figures['cpu_seconds'] / least:.1f}",
-            f"{figures['peak_bytes'] / 1e6:.0f}",
+            f"{figures['peak_activation_bytes'] / 1e6:.0f}",
             *(f"{figures[part] * 1000:.0f}" for part in ("import_seconds", "build_seconds", "call_seconds")),
         ]
         for name, figures in found.items()

@@ -23,7 +23,7 @@ class Used(NamedTuple):
     """What a process took: seconds of CPU, start and end included; the most bytes resident; what it printed."""
 
     seconds: float
-    peak_bytes: int
+    peak_activation_bytes: int
     output: str
 
 

@@ -146,7 +146,7 @@ layers:
 - conv2d: {out_channels: second_expansion_ratio * third_expansion_ratio, kernel_size: 1}
 """
 RATIOS = [f"--set={number}_expansion_ratio=4,40" for number in ("first", "second", "third")]
-METRICS = "params,buffers,macs,flops,activation_bytes,peak_bytes,training_bytes,depth"
+METRICS = "params,buffers,macs,flops,activation_bytes,peak_activation_bytes,training_bytes,depth"
 FITTED: list[tuple[int, list[str]]] = [
     (0, ["specs"]),
     (0, ["kinds"]),
@@ -290,7 +290,7 @@ def test_specs_prints_one_as_it_is_written(run: Run) -> None:
 
 def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
     """Every one, and together they are the file."""
-    written = (ROOT / "cnnprof" / "blocks.yaml").read_text(encoding="utf-8")
+    written = (ROOT / "cnnprof" / "language" / "blocks.yaml").read_text(encoding="utf-8")
     blocks = [run("kinds", name) for name in shipped_blocks()]
     assert all(done.code == 0 for done in blocks)
     assert written.endswith("\n".join(done.out for done in blocks))
@@ -359,8 +359,8 @@ REFUSES = [
     (["analyze", "lenet5", "--batch", "0"], "error: a batch is a whole number of examples, at least 1, found 0"),
     (["analyze", "lenet5", "--columns", "path,parms"], "error: there is no column `parms`; did you mean `params`?"),
     (
-        ["analyze", "lenet5", "--sort", "peak_bytes"],
-        "error: `peak_bytes` is a figure of the whole network, not of a layer: it is among the totals",
+        ["analyze", "lenet5", "--sort", "peak_activation_bytes"],
+        "error: `peak_activation_bytes` is a figure of the whole network, not of a layer: it is among the totals",
     ),
     (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
     (["analyze", "lenet5", "--columns", "path,params, path"], "error: --columns names `path` twice"),
@@ -375,6 +375,26 @@ REFUSES = [
     (
         ["analyze", "lenet5", "--format", "csv", "--convention", "torch"],
         "error: --convention adds a total, and csv has none; json has",
+    ),
+    (["analyze", "lenet5", "--format", "json", "--format", "csv"], "error: --format is given twice"),
+    (["analyze", "lenet5", "--batch", "2", "-o", "x.txt", "--output", "y.txt"], "error: --output is given twice"),
+    (["explain", "lenet5", "--only", "macs", "--only", "params"], "error: --only is given twice"),
+    *(
+        (
+            [*command, "-o", f"net.{suffix}"],
+            f"error: the suffix of --output says the format ({known}), found `net.{suffix}`; --format says it too",
+        )
+        for command, known in (
+            (["analyze", "lenet5"], ".json, .csv, .md, .txt"),
+            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .txt"),
+            (["separable", "lenet5"], ".json, .csv, .md, .txt"),
+            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .txt"),
+            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .txt"),
+            (["explain", "lenet5"], ".json, .txt"),
+            (["verify", "lenet5"], ".json, .txt"),
+            (["measure", "lenet5"], ".json, .txt"),
+        )
+        for suffix in ("html", *(["csv"] if "csv" not in known else []))
     ),
     (["kinds", "conv_2d"], "error: there is no kind `conv_2d`; did you mean `conv2d`?"),
 ]  # fmt: skip
@@ -491,6 +511,47 @@ def test_the_old_file_survives_a_full_disk(run: Run, tmp_path: Path, monkeypatch
     )  # fmt: skip
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.txt"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["analyze", "{}", "-o", "{}"],
+        ["analyze", "lenet5", "{}@small,a=1", "--format", "json", "-o", "{}"],
+        ["compare", "lenet5", "{}", "-o", "{}"],
+        ["explain", "{}", "-o", "{}"],
+        ["separable", "{}", "-o", "{}"],
+        ["separable", "{}", "--write", "{}"],
+        ["rewrite", "{}", "--prune", "0.5", "-o", "{}"],
+        ["rewrite", "{}", "--prune", "0.5", "--write", "{}"],
+        ["sweep", "{}", "--batch", "1,2", "-o", "{}"],
+        ["verify", "{}", "-o", "{}"],
+        ["measure", "{}", "-o", "{}"],
+        ["measure", "lenet5", "--against", "{}", "-o", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_output_replaces_no_input(run: Run, tmp_path: Path, args: list[str]) -> None:
+    """By whatever name."""
+    path, link = tmp_path / "net.yaml", tmp_path / "link.json"
+    path.write_text(network("- relu"), encoding="utf-8")
+    link.symlink_to(path)
+    for output in (path, link):
+        done = run(*(text.replace("{}", str(path)) for text in args[:-1]), str(output))
+        assert done == (2, "", f"error: cannot write `{output}`: it is an input; name another file\n")
+    assert path.read_text(encoding="utf-8") == network("- relu")
+
+
+def test_two_outputs_are_two_files(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "x.txt")
+    done = run("rewrite", "lenet5", "--prune", "0.5", "--write", path, "-o", path)
+    assert done == (2, "", "error: --write and --output go to the same file\n")
+
+
+def test_explain_goes_by_the_suffix_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert run("explain", "lenet5", "-o", str(path)) == (0, "", "")
+    assert path.read_text(encoding="utf-8").startswith("{")
 
 
 def test_output_says_what_it_cannot_write(run: Run, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_measure_in_json_describes_the_machine(run: Run, tmp_path: Path) -> None
     assert len(result["end_to_end"]["runs_seconds"]) == result["end_to_end"]["runs"]
     assert {layer["path"] for layer in result["layers"]} == {layer.path for layer in cnnprof.unfold("lenet5").layers}
     live = next(figure for figure in result["memory"] if figure["name"] == "live tensors")
-    assert (live["predicted"], live["residual"]) == (cnnprof.analyze("lenet5").totals.peak_bytes, 0)
+    assert (live["predicted"], live["residual"]) == (cnnprof.analyze("lenet5").totals.peak_activation_bytes, 0)
 
 
 @needs_torch

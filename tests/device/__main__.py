@@ -121,8 +121,10 @@ def failures(machine: Machine, found: Mapping[str, Any]) -> list[str]:
     for row in found["memory"]["rows"]:
         predicted, measured = row["predicted"], row["measured"]
         where = f"{row['network']}, batch {row['batch']}"
-        if measured["live"] != predicted["torch_peak_bytes"]:
-            wrong.append(f"{where}: {measured['live']} bytes live, {predicted['torch_peak_bytes']} predicted")
+        if measured["live"] != predicted["torch_peak_activation_bytes"]:
+            wrong.append(
+                f"{where}: {measured['live']} bytes live, {predicted['torch_peak_activation_bytes']} predicted"
+            )
         if measured["allocated"] is not None and measured["allocated"] < predicted["blocks"]:
             wrong.append(f"{where}: {measured['allocated']} bytes allocated, {predicted['blocks']} in blocks predicted")
     return wrong

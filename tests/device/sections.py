@@ -145,8 +145,9 @@ def memory(spec: str, batch: int, device: Device) -> Row:
     """A forward pass in float32: what is predicted beside what was alive and what the allocator handed out, weights
     and what libraries keep for later apart, input included.
 
-    live: storages, which `torch_peak_bytes` predicts. On CUDA alone, requested: the same and the workspaces of single
-    operations; allocated: these in blocks, which `blocks` predicts but for workspaces and blocks that were not split.
+    live: storages, which `torch_peak_activation_bytes` predicts. On CUDA alone, requested: the same and the
+    workspaces of single operations; allocated: these in blocks, which `blocks` predicts but for workspaces and blocks
+    that were not split.
     """
     graph = cnnprof.unfold(spec)
     costs = count(graph, batch)
@@ -154,7 +155,7 @@ def memory(spec: str, batch: int, device: Device) -> Row:
     found = {"live": watch(ready.built, ready.inputs).peak_inside, "requested": None, "allocated": None}
     if isinstance(device, Cuda):
         found |= _handed_out(ready, device)
-    predicted = {"torch_peak_bytes": costs.totals.torch_peak_bytes, "blocks": peak_blocks(costs)}
+    predicted = {"torch_peak_activation_bytes": costs.totals.torch_peak_activation_bytes, "blocks": peak_blocks(costs)}
     return {"network": spec, "batch": batch, "predicted": predicted, "measured": found}
 
 

@@ -100,7 +100,7 @@ def _row(network: str, counter: str, counts: str, terms: str, params: str, found
     taken = (
         f"{found['cpu_seconds']:.2f} s",
         f"{found['cpu_seconds'] / own['cpu_seconds']:.0f}×",
-        f"{found['peak_bytes'] / 1e6:.0f} MB",
+        f"{found['peak_activation_bytes'] / 1e6:.0f} MB",
         f"{found['call_seconds'] * 1000:.0f} ms",
     )
     return f"| {' | '.join((network, counter, counts, terms, params, *taken))} |"

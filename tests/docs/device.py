@@ -82,7 +82,7 @@ def _memory(rows: list[Any]) -> Iterator[str]:
             *(
                 "" if value is None else f"{value:,}"
                 for value in (
-                    row["predicted"]["torch_peak_bytes"],
+                    row["predicted"]["torch_peak_activation_bytes"],
                     row["measured"]["live"],
                     row["measured"]["requested"],
                     row["predicted"]["blocks"],
@@ -92,10 +92,11 @@ def _memory(rows: list[Any]) -> Iterator[str]:
         ]
         for row in rows
     ]
-    head = ["bytes", "`torch_peak_bytes`", "live", "requested", "in blocks", "allocated"]
+    head = ["bytes", "`torch_peak_activation_bytes`", "live", "requested", "in blocks", "allocated"]
     yield (
         "Memory of a forward pass in float32, weights apart. `live` is what PyTorch's tensors take, which "
-        "`torch_peak_bytes`\npredicts; `requested` is that and the workspace of a single operation. The allocator "
+        "`torch_peak_activation_bytes`\npredicts; `requested` is that and the workspace of a single operation. "
+        "The allocator "
         "rounds each tensor up to a multiple of\n512 bytes: `in blocks` is the prediction with each tensor so rounded. "
         "`allocated` is more by the workspace, and by the\nrest of larger blocks that are not worth splitting."
     )

@@ -69,7 +69,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "yaml": ("language/source.py",),
     "structure": ("language/spec.py",),
     "expressions": ("language/expression.py",),
-    "names": ("language/unfold.py",),
+    "names": ("language/unfold.py", "model/builder.py"),
     "kinds": ("model/kind.py", "kinds/"),
     "budgets": (
         "gate/budget.py",
@@ -80,14 +80,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/check.py",
         "git.py",
     ),
-    "rewrites": (
-        "rewrites/contract.py",
-        "rewrites/",
-        "rewrites/prune.py",
-        "analysis/quantize.py",
-        "cli/rewrite.py",
-        "language/write.py",
-    ),
+    "rewrites": ("rewrites/", "analysis/quantize.py", "cli/rewrite.py", "language/write.py"),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
     "command": ("",),  # whatever is left: the command line, its files and its options
@@ -200,8 +193,10 @@ class _Source:
 @cache
 def _modules() -> dict[str, Any]:
     """The package's own modules, which functions import under these names."""
-    names = [path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")]
-    return {name: importlib.import_module(f"cnnprof.{name}") for name in names}
+    folders = ("", "model/", "language/", "rewrites/", "analysis/", "sweeps/", "gate/")
+    paths = [path for folder in folders for path in sorted(PACKAGE.glob(f"{folder}*.py")) if path.stem[:2] != "__"]
+    names = {path.stem: ".".join(["cnnprof", *path.relative_to(PACKAGE).with_suffix("").parts]) for path in paths}
+    return {stem: importlib.import_module(name) for stem, name in names.items()}
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:

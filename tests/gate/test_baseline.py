@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,18 +79,30 @@ AGAIN = (
         ("", f"b.json:1:1: the baseline is not JSON: Expecting value; {AGAIN}"),
         ('{"version": 1,\n<<<<<<< HEAD', f"b.json:2:1: the baseline is not JSON: Expecting property name enclosed in "
          f"double quotes; {AGAIN}"),
-        ("\udcff", f"b.json: the baseline is not JSON; {AGAIN}"),
-        ("9" * 5000, f"b.json: the baseline is not JSON; {AGAIN}"),
-        ("[" * 100_000, f"b.json: the baseline is not JSON; {AGAIN}"),
-        ("[]", f"b.json: a baseline has `version` 1 and `networks`; {AGAIN}"),
-        ('{"version": 2, "networks": {}}', f"b.json: a baseline has `version` 1 and `networks`; {AGAIN}"),
+        ('{"version": "\udcff"', f"b.json: the baseline is not JSON; {AGAIN}"),
+        ('{"version": ' + "9" * 5000, f"b.json: the baseline is not JSON; {AGAIN}"),
+        ('{"version": ' + "[" * 100_000, f"b.json: the baseline is not JSON; {AGAIN}"),
+        ('{"networks": {}}', f"b.json: a baseline has `version` 1 and `networks`; {AGAIN}"),
+        ('{"version": 1, "networks": []}', f"b.json: a baseline has `version` 1 and `networks`; {AGAIN}"),
+        ('{"version": true, "networks": {}}', f"b.json: a baseline has `version` 1 and `networks`; {AGAIN}"),
+        ('{"version": 2, "networks": {}}', f"b.json: this cnnprof reads version 1 of a baseline, found version 2; "
+         f"{AGAIN}"),
+        ('{"version": 1, "networks": {"a": {}, "b": {}, "a": {}}}', f"b.json: the baseline has `a` twice; {AGAIN}"),
         *(
             (f'{{"version": 1, "networks": {{"a": {entry}}}}}',
-             f"b.json: a network of the baseline has `totals` and `layers`, mappings of metrics; {AGAIN}")
+             "b.json: `a` has no `totals` and `layers` in the baseline that are mappings of metrics to whole numbers "
+             f"from 0; {AGAIN}")
             for entry in ("5", "{}", '{"totals": {}, "layers": 5}', '{"totals": {"params": 1.5}, "layers": {}}',
                           '{"totals": {"params": "x"}, "layers": {}}', '{"totals": {"params": "1/0"}, "layers": {}}',
                           '{"totals": {}, "layers": {"a": {"params": null}}}',
-                          '{"totals": {"params": true}, "layers": {}}')
+                          '{"totals": {"params": true}, "layers": {}}', '{"totals": {"params": -1}, "layers": {}}',
+                          '{"totals": {"params": "-1/2"}, "layers": {}}', '{"totals": {"params": NaN}, "layers": {}}',
+                          '{"totals": {}, "layers": {"a": {"params": -5}}}')
+        ),
+        *(
+            (text, "`b.json` is no baseline: one begins with `networks` or `version`, in JSON; name another file, or "
+             "remove this one")
+            for text in ("[]", "\udcff", "cnnprof: 1", "9" * 5000, '{"name": "x", "version": 1}')
         ),
     ],
 )  # fmt: skip
@@ -108,3 +121,10 @@ def test_there_is_none(tmp_path: Path) -> None:
         "there is no baseline `b.json`: commit it, or compare with a revision (--baseline-ref REF); "
         "`cnnprof check --update-baseline` writes a first one"
     )
+
+
+def test_a_pipe_is_none(tmp_path: Path) -> None:
+    """And is not waited for."""
+    os.mkfifo(tmp_path / "b.json")
+    with pytest.raises(UsageError, match=r"^cannot read `b\.json`: it is a pipe, and no file$"):
+        read(tmp_path / "b.json", "b.json")

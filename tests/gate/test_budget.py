@@ -269,7 +269,7 @@ def test_a_layer_that_is_new_is_told_as_such() -> None:
 
 
 def test_what_is_alive_at_the_peak() -> None:
-    (verdict,) = verdicts(limit("peak_bytes", "1 B"))
+    (verdict,) = verdicts(limit("peak_activation_bytes", "1 B"))
     assert sum(part.amount for part in verdict.why.layers) == verdict.figure == 3 * 4 * 8 * 8 * 4 - 64 * 4
     assert [part.path for part in verdict.why.layers] == ["a", "b.0", "input"]
 

@@ -103,7 +103,7 @@ models/net.yaml:{LINE}: over: params 16 is 1 (6.7 %) over the limit of 15
 def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
     """Every problem of every file in one run, and what is over beside them."""
     (folder / "models" / "bad.yaml").write_text(NET.replace("relu", "rleu").replace("kernel_size: 1", "kernel: 1"))
-    (folder / "models" / "worse.yaml").write_text("a: {")
+    (folder / "models" / "worse.yaml").write_text("cnnprof: {")
     project(folder, "max: {params: 15}")
     done = run()
     assert done.code == 2
@@ -121,8 +121,9 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
     [
         (["max: {parms: 5}"], "cnnprof.yaml:5:9: error: a budget limits a metric, and `parms` is none"),
         (["max: {params: 5}", "set: {with: 5}"],
-         "cnnprof.yaml:6:9: error: net has no argument `with` to set; did you mean `width`?"),
-        (["max: {params: 5}", "variant: x"], "cnnprof.yaml:6:12: error: net has no variant `x`; it has no variants"),
+         "cnnprof.yaml:6:9: error: models/net.yaml: net has no argument `with` to set; did you mean `width`?"),
+        (["max: {params: 5}", "variant: x"],
+         "cnnprof.yaml:6:12: error: models/net.yaml: net has no variant `x`; it has no variants"),
         (["at: {cov: {params: 5}}"], "cnnprof.yaml:5:22: error: no layer's path matches `cov`"),
         (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a figure of the whole network, no sum over "
          "layers, so `at` cannot limit it"),
@@ -153,8 +154,8 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
         (["--batch", "2"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them"),
         (["lenet5", "--max", "parms=5"], "--max limits a metric, and `parms` is none; did you mean `params`?"),
         (["lenet5", "--max", "params"], "--max takes NAME=VALUE, such as params=5M, found `params`"),
-        (["lenet5", "--max", "peak_bytes=5"], "a limit on `peak_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` "
-         "…), found `5`"),
+        (["lenet5", "--max", "peak_activation_bytes=5"], "a limit on `peak_activation_bytes` needs a unit of bytes "
+         "(`KB`, `MB`, `KiB`, `MiB` …), found `5`"),
         (["nosuch.yaml"], "there is no file `nosuch.yaml`"),
         (["lenet5", "--config", "x"], "--config names a project file, and a SPEC is checked without one: choose one"),
         (["--config", "x"], "cannot read `x`: No such file or directory"),
@@ -689,6 +690,193 @@ def test_nothing_is_loaded_that_is_not_needed(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == ""
+
+
+# Files that are not what they should be.
+
+LEAVES = "cannot read `{}`: a symbolic link leads out of `{}`, and is not followed; put the file itself there"
+SECRET = "password: hunter2\nother: [\n"
+
+
+@pytest.fixture
+def secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file outside the project, which is now in a folder of its own."""
+    (folder / "secret").write_text(SECRET)
+    (folder / "here").mkdir()
+    (folder / "models").rename(folder / "here" / "models")
+    monkeypatch.chdir(folder / "here")
+    return folder / "secret"
+
+
+def test_a_link_out_of_the_project_is_refused(secret: Path, run: Run) -> None:
+    """Of a spec that a pattern matches or SPEC names, of a folder on the way, and of the reference."""
+    here = Path.cwd()
+    project(here, "max: {params: 1M}")
+    (here / "models" / "x.yaml").symlink_to(secret)
+    formats = ("json", "github", "gitlab", "junit", "sarif", "markdown")
+    done = run(*(f"--report={name}=report.{name}" for name in formats))
+    said = LEAVES.format("models/x.yaml", here)
+    assert (done.code, done.err) == (2, f"error: {said}\n")
+    assert not [name for name in formats if "hunter" in (here / f"report.{name}").read_text()]
+    assert run("models/x.yaml")[::2] == (2, f"error: {said}\n")
+    assert run("models/x.yaml", "--no-budgets")[::2] == (2, f"error: {said}\n")
+    assert run("models/net.yaml", "--max-latency", "2", "--against", "models/x.yaml")[:2] == (2, "1 error\n")
+    (here / "models" / "x.yaml").unlink()
+    secret.with_name("away").mkdir()
+    (secret.with_name("away") / "net.yaml").write_text(NET)
+    (here / "link").symlink_to(secret.with_name("away"))
+    assert run("link/net.yaml")[::2] == (2, f"error: {LEAVES.format('link/net.yaml', here)}\n")
+    assert run("../away/net.yaml").code == 0
+
+
+def test_a_link_into_gits_own_files_is_refused(folder: Path, run: Run) -> None:
+    """Where a checkout keeps its credentials; a link inside the project is followed."""
+    commit(folder)
+    (folder / "models" / "x.yaml").symlink_to(folder / ".git" / "config")
+    assert run("models/x.yaml")[::2] == (2, f"error: {LEAVES.format('models/x.yaml', folder)}\n")
+    (folder / "models" / "y.yaml").symlink_to("net.yaml")
+    assert run("models/y.yaml").code == 0
+
+
+def test_a_project_file_that_is_a_link_out_is_refused(secret: Path, run: Run) -> None:
+    Path("cnnprof.yaml").symlink_to(secret)
+    said = LEAVES.format("cnnprof.yaml", Path.cwd())
+    assert run()[::2] == (2, f"error: {said}\n")
+    assert run("--config", "cnnprof.yaml")[::2] == (2, f"error: {said}\n")
+
+
+def test_a_baseline_that_is_a_link_out_is_refused(secret: Path, run: Run) -> None:
+    """For reading and for writing, whether the link leads to a file or to nowhere."""
+    project(Path.cwd(), "max: {params: 1M}", baseline=True)
+    said = LEAVES.format("base.json", Path.cwd())
+    for target in (secret, secret.with_name("nowhere")):
+        Path("base.json").symlink_to(target)
+        assert run()[::2] == (2, f"error: {said}\n")
+        assert run("--update-baseline")[::2] == (2, f"error: {said}\n")
+        Path("base.json").unlink()
+    assert secret.read_text() == SECRET
+    assert not secret.with_name("nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    "text", [SECRET, "a: &b {", "- password", "x:\n  cnnprof: hunter2", "password hunter2 cnnprof:"]
+)
+def test_nothing_is_quoted_of_a_file_that_is_no_spec(folder: Path, run: Run, text: str) -> None:
+    (folder / "models" / "net.yaml").write_text(text)
+    done = run("models/net.yaml", "--report", "github=-", "--report", "text=-")
+    message = "expected the key `cnnprof`, found none"
+    assert done == (
+        2,
+        f"::error file=models/net.yaml,line=1,title=cnnprof check::models/net.yaml:1:1: error: {message}%0A"
+        "  hint: a spec begins with `cnnprof: 1`\n1 error\n",
+        f"models/net.yaml:1:1: error: {message}\n  hint: a spec begins with `cnnprof: 1`\n",
+    )
+
+
+@pytest.mark.parametrize("text", [
+    "cnnprof: 1\na: {", "# a\n\n---\n  cnnprof: 1\n  a: {", '{\n  "cnnprof": 1, a: [', "\ufeffcnnprof: 1\na: {",
+    "a: 1\r'cnnprof' : 1\ra: {",
+])  # fmt: skip
+def test_a_spec_is_quoted(folder: Path, run: Run, text: str) -> None:
+    (folder / "models" / "net.yaml").write_bytes(text.encode())
+    done = run("models/net.yaml")
+    assert (done.code, "not YAML: did not find expected node content" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("text", [NET, "{}", "notes of mine"])
+def test_only_a_baseline_is_replaced(folder: Path, run: Run, text: str) -> None:
+    project(folder, "max: {params: 1M}", baseline=True)
+    (folder / "base.json").write_text(text)
+    assert run("--update-baseline")[::2] == (
+        2, "error: `base.json` is no baseline: one begins with `networks` or `version`, in JSON; name another file, or "
+        "remove this one\n",
+    )  # fmt: skip
+    assert (folder / "base.json").read_text() == text
+    for damaged in ("", '{\n  "networks": {\n<<<<<<< HEAD\n', '{"version": 7}'):
+        (folder / "base.json").write_text(damaged)
+        assert run("--update-baseline")[::2] == (0, "wrote base.json\n")
+
+
+@pytest.mark.parametrize("path", ["cnnprof.yaml", "base.json", "models/net.yaml", "./models/../models/net.yaml"])
+def test_no_report_replaces_what_is_read(folder: Path, run: Run, path: str) -> None:
+    project(folder, "max: {params: 1M}", baseline=True)
+    message = f"error: cannot write `{path}`: it is an input; name another file\n"
+    assert run("--update-baseline", f"--report=json={path}") == (2, "", message)
+    if path.endswith("net.yaml"):
+        assert run("models/net.yaml,width=5", f"--report=json={path}") == (2, "", message)
+        assert (folder / "models" / "net.yaml").read_text() == NET
+
+
+# Options and networks that are not there.
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--batch", "0"], "a batch is a whole number of examples, at least 1, found 0"),
+        (["--dtype", "float31"], "no type `float31`; did you mean `float32`?"),
+        (["--config", "a", "--config", "b"], "--config is given twice"),
+        (["--batch", "1", "--batch", "1"], "--batch is given twice"),
+        (["--set", "width=1", "--set", "width=2"], "--set width is given twice"),
+    ],
+)
+def test_an_option_that_cannot_be_makes_nothing_valid(run: Run, args: list[str], message: str) -> None:
+    assert run("models/net.yaml", *args) == (2, "", f"error: {message}\n")
+    assert run("models/net.yaml", "--no-budgets", *args) == (2, "", f"error: {message}\n")
+
+
+def test_a_reference_that_is_not_there_makes_nothing_valid(run: Run) -> None:
+    done = run("models/net.yaml", "--max-latency", "2", "--against", "nosuch.yaml")
+    assert done == (2, "1 error\n", "error: there is no file `nosuch.yaml`\n")
+
+
+def test_a_network_that_only_the_baseline_has_is_noted(folder: Path, run: Run) -> None:
+    project(folder, "max: {params: 1M}", baseline=True)
+    for name in "abcd":
+        (folder / "models" / f"{name}.yaml").write_text(NET)
+    run("--update-baseline")
+    assert "note" not in run().out
+    for name in "abcd":
+        (folder / "models" / f"{name}.yaml").unlink()
+    done = run()
+    assert (done.code, done.err) == (0, "")
+    assert (
+        "note: base.json has networks that no budget is for now: `tiny: models/a.yaml`, `tiny: models/b.yaml`, "
+        "`tiny: models/c.yaml` and 1 more; `cnnprof check --update-baseline` takes them out\n"
+    ) in done.out
+
+
+def test_a_baseline_has_the_variant(folder: Path, run: Run) -> None:
+    """So another one is not compared with it."""
+    (folder / "models" / "net.yaml").write_text(VARIANTS.replace("budget: {params: 16}\n", ""))
+    project(folder, "variant: wide", "max_increase: {params: 0%}", baseline=True)
+    run("--update-baseline")
+    path = folder / "models" / "net.yaml"
+    path.write_text(path.read_text().replace("wide: {width: 5}", "wide: {width: 6}"))
+    assert "\n  tiny: models/net.yaml@wide: params 20 → 24 and " in run("--update-baseline").err
+    project(folder, "variant: free", "max_increase: {params: 0%}", baseline=True)
+    done = run()
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "cnnprof.yaml:3:3: error: `models/net.yaml@free` is not in the baseline base.json, as `tiny: "
+        "models/net.yaml@free`",
+    )
+
+
+def test_the_line_of_a_part(folder: Path, run: Run) -> None:
+    """In JSON: its own, or the outermost step of the file where it stands in a block that comes with the tool."""
+    blocks = (
+        "blocks:\n  unit:\n    layers:\n      - conv_norm_act: {channels: 4}\n"
+        "      - conv2d: {out_channels: 9, kernel_size: 1}"
+    )
+    text = network("- unit", header=blocks)
+    (folder / "s.yaml").write_text(text)
+    run("s.yaml", "--max", "params=1", "--report", "json=r.json")
+    (check,) = json.loads((folder / "r.json").read_text())["checks"]
+    found = {part["path"]: (part["line"], part["lines"]) for part in check["limits"][0]["layers"]}
+    call, shipped, own = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv_norm", "- conv2d"))
+    assert found["unit.conv2d"] == (own, [call, own])
+    assert found["unit.conv_norm_act.conv2d"] == (call, [call, shipped])
 
 
 # Work is bounded.

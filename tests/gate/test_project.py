@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -101,20 +102,37 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
-        ("5", ["1:1 a project file is a mapping with the keys `version`, `budgets`, `baseline`, found `5`"]),
-        ("a: 1", [
+        ("5", ["1:1 expected the key `budgets`, found none | a project file has `version`, `budgets`"]),
+        ("'5\nbudgets: '", [
+            "1:1 a project file is a mapping with the keys `version`, `budgets`, `baseline`, found `5 budgets: `",
+        ]),
+        ("a: 1\nbudgets:", [
             "1:1 a project file has no key `a` | known: `version`, `budgets`, `baseline`",
             "1:1 a project file says `version: 1`",
-            "1:1 a project file has `budgets`, a list, found nothing",
+            "2:9 a project file has `budgets`, a list, found nothing",
         ]),
         ("version: 2\nbudgets: []", [
             "1:10 a project file says `version: 1`, found `2`",
-            "2:10 a project file has `budgets`, a list, found a list",
+            "2:10 a project file has `budgets`, a list, found an empty list",
+        ]),
+        *(
+            (f"{BUDGET}  max: {{params: 1}}\nbaseline: {path}", [
+                f"6:11 `baseline` names a file below the project's folder, found `{path}`",
+            ])
+            for path in ("/etc/x.json", "../x.json", "a/../../x.json", "C:/x.json")
+        ),
+        (f"{BUDGET}  max: {{params: 1}}\nbaseline: a\\x.json", [
+            "6:11 folders are told apart by `/`, found `a\\x.json`",
+        ]),
+        (HEAD + "- name: a\n  files: []\n  max: {}\n  input: []", [
+            "4:10 a budget has `files`, a list of patterns, found an empty list",
+            "5:8 expected a mapping for `max`, found an empty mapping",
+            "6:10 an input is a list of dimensions like [3, 224, 224], found an empty list",
         ]),
         ("version: 1\nbudgets: [5]\nbaseline: []", [
             "2:11 a budget is a mapping with the keys `name`, `files`, `variant`, `set`, `input`, `batch`, `dtype`, "
             "`max`, `warn`, `max_increase`, `at`, `message`, found `5`",
-            "3:11 `baseline` takes a text, found a list",
+            "3:11 `baseline` takes a text, found an empty list",
         ]),
         (HEAD + "- max: {params: 5M}", [
             "3:3 a budget has a `name`",
@@ -124,15 +142,16 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "3:3 a budget limits something: `max`, `warn`, `max_increase`, `at`",
             "5:3 a budget has no key `maximum` | did you mean `max`?",
         ]),
-        (BUDGET + "  max: {mac: 5, params: 1.5, peak_bytes: 10, macs: [1]}", [
+        (BUDGET + "  max: {mac: 5, params: 1.5, peak_activation_bytes: 10, macs: [1]}", [
             "5:9 a budget limits a metric, and `mac` is none | did you mean `macs`?",
             "5:25 a limit on `params` is a whole number, found `1.5` = 1.5",
-            "5:42 a limit on `peak_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
+            "5:42 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
             "5:52 a limit on `macs` is a number, found a list",
         ]),
-        (BUDGET + "  max_increase: {macs: 5, params: -1%}", [
-            "5:24 an increase of `macs` is a percentage like `1.5%`, found `5`",
+        (BUDGET + "  max_increase: {macs: 5, params: -1%, flops: 0}", [
+            "5:24 an increase of `macs` is a percentage like `1.5%`, found `5` | did you mean `5%`?",
             "5:35 an increase of `params` is a percentage like `1.5%`, found `-1%`",
+            "5:47 an increase of `flops` is a percentage like `1.5%`, found `0` | did you mean `0%`?",
         ]),
         (BUDGET + "  at: {a: 5}\n  warn: 3", [
             "5:11 expected a mapping for `at a`, found `5`",
@@ -236,3 +255,63 @@ def test_files(tmp_path: Path, patterns: str, expected: list[str]) -> None:
     (tmp_path / "cnnprof.yaml").unlink()
     names, problems = files(found, found.entries[0])
     assert names + [problem.message for problem in problems] == expected
+
+
+def test_patterns_leave_out_the_project_file_and_the_baseline(tmp_path: Path) -> None:
+    """A name in full is meant."""
+    (tmp_path / "a.yaml").write_text("")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "cnnprof.yaml").write_text("")
+    (tmp_path / "m" / "base.json").write_text("")
+    end = "max: {params: 1}}]\nbaseline: m/./base.json"
+    found = project(tmp_path, f"version: 1\nbudgets: [{{name: a, files: ['**/*'], {end}")
+    assert files(found, found.entries[0]) == (["a.yaml", "m/cnnprof.yaml"], [])
+    found = project(tmp_path, f"version: 1\nbudgets: [{{name: a, files: [cnnprof.yaml, m/base.json], {end}")
+    assert files(found, found.entries[0]) == (["cnnprof.yaml", "m/base.json"], [])
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "message"),
+    [
+        (
+            b"version: 1\n# \xfc\nbudgets: []",
+            "cnnprof.yaml",
+            "cnnprof.yaml:2:3: error: expected UTF-8 text, found byte 0xfc\n  2 | # \n    |   ^\n"
+            "  hint: save the file as UTF-8",
+        ),
+        (
+            b"password: \xfc",
+            "cnnprof.yaml",
+            "cnnprof.yaml:1:11: error: expected UTF-8 text, found byte 0xfc\n  hint: save the file as UTF-8",
+        ),
+        (
+            b"[tool.cnnprof]\nversion = 1 # \xfc",
+            "pyproject.toml",
+            "`pyproject.toml` is not TOML that could be read: 'utf-8' codec can't decode byte 0xfc in position 29: "
+            "invalid start byte",
+        ),
+        (
+            b"password: 5: [",
+            "cnnprof.yaml",
+            "cnnprof.yaml:1:1: error: expected the key `budgets`, found none\n"
+            "  hint: a project file has `version`, `budgets`",
+        ),
+    ],
+)
+def test_refuses_bytes(tmp_path: Path, data: bytes, name: str, message: str) -> None:
+    """Of a file that is none of a project's, nothing is quoted."""
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(CnnprofError) as caught:
+        read(tmp_path / name, name)
+    assert str(caught.value) == message
+
+
+def test_a_pipe_is_no_project_file(tmp_path: Path) -> None:
+    """And is not waited for; a link to nowhere brings in no other project's."""
+    os.mkfifo(tmp_path / "cnnprof.yaml")
+    with pytest.raises(UsageError, match=r"^cannot read `cnnprof\.yaml`: it is a pipe, and no file$"):
+        read(tmp_path / "cnnprof.yaml", "cnnprof.yaml")
+    inner = tmp_path / "a"
+    inner.mkdir()
+    (inner / "cnnprof.yaml").symlink_to("nowhere")
+    assert find(inner) == inner / "cnnprof.yaml"

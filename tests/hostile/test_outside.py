@@ -18,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -175,13 +174,13 @@ def test_what_is_refused_is_told_on_lines_of_its_own(command: list[str]) -> None
     assert [line for line in error_of(done).splitlines() if line.strip().startswith("::")] == []
 
 
-BAD = "a: ["
+BAD = "cnnprof: 1\na: ["
 
 
 def test_a_wrong_file_with_escape_sequences_in_its_name() -> None:
     Path("e\x1b[31m.yaml").write_text(BAD)
     for command in ("analyze", "check", "sweep"):
-        assert error_of(cnnprof(command, "e\x1b[31m.yaml")).startswith("e\\x1b[31m.yaml:2:1: error: not YAML")
+        assert error_of(cnnprof(command, "e\x1b[31m.yaml")).startswith("e\\x1b[31m.yaml:3:1: error: not YAML")
 
 
 def test_a_wrong_file_with_a_line_end_in_its_name() -> None:
@@ -236,12 +235,12 @@ BYTES = [
     pytest.param(b"\xef\xbb\xbf" + NET.encode(), 0, "", id="a byte order mark"),
     pytest.param(NET.replace("\n", "\r\n").encode(), 0, "", id="CRLF"),
     pytest.param(NET.replace("\n", "\r").encode(), 0, "", id="CR"),
-    pytest.param(NET.encode("utf-16"), 2, ":1:1: error: a spec is UTF-8 text, found byte 0xff", id="UTF-16"),
-    pytest.param(NET.encode("utf-32-be"), 2, ": error: not YAML: a text has no control characters", id="UTF-32"),
-    pytest.param(b"name: \xfc", 2, ":1:7: error: a spec is UTF-8 text, found byte 0xfc", id="Latin-1"),
-    pytest.param(b"\0" * 100, 2, ": error: not YAML: a text has no control characters", id="NULs"),
-    pytest.param(b"\x1f\x8b\x08\x00", 2, ": error: a spec is UTF-8 text, found byte 0x8b", id="gzip"),
-    pytest.param(b"PK\x03\x04", 2, ": error: not YAML: a text has no control characters", id="zip"),
+    pytest.param(NET.encode("utf-16"), 2, ":1:1: error: expected UTF-8 text, found byte 0xff", id="UTF-16"),
+    pytest.param(NET.encode("utf-32-be"), 2, ":1:1: error: expected the key `cnnprof`, found none", id="UTF-32"),
+    pytest.param(b"name: \xfc", 2, ":1:7: error: expected UTF-8 text, found byte 0xfc", id="Latin-1"),
+    pytest.param(b"\0" * 100, 2, ":1:1: error: expected the key `cnnprof`, found none", id="NULs"),
+    pytest.param(b"\x1f\x8b\x08\x00", 2, ": error: expected UTF-8 text, found byte 0x8b", id="gzip"),
+    pytest.param(b"PK\x03\x04", 2, ":1:1: error: expected the key `cnnprof`, found none", id="zip"),
 ]
 
 
@@ -294,21 +293,39 @@ def test_standard_input_twice() -> None:
     )
 
 
-def test_a_pipe_with_a_name() -> None:
-    """It is waited for, as `cat` does."""
-    os.mkfifo("pipe.yaml")
-    writer = threading.Thread(target=lambda: Path("pipe.yaml").write_text(NET), daemon=True)
-    writer.start()
-    assert cnnprof("analyze", "pipe.yaml").returncode == 0
-    writer.join()
+@pytest.mark.parametrize(
+    "args",
+    [["analyze", "pipe"], ["check", "pipe"], ["check", "--config", "pipe"], ["compare", "net.yaml", "pipe"],
+      ["sweep", "pipe"], ["rewrite", "pipe", "--prune", "0.5"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_pipe_with_a_name_is_not_waited_for(args: list[str]) -> None:
+    os.mkfifo("pipe")
+    assert error_of(cnnprof(*args, preexec_fn=soon)) == "error: cannot read `pipe`: it is a pipe, and no file\n"
+
+
+def test_a_pipe_with_a_name_is_not_written_to_without_a_reader() -> None:
+    os.mkfifo("pipe")
+    for args in (["analyze", "net.yaml", "-o", "pipe"], ["check", "net.yaml", "--report", "json=pipe"],
+                 ["rewrite", "net.yaml", "--prune", "0.5", "--write", "pipe"], ["schema", "-o", "pipe"]):  # fmt: skip
+        done = cnnprof(*args, preexec_fn=soon)
+        assert (done.returncode, done.stderr) == (2, "error: cannot write `pipe`: it is a pipe that nobody reads\n")
+
+
+def test_a_pipe_with_a_reader_is_written_to() -> None:
+    os.mkfifo("pipe")
+    done = shell("cat pipe > read & cnnprof schema > whole; cnnprof schema -o pipe; wait; cmp whole read")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_pipe_that_nobody_writes_to_can_be_interrupted() -> None:
-    os.mkfifo("pipe.yaml")
-    started = begun([*CNNPROF[1:], "analyze", "pipe.yaml"])
+    read, write = os.pipe()
+    started = begun([*CNNPROF[1:], "analyze", "-"], stdin=read)
     time.sleep(1)
     started.send_signal(signal.SIGINT)
     assert (*started.communicate(timeout=30), started.returncode) == (b"", b"", 130)
+    os.close(read)
+    os.close(write)
 
 
 def test_a_pipe_that_does_not_wait_is_waited_for() -> None:
@@ -333,7 +350,9 @@ def test_a_socket() -> None:
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind("socket.yaml")
         assert error_of(cnnprof("analyze", "socket.yaml")).startswith("error: cannot read `socket.yaml`: ")
-        assert error_of(cnnprof("analyze", "net.yaml", "-o", "socket.yaml")).startswith("error: cannot write ")
+        assert error_of(cnnprof("analyze", "net.yaml", "--format", "table", "-o", "socket.yaml")).startswith(
+            "error: cannot write "
+        )
 
 
 def test_links_in_a_circle() -> None:
@@ -343,7 +362,7 @@ def test_links_in_a_circle() -> None:
     for spec in ("a.yaml", "a.yaml@small", "a.yaml,width=3"):
         assert error_of(cnnprof("analyze", spec)) == "error: cannot read `a.yaml`: Too many levels of symbolic links\n"
     message = "error: cannot write `a.yaml`: Too many levels of symbolic links\n"
-    assert error_of(cnnprof("analyze", "net.yaml", "-o", "a.yaml")) == message
+    assert error_of(cnnprof("analyze", "net.yaml", "--format", "table", "-o", "a.yaml")) == message
     assert os.path.islink("a.yaml")
 
 
@@ -351,7 +370,7 @@ def test_a_link_to_nothing() -> None:
     """There is no file to read; writing makes it."""
     os.symlink("gone", "link.yaml")
     assert error_of(cnnprof("analyze", "link.yaml")) == "error: there is no file `link.yaml`\n"
-    assert cnnprof("analyze", "net.yaml", "-o", "link.yaml").returncode == 0
+    assert cnnprof("analyze", "net.yaml", "--format", "table", "-o", "link.yaml").returncode == 0
     assert os.path.islink("link.yaml")
     assert Path("gone").read_text().startswith("net ")
 
@@ -384,7 +403,7 @@ def test_what_may_not_be_written() -> None:
     Path("closed").chmod(0o555)
     for path in ("old.txt", "closed/new.txt", "closed/net.yaml"):
         said = f"error: cannot write `{path}`: Permission denied\n"
-        assert error_of(held("analyze", "lenet5", "-o", path)) == said
+        assert error_of(held("analyze", "lenet5", "--format", "table", "-o", path)) == said
         assert error_of(held("check", "lenet5", "--report", f"json={path}")) == said
         assert error_of(held("rewrite", "lenet5", "--prune", "0.5", "--write", path)) == said
         assert error_of(held("schema", "-o", path)) == said
@@ -809,7 +828,7 @@ def test_folders_in_a_circle() -> None:
 
 def test_a_project_file_that_is_no_file() -> None:
     os.mkfifo("cnnprof.yaml")
-    assert "no project file" in error_of(cnnprof("check"))
+    assert error_of(cnnprof("check")) == "error: cannot read `cnnprof.yaml`: it is a pipe, and no file\n"
 
 
 # Files of a revision.

@@ -73,7 +73,7 @@ def test_a_declared_view_makes_nothing_and_nobody_overwrites_it() -> None:
     assert (view.view, view.activation_bytes, view.declared) == (True, 0, True)
     assert (relu.in_place, relu.activation_bytes) == (False, 4 * 192)
     # Whether the flatten copies depends on how the values of the view lie: input, relu and a copy at most.
-    assert made.totals.peak_bytes == 3 * 4 * 192
+    assert made.totals.peak_activation_bytes == 3 * 4 * 192
     assert not flatten.memory_exact
     assert made.estimates == OF_MEMORY
 

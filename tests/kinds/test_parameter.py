@@ -62,7 +62,7 @@ def test_it_has_no_input_and_no_batch_in_a_network() -> None:
     product = told.layers[2]
     assert product.input_shapes == ((8, 4, 8, 8), (1, 4, 1, 1))
     assert product.arithmetic_intensity == 8 * 4 * 64 / (4 * (2 * 8 * 4 * 64 + 4))
-    assert told.totals.peak_bytes == 4 * 8 * 64 * (3 + 4 + 4)
+    assert told.totals.peak_activation_bytes == 4 * 8 * 64 * (3 + 4 + 4)
 
 
 @pytest.mark.parametrize(

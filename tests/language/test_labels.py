@@ -38,7 +38,7 @@ SPECS = {
     "exact": "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n",
 }
 ESTIMATES = {"opaque": (), "memory": OF_MEMORY, "field": ("receptive_field",), "exact": ()}
-ALL = "activation_bytes,peak_bytes,torch_peak_bytes,training_bytes,receptive_field"
+ALL = "activation_bytes,peak_activation_bytes,torch_peak_activation_bytes,training_bytes,receptive_field"
 LIMITS = [text for metric in OF_MEMORY for text in ("--max", f"{metric}=1GB")]
 
 COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
@@ -177,13 +177,13 @@ def test_conventions_say_what_they_make_of_declared_layers(tmp_path: Path) -> No
 def test_the_best_order_says_so(tmp_path: Path) -> None:
     written, best = (cnnprof.analyze("googlenet", order=order) for order in ("written", "best"))
     assert (written.order, best.order) == ("written", "best")
-    assert written.written_peak_bytes == best.written_peak_bytes == written.totals.peak_bytes
+    assert written.written_peak_bytes == best.written_peak_bytes == written.totals.peak_activation_bytes
     text = CliRunner().invoke(app, ["analyze", "googlenet", "--order", "best"]).stdout
     assert "best order" in text.split("\n")[0]
     assert "; as written" in text
     assert "best order" not in CliRunner().invoke(app, ["analyze", "googlenet"]).stdout
     told = json.loads(CliRunner().invoke(app, ["analyze", "googlenet", "--order", "best", "--format", "json"]).stdout)
-    assert (told["order"], told["written_peak_bytes"]) == ("best", written.totals.peak_bytes)
+    assert (told["order"], told["written_peak_bytes"]) == ("best", written.totals.peak_activation_bytes)
 
 
 def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -385,6 +385,6 @@ def test_a_broken_package_is_silent_until_it_is_asked_for(site, spec, tmp_path):
 
 def test_two_packages_with_one_word_are_refused(site, tmp_path):
     package(tmp_path, "other", "swish = cnnprof_swish:Swish")
-    assert error("from cnnprof import registry; registry.find('swish')", site, tmp_path) == (
+    assert error("from cnnprof.language import registry; registry.find('swish')", site, tmp_path) == (
         "UsageError: several packages offer a kind `swish`: `cnnprof-swish 1.0`, `other 2.0`; uninstall all but one"
     )

@@ -202,7 +202,7 @@ PASSES = {
     "a full header": HEAD
     + "args: {a: required, b: [[1, 2], relu], c: null, d: a // 2}\n"
     + "variants: {50: {a: 1, budget: {macs: 5M}}, no: {}}\n"
-    + "budget: {params: 7_000, macs: 1.6G, peak_bytes: 10 MiB, at: {a.0.b: {depth: 3}}}\ninplace: false\n"
+    + "budget: {params: 7_000, macs: 1.6G, peak_activation_bytes: 10 MiB, at: {a.0.b: {depth: 3}}}\ninplace: false\n"
     + "layers: [relu]",
 }
 
@@ -314,7 +314,9 @@ def test_passes(text):
             id="an unknown metric of a variant",
         ),
         pytest.param(
-            "budget: {peak_bytes: 1000}\nlayers: [relu]", [("budget/peak_bytes", "type")], id="bytes of no unit"
+            "budget: {peak_activation_bytes: 1000}\nlayers: [relu]",
+            [("budget/peak_activation_bytes", "type")],
+            id="bytes of no unit",
         ),
         pytest.param("budget: {macs: 5 MB}\nlayers: [relu]", [("budget/macs", "pattern")], id="a unit of bytes"),
         pytest.param(

@@ -231,12 +231,12 @@ REFUSED = [
         "# nothing\n", ["1:1 expected a spec, found an empty text | a spec begins with `cnnprof: 1`"], id="a comment"
     ),
     pytest.param(
-        b"a: 1\r\n\xc3\xa9: \xff", ["2:4 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"], id="Latin-1"
+        b"a: 1\r\n\xc3\xa9: \xff", ["2:4 expected UTF-8 text, found byte 0xff | save the file as UTF-8"], id="Latin-1"
     ),
-    pytest.param(b"\xff\xfea\x00", ["1:1 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"], id="UTF-16"),
+    pytest.param(b"\xff\xfea\x00", ["1:1 expected UTF-8 text, found byte 0xff | save the file as UTF-8"], id="UTF-16"),
     pytest.param(
         b"\xef\xbb\xbfa: \xff",
-        ["1:4 a spec is UTF-8 text, found byte 0xff | save the file as UTF-8"],
+        ["1:4 expected UTF-8 text, found byte 0xff | save the file as UTF-8"],
         id="a byte order mark moves nothing",
     ),
 ]

@@ -85,7 +85,7 @@ FILE = [
     pytest.param(
         "cnnprof: 1\ninput: {left: [], input: {a: 1}}\nlayers: [relu]",
         [
-            "2:9 an input is a list of dimensions, found a list | "
+            "2:9 an input is a list of dimensions, found an empty list | "
             "as in `input: [3, 224, 224]`, the shape of one example without the batch",
             "2:19 `input` has a meaning of its own in expressions and cannot name a layer",
             "2:19 an input is a list of dimensions, found a mapping | "
@@ -119,12 +119,12 @@ FILE = [
         id="variants",
     ),
     pytest.param(
-        HEAD + "budget: {mac: 1, params: [1], macs: 1.5, peak_bytes: 10, at: {a: , b: 3}}\nlayers: [relu]",
+        HEAD + "budget: {mac: 1, params: [1], macs: 1.5, peak_activation_bytes: 10, at: {a: , b: 3}}\nlayers: [relu]",
         [
             "3:10 a budget limits a metric, and `mac` is none | did you mean `macs`?",
             "3:26 a limit on `params` is a number, found a list",
             "3:37 a limit on `macs` is a whole number, found `1.5` = 1.5",
-            "3:54 a limit on `peak_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
+            "3:54 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
             "3:63 the budget of `a` is a mapping of metrics",
             "3:71 expected a mapping for the budget of `b`, found `3`",
         ],
@@ -206,7 +206,7 @@ STEPS = [
             "a space after the colon: `conv2d: {out_channels`",
             "6:3 a step is `- WORD` or `- WORD: {fields}`, found a list",
             "7:2 a step is `- WORD` or `- WORD: {fields}`, found nothing",
-            "8:3 a step is `- WORD` or `- WORD: {fields}`, found a mapping",
+            "8:3 a step is `- WORD` or `- WORD: {fields}`, found an empty mapping",
         ],
         id="no step",
     ),

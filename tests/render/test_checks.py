@@ -50,7 +50,7 @@ def checked(*verdicts: Verdict, **fields: Any) -> Checked:
 
 WITHIN = verdict(figure=4_999_999, why=Why())
 GROWN = verdict(
-    rule="max_increase", metric="peak_bytes", limit="1.5%", most=1_015_000, figure=1_020_000, base=1_000_000,
+    rule="max_increase", metric="activation_bytes", limit="1.5%", most=1_015_000, figure=1_020_000, base=1_000_000,
     since="origin/main", line=7,
     why=Why(
         causes=(
@@ -94,8 +94,8 @@ BOTH = pytest.mark.parametrize("found", [EVERYTHING, HOSTILE, result()], ids=["e
         (verdict(figure=5_000_001), "params 5,000,001 is 1 (< 0.1 %) over the limit of 5M"),
         (WARNED, "params 4,600,000 is 100,000 (2.2 %) over the warning level of 4.5M"),
         (PART, "stage4.0: macs 3 is 3 over the limit of 0"),
-        (GROWN, "peak_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in origin/main, "
-         "at most 1.5%"),
+        (GROWN, "activation_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in "
+         "origin/main, at most 1.5%"),
         (verdict(rule="max_increase", limit="5%", most=105, figure=104, base=100, since="b.json"),
          "params 104 is 4 (4.0 %) more than 100 in b.json, within 5%"),
         (verdict(rule="max_increase", limit="0%", most=100, figure=100, base=100, since="b.json"),
@@ -116,7 +116,7 @@ models/a.yaml:23: over: params 5,123,456 is 123,456 (2.5 %) over the limit of 5M
     budget `mobile` at cnnprof.yaml:12
     stage4.2.conv2d 1,200,000, 23.4 %, line 23
     fc 1,000, < 0.1 %
-models/a.yaml:7: over: peak_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in \
+models/a.yaml:7: over: activation_bytes 1,020,000 B (996 KiB) is 20,000 B (2.0 %) more than 1,000,000 B (977 KiB) in \
 origin/main, at most 1.5%
     budget `mobile` at cnnprof.yaml:12
     a +18,000 B (17.6 KiB) since origin/main, line 7
@@ -476,7 +476,8 @@ def test_sarif(found: Result) -> None:
 def test_sarif_places_and_rules() -> None:
     (run,) = json.loads(sarif.render(EVERYTHING))["runs"]
     assert [each["ruleId"] for each in run["results"]] == [
-        "max/params", "max_increase/peak_bytes", "max/macs", "warn/params", "max/receptive_field", "wrong", "wrong",
+        "max/params", "max_increase/activation_bytes", "max/macs", "warn/params", "max/receptive_field",
+        "wrong", "wrong",
     ]  # fmt: skip
     assert [each["level"] for each in run["results"]][3:5] == ["warning", "error"]
     place = run["results"][5]["locations"][0]["physicalLocation"]

@@ -16,7 +16,7 @@ COMMANDS = {
     "compare": "compare lenet5 lenet5,classes=100 alexnet",
     "layers": "compare lenet5 lenet5,classes=100 --layers",
     "explain": "explain lenet5 C3",
-    "sweep": "sweep lenet5 --set classes=10,100 --batch 1,8 --columns params,macs,peak_bytes,training_bytes,depth",
+    "sweep": "sweep lenet5 --set classes=10,100 --batch 1,8 --columns params,macs,inference_bytes,depth",
     "separable": "separable lenet5",
     "check": "check lenet5 --max params=60K --max macs=1M",
 }

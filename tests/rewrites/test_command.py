@@ -115,8 +115,8 @@ def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
     after = "weights int8, activations int8" if ("weights int8, activations int8", "macs") in found else "after"
     vectors = 64 * 2 + 128 * 2 + 256 * 3 + 512 * 6 + 4096 * 2 + 1000
     assert found[after, "param_bytes"] == str(138_357_544 + 3 * vectors)
-    assert int(found[after, "peak_bytes"]) * 4 == int(found["vgg", "peak_bytes"])
-    assert (found[after, "training_bytes"], found[after, "torch_peak_bytes"]) == ("", "")
+    assert int(found[after, "peak_activation_bytes"]) * 4 == int(found["vgg", "peak_activation_bytes"])
+    assert (found[after, "training_bytes"], found[after, "torch_peak_activation_bytes"]) == ("", "")
     assert found[after, "macs"] == found["vgg", "macs"]
 
 

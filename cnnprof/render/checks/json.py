@@ -10,7 +10,7 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.gate.budget import Cause, Checked, Part, Result, Verdict, Wrong
 from cnnprof.render.checks import words
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def render(result: Result) -> str:
@@ -65,9 +65,9 @@ def _verdict(result: Result, checked: Checked, verdict: Verdict) -> dict[str, An
 
 
 def _part(part: Part) -> dict[str, Any]:
-    """Layers behind a figure; `line` is their own, `lines` those of the steps that lead there, the outermost first."""
-    line = part.lines[-1] if part.lines else None
-    placed = {"path": part.path, "amount": part.amount, "changed": part.changed, "line": line}
+    """Layers behind a figure; `line` is their own, or the outermost of `lines` where they are in a block that comes
+    with the tool; `lines` are those of the steps that lead there, the outermost first."""
+    placed = {"path": part.path, "amount": part.amount, "changed": part.changed, "line": part.line}
     return {**placed, "lines": list(part.lines), "what": part.what or None}
 
 
