@@ -34,6 +34,7 @@ HANDED_ON = {
     ("__init__.py", "_usage_error"): "makes a UsageError of its callers' messages, which are read at the calls",
     ("gate/budget.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
+    ("cli/__init__.py", "_note"): "prints a warning, of a metric's old name",
     ("cli/analyze.py", "reports"): "prints errors that were raised",
     ("cli/app.py", "sweep"): "prints errors that were raised, and the combination",
     ("cli/app.py", "verify"): "prints the summary of a verification, which the page has by hand",

@@ -79,7 +79,8 @@ def _note(
     line: object = None,
 ) -> None:
     """A warning as people read it: of cnnprof's own code, which says what is old in a spec or an option."""
-    complain(f"note: {message}" if category.__module__.startswith("cnnprof.") else f"warning: {message}")
+    ours = category.__module__.startswith("cnnprof.")
+    complain(": ".join(["note" if ours else "warning", str(message)]))
 
 
 def _failed(error: Exception) -> int:

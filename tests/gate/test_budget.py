@@ -12,7 +12,7 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.measured import Alternated, Comparison, Machine, Settings, Times
 from cnnprof.analysis.report import tabulate
-from cnnprof.errors import MAX_PROBLEMS, Mark, SourceText
+from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText
 from cnnprof.gate.budget import (
     MAX_PATTERNS,
     SUMMED,
@@ -320,9 +320,9 @@ def test_a_network_whose_past_is_wrong() -> None:
     checked, (problem,) = judge(
         Budget("b", (), increases=(Increase("params", Fraction(0), "0%", mark),)), made(), wrong
     )
-    assert problem == (
+    assert problem == Problem(
         "`net.yaml` is wrong in origin/main, so its increase is not known: no layers",
-        mark, "compare with a revision where it is right, or leave `max_increase` out until it is", (),
+        mark, "compare with a revision where it is right, or leave `max_increase` out until it is",
     )  # fmt: skip
     assert (checked.verdicts, checked.unheld) == ((), ())
     assert judge(Budget("b", ()), made(), wrong)[1] == []
