@@ -146,7 +146,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "5:9 a budget limits a metric, and `mac` is none | did you mean `macs`?",
             "5:25 a limit on `params` is a whole number, found `1.5` = 1.5",
             "5:53 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
-            "5:52 a limit on `macs` is a number, found a list",
+            "5:63 a limit on `macs` is a number, found a list",
         ]),
         (BUDGET + "  max_increase: {macs: 5, params: -1%, flops: 0}", [
             "5:24 an increase of `macs` is a percentage like `1.5%`, found `5` | did you mean `5%`?",
