@@ -72,7 +72,7 @@ def test_a_linear_layer_on_single_values_is_doubted() -> None:
 def test_changed_checks_its_fields() -> None:
     conv = Conv2d(out_channels=8, kernel_size=3)
     assert conv.changed(out_channels=6) == Conv2d(out_channels=6, kernel_size=3)
-    with pytest.raises(FieldError, match="`out_channels` takes an integer, found 2.5"):
+    with pytest.raises(FieldError, match=r"`out_channels` takes an integer, found 2\.5"):
         conv.changed(out_channels=2.5)
 
 
