@@ -164,6 +164,34 @@ def test_imports_point_down():
     assert [str(found) for found in all_imports() if points_up(found)] == []
 
 
+def knows_a_kind(found: Import) -> bool:
+    """Whether an import outside kinds/ names a file of kinds. Rewrites that make convolutions and shuffles may; what
+    else there is to know of a kind is an answer in its contract, `cnnprof/model/kind.py`."""
+    return layer(found.module) not in ("kinds", "rewrites") and layer(found.target) == "kinds"
+
+
+def test_no_module_knows_a_kind_by_name():
+    assert [str(found) for found in all_imports() if knows_a_kind(found)] == []
+
+
+def test_rewrites_know_the_kinds_that_they_make():
+    made = {
+        found.target
+        for found in all_imports()
+        if found.module.startswith("rewrites") and layer(found.target) == "kinds"
+    }
+    assert made == {"kinds.conv", "kinds.shuffle"}
+    assert [
+        str(found) for found in all_imports() if found.module == "rewrites.prune" and layer(found.target) == "kinds"
+    ] == []
+
+
+@pytest.mark.parametrize("module", ["analysis.report", "runtime.measure", "language.registry"])
+def test_the_check_of_known_kinds_can_fail(module):
+    (found,) = imports(module, "def f():\n    from cnnprof.kinds.conv import Conv", set(modules()))
+    assert knows_a_kind(found)
+
+
 def test_dependencies_come_in_by_their_doors():
     assert [str(found) for found in all_imports() if outside_its_door(found)] == []
 

@@ -10,7 +10,6 @@ A convention counts what its tool counts: where that leaves a layer out, so does
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import NamedTuple
 
 from cnnprof.analysis.report import Priced, Report, Row
@@ -64,63 +63,9 @@ def _torch(layer: Layer, row: Row, training: bool) -> int:
 
 
 def _fvcore(layer: Layer, row: Row, training: bool) -> int:
-    price = _FVCORE.get(layer.kind.word)
-    return row.macs if price is None else price(layer, row, training)
+    counted = layer.kind.fvcore(*(shape[1:] for shape in row.input_shapes), training=training)
+    return row.macs if counted is None else row.output_shape[0] * counted
 
-
-def _fvcore_conv(layer: Layer, row: Row, training: bool) -> int:
-    # `same` and `valid` trace as aten::_convolution_mode, which has no price; other modes than zeros pad first, and
-    # then convolve as ever.
-    unpriced = isinstance(_field(layer, "padding"), str) and _field(layer, "padding_mode") == "zeros"
-    return 0 if unpriced else row.macs
-
-
-def _fvcore_channel_norm(layer: Layer, row: Row, training: bool) -> int:
-    by_averages = _field(layer, "track_running_stats") and not training
-    affine = _field(layer, "affine")
-    if by_averages and layer.kind.word == "batch_norm":
-        return prod(row.output_shape) * (2 if affine else 1)
-    return prod(row.output_shape) * (5 if affine else 4)
-
-
-def _fvcore_norm(layer: Layer, row: Row, training: bool) -> int:
-    affine = _field(layer, "elementwise_affine" if layer.kind.word == "layer_norm" else "affine")
-    return prod(row.output_shape) * (5 if affine else 4)
-
-
-def _fvcore_adaptive_avg_pool2d(layer: Layer, row: Row, training: bool) -> int:
-    return prod(row.input_shapes[0])  # 1 per place of the input, however often it is read
-
-
-def _fvcore_interpolate(layer: Layer, row: Row, training: bool) -> int:
-    if len(row.output_shape) != 4 or _field(layer, "antialias"):
-        return 0
-    match _field(layer, "mode"):
-        case "area":
-            return _fvcore_adaptive_avg_pool2d(layer, row, training)
-        case "nearest":
-            return prod(row.output_shape)
-        case "bilinear":
-            return 4 * prod(row.output_shape)
-        case _:
-            return 0
-
-
-def _field(layer: Layer, name: str) -> object:
-    return getattr(layer.kind, name)
-
-
-_FVCORE: dict[str, Callable[[Layer, Row, bool], int]] = {
-    "conv1d": _fvcore_conv,
-    "conv2d": _fvcore_conv,
-    "conv3d": _fvcore_conv,
-    "batch_norm": _fvcore_channel_norm,
-    "instance_norm": _fvcore_channel_norm,
-    "group_norm": _fvcore_norm,
-    "layer_norm": _fvcore_norm,
-    "adaptive_avg_pool2d": _fvcore_adaptive_avg_pool2d,
-    "interpolate": _fvcore_interpolate,
-}
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
@@ -26,7 +26,6 @@ from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
 from cnnprof.model.window import Window
 
-K = TypeVar("K", bound=Kind)
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
 
@@ -210,13 +209,12 @@ class _Explainer:
             )
             for place, tensor in enumerate(layer.inputs)
         )
-        kind = _traced(layer.kind)
+        fields = _traced(layer.kind)
         own = self.first + number
-        output = kind.output(*inputs)
+        output = layer.kind.stand_in(fields).output(*inputs)
         made = tuple(named(size, f"out_{name}") for size, name in zip(layer.shape, self.dimensions(own), strict=True))
         # The other rules begin where the output's has ended: 112, not how that came about.
-        kind.__dict__["output"] = lambda *shapes: made
-        return _Rules(kind, inputs, output, made)
+        return _Rules(layer.kind.stand_in(fields, made), inputs, output, made)
 
     def dimensions(self, tensor: int) -> list[str]:
         """What the dimensions of a tensor are called."""
@@ -544,22 +542,18 @@ class _Explainer:
         )
 
 
-def _traced(kind: K) -> K:
-    """The kind with its integer fields traced by name; entries of a list that differ are numbered."""
-    copy = object.__new__(type(kind))
-    copy.__dict__.update(kind.__dict__)
+def _traced(kind: Kind) -> dict[str, object]:
+    """The kind's fields with integers traced by name; entries of a list that differ are numbered."""
+    traced: dict[str, object] = {}
     for name in kind.fields:
         held = getattr(kind, name)
-        if isinstance(held, tuple):
-            alike = len(set(held)) == 1
-            copy.__dict__[name] = tuple(
-                _named(entry, name if alike else f"{name}[{place}]") for place, entry in enumerate(held)
-            )
-            if alike:
-                copy.__dict__[name] = (copy.__dict__[name][0],) * len(held)
+        if not isinstance(held, tuple):
+            traced[name] = _named(held, name)
+        elif len(set(held)) == 1:
+            traced[name] = (_named(held[0], name),) * len(held)
         else:
-            copy.__dict__[name] = _named(held, name)
-    return copy
+            traced[name] = tuple(_named(entry, f"{name}[{place}]") for place, entry in enumerate(held))
+    return traced
 
 
 def _named(held: object, name: str) -> object:

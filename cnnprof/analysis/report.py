@@ -12,7 +12,6 @@ from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Peak, Training
 from cnnprof.analysis.receptive_field import Axis, Field, Number
 from cnnprof.errors import UsageError, listing, nearest
-from cnnprof.kinds.linear import Linear
 from cnnprof.language.spec import Limit
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
@@ -69,17 +68,13 @@ def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] 
 
 
 def doubts(graph: Graph) -> list[str]:
-    """What is right as it stands, and seldom meant: of each sort the first."""
+    """What is right as it is written, and seldom meant: the first of each kind."""
     shapes = graph.shapes()
+    found: dict[str, str] = {}
     for layer in graph.layers:
-        if isinstance(layer.kind, Linear):
-            shape = shapes[layer.inputs[0]]
-            if len(shape) > 1 and shape[-1] == 1:
-                return [
-                    f"{layer.path} reads the last axis of {'×'.join(map(str, shape))} alone, a single value, as "
-                    "PyTorch does: is a `flatten` missing before it?"
-                ]
-    return []
+        if layer.kind.word not in found and (doubt := layer.kind.doubt(*(shapes[tensor] for tensor in layer.inputs))):
+            found[layer.kind.word] = f"{layer.path} {doubt}"
+    return list(found.values())
 
 
 def declared(graph: Graph) -> int:

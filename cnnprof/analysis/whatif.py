@@ -9,11 +9,8 @@ from math import prod
 from typing import NamedTuple
 
 from cnnprof.analysis.compare import Comparison, Subject
-from cnnprof.analysis.report import Report
-from cnnprof.kinds.conv import Conv
-from cnnprof.kinds.conv_transpose import ConvTranspose
-from cnnprof.model.kind import Kind
-from cnnprof.rewrites.contract import Rewrite
+from cnnprof.analysis.report import Report, Row
+from cnnprof.rewrites.contract import Rewrite, is_replaceable
 from cnnprof.rewrites.rebuild import Rewritten, Skipped
 
 
@@ -69,13 +66,13 @@ def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: 
         new = after.layers[change.after.start : change.after.stop]
         layer = before.graph.layers[change.before]
         conv = layer.kind
-        closed_form = rule.closed_form(conv) if rule and isinstance(conv, Conv) else None
+        closed_form = rule.closed_form(conv) if rule and is_replaceable(conv) else None
         replaced.append(
             Replaced(
                 path=change.path,
                 kind=old.kind,
                 config=old.config,
-                kernel=_kernel(conv, old.input_shapes[0][1]),
+                kernel=_kernel(conv.kernel, old),
                 parts=tuple((row.path, row.kind, row.config) for row in new),
                 params=(old.params, sum(row.params for row in new)),
                 macs=(old.macs, sum(row.macs for row in new)),
@@ -88,10 +85,10 @@ def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: 
     return Stage(name, tuple(replaced), rewritten.skipped, rule.note if rule else "")
 
 
-def _kernel(kind: Kind, channels: int) -> str:
-    if not isinstance(kind, Conv | ConvTranspose):
+def _kernel(kernel: tuple[int, ...], row: Row) -> str:
+    if not kernel:
         return ""
-    return f"{'×'.join(map(str, kind.kernel_size))}, {channels} → {kind.out_channels}"
+    return f"{'×'.join(map(str, kernel))}, {row.input_shapes[0][1]} → {row.output_shape[1]}"
 
 
 def _why(before: Report, after: Report, old: int, new: Sequence[int]) -> str:
@@ -101,9 +98,9 @@ def _why(before: Report, after: Report, old: int, new: Sequence[int]) -> str:
     for word in dict.fromkeys([*biases[0], *biases[1]]):
         left, right = biases[0].get(word, 0), biases[1].get(word, 0)
         said.append(f"{word} {left:,} → {right:,}" if left else f"{word} + {right:,}")
-    groups = before.graph.layers[old].kind
-    if isinstance(groups, Conv) and groups.groups > 1:
-        said.append(f"{groups.groups} groups")
+    groups = before.graph.layers[old].kind.channel_divisor()
+    if groups > 1:
+        said.append(f"{groups} groups")
     return ", ".join(said)
 
 
@@ -116,6 +113,6 @@ def _parameters(report: Report, numbers: Sequence[int]) -> dict[str, int]:
         read = [graph.shape(tensor) for tensor in layer.inputs]
         for name, shape in layer.kind.weights(*read).items():
             if len(shape) < 2:
-                word = name if isinstance(layer.kind, Conv) else layer.kind.word
+                word = name if layer.kind.kernel else layer.kind.word
                 found[word] = found.get(word, 0) + prod(shape)
     return found

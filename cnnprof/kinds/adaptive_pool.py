@@ -170,6 +170,9 @@ class AdaptiveAvgPool2d(AdaptiveAvgPool, word="adaptive_avg_pool2d", axes=2):
           - adaptive_avg_pool2d: {output_size: [null, 1]}    # [512, 7, 1]
     """
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0])  # 1 per value of the input, however often it is read
+
 
 class AdaptiveAvgPool3d(AdaptiveAvgPool, word="adaptive_avg_pool3d", axes=3):
     """Average over as many windows of a volume as asked for, `torch.nn.AdaptiveAvgPool3d`.

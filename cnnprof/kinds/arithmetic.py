@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, broadcast
+from cnnprof.model.kind import Channels, Kind, Memory, Shape, Tensor, Work, broadcast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +21,9 @@ class Arithmetic(Kind):
         if len(inputs) < 2:
             raise ShapeError(f"`{self.word}` needs at least two inputs, found {len(inputs)}")
         return broadcast(self.word, *inputs)
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "meet"
 
     def _results(self, inputs: tuple[Shape, ...]) -> list[Shape]:
         """Shapes of the results, from that of the first two inputs to the output."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, listing
-from cnnprof.model.kind import Kind, Shape, show
+from cnnprof.model.kind import Channels, Kind, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,3 +36,6 @@ class Concat(Kind, word="concat", merge=True):
         from cnnprof.runtime.call import Call
 
         return Call(lambda *tensors: torch.cat(tensors, dim=1), label="concat dim=1")
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "join"

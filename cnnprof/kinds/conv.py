@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import SAME_PLACE, Channels, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,6 +116,21 @@ class Conv(Kind):
             inputs[0][0], **{name: getattr(self, name) for name in self.fields}
         )
         return module
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        return self.kernel_size
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "depthwise" if self.groups == inputs[0][0] > 1 else "made"
+
+    def channel_divisor(self) -> int:
+        return self.groups
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        # `same` and `valid` trace as aten::_convolution_mode, which has no price; other modes than zeros pad first,
+        # and then convolve as ever.
+        return 0 if isinstance(self.padding, str) and self.padding_mode == "zeros" else None
 
     def _padding(self) -> tuple[tuple[int, int], ...]:
         """(left, right) per axis."""

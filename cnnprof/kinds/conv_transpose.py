@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Work
+from cnnprof.model.kind import SAME_PLACE, Channels, Kind, Memory, PerAxis, Reach, Shape, Work
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,6 +125,16 @@ class ConvTranspose(Kind):
             inputs[0][0], **{name: getattr(self, name) for name in self.fields}
         )
         return module
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        return self.kernel_size
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "depthwise" if self.groups == inputs[0][0] > 1 else "made"
+
+    def channel_divisor(self) -> int:
+        return self.groups
 
 
 class ConvTranspose1d(ConvTranspose, word="conv_transpose1d", axes=1):

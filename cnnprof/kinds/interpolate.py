@@ -146,6 +146,13 @@ class Interpolate(Kind, word="interpolate"):
         text = ", ".join(f"{name}={value}" for name, value in given.items() if value != self.fields[name].default)
         return Call(lambda tensor: functional.interpolate(tensor, **given), label=f"interpolate {text}")
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        outputs = self.output(*inputs)
+        if len(outputs) != 3 or self.antialias:
+            return 0
+        # aten::_adaptive_avg_pool2d, aten::upsample_nearest2d and aten::upsample_bilinear2d; no other has a price.
+        return {"area": prod(inputs[0]), "nearest": prod(outputs), "bilinear": 4 * prod(outputs)}.get(self.mode, 0)
+
     def _channels_and_axes(self, shape: Shape) -> Shape:
         """The shape, if it has as many dimensions as the mode takes."""
         axes = AXES.get(self.mode)

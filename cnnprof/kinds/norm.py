@@ -36,6 +36,8 @@ class Norm(Kind):
         1 divide; then 1 add (eps), 1 root, 1 divide; per output 1 multiply, weight 1 multiply, bias 1 add
     """
 
+    role = "norm"
+
     def _weight_and_bias(self, shape: Shape, affine: bool, bias: bool) -> dict[str, Shape]:
         named = {"weight": shape} if affine else {}
         return named | {"bias": shape} if affine and bias else named
@@ -114,6 +116,9 @@ class ChannelNorm(Norm):
         module: nn.Module = getattr(nn, f"{type(self).__name__}{axes}d")(inputs[0][0], **self._arguments())
         return module
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0]) * (5 if self.affine else 4)
+
     def _own_statistics(self, training: bool) -> bool:
         return training or not self.track_running_stats
 
@@ -157,6 +162,11 @@ class BatchNorm(ChannelNorm, word="batch_norm"):
         # PyTorch keeps an image's order of channels last, and puts a sequence in order.
         in_order = contiguous or len(inputs[0]) < 3
         return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=in_order)
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        if self._own_statistics(training):
+            return super().fvcore(*inputs, training=training)
+        return prod(inputs[0]) * (2 if self.affine else 1)
 
 
 class InstanceNorm(ChannelNorm, word="instance_norm"):
@@ -274,6 +284,12 @@ class GroupNorm(Norm, word="group_norm"):
 
         return nn.GroupNorm(num_channels=inputs[0][0], **self._arguments())
 
+    def channel_divisor(self) -> int:
+        return self.num_groups
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0]) * (5 if self.affine else 4)
+
 
 class LayerNorm(Norm, word="layer_norm"):
     """Normalisation over the last dimensions of each example, `torch.nn.LayerNorm`.
@@ -331,6 +347,9 @@ class LayerNorm(Norm, word="layer_norm"):
         from torch import nn
 
         return nn.LayerNorm(self.normalized_shape, self.eps, elementwise_affine=self.elementwise_affine, bias=self.bias)
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0]) * (5 if self.elementwise_affine else 4)
 
     def _leading(self, shape: Shape) -> Shape:
         return shape[: max(0, len(shape) - len(self.normalized_shape))]

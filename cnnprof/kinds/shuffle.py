@@ -50,6 +50,9 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
 
         return nn.PixelShuffle(self.upscale_factor)
 
+    def channel_divisor(self) -> int:
+        return self.upscale_factor**2
+
 
 class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
     """Gathers squares of places into channels (space to depth), `torch.nn.PixelUnshuffle`.
@@ -126,3 +129,6 @@ class ChannelShuffle(Kind, word="channel_shuffle"):
         from torch import nn
 
         return nn.ChannelShuffle(self.groups)
+
+    def channel_divisor(self) -> int:
+        return self.groups

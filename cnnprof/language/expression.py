@@ -15,7 +15,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from cnnprof.errors import ExpressionError, brief, listing, nearest
 from cnnprof.model.kind import show
@@ -189,11 +189,10 @@ class _Reader:
     def node(self, tree: ast.expr, depth: int) -> Evaluator:
         if depth > MAX_DEPTH:
             raise ExpressionError(f"an expression is nested at most {MAX_DEPTH} deep, found more")
-        method = getattr(self, f"_{type(tree).__name__.lower()}", None)
+        method = self._READS.get(type(tree))
         if method is None:
             raise self._refused(tree, _NAMES.get(type(tree), "this"))
-        evaluator: Evaluator = method(tree, depth + 1)
-        return evaluator
+        return method(self, tree, depth + 1)
 
     @staticmethod
     def _refused(tree: ast.expr, what: str) -> ExpressionError:
@@ -364,6 +363,19 @@ class _Reader:
                 raise ExpressionError(f"`{name}` has no value for {listing([show(v) for v in values])}") from None
 
         return evaluate
+
+    # All that an expression may consist of.
+    _READS: ClassVar[dict[type, Callable[[_Reader, Any, int], Evaluator]]] = {
+        ast.Constant: _constant,
+        ast.Name: _name,
+        ast.BinOp: _binop,
+        ast.UnaryOp: _unaryop,
+        ast.BoolOp: _boolop,
+        ast.Compare: _compare,
+        ast.IfExp: _ifexp,
+        ast.Subscript: _subscript,
+        ast.Call: _call,
+    }
 
 
 _NAMES: dict[type, str] = {

@@ -257,6 +257,11 @@ def without_plugins() -> Iterator[None]:
         _plugins_wanted.reset(token)
 
 
+def leave_plugins_out() -> None:
+    """From here on, in this process, there are only the kinds that come with cnnprof."""
+    _plugins_wanted.set(False)
+
+
 @cache
 def _installed() -> dict[str, Plugin]:
     from importlib.metadata import entry_points  # takes longer than a small analysis

@@ -4,6 +4,8 @@ A kind is an immutable record whose annotated fields are its YAML keys, named an
 the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
 reach, work, memory, module. Shapes are those of one example; the batch multiplies elsewhere, in one place.
 Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
+Four further answers, most often the inherited ones, are what rewrites, pruning and other counters ask
+instead of knowing kinds by name: channels, channel_divisor, fvcore, doubt.
 
 `Kind` behaves like a frozen dataclass, but its methods are written once here instead of being
 generated for each of some sixty classes: generating them would cost 40 ms at every start.
@@ -23,6 +25,7 @@ from typing import (
     ClassVar,
     Literal,
     NamedTuple,
+    Self,
     TypeAlias,
     Union,
     dataclass_transform,
@@ -119,6 +122,17 @@ EVERYTHING = Everything()
 SAME_PLACE = Window(1)
 Reach: TypeAlias = tuple[Window | Everything, ...] | Regrouped | None
 """One step per dimension of an example, channels included; empty: every place sees itself alone; None: unknown."""
+
+Channels: TypeAlias = Literal["follow", "join", "meet", "made", "depthwise", "fixed"]
+"""Where the channels of an output come from, its first dimension.
+
+follow: each from one of the only input, or from equally many; the rules say whether they take another number.
+join: from all inputs, one input after the other.
+meet: each from those at its position in every input that is not broadcast, so these inputs have equally many.
+made: new ones, each from all channels of a group of the input; the field `out_channels` says how many.
+depthwise: as made, in as many groups as the input has channels; the fields `groups` and `out_channels` count them.
+fixed: new ones, whose number is part of what the network computes.
+"""
 
 REQUIRED: Any = object()
 
@@ -273,6 +287,8 @@ class Kind:
     """Whether a parameter may be among its inputs."""
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
+    role: ClassVar[Literal["", "norm", "activation"]] = ""
+    """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
     """Arguments of the PyTorch constructor that are no fields, since they follow from the input."""
@@ -355,6 +371,47 @@ class Kind:
     def module(self, *inputs: Shape) -> nn.Module:
         """The PyTorch module for inputs of these shapes. Imports torch."""
         raise UsageError(f"the kind `{self.word}` has no rule `module`, so a network with it cannot be built")
+
+    # What rewrites, pruning and other counters ask.
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Size per axis of the kernels that it learns; empty where it learns none."""
+        return ()
+
+    def channels(self, *inputs: Shape) -> Channels:
+        """Where the channels of the output come from."""
+        return "follow"
+
+    def channel_divisor(self) -> int:
+        """What has to divide the number of channels of the input, and of those that are made."""
+        return 1
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        """What fvcore.nn.FlopCountAnalysis counts for one example; None: the multiply-accumulates."""
+        return None
+
+    def doubt(self, *inputs: Shape) -> str:
+        """What is right as it is written, and seldom meant, as a sentence without its subject; empty: nothing."""
+        return ""
+
+    # Copies.
+
+    def changed(self, **fields: Any) -> Self:
+        """The same with some fields changed. Raises FieldError."""
+        return type(self)(**{name: getattr(self, name) for name in self.fields} | fields)
+
+    def stand_in(self, fields: Mapping[str, object], output: Shape | None = None) -> Self:
+        """A copy whose fields hold other objects, such as traced integers, as they are; it equals the original.
+
+        output: what its rule `output` answers, whatever the inputs, so that other rules begin where it ended.
+        """
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self))
+        vars(copy).update(fields)
+        if output is not None:
+            vars(copy)["output"] = lambda *inputs: output
+        return copy
 
     # What rules share.
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, ungrouped
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, ungrouped
 from cnnprof.rewrites.rebuild import Part
 
 
@@ -41,8 +41,7 @@ def _along(conv: Conv, axis: int) -> Conv:
     def own(values: tuple[int, ...], otherwise: int) -> tuple[int, ...]:
         return tuple(value if number == axis else otherwise for number, value in enumerate(values))
 
-    return changed(
-        conv,
+    return conv.changed(
         kernel_size=own(conv.kernel_size, 1),
         stride=own(conv.stride, 1),
         padding=conv.padding if isinstance(conv.padding, str) else own(conv.padding, 0),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise, ungrouped
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, pointwise, ungrouped
 from cnnprof.rewrites.rebuild import Part
 
 
@@ -34,6 +34,6 @@ class Bottleneck(Rewrite):
         return interleaved(
             between,
             Part("down", pointwise(conv, out_channels=middle)),
-            Part("middle", changed(conv, out_channels=middle)),
+            Part("middle", conv.changed(out_channels=middle)),
             Part("up", pointwise(conv)),
         )

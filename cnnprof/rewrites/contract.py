@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from cnnprof.errors import RuleError
-from cnnprof.kinds.activation import Activation
 from cnnprof.kinds.conv import Conv
-from cnnprof.kinds.norm import Norm
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Regrouped, Shape
 from cnnprof.model.window import Window
@@ -50,6 +48,21 @@ class Rewrite:
         return None
 
 
+def is_replaceable(kind: Kind) -> TypeGuard[Conv]:
+    """Whether a layer of this kind is one that rewrites are about: a convolution, transposed ones excluded."""
+    return isinstance(kind, Conv)
+
+
+def replaceable(graph: Graph) -> dict[tuple[Conv, Shape], list[str]]:
+    """The executed convolutions that rewrites are about, each sort once: kind and shape of the input → paths."""
+    found: dict[tuple[Conv, Shape], list[str]] = {}
+    shapes = graph.shapes()
+    for layer in graph.layers:
+        if layer.executed and is_replaceable(layer.kind):
+            found.setdefault((layer.kind, shapes[layer.inputs[0]]), []).append(layer.path)
+    return found
+
+
 def rewrite(graph: Graph, rule: Rewrite, selection: Selection = EVERYTHING, between: bool = True) -> Rewritten:
     """The network with every selected convolution replaced where the rule can.
 
@@ -70,7 +83,7 @@ def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -
     skipped = []
     for number, layer in enumerate(graph.layers):
         conv = layer.kind
-        if not isinstance(conv, Conv):
+        if not is_replaceable(conv):
             continue
         shape = shapes[layer.inputs[0]]
         try:
@@ -104,7 +117,7 @@ def _reach(parts: Sequence[Part], shape: Shape) -> tuple[Window, ...]:
     """
     axes = [Window(1)] * (len(shape) - 1)
     for part in parts:
-        reach = part.kind.reach(shape) if isinstance(part.kind, Conv) else None
+        reach = part.kind.reach(shape) if part.kind.kernel else None
         if isinstance(reach, tuple) and reach and not isinstance(reach, Regrouped):
             steps = [step for step in reach[1:] if isinstance(step, Window)]
             axes = [
@@ -125,17 +138,16 @@ def _following(graph: Graph) -> list[tuple[Part, ...]]:
     readers.update(output.tensor for output in graph.outputs)
     reader = {tensor: number for number, layer in enumerate(graph.layers) for tensor in layer.inputs}
 
-    def next_of(tensor: int, family: type[Kind]) -> int | None:
-        number = reader.get(tensor)
-        return number if readers[tensor] == 1 and number is not None and isinstance(
-            graph.layers[number].kind, family) else None  # fmt: skip
+    def only_reader(tensor: int, role: str) -> int | None:
+        number = reader.get(tensor) if readers[tensor] == 1 else None
+        return number if number is not None and graph.layers[number].kind.role == role else None
 
     found = []
     for number in range(len(graph.layers)):
         tensor = graph.tensor(number)
         parts = []
-        for family in (Norm, Activation):
-            follower = next_of(tensor, family)
+        for role in ("norm", "activation"):
+            follower = only_reader(tensor, role)
             if follower is not None:
                 parts.append(Part(graph.layers[follower].kind.word, graph.layers[follower].kind))
                 tensor = graph.tensor(follower)
@@ -150,11 +162,6 @@ def interleaved(between: Sequence[Part], *parts: Part) -> list[Part]:
     """The parts with the norm and activation between each and the next."""
     first, *rest = parts
     return [first, *(each for part in rest for each in (*between, part))]
-
-
-def changed(conv: Conv, **fields: Any) -> Conv:
-    """The convolution with some fields changed."""
-    return type(conv)(**{name: getattr(conv, name) for name in conv.fields} | fields)
 
 
 def pointwise(conv: Conv, **fields: Any) -> Conv:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.shuffle import ChannelShuffle
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, ungrouped
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, ungrouped
 from cnnprof.rewrites.rebuild import Part
 
 
@@ -35,7 +35,7 @@ class Grouped(Rewrite):
         if shape[0] % self.groups or conv.out_channels % self.groups:
             raise Inapplicable(f"{self.groups} groups do not divide its {shape[0]} → {conv.out_channels} channels")
         shuffle = ChannelShuffle(groups=self.groups)
-        return [Part("grouped", changed(conv, groups=self.groups)), Part(shuffle.word, shuffle)]
+        return [Part("grouped", conv.changed(groups=self.groups)), Part(shuffle.word, shuffle)]
 
     def closed_form(self, conv: Conv) -> Fraction:
         """1/groups: section 3.1. A bias is not divided, and the MACs have none."""

@@ -22,18 +22,9 @@ from math import lcm
 from typing import NamedTuple
 
 from cnnprof.errors import RuleError, UsageError
-from cnnprof.kinds.arithmetic import Arithmetic
-from cnnprof.kinds.concat import Concat
-from cnnprof.kinds.conv import Conv
-from cnnprof.kinds.conv_transpose import ConvTranspose
-from cnnprof.kinds.linear import Linear
-from cnnprof.kinds.norm import GroupNorm
-from cnnprof.kinds.shuffle import ChannelShuffle, PixelShuffle
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
 from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, rebuild
-
-Convolution = Conv | ConvTranspose
 
 
 def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> Rewritten:
@@ -91,17 +82,16 @@ def _prune(graph: Graph, share: Fraction, selection: Selection) -> Rewritten:
     parts: dict[int, list[Part]] = {}
     skipped = []
     for number, layer in enumerate(graph.layers):
-        conv = layer.kind
-        if not isinstance(conv, Convolution):
+        channels = layer.kind.channels(*(graph.shape(tensor) for tensor in layer.inputs))
+        if channels not in ("made", "depthwise"):
             continue
         kept = _kept(layouts[first + number], share)
-        fields: dict[str, int] = {"out_channels": kept}
-        if _is_depthwise(layer, graph):
+        fields = {"out_channels": kept}
+        if channels == "depthwise":
             fields["groups"] = _kept(layouts[layer.inputs[0]], share)
-        if kept != conv.out_channels:
-            smaller = type(conv)(**{name: getattr(conv, name) for name in conv.fields} | fields)
-            parts[number] = [Part("", smaller)]
-        elif share and not _is_depthwise(layer, graph):
+        if kept != layer.shape[0]:
+            parts[number] = [Part("", layer.kind.changed(**fields))]
+        elif share and channels == "made":
             reason = selection.refusal(layer.path) or _why_whole(layouts[first + number])
             skipped.append(Skipped(layer.path, reason))
     rebuilt, changes = rebuild(graph, parts)
@@ -149,44 +139,32 @@ def _layouts(graph: Graph, selection: Selection) -> list[Layout]:
 def _of_output(layer: Layer, read: Sequence[Layout], shapes: Sequence[Shape], selection: Selection) -> Layout:
     """The layout of a layer's output; ties those of its inputs where they meet in it."""
     kind, out = layer.kind, layer.shape
-    if isinstance(kind, Concat):
-        return tuple(run for layout in read for run in layout)
-    if isinstance(kind, Arithmetic):
-        full = [layout for layout, shape in zip(read, shapes, strict=True) if shape[0] == out[0]]
-        for layout in full[1:]:
-            _tie(full[0], layout)
-        return full[0]
-    if len(read) == 1 and isinstance(kind, Convolution):
-        depthwise = kind.groups == shapes[0][0] > 1
-        if depthwise:
+    match kind.channels(*shapes):
+        case "join":
+            return tuple(run for layout in read for run in layout)
+        case "meet":
+            full = [layout for layout, shape in zip(read, shapes, strict=True) if shape[0] == out[0]]
+            for layout in full[1:]:
+                _tie(full[0], layout)
+            return full[0]
+        case "made":
+            _divide(read[0], kind.channel_divisor())
+            refusal = selection.refusal(layer.path)
+            group = _Group(out[0], f"its channels meet those of `{layer.path}`, {refusal}" if refusal else "")
+            _divide((_Run(group),), kind.channel_divisor())
+            return (_Run(group),)
+        case "depthwise":
             return _scaled(read[0], Fraction(out[0], shapes[0][0]))
-        _divide(read[0], kind.groups)
-        refusal = selection.refusal(layer.path)
-        group = _Group(out[0], f"its channels meet those of `{layer.path}`, {refusal}" if refusal else "")
-        _divide((_Run(group),), kind.groups)
-        return (_Run(group),)
-    if isinstance(kind, Linear) and len(shapes[0]) == 1:
-        return (_Run(_Group(out[0], f"its channels meet those of the linear layer `{layer.path}`")),)
-    if len(read) == 1 and (factor := _follows(kind, shapes[0], out)) is not None:
-        _divide(read[0], _divisor(kind))
-        return _scaled(read[0], factor)
+        case "fixed":
+            return (_Run(_Group(out[0], f"its channels meet those of the {kind.word} layer `{layer.path}`")),)
+        case "follow":
+            if len(read) == 1 and (factor := _follows(kind, shapes[0], out)) is not None:
+                _divide(read[0], kind.channel_divisor())
+                return _scaled(read[0], factor)
     reason = f"its channels reach `{layer.path}`, whose fields count them"
     for layout in read:
         _keep_whole(layout, reason)
     return (_Run(_Group(out[0] if out else 1, reason)),)
-
-
-def _is_depthwise(layer: Layer, graph: Graph) -> bool:
-    return isinstance(layer.kind, Convolution) and layer.kind.groups == graph.shape(layer.inputs[0])[0] > 1
-
-
-def _divisor(kind: Kind) -> int:
-    """What a layer needs the number of channels to be divisible by."""
-    if isinstance(kind, GroupNorm):
-        return kind.num_groups
-    if isinstance(kind, ChannelShuffle):
-        return kind.groups
-    return kind.upscale_factor**2 if isinstance(kind, PixelShuffle) else 1
 
 
 def _follows(kind: Kind, shape: Shape, out: Shape) -> Fraction | None:
@@ -196,7 +174,7 @@ def _follows(kind: Kind, shape: Shape, out: Shape) -> Fraction | None:
     """
     if kind.declared:
         return None
-    fewest = _divisor(kind)
+    fewest = kind.channel_divisor()
     if not out or fewest >= shape[0]:
         return Fraction(out[0], shape[0]) if out and fewest == shape[0] else None
     fewer = (fewest, *shape[1:])

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, pointwise
 from cnnprof.rewrites.rebuild import Part
 
 
@@ -35,7 +35,7 @@ class Separable(Rewrite):
         if conv.groups == channels > 1:
             raise Inapplicable("it is depthwise")
         bias = conv.bias and bool(between)
-        depthwise = changed(conv, out_channels=channels, groups=channels, bias=bias)
+        depthwise = conv.changed(out_channels=channels, groups=channels, bias=bias)
         return interleaved(between, Part("depthwise", depthwise), Part("pointwise", pointwise(conv)))
 
     def closed_form(self, conv: Conv) -> Fraction:

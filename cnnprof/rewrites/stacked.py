@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, ungrouped
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, ungrouped
 from cnnprof.rewrites.rebuild import Part
 
 
@@ -39,8 +39,7 @@ class Stacked(Rewrite):
             raise Inapplicable("it is dilated")
         count = (kernel - 1) // 2
         stack = [
-            changed(
-                conv,
+            conv.changed(
                 kernel_size=3,
                 stride=conv.stride if number == count - 1 else 1,
                 padding=_share(conv.padding, number, count),

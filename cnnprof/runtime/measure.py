@@ -39,10 +39,9 @@ from cnnprof.analysis.measured import (
     limit,
 )
 from cnnprof.errors import UsageError, brief
-from cnnprof.kinds.conv import Conv
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.rewrites.contract import Inapplicable
+from cnnprof.rewrites.contract import Inapplicable, replaceable
 from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
 from cnnprof.runtime.build import Network, module
@@ -476,15 +475,10 @@ def separables(
     progress: Progress = lambda _: None,
 ) -> Separables:
     """Every convolution that has a depthwise-separable replacement against it, by turns, each sort of it once."""
-    shapes = graph.shapes()
-    same: dict[tuple[Conv, Shape], list[str]] = {}
     skipped: dict[str, str] = {}
-    for layer in graph.layers:
-        if layer.executed and isinstance(layer.kind, Conv):
-            same.setdefault((layer.kind, shapes[layer.inputs[0]]), []).append(layer.path)
     rows = []
     crowd: list[float] = []
-    for (conv, shape), paths in same.items():
+    for (conv, shape), paths in replaceable(graph).items():
         try:
             depthwise, pointwise = (part.kind for part in Separable().parts(conv, shape, ()))
         except Inapplicable as reason:

@@ -336,7 +336,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
-        registry.without_plugins().__enter__()  # for as long as the process lives
+        registry.leave_plugins_out()
     _of_process = partial(_row, wanted, spec.load(wanted.text, wanted.name))
     _stopped = stopped
 
