@@ -48,6 +48,11 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(args: Sequence[str] | None = None) -> int:
     try:
+        if "_CNNPROF_COMPLETE" in os.environ:  # a shell asks, at TAB
+            from cnnprof.cli import complete
+
+            complete.answer()
+            return DONE
         from cnnprof.cli.app import app
 
         app(args=None if args is None else list(args), prog_name="cnnprof")

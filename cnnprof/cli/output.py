@@ -7,10 +7,14 @@ import os
 import re
 import stat
 import sys
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from cnnprof.cli import drop_output
+from cnnprof.cli import complain, drop_output
 from cnnprof.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from cnnprof.render.sheet import Sheet
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
@@ -53,6 +57,22 @@ def deliver(text: str, path: str | None = None) -> None:
         write(text)
     else:
         save(text, path)
+
+
+def draw(sheets: Sequence[Sheet], format: str, output: str | None) -> str:
+    """Tables as Markdown or, for people, as wide as where they go."""
+    from cnnprof.render.sheet import markdown, plain, terminal
+
+    if format == "markdown":
+        return markdown(sheets)
+    seen = screen() if output in (None, "-") else None
+    return terminal(sheets, seen.width, seen.color is not None) if seen else plain(sheets)
+
+
+def progress(text: str) -> None:
+    """Says on standard error what is at hand, where somebody is watching."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        complain(text)
 
 
 def write(text: str) -> None:
