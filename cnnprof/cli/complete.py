@@ -24,7 +24,8 @@ _FILES = (".yaml", ".yml")
 def answer() -> None:
     """Answers the shell that started this process, on standard output.
 
-    bash alone cuts words at `@`, `=` and `:` and replaces what follows the last: it gets only that of each answer.
+    bash alone cuts words at `@`, `=` and `:`, and replaces what follows the last, `@` itself included: it gets only that
+    of each answer.
     """
     from contextlib import redirect_stdout
     from io import StringIO
@@ -54,7 +55,7 @@ def _join_words() -> str:
             joined.append(word)
     os.environ["COMP_WORDS"] = "\n".join(joined)
     os.environ["COMP_CWORD"] = str(len(joined) - 1)
-    return re.sub("[^@=:]*$", "", joined[-1])
+    return re.sub("@?[^@=:]*$", "", joined[-1])
 
 
 def specs(incomplete: str) -> list[str]:
@@ -121,7 +122,7 @@ def _settings(spec: str) -> list[str]:
 
 def _given(ctx: typer.Context) -> list[str]:
     """The SPECs that are on the command line already."""
-    given = ctx.params.get("specs") or ctx.params.get("spec") or []
+    given = ctx.params.get("specs") or ctx.params.get("spec") or ctx.args  # the last where an option lacks its value
     return [given] if isinstance(given, str) else list(given)
 
 
