@@ -24,8 +24,8 @@ _FILES = (".yaml", ".yml")
 def answer() -> None:
     """Answers the shell that started this process, on standard output.
 
-    bash alone cuts words at `@`, `=` and `:`, and replaces what follows the last, `@` itself included: it gets only that
-    of each answer.
+    bash alone cuts words at `@`, `=` and `:`, and replaces what follows the last, `@` itself included: it gets only
+    that of each answer.
     """
     from contextlib import redirect_stdout
     from io import StringIO

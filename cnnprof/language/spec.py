@@ -371,7 +371,7 @@ class _Reader:
     def is_block(self, word: str) -> bool:
         """Whether a word is a block of the file, or one that comes with the tool; no kind is called as one of those."""
         return word in self.block_names or (
-            not self.shipped and word not in registry.kinds() and word in shipped_blocks()
+            not self.shipped and word not in registry.CLASSES and word in shipped_blocks()
         )
 
     def unknown_word(self, word: str, mark: Mark, node: Scalar | Mapping, args: frozenset[str]) -> None:
@@ -382,7 +382,7 @@ class _Reader:
                 "write it below the step's word, in the word's own column",
             )
         else:
-            known = [*registry.kinds(), *self.block_names, *shipped_blocks(), *args, SIDE]
+            known = [*registry.CLASSES, *self.block_names, *shipped_blocks(), *args, SIDE]
             self.problem(
                 f"`{brief(word)}` is neither a layer kind nor a block",
                 mark,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.cli.app import COMMANDS as NAMES

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
         (["analyze", "no"], []),
         (["analyze", "resnet", "@"], ["@18", "@34", "@50", "@101", "@152", "@50_v1", "@101_v1", "@152_v1"]),
         (["analyze", "lenet5", "resnet", "@", "5"], ["@50", "@50_v1"]),
-        (["analyze", "mobilenet_v1,"], ["mobilenet_v1,width=1.0", "mobilenet_v1,shallow=false", "mobilenet_v1,classes=1000"]),
+        (["analyze", "lenet5,"], ["lenet5,classes=10"]),
         (["analyze", "mobilenet_v1,w"], ["mobilenet_v1,width=1.0"]),
         (["analyze", "mobilenet_v1", "@", "full_conv,w"], ["@full_conv,width=1.0"]),
         (["analyze", "mobilenet_v1", "--set", "w"], ["width=1.0"]),
@@ -181,8 +181,9 @@ def test_bash_itself(tmp_path: Path, line: str, becomes: str) -> None:
     ) as shell:  # fmt: skip
         os.close(theirs)
         try:
-            # The line goes to a file instead of being run, once Ctrl-A is pressed, so that what is on it can be read.
-            setup = 'eval "$(cnnprof --show-completion bash)"; bind -x \'"\\C-x":echo "<$READLINE_LINE>" >line\'; echo re""ady\n'
+            # Ctrl-X writes what is on the line to a file.
+            bind = """bind -x '"\\C-x":echo "<$READLINE_LINE>" >line'"""
+            setup = f'eval "$(cnnprof --show-completion bash)"; {bind}; echo re""ady\n'
             os.write(ours, setup.encode())
             read_until(ours, b"ready")
             os.write(ours, f"{line}\t\x18".encode())
