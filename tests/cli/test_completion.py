@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
         (["rewrite", "lenet5", "--only", "C"], ["C1", "C3", "C5"]),
         (["rewrite", "lenet5", "--weights", "int"], ["int4", "int8", "int16"]),
         (["verify", "lenet5", "--device", "c"], ["cpu", "cuda"]),
-        (["sweep", "resnet", "--variant", "18,15"], ["18,152"]),
+        (["sweep", "resnet", "--variant", "18,3"], ["18,34"]),
         (["sweep", "lenet5", "--dtype", "float32,f"], ["float32,float64", "float32,float16"]),
         (["sweep", "lenet5", "--pareto", "mac"], ["macs"]),
         (["explain", "lenet5", "C"], ["C1", "C3", "C5"]),
@@ -88,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
         (["explain", "lenet5", "--only", "mac"], ["macs"]),
         (["specs", "len"], ["lenet5"]),
         (["kinds", "conv2"], ["conv2d"]),
-        (["kinds", "conv_bn"], ["conv_bn", "conv_bn_act"]),
+        (["kinds", "conv_n"], ["conv_norm", "conv_norm_act"]),
     ],
     ids=" ".join,
 )
