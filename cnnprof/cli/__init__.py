@@ -13,6 +13,7 @@ being imported ends quietly.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
     its own: Ctrl-C ends it."""
     if args is not None:
         return _run(args)
+    gc.disable()  # imports make no garbage; a command that begins enables it again
     try:
         from cnnprof.cli import interrupt
 

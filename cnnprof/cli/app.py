@@ -5,6 +5,7 @@ help. It is imported when it runs, completes or shows its help, and no other is;
 """
 
 # typer reads the annotations while the process starts, so they are not postponed.
+import gc
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -43,6 +44,13 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs it. From here on garbage is collected, and not searched for in what was imported."""
+        if not gc.isenabled():  # in a process of its own, see `main`
+            gc.freeze()
+            gc.enable()
+        return super().invoke(ctx)
 
 
 class Commands(TyperGroup):

@@ -10,7 +10,6 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -68,8 +67,7 @@ class Argument(NamedTuple):
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A named list of steps with arguments; `shipped` ones come with the tool and see only their own."""
 
     name: str
@@ -98,8 +96,7 @@ class Variant(NamedTuple):
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A file as written. `inputs` holds the dimensions by name; a single unnamed input is called `input`.
 
     problems: what is wrong with the structure; `unfold` raises them.
@@ -138,15 +135,15 @@ def shipped_blocks() -> MappingType[str, Block]:
     return blocks
 
 
-@dataclass
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
-    shipped: bool = False
-    problems: list[Problem] = field(default_factory=list)
-    block_names: frozenset[str] = frozenset()
-    file_args: frozenset[str] = frozenset()
-    axes: int | None = None  # of the network's input, as far as it can be told
+    def __init__(self, shipped: bool = False) -> None:
+        self.shipped = shipped
+        self.problems: list[Problem] = []
+        self.block_names: frozenset[str] = frozenset()
+        self.file_args: frozenset[str] = frozenset()
+        self.axes: int | None = None  # of the network's input, as far as it can be told
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -528,7 +525,8 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
 
     `args` and `blocks` are the names that words in the branches may be. Raises SpecError.
     """
-    reader = _Reader(block_names=frozenset(blocks))
+    reader = _Reader()
+    reader.block_names = frozenset(blocks)
     branches = reader.branches(step.word, step.body, step.mark, frozenset(args))
     reader.finish()
     assert branches is not None
