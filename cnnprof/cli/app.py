@@ -63,8 +63,8 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the arguments name, imported and built."""
-        name, listed, rest = super().resolve_command(ctx, args)
-        return name, listed and build(listed.name or ""), rest
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else build(name), rest
 
 
 def build(name: str) -> Command:

@@ -288,7 +288,7 @@ def test_specs_prints_one_as_it_is_written(run: Run) -> None:
 
 def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
     """Every one, and together they are the file."""
-    written = (ROOT / "cnnprof" / "blocks.yaml").read_text(encoding="utf-8")
+    written = (ROOT / "cnnprof" / "language" / "blocks.yaml").read_text(encoding="utf-8")
     blocks = [run("kinds", name) for name in shipped_blocks()]
     assert all(done.code == 0 for done in blocks)
     assert written.endswith("\n".join(done.out for done in blocks))

@@ -96,3 +96,15 @@ def test_a_command_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
         "Usage: cnnprof [OPTIONS] COMMAND [ARGS]...\nTry 'cnnprof -h' for help.\n\n"
         "Error: No such command 'analyse'. Did you mean 'analyze'?\n"
     )
+
+
+def test_garbage_is_collected_while_a_command_runs() -> None:
+    """Not before: imports make none."""
+    program = (
+        "import gc, sys\nimport cnnprof.cli.schema as command\nfrom cnnprof.cli import main\n"
+        "made = command.schema.schema\n"
+        "command.schema.schema = lambda: (print(gc.isenabled(), gc.get_freeze_count() > 0), made())[1]\n"
+        "sys.argv[1:] = ['schema', '-o', '/dev/null']\nsys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")
