@@ -88,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
         (["explain", "lenet5", "--only", "mac"], ["macs"]),
         (["specs", "len"], ["lenet5"]),
         (["kinds", "conv2"], ["conv2d"]),
-        (["kinds", "conv_n"], ["conv_norm", "conv_norm_act"]),
+        (["kinds", "conv_n"], ["conv_norm_act"]),
     ],
     ids=" ".join,
 )
