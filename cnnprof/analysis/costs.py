@@ -6,7 +6,6 @@ The one place where the batch and the type multiply: rules know neither.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
@@ -43,8 +42,7 @@ class LayerCosts(NamedTuple):
         return price(self.work)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """The metrics of a network (`cnnprof.model.metrics` says what each means), and the work by sort."""
 
     params: int
@@ -73,8 +71,7 @@ class Totals:
         return self.flops / self.moved_bytes if self.moved_bytes else None
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
     boundaries and with what PyTorch's operations hold; and what a training step takes, or why PyTorch refuses it
     (`untrained`, empty where it does not)."""

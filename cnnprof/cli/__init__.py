@@ -13,6 +13,7 @@ being imported ends quietly.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -36,6 +37,7 @@ def main(args: Sequence[str] | None = None) -> int:
     its own: Ctrl-C ends it."""
     if args is not None:
         return _run(args)
+    gc.disable()  # imports make no garbage; a command that begins enables it again
     try:
         from cnnprof.cli import interrupt
 
@@ -50,6 +52,11 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(args: Sequence[str] | None = None) -> int:
     warnings.showwarning = _note
     try:
+        if "_CNNPROF_COMPLETE" in os.environ:  # a shell asks, at TAB
+            from cnnprof.cli import complete
+
+            complete.answer()
+            return DONE
         from cnnprof.cli.app import app
 
         app(args=None if args is None else list(args), prog_name="cnnprof")

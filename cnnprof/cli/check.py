@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+
+import typer
 
 import cnnprof
 from cnnprof import files
 from cnnprof.analysis.costs import count, scale_of
 from cnnprof.analysis.measured import Settings
 from cnnprof.analysis.report import tabulate
-from cnnprof.cli import complain, describe
+from cnnprof.cli import complain, complete, describe
+from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs
 from cnnprof.errors import (
     CnnprofError,
     Mark,
@@ -442,7 +445,7 @@ def check(
 
 def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype: str) -> Setup:
     """The options that say how the networks are analysed. Raises UsageError."""
-    from cnnprof.cli.analyze import read_inputs, read_settings
+    from cnnprof.cli.arguments import read_inputs, read_settings
 
     scale_of(batch, dtype)
     shapes = read_inputs(inputs) or {}
@@ -729,3 +732,92 @@ def _summarise(result: Result, path: str) -> None:
             file.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(f"cannot write to GITHUB_STEP_SUMMARY `{printable(path)}`: {error.strerror}") from None
+
+
+# The command.
+
+EXAMPLES = (
+    "cnnprof check resnet@50 --max params=26M --max macs=4.2G",
+    "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_activation_bytes=40 MiB'",
+    "cnnprof check --no-budgets resnet googlenet",
+    "cnnprof check googlenet --report markdown=-",
+)
+
+
+def command(
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SPEC...]",
+            autocompletion=complete.specs,
+            help="Check these files or architectures; without @VARIANT or settings, each as written and in every "
+            "variant. Without SPEC, the project file is checked: cnnprof.yaml, or [tool.cnnprof] in a pyproject.toml, "
+            "here or above.",
+        ),
+    ] = None,
+    max: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="NAME=VALUE",
+            autocompletion=complete.limits,
+            help="Limit a metric of every network that the SPECs name, variants included: params=5M, "
+            "peak_activation_bytes=10MiB.",
+        ),
+    ] = None,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    no_budgets: Annotated[
+        bool, typer.Option("--no-budgets", help="Check no budgets, only whether the specs are valid.")
+    ] = False,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT=PATH",
+            autocompletion=complete.reports,
+            help="Write a report as text, json, markdown, github, gitlab, junit or sarif; - is standard output. "
+            "Repeatable.",
+        ),
+    ] = None,
+    baseline_ref: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF",
+            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not where this "
+            "branch left it. The repository is that of the working directory.",
+        ),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
+    ] = False,
+    config: Annotated[str | None, typer.Option(metavar="FILE", help="Read this project file.")] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(metavar="RATIO", help="Limit the measured time over that of --against. Needs PyTorch."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            autocompletion=complete.specs,
+            help="Measure this network in the same run, as the reference for --max-latency.",
+        ),
+    ] = None,
+) -> None:
+    """Check networks against their budgets; exit with 0 within, 1 over, 2 where something is wrong."""
+    wanted = read_reports(report or [])
+    result = check(
+        specs or [],
+        config=config,
+        budgets=not no_budgets,
+        limits=max or [],
+        given=read_setup(input or [], set or [], batch, dtype),
+        baseline_ref=baseline_ref,
+        update_baseline=update_baseline,
+        latency=read_latency(max_latency, against),
+        reports=wanted,
+    )
+    write_reports(result, wanted)
+    raise typer.Exit(result.exit_code)

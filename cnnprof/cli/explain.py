@@ -1,15 +1,70 @@
-"""`cnnprof explain`: from words on the command line to a page."""
-
-from __future__ import annotations
+"""`cnnprof explain`: its options, and from words on the command line to a page."""
 
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.explain import explain as page_of
-from cnnprof.cli.analyze import read_inputs, read_names, read_settings
-from cnnprof.cli.output import screen
+from cnnprof.cli import complete
+from cnnprof.cli.arguments import read_inputs, read_names, read_settings
+from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Output, Spec, TextOrJson, Training
+from cnnprof.cli.output import DATA, deliver, screen, settle
 from cnnprof.render import explained
+
+EXAMPLES = (
+    "cnnprof explain resnet@50 conv1.conv2d",
+    "cnnprof explain resnet@50 conv3_x.0",
+    "cnnprof explain resnet@50 'conv3_x.*.add.body' --only params,macs",
+    "cnnprof explain lenet5 --only params,macs",
+    "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
+)
+
+
+def command(
+    spec: Spec,
+    layer: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LAYER]",
+            autocompletion=complete.layers,
+            help="Choose a layer by its path, the sums of a merge or block by its path, or layers by a path pattern. "
+            "Default: all.",
+        ),
+    ] = None,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.sums,
+            help="Choose among the sums of a block or network: params, buffers, macs, flops, activation_bytes, "
+            "peak_activation_bytes, training_bytes.",
+        ),
+    ] = None,
+    format: TextOrJson | None = None,
+    output: Output = None,
+) -> None:
+    """Show each figure of a layer as a formula with its numbers, and of a block or network as a sum."""
+    page = explain(
+        spec,
+        layer,
+        inputs=input or [],
+        settings=set or [],
+        batch=batch,
+        dtype=dtype,
+        training=training,
+        only=only,
+        form=settle([spec], format, output, {**DATA, ".txt": "text"}),
+        output=output,
+    )
+    deliver(page, output)
 
 
 def explain(

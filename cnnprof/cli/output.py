@@ -6,13 +6,16 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnnprof import files
-from cnnprof.cli import drop_output
+from cnnprof.cli import complain, drop_output
 from cnnprof.errors import UsageError, printable
 from cnnprof.load import file_of
+
+if TYPE_CHECKING:
+    from cnnprof.render.sheet import Sheet
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
@@ -95,6 +98,22 @@ def deliver(text: str, path: str | None = None) -> None:
         write(text)
     else:
         save(text, path)
+
+
+def draw(sheets: Sequence[Sheet], format: str, output: str | None) -> str:
+    """Tables as Markdown or, for people, as wide as where they go."""
+    from cnnprof.render.sheet import markdown, plain, terminal
+
+    if format == "markdown":
+        return markdown(sheets)
+    seen = screen() if output in (None, "-") else None
+    return terminal(sheets, seen.width, seen.color is not None) if seen else plain(sheets)
+
+
+def progress(text: str) -> None:
+    """Says on standard error what is at hand, where somebody is watching."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        complain(text)
 
 
 def write(text: str) -> None:

@@ -1,6 +1,4 @@
-"""`cnnprof sweep`: from words on the command line to a text, with progress on the way."""
-
-from __future__ import annotations
+"""`cnnprof sweep`: its options, and from words on the command line to a text, with progress on the way."""
 
 import sys
 import time
@@ -8,11 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import prod
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import typer
 
 from cnnprof.analysis.costs import ITEM_SIZE
-from cnnprof.cli.analyze import read_names
-from cnnprof.cli.output import screen
+from cnnprof.cli import WRONG, complain, complete
+from cnnprof.cli.arguments import read_names
+from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training
+from cnnprof.cli.output import deliver, screen, settle
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
 from cnnprof.render import sheet, swept
@@ -21,6 +23,107 @@ from cnnprof.sweeps.run import Axis, Job, Row, Sweep
 
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""
+
+EXAMPLES = (
+    "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
+    "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
+    "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
+    "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
+)
+
+
+def command(
+    spec: Spec,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUES",
+            autocompletion=complete.settings,
+            rich_help_panel=SHARED,
+            help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. Repeatable: every combination. "
+            "Its column is KEY, or set.KEY where a metric or an option is called so.",
+        ),
+    ] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="[NAME=]SHAPES",
+            rich_help_panel=SHARED,
+            help="Vary the input: 3x128x128,3x160x160.",
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="A,B,...", autocompletion=complete.variants, help="Vary the variant.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N,...", rich_help_panel=SHARED, help="Set the batch size, or vary it.")
+    ] = "1",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE,...",
+            autocompletion=complete.dtypes,
+            rich_help_panel=SHARED,
+            help="Set the type of weights and activations, as for `analyze`, or vary it.",
+        ),
+    ] = "float32",
+    training: Training = False,
+    max: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="NAME=VALUE",
+            autocompletion=complete.limits,
+            help="Keep only rows within a limit: macs=300M. Repeatable.",
+        ),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.metrics,
+            help="Choose what makes a row best: metrics, small; varied numbers, large; +NAME large, -NAME small. "
+            "Default: all varied numbers, and macs and params unless --max limits something.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.metrics,
+            help="Choose the metrics to show. Default: params,macs,peak_activation_bytes.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", autocompletion=complete.metrics, help="Sort by a metric, the smallest first."),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            autocompletion=complete.metrics,
+            help="Plot two metrics or varied numbers. A terminal shows a plot by default.",
+        ),
+    ] = None,
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="Omit the plot on a terminal.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Set the number of worker processes.")] = 1,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Count every combination of settings, a row each, and mark those that are best."""
+    view = View(columns, exact, plot, no_plot, settle([spec], format, output))
+    varied = axes(set or [], input or [], variant, batch, dtype)
+    read_view(view, varied)
+    found = run(spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, jobs=jobs)
+    if len(found.wrong) < found.combinations:
+        deliver(render(found, view, output), output)
+    if found.wrong:
+        complain(errors(found))
+        raise typer.Exit(WRONG)
 
 
 class View(NamedTuple):

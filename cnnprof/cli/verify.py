@@ -1,16 +1,49 @@
-"""`cnnprof verify`: from words on the command line to checks."""
+"""`cnnprof verify`: its options, and from words on the command line to checks."""
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.verified import Verified
-from cnnprof.cli import complain
-from cnnprof.cli.analyze import read_inputs, read_settings
-from cnnprof.cli.output import screen
+from cnnprof.cli import BROKEN, complain
+from cnnprof.cli.arguments import read_inputs, read_settings
+from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson
+from cnnprof.cli.output import DATA, deliver, progress, screen, settle
+from cnnprof.render import verified as drawn
+
+EXAMPLES = (
+    "cnnprof verify lenet5 resnet@18",
+    "cnnprof verify vgg@16 --fake --no-fvcore",
+    "cnnprof verify lenet5 --format json",
+)
+
+
+def command(
+    specs: Specs,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Annotated[
+        int, typer.Option(rich_help_panel=SHARED, help="Set the batch size; 2 shows what grows with the batch.")
+    ] = 2,
+    device: Device = "cpu",
+    fake: Annotated[
+        bool,
+        typer.Option("--fake", help="Use fake tensors, which take no memory, even below 1 GB. fvcore needs real ones."),
+    ] = False,
+    no_fvcore: Annotated[bool, typer.Option("--no-fvcore", help="Omit the comparison with fvcore.")] = False,
+    format: TableOrJson = None,
+    output: Output = None,
+) -> None:
+    """Compare every figure with PyTorch; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
+    chosen = settle(specs, format, output, DATA)
+    found = verified(specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore)
+    deliver(render(found, chosen, output), output)
+    if wrong := [each for each in found if not each.ok]:
+        complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
+        raise typer.Exit(BROKEN)
 
 
 def verified(
@@ -42,15 +75,7 @@ def verified(
     return found
 
 
-def progress(text: str) -> None:
-    """Says on standard error what is at hand, where somebody is watching."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        complain(text)
-
-
 def render(found: Sequence[Verified], form: str, output: str | None) -> str:
     """The text of all checks: `json`, or a table."""
-    from cnnprof.render import verified as drawn
-
     terminal = screen() if output in (None, "-") else None
     return drawn.as_json(found) if form == "json" else drawn.text(found, terminal.width if terminal else None)

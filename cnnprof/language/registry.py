@@ -1,4 +1,4 @@
-"""Finds the layer kinds: the classes in the folder `kinds`, then those of installed packages.
+"""Finds the layer kinds: the classes in the folder `kinds` by its table, then those of installed packages.
 
 A package offers a kind under the entry point `cnnprof.kinds`, its word and its class:
 
@@ -11,17 +11,16 @@ is not used and can replace nothing; and it is imported when its word is asked f
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnprof import kinds as folder
 from cnnprof.errors import COMPARED, UsageError, listing, nearest
+from cnnprof.kinds import CLASSES as CLASSES
 from cnnprof.model.kind import Kind
 
 if TYPE_CHECKING:
@@ -157,22 +156,19 @@ class Plugin(NamedTuple):
 
 
 @cache
+def own(word: str) -> type[Kind] | None:
+    """The kind of that word that comes with cnnprof, or None. Imports the file that it is in and no other."""
+    if word not in CLASSES:
+        return None
+    module, name = CLASSES[word]
+    kind: type[Kind] = getattr(import_module(f"cnnprof.kinds.{module}"), name)
+    return kind
+
+
+@cache
 def kinds() -> dict[str, type[Kind]]:
     """The kinds that come with cnnprof by the word that specs write, file by file in the order of their classes."""
-    found: dict[str, type[Kind]] = {}
-    for module_info in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if (
-                isinstance(value, type)
-                and issubclass(value, Kind)
-                and value.word
-                and value.__module__ == module.__name__
-            ):
-                if value.word in found:
-                    raise TypeError(f"two kinds are called {value.word}: {found[value.word]} and {value}")
-                found[value.word] = value
-    return found
+    return {word: kind for word in CLASSES if (kind := own(word))}
 
 
 def plugins() -> Mapping[str, Plugin]:
@@ -182,7 +178,7 @@ def plugins() -> Mapping[str, Plugin]:
 
 def find(word: str) -> type[Kind] | None:
     """The kind of that word, or None. Raises UsageError for one of an installed package that is broken."""
-    kind = kinds().get(word)
+    kind = own(word)
     if kind is None and word in plugins():
         kind = _load(word)
     return kind
@@ -268,7 +264,7 @@ def _installed() -> dict[str, Plugin]:
 
     offers: dict[str, dict[str, EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name not in kinds():
+        if entry.name not in CLASSES:
             package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "?"
             offers.setdefault(entry.name, {})[package] = entry
     return {word: Plugin(word, offers[word]) for word in sorted(offers)}

@@ -10,7 +10,6 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -68,8 +67,7 @@ class Argument(NamedTuple):
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A named list of steps with arguments; `shipped` ones come with the tool and see only their own."""
 
     name: str
@@ -98,8 +96,7 @@ class Variant(NamedTuple):
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A file as written. `inputs` holds the dimensions by name; a single unnamed input is called `input`.
 
     problems: what is wrong with the structure; `unfold` raises them.
@@ -144,16 +141,16 @@ def shipped_blocks() -> MappingType[str, Block]:
     return blocks
 
 
-@dataclass
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
-    shipped: bool = False
-    problems: list[Problem] = field(default_factory=list)
-    block_names: frozenset[str] = frozenset()
-    file_args: frozenset[str] = frozenset()
-    axes: int | None = None  # of the network's input, as far as it can be told
-    layer_names: set[str] = field(default_factory=set)  # of the steps so far
+    def __init__(self, shipped: bool = False) -> None:
+        self.shipped = shipped
+        self.problems: list[Problem] = []
+        self.block_names: frozenset[str] = frozenset()
+        self.file_args: frozenset[str] = frozenset()
+        self.axes: int | None = None  # of the network's input, as far as it can be told
+        self.layer_names: set[str] = set()  # of the steps so far
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -379,7 +376,7 @@ class _Reader:
     def is_block(self, word: str) -> bool:
         """Whether a word is a block of the file, or one that comes with the tool; no kind is called as one of those."""
         return word in self.block_names or (
-            not self.shipped and word not in registry.kinds() and word in shipped_blocks()
+            not self.shipped and word not in registry.CLASSES and word in shipped_blocks()
         )
 
     def unknown_word(self, word: str, mark: Mark, node: Scalar | Mapping, args: frozenset[str]) -> None:
@@ -397,7 +394,7 @@ class _Reader:
                 f"the bare word, `{word}`",
             )
         else:
-            known = [*registry.kinds(), *shipped_blocks(), SIDE]
+            known = [*registry.CLASSES, *shipped_blocks(), SIDE]
             own = [*self.block_names, *args, *(() if self.shipped else self.file_args)]
             self.problem(
                 f"`{brief(word)}` is neither a layer kind nor a block",
@@ -590,7 +587,8 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
 
     `args` and `blocks` are the names that words in the branches may be. Raises SpecError.
     """
-    reader = _Reader(block_names=frozenset(blocks))
+    reader = _Reader()
+    reader.block_names = frozenset(blocks)
     branches = reader.branches(step.word, step.body, step.mark, frozenset(args))
     reader.finish()
     assert branches is not None

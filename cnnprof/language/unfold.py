@@ -971,12 +971,12 @@ class _Walker:
         if key not in self.targets:
             own = None if body.shipped else self.spec.blocks.get(name)
             # In this order each costs only what it has to: reading the shipped blocks, asking for plugins.
-            target = own or registry.kinds().get(name) or shipped_blocks().get(name) or registry.find(name)
+            target = own or registry.own(name) or shipped_blocks().get(name) or registry.find(name)
             self.targets[key] = None if target is None else StepRef(name, target)
         return self.targets[key]
 
     def words(self) -> Iterator[str]:
-        return chain(shipped_blocks(), registry.kinds())
+        return chain(shipped_blocks(), registry.CLASSES)
 
     def needs_from(self) -> str:
         return "with several inputs the first step needs `from`" if self.spec.several_inputs else ""

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,7 +92,7 @@ def test_verify_fails_where_figures_differ(run: Run, monkeypatch: pytest.MonkeyP
         costs = count(*args)
         first = costs.layers[0]
         wrong = first._replace(work=first.work._replace(macs=first.work.macs + 1))
-        return replace(costs, layers=(wrong, *costs.layers[1:]))
+        return costs._replace(layers=(wrong, *costs.layers[1:]))
 
     monkeypatch.setattr(command, "count", planted)
     done = run("verify", "lenet5", "--no-fvcore")

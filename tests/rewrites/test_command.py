@@ -11,7 +11,7 @@ import pytest
 
 import cnnprof
 from cnnprof.cli import main
-from cnnprof.cli.rewrite import Setup, Wish, what_if
+from cnnprof.cli.whatif import Setup, Wish, what_if
 from cnnprof.render import whatif as drawn
 from cnnprof.render.sheet import terminal
 

@@ -99,7 +99,7 @@ def layer_cost(path: str, **changes: int) -> Callable[[Graph, Costs], tuple[Grap
                 cost = cost._replace(work=cost.work._replace(macs=cost.work.macs + more))
             else:
                 cost = cost._replace(**{name: getattr(cost, name) + more})
-        return unfolded, replace(costs, layers=(*costs.layers[:number], cost, *costs.layers[number + 1 :]))
+        return unfolded, costs._replace(layers=(*costs.layers[:number], cost, *costs.layers[number + 1 :]))
 
     return plant
 
@@ -107,7 +107,7 @@ def layer_cost(path: str, **changes: int) -> Callable[[Graph, Costs], tuple[Grap
 def total(**changes: int) -> Callable[[Graph, Costs], tuple[Graph, Costs]]:
     def plant(unfolded: Graph, costs: Costs) -> tuple[Graph, Costs]:
         altered = {name: getattr(costs.totals, name) + more for name, more in changes.items()}
-        return unfolded, replace(costs, totals=replace(costs.totals, **altered))
+        return unfolded, costs._replace(totals=costs.totals._replace(**altered))
 
     return plant
 
@@ -115,7 +115,7 @@ def total(**changes: int) -> Callable[[Graph, Costs], tuple[Graph, Costs]]:
 def record(name: str, field: str) -> Callable[[Graph, Costs], tuple[Graph, Costs]]:
     def plant(unfolded: Graph, costs: Costs) -> tuple[Graph, Costs]:
         old = getattr(costs, name)
-        return unfolded, replace(costs, **{name: old._replace(**{field: getattr(old, field) + 1})})
+        return unfolded, costs._replace(**{name: old._replace(**{field: getattr(old, field) + 1})})
 
     return plant
 

@@ -1,0 +1,45 @@
+"""`cnnprof separable`: its options. What it does is `rewrite --with separable`."""
+
+from cnnprof.cli.options import (
+    Arguments,
+    Batch,
+    Dtype,
+    Exact,
+    Except,
+    Format,
+    Inputs,
+    NoBetween,
+    Only,
+    Output,
+    Spec,
+    Write,
+)
+from cnnprof.cli.output import deliver, settle
+from cnnprof.cli.whatif import Setup, Wish, render, what_if
+
+EXAMPLES = (
+    "cnnprof separable mobilenet_v1@full_conv --except stem",
+    "cnnprof separable vgg --only 'conv4*' --only 'conv5*' --no-between",
+    "cnnprof separable resnet@18 --format json",
+)
+
+
+def command(
+    spec: Spec,
+    only: Only = None,
+    except_: Except = None,
+    no_between: NoBetween = False,
+    write: Write = None,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
+    chosen = settle([spec], format, output, write=write)
+    wish = Wish(["separable"], only or [], except_ or [], not no_between, write=write)
+    found = what_if(spec, Setup(input or [], set or [], batch, dtype), wish)
+    deliver(render(found, exact=exact, format=chosen, output=output), output)
