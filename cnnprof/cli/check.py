@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cnnprof
-from cnnprof.analysis.costs import count
+from cnnprof import load
+from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.measured import Settings
-from cnnprof.analysis.report import tabulate
 from cnnprof.cli import complain, describe
 from cnnprof.errors import (
     CnnprofError,
@@ -45,12 +45,9 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
-from cnnprof.language import source
-from cnnprof.language import unfold as expand
-from cnnprof.language.spec import Limit, Spec, read
+from cnnprof.language.spec import Limit, Spec
 from cnnprof.language.unfold import Work
 from cnnprof.load import Located, locate
-from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, read_quantity
 from cnnprof.render.checks import FORMATS
@@ -157,12 +154,12 @@ class Run:
     def spec(self, located: Located) -> Spec | None:
         """The spec of a file, read once."""
         if located.name not in self._specs:
-            self._specs[located.name] = self.attempt(_read, located, file=located.name)
+            self._specs[located.name] = self.attempt(load.read, located, file=located.name)
         return self._specs[located.name]
 
     def validate(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(_unfold, spec, setup, self._work, file=file, mark=mark) is not None:
+        if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> Network | None:
@@ -221,7 +218,7 @@ class Run:
         held: dict[tuple[Limit, ...], list[Network]] = {}
         complete = True
         for setup in setups:
-            limits = _limits(spec, setup)
+            limits = spec.limits(setup.variant)
             if not limits:
                 self.validate(spec, file, setup)
                 continue
@@ -295,9 +292,9 @@ class Run:
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
             assert spec is not None
-            self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup)])
+            self.own(file, spec, [setup for setup in _setups(spec) if spec.limits(setup.variant)])
             variants = [Setup(variant) for variant in spec.variants if (file, variant) not in covered]
-            free += [setup.title(file) for setup in variants if not _limits(spec, setup)]
+            free += [setup.title(file) for setup in variants if not spec.limits(setup.variant)]
         if free:
             more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
             self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
@@ -552,15 +549,6 @@ def _setups(spec: Spec) -> list[Setup]:
     return [Setup()] * written + [Setup(variant) for variant in spec.variants]
 
 
-def _limits(spec: Spec, setup: Setup) -> tuple[Limit, ...]:
-    variant = spec.variants.get(setup.variant or "")
-    return spec.budget if variant is None or variant.budget is None else variant.budget
-
-
-def _read(located: Located) -> Spec:
-    return read(source.parse(located.text, located.name))
-
-
 def _afford(work: Work) -> None:
     """Raises UsageError where the networks so far took all that one run may take."""
     if work.units > MOST_WORK:
@@ -570,18 +558,20 @@ def _afford(work: Work) -> None:
         )
 
 
-def _unfold(spec: Spec, setup: Setup, work: Work) -> Graph:
+def _unfold(spec: Spec, setup: Setup, work: Work) -> load.Network:
     _afford(work)
-    first = next(iter(spec.inputs), "input")
-    inputs = {name or first: shape for name, shape in setup.inputs}
-    return expand.unfold(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
+    return load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=dict(setup.inputs), work=work)
+
+
+def _validate(spec: Spec, setup: Setup, work: Work) -> bool:
+    """Unfolds a network, and the same in training, where other steps may be wrong."""
+    return _unfold(spec, setup, work).graph.trained is not None
 
 
 def _network(spec: Spec, file: str, setup: Setup, work: Work) -> Network:
-    graph = _unfold(spec, setup, work)
-    costs = count(graph, setup.batch, setup.dtype)
-    lines = {layer.path: layer.lines for layer in graph.layers}
-    return Network(setup.title(file), file, lines, tabulate(graph, costs), costs)
+    report = analyze(_unfold(spec, setup, work), setup.batch, setup.dtype)
+    lines = {layer.path: layer.lines for layer in report.graph.layers}
+    return Network(setup.title(file), file, lines, report, report.costs)
 
 
 def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
@@ -594,7 +584,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
     if text is None:
         return Baseline(revision.name, None)
     try:
-        spec = read(source.parse(text, file))
+        spec = load.read(Located(file, text, None, {}))
         if _lacking(spec, setup):
             return Baseline(revision.name, None)
         report = _network(spec, file, setup, work).report

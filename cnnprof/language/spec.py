@@ -118,6 +118,11 @@ class Spec:
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
 
+    def limits(self, variant: str | None = None) -> tuple[Limit, ...]:
+        """The budget of a variant: its own, or else the file's."""
+        chosen = self.variants.get(variant or "")
+        return self.budget if chosen is None or chosen.budget is None else chosen.budget
+
 
 def read(root: Node) -> Spec:
     """The spec that a text's root node holds.
