@@ -58,17 +58,17 @@ def resolve(
     """
     readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
     handed_out = {output.tensor for output in outputs}
-    evaluation, training = (_Mode(mode, in_place, inputs, readers, handed_out) for mode in (False, True))
+    evaluation, training = (_Mode(in_place, inputs, readers, handed_out) for _ in range(2))
     training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = evaluation.overwritten(layer, own)
-        view, memory, exact, state = evaluation.decision(layer, own, place)
+        (view, memory, exact, state), other = evaluation.decision(layer, own, place)
         resolved = Layer._make((*layer[:_WRITTEN], place, view, memory, exact, refusals))
         apart = training.states is not evaluation.states
         if apart:
             place, refusals = training.overwritten(layer, own)
-        other = training.decision(layer, own, place)
+            other = training.decision(layer, own, place)[1]
         if not apart and other.state != state:
             training.states, apart = [*evaluation.states], True
         same = not apart and other[:3] == (view, memory, exact)
@@ -83,15 +83,12 @@ def resolve(
 class _Mode:
     """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
 
-    def __init__(
-        self, training: bool, in_place: bool, inputs: int, readers: Mapping[int, int], handed_out: Collection[int]
-    ) -> None:
-        self.training = training
+    def __init__(self, in_place: bool, inputs: int, readers: Mapping[int, int], handed_out: Collection[int]) -> None:
         self.in_place = in_place
         self.readers = readers
         self.handed_out = handed_out
         self.states = [_INPUT] * inputs
-        self.memo: dict[tuple[Answers, bool, _State, bool], _Decision] = {}
+        self.memo: dict[tuple[Answers, bool, _State, bool], tuple[_Decision, _Decision]] = {}
 
     def overwritten(self, layer: Layer, own: Answers) -> tuple[int | None, tuple[Refusal, ...]]:
         """The position of the input that a layer overwrites, and, where it could and does not, why each is barred."""
@@ -123,49 +120,55 @@ class _Mode:
             return "output"
         return barred or None
 
-    def decision(self, layer: Layer, own: Answers, overwrites: int | None) -> _Decision:
-        """What else is decided of a layer, by what is known of its inputs."""
+    def decision(self, layer: Layer, own: Answers, overwrites: int | None) -> tuple[_Decision, _Decision]:
+        """What else is decided of a layer, in evaluation and in training, by what this mode knows of its inputs."""
         states = self.states
         source = states[layer.inputs[0]] if layer.inputs else _State()
         ordered = all(states[tensor].settled for tensor in layer.inputs)
         key = (own, overwrites is not None, source, ordered)
         found = self.memo.get(key)
         if found is None:
-            found = self.memo[key] = self.decided(*key)
+            evaluated = _decided(*key, False)
+            contiguous = source.in_order and source.dense
+            same = own.memory(False, contiguous) == own.memory(True, contiguous)
+            found = self.memo[key] = (evaluated, evaluated if same else _decided(*key, True))
         return found
 
-    def decided(self, own: Answers, overwrites: bool, source: _State, ordered: bool) -> _Decision:
-        """The same, where no equal layer came before. ordered: no permutation came before any of its inputs."""
-        contiguous = source.in_order and source.dense
-        at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
-        view = False
-        barred: Literal["", "view", "other view", "kept"] = ""
-        if overwrites:
-            barred = "kept" if at_training.in_place == "output" else ""
-        else:
-            # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
-            # would be one of an input in order, since PyTorch finds a view more often than is followed here.
-            possible = (at_evaluation, at_training, own.memory(False, True), own.memory(True, True))
-            view = at_training.view if self.training else at_evaluation.view
-            if view:
-                barred = "view"
-            elif any(each.view for each in possible):
-                barred = "other view"
-            elif at_training.keeps == "output":
-                barred = "kept"
-        in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
+
+def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, training: bool) -> _Decision:
+    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs."""
+    contiguous = source.in_order and source.dense
+    at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
+    view = False
+    barred: Literal["", "view", "other view", "kept"] = ""
+    if overwrites:
+        barred = "kept" if at_training.in_place == "output" else ""
+    else:
+        # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
+        # would be one of an input in order, since PyTorch finds a view more often than is followed here.
+        possible = [at_evaluation, at_training]
+        if not contiguous:
+            possible += [own.memory(False, True), own.memory(True, True)]
+        view = at_training.view if training else at_evaluation.view
         if view:
-            dense = source.dense and at_evaluation.dense
-        elif not source.dense:  # what writes closes gaps and keeps the order that was there
-            in_order = own.memory(False, source.in_order).contiguous
-        if contiguous and ordered:
-            settled = not view or at_evaluation.contiguous
-        else:
-            settled = not view and ordered
-            # What computes every position from itself takes any order; what looks further may copy first.
-            alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
-            exact = alike and (view or not own.reach)
-        memory = at_training if self.training else at_evaluation
-        if overwrites and own.kind.merge:
-            memory = memory._replace(scratch=())  # every term is added into place: no sum in between
-        return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))
+            barred = "view"
+        elif any(each.view for each in possible):
+            barred = "other view"
+        elif at_training.keeps == "output":
+            barred = "kept"
+    in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
+    if view:
+        dense = source.dense and at_evaluation.dense
+    elif not source.dense:  # what writes closes gaps and keeps the order that was there
+        in_order = own.memory(False, source.in_order).contiguous
+    if contiguous and ordered:
+        settled = not view or at_evaluation.contiguous
+    else:
+        settled = not view and ordered
+        # What computes every position from itself takes any order; what looks further may copy first.
+        alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
+        exact = alike and (view or not own.reach)
+    memory = at_training if training else at_evaluation
+    if overwrites and own.kind.merge:
+        memory = memory._replace(scratch=())  # every term is added into place: no sum in between
+    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
 from math import prod
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from cnnprof.model.kind import Kind, Memory, Reach, Shape, Tensor, Work
+
+T = TypeVar("T")
+
+
+class once(Generic[T]):
+    """A property computed when it is first read. `functools.cached_property` would take a lock each time."""
+
+    def __init__(self, rule: Callable[[Any], T]) -> None:
+        self.rule = rule
+        self.__doc__ = rule.__doc__
+
+    def __get__(self, owner: Any, _: type) -> T:
+        found = owner.__dict__[self.rule.__name__] = self.rule(owner)
+        return found
 
 
 class Answers:
@@ -21,27 +35,27 @@ class Answers:
         self._work: dict[bool, Work] = {}
         self._memory: dict[tuple[bool, bool], Memory] = {}
 
-    @cached_property
+    @once
     def output(self) -> Shape:
         """Shape of the output."""
         return self.kind.output(*self.inputs)
 
-    @cached_property
+    @once
     def weights(self) -> dict[str, Shape]:
         """Learnable parameters by name."""
         return self.kind.weights(*self.inputs)
 
-    @cached_property
+    @once
     def params(self) -> int:
         """Learnable values."""
         return sum(map(prod, self.weights.values()))
 
-    @cached_property
+    @once
     def buffers(self) -> dict[str, Tensor]:
         """State that is stored but not learned, by name."""
         return self.kind.buffers(*self.inputs)
 
-    @cached_property
+    @once
     def reach(self) -> Reach:
         """What one output position sees of the input."""
         return self.kind.reach(*self.inputs)

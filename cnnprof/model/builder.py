@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from cnnprof.errors import Mark, RuleError
@@ -137,5 +136,10 @@ class Builder:
             memo=self.memo,
         )
         if same_in_training and not self.training:
-            return replace(graph, train=partial(replace, graph, layers=both[True], training=True))
-        return graph
+            plain = graph
+
+            def in_training() -> Graph:
+                return replace(plain, layers=both[True], training=True).know(self.answers)
+
+            graph = replace(plain, train=in_training)
+        return graph.know(self.answers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -117,13 +117,18 @@ class Graph:
             object.__setattr__(self, "_trained", self.train())
         return self._trained
 
+    def know(self, answers: Sequence[Answers]) -> Graph:
+        """This graph, told what the rules of each layer answer: what `answers` would look up."""
+        object.__setattr__(self, "_answers", tuple(answers))
+        return self
+
     @property
     def answers(self) -> tuple[Answers, ...]:
         """What the rules of each layer answer to its inputs, in the layers' order."""
         if self._answers is None:
             shapes = self.shapes()
             found = [self.memo[each.kind, tuple([shapes[tensor] for tensor in each.inputs])] for each in self.layers]
-            object.__setattr__(self, "_answers", tuple(found))
+            self.know(found)
         assert self._answers is not None
         return self._answers
 
