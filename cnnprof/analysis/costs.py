@@ -1,6 +1,6 @@
 """Graph → Costs: what every layer has and does, as exact integers, and the totals.
 
-The one place where the batch and the type multiply: rules know neither.
+Rules know neither the batch nor the type; both multiply here and in `memory`.
 """
 
 from __future__ import annotations
