@@ -831,7 +831,8 @@ def test_the_walk_for_training_counts_when_it_is_made() -> None:
     limited = graph("layers: [relu, {relu: , when: training}]", limits=Limits(work=30))
     with pytest.raises(SpecError) as raised:
         assert limited.trained
-    assert WORK.format(30) in raised.value.problems[0].message
+    problem = raised.value.problems[0]
+    assert f"{problem.message} | {problem.hint}" == WORK.format(30)
 
 
 def test_what_fails_counts_too() -> None:
