@@ -61,25 +61,11 @@ def analyze(
 
     Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
-    from cnnprof.analysis.costs import count, scale_of
-    from cnnprof.analysis.memory import peaks
-    from cnnprof.analysis.report import tabulate
+    from cnnprof.analysis.analyze import analyze
+    from cnnprof.load import network
 
-    if order not in ("written", "best"):
-        raise _usage_error(f"order is `written` or `best`, found `{order}`")
-    graph = unfold(spec, input=input, args=args, training=training)
-    written_peak, refused = None, {}
-    if order == "best":
-        from cnnprof.analysis.order import TooManyStates, best_order, reordered
-
-        scale = scale_of(batch, dtype)
-        try:
-            best = reordered(graph, best_order(graph, scale))
-        except TooManyStates as error:
-            refused["best_order"] = f"{error}, so the order is the one written"
-        else:
-            written_peak, graph = peaks(graph, scale)[0].bytes, best
-    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights), written_peak, refused)
+    found = network(spec, input=input, args=args, training=training)
+    return analyze(found, batch, dtype, optimizer, master_weights, order)
 
 
 def unfold(
@@ -90,27 +76,9 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
-    from cnnprof.language import unfold as expand
-    from cnnprof.language.spec import load
-    from cnnprof.load import locate
+    from cnnprof.load import network
 
-    located = locate(spec)
-    network = load(located.text, located.name)
-    shapes: Mapping[str, Sequence[int]] = {}
-    if isinstance(input, Mapping):
-        shapes = input
-    elif input is not None:
-        shapes = {next(iter(network.inputs), "input"): input}
-    given: Sequence[object] = list(shapes.values())
-    if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
-        raise _usage_error(f"an input is a shape such as (3, 224, 224), found {input!r}")
-    return expand.unfold(
-        network,
-        located.variant,
-        settings={**located.settings, **(args or {})},
-        inputs={name: tuple(shape) for name, shape in shapes.items()},
-        training=training,
-    )
+    return network(spec, input=input, args=args, training=training).graph
 
 
 def build(
@@ -139,9 +107,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(errors, name)
     raise AttributeError(f"module `cnnprof` has no attribute `{name}`")
-
-
-def _usage_error(message: str) -> UsageError:
-    from cnnprof import errors
-
-    return errors.UsageError(message)

@@ -7,15 +7,20 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.language.source import LIMITS, parse
 from cnnprof.language.source import Mapping as MappingNode
+from cnnprof.language.spec import Limit, Spec
+from cnnprof.language.spec import load as spec_of
+from cnnprof.language.unfold import Work, unfold
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Shape
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
@@ -87,6 +92,60 @@ def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
     if not (base == "-" or _is_file(base)) and (match := _VARIANT.fullmatch(base)):
         return match[1], match[2], dict(pairs)
     return base, None, dict(pairs)
+
+
+class Network(NamedTuple):
+    """A network, the name of the text that it was read from, and the limits that the text sets it."""
+
+    graph: Graph
+    source: str = ""
+    budget: tuple[Limit, ...] = ()
+
+
+def network(
+    spec: str,
+    *,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    training: bool = False,
+) -> Network:
+    """The network that a SPEC stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
+    located = locate(spec)
+    shapes = input if isinstance(input, Mapping) else {} if input is None else {"": input}
+    given: Sequence[object] = list(shapes.values())
+    if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
+        raise UsageError(f"an input is a shape such as (3, 224, 224), found {input!r}")
+    return unfolded(
+        read(located),
+        located.variant,
+        settings={**located.settings, **(args or {})},
+        inputs={name: tuple(shape) for name, shape in shapes.items()},
+        training=training,
+    )
+
+
+def read(located: Located) -> Spec:
+    """The spec in a text. Raises SpecError."""
+    return spec_of(located.text, located.name)
+
+
+def unfolded(
+    spec: Spec,
+    variant: str | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Shape] | None = None,
+    training: bool = False,
+    work: Work | None = None,
+) -> Network:
+    """The network of a spec that was read before. Raises as `unfold`.
+
+    inputs: shapes by name; an empty name is the first input's.
+    """
+    first = next(iter(spec.inputs), "input")
+    shapes = {name or first: shape for name, shape in (inputs or {}).items()}
+    graph = unfold(spec, variant, settings=settings, inputs=shapes, training=training, work=work)
+    return Network(graph, spec.mark.source.name, spec.limits(variant))
 
 
 def architectures() -> dict[str, Path]:

@@ -43,7 +43,6 @@ ORDER = [
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # Imports that point up, and why they may.
 EXCEPTIONS = {
-    ("model", "language"): "a graph carries the limits of its spec's budget, by name only",
     ("kinds", "runtime"): "`module()` makes a PyTorch module, and runs only where runtime/ asks for it",
 }
 # Where a dependency may be imported. Torch and fvcore also inside `module()` of a kind.

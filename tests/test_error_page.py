@@ -31,7 +31,6 @@ SHORT = {"wrote ⟨name⟩"}
 
 # Who words no message of its own.
 HANDED_ON = {
-    ("__init__.py", "_usage_error"): "makes a UsageError of its callers' messages, which are read at the calls",
     ("gate/budget.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
     ("cli/__init__.py", "_note"): "prints a warning, of a metric's old name",
@@ -82,7 +81,6 @@ OTHERS = {
     "NotImplementedError": "is for authors of kinds and rewrites",
     "RuntimeError": "is for authors of kinds",
     "TypeError": "is for authors of kinds, and for who calls a module with too few tensors",
-    "_usage_error": "makes a UsageError; seen at the call",
     "self._refused": "makes an ExpressionError; seen in it",
     "self.missing": "makes an ExpressionError; seen in it",
     "scope.missing": "makes an ExpressionError; seen in it",

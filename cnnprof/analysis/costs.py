@@ -1,6 +1,6 @@
 """Graph → Costs: what every layer has and does, as exact integers, and the totals.
 
-The one place where the batch and the type multiply: rules know neither.
+Rules know neither the batch nor the type; both multiply here and in `memory`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.memory import Peak, Scale, Training
 from cnnprof.analysis.receptive_field import Field, Number
 from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
+from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Kind, Shape, Work
+from cnnprof.model.kind import Work
 
 # Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 FLOPS_PER_MAC = 2
+NO_WORK = Work()
 MOST_EXAMPLES = 2**31 - 1
 """In a batch: the largest dimension that a tensor of a spec may have."""
 
@@ -93,15 +95,15 @@ class Costs(NamedTuple):
 
 
 class _Static(NamedTuple):
-    """What a kind has and does on given shapes, for one example."""
+    """What layers of a kind have and do on given shapes, at a batch and a type."""
 
     params: int
     buffers: int
     buffer_bytes: int
     work: Work
     weighted: bool  # a convolution or linear layer: it has weights and multiplies by them
-    read: int  # values of the inputs
-    written: int  # values of the output
+    written: int  # bytes of the output
+    moved: int  # bytes of weights, inputs and output, as if every input had a batch
 
 
 def price(work: Work) -> int:
@@ -133,44 +135,38 @@ def count(
     if problem := refusal(graph, batch):
         raise SpecError([problem])
     size = scale.size
-    shapes = graph.shapes()
     fields = receptive_field.follow(graph)
-    first = len(graph.inputs)
-    memo: dict[tuple[Kind, tuple[Shape, ...]], _Static] = {}
+    memo: dict[Answers, _Static] = {}
     layers = []
     weighted = []
-    for index, layer in enumerate(graph.layers):
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        key = (layer.kind, read)
-        static = memo.get(key)
+    for layer, answers, field in zip(graph.layers, graph.answers, fields[len(graph.inputs) :], strict=True):
+        static = memo.get(answers)
         if static is None:
-            static = memo[key] = _static(layer, read, scale, graph.training)
+            static = memo[answers] = _static(answers, scale, graph.training)
         weighted.append(static.weighted)
         executed = layer.executed
         own = layer.shares is None  # shared weights count where they are first used
-        work = static.work if executed else Work()
+        moved = 0
+        if executed and not layer.view:
+            moved = static.moved
+            if batch > 1 and layer.kind.broadcasts:
+                moved -= (batch - 1) * size * _parameters_read(graph, layer)
         layers.append(
             LayerCosts(
                 params=static.params if own else 0,
                 buffers=static.buffers if own else 0,
                 param_bytes=static.params * size if own else 0,
                 buffer_bytes=static.buffer_bytes if own else 0,
-                work=work if batch == 1 else Work(*(amount * batch for amount in work)),
-                activation_bytes=static.written * batch * size if layer.materialises else 0,
-                moved_bytes=(
-                    static.params * size
-                    + (static.read + static.written) * batch * size
-                    - (batch - 1) * size * _parameters_read(graph, layer)
-                    if executed and not layer.view
-                    else 0
-                ),
-                field=fields[first + index],
+                work=static.work if executed else NO_WORK,
+                activation_bytes=static.written if layer.materialises else 0,
+                moved_bytes=moved,
+                field=field,
             )
         )
     peak, torch_peak = memory.peaks(graph, scale)
     trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
     step = None if problem else memory.training(trained, scale, optimizer, master_weights)
-    work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
+    work = Work(*(map(sum, zip(*[layer.work for layer in layers], strict=True))))
     last = next(output.tensor for output in graph.outputs if output.label == "out")
     seen = fields[last]
     params = sum(layer.params for layer in layers)
@@ -205,23 +201,22 @@ def count(
 def refusal(graph: Graph, batch: int) -> Problem | None:
     """What is wrong with the first layer that PyTorch refuses to run at a batch in the graph's mode, at the user's own
     step that leads to it; None where there is no such layer."""
-    shapes = graph.shapes()
-    checked: set[tuple[Kind, tuple[Shape, ...]]] = set()
-    for layer in graph.layers:
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        if not layer.executed or (layer.kind, read) in checked:
+    checked: set[Answers] = set()
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        if not layer.executed or answers in checked:
             continue
         try:
-            _check_batch(layer.kind, read, batch, graph.training)
+            _check_batch(answers, batch, graph.training)
         except ShapeError as error:
             return Problem(f"{layer.path}: {error.message}", (*layer.calls, layer.mark)[0], error.hint)
-        checked.add((layer.kind, read))
+        checked.add(answers)
     return None
 
 
-def _check_batch(kind: Kind, read: tuple[Shape, ...], batch: int, training: bool) -> None:
-    least = kind.least_batch(*read, training=training)
+def _check_batch(answers: Answers, batch: int, training: bool) -> None:
+    least = answers.least_batch(training)
     if batch < least:
+        kind = answers.kind
         raise ShapeError(
             f"`{kind.word}` needs a batch of at least {least}{' in training' if training else ''}, found {batch}",
             "PyTorch takes no statistics of a single value",
@@ -231,24 +226,24 @@ def _check_batch(kind: Kind, read: tuple[Shape, ...], batch: int, training: bool
 def _parameters_read(graph: Graph, layer: Layer) -> int:
     """Values that a layer reads of parameters, which have no batch."""
     first = len(graph.inputs)
-    if not layer.kind.broadcasts:
-        return 0
     sources = [graph.layers[tensor - first] for tensor in layer.inputs if tensor >= first]
     return sum(prod(source.shape) for source in sources if source.kind.source)
 
 
-def _static(layer: Layer, read: tuple[Shape, ...], scale: Scale, training: bool) -> _Static:
-    buffers = tuple(layer.kind.buffers(*read).values())
-    params = sum(map(prod, layer.kind.weights(*read).values()))
-    work = layer.kind.work(*read, training=training)
+def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
+    batch, size = scale
+    buffers = answers.buffers.values()
+    params = answers.params
+    work = answers.work(training)
+    written = prod(answers.output) * batch * size
     return _Static(
         params=params,
-        buffers=sum(buffer.numel for buffer in buffers),
+        buffers=sum([buffer.numel for buffer in buffers]),
         buffer_bytes=sum(map(scale.bytes, buffers)),
-        work=work,
+        work=work if batch == 1 else Work(*[amount * batch for amount in work]),
         weighted=params > 0 and work.macs > 0,
-        read=sum(map(prod, read)),
-        written=prod(layer.shape),
+        written=written,
+        moved=params * size + sum(map(prod, answers.inputs)) * batch * size + written,
     )
 
 

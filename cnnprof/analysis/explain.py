@@ -20,7 +20,7 @@ from cnnprof.analysis.report import estimates
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.language import manual
 from cnnprof.model import paths, trace
-from cnnprof.model.graph import Graph, Layer
+from cnnprof.model.graph import Graph, Layer, Refusal
 from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
@@ -379,26 +379,22 @@ class _Explainer:
             )
         if layer.memory.in_place is None or layer.memory.view:
             return f"a new tensor: `{layer.kind.word}` does not run in place here"
-        reasons = "; ".join(self._why_not_in_place(layer, tensor) for tensor in layer.inputs)
+        reasons = "; ".join(map(self._why_not_in_place, layer.inputs, layer.refusals))
         return f"a new tensor, though `{layer.kind.word}` can run in place: {reasons}"
 
-    def _why_not_in_place(self, layer: Layer, tensor: int) -> str:
-        """Why a layer may not overwrite this input, as `aliasing` decides."""
+    def _why_not_in_place(self, tensor: int, refusal: Refusal) -> str:
+        """The reason that a layer may not overwrite this input, in words."""
         name = f"`{self.graph.tensor_name(tensor)}`"
-        if not self.graph.in_place:
-            return "the spec says `inplace: false`"
-        if tensor < self.first:
-            return f"{name} is the caller's"
-        if self.readers[tensor] > 1:
-            return f"{name} is read by {self.readers[tensor] - 1} more"
-        if self.shapes[tensor] != layer.shape:
-            return f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output"
-        if any(output.tensor == tensor for output in self.graph.outputs):
-            return f"{name} is an output of the network"
-        maker = self.graph.layers[tensor - self.first]
-        if maker.view or maker.memory.view:
-            return f"{name} is a view"
-        return f"{name} is kept for the backward pass by its own layer, or hands on another tensor"
+        return {
+            "off": "the spec says `inplace: false`",
+            "input": f"{name} is the caller's",
+            "read": f"{name} is read by {self.readers[tensor] - 1} more",
+            "shape": f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output",
+            "output": f"{name} is an output of the network",
+            "view": f"{name} is a view",
+            "other view": f"{name} is a view in the other mode, or may be one",
+            "kept": f"{name} is kept for the backward pass by its own layer",
+        }[refusal]
 
     def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
         """What autograd keeps for the backward pass, in training."""
@@ -410,23 +406,17 @@ class _Explainer:
             return [], ["training runs another network, which does not have this layer"]
         trained = graph.layers[number]
         read = [graph.shape(tensor) for tensor in trained.inputs]
-        differentiable = _differentiable(graph)
-        if not differentiable[graph.tensor(number)]:
+        found = memory.kept(graph)[number]
+        if not found.asked:
             return [], ["keeps nothing for the backward pass: nothing before it is learned"]
         if not trained.executed or read != [self.shapes[tensor] for tensor in layer.inputs]:
             return [], []
-        how = trained.memory.keeps if trained.overwrites is None else trained.memory.in_place
-        saved = self._ask_memory(trained, rules, training=True).saved
-        kept = list(trained.inputs) if how in ("inputs", "differentiable inputs") else []
-        asked = [differentiable[tensor] for tensor in trained.inputs]
-        if how == "differentiable inputs":
-            kept = [tensor for tensor, own in zip(kept, asked, strict=True) if own]
-        elif how == "inputs" and layer.kind.merge:
-            factors, products = memory.kept_of_product(asked)
-            kept = [trained.inputs[factor] for factor in factors]
-            saved = tuple(saved[product] for product in products)
-        if how == "clone":
-            saved = (Tensor(rules.inputs[0]), *saved)
+        answered = self._ask_memory(trained, rules, training=True).saved
+        saved = [answered[position] for position in found.saved]
+        if found.clone:
+            saved.insert(0, Tensor(rules.inputs[0]))
+        keeps_output = graph.tensor(number) in found.tensors
+        kept = [] if keeps_output else found.tensors
         formulas = [
             Formula(f"kept {position + 1}" if len(saved) > 1 else "kept", self._bytes(tensor), "bytes")
             for position, tensor in enumerate(saved)
@@ -435,9 +425,9 @@ class _Explainer:
         if kept:
             names = listing(list(dict.fromkeys(graph.tensor_name(tensor) for tensor in kept)))
             facts.append(f"keeps its input {names} for the backward pass; a storage that several keep counts once")
-        if how == "output":
+        if keeps_output:
             facts.append("keeps its output for the backward pass; a storage that several keep counts once")
-        if how == "clone":
+        if found.clone:
             facts.append("overwrites its input, of which it keeps a copy for the backward pass")
         if saved:
             facts.append(f"`kept` is what training makes{' besides' if kept else ''} for the backward pass")
@@ -580,15 +570,6 @@ def _flops(work: Mapping[str, Term]) -> Term:
         amount = trace.value(term.value, "MACs" if sort == "macs" else sort)
         total = trace.plus(total, trace.times(trace.value(FLOPS_PER_MAC), amount) if sort == "macs" else amount)
     return total
-
-
-def _differentiable(graph: Graph) -> list[bool]:
-    """Of every tensor whether a gradient is asked of it: it depends on something that is learned."""
-    found = [False] * len(graph.inputs)
-    for layer in graph.layers:
-        learned = layer.kind.weights(*(graph.shape(tensor) for tensor in layer.inputs))
-        found.append(bool(learned) or any(found[tensor] for tensor in layer.inputs))
-    return found
 
 
 # Steps of the receptive field.

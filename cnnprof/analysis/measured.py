@@ -356,14 +356,12 @@ def peak_blocks(costs: Costs) -> int:
 def state_blocks(graph: Graph, costs: Costs) -> int:
     """Weights and buffers, tensor by tensor in blocks."""
     size = ITEM_SIZE[costs.dtype]
-    shapes = graph.shapes()
     state = []
-    for layer in graph.layers:
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
         if layer.shares is None:
-            read = [shapes[tensor] for tensor in layer.inputs]
-            state += [prod(shape) * size for shape in layer.kind.weights(*read).values()]
+            state += [prod(shape) * size for shape in answers.weights.values()]
             state += [
                 tensor.numel * (INTEGER_SIZE[tensor.dtype] if tensor.dtype else size)
-                for tensor in layer.kind.buffers(*read).values()
+                for tensor in answers.buffers.values()
             ]
     return blocks(state)

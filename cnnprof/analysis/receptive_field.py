@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape
+from cnnprof.model.kind import EVERYTHING, Everything, Reach, Regrouped, Shape
 from cnnprof.model.window import Window
 
 Number: TypeAlias = int | Fraction
@@ -71,16 +71,14 @@ class Field(NamedTuple):
 def follow(graph: Graph) -> list[Field | None]:
     """The receptive field of every tensor of the graph, by tensor id; None behind a layer whose reach is unknown."""
     fields: list[Field | None] = [_of_input(shape) for shape in graph.inputs.values()]
-    shapes = list(graph.inputs.values())
-    memo: dict[tuple[Kind, tuple[Field | None, ...], tuple[Shape, ...]], Field | None] = {}
-    for layer in graph.layers:
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        before = tuple(fields[tensor] for tensor in layer.inputs)
-        key = (layer.kind, before, read)
+    # By identity: equal layers on one grid share their field, and comparing fields costs more than following them.
+    memo: dict[tuple[int, ...], Field | None] = {}
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        before = [fields[tensor] for tensor in layer.inputs]
+        key = (id(answers), *map(id, before))
         if key not in memo:
-            memo[key] = _after(layer.kind.reach(*read), before, read, layer.shape)
+            memo[key] = _after(answers.reach, before, answers.inputs, layer.shape)
         fields.append(memo[key])
-        shapes.append(layer.shape)
     return fields
 
 

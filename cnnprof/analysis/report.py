@@ -125,7 +125,8 @@ class Report:
 
     layers: in execution order. totals: every metric.
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
-    step: what a training step takes; None where PyTorch refuses it. graph: the network itself.
+    step: what a training step takes; None where PyTorch refuses it.
+    graph: the network itself. costs: what it was counted to have and do.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
     """
@@ -147,6 +148,7 @@ class Report:
     outputs: tuple[Output, ...]
     budget: tuple[Limit, ...]
     graph: Graph
+    costs: Costs
     order: Order
     written_peak_bytes: int
     refused: Mapping[str, str]
@@ -172,11 +174,18 @@ class Report:
 
 
 def tabulate(
-    graph: Graph, costs: Costs, written_peak_bytes: int | None = None, refused: Mapping[str, str] = MappingProxyType({})
+    graph: Graph,
+    costs: Costs,
+    written_peak_bytes: int | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
+    *,
+    source: str = "",
+    budget: tuple[Limit, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
 
     written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
+    source, budget: of the spec that the graph is of.
     """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
@@ -224,7 +233,7 @@ def tabulate(
     return Report(
         name=graph.name,
         variant=graph.variant,
-        source=graph.source,
+        source=source,
         args=dict(graph.args),
         inputs={name: (batch, *shape) for name, shape in graph.inputs.items()},
         batch=batch,
@@ -237,8 +246,9 @@ def tabulate(
         step=costs.training,
         optimizer=costs.optimizer,
         outputs=graph.outputs,
-        budget=graph.budget,
+        budget=budget,
         graph=graph,
+        costs=costs,
         order="written" if written_peak_bytes is None else "best",
         written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
         refused={**costs.refused, **refused},

@@ -110,8 +110,7 @@ def _parameters(report: Report, numbers: Sequence[int]) -> dict[str, int]:
     graph = report.graph
     for number in numbers:
         layer = graph.layers[number]
-        read = [graph.shape(tensor) for tensor in layer.inputs]
-        for name, shape in layer.kind.weights(*read).items():
+        for name, shape in graph.answers[number].weights.items():
             if len(shape) < 2:
                 word = name if layer.kind.kernel else layer.kind.word
                 found[word] = found.get(word, 0) + prod(shape)

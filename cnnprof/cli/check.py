@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 import typer
 
 import cnnprof
-from cnnprof import files
-from cnnprof.analysis.costs import count, scale_of
+from cnnprof import files, load
+from cnnprof.analysis.analyze import analyze
+from cnnprof.analysis.costs import scale_of
 from cnnprof.analysis.measured import Settings
-from cnnprof.analysis.report import tabulate
 from cnnprof.cli import complain, complete, describe
 from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs
 from cnnprof.errors import (
@@ -49,11 +49,9 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
-from cnnprof.language import unfold as expand
-from cnnprof.language.spec import Limit, Spec, load
+from cnnprof.language.spec import Limit, Spec
 from cnnprof.language.unfold import Work
 from cnnprof.load import MOST, Located, file_of, locate
-from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.render.checks import FORMATS
@@ -163,12 +161,12 @@ class Run:
     def spec(self, located: Located) -> Spec | None:
         """The spec of a file, read once."""
         if located.name not in self._specs:
-            self._specs[located.name] = self.attempt(_read, located, file=located.name)
+            self._specs[located.name] = self.attempt(load.read, located, file=located.name)
         return self._specs[located.name]
 
     def validate(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(_unfold, spec, setup, self._work, file=file, mark=mark) is not None:
+        if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> Network | None:
@@ -227,7 +225,7 @@ class Run:
         held: dict[tuple[Limit, ...], list[Network]] = {}
         complete = True
         for setup in setups:
-            limits = _limits(spec, setup)
+            limits = spec.limits(setup.variant)
             if not limits:
                 self.validate(spec, file, setup)
                 continue
@@ -304,9 +302,9 @@ class Run:
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
             assert spec is not None
-            self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup)])
+            self.own(file, spec, [setup for setup in _setups(spec) if spec.limits(setup.variant)])
             variants = [Setup(variant) for variant in spec.variants if (file, variant) not in covered]
-            free += [setup.title(file) for setup in variants if not _limits(spec, setup)]
+            free += [setup.title(file) for setup in variants if not spec.limits(setup.variant)]
         if free:
             more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
             self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
@@ -469,7 +467,7 @@ def _timed(network: Network, setup: Setup, latency: Latency, work: Work) -> Chec
     """Both networks by turns, on the device that there is, at the batch and type that the network is checked with."""
     located = locate(latency.against, files.repository(Path.cwd()))
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
-    reference = _unfold(load(located.text, located.name), other, work)
+    reference = _unfold(load.read(located), other, work).graph
 
     from cnnprof.runtime.device import find, threads
     from cnnprof.runtime.measure import against
@@ -597,15 +595,6 @@ def _setups(spec: Spec) -> list[Setup]:
     return [Setup()] * written + [Setup(variant) for variant in spec.variants]
 
 
-def _limits(spec: Spec, setup: Setup) -> tuple[Limit, ...]:
-    variant = spec.variants.get(setup.variant or "")
-    return spec.budget if variant is None or variant.budget is None else variant.budget
-
-
-def _read(located: Located) -> Spec:
-    return load(located.text, located.name)
-
-
 def _read_inside(path: Path, folder: Path, name: str) -> bytes:
     """The bytes of a spec that a project names. Raises UsageError."""
     files.refuse_leaving(path, folder, name)
@@ -621,18 +610,20 @@ def _afford(work: Work) -> None:
         )
 
 
-def _unfold(spec: Spec, setup: Setup, work: Work) -> Graph:
+def _unfold(spec: Spec, setup: Setup, work: Work) -> load.Network:
     _afford(work)
-    first = next(iter(spec.inputs), "input")
-    inputs = {name or first: shape for name, shape in setup.inputs}
-    return expand.unfold(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
+    return load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=dict(setup.inputs), work=work)
+
+
+def _validate(spec: Spec, setup: Setup, work: Work) -> bool:
+    """Unfolds a network, and the same in training, where other steps may be wrong."""
+    return _unfold(spec, setup, work).graph.trained is not None
 
 
 def _network(spec: Spec, file: str, setup: Setup, work: Work) -> Network:
-    graph = _unfold(spec, setup, work)
-    costs = count(graph, setup.batch, setup.dtype)
-    lines = {layer.path: layer.lines for layer in graph.layers}
-    return Network(setup.title(file), file, lines, tabulate(graph, costs), costs)
+    report = analyze(_unfold(spec, setup, work), setup.batch, setup.dtype)
+    lines = {layer.path: layer.lines for layer in report.graph.layers}
+    return Network(setup.title(file), file, lines, report, report.costs)
 
 
 def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
@@ -645,7 +636,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
     if text is None:
         return Baseline(revision.name, None)
     try:
-        spec = load(text, file)
+        spec = load.read(Located(file, text, None, {}))
         if _lacking(spec, setup):
             return Baseline(revision.name, None)
         report = _network(spec, file, setup, work).report

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-import cnnprof
-from cnnprof.analysis.costs import count
+from cnnprof import load
+from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli import complete
 from cnnprof.cli.arguments import read_inputs, read_names, read_settings
@@ -81,9 +81,10 @@ def explain(
     output: str | None,
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
-    graph = cnnprof.unfold(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
+    found = load.network(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
+    report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
-    page = page_of(graph, count(graph, batch, dtype), path, names)
+    page = page_of(report.graph, report.costs, path, names)
     if form == "json":
         return explained.to_json(page)
     terminal = screen() if output in (None, "-") else None

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 import cnnprof
-from cnnprof.analysis.costs import count
 from cnnprof.analysis.verified import Verified
 from cnnprof.cli import BROKEN, complain
 from cnnprof.cli.arguments import read_inputs, read_settings
@@ -60,8 +59,7 @@ def verified(
     MissingDependencyError, and UsageError for a device that is not there."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)
-    graphs = [cnnprof.unfold(spec, input=shapes, args=args) for spec in specs]
-    costs = [count(graph, batch) for graph in graphs]
+    reports = [cnnprof.analyze(spec, input=shapes, args=args, batch=batch) for spec in specs]
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find
@@ -69,9 +67,9 @@ def verified(
 
     there = find(device)
     found = []
-    for spec, graph, cost in zip(specs, graphs, costs, strict=True):
+    for spec, report in zip(specs, reports, strict=True):
         progress(f"verifying {spec}")
-        found.append(verify(graph, cost, there, fake=fake, fvcore=fvcore))
+        found.append(verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore))
     return found
 
 

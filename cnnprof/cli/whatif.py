@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import cnnprof
+from cnnprof import load
+from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.compare import compare, subject
-from cnnprof.analysis.costs import count
 from cnnprof.analysis.quantize import Stored, read_types, store
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import Report, tabulate
+from cnnprof.analysis.report import Report
 from cnnprof.analysis.whatif import Stage, WhatIf, stage
 from cnnprof.cli.arguments import read_inputs, read_settings
 from cnnprof.cli.output import draw, save, screen
@@ -70,22 +70,24 @@ def what_if(spec: str, setup: Setup, wish: Wish) -> WhatIf:
     sparsity = None if wish.sparsity is None else read_share("sparsity", wish.sparsity)
     share = None if wish.prune is None else read_share("prune", wish.prune)
     selection = Selection(tuple(wish.only), tuple(wish.except_))
-    graph = cnnprof.unfold(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
-    layers = [layer.path for layer in graph.layers]
+    network = load.network(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
+    layers = [layer.path for layer in network.graph.layers]
     _matched("only", wish.only, layers)
     _matched("except", wish.except_, layers)
     for option, types in (("weights", weights), ("activations", activations)):
-        _matched(option, [typed.pattern for typed in types if typed.pattern is not None], [*graph.inputs, *layers])
-    first = now = tabulate(graph, count(graph, setup.batch, setup.dtype))
+        _matched(
+            option, [typed.pattern for typed in types if typed.pattern is not None], [*network.graph.inputs, *layers]
+        )
+    first = now = analyze(network, setup.batch, setup.dtype)
     stages: list[Stage] = []
     for rule in rules:
         rewritten = rewrite(now.graph, rule, selection, wish.between)
-        then = tabulate(rewritten.graph, count(rewritten.graph, setup.batch, setup.dtype))
+        then = analyze(network._replace(graph=rewritten.graph), setup.batch, setup.dtype)
         stages.append(stage(rule.name, now, then, rewritten, rule))
         now = then
     if share is not None:
         rewritten = prune(now.graph, share, selection)
-        then = tabulate(rewritten.graph, count(rewritten.graph, setup.batch, setup.dtype))
+        then = analyze(network._replace(graph=rewritten.graph), setup.batch, setup.dtype)
         stages.append(stage(f"{wish.prune} of the channels pruned", now, then, rewritten))
         now = then
     known: dict[str, Number | None] = {}
@@ -207,4 +209,4 @@ def _save(now: Report, spec: str, setup: Setup, wish: Wish) -> None:
     remarks = [printable(f"{spec}{settings}: {_title(wish)}"), "written by cnnprof rewrite, a step per layer"]
     pruned = ["pruned"] if wish.prune else []
     name = "_".join([now.name, *([now.variant] if now.variant else []), *wish.rewrites, *pruned])
-    save(write(now.graph, name, remarks), wish.write)
+    save(write(now.graph, name, remarks, now.budget), wish.write)

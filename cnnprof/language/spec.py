@@ -115,6 +115,11 @@ class Spec(NamedTuple):
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
 
+    def limits(self, variant: str | None = None) -> tuple[Limit, ...]:
+        """The budget of a variant: its own, or else the file's."""
+        chosen = self.variants.get(variant or "")
+        return self.budget if chosen is None or chosen.budget is None else chosen.budget
+
 
 def load(text: bytes, name: str) -> Spec:
     """The spec that a file's text holds; `name` stands for the file in errors. Raises SpecError, as `read` does."""

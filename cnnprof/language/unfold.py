@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -186,7 +185,8 @@ def unfold(
     work: Work | None = None,
 ) -> Graph:
     """The graph of a spec in a variant, with arguments set by name (text is read as in the spec) and
-    inputs replaced by shape. Out of training, `trained` holds the same network in training.
+    inputs replaced by shape. Out of training, `trained` is the same network in training; where the spec asks
+    whether it is `training`, it is unfolded when that is asked for, and may raise SpecError then.
 
     work: where what was done is added, whatever comes of it; the limit is on each network's own.
 
@@ -194,16 +194,17 @@ def unfold(
     many problems of the spec as one run can find.
     """
     own = Work()
+
+    def train() -> Graph:
+        before = own.units
+        try:
+            return _Walker(spec, True, limits, own).walk(variant, settings or {}, inputs or {}, None)
+        finally:
+            if work is not None:
+                work.units += own.units - before
+
     try:
-        walker = _Walker(spec, training, limits, own)
-        graph = walker.walk(variant, settings or {}, inputs or {})
-        if training:
-            return graph
-        if walker.asked_for_training:
-            trained = _Walker(spec, True, limits, own).walk(variant, settings or {}, inputs or {})
-        else:  # the same layers, of which some treat memory differently
-            trained = replace(graph, training=True, layers=walker.builder.resolved(training=True))
-        return replace(graph, trained=trained)
+        return _Walker(spec, training, limits, own).walk(variant, settings or {}, inputs or {}, train)
     finally:
         if work is not None:
             work.networks += 1
@@ -378,17 +379,21 @@ class _Walker:
 
     # The file.
 
-    def walk(self, variant: str | None, settings: MappingType[str, Any], inputs: MappingType[str, Shape]) -> Graph:
+    def walk(
+        self,
+        variant: str | None,
+        settings: MappingType[str, Any],
+        inputs: MappingType[str, Shape],
+        train: Callable[[], Graph] | None,
+    ) -> Graph:
+        """The graph. train: walks again, in training."""
         spec = self.spec
-        budget = spec.budget
         overrides: MappingType[str, Node] = {}
         if variant is not None:
             if variant not in spec.variants:
                 hint = nearest(variant, spec.variants) or "it has no variants"
                 raise UsageError(f"{spec.name} has no variant `{variant}`; {hint}")
-            chosen = spec.variants[variant]
-            overrides = chosen.args
-            budget = budget if chosen.budget is None else chosen.budget
+            overrides = spec.variants[variant].args
         try:
             for problem in spec.problems:
                 self.problems[problem.mark, problem.message] = problem
@@ -400,8 +405,13 @@ class _Walker:
         if self.problems:
             self.refuse_rank(inputs)
             raise SpecError(sorted(self.problems.values(), key=lambda problem: self.order(problem.mark)))
+        differs = self.asked_for_training and not self.training
         return self.builder.graph(
-            spec.name, variant=variant, source=spec.mark.source.name, args=self.file_args, budget=budget
+            spec.name,
+            variant=variant,
+            args=self.file_args,
+            train=train if differs else None,
+            same_in_training=not differs,
         )
 
     def order(self, mark: Mark | None) -> tuple[bool, int, int]:
@@ -810,8 +820,8 @@ class _Walker:
         found = {}
         for number in layers:
             layer = self.layers[number]
-            read = [self.builder.shapes[tensor] for tensor in layer.inputs]
-            state: dict[str, object] = {**layer.kind.weights(*read), **layer.kind.buffers(*read)}
+            answers = self.builder.answers[number]
+            state: dict[str, object] = {**answers.weights, **answers.buffers}
             if state:
                 found[layer.path.removeprefix(path)] = (number, state)
         return found

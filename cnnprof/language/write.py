@@ -14,20 +14,22 @@ from itertools import groupby
 from typing import Any
 
 from cnnprof.errors import RuleError, UsageError
-from cnnprof.language.spec import SPECIAL_NAMES, VERSION
+from cnnprof.language.spec import SPECIAL_NAMES, VERSION, Limit
 from cnnprof.model.graph import Graph, Layer, Output
 from cnnprof.model.kind import Kind
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def write(graph: Graph, name: str = "", remarks: Iterable[str] = ()) -> str:
+def write(graph: Graph, name: str = "", remarks: Iterable[str] = (), limits: Iterable[Limit] = ()) -> str:
     """The text of a spec for a graph, `name` (its own where left out) in its header, remarks as comments on top.
 
-    Limits on the whole network stay in its budget; those on paths do not, since paths change. Raises UsageError
-    for a graph that training changes otherwise than by side outputs: no flat list of steps could say when.
+    limits: its budget. Those on the whole network stay in it; those on paths do not, since paths change.
+
+    Raises UsageError for a graph that training changes otherwise than by side outputs: no flat list of steps could say
+    when.
     """
-    return _Writer(graph).text(name or graph.name, remarks)
+    return _Writer(graph).text(name or graph.name, remarks, limits)
 
 
 class _Writer:
@@ -36,14 +38,14 @@ class _Writer:
         self.graph = graph
         self.names = _names(graph)
 
-    def text(self, name: str, remarks: Iterable[str]) -> str:
+    def text(self, name: str, remarks: Iterable[str], limits: Iterable[Limit]) -> str:
         graph = self.graph
         lines = [f"# {line}".rstrip() for remark in remarks for line in remark.split("\n")]
         lines += [f"cnnprof: {VERSION}", f"name: {_scalar(name)}", f"input: {self.inputs()}"]
         if not graph.in_place:
             lines.append("inplace: false")
-        if limits := [limit for limit in graph.budget if limit.path is None]:
-            lines += ["budget:", *(f"  {limit.metric}: {_scalar(limit.text)}" for limit in limits)]
+        if whole := [limit for limit in limits if limit.path is None]:
+            lines += ["budget:", *(f"  {limit.metric}: {_scalar(limit.text)}" for limit in whole)]
         lines += ["", "layers:", *(f"  {line}" for line in self.steps())]
         return "\n".join(lines) + "\n"
 

@@ -2,7 +2,7 @@
 
 A kind is an immutable record whose annotated fields are its YAML keys, named and defaulted as in
 the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
-reach, work, memory, module. Shapes are those of one example; the batch multiplies elsewhere, in one place.
+reach, work, memory, module. Shapes are those of one example; the batch multiplies later, in `analysis`.
 Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
 Four further answers, most often the inherited ones, are what rewrites, pruning and other counters ask
 instead of knowing kinds by name: channels, channel_divisor, fvcore, doubt.

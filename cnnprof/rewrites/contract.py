@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from typing import Any, ClassVar, TypeGuard
@@ -19,7 +18,7 @@ from cnnprof.kinds.conv import Conv
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Regrouped, Shape
 from cnnprof.model.window import Window
-from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, numbered, rebuild
+from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, in_both_modes, numbered, rebuild
 
 EVERYTHING = Selection()
 
@@ -68,11 +67,7 @@ def rewrite(graph: Graph, rule: Rewrite, selection: Selection = EVERYTHING, betw
 
     between: whether the norm and activation that follow a convolution are repeated between the layers in its place.
     """
-    rewritten = _rewrite(graph, rule, selection, between)
-    if graph.trained is None:
-        return rewritten
-    trained = _rewrite(graph.trained, rule, selection, between).graph
-    return replace(rewritten, graph=replace(rewritten.graph, trained=trained))
+    return in_both_modes(graph, lambda each: _rewrite(each, rule, selection, between))
 
 
 def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -> Rewritten:

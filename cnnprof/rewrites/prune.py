@@ -16,7 +16,6 @@ Efficient ConvNets", section 3, counts what goes with a channel the same way).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from typing import NamedTuple
 from cnnprof.errors import RuleError, UsageError
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, rebuild
+from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, in_both_modes, rebuild
 
 
 def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> Rewritten:
@@ -34,11 +33,7 @@ def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> 
     """
     if not 0 <= share < 1:
         raise UsageError(f"a share of channels to remove is at least 0 and below 1, found {float(share):g}")
-    pruned = _prune(graph, share, selection or Selection())
-    if graph.trained is None:
-        return pruned
-    trained = _prune(graph.trained, share, selection or Selection()).graph
-    return replace(pruned, graph=replace(pruned.graph, trained=trained))
+    return in_both_modes(graph, lambda each: _prune(each, share, selection or Selection()))
 
 
 class _Group:

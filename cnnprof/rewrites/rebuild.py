@@ -5,7 +5,7 @@ What rewrites and pruning have in common. Nothing here decides what is replaced,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -72,7 +72,7 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, t
     a graph of its own. Raises ShapeError where the parts do not fit.
     """
     first = len(graph.inputs)
-    builder = Builder(training=graph.training, in_place=graph.in_place)
+    builder = Builder(training=graph.training, in_place=graph.in_place, memo=graph.memo)
     moved = [builder.input(name, shape) for name, shape in graph.inputs.items()]  # tensor before → tensor after
     changes = []
     for number, layer in enumerate(graph.layers):
@@ -90,7 +90,20 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, t
             changes.append(Change(layer.path, number, range(start, len(builder.layers))))
     for output in graph.outputs:
         builder.output(output.label, moved[output.tensor], output.executed)
-    return replace(graph, layers=builder.resolved(), outputs=tuple(builder.outputs), trained=None), tuple(changes)
+    return builder.graph(graph.name, variant=graph.variant, args=graph.args), tuple(changes)
+
+
+def in_both_modes(graph: Graph, rewrite: Callable[[Graph], Rewritten]) -> Rewritten:
+    """A graph after a rewrite; the same network in training is rewritten too, when it is asked for."""
+    rewritten = rewrite(graph)
+    if graph.train is None:
+        return rewritten
+
+    def train() -> Graph:
+        assert graph.trained is not None
+        return rewrite(graph.trained).graph
+
+    return replace(rewritten, graph=replace(rewritten.graph, train=train))
 
 
 def numbered(parts: Sequence[Part]) -> list[Part]:

@@ -86,16 +86,13 @@ def _tensors(mode: str) -> AbstractContextManager[Any]:
 
 def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
     """Parameters and buffers, by name and in number; those that layers share under the name of each."""
-    shapes = graph.shapes()
     parameters: dict[str, object] = {}
     buffers: dict[str, object] = {}
-    for layer in graph.layers:
-        read = [shapes[tensor] for tensor in layer.inputs]
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
         prefix = built.names[layer.path]
-        parameters |= {f"{prefix}.{name}": shape for name, shape in layer.kind.weights(*read).items()}
+        parameters |= {f"{prefix}.{name}": shape for name, shape in answers.weights.items()}
         buffers |= {
-            f"{prefix}.{name}": (tensor.shape, tensor.dtype or costs.dtype)
-            for name, tensor in layer.kind.buffers(*read).items()
+            f"{prefix}.{name}": (tensor.shape, tensor.dtype or costs.dtype) for name, tensor in answers.buffers.items()
         }
     yield compare(
         "parameters",

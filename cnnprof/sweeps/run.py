@@ -18,12 +18,13 @@ from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from cnnprof import load
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
-from cnnprof.language import registry, spec
-from cnnprof.language import unfold as expand
+from cnnprof.language import registry
+from cnnprof.language.spec import Spec
 from cnnprof.load import Located
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
@@ -287,7 +288,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
     cannot be read.
     """
-    read = spec.load(wanted.text, wanted.name)  # once, for its errors
+    read = load.read(Located(wanted.name, wanted.text, None, {}))  # once, for its errors
     points = list(product(*(axis.values for axis in wanted.axes)))
     jobs = min(jobs, len(points))
     if jobs <= 1:
@@ -337,7 +338,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.leave_plugins_out()
-    _of_process = partial(_row, wanted, spec.load(wanted.text, wanted.name))
+    _of_process = partial(_row, wanted, load.read(Located(wanted.name, wanted.text, None, {})))
     _stopped = stopped
 
 
@@ -345,7 +346,7 @@ def _row_of_process(point: Point) -> Row:
     return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
-def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
+def _row(wanted: Job, read: Spec, point: Point) -> Row:
     settings, inputs = dict(wanted.settings), {}
     variant, batch, dtype = wanted.variant, 1, "float32"
     for axis, written in zip(wanted.axes, point, strict=True):
@@ -361,7 +362,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
             case "dtype":
                 dtype = written
     try:
-        graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+        graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
         costs = count(graph, batch, dtype)
     except CnnprofError as error:
         return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
@@ -371,7 +372,7 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
     )
 
 
-def _input_name(axis: Axis, read: spec.Spec) -> str:
+def _input_name(axis: Axis, read: Spec) -> str:
     return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
 
 

@@ -307,9 +307,14 @@ def test_formulas(layers: str, path: str, expected: dict[str, str | None]) -> No
         pytest.param(
             "- sigmoid\n- relu6",
             "relu6",
-            "a new tensor, though `relu6` can run in place: `sigmoid` is kept for the backward pass by its own layer, "
-            "or hands on another tensor",
+            "a new tensor, though `relu6` can run in place: `sigmoid` is kept for the backward pass by its own layer",
             id="kept",
+        ),
+        pytest.param(
+            "- tanh\n- flatten\n- relu",
+            "relu",
+            "a new tensor, though `relu` can run in place: `flatten` is a view",
+            id="of a view",
         ),
         pytest.param(
             "- tanh\n- flatten", "flatten", "a view: its output is the storage of `tanh`, or a part of it", id="view"

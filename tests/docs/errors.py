@@ -40,7 +40,6 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
     "report": (0, 2),
     "stop": (0, 2),
     "complain": (0, 2),
-    "_usage_error": (0, 1),
 }
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.

@@ -812,7 +812,6 @@ def test_limits_are_exact(text: str, limits: Limits, problem: str) -> None:
         pytest.param("layers: [relu, {relu: , when: false, repeat: 5}]", 24, id="repetitions that are left out"),
         pytest.param("layers: [relu, {add: {a: [], b: []}}]", 17, id="branches"),
         pytest.param("blocks: {b: {layers: []}}\nlayers: [relu, b]", 20, id="a block"),
-        pytest.param("layers: [relu, {relu: , when: training}]", 31, id="the walk for training too"),
     ],
 )
 def test_what_counts_for_how_much_work(text: str, units: int) -> None:
@@ -822,6 +821,19 @@ def test_what_counts_for_how_much_work(text: str, units: int) -> None:
     assert (work.networks, work.units) == (1, units)
     graph(text, limits=Limits(work=units))
     assert WORK.format(units - 1) in problems(text, limits=Limits(work=units - 1))[0]
+
+
+def test_the_walk_for_training_counts_when_it_is_made() -> None:
+    work = Work()
+    found = graph("layers: [relu, {relu: , when: training}]", work=work)
+    assert (work.networks, work.units) == (1, 15)
+    assert found.trained is not None
+    assert (work.networks, work.units) == (1, 31)
+    limited = graph("layers: [relu, {relu: , when: training}]", limits=Limits(work=30))
+    with pytest.raises(SpecError) as raised:
+        assert limited.trained
+    problem = raised.value.problems[0]
+    assert f"{problem.message} | {problem.hint}" == WORK.format(30)
 
 
 def test_what_fails_counts_too() -> None:
