@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.memory import Peak, Scale, Training
-from cnnprof.analysis.receptive_field import Field, Number
+from cnnprof.analysis.receptive_field import Field
 from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
 from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
@@ -55,7 +55,8 @@ class Totals(NamedTuple):
     param_bytes: int
     activation_bytes: int
     depth: int
-    receptive_field: Number | None
+    receptive_field: int | None
+    receptive_field_min: int | None
     receptive_field_exact: bool
     buffer_bytes: int
     input_bytes: int
@@ -183,6 +184,7 @@ def count(
         activation_bytes=sum(layer.activation_bytes for layer in layers),
         depth=depth(graph, weighted),
         receptive_field=None if seen is None else seen.largest,
+        receptive_field_min=None if seen is None else seen.smallest,
         receptive_field_exact=seen is None or seen.exact,
         buffer_bytes=buffer_bytes,
         input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,

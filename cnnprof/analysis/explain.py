@@ -24,7 +24,7 @@ from cnnprof.model.graph import Graph, Layer, Refusal
 from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
-from cnnprof.model.window import Window
+from cnnprof.model.window import Step, Window
 
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
@@ -462,17 +462,15 @@ class _Explainer:
             return (), ("none: there are no spatial axes",)
         reach = rules.kind.reach(*rules.inputs)
         assert reach is not None
+        facts = tuple(_differences(after))
         if len(before) > 1:
-            facts = (
-                "the smallest interval that covers the fields of all inputs",
-                "the stride is that of the first input on the output's grid",
-            )
+            facts = ("of each position the smallest interval that covers what all inputs see there", *facts)
             return tuple(_alike(_covering(known, after))), facts
         if not reach:
-            return tuple(_alike(_unchanged(after))), ("each place sees what the same place of the input sees",)
+            return tuple(_alike(_unchanged(after))), ("each position sees what the same one of the input sees", *facts)
         if isinstance(reach, Regrouped):
-            return tuple(_alike(_unchanged(after))), ("dimensions move, and no place sees more than before",)
-        return tuple(_alike(_steps(reach, known[0], after))), ()
+            return tuple(_alike(_unchanged(after))), ("dimensions move, and no position sees more than before", *facts)
+        return tuple(_alike(_steps(reach, known[0], after))), facts
 
     # Sums.
 
@@ -586,46 +584,54 @@ def _unchanged(field: Field) -> tuple[Formula, ...]:
     )
 
 
+def _differences(field: Field) -> Iterable[str]:
+    """What there is to say of axes whose positions do not all see equally much."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for name, axis in _axes(field):
+        if axis.smallest != axis.size:
+            found.setdefault((axis.smallest, axis.size), []).append(name)
+    for (least, most), names in found.items():
+        yield f"along {listing(names)}, positions see from {least:,} to {most:,}; the size is the largest"
+    if any(axis.stride is None for axis in field.axes):
+        yield "there is no stride or offset: fields are not equally far from each other"
+
+
 def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
-    """From the leftmost place that any input sees to the rightmost."""
+    """From the leftmost position that any input sees to the rightmost, where that is so of all positions alike."""
     for number, (name, axis) in enumerate(_axes(after)):
         same = [field.axes[number] for field in fields if len(field.axes) == len(after.axes)]
-        right, left = trace.value(max(each.right for each in same), "right"), trace.value(axis.left, "left")
-        size = trace.plus(trace.minus(right, left), trace.value(1))
+        size = trace.value(axis.size)
+        left, right = min(each.left for each in same), max(each.right for each in same)
+        if axis.stride is not None and right - left + 1 == axis.size:
+            size = trace.plus(trace.minus(trace.value(right, "right"), trace.value(left, "left")), trace.value(1))
         yield Formula(f"size along {name}", size, "places", axis.exact)
 
 
-def _steps(reach: Sequence[Window | Everything], before: Field, after: Field) -> Iterable[Formula]:
-    """size = before + (extent − 1)·stride before, and stride = stride before · stride of the window."""
-    names = dict(enumerate(name for name, _ in _axes(after)))
+def _steps(reach: Sequence[Step | Everything], before: Field, after: Field) -> Iterable[Formula]:
+    """Of windows on a grid size = before + (extent − 1)·stride before, and stride = stride before · stride of the
+    window; of other steps the size."""
     dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}
-    for number, axis in enumerate(after.axes):
+    for number, (name, axis) in enumerate(_axes(after)):
         old = before.axes[number]
-        size_before = trace.value(old.size, "size_before")
-        stride_before = trace.value(old.stride, "stride_before")
         dim = dims.get(number)
-        step = reach[dim] if dim is not None else Window(1)
-        flattened = dim is not None and len(before.dims[dim]) > 1
-        if isinstance(step, Window) and not flattened:
-            extent = _term(step.extent, "extent")
-            if extent.op != "value":
-                yield Formula(f"extent along {names[number]}", extent, "places")
-            factor = _term(step.stride, "stride")
+        step = Window(1) if dim is None else reach[dim]
+        if not isinstance(step, Window) or (dim is not None and len(before.dims[dim]) > 1) or not old.stride:
+            yield Formula(f"size along {name}", trace.value(axis.size), "places", axis.exact)
+            if after.has_grid and axis.stride is not None and axis.stride != old.stride:
+                yield Formula(f"stride along {name}", trace.value(axis.stride), "places")
+            continue
+        extent = _term(step.extent, "extent")
+        if extent.op != "value":
+            yield Formula(f"extent along {name}", extent, "places")
             extent = trace.value(extent.value, "extent")
-        else:
-            # A window over a flattened dimension, like everything, sees places of every row.
-            alone = isinstance(step, Window) and step.extent == 1
-            extent = trace.value(1) if alone else trace.value(old.places, "places")
-            factor = None
-        size = trace.plus(size_before, trace.times(trace.minus(extent, trace.value(1)), stride_before))
-        if extent.is_literal:
-            size = size_before
-        yield Formula(f"size along {names[number]}", size, "places", axis.exact)
-        if after.is_spatial and factor is not None and not factor.is_literal:
-            yield Formula(f"stride along {names[number]}", trace.times(stride_before, factor), "places")
-        elif after.is_spatial and factor is None and axis.stride != old.stride:
-            spread = trace.ratio(trace.value(old.places, "places"), trace.value(axis.places, "output_places"))
-            yield Formula(f"stride along {names[number]}", trace.times(stride_before, spread), "places")
+        stride = trace.value(old.stride, "stride_before")
+        size = trace.value(old.size, "size_before")
+        if not extent.is_literal:
+            size = trace.plus(size, trace.times(trace.minus(extent, trace.value(1)), stride))
+        yield Formula(f"size along {name}", size, "places", axis.exact)
+        factor = _term(step.stride, "stride")
+        if after.has_grid and not factor.is_literal:
+            yield Formula(f"stride along {name}", trace.times(stride, factor), "places")
 
 
 def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:
@@ -639,7 +645,7 @@ def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:
         yield same[0]._replace(label=", ".join([same[0].label, *others]))
 
 
-def _term(number: Number, name: str) -> Term:
+def _term(number: int, name: str) -> Term:
     """Its term; by name where it is more than the rule's literal 1."""
     found = term_of(number)
     return trace.value(number, name) if found.is_literal and number != 1 else found

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Peak, Training
-from cnnprof.analysis.receptive_field import Axis, Field, Number
+from cnnprof.analysis.receptive_field import Field, Number
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.language.spec import Limit
 from cnnprof.model.graph import Graph, Output
@@ -21,14 +21,16 @@ Order: TypeAlias = Literal["written", "best"]
 
 
 class ReceptiveField(NamedTuple):
-    """Size, stride and offset in input places, per spatial axis; stride and offset are None where the
-    tensor has no spatial axes left, and all three behind a layer whose reach is unknown.
+    """In input positions, per spatial axis: the size of the largest and of the smallest field that any position of the
+    tensor has, how far fields are from each other, and the centre of the first.
 
-    exact: False where a window moved in steps of less than an input place, behind an upsampling.
+    Stride and offset are None where fields differ in size or distance, or the tensor has no spatial axes left; all four
+    behind a layer whose reach is unknown. exact: False where the sizes are estimates.
     """
 
-    size: tuple[Number, ...] | None
-    stride: tuple[Number, ...] | None
+    size: tuple[int, ...] | None
+    size_min: tuple[int, ...] | None
+    stride: tuple[int, ...] | None
     offset: tuple[Number, ...] | None
     exact: bool = True
 
@@ -257,13 +259,13 @@ def tabulate(
 
 def _receptive_field(field: Field | None) -> ReceptiveField:
     if field is None:
-        return ReceptiveField(None, None, None)
-    axes: Sequence[Axis] = field.axes
-    size = tuple(axis.size for axis in axes)
-    if not field.is_spatial:
-        return ReceptiveField(size, None, None, field.exact)
-    stride, offset = tuple(axis.stride for axis in axes), tuple(axis.offset for axis in axes)
-    return ReceptiveField(size, stride, offset, field.exact)
+        return ReceptiveField(None, None, None, None)
+    size, smallest = tuple(axis.size for axis in field.axes), tuple(axis.smallest for axis in field.axes)
+    strides = tuple(axis.stride for axis in field.axes if axis.stride is not None)
+    offsets = tuple(axis.offset for axis in field.axes if axis.offset is not None)
+    if not field.has_grid or len(strides) < len(field.axes):
+        return ReceptiveField(size, smallest, None, None, field.exact)
+    return ReceptiveField(size, smallest, strides, offsets, field.exact)
 
 
 def _config(kind: Kind) -> str:
@@ -309,6 +311,13 @@ def _largest(sizes: Sequence[Number] | None) -> Number | None:
     return max(sizes, default=None) if sizes else None
 
 
+def _smallest(field: ReceptiveField) -> int | None:
+    """Of the axis that the largest size is on."""
+    if not field.size or not field.size_min:
+        return None
+    return min(least for size, least in zip(field.size, field.size_min, strict=True) if size == max(field.size))
+
+
 COLUMNS: dict[str, Column] = {
     column.name: column
     for column in (
@@ -328,6 +337,7 @@ COLUMNS: dict[str, Column] = {
         ),
         Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
         Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size)),
+        Column("receptive_field_min", "smallest field", "places", lambda row: _smallest(row.receptive_field)),
         Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
         Column("executed", "executed", "text", lambda row: row.executed),
         Column("declared", "declared", "text", lambda row: row.declared),
@@ -569,7 +579,7 @@ def _inputs(report: Report) -> list[Row]:
             param_bytes=0,
             activation_bytes=prod(shape) * ITEM_SIZE[report.dtype],
             arithmetic_intensity=None,
-            receptive_field=ReceptiveField((1,) * places, (1,) * places, (0,) * places),
+            receptive_field=ReceptiveField((1,) * places, (1,) * places, (1,) * places, (0,) * places),
             executed=True,
             view=False,
             in_place=False,

@@ -1,6 +1,5 @@
 """Pooling to an output size, over one, two or three axes."""
 
-from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,8 @@ from cnnprof.model.kind import (
     Tensor,
     Work,
 )
-from cnnprof.model.window import Window, gcd
+from cnnprof.model.resized import Bins
+from cnnprof.model.window import Step, gcd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,15 +30,9 @@ def places_read(size: int, out: int) -> int:
     return size + out - gcd(size, out)
 
 
-def reach_of_axis(size: int, out: int) -> Window | Everything:
-    """The longest of the windows, size/out places apart."""
-    if out == 1:
-        return EVERYTHING
-    shared = gcd(size, out)
-    step, phases = size // shared, out // shared
-    # Window i covers ⌈(step + i·step mod phases) / phases⌉ places; the remainder is phases − 1 somewhere.
-    longest = (step + 2 * phases - 2) // phases
-    return Window(longest, step if phases == 1 else Fraction(step, phases))
+def reach_of_axis(size: int, out: int) -> Step | Everything:
+    """The bins; a single one is the whole input, whichever position asks."""
+    return EVERYTHING if out == 1 else Bins(size, out)
 
 
 class AdaptivePool(Kind):

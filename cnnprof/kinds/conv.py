@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import SAME_PLACE, Channels, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import Channels, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,8 +82,8 @@ class Conv(Kind):
         return named
 
     def reach(self, *inputs: Shape) -> Reach:
-        return SAME_PLACE, *(
-            window.Window(window.extent(kernel, dilation), stride, left)
+        return across(inputs[0][0], self.out_channels, self.groups), *(
+            window.Window(window.extent(kernel, dilation), stride, left, dilation)
             for kernel, dilation, stride, (left, _) in zip(
                 self.kernel_size, self.dilation, self.stride, self._padding(), strict=True
             )

@@ -1,7 +1,7 @@
 """Resizing by interpolation."""
 
 from fractions import Fraction
-from math import ceil, floor, inf, prod
+from math import floor, inf, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.errors import ShapeError
@@ -18,8 +18,9 @@ from cnnprof.model.kind import (
     Work,
     show,
 )
+from cnnprof.model.resized import Antialiased, Bins, Nearest, Sampled
 from cnnprof.model.trace import called
-from cnnprof.model.window import Window, floor_sum, gcd
+from cnnprof.model.window import Step, floor_sum, gcd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,10 +71,11 @@ class Interpolate(Kind, word="interpolate"):
     Memory:
         keeps nothing for the backward pass; area as adaptive_avg_pool
     Reach:
-        the stride is size / out, or 1 / scale_factor where that is given, or (size − 1) / (out − 1) with align_corners.
-        Linear modes see two places per axis, cubic ones four, around the sampling point, which starts at
-        (stride − 1) / 2, with align_corners at 0; one, where every sampling point is a place. nearest starts at 0,
-        nearest-exact at ⌊stride / 2⌋; area as adaptive_avg_pool
+        with step = size / out, or 1 / scale_factor where that is given, nearest sees the input position ⌊i·step⌋ and
+        nearest-exact ⌊(i + ½)·step⌋. Linear modes see two per axis, cubic ones four, around the sampling point
+        (i + ½)·step − ½, with align_corners i·(size − 1) / (out − 1); one, where that is a position; those outside of
+        the input count as its border. antialias: all that is less than half the kernel's width from that point.
+        area as adaptive_avg_pool
     Example:
         input: [256, 7, 7]
         layers:
@@ -204,23 +206,14 @@ class Interpolate(Kind, word="interpolate"):
             return [1 / Fraction(str(scale)) for scale in self._entries("scale_factor", self.scale_factor, len(sizes))]
         return [Fraction(size, places) for size, places in zip(sizes, out, strict=True)]
 
-    def _reach_of_axis(self, size: int, out: int, step: Fraction) -> Window | Everything:
-        stride = _whole(step or Fraction(size))
+    def _reach_of_axis(self, size: int, out: int, step: Fraction) -> Step | Everything:
         if self.mode == "area":
-            longest = (step.numerator + 2 * step.denominator - 2) // step.denominator
-            return EVERYTHING if out == 1 else Window(longest, stride)
-        if self.mode == "nearest":
-            return Window(1, stride)
-        if self.mode == "nearest-exact":
-            return Window(1, stride, -floor(step / 2))
-        first = Fraction(0) if self.align_corners else (step - 1) / 2
-        extent = TAPS[self.mode]
+            return EVERYTHING if out == 1 else Bins(size, out)
+        if self.mode not in TAPS:
+            return Nearest(step, Fraction(1, 2) if self.mode == "nearest-exact" else Fraction(0))
+        if size == 1:
+            return EVERYTHING  # all taps are moved to the only position there is
         if self.antialias:
-            extent = ceil(extent * max(step, Fraction(1)))
-        elif step.denominator == first.denominator == 1:
-            extent = 1  # the other places have weight 0
-        return Window(extent, stride, _whole(Fraction(extent - 1, 2) - first))
-
-
-def _whole(number: Fraction) -> int | Fraction:
-    return int(number) if number.denominator == 1 else number
+            # PyTorch centres these kernels on edges, align_corners or not.
+            return Antialiased(size, step, (step - 1) / 2, TAPS[self.mode])
+        return Sampled(size, step, Fraction(0) if self.align_corners else (step - 1) / 2, TAPS[self.mode])

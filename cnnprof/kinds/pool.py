@@ -42,7 +42,7 @@ class Pool(Kind):
 
     def reach(self, *inputs: Shape) -> Reach:
         return SAME_PLACE, *(
-            window.Window(window.extent(kernel, dilation), stride, padding)
+            window.Window(window.extent(kernel, dilation), stride, padding, dilation)
             for _, kernel, stride, padding, dilation in self._axes(inputs[0][1:])
         )
 

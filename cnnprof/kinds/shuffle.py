@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import SAME_PLACE, Kind, Reach, Shape, show
+from cnnprof.model.resized import Nearest
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
     Memory:
         a copy; keeps nothing for the backward pass
     Reach:
-        the stride is divided by upscale_factor; r outputs in a row see the same place, from place 0 on
+        output i sees the input position ⌊i / r⌋
     Example:
         input: [64, 28, 28]
         layers:
@@ -42,7 +43,7 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
         return channels // factor**2, height * factor, width * factor
 
     def reach(self, *inputs: Shape) -> Reach:
-        step = Window(1, Fraction(1, self.upscale_factor) if self.upscale_factor > 1 else 1)
+        step = Nearest(Fraction(1, self.upscale_factor))
         return SAME_PLACE, step, step
 
     def module(self, *inputs: Shape) -> "nn.Module":

@@ -34,7 +34,8 @@ from typing import (
 )
 
 from cnnprof.errors import FieldError, ShapeError, UsageError, listing, nearest
-from cnnprof.model.window import Window
+from cnnprof.model.resized import Grouped
+from cnnprof.model.window import Step, Window
 
 if TYPE_CHECKING:
     from torch import nn
@@ -108,7 +109,7 @@ class Memory(NamedTuple):
 
 
 class Everything(NamedTuple):
-    """A step of the receptive field: each output place sees all places along this dimension."""
+    """A step of the receptive field: each output position sees all positions along this dimension."""
 
 
 class Regrouped(NamedTuple):
@@ -120,8 +121,14 @@ class Regrouped(NamedTuple):
 
 EVERYTHING = Everything()
 SAME_PLACE = Window(1)
-Reach: TypeAlias = tuple[Window | Everything, ...] | Regrouped | None
-"""One step per dimension of an example, channels included; empty: every place sees itself alone; None: unknown."""
+Reach: TypeAlias = tuple[Step | Everything, ...] | Regrouped | None
+"""One step per dimension of an example, channels included; empty: every position sees itself alone; None: unknown."""
+
+
+def across(in_channels: int, out_channels: int, groups: int) -> Step | Everything:
+    """What an output channel sees of the input's channels, along which an axis of the image may run after a permute."""
+    return EVERYTHING if groups == 1 else Grouped(in_channels // groups, out_channels // groups)
+
 
 Channels: TypeAlias = Literal["follow", "join", "meet", "made", "depthwise", "fixed"]
 """Where the channels of an output come from, its first dimension.

@@ -32,7 +32,7 @@ METRICS: dict[str, Metric] = {
     ),
     "training_bytes": Metric("bytes", "bytes of a training step: kept activations, parameters, gradients, optimizer"),
     "depth": Metric("layers", "convolution and linear layers on the longest path"),
-    "receptive_field": Metric("places", "input places that one output place sees, on the largest axis"),
+    "receptive_field": Metric("places", "input positions that an output position sees at most, on the largest axis"),
 }
 
 RENAMED = {

@@ -8,18 +8,63 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cnnprof.model.trace import called
 
 
-class Window(NamedTuple):
-    """What one output place sees along one axis: `extent` input places, the first window starting
-    `padding` places before the input, the next ones `stride` places apart."""
+class Taps(NamedTuple):
+    """The input positions that one output position sees: first, first + apart, … last; none where last < first."""
 
-    extent: int | Fraction
-    stride: int | Fraction = 1
-    padding: int | Fraction = 0
+    first: int
+    last: int
+    apart: int = 1
+
+
+class Step(Protocol):
+    """Which positions of its input each output position sees, along one axis.
+
+    The formula holds for every integer position, inside the tensor or not: nothing is cut at borders.
+    """
+
+    @property
+    def rate(self) -> Fraction:
+        """Input positions per output position; as a/b in lowest terms, output p + b sees what p sees, moved by a."""
+
+    @property
+    def clamped(self) -> bool:
+        """Whether taps outside the input are moved to its border, so that what `rate` says ends there."""
+
+    def taps(self, position: int) -> Taps:
+        """What an output position sees of the input."""
+
+
+class Window(NamedTuple):
+    """The step of a convolution: every output position sees equally many input positions.
+
+    extent: positions from the first tap to the last; apart: from one tap to the next. The first window starts
+    `padding` positions before the input, the others `stride` after each other.
+    """
+
+    extent: int
+    stride: int = 1
+    padding: int = 0
+    apart: int = 1
+
+    @property
+    def rate(self) -> Fraction:
+        """Its stride."""
+        return Fraction(self.stride)
+
+    @property
+    def clamped(self) -> bool:
+        """It is not."""
+        return False
+
+    def taps(self, position: int) -> Taps:
+        """What the output position sees."""
+        first = position * self.stride - self.padding
+        return Taps(first, first + self.extent - 1, self.apart)
 
 
 def extent(kernel: int, dilation: int) -> int:

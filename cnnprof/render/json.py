@@ -61,6 +61,7 @@ def _totals(report: Report) -> dict[str, Any]:
     totals = report.totals
     metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
     return metrics | {
+        "receptive_field_min": totals.receptive_field_min,
         "receptive_field_exact": totals.receptive_field_exact,
         "memory_exact": totals.memory_exact,
         "buffer_bytes": totals.buffer_bytes,
@@ -102,6 +103,7 @@ def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> d
         "arithmetic_intensity": row.arithmetic_intensity,
         "receptive_field": {
             "size": _numbers(receptive_field.size),
+            "size_min": _numbers(receptive_field.size_min),
             "stride": _numbers(receptive_field.stride),
             "offset": _numbers(receptive_field.offset),
             "exact": receptive_field.exact,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from cnnprof.analysis import units
 from cnnprof.analysis.memory import Peak
+from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import COLUMNS, Column, Row, Table, caveats, doubts
 from cnnprof.errors import printable
 from cnnprof.language import registry
@@ -93,8 +94,9 @@ def cell(table: Table, row: Row, column: Column) -> str:
     if column.name == "receptive_field" and row.receptive_field.size is None:
         return UNKNOWN
     value = column.value(row)
-    if column.unit == "places" and value is not None and not row.receptive_field.exact:
-        return f"{ABOUT}{figure(value, column)}"
+    if column.unit == "places" and value is not None:
+        least = COLUMNS["receptive_field_min"].value(row) if column.name == "receptive_field" else value
+        return span(least, value, row.receptive_field.exact)
     if not row.executed and column.summed and not value:
         return NOTHING
     return (sign if column.name == "activation_bytes" else "") + figure(value, column, table.exact)
@@ -178,7 +180,7 @@ def totals(table: Table) -> list[Line]:
         ),
         _training_step(table),
         Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
-        Line("receptive field", _receptive_field(table), "input places on the largest axis"),
+        Line("receptive field", _receptive_field(table), "input positions on the largest axis"),
         Line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
@@ -221,12 +223,18 @@ def _intensity(table: Table) -> str:
 
 def _receptive_field(table: Table) -> str:
     totals = table.report.totals
-    found = units.places(totals.receptive_field)
-    if found and not totals.receptive_field_exact:
-        return f"{ABOUT}{found}"
-    if not found and any(row.receptive_field.size is None for row in table.report.layers):
+    least, most = totals.receptive_field_min, totals.receptive_field
+    if least is not None and most is not None:
+        return span(least, most, totals.receptive_field_exact)
+    if any(row.receptive_field.size is None for row in table.report.layers):
         return UNKNOWN
-    return found  # a network without spatial axes has none
+    return ""  # a network without spatial axes has none
+
+
+def span(least: Number, most: Number, exact: bool = True) -> str:
+    """188–204, what positions see from the one that sees least to the one that sees most; 204 where all see as much."""
+    text = units.places(most) if least == most else f"{units.places(least)}–{units.places(most)}"
+    return text if exact else f"{ABOUT}{text}"
 
 
 def notes(table: Table) -> list[str]:
@@ -249,7 +257,9 @@ def notes(table: Table) -> list[str]:
             f"permutation or a slice: {which}"
         )
     if not all(row.receptive_field.exact for row in report.layers):
-        found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")
+        found.append(
+            f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
+        )
     found += doubts(graph)
     if any(not row.executed for row in table.rows):
         found.append("† a side output, which runs only in training: its parameters count, nothing else does")

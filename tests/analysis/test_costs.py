@@ -50,6 +50,7 @@ def test_everything_that_is_counted_together() -> None:
         activation_bytes=8,
         depth=1,
         receptive_field=None,
+        receptive_field_min=None,
         receptive_field_exact=True,
         buffer_bytes=0,
         input_bytes=12,

@@ -4,7 +4,7 @@ import pytest
 
 from cnnprof.errors import FieldError, ShapeError
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape, Work
+from cnnprof.model.kind import EVERYTHING, Kind, Memory, Shape, Work
 from cnnprof.model.window import Window
 from tests.support.against_torch import refused, said, same
 
@@ -184,7 +184,7 @@ def test_valid_is_no_padding() -> None:
     kind, none = (Conv2d(out_channels=2, kernel_size=3, padding=padding) for padding in ("valid", 0))
     shape = (3, 8, 9)
     assert kind.output(shape) == none.output(shape) == (2, 6, 7)
-    assert kind.reach(shape) == none.reach(shape) == (SAME_PLACE, Window(3), Window(3))
+    assert kind.reach(shape) == none.reach(shape) == (EVERYTHING, Window(3), Window(3))
     assert kind.memory(shape, training=True, contiguous=True) == Memory(keeps="inputs")
 
 

@@ -114,7 +114,7 @@ def test_a_report_says_what_is_declared_and_what_is_unknown() -> None:
     )
     opaque, conv = told.layers
     assert (opaque.declared, conv.declared) == (True, False)
-    assert opaque.receptive_field == conv.receptive_field == (None, None, None, True)
+    assert opaque.receptive_field == conv.receptive_field == (None, None, None, None, True)
     assert told.totals.receptive_field is None
     assert told.totals.params == 100 + 2 * 4 * 9 + 2
     assert told.totals.macs == 6400 + 2 * 6 * 6 * 4 * 9

@@ -263,8 +263,8 @@ def test_max_pooling_holds_indices_at_inference_too() -> None:
 def test_reach_is_that_of_a_convolution() -> None:
     assert MaxPool2d(kernel_size=3, padding=1, dilation=2).reach((4, 16, 16)) == (
         SAME_PLACE,
-        Window(5, 3, 1),
-        Window(5, 3, 1),
+        Window(5, 3, 1, 2),
+        Window(5, 3, 1, 2),
     )
     assert AvgPool1d(kernel_size=4, stride=2).reach((4, 16)) == (SAME_PLACE, Window(4, 2, 0))
 

@@ -28,8 +28,8 @@ SPECS = {
         "  - permute: {dims: [0, 1, 3, 2]}\n  - conv2d: {out_channels: 4, kernel_size: 3}\n"
     ),
     "field": (
-        "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - interpolate: {scale_factor: 2, mode: nearest}\n"
-        "  - conv2d: {out_channels: 4, kernel_size: 3}\n"
+        "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n"
+        "  - flatten: {start_dim: 2}\n  - conv1d: {out_channels: 4, kernel_size: 3}\n"
     ),
     "refused": (
         "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n"

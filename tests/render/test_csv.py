@@ -40,11 +40,10 @@ def test_several_networks_say_which() -> None:
     assert {row["network"] for row in read} == {"lenet5", "resnet@18"}
 
 
-def test_fractions_are_exact() -> None:
-    text = network(
-        "- interpolate: {scale_factor: 2}\n- interpolate: {size: 48}\n- avg_pool2d: {kernel_size: 3, stride: 1}"
-    )
-    assert [row["stride"] for row in rows(lay_out(report(text)))] == ["0.5", "1/6", "1/6"]
+def test_the_smallest_field_has_a_column() -> None:
+    text = network("- interpolate: {scale_factor: 2}\n- conv2d: {out_channels: 1, kernel_size: 4}")
+    told = [(row["receptive_field"], row["receptive_field_min"], row["stride"]) for row in rows(lay_out(report(text)))]
+    assert told == [("1", "1", ""), ("3", "2", "")]
 
 
 @pytest.mark.parametrize("name", ["=1+2", "+1", "-1", "@SUM"])
