@@ -67,8 +67,9 @@ def _notation(row: Row) -> str:
     kernel = getattr(kind, "kernel_size", None)
     if kernel is None:
         return f"fc {kind.out_features}" if hasattr(kind, "out_features") else ""
-    strides = tuple(size if step is None else step for size, step in zip(kernel, kind.stride, strict=True))
-    text = _joined(kernel) + (f"/{_joined(strides[:1] if len(set(strides)) == 1 else strides)}" if {*strides} != {1} else "")
+    stride = kernel if kind.stride is None else kind.stride
+    text = "×".join(map(str, kernel)) if isinstance(kernel, tuple) else f"{kernel}×{kernel}"
+    text += f"/{_alike(stride)}" if _alike(stride) != "1" else ""
     if not hasattr(kind, "out_channels"):
         return f"{text} {row.kind.partition('_pool')[0].replace('_', ' ')}"
     text += " transposed" if "transpose" in row.kind else ""
@@ -77,12 +78,13 @@ def _notation(row: Row) -> str:
     text += " dw" if depthwise else ""
     text += f", {kind.out_channels}" if not depthwise or kind.out_channels != channels else ""
     text += f", {groups} groups" if groups > 1 and not depthwise else ""
-    dilation = kind.dilation
-    return text + (f", dilation {_joined(dilation[:1] if len(set(dilation)) == 1 else dilation)}" if {*dilation} != {1} else "")
+    return text + (f", dilation {_alike(kind.dilation)}" if _alike(kind.dilation) != "1" else "")
 
 
-def _joined(sizes: Iterable[int]) -> str:
-    return "×".join(map(str, sizes))
+def _alike(sizes: int | tuple[int, ...]) -> str:
+    """`2` for all axes, or `2×1`."""
+    sizes = (sizes,) if isinstance(sizes, int) else sizes
+    return "×".join(map(str, sizes[:1] if len(set(sizes)) == 1 else sizes))
 
 
 COLUMNS: dict[str, Column] = {

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cnnprof
-from cnnprof.analysis import report
+from cnnprof.analysis import columns, report
 from cnnprof.analysis.report import Report, Table
 from cnnprof.cli import WRONG, complain, describe
-from cnnprof.cli.output import screen
+from cnnprof.cli.output import screen, show
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.model.kind import Shape
 
@@ -69,17 +69,9 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
                 if why := each.refused.get("best_order"):
                     complain(f"note: {each.title}: no best_order: {why}")
             return csv.render(tables)
-        case "markdown":
-            from cnnprof.render import markdown
+    from cnnprof.render import words
 
-            return markdown.render(tables)
-    if terminal:
-        from cnnprof.render import terminal as drawn
-
-        return drawn.render(tables, terminal.width, terminal.color)
-    from cnnprof.render import plain
-
-    return plain.render(tables)
+    return show(words.document(tables), view.format, output)
 
 
 def _table(found: Report, view: View, page: int | None) -> Table:
@@ -91,7 +83,7 @@ def _table(found: Report, view: View, page: int | None) -> Table:
         priced = [conventions.priced(found, name) for name in view.conventions]
     return report.lay_out(
         found,
-        columns=None if view.columns is None else report.columns(read_names(view.columns, "--columns")),
+        columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
         sort=view.sort,

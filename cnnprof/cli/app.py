@@ -108,8 +108,8 @@ Convention = Annotated[
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="25557032 where people would read 25.6 M.")]
 Format = Annotated[
-    Literal["table", "json", "csv", "markdown"] | None,
-    typer.Option("--format", help="Default: by the suffix of --output (.json, .csv, .md), else a table."),
+    Literal["table", "json", "csv", "markdown", "latex"] | None,
+    typer.Option("--format", help="Default: by the suffix of --output (.json, .csv, .md, .tex), else a table."),
 ]
 Output = Annotated[
     str | None,
@@ -121,7 +121,9 @@ Output = Annotated[
         "unknown suffix gives the table.",
     ),
 ]
-ListFormat = Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for machines.")]
+ListFormat = Annotated[
+    Literal["text", "json", "markdown", "latex"], typer.Option("--format", help="For people or for machines.")
+]
 
 
 @app.command(
@@ -402,8 +404,8 @@ DeviceName = Annotated[
     str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:N, mps, or auto: the fastest sort there is.")
 ]
 TableOrJson = Annotated[
-    Literal["table", "json"] | None,
-    typer.Option("--format", help="Default: json for an --output that ends in .json, else a table."),
+    Literal["table", "json", "markdown", "latex"] | None,
+    typer.Option("--format", help="Default: by the suffix of --output (.json, .md, .tex), else a table."),
 ]
 
 

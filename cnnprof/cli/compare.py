@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from cnnprof.analysis.compare import Comparison, compare, subject
 from cnnprof.analysis.report import Report
-from cnnprof.cli.output import screen
+from cnnprof.cli.output import show
 from cnnprof.render import comparison as drawn
-from cnnprof.render.sheet import Sheet, markdown, plain, terminal
 
 
 def comparison(specs: Sequence[str], reports: Sequence[Report], layers: bool) -> Comparison:
@@ -18,16 +17,6 @@ def comparison(specs: Sequence[str], reports: Sequence[Report], layers: bool) ->
 
 def render(found: Comparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
     """The text of a comparison in one format."""
-    if format == "json":
-        return drawn.as_json(found)
-    if format == "csv":
-        return drawn.as_csv(found)
-    return draw(drawn.sheets(found, exact, fold), format, output)
-
-
-def draw(sheets: Sequence[Sheet], format: str, output: str | None) -> str:
-    """Tables as Markdown or, for people, as wide as where they go."""
-    if format == "markdown":
-        return markdown(sheets)
-    seen = screen() if output in (None, "-") else None
-    return terminal(sheets, seen.width, seen.color is not None) if seen else plain(sheets)
+    if format in ("json", "csv"):
+        return drawn.to_json(found) if format == "json" else drawn.to_csv(found)
+    return show(drawn.document(found, exact, fold), format, output)

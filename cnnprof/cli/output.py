@@ -7,10 +7,13 @@ import os
 import re
 import stat
 import sys
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnnprof.cli import drop_output
 from cnnprof.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
@@ -43,8 +46,16 @@ def screen() -> Screen | None:
 
 def format_of(path: str | None) -> str:
     """The format that a file's suffix stands for; a table where it stands for none."""
-    suffixes = {".json": "json", ".csv": "csv", ".md": "markdown"}
+    suffixes = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
     return suffixes.get(os.path.splitext(path or "")[1].lower(), "table")
+
+
+def show(document: Document, form: str, path: str | None) -> str:
+    """A document in a format for people, as wide as the terminal where it goes to one."""
+    from cnnprof import render
+
+    seen = screen() if form in ("table", "text") and path in (None, "-") else None
+    return render.show(document, form, seen and seen.width, seen is not None and seen.color is not None)
 
 
 def deliver(text: str, path: str | None = None) -> None:

@@ -10,7 +10,7 @@ from cnnprof.analysis.costs import count
 from cnnprof.analysis.verified import Verified
 from cnnprof.cli import complain
 from cnnprof.cli.analyze import read_inputs, read_settings
-from cnnprof.cli.output import screen
+from cnnprof.cli.output import show
 
 
 def verified(
@@ -49,8 +49,7 @@ def progress(text: str) -> None:
 
 
 def render(found: Sequence[Verified], form: str, output: str | None) -> str:
-    """The text of all checks: `json`, or a table."""
+    """The text of all checks: `json`, or for people."""
     from cnnprof.render import verified as drawn
 
-    terminal = screen() if output in (None, "-") else None
-    return drawn.as_json(found) if form == "json" else drawn.text(found, terminal.width if terminal else None)
+    return drawn.to_json(found) if form == "json" else show(drawn.document(found), form, output)

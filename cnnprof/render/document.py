@@ -70,7 +70,9 @@ class Table(NamedTuple):
     def complete(self) -> Table:
         """All that is to be read: without bars, and without what stands in for a column that is there."""
         headers = [column.header for column in self.columns]
-        shown = [n for n, each in enumerate(self.columns) if not each.bar and each.instead not in headers]
+        shown = [
+            n for n, each in enumerate(self.columns) if not each.bar and not (each.instead and each.instead in headers)
+        ]
         return self if len(shown) == len(self.columns) else self.only(shown)
 
 
@@ -122,6 +124,12 @@ class KeyFigures(NamedTuple):
 # Figures. Each has an equivalent in text.
 
 
+LABEL = 30
+"""What goes on in the next line stands below its formula, unless the label is longer than this."""
+HEIGHT, WIDEST = 16, 72
+"""Lines and cells of a plot, whatever the terminal has."""
+
+
 class Formula(NamedTuple):
     """`label = formula = figure`, and the formula once more with the names of its values; either may be empty."""
 
@@ -130,12 +138,9 @@ class Formula(NamedTuple):
     figure: str
     names: str = ""
 
-    WIDEST = 30
-    """Of a label: what goes on in the next line stands below its formula, unless the label is longer."""
-
     def in_text(self, width: int | None = None) -> tuple[Text, ...]:
         head = f"{self.label} = "
-        hang = min(len(head), self.WIDEST)
+        hang = min(len(head), LABEL)
         joined = " " if self.figure.startswith("≈") else " = "
         lines = [Text(head + (self.formula + joined if self.formula else "") + self.figure, "", 2, hang)]
         return (*lines, Text(self.names, "dim", 2 + hang, 0)) if self.names else (lines[0],)
@@ -150,19 +155,18 @@ class Plot(NamedTuple):
     ends: tuple[tuple[str, str], tuple[str, str]]
     legend: tuple[str, ...] = ()
 
-    HEIGHT = 16
-    WIDEST = 72
-    """Cells, whatever the terminal has."""
-
     def in_text(self, width: int | None = None) -> tuple[Text | Code, ...]:
         (left, right), (lowest, highest) = self.ends
         label = max(len(lowest), len(highest), 1)
-        cells = max(8, min(width or self.WIDEST, self.WIDEST) - label - 3)
-        grid = [[" "] * cells for _ in range(self.HEIGHT)]
-        columns, heights = _spread([x for x, _, _ in self.points], cells), _spread([y for _, y, _ in self.points], self.HEIGHT)
+        cells = max(8, min(width or WIDEST, WIDEST) - label - 3)
+        grid = [[" "] * cells for _ in range(HEIGHT)]
+        columns, heights = (
+            _spread([x for x, _, _ in self.points], cells),
+            _spread([y for _, y, _ in self.points], HEIGHT),
+        )
         for x, y, (_, _, mark) in zip(columns, heights, self.points, strict=True):
-            grid[self.HEIGHT - 1 - y][x] = mark
-        texts = {0: highest, self.HEIGHT - 1: lowest}
+            grid[HEIGHT - 1 - y][x] = mark
+        texts = {0: highest, HEIGHT - 1: lowest}
         lines = [self.up, *(f"{texts.get(n, ''):>{label}} │ {''.join(row)}".rstrip() for n, row in enumerate(grid))]
         lines += [
             f"{'':>{label}} └{'─' * (cells + 1)}",
@@ -213,3 +217,19 @@ def document(*blocks: Block | Iterable[Block]) -> Document:
 def row(*values: str | Cell) -> tuple[Cell, ...]:
     """Cells of a table, texts among them."""
     return tuple(value if isinstance(value, Cell) else Cell(value) for value in values)
+
+
+def section(
+    title: str,
+    columns: Sequence[TableColumn],
+    rows: Sequence[Sequence[str | Cell]],
+    facts: Sequence[str] = (),
+    total: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
+) -> list[Block]:
+    """A table under its heading, where it has rows, and what has to be said about it."""
+    found: list[Block] = [Heading(title, tuple(facts))]
+    if rows:
+        totals = () if total is None else (row(*total),)
+        found.append(Table(tuple(columns), tuple(row(*values) for values in rows), totals))
+    return [*found, Notes(tuple(notes))] if notes else found

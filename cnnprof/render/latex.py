@@ -38,7 +38,8 @@ def _block(block: Block) -> Iterator[str]:
             yield from _items(map(escape, block.notes))
         case KeyFigures():
             yield from _items(
-                rf"{escape(each.label)}: \textbf{{{escape(each.figure.text)}}}" + (f" ({escape(each.note)})" if each.note else "")
+                rf"{escape(each.label)}: \textbf{{{escape(each.figure.text)}}}"
+                + (f" ({escape(each.note)})" if each.note else "")
                 for each in block.figures
             )
         case Table():

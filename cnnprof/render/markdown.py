@@ -30,7 +30,8 @@ def markdown(block: Block) -> str:
             return "\n".join(f"- {escape(note)}" for note in block.notes)
         case KeyFigures():
             return "\n".join(
-                f"- {escape(each.label)}: **{escape(each.figure.text)}**" + (f" ({escape(each.note)})" if each.note else "")
+                f"- {escape(each.label)}: **{escape(each.figure.text)}**"
+                + (f" ({escape(each.note)})" if each.note else "")
                 for each in block.figures
             )
         case Table():

@@ -15,6 +15,7 @@ from rich.text import Text as Styled
 from cnnprof.analysis import units
 from cnnprof.errors import printable
 from cnnprof.render.document import (
+    LABEL,
     Block, Cell, Code, Document, Formula, Formulas, Heading, KeyFigures, Meaning, Notes, Plot, Table, Text,
 )  # fmt: skip
 from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, widths
@@ -83,12 +84,18 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
             else:
                 yield block
         case Text():
-            indent = min(block.indent, width // 4) if block.indent < Formula.WIDEST // 2 else min(block.indent, width // 2)
+            indent = min(block.indent, width // 4) if block.indent < LABEL // 2 else min(block.indent, width // 2)
             hang = " " * min(block.hang, width // 2)
-            lines = (piece for line in _joined(block.text, width - indent) for piece in fold(printable(line), width - indent, hang))
+            lines = (
+                piece
+                for line in _joined(block.text, width - indent)
+                for piece in fold(printable(line), width - indent, hang)
+            )
             yield block._replace(text="\n".join(lines), indent=indent)
         case Code():
-            yield block._replace(text="\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent)))
+            yield block._replace(
+                text="\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent))
+            )
         case KeyFigures():
             yield from _fitted_figures(block, width)
         case Formulas() | Plot():
@@ -160,7 +167,9 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
         folded = _folded(chosen, width)
         if _excess(folded, width) > 0:
             continue
-        lines = max((sum(row[n].text.count("\n") + 1 for row in folded.rows) for n in range(len(folded.columns))), default=0)
+        lines = max(
+            (sum(row[n].text.count("\n") + 1 for row in folded.rows) for n in range(len(folded.columns))), default=0
+        )
         if lines <= table.patience * max(1, len(folded.rows)):
             return chosen, [folded]
         patient = patient or chosen
@@ -172,8 +181,8 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
 def _without(table: Table, most: float) -> Table:
     """The columns below a rank, less what stands in for one that is there, or has little to say."""
     kept = [n for n, column in enumerate(table.columns) if column.optional < most]
-    headers = {table.columns[n].header for n in kept if not table.columns[n].instead}
-    kept = [n for n in kept if table.columns[n].instead not in headers]
+    headers = {table.columns[n].header for n in kept}
+    kept = [n for n in kept if not (table.columns[n].instead and table.columns[n].instead in headers)]
     return table.only([n for n in kept if not table.columns[n].instead or _mostly(table, n)])
 
 

@@ -43,11 +43,14 @@ def _block(block: Block) -> Iterator[Line]:
             yield [*pieces, *((" " * GAP + printable(fact), "") for fact in block.facts)]
         case Text():
             margin = " " * block.indent
-            yield from ([(margin, ""), (printable(line), block.meaning)] for line in block.text.split("\n"))
+            for line in block.text.split("\n"):
+                yield [(margin, ""), (printable(line), block.meaning)]
         case Code():
-            yield from ([(" " * block.indent + printable(line), "")] for line in block.text.split("\n"))
+            for line in block.text.split("\n"):
+                yield [(" " * block.indent + printable(line), "")]
         case Notes():
-            yield from ([(printable(line), "dim")] for note in block.notes for line in note.split("\n"))
+            for note in block.notes:
+                yield [(printable(note), "dim")]
         case KeyFigures():
             yield from ([(" " * block.indent, ""), *line] for line in _rows(as_table(block)))
         case Table():
@@ -59,7 +62,9 @@ def _block(block: Block) -> Iterator[Line]:
 def as_table(block: KeyFigures) -> Table:
     """Key figures as a table without a header."""
     columns = (TableColumn("", right=False), TableColumn("", right=False), TableColumn("", right=False, fold=True))
-    return Table(columns, tuple((Cell(each.label, meaning="dim"), each.figure, Cell(each.note)) for each in block.figures))
+    return Table(
+        columns, tuple((Cell(each.label, meaning="dim"), each.figure, Cell(each.note)) for each in block.figures)
+    )
 
 
 def _rows(table: Table) -> Iterator[Line]:
@@ -105,7 +110,10 @@ def widths(table: Table) -> list[int]:
     """Cells of every column."""
     texts = [[column.header for column in table.columns]]
     texts += [[cell.text for cell in row] for row in (*table.rows, *table.totals)]
-    return [max(cells(printable(line)) for text in column for line in text.split("\n")) for column in zip(*texts, strict=True)]
+    return [
+        max(cells(printable(line)) for text in column for line in text.split("\n"))
+        for column in zip(*texts, strict=True)
+    ]
 
 
 def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
