@@ -646,7 +646,7 @@ def specs(
 ) -> None:
     """List the architectures that come with cnnprof: their variants and arguments. With a NAME: its YAML file."""
     from cnnprof.cli import specs as command
-    from cnnprof.cli.output import deliver, screen
+    from cnnprof.cli.output import deliver, show
     from cnnprof.load import architectures
     from cnnprof.render import catalogue
 
@@ -654,9 +654,11 @@ def specs(
     if written is not None and format == "text":
         deliver(written)
         return
-    terminal = screen()
     found = command.architectures(architectures() if name is None else [name])
-    deliver(catalogue.architectures(found, format, terminal and terminal.width))
+    if format == "json":
+        deliver(catalogue.architectures_json(found))
+    else:
+        deliver(show(catalogue.architectures(found), format, None))
 
 
 @app.command(
@@ -671,20 +673,21 @@ def kinds(
     format: ListFormat = "text",
 ) -> None:
     """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
-    from cnnprof.cli.output import deliver, screen
+    from cnnprof.cli.output import deliver, show
     from cnnprof.cli.specs import block
     from cnnprof.language import manual
     from cnnprof.language.spec import shipped_blocks
     from cnnprof.render import catalogue
 
-    terminal = screen()
-    width = terminal and terminal.width
     if word is None:
-        deliver(catalogue.kinds(manual.summaries(), list(shipped_blocks()), format, width))
+        listed = manual.summaries()
+        document = catalogue.kinds(listed, list(shipped_blocks()))
+        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None))
     elif format == "text" and (written := block(word)):
         deliver(written)
     else:
-        deliver(catalogue.page(manual.page(word), format, width))
+        page = manual.page(word)
+        deliver(catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None))
 
 
 @app.command(

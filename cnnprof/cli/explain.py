@@ -8,7 +8,7 @@ import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli.analyze import read_inputs, read_names, read_settings
-from cnnprof.cli.output import screen
+from cnnprof.cli.output import show
 from cnnprof.render import explained
 
 
@@ -29,9 +29,4 @@ def explain(
     graph = cnnprof.unfold(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
     names = [] if only is None else read_names(only, "--only")
     page = page_of(graph, count(graph, batch, dtype), path, names)
-    if form == "json":
-        return explained.to_json(page)
-    terminal = screen() if output in (None, "-") else None
-    if terminal is None:
-        return explained.text(page)
-    return explained.text(page, terminal.width, terminal.color is not None)
+    return explained.to_json(page) if form == "json" else show(explained.document(page), form, output)

@@ -16,9 +16,9 @@ from cnnprof.errors import printable
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import words
 from cnnprof.render.csv import _cell
-from cnnprof.render.json import _number, _plain
 from cnnprof.render.document import Block, Cell, Document, TableColumn, section
 from cnnprof.render.document import document as made
+from cnnprof.render.json import _number, _plain
 from cnnprof.render.words import ABOUT
 
 SCHEMA_VERSION = 1

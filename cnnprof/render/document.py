@@ -210,7 +210,7 @@ def document(*blocks: Block | Iterable[Block]) -> Document:
     """A document of blocks and of what makes blocks; lists that hold nothing are left out."""
     found: list[Block] = []
     for each in blocks:
-        found += (each,) if isinstance(each, BLOCKS) else each  # type: ignore[arg-type]
+        found += (each,) if isinstance(each, BLOCKS) else each
     return Document(tuple(block for block in found if not isinstance(block, LISTS) or block[0]))
 
 

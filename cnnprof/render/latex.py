@@ -6,7 +6,17 @@ from collections.abc import Iterable, Iterator
 
 from cnnprof.errors import printable
 from cnnprof.render.document import (
-    Block, Cell, Code, Document, Formulas, Heading, KeyFigures, Notes, Plot, Table, Text,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigures,
+    Notes,
+    Plot,
+    Table,
+    Text,
 )  # fmt: skip
 
 # What TeX would take for its own, and what is not in every font, by the commands that all engines know.

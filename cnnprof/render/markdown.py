@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from cnnprof.errors import printable
 from cnnprof.render.document import (
-    Block, Cell, Code, Document, Formulas, Heading, KeyFigures, Notes, Plot, Table, Text,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigures,
+    Notes,
+    Plot,
+    Table,
+    Text,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from cnnprof.model.metrics import METRICS
 from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
-from cnnprof.render.document import Block, Cell, Document, Meaning, Plot, TableColumn, section
+from cnnprof.render.document import Cell, Document, Meaning, Plot, TableColumn, section
 from cnnprof.render.document import document as made
 from cnnprof.sweeps.run import Axis, Row, Sweep, is_numeric, number_of
 

@@ -16,9 +16,20 @@ from cnnprof.analysis import units
 from cnnprof.errors import printable
 from cnnprof.render.document import (
     LABEL,
-    Block, Cell, Code, Document, Formula, Formulas, Heading, KeyFigures, Meaning, Notes, Plot, Table, Text,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigures,
+    Meaning,
+    Notes,
+    Plot,
+    Table,
+    Text,
 )  # fmt: skip
-from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, widths
+from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, widths
 
 STYLES: dict[Meaning, str] = {
     "strong": "bold", "better": "bold green", "over": "bold red", "warning": "yellow", "within": "green",
@@ -33,16 +44,16 @@ NARROWEST = 16
 
 def render(document: Document, width: int, color: bool) -> str:
     """The blocks in lines of at most `width` cells, where that can be; color: whether escape codes are shown."""
-    lines = draw(list(_fitted(document.blocks, width)))
+    drawn = draw(list(_fitted(document.blocks, width)))
     if not color:
-        return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+        return lines(drawn)
     file = io.StringIO()
     console = Console(
         file=file, width=2**20, color_system="standard", force_terminal=True, legacy_windows=False, highlight=False
     )
-    for line in lines:
+    for line in drawn:
         console.print(_styled(line), soft_wrap=True)
-    return file.getvalue()
+    return file.getvalue().replace("\u00a0", " ")
 
 
 def _styled(line: Line) -> Styled:

@@ -10,7 +10,19 @@ from typing import TypeAlias
 
 from cnnprof.errors import printable
 from cnnprof.render.document import (
-    Block, Cell, Code, Document, Formulas, Heading, KeyFigures, Meaning, Notes, Plot, Table, TableColumn, Text,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigures,
+    Meaning,
+    Notes,
+    Plot,
+    Table,
+    TableColumn,
+    Text,
 )  # fmt: skip
 
 GAP = 2
@@ -23,7 +35,12 @@ ATTACHED = {Heading: (Text, Formulas, KeyFigures), Text: (Text, KeyFigures), For
 def render(document: Document) -> str:
     """The blocks one after another."""
     blocks = [block.complete if isinstance(block, Table) else block for block in document.blocks]
-    return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in draw(blocks))
+    return lines(draw(blocks))
+
+
+def lines(drawn: Iterator[Line]) -> str:
+    """Lines as text alone; what is not to be broken there is a space like any other."""
+    return "".join("".join(text for text, _ in line).rstrip().replace("\u00a0", " ") + "\n" for line in drawn)
 
 
 def draw(blocks: Sequence[Block]) -> Iterator[Line]:

@@ -13,7 +13,16 @@ from cnnprof.analysis.report import Row, Table, caveats, doubts
 from cnnprof.errors import printable
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
-    Block, Cell, Document, Heading, KeyFigure, KeyFigures, Meaning, Notes, TableColumn, Text,
+    Block,
+    Cell,
+    Document,
+    Heading,
+    KeyFigure,
+    KeyFigures,
+    Meaning,
+    Notes,
+    TableColumn,
+    Text,
 )  # fmt: skip
 from cnnprof.render.document import Table as Grid
 from cnnprof.render.document import document as made

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cnnprof.render.sheet import plain, terminal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from cnnprof.cli import main
 from cnnprof.errors import UsageError
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import comparison as drawn
-from cnnprof.render.sheet import plain, terminal
 from tests.support.networks import graph, network, report
 from tests.support.random_networks import seeded
 from tests.test_architecture import CLI, loaded

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cnnprof.render.grid import grid, paragraph
 
 import cnnprof
 from cnnprof.analysis.costs import count
@@ -36,7 +37,6 @@ from cnnprof.cli.measure import read_batches
 from cnnprof.errors import UsageError
 from cnnprof.render import measured as drawn
 from cnnprof.render import verified as checks
-from cnnprof.render.grid import grid, paragraph
 
 needs_torch = pytest.mark.torch
 

@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 import pytest
+from cnnprof.render.sheet import terminal
 
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.cli.rewrite import Setup, Wish, what_if
 from cnnprof.render import whatif as drawn
-from cnnprof.render.sheet import terminal
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
