@@ -1,4 +1,4 @@
-"""The columns of a layer's figures: a new one is one entry of `COLUMNS`, which every format and every option then has."""
+"""The columns of a layer: a new one is one entry of `COLUMNS`, which every format and every option then has."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class KeyFigures(NamedTuple):
 # Figures. Each has an equivalent in text.
 
 
-LABEL = 30
+LABEL = 28
 """What goes on in the next line stands below its formula, unless the label is longer than this."""
 HEIGHT, WIDEST = 16, 72
 """Lines and cells of a plot, whatever the terminal has."""

@@ -1,4 +1,4 @@
-r"""A document for a paper: tables of booktabs, the rest as paragraphs and lists. `\usepackage{booktabs}` is all it needs."""
+r"""A document for a paper: tables of booktabs, the rest as paragraphs and lists; `\usepackage{booktabs}` is needed."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import COLUMNS, Heaviest, doubts, lay_out
+from cnnprof.analysis.columns import COLUMNS
+from cnnprof.analysis.report import Heaviest, doubts, lay_out
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from tests.support.networks import graph, network, report

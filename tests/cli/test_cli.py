@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer.main
-from cnnprof.render.sheet import cells
 
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.cli.app import app
 from cnnprof.language.schema import schema
 from cnnprof.language.spec import shipped_blocks
+from cnnprof.render.text import cells
 from tests.support.networks import network
 from tests.support.shown import GOLDEN
 

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 import cnnprof
 from cnnprof.analysis.report import Table, lay_out
 from cnnprof.cli.analyze import PAGE
-from cnnprof.render import terminal
+from cnnprof.render import show, words
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
@@ -18,7 +18,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def drawn(shown: Table, width: int, color: bool = False) -> str:
-    return terminal.render([shown], width, "standard" if color else None)
+    return show(words.document([shown]), "text", width, color)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -135,5 +135,5 @@ def test_a_very_narrow_terminal_loses_nothing() -> None:
 
 
 def test_several_tables_stand_one_after_another() -> None:
-    text = terminal.render([table("lenet5"), table("alexnet")], 80, None)
+    text = show(words.document([table("lenet5"), table("alexnet")]), "text", 80)
     assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]

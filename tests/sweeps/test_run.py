@@ -23,7 +23,7 @@ from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.load import locate
 from cnnprof.model.metrics import METRICS
-from cnnprof.render import sheet, swept
+from cnnprof.render import show, swept
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps import run as sweep
 from cnnprof.sweeps.run import Axis, Limit, Objective, Row, Sweep
@@ -407,7 +407,7 @@ def limited() -> Sweep:
 
 
 def test_the_table(limited: Sweep) -> None:
-    assert sheet.plain([swept.sheet(limited, ("params", "macs"))]) == (
+    assert show(swept.document(limited, ("params", "macs")), "text") == (
         """mobilenet_v1  16 combinations
 
 width  input      params    macs  best
