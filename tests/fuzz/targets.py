@@ -43,7 +43,8 @@ def survives(text: str | bytes, **options: Any) -> bool:
     except CnnprofError:
         return False
     else:
-        assert json.render([table]) and csv.render([table])
+        assert json.render([table])
+        assert csv.render([table])
         for form in ("text", "markdown", "latex"):
             assert show(words.document([table]), form)
         return True

@@ -16,7 +16,6 @@ from jsonschema import Draft4Validator, Draft202012Validator
 
 from cnnprof.gate.budget import Cause, Checked, Part, Rest, Result, Verdict, Why, Wrong
 from cnnprof.model.metrics import METRICS
-from cnnprof.render import show
 from cnnprof.render.checks import FORMATS, github, gitlab, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
 
@@ -28,10 +27,6 @@ def why(*parts: Part) -> Why:
     causes = (Cause(part.path, part.amount, part.changed, next(iter(part.lines), None), (part,), Rest())
               for part in parts)  # fmt: skip
     return Why(parts, tuple(causes))
-
-
-def render_text(found: Result, width: int | None = None) -> str:
-    return show(text.document(found), "text", width)
 
 
 def verdict(**fields: Any) -> Verdict:
@@ -115,7 +110,7 @@ def test_a_sentence(found: Verdict, sentence: str) -> None:
 
 def test_text() -> None:
     assert (
-        render_text(EVERYTHING)
+        text.render(EVERYTHING)
         == """\
 models/a.yaml:23: over: params 5,123,456 is 123,456 (2.5 %) over the limit of 5M
     budget `mobile` at cnnprof.yaml:12
@@ -220,7 +215,7 @@ def test_the_command_that_shows_what_changed() -> None:
     line = "cnnprof compare REF:./models/a.yaml@x models/a.yaml@x --layers"
     found = result(checked(grown, network="models/a.yaml@x"))
     assert words.command(found) == line
-    assert [shown for shown in render_text(found).splitlines() if "compare" in shown] == [
+    assert [shown for shown in text.render(found).splitlines() if "compare" in shown] == [
         f"{line}  # shows what changed since the revision REF"
     ]
     assert "cnnprof compare REF\\:./models/a.yaml" in markdown.render(found)
@@ -238,7 +233,7 @@ def test_what_could_not_be_compared_is_in_every_report(form: str) -> None:
 
 def test_of_many_parts_five_are_told() -> None:
     found = checked(*(verdict(path=f"a.{number}", why=Why()) for number in range(8)), message="")
-    lines = render_text(result(found)).splitlines()
+    lines = text.render(result(found)).splitlines()
     assert len([line for line in lines if ": over: " in line]) == 5
     assert lines[-2] == "    3 more parts over 5M params"
     shown = markdown.render(result(found))
@@ -257,7 +252,7 @@ def test_nothing_steers_a_terminal(found: Result, form: str) -> None:
 @BOTH
 def test_no_line_of_text_is_a_workflow_command(found: Result) -> None:
     """GitHub takes a line of the log that begins with :: for one, spaces before it or not."""
-    assert not [line for line in render_text(found).splitlines() if line.strip().startswith("::")]
+    assert not [line for line in text.render(found).splitlines() if line.strip().startswith("::")]
 
 
 # GitHub.

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnprof.gate.budget import Checked, Result, Verdict
+from cnnprof.render import show
 from cnnprof.render.checks import words
 from cnnprof.render.document import Document, Meaning, Text
 from cnnprof.render.document import document as made
 
 MOST = 5
 """Parts over one limit that are told one by one."""
+
+
+def render(result: Result) -> str:
+    """The report as wide as it is."""
+    return show(document(result), "text")
 
 
 def document(result: Result) -> Document:
