@@ -81,7 +81,7 @@ def _page(found: Page) -> Iterator[Block]:
 
 
 def _section(title: str, text: str) -> tuple[Block, Block]:
-    return Heading(title, level=2), Code(text, 2) if title == "Example" else Text(text, "", 2)
+    return Heading(title, level=2), Code(text, 2) if title == "Example" else Text(text, "", 2, 0)
 
 
 # For machines.

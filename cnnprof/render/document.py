@@ -85,7 +85,8 @@ class Heading(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A paragraph; a line break in it stays one. hang: how much deeper it goes on in the next line."""
+    """A paragraph; a line break in it stays one. hang: how much deeper it goes on in the next line; 0: it is prose,
+    whose lines may be put together."""
 
     text: str
     meaning: Meaning = ""

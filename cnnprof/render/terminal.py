@@ -65,6 +65,7 @@ def _styled(line: Line) -> Styled:
 def _fitted(blocks: Sequence[Block], width: int) -> Iterator[Block]:
     """The blocks with all texts folded; what a table leaves out is said with the notes that follow it."""
     said: list[str] = []
+    before: Block | None = None
     for block in blocks:
         if isinstance(block, Heading) and block.level == 1 and said:
             yield Notes(tuple(_folded_lines(said, width)))
@@ -75,7 +76,10 @@ def _fitted(blocks: Sequence[Block], width: int) -> Iterator[Block]:
             yield Notes(tuple(_folded_lines([*said, *block.notes], width)))
             said = []
         else:
+            if isinstance(block, Formulas) and isinstance(before, Text):  # drawn as texts, after an empty line as ever
+                yield Text("")
             yield from _fitted_text(block, width)
+        before = block
     if said:
         yield Notes(tuple(_folded_lines(said, width)))
 
@@ -99,7 +103,7 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
             hang = " " * min(block.hang, width // 2)
             lines = (
                 piece
-                for line in _joined(block.text, width - indent)
+                for line in (_joined(block.text, width - indent) if not block.hang else block.text.split("\n"))
                 for piece in fold(printable(line), width - indent, hang)
             )
             yield block._replace(text="\n".join(lines), indent=indent)
@@ -115,6 +119,8 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
 
 
 def _code(line: str, width: int, indent: int) -> Iterator[str]:
+    if cells(line) <= width - indent:
+        return iter([line])
     body = line.lstrip(" ")
     margin = line[: min(len(line) - len(body), width // 4)]
     return (margin + piece for piece in fold(printable(body), width - indent - len(margin)))
@@ -165,7 +171,7 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
     shown = [column.header for column in chosen.columns]
     out = [each.header for each in table.columns if not each.bar and not each.instead and each.header not in shown]
     if out:
-        said.append(f"no room for {', '.join(out)}: {table.chooses}a pipe shows all")
+        said.append(f"no room for {', '.join(out)}: {table.chooses}a pipe shows them")
     yield from map(_with_bars, parts)
 
 

@@ -72,7 +72,7 @@ def _table(table: Table) -> Grid:
             bars = (Cell("", 0 if row is table.rest else table.share(row, column), "share") for row in rows)
             cells.append([*bars, Cell("")])
     *body, total_row = zip(*cells, strict=True)
-    chooses = "" if asked else "--columns chooses, "
+    chooses = "" if asked else "--columns or "
     return Grid(tuple(heads), tuple(body), (total_row,), DESCRIBED, chooses)
 
 

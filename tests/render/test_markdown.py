@@ -20,4 +20,4 @@ def test_every_row_has_all_cells() -> None:
     found = markdown.render(words.document([lay_out(report(text))]))
     assert found.startswith(r"**n\|\*e\*** · input")
     lines = [line for line in found.split("\n") if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {10}
