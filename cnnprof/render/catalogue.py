@@ -88,14 +88,17 @@ def _section(title: str, text: str) -> tuple[Block, Block]:
 
 
 def architectures_json(found: Sequence[Architecture]) -> str:
+    """A list of objects."""
     return _json([each._asdict() for each in found])
 
 
 def kinds_json(found: Sequence[Summary]) -> str:
+    """A list of objects."""
     return _json([{"kind": each.word, "summary": each.summary, "package": each.package or None} for each in found])
 
 
 def page_json(found: Page) -> str:
+    """The page as an object."""
     return _json(
         {
             "kind": found.word,

@@ -140,6 +140,7 @@ class Formula(NamedTuple):
     names: str = ""
 
     def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """The equivalent in text; width: of a terminal."""
         head = f"{self.label} = "
         hang = min(len(head), LABEL)
         joined = " " if self.figure.startswith("≈") else " = "
@@ -157,6 +158,7 @@ class Plot(NamedTuple):
     legend: tuple[str, ...] = ()
 
     def in_text(self, width: int | None = None) -> tuple[Text | Code, ...]:
+        """The equivalent in text; width: of a terminal."""
         (left, right), (lowest, highest) = self.ends
         label = max(len(lowest), len(highest), 1)
         cells = max(8, min(width or WIDEST, WIDEST) - label - 3)
@@ -190,6 +192,7 @@ class Formulas(NamedTuple):
     formulas: tuple[Formula, ...]
 
     def in_text(self, width: int | None = None) -> tuple[Text | Code, ...]:
+        """The equivalent in text; width: of a terminal."""
         return tuple(line for each in self.formulas for line in each.in_text(width))
 
 

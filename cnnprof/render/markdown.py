@@ -53,6 +53,7 @@ def markdown(block: Block) -> str:
 
 
 def printable_lines(text: str) -> str:
+    """Lines that steer no terminal."""
     return "\n".join(map(printable, text.split("\n")))
 
 

@@ -75,12 +75,12 @@ LAYERS = """
 - conv2d: {out_channels: 16, kernel_size: 3, groups: 8, padding: 1}
 - conv2d: {out_channels: 16, kernel_size: [1, 3], groups: 2, dilation: 2, padding: [0, 2]}
 - max_pool2d: {kernel_size: 3, stride: [2, 1]}
-- avg_pool2d: 2
+- avg_pool2d: {kernel_size: 2}
 - blur_pool2d
 - conv_transpose2d: {out_channels: 4, kernel_size: 2, stride: 2}
 - batch_norm
 - flatten
-- linear: 10
+- linear: {out_features: 10}
 """
 
 

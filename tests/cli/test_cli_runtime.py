@@ -262,6 +262,7 @@ ceilings, measured in this run: 200 GFLOP/s (product of 1024×1024 matrices), 10
 batch   median      p10      p90      p99  spread  runs  warm-up  images/s  of roofline
 ─────  ───────  ───────  ───────  ───────  ──────  ────  ───────  ────────  ───────────
     2  4.00 ms  4.00 ms  4.80 ms  4.98 ms  12.5 %     3        0     500.0       52.5 %
+
 batch 64: out of memory: it needs 3.00 GiB at least, there is 1.00 GiB
 
 batch 2: layer     kind        time  of layers  bound by  reached  spread
@@ -271,6 +272,7 @@ features.0.relu    relu     50.0 µs      1.6 %  memory    200.0 %   0.0 %
 flatten            flatten  2.00 µs      0.1 %                      0.0 %
 ─────────────────  ───────  ───────  ─────────  ────────  ───────  ──────
 sum of layers               3.05 ms    100.0 %
+
 end to end 4.00 ms − sum of layers 3.05 ms = 948 µs: calls between layers, and measuring
 above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted
 
@@ -278,6 +280,7 @@ batch 2: memory  predicted  measured  residual  what
 ───────────────  ─────────  ────────  ────────  ────────────
 live tensors      2.00 KiB  2.00 KiB       0 B  exact
 process, most               95.4 MiB            of a process
+
 warning: the machine was too noisy
 """
     )

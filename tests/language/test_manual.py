@@ -75,7 +75,6 @@ def test_every_kind_has_a_page(word: str) -> None:
 def test_the_page_of_a_kind() -> None:
     assert show(catalogue.page(manual.page("softmax")), "text") == (
         """softmax
-
   Exponentials scaled to sum to 1, `torch.nn.Softmax`.
 
 Shape
@@ -104,7 +103,7 @@ Example
 def test_the_list_of_kinds() -> None:
     text = show(catalogue.kinds(manual.summaries(), ["fire"]), "text")
     assert "\nconv2d                 Convolution over an image, `torch.nn.Conv2d`.\n" in text
-    assert "\n  blocks     fire\n" in text
+    assert "\nblocks     fire\n" in text
     listed = json.loads(catalogue.kinds_json(manual.summaries()))
     assert [each["kind"] for each in listed][: len(kinds())] == sorted(kinds())
 
