@@ -82,8 +82,7 @@ Shape
 
 Fields
   dim: an integer; required
-      dimension along which the values sum to 1, counted with the batch as in PyTorch: 1 is the
-      channels
+      dimension along which the values sum to 1, counted with the batch as in PyTorch: 1 is the channels
 
 FLOPs
   e^(x − max) / sum, per row of n values: maximum n − 1 compares; differences n adds; n exponentials;
