@@ -75,7 +75,7 @@ def _page(found: Page) -> Iterator[Block]:
         for field in found.fields:
             default = "required" if field.required else f"default {show(field.default)}"
             yield Text(f"{field.name}: {field.expected}; {default}", "", 2)
-            yield Text(field.meaning, "", 4, 0)
+            yield Text(field.meaning, "", 6, 0)
     for title, text in sections.items():
         yield from _section(title, text)
 
