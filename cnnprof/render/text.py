@@ -28,7 +28,7 @@ from cnnprof.render.document import (
 GAP = 2
 Line: TypeAlias = list[tuple[str, Meaning]]
 """Pieces of a line, and what each means."""
-ATTACHED = {Heading: (Text, Formulas, KeyFigures), Text: (Text, KeyFigures), Formulas: (Text,)}
+ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures), Formulas: (Text,)}
 """What follows without an empty line between."""
 
 

@@ -447,7 +447,8 @@ PLOT = """macs
          0.25                                0.5
                                            width
 
-input: a 3x128x128  b 3x160x160  c 3x192x192  d 3x224x224
+input: a 3x128x128  b 3x160x160  c 3x192x192  d
+  3x224x224
 capitals are Pareto-optimal
 """
 
