@@ -1,17 +1,19 @@
-"""Graph and Costs → Report: rows, totals and columns as data. A new column is one entry of `COLUMNS`."""
+"""Graph and Costs → Report: rows and totals as data. `columns` holds what is shown of a row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from cnnprof.analysis.columns import COLUMNS, Column
+from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Peak, Training
 from cnnprof.analysis.receptive_field import Field, Number
-from cnnprof.errors import UsageError, listing, nearest
+from cnnprof.errors import listing
 from cnnprof.language.spec import Limit
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
@@ -90,6 +92,7 @@ class Row(NamedTuple):
     file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
     memory_exact: False where the layer may view or copy, depending on strides that are not followed.
+    fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
     path: str
@@ -115,6 +118,7 @@ class Row(NamedTuple):
     declared: bool = False
     memory_exact: bool = True
     layers: int = 1
+    fields: Kind | None = None
 
     def record(self) -> dict[str, Any]:
         """The row as a flat dict of numbers and text: one row of a data frame or a CSV file."""
@@ -230,6 +234,7 @@ def tabulate(
                 line=None if place is None else place.line + 1,
                 declared=layer.kind.declared,
                 memory_exact=layer.memory_exact,
+                fields=layer.kind,
             )
         )
     return Report(
@@ -280,89 +285,6 @@ def _config(kind: Kind) -> str:
         if plain != default and value != default:
             parts.append(f"{name}: {show(plain)}")
     return ", ".join(parts)
-
-
-# Columns.
-
-Unit: TypeAlias = Literal["text", "shape", "count", "bytes", "ratio", "places"]
-
-
-class Column(NamedTuple):
-    """A column of the table: how to read it from a row, and what it is counted in.
-
-    `summed` columns add up to a metric of the network, so they can show shares and order rows.
-    """
-
-    name: str
-    header: str
-    unit: Unit
-    value: Callable[[Row], Any]
-    summed: bool = False
-
-    def plain(self, row: Row) -> Any:
-        """The value as plain text or a number."""
-        value = self.value(row)
-        if self.unit == "shape":
-            return "x".join(map(str, value))
-        return value
-
-
-def _largest(sizes: Sequence[Number] | None) -> Number | None:
-    return max(sizes, default=None) if sizes else None
-
-
-def _smallest(field: ReceptiveField) -> int | None:
-    """Of the axis that the largest size is on."""
-    if not field.size or not field.size_min:
-        return None
-    return min(least for size, least in zip(field.size, field.size_min, strict=True) if size == max(field.size))
-
-
-COLUMNS: dict[str, Column] = {
-    column.name: column
-    for column in (
-        Column("path", "layer", "text", lambda row: row.path),
-        Column("kind", "kind", "text", lambda row: row.kind),
-        Column("config", "configuration", "text", lambda row: row.config),
-        Column("output_shape", "output", "shape", lambda row: row.output_shape),
-        Column("params", "params", "count", lambda row: row.params, summed=True),
-        Column("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
-        Column("macs", "MACs", "count", lambda row: row.macs, summed=True),
-        Column("flops", "FLOPs", "count", lambda row: row.flops, summed=True),
-        Column("param_bytes", "weights", "bytes", lambda row: row.param_bytes, summed=True),
-        Column("activation_bytes", "activations", "bytes", lambda row: row.activation_bytes, summed=True),
-        *(
-            Column(sort, sort, "count", lambda row, sort=sort: getattr(row.work, sort), summed=True)  # type: ignore[misc]
-            for sort in Work._fields[1:]
-        ),
-        Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
-        Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size)),
-        Column("receptive_field_min", "smallest field", "places", lambda row: _smallest(row.receptive_field)),
-        Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
-        Column("executed", "executed", "text", lambda row: row.executed),
-        Column("declared", "declared", "text", lambda row: row.declared),
-        Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
-        Column("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
-        Column("file", "file", "text", lambda row: row.file),
-        Column("line", "line", "count", lambda row: row.line),
-        Column("layers", "layers", "count", lambda row: row.layers),
-    )
-}
-
-
-def columns(names: Iterable[str]) -> list[Column]:
-    """The columns of these names, in that order. Raises UsageError."""
-    found = []
-    for name in names:
-        if name not in COLUMNS:
-            if name in METRICS:
-                raise UsageError(f"`{name}` is a figure of the whole network, not of a layer: it is among the totals")
-            headings = {column.header.lower(): column.name for column in COLUMNS.values()}
-            meant = headings.get(name.lower())
-            hint = f"`{meant}` has that heading" if meant else nearest(name, COLUMNS)
-            raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
-        found.append(COLUMNS[name])
-    return found
 
 
 # What a table shows of the rows.
@@ -433,6 +355,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
         declared=any(row.declared for row in group),
         memory_exact=all(row.memory_exact for row in group),
         layers=sum(row.layers for row in group),
+        fields=None,
     )
 
 
@@ -440,8 +363,8 @@ def sort_rows(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Ro
     """Rows with the largest of a column first, and only the `top` first; ties stay as they were."""
     ordered = list(rows)
     if sort is not None:
-        (column,) = columns([sort])
-        if column.unit in ("text", "shape"):
+        (column,) = columns_of([sort])
+        if not column.numeric:
             ordered.sort(key=lambda row: str(column.plain(row)))
         else:
             ordered.sort(key=lambda row: -(column.value(row) or 0))
@@ -493,8 +416,11 @@ class Table(NamedTuple):
     def total(self, column: Column) -> int:
         """The sum of a column over all layers, shown or not."""
         totals = self.report.totals
-        amount: int = getattr(totals if hasattr(totals, column.name) else totals.work, column.name)
-        return amount
+        for known in (totals, totals.work):
+            if hasattr(known, column.name):
+                amount: int = getattr(known, column.name)
+                return amount
+        return sum(column.value(row) for row in self.report.layers)
 
     def share(self, row: Row, column: Column) -> float:
         """A row's part of a summed column, 0 to 1."""

@@ -5,12 +5,12 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
-from cnnprof.analysis import report
+from cnnprof.analysis import columns, report
 from cnnprof.analysis.report import Report, Table
 from cnnprof.cli import complain, complete
 from cnnprof.cli.arguments import read_names, reports
 from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
-from cnnprof.cli.output import deliver, screen, settle
+from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, refuse_twice
 
 EXAMPLES = (
@@ -133,17 +133,9 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
                 if why := each.refused.get("best_order"):
                     complain(f"note: {each.title}: no best_order: {why}")
             return csv.render(tables)
-        case "markdown":
-            from cnnprof.render import markdown
+    from cnnprof.render import words
 
-            return markdown.render(tables)
-    if terminal:
-        from cnnprof.render import terminal as drawn
-
-        return drawn.render(tables, terminal.width, terminal.color)
-    from cnnprof.render import plain
-
-    return plain.render(tables)
+    return show(words.document(tables), view.format, output)
 
 
 def _table(found: Report, view: View, page: int | None) -> Table:
@@ -155,7 +147,7 @@ def _table(found: Report, view: View, page: int | None) -> Table:
         priced = [conventions.priced(found, name) for name in view.conventions]
     return report.lay_out(
         found,
-        columns=None if view.columns is None else report.columns(read_names(view.columns, "--columns")),
+        columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
         sort=view.sort,

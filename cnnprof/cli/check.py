@@ -697,13 +697,12 @@ def write_reports(result: Result, wanted: Sequence[Wanted]) -> None:
     """Writes the reports, and on GitHub the summary of the step; what is wrong is said last. Raises UsageError."""
     from importlib import import_module
 
-    from cnnprof.cli.output import deliver, screen
+    from cnnprof.cli.output import deliver, show
 
     try:
         for format, path in wanted:
-            render = import_module(f"cnnprof.render.checks.{format}").render
-            terminal = screen() if format == "text" and path == "-" else None
-            deliver(render(result, terminal.width) if terminal else render(result), path)
+            written = import_module(f"cnnprof.render.checks.{format}")
+            deliver(show(written.document(result), "text", path) if format == "text" else written.render(result), path)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary and any(each.format == "github" for each in wanted):
             _summarise(result, summary)

@@ -9,7 +9,7 @@ from cnnprof.analysis.compare import Comparison, compare, subject
 from cnnprof.analysis.report import Report
 from cnnprof.cli.arguments import reports
 from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
-from cnnprof.cli.output import deliver, draw, settle
+from cnnprof.cli.output import deliver, settle, show
 from cnnprof.render import comparison as drawn
 
 EXAMPLES = (
@@ -57,8 +57,6 @@ def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> C
 
 def render(found: Comparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
     """The text of a comparison in one format."""
-    if format == "json":
-        return drawn.as_json(found)
-    if format == "csv":
-        return drawn.as_csv(found)
-    return draw(drawn.sheets(found, exact, fold), format, output)
+    if format in ("json", "csv"):
+        return drawn.to_json(found) if format == "json" else drawn.to_csv(found)
+    return show(drawn.document(found, exact, fold), format, output)

@@ -186,7 +186,7 @@ def optimizers() -> list[str]:
 
 def columns(incomplete: str) -> list[str]:
     """Columns of a table of layers, or a list of them."""
-    from cnnprof.analysis.report import COLUMNS
+    from cnnprof.analysis.columns import COLUMNS
 
     return _listed(incomplete, COLUMNS)
 

@@ -1,7 +1,7 @@
 """`cnnprof explain`: its options, and from words on the command line to a page."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,8 +10,8 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli import complete
 from cnnprof.cli.arguments import read_inputs, read_names, read_settings
-from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Output, Spec, TextOrJson, Training
-from cnnprof.cli.output import DATA, deliver, screen, settle
+from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Inputs, Output, Spec, Training
+from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.render import explained
 
 EXAMPLES = (
@@ -48,7 +48,14 @@ def command(
             "peak_activation_bytes, training_bytes.",
         ),
     ] = None,
-    format: TextOrJson | None = None,
+    format: Annotated[
+        Literal["text", "json", "markdown", "latex"] | None,
+        typer.Option(
+            "--format",
+            rich_help_panel=SHARED,
+            help="Choose the format. Default: by the suffix of --output (.json, .md, .tex), else text.",
+        ),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Show each figure of a layer as a formula with its numbers, and of a block or network as a sum."""
@@ -85,9 +92,4 @@ def explain(
     report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
     page = page_of(report.graph, report.costs, path, names)
-    if form == "json":
-        return explained.to_json(page)
-    terminal = screen() if output in (None, "-") else None
-    if terminal is None:
-        return explained.text(page)
-    return explained.text(page, terminal.width, terminal.color is not None)
+    return explained.to_json(page) if form == "json" else show(explained.document(page), form, output)

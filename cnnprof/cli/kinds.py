@@ -6,7 +6,7 @@ import typer
 
 from cnnprof.cli import complete
 from cnnprof.cli.options import TextOrJson
-from cnnprof.cli.output import deliver, screen
+from cnnprof.cli.output import deliver, show
 from cnnprof.language import manual
 from cnnprof.language.spec import shipped_blocks
 from cnnprof.render import catalogue
@@ -30,14 +30,15 @@ def command(
     format: TextOrJson = "text",
 ) -> None:
     """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
-    terminal = screen()
-    width = terminal and terminal.width
     if word is None:
-        deliver(catalogue.kinds(manual.summaries(), list(shipped_blocks()), format, width))
+        listed = manual.summaries()
+        document = catalogue.kinds(listed, list(shipped_blocks()))
+        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None))
     elif format == "text" and (written := block(word)):
         deliver(written)
     else:
-        deliver(catalogue.page(manual.page(word), format, width))
+        page = manual.page(word)
+        deliver(catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None))
 
 
 def block(name: str) -> str | None:

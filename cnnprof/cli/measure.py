@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -14,7 +15,7 @@ from cnnprof.cli import DONE, WRONG, complain, complete
 from cnnprof.cli.arguments import read_inputs, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Dtype, Inputs, Output, Specs, TableOrJson
 from cnnprof.cli.options import Device as DeviceName
-from cnnprof.cli.output import DATA, deliver, progress, screen, settle
+from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
 from cnnprof.errors import UsageError, nearest, printable
 from cnnprof.model.graph import Graph
 
@@ -163,16 +164,16 @@ def _run(
     from cnnprof.runtime.measure import against, measure, separables
 
     settings = Settings(wanted.dtype, wanted.channels_last, "training" if wanted.training else "inference")
-    terminal = screen() if wanted.output in (None, "-") else None
-    width = terminal.width if terminal else None
+    terminal = screen() if wanted.form == "table" and wanted.output in (None, "-") else None
+    shown = partial(show, form=wanted.form, path=wanted.output)
     json = wanted.form == "json"
     if other is not None:
         names = (wanted.specs[0], wanted.against or "")
         both = against((graphs[0], other), names, device, batches[0], settings, patience=patience, progress=progress)
-        return drawn.comparison_json(both) if json else drawn.comparison_text(both, width), DONE
+        return drawn.comparison_json(both) if json else shown(drawn.comparison_document(both)), DONE
     if wanted.separable:
         rows = separables(graphs[0], device, batches[0], settings, patience=patience, progress=progress)
-        return drawn.separable_json(rows) if json else drawn.separable_text(rows, width), DONE
+        return drawn.separable_json(rows) if json else shown(drawn.separable_document(rows)), DONE
     found: list[Measured] = []
     for graph in graphs:
         ceilings = found[0].ceilings if found else None
@@ -182,7 +183,7 @@ def _run(
     for each in found:
         for failed in each.out_of_memory:
             complain(f"error: {each.title}: {drawn.out_of_memory(failed)}")
-    return drawn.as_json(found) if json else drawn.text(found, top=top, width=width), WRONG if full else DONE
+    return drawn.to_json(found) if json else shown(drawn.document(found, top)), WRONG if full else DONE
 
 
 def read_batches(given: str) -> list[int]:

@@ -119,24 +119,24 @@ Dtype = Annotated[
     ),
 ]
 Format = Annotated[
-    Literal["table", "json", "csv", "markdown"] | None,
+    Literal["table", "json", "csv", "markdown", "latex"] | None,
     typer.Option(
         "--format",
         rich_help_panel=SHARED,
-        help="Choose the format. Default: by the suffix of --output (.json, .csv, .md), else a table.",
+        help="Choose the format. Default: by the suffix of --output (.json, .csv, .md, .tex), else a table.",
     ),
 ]
 TableOrJson = Annotated[
-    Literal["table", "json"] | None,
+    Literal["table", "json", "markdown", "latex"] | None,
     typer.Option(
         "--format",
         rich_help_panel=SHARED,
-        help="Choose the format. Default: json for an --output that ends in .json, else a table.",
+        help="Choose the format. Default: by the suffix of --output (.json, .md, .tex), else a table.",
     ),
 ]
 TextOrJson = Annotated[
-    Literal["text", "json"],
-    typer.Option("--format", rich_help_panel=SHARED, help="Choose text for people or JSON for programs."),
+    Literal["text", "json", "markdown", "latex"],
+    typer.Option("--format", rich_help_panel=SHARED, help="Choose the format: json is for programs."),
 ]
 Output = Annotated[
     str | None,

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnnprof import files
@@ -15,7 +15,7 @@ from cnnprof.errors import UsageError, printable
 from cnnprof.load import file_of
 
 if TYPE_CHECKING:
-    from cnnprof.render.sheet import Sheet
+    from cnnprof.render.document import Document
 
 # What a terminal or file that is not UTF-8 gets for the characters of the tables.
 _PLAIN = str.maketrans(
@@ -46,10 +46,10 @@ def screen() -> Screen | None:
     return Screen(max(NARROWEST, shutil.get_terminal_size().columns), None if plain else "standard")
 
 
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".txt": "table"}
 """The format that a file's suffix stands for."""
-DATA = {".json": "json", ".txt": "table"}
-"""The same of a command whose figures are no one table."""
+DATA = {".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
+"""The same of a command whose figures are no one table, so that there is no CSV."""
 
 
 def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] = SUFFIXES) -> str:
@@ -92,22 +92,20 @@ def refuse_inputs(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
             raise UsageError(f"cannot write `{printable(path)}`: it is an input; name another file")
 
 
+def show(document: Document, form: str, path: str | None) -> str:
+    """A document in a format for people, as wide as the terminal where it goes to one."""
+    from cnnprof import render
+
+    seen = screen() if form in ("table", "text") and path in (None, "-") else None
+    return render.show(document, form, seen and seen.width, seen is not None and seen.color is not None)
+
+
 def deliver(text: str, path: str | None = None) -> None:
     """Writes to standard output, or to a file (`-` is standard output too). Raises UsageError."""
     if path is None or path == "-":
         write(text)
     else:
         save(text, path)
-
-
-def draw(sheets: Sequence[Sheet], format: str, output: str | None) -> str:
-    """Tables as Markdown or, for people, as wide as where they go."""
-    from cnnprof.render.sheet import markdown, plain, terminal
-
-    if format == "markdown":
-        return markdown(sheets)
-    seen = screen() if output in (None, "-") else None
-    return terminal(sheets, seen.width, seen.color is not None) if seen else plain(sheets)
 
 
 def progress(text: str) -> None:

@@ -7,7 +7,7 @@ import typer
 from cnnprof import load as locate
 from cnnprof.cli import complete
 from cnnprof.cli.options import TextOrJson
-from cnnprof.cli.output import deliver, screen
+from cnnprof.cli.output import deliver, show
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.language.source import Mapping, Node, Scalar
 from cnnprof.language.spec import load
@@ -35,9 +35,11 @@ def command(
     if written is not None and format == "text":
         deliver(written)
         return
-    terminal = screen()
     found = [_architecture(each) for each in (locate.architectures() if name is None else [name])]
-    deliver(catalogue.architectures(found, format, terminal and terminal.width))
+    if format == "json":
+        deliver(catalogue.architectures_json(found))
+    else:
+        deliver(show(catalogue.architectures(found), format, None))
 
 
 def text(name: str) -> str:

@@ -14,10 +14,10 @@ from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete
 from cnnprof.cli.arguments import read_names
 from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training
-from cnnprof.cli.output import deliver, screen, settle
+from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
-from cnnprof.render import sheet, swept
+from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
 from cnnprof.sweeps.run import Axis, Job, Row, Sweep
 
@@ -258,16 +258,7 @@ def render(found: Sweep, view: View, output: str | None) -> str:
         return swept.to_json(found)
     if view.format == "csv":
         return swept.to_csv(found, metrics)
-    drawn = swept.sheet(found, metrics or swept.DEFAULT, view.exact)
-    terminal = screen() if output in (None, "-") else None
-    plot = ""
-    if view.plot is not None or (terminal and view.format == "table" and not view.no_plot):
-        names = read_names(view.plot, "--plot") if view.plot else ()
-        plot = swept.plot(found, names, terminal.width if terminal else swept.WIDEST)
-        if terminal:
-            lines = plot.splitlines()
-            plot = "".join(f"{part}\n" for line in lines for part in sheet.fold(line, terminal.width))
-    if view.format == "markdown":
-        return sheet.markdown([drawn]) + (f"\n```text\n{plot}```\n" if plot else "")
-    text = sheet.terminal([drawn], terminal.width, terminal.color is not None) if terminal else sheet.plain([drawn])
-    return text + (f"\n{plot}" if plot else "")
+    names = None if view.plot is None else read_names(view.plot, "--plot")
+    if names is None and not view.no_plot and view.format == "table" and output in (None, "-") and screen():
+        names = []
+    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names), view.format, output)

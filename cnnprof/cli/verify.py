@@ -10,7 +10,7 @@ from cnnprof.analysis.verified import Verified
 from cnnprof.cli import BROKEN, complain
 from cnnprof.cli.arguments import read_inputs, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson
-from cnnprof.cli.output import DATA, deliver, progress, screen, settle
+from cnnprof.cli.output import DATA, deliver, progress, settle, show
 from cnnprof.render import verified as drawn
 
 EXAMPLES = (
@@ -74,6 +74,5 @@ def verified(
 
 
 def render(found: Sequence[Verified], form: str, output: str | None) -> str:
-    """The text of all checks: `json`, or a table."""
-    terminal = screen() if output in (None, "-") else None
-    return drawn.as_json(found) if form == "json" else drawn.text(found, terminal.width if terminal else None)
+    """The text of all checks: `json`, or for people."""
+    return drawn.to_json(found) if form == "json" else show(drawn.document(found), form, output)

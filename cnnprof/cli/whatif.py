@@ -15,7 +15,7 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import Report
 from cnnprof.analysis.whatif import Stage, WhatIf, stage
 from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.output import draw, save, screen
+from cnnprof.cli.output import save, screen, show
 from cnnprof.errors import UsageError, listing, nearest, printable
 from cnnprof.language.write import write
 from cnnprof.model import paths
@@ -111,11 +111,11 @@ def what_if(spec: str, setup: Setup, wish: Wish) -> WhatIf:
 def render(found: WhatIf, *, exact: bool, format: str, output: str | None) -> str:
     """The text of it in one format."""
     if format == "json":
-        return drawn.as_json(found)
+        return drawn.to_json(found)
     if format == "csv":
-        return drawn.as_csv(found)
+        return drawn.to_csv(found)
     page = format == "table" and output in (None, "-") and screen() is not None
-    return draw(drawn.sheets(found, exact, page), format, output)
+    return show(drawn.document(found, exact, page), format, output)
 
 
 def read_rewrites(wish: Wish) -> list[Rewrite]:

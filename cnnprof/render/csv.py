@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from cnnprof.analysis.report import COLUMNS, Table
+from cnnprof.analysis.columns import COLUMNS
+from cnnprof.analysis.report import Table
 from cnnprof.errors import printable
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnnprof.analysis import units
+from cnnprof.analysis.columns import BAR_RANK, COLUMNS, Column
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import COLUMNS, Column, Row, Table, caveats, doubts
+from cnnprof.analysis.report import Row, Table, caveats, doubts
 from cnnprof.errors import printable
-from cnnprof.language import registry
-from cnnprof.model.kind import REQUIRED, show
+from cnnprof.model.kind import show
+from cnnprof.render.document import (
+    Block,
+    Cell,
+    Document,
+    Heading,
+    KeyFigure,
+    KeyFigures,
+    Meaning,
+    Notes,
+    TableColumn,
+    Text,
+)  # fmt: skip
+from cnnprof.render.document import Table as Grid
+from cnnprof.render.document import document as made
 
-NUMERIC = ("count", "bytes", "ratio", "places")
 NOTHING = "-"
 """What a layer that does not run does."""
 
@@ -25,12 +37,57 @@ ABOUT = "≈"
 """Before an estimate."""
 
 
-class Line(NamedTuple):
-    """A line below the table: what it is, the figure, and how it was counted."""
+DESCRIBED = 1.2
+"""Lines per row, on average, that folding may lead to before columns are left out."""
 
-    label: str
-    figure: str
-    note: str
+
+def document(tables: Sequence[Table]) -> Document:
+    """The networks one after another: what their figures hold for, the table, the totals, and what has to be said."""
+    return made(block for table in tables for block in _blocks(table))
+
+
+def _blocks(table: Table) -> Iterator[Block]:
+    yield Heading(title(table), tuple(facts(table)))
+    if said := arguments(table):
+        yield Text("  ".join(said), "dim")
+    yield _table(table)
+    yield KeyFigures(tuple(totals(table)))
+    yield Notes(tuple(notes(table)))
+
+
+def _table(table: Table) -> Grid:
+    asked = table.columns is not None
+    columns = table.columns or tuple(column for column in COLUMNS.values() if column.rank is not None)
+    rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
+    heads: list[TableColumn] = []
+    cells: list[list[Cell]] = []
+    for number, column in enumerate(columns):
+        # Columns that were asked for are all shown: where they do not fit, some are shown below.
+        repeats = number if asked and column.name != "path" else None
+        rank = 0 if asked else column.rank or 0
+        heads.append(TableColumn(column.header, column.numeric, column.fold, rank, repeats, instead=column.instead))
+        total = Cell("total") if number == 0 and column.name == "path" else _total(table, column)
+        cells.append([*(_cell(table, row, column) for row in rows), total])
+        if column.bar and not asked:
+            heads.append(TableColumn("", False, optional=max(rank, BAR_RANK), bar=True))
+            bars = (Cell("", 0 if row is table.rest else table.share(row, column), "share") for row in rows)
+            cells.append([*bars, Cell("")])
+    *body, total_row = zip(*cells, strict=True)
+    chooses = "" if asked else "--columns or "
+    return Grid(tuple(heads), tuple(body), (total_row,), DESCRIBED, chooses)
+
+
+def _cell(table: Table, row: Row, column: Column) -> Cell:
+    value = column.value(row)
+    quiet = row.view or row.in_place or row.kind == "input" or row is table.rest
+    meaning: Meaning = "off" if not row.executed else "dim" if quiet else ""
+    return Cell(cell(table, row, column), value if column.numeric else None, column.unit, meaning)
+
+
+def _total(table: Table, column: Column) -> Cell:
+    if not column.summed:
+        return Cell("")
+    return Cell(total_cell(table, column), table.total(column), column.unit)
 
 
 def title(table: Table) -> str:
@@ -107,6 +164,8 @@ def figure(value: Any, column: Column, exact: bool = False) -> str:
     match column.unit:
         case "shape":
             return units.shape(value[1:])
+        case "shapes":
+            return ", ".join(units.shape(shape[1:]) for shape in value)
         case "count":
             return units.exact(value) if exact or column.name in ("line", "layers") else units.count(value)
         case "bytes":
@@ -119,18 +178,6 @@ def figure(value: Any, column: Column, exact: bool = False) -> str:
             return value if isinstance(value, str) else show(value)
 
 
-def configuration(row: Row) -> str:
-    """A layer's fields as PyTorch would print them: the required ones without their names."""
-    kind = registry.find(row.kind)
-    text = row.config
-    if kind is None or not text:
-        return text
-    for name, field in kind.fields.items():
-        if field.default is REQUIRED:
-            text = re.sub(rf"\b{name}: ", "", text, count=1)
-    return text.replace(": ", " ")
-
-
 def total_cell(table: Table, column: Column) -> str:
     """A cell of the row of totals; empty where a column has no sum."""
     if not column.summed:
@@ -138,7 +185,7 @@ def total_cell(table: Table, column: Column) -> str:
     return about(table.report.estimates, column.name) + figure(table.total(column), column, table.exact)
 
 
-def totals(table: Table) -> list[Line]:
+def totals(table: Table) -> list[KeyFigure]:
     """The totals, each with the convention it is counted by."""
     report = table.report
     figures = report.totals
@@ -149,20 +196,20 @@ def totals(table: Table) -> list[Line]:
     params += f"; {units.count(figures.buffers)} buffers apart" if figures.buffers else ""
     other = units.count(sum(figures.work[1:]))  # all sorts of operations but the multiply-accumulates
     lines = [
-        Line("params", units.exact(figures.params), params),
-        Line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
-        Line("FLOPs", units.exact(figures.flops), f"{units.count(figures.flops)}: 2 per MAC, and {other} others"),
+        line("params", units.exact(figures.params), params),
+        line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
+        line("FLOPs", units.exact(figures.flops), f"{units.count(figures.flops)}: 2 per MAC, and {other} others"),
         *(
-            Line(priced.name, units.exact(priced.total), f"{units.count(priced.total)}: {priced.rule}")
+            line(priced.name, units.exact(priced.total), f"{units.count(priced.total)}: {priced.rule}")
             for priced in table.priced
         ),
-        Line(
+        line(
             "activations",
             about(estimated, "activation_bytes")
             + (units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes)),
             "all that a forward pass makes, input apart",
         ),
-        Line(
+        line(
             "peak memory",
             about(estimated, "peak_activation_bytes")
             + (
@@ -172,16 +219,16 @@ def totals(table: Table) -> list[Line]:
             f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
             "in PyTorch",
         ),
-        Line(
+        line(
             "inference",
             about(estimated, "inference_bytes")
             + (units.exact(figures.inference_bytes) if table.exact else units.size(figures.inference_bytes)),
             "parameters, buffers and the peak in PyTorch",
         ),
         _training_step(table),
-        Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
-        Line("receptive field", _receptive_field(table), "input positions on the largest axis"),
-        Line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
+        line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
+        line("receptive field", _receptive_field(table), "input positions on the largest axis"),
+        line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
         column = COLUMNS[name]
@@ -191,18 +238,23 @@ def totals(table: Table) -> list[Line]:
             more = f" and {units.exact(heaviest.equals)} more" if heaviest.equals else ""
             if name == "params" and (more or heaviest.layer_value != heaviest.value):
                 text += f"; in one layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
-            lines.append(Line(label, heaviest.path, text))
-    return [line for line in lines if line.figure]
+            lines.append(line(label, heaviest.path, text))
+    return [line for line in lines if line.figure.text]
 
 
-def _training_step(table: Table) -> Line:
+def line(label: str, figure: str, note: str) -> KeyFigure:
+    """A key figure by its text."""
+    return KeyFigure(label, Cell(figure, meaning="strong"), note)
+
+
+def _training_step(table: Table) -> KeyFigure:
     report = table.report
     if report.step is None:
-        return Line("training step", "refused", "PyTorch refuses to train it: see below")
+        return line("training step", "refused", "PyTorch refuses to train it: see below")
     sign = about(report.estimates, "training_bytes")
     size = units.exact if table.exact else units.size
     kept = f"{sign}{units.size(report.step.kept)} for backward, weights, gradients, {report.optimizer}"
-    return Line("training step", f"{sign}{size(report.step.total)}", kept)
+    return line("training step", f"{sign}{size(report.step.total)}", kept)
 
 
 def _alive(peak: Peak) -> str:

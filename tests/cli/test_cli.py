@@ -29,7 +29,7 @@ from cnnprof.cli import main
 from cnnprof.cli.app import COMMANDS as NAMES
 from cnnprof.language.schema import schema
 from cnnprof.language.spec import shipped_blocks
-from cnnprof.render.sheet import cells
+from cnnprof.render.text import cells
 from tests.support.networks import network
 from tests.support.shown import GOLDEN
 

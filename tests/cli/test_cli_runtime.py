@@ -34,8 +34,8 @@ from cnnprof.cli import main
 from cnnprof.cli.measure import read_batches
 from cnnprof.errors import UsageError
 from cnnprof.render import measured as drawn
+from cnnprof.render import show
 from cnnprof.render import verified as checks
-from cnnprof.render.grid import grid, paragraph
 
 needs_torch = pytest.mark.torch
 
@@ -252,7 +252,7 @@ def made_up() -> Measured:
 
 def test_a_measurement_as_text() -> None:
     assert (
-        drawn.text([made_up()])
+        show(drawn.document([made_up()]), "text")
         == """\
 net@small  input 3×32×32  float32  inference  warm caches
 cpu: a processor, 2 threads on 4 cores, an OS, torch 2.0
@@ -261,6 +261,7 @@ ceilings, measured in this run: 200 GFLOP/s (product of 1024×1024 matrices), 10
 batch   median      p10      p90      p99  spread  runs  warm-up  images/s  of roofline
 ─────  ───────  ───────  ───────  ───────  ──────  ────  ───────  ────────  ───────────
     2  4.00 ms  4.00 ms  4.80 ms  4.98 ms  12.5 %     3        0     500.0       52.5 %
+
 batch 64: out of memory: it needs 3.00 GiB at least, there is 1.00 GiB
 
 batch 2: layer     kind        time  of layers  bound by  reached  spread
@@ -270,6 +271,7 @@ features.0.relu    relu     50.0 µs      1.6 %  memory    200.0 %   0.0 %
 flatten            flatten  2.00 µs      0.1 %                      0.0 %
 ─────────────────  ───────  ───────  ─────────  ────────  ───────  ──────
 sum of layers               3.05 ms    100.0 %
+
 end to end 4.00 ms − sum of layers 3.05 ms = 948 µs: calls between layers, and measuring
 above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted
 
@@ -277,13 +279,14 @@ batch 2: memory  predicted  measured  residual  what
 ───────────────  ─────────  ────────  ────────  ────────────
 live tensors      2.00 KiB  2.00 KiB       0 B  exact
 process, most               95.4 MiB            of a process
+
 warning: the machine was too noisy
 """
     )
 
 
 def test_the_slowest_layers_alone() -> None:
-    text = drawn.text([made_up()], top=1)
+    text = show(drawn.document([made_up()], top=1), "text")
     assert "2 more" in text
     assert "features.0.relu" not in text
 
@@ -299,7 +302,7 @@ def failed() -> Verified:
 
 def test_a_failed_verification_as_text() -> None:
     """Ten mismatches of a check are enough to see; JSON has all."""
-    lines = checks.text([failed()]).split("\n")
+    lines = show(checks.document([failed()]), "text").split("\n")
     assert lines[0] == "net  input 3×8  batch 1  float32  cpu  real tensors  torch 2.0"
     assert "MACs: layer0: cnnprof says 0, PyTorch nothing" in lines
     assert "MACs: layer9: cnnprof says 9, PyTorch nothing" in lines
@@ -307,7 +310,7 @@ def test_a_failed_verification_as_text() -> None:
     assert "output shapes: a.b: cnnprof says (1, 2), PyTorch nothing" in lines
     assert "fvcore, exception: a reason; it says 0 where 1,000 MACs are done, in 2 layers: a, b" in lines
     assert lines[-2] == "net: 2 checks of 3 failed: MACs at layer0; output shapes at a.b"
-    assert len(json.loads(checks.as_json([failed()]))["checks"][0]["mismatches"]) == 12
+    assert len(json.loads(checks.to_json([failed()]))["checks"][0]["mismatches"]) == 12
 
 
 def compared() -> Comparison:
@@ -316,7 +319,7 @@ def compared() -> Comparison:
 
 
 def test_a_comparison_as_text() -> None:
-    lines = drawn.comparison_text(compared()).split("\n")
+    lines = show(drawn.comparison_document(compared()), "text").split("\n")
     assert "large takes 2.000 times as long as small; the middle half of 3 turns lies between 2.000 and 2.000" in lines
     assert "its FLOPs are 3.000 times as many" in lines
     assert "warning: only 3 runs in the time given: --seconds allows more" in lines
@@ -328,7 +331,7 @@ def separated() -> Separables:
 
 
 def test_convolutions_as_text() -> None:
-    text = drawn.separable_text(separated())
+    text = show(drawn.separable_document(separated()), "text")
     assert (
         "a and 1 more        0.250       2.000  2.000 to 2.000      1.00 ms    2.00 ms  conv2d 8→8, 3×3, 8×4×4" in text
     )
@@ -338,10 +341,10 @@ def test_convolutions_as_text() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_it_fits_the_terminal(width: int) -> None:
     texts = [
-        drawn.text([made_up()], width=width),
-        checks.text([failed()], width=width),
-        drawn.comparison_text(compared(), width=width),
-        drawn.separable_text(separated(), width=width),
+        show(drawn.document([made_up()]), "text", width),
+        show(checks.document([failed()]), "text", width),
+        show(drawn.comparison_document(compared()), "text", width),
+        show(drawn.separable_document(separated()), "text", width),
     ]
     assert [line for text in texts for line in text.split("\n") if len(line) > width] == []
 
@@ -353,24 +356,3 @@ DURATIONS = [(1.0, "1.00 s"), (0.9996, "1.00 s"), (0.0123, "12.3 ms"), (123e-6, 
 @pytest.mark.parametrize(("seconds", "expected"), DURATIONS)
 def test_durations(seconds: float, expected: str) -> None:
     assert drawn.duration(seconds) == expected
-
-
-def test_a_grid_folds_and_then_leaves_out() -> None:
-    rows = [["stage.0.add.body.conv_bn.conv2d", "123", "a b"]]
-    assert grid(["path", "n", "what"], rows, right=[1]) == [
-        "path                               n  what",
-        "───────────────────────────────  ───  ────",
-        "stage.0.add.body.conv_bn.conv2d  123  a b",
-    ]
-    assert grid(["path", "n", "what"], rows, right=[1], width=28) == [
-        "path                 n  what",
-        "─────────────────  ───  ────",
-        "stage.0.add.body.  123  a b",
-        "  conv_bn.conv2d",
-    ]
-    assert grid(["path", "n", "what"], rows, right=[1], width=22)[0] == "path                 n"
-
-
-def test_a_paragraph_is_indented_where_it_goes_on() -> None:
-    assert paragraph("one two three", None) == ["one two three"]
-    assert paragraph("one two three", 8) == ["one two", "  three"]

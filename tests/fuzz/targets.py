@@ -23,7 +23,7 @@ from cnnprof.language import unfold as expand
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
-from cnnprof.render import csv, json, markdown, plain
+from cnnprof.render import csv, json, show, words
 from tests.support.networks import network
 
 # Less than people may write, so that an input is soon through.
@@ -43,8 +43,10 @@ def survives(text: str | bytes, **options: Any) -> bool:
     except CnnprofError:
         return False
     else:
-        for renderer in (plain, json, csv, markdown):
-            assert renderer.render([table])
+        assert json.render([table])
+        assert csv.render([table])
+        for form in ("text", "markdown", "latex"):
+            assert show(words.document([table]), form)
         return True
     assert refused
     for problem in refused:

@@ -8,7 +8,8 @@ import io
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import COLUMNS, Table, lay_out
+from cnnprof.analysis.columns import COLUMNS
+from cnnprof.analysis.report import Table, lay_out
 from cnnprof.render import csv as written
 from tests.support.networks import network, report
 from tests.support.shown import table

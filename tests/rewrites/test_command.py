@@ -12,8 +12,9 @@ import pytest
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.cli.whatif import Setup, Wish, what_if
+from cnnprof.render import show
 from cnnprof.render import whatif as drawn
-from cnnprof.render.sheet import terminal
+from cnnprof.render.document import Notes
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -61,8 +62,10 @@ def test_layers_of_one_step_are_a_row(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_page_names_few_of_the_layers_left_alone() -> None:
     found = what_if("resnet@50", Setup((), (), 1, "float32"), Wish(["separable"]))
-    (stage, _) = drawn.sheets(found, page=True)
-    (told,) = [note for note in stage.notes if note.startswith("left alone")]
+    notes = [
+        note for block in drawn.document(found, page=True).blocks if isinstance(block, Notes) for note in block.notes
+    ]
+    (told,) = [note for note in notes if note.startswith("left alone")]
     assert told == (
         "left alone, its kernel is a single place: conv2_x.*.add.body.conv_bn.conv2d in 3 layers, "
         "conv2_x.*.add.body.conv_bn_3.conv2d in 3 layers, conv2_x.0.add.shortcut.conv_bn.conv2d, "
@@ -74,7 +77,7 @@ def test_a_page_names_few_of_the_layers_left_alone() -> None:
 @pytest.mark.parametrize("spec", ["mobilenet_v1@full_conv", "googlenet", "resnet@50"])
 def test_fits_a_terminal(width: int, spec: str) -> None:
     found = what_if(spec, Setup((), (), 1, "float32"), Wish(["separable"]))
-    text = terminal(drawn.sheets(found, page=True), width, color=False)
+    text = show(drawn.document(found, page=True), "text", width)
     assert max(map(len, text.split("\n"))) <= width
 
 

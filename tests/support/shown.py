@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import cnnprof
-from cnnprof.analysis.report import Table, columns, lay_out
+from cnnprof.analysis.columns import columns
+from cnnprof.analysis.report import Table, lay_out
 
 GOLDEN = Path(__file__).parents[1] / "render" / "golden"
 REGENERATE = os.environ.get("CNNPROF_REGENERATE") == "1"

@@ -23,7 +23,8 @@ from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.load import locate
 from cnnprof.model.metrics import METRICS
-from cnnprof.render import sheet, swept
+from cnnprof.render import show, swept
+from cnnprof.render.document import Document
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps import run as sweep
 from cnnprof.sweeps.run import Axis, Limit, Objective, Row, Sweep
@@ -407,7 +408,7 @@ def limited() -> Sweep:
 
 
 def test_the_table(limited: Sweep) -> None:
-    assert sheet.plain([swept.sheet(limited, ("params", "macs"))]) == (
+    assert show(swept.document(limited, ("params", "macs")), "text") == (
         """mobilenet_v1  16 combinations
 
 width  input      params    macs  best
@@ -446,19 +447,26 @@ PLOT = """macs
          0.25                                0.5
                                            width
 
-input: a 3x128x128  b 3x160x160  c 3x192x192  d 3x224x224
+input: a 3x128x128  b 3x160x160  c 3x192x192  d
+  3x224x224
 capitals are Pareto-optimal
 """
 
 
+def plotted(found: Sweep, *names: str, width: int) -> str:
+    plot = swept.plot(found, names)
+    assert plot is not None
+    return show(Document((plot,)), "text", width)
+
+
 def test_the_plot(limited: Sweep) -> None:
-    assert swept.plot(limited, width=48) == PLOT
-    assert max(map(len, swept.plot(limited, ("macs", "params"), width=60).split("\n")[:-4])) <= 60
+    assert plotted(limited, width=48) == PLOT
+    assert max(map(len, plotted(limited, "macs", "params", width=60).split("\n")[:-4])) <= 60
 
 
 def test_nothing_to_plot() -> None:
-    assert swept.plot(swept_over("lenet5")) == ""
-    assert swept.plot(swept_over("lenet5", Axis("classes", "argument", ("1",))), ("classes", "macs")) == ""
+    assert swept.plot(swept_over("lenet5")) is None
+    assert swept.plot(swept_over("lenet5", Axis("classes", "argument", ("1",))), ("classes", "macs")) is None
 
 
 def test_csv_is_exact(limited: Sweep) -> None:
