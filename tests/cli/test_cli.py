@@ -465,7 +465,7 @@ def test_usage_errors(run: Run, args: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "start"),
     [
-        ("r.json", '{\n  "schema_version": 1'),
+        ("r.json", '{\n  "schema_version": 2'),
         ("r.csv", "path,kind"),
         ("r.md", "**lenet5**"),
         ("r.txt", "lenet5  input"),

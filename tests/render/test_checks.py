@@ -356,7 +356,7 @@ REST = keys(layers={"type": "integer", "minimum": 0}, amount=INTEGER)
 LAYERS = {"path": TEXT, "amount": INTEGER, "changed": {"type": "boolean"}, "line": LINE,
           "lines": items({"type": "integer", "minimum": 1}), "what": OPTIONAL}  # fmt: skip
 JSON = keys(
-    schema_version={"const": 1},
+    schema_version={"const": 2},
     exit_code={"enum": [0, 1, 2]},
     summary=TEXT,
     checks=items(keys(

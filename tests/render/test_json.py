@@ -63,7 +63,7 @@ PEAK = keys(
 )
 NETWORK = keys(
     {
-        "schema_version": {"const": 1},
+        "schema_version": {"const": 2},
         "name": {"type": "string"},
         "variant": {"type": ["string", "null"]},
         "source": {"type": "string"},
