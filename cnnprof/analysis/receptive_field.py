@@ -85,11 +85,11 @@ def follow(graph: Graph) -> list[Field | None]:
     follower = _Follower()
     tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
     shapes = list(graph.inputs.values())
-    memo: dict[tuple[Kind, tuple[_Tracks | None, ...], tuple[Shape, ...]], _Tracks | None] = {}
+    memo: dict[tuple[Kind, tuple[int, ...], tuple[Shape, ...]], _Tracks | None] = {}
     for layer in graph.layers:
         read = tuple(shapes[tensor] for tensor in layer.inputs)
         before = tuple(tracks[tensor] for tensor in layer.inputs)
-        key = (layer.kind, before, read)
+        key = (layer.kind, tuple(map(id, before)), read)  # by identity, which is faster than to compare intervals
         if key not in memo:
             memo[key] = follower.after(layer.kind.reach(*read), before, read, layer.shape)
         tracks.append(memo[key])
@@ -182,6 +182,8 @@ class _Follower:
 
     def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
         """What positions see by steps from others."""
+        if (regular := seen.regular(sources)) is not None:
+            return regular
         key = (sources, places)
         if key not in self.found:
             made = seen.after(sources, places, self.budget)
@@ -200,27 +202,28 @@ class _Follower:
     def fields(self, tracks: Sequence[_Tracks | None]) -> list[Field | None]:
         """The fields that they have come to, equal ones as one object."""
         axes: dict[_Track, Axis] = {}
-        fields: dict[_Tracks, Field] = {}
+        fields: dict[int, Field] = {}
         for found in tracks:
-            if found is not None and found not in fields:
+            if found is not None and id(found) not in fields:
                 for track in found.axes:
                     if track not in axes:
                         axes[track] = _axis(track)
-                fields[found] = Field(tuple(axes[track] for track in found.axes), found.dims)
-        return [None if found is None else fields[found] for found in tracks]
+                fields[id(found)] = Field(tuple(axes[track] for track in found.axes), found.dims)
+        return [None if found is None else fields[id(found)] for found in tracks]
 
 
 def _axis(track: _Track) -> Axis:
     """The figures of an axis."""
     source = track.seen
-    places = min(track.places, seen.MOST_POSITIONS)
     if isinstance(source, Pattern):
-        places = 1 if source.is_regular else min(places, len(source.lefts) + 1)
+        places = 1 if source.is_regular else min(track.places, len(source.lefts) + 1)
+    else:
+        places = min(track.places, source.last + 1)  # fewer where one stands for all, or for an estimate
     lefts, rights = source.listed(0, places - 1)
     sizes = [int(right - left) + 1 if right >= left else 0 for left, right in zip(lefts, rights, strict=True)]
     stride = source.shift if isinstance(source, Pattern) and source.is_regular else _stride(lefts, rights)
     left, right = (int(lefts[0]), int(rights[0])) if sizes[0] else (0, -1)
-    if not max(sizes):
+    if not max(sizes) or not source.exact:
         stride = None
     return Axis(left, right, max(sizes), min(sizes), stride, track.places, track.exact and source.exact)
 

@@ -19,8 +19,9 @@ from cnnprof.model.window import Step, Taps, Window
 MOST_POSITIONS = 65_536
 """Phases of a pattern, or positions of a table; what has more is estimated from so many."""
 MOST_TAPS = 2**23
-"""Taps and positions that are looked at one by one, over a whole network; behind the layer that would exceed it,
-intervals are estimated from their ends."""
+"""Taps that are looked at one by one, over a whole network; where that is not enough, intervals are estimated."""
+PER_POSITION = 8
+"""What a position takes besides its taps, in taps."""
 
 Bound: TypeAlias = int | float
 """An end of an interval. A position that sees nothing has the interval from ∞ to −∞."""
@@ -89,19 +90,24 @@ class Table:
         """Hands its readers' wishes on, once they are all there."""
         if self.is_constant:
             self.first = self.last = 0
-        elif self.last - self.first >= MOST_POSITIONS or not self.budget.pays(self.last - self.first + 1):
-            self.first, self.last = 0, min(self.places, max(1, min(MOST_POSITIONS, self.budget.left))) - 1
+        elif self.last - self.first >= MOST_POSITIONS:
+            self.first, self.last = 0, min(self.places, MOST_POSITIONS) - 1
             self.exact = False
-        self.looks = _looks(self.sources, range(self.first, self.last + 1))
-        for taps, source in self.looks:
+        looks = _looks(self.sources, range(self.first, self.last + 1), self.budget)
+        if looks is None:  # the first position, from the ends of what it sees
+            self.first = self.last = 0
+            self.exact = False
+            looks = [([end], source) for step, source in self.sources for end in _ends(step.taps(0), source)]
+        self.looks = looks
+        for taps, source in looks:
             first, last = _touched(taps)
             if first <= last:
                 source.ask(first, last)
 
     def fill(self) -> None:
         """Looks its intervals up, once those of its sources are there."""
-        self.lefts, self.rights, exact = _covering(self.looks, self.budget)
-        self.exact = self.exact and exact
+        self.lefts, self.rights = _covering(self.looks)
+        self.exact = self.exact and all(source.exact for _, source in self.looks)
         self.looks = []
 
     def listed(self, first: int, last: int) -> tuple[Sequence[Bound], Sequence[Bound]]:
@@ -122,7 +128,7 @@ Looks: TypeAlias = list[tuple[Sequence[Taps], Seen]]
 
 
 class Budget:
-    """How many taps and positions may still be looked at one by one."""
+    """How many taps may still be looked at one by one."""
 
     def __init__(self) -> None:
         self.left = MOST_TAPS
@@ -135,17 +141,27 @@ class Budget:
         return True
 
 
+def regular(sources: Sources) -> Pattern | None:
+    """What windows make of intervals that are all alike, in closed form; None for anything else."""
+    lefts, rights, shifts, exact = [], [], set(), True
+    for step, source in sources:
+        if not (isinstance(step, Window) and isinstance(source, Pattern) and source.is_regular):
+            return None
+        lefts.append(source.lefts[0] - step.padding * source.shift)
+        rights.append(source.rights[0] + (step.extent - 1 - step.padding) * source.shift)
+        shifts.add(source.shift * step.stride)
+        exact = exact and source.exact
+    return Pattern((min(lefts),), (max(rights),), shifts.pop(), exact) if len(shifts) == 1 else None
+
+
 def after(sources: Iterable[tuple[Step, Seen]], places: int, budget: Budget) -> Seen:
     """What each of `places` positions sees that sees, by each step, positions of that step's source."""
     found = tuple(dict.fromkeys(map(_plain, sources)))
     if len(found) == 1:
         step, source = found[0]
         if step == SAME or (source.is_constant and isinstance(step, Whole)):
+            source.ask(0, places - 1)  # padding on the right adds positions to the same ones
             return source
-        if isinstance(step, Window) and isinstance(source, Pattern) and source.is_regular:
-            left = source.lefts[0] - step.padding * source.shift
-            right = source.rights[0] + (step.extent - 1 - step.padding) * source.shift
-            return Pattern((left,), (right,), source.shift * step.stride, source.exact)
     return _pattern(found, budget) or Table(found, places, budget)
 
 
@@ -165,11 +181,14 @@ def _pattern(sources: Sources, budget: Budget) -> Pattern | None:
         phases.append(rate.denominator * (length // gcd(rate.numerator, length)))
         rates.add(source.rate * rate)
     period = lcm(*phases)
-    if len(rates) > 1 or period > MOST_POSITIONS or not budget.pays(period):
+    if len(rates) > 1 or period > MOST_POSITIONS:
+        return None
+    looks = _looks(sources, range(period), budget)
+    if looks is None:
         return None
     (rate,) = rates
-    lefts, rights, exact = _covering(_looks(sources, range(period)), budget)
-    return _simplest(Pattern(tuple(lefts), tuple(rights), int(rate * period), exact))
+    lefts, rights = _covering(looks)
+    return _simplest(Pattern(tuple(lefts), tuple(rights), int(rate * period), all(s.exact for _, s in sources)))
 
 
 def _simplest(pattern: Pattern) -> Pattern:
@@ -182,44 +201,49 @@ def _simplest(pattern: Pattern) -> Pattern:
     return Pattern(pattern.lefts[:1], pattern.rights[:1], int(moves), pattern.exact) if regular else pattern
 
 
-def _looks(sources: Sources, positions: range) -> Looks:
-    return [([step.taps(position) for position in positions], source) for step, source in sources]
+def _looks(sources: Sources, positions: range, budget: Budget) -> Looks | None:
+    """What the positions see of each source; None where that is more than may be looked at."""
+    if not budget.pays(PER_POSITION * len(positions) * len(sources)):
+        return None
+    looks: Looks = [([step.taps(position) for position in positions], source) for step, source in sources]
+    for taps, source in looks:
+        first, last = _touched(taps)
+        amount = last - first + 1 + sum((each.last - each.first) // each.apart + 1 for each in taps)
+        if not source.is_regular and not budget.pays(amount):
+            return None
+    return looks
 
 
-def _covering(looks: Looks, budget: Budget) -> tuple[Sequence[Bound], Sequence[Bound], bool]:
-    """Of each position the smallest interval that covers all it sees; and whether they are exact."""
-    lefts, rights, exact = zip(*(_hulls(taps, source, budget) for taps, source in looks), strict=True)
-    known = all(exact) and all(source.exact for _, source in looks)
-    if len(looks) == 1:
-        return lefts[0], rights[0], known
-    return list(map(min, *lefts)), list(map(max, *rights)), known
+def _covering(looks: Looks) -> tuple[Sequence[Bound], Sequence[Bound]]:
+    """The left and the right ends of the smallest interval of each position that covers all it sees."""
+    lefts, rights = zip(*(_hulls(taps, source) for taps, source in looks), strict=True)
+    return (lefts[0], rights[0]) if len(looks) == 1 else (list(map(min, *lefts)), list(map(max, *rights)))
 
 
-def _hulls(taps: Sequence[Taps], source: Seen, budget: Budget) -> tuple[Sequence[Bound], Sequence[Bound], bool]:
-    """Of each position's taps the smallest interval that covers theirs; and whether they are exact."""
+def _hulls(taps: Sequence[Taps], source: Seen) -> tuple[Sequence[Bound], Sequence[Bound]]:
+    """The same of one source."""
     first, last = _touched(taps)
     if first > last:
-        return [inf] * len(taps), [-inf] * len(taps), True
+        return [inf] * len(taps), [-inf] * len(taps)
     if isinstance(source, Pattern) and source.is_regular:
         left, right, shift = source.lefts[0], source.rights[0], source.shift
         return (
             [left + each.first * shift if each.first <= each.last else inf for each in taps],
             [right + each.last * shift if each.first <= each.last else -inf for each in taps],
-            True,
-        )
-    if not budget.pays(last - first + 1 + sum((each.last - each.first) // each.apart + 1 for each in taps)):
-        return (
-            [source.listed(each.first, each.first)[0][0] if each.first <= each.last else inf for each in taps],
-            [source.listed(each.last, each.last)[1][0] if each.first <= each.last else -inf for each in taps],
-            False,
         )
     lefts, rights = source.listed(first, last)
     parts = [slice(each.first - first, max(0, each.last + 1 - first), each.apart) for each in taps]
-    return (
-        [min(lefts[part], default=inf) for part in parts],
-        [max(rights[part], default=-inf) for part in parts],
-        True,
-    )
+    return [min(lefts[part], default=inf) for part in parts], [max(rights[part], default=-inf) for part in parts]
+
+
+def _ends(taps: Taps, source: Seen) -> tuple[Taps, Taps]:
+    """The first taps and the last, of a pattern as many as it has phases: in between none sees further."""
+    first, last, apart = taps
+    if first > last:
+        return taps, taps
+    more = (len(source.lefts) - 1) * apart if isinstance(source, Pattern) else 0
+    more = more if more < MOST_POSITIONS else 0
+    return Taps(first, min(last, first + more), apart), Taps(last - min(more, (last - first)), last, apart)
 
 
 def _touched(taps: Iterable[Taps]) -> tuple[int, int]:

@@ -149,6 +149,11 @@ def test_the_literature(spec: str, layer: str, size: int) -> None:
             [(1, 1, 1, 32, True)] * 2,
             id="up and down again is a grid again",
         ),
+        pytest.param(
+            "- add:\n    gate: [{adaptive_avg_pool2d: {output_size: 1}}]\n    x: []\n- pad: {pad: [0, 0, 0, 2]}",
+            [(34, 32, None, 34, True), (32, 32, 0, 32, True)],
+            id="padding on the right adds positions, which see more than the others",
+        ),
         pytest.param("- adaptive_avg_pool2d: {output_size: 5}", [(8, 7, None, 5, True)] * 2, id="bins"),
     ],
 )
