@@ -22,6 +22,7 @@ from cnnprof.render.document import (
     Document,
     Formulas,
     Heading,
+    KeyFigure,
     KeyFigures,
     Meaning,
     Notes,
@@ -142,13 +143,20 @@ def _joined(text: str, width: int) -> Iterator[str]:
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
     table = as_table(block)
     label, figure, note = widths(table)
+    shown: list[KeyFigure] = []
     room = width - block.indent - label - figure - 2 * GAP
-    if note and room < NARROWEST:  # no room for three columns: a paragraph each
+    if not note and (room := width - block.indent - label - GAP) >= min(figure, NARROWEST):
+        for each in block.figures:
+            text = "\n".join(fold(printable(each.figure.text), room, ""))
+            shown.append(each._replace(figure=each.figure._replace(text=text)))
+        yield block._replace(figures=tuple(shown))
+        return
+    if room < NARROWEST:  # no room for the columns: a paragraph each
         for each in block.figures:
             said = f"{each.label}: {each.figure.text}" + (f" ({each.note})" if each.note else "")
             yield from _fitted_text(Text(said, "", block.indent), width)
         return
-    shown = (each._replace(note="\n".join(fold(printable(each.note), room, ""))) for each in block.figures)
+    shown = [each._replace(note="\n".join(fold(printable(each.note), room, ""))) for each in block.figures]
     yield block._replace(figures=tuple(shown))
 
 

@@ -136,6 +136,7 @@ def widths(table: Table) -> list[int]:
 def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
     """A text in lines of at most `width` cells, broken behind a space or factor, else a dot, where there is one."""
     lead = ""
+    width = max(width, len(indent) + 1)  # a line has at least one character
     while cells(lead + text) > width:
         room = _fitting(text, width - len(lead))
         space = max(text.rfind(" ", 1, room + 1), text.rfind("·", 1, room))
