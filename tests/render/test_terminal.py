@@ -10,7 +10,9 @@ from rich.cells import cell_len
 import cnnprof
 from cnnprof.analysis.report import Table, lay_out
 from cnnprof.cli.analyze import PAGE
-from cnnprof.render import show, words
+from cnnprof.render import show, terminal, words
+from cnnprof.render.document import Cell, KeyFigure, KeyFigures, document
+from cnnprof.render.text import fold as folded
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
@@ -83,7 +85,7 @@ def test_what_there_is_no_room_for_is_said() -> None:
 def test_a_page_is_enough() -> None:
     """Fifty lines, for all that comes with the tool but a wide spread of arguments or layers that cannot be folded."""
     for spec in ("lenet5", "alexnet", "vgg", "resnet@50", "resnet@152", "mobilenet_v1"):
-        assert drawn(table(spec, page=PAGE), 80).count("\n") <= 52, spec
+        assert drawn(table(spec, page=PAGE), 80).count("\n") <= 53, spec
 
 
 def test_folding_is_said() -> None:
@@ -149,3 +151,17 @@ def test_a_very_narrow_terminal_loses_nothing() -> None:
 def test_several_tables_stand_one_after_another() -> None:
     text = show(words.document([table("lenet5"), table("alexnet")]), "text", 80)
     assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]
+
+
+@pytest.mark.parametrize("width", [0, 1, 3, 8])
+def test_a_line_has_at_least_one_character(width: int) -> None:
+    assert list(folded("", width)) == [""]
+    assert "".join(line.strip() for line in folded("abcdef", width)) == "abcdef"
+
+
+@pytest.mark.parametrize("width", [8, 24, 60])
+def test_key_figures_without_notes_are_folded(width: int) -> None:
+    figures = KeyFigures((KeyFigure("conv2d", Cell("Convolution over an image, `torch.nn.Conv2d`.")),))
+    shown = terminal.render(document(figures), width, color=False)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "".join(shown.split()).replace(":", "") == "conv2dConvolutionoveranimage,`torch.nn.Conv2d`."
