@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cnnprof.analysis import units
 from cnnprof.language.manual import Page, Summary
 from cnnprof.model.kind import show
-from cnnprof.render.document import Block, Cell, Code, Document, Heading, KeyFigure, KeyFigures, Notes, Text
+from cnnprof.render.document import NO_BREAK, Block, Cell, Code, Document, Heading, KeyFigure, KeyFigures, Notes, Text
 from cnnprof.render.document import document as made
 
 
@@ -41,7 +41,7 @@ def _architecture(each: Architecture) -> Iterator[Block]:
 
 def _list(label: str, items: Sequence[str], indent: int = 0) -> Text:
     """Items below one another; where they hold spaces, they are not to be broken there."""
-    return Text(f"{label:<11}" + "  ".join(item.replace(" ", "\u00a0") for item in items), "", indent, 11)
+    return Text(f"{label:<11}" + "  ".join(item.replace(" ", NO_BREAK) for item in items), "", indent, 11)
 
 
 def kinds(found: Sequence[Summary], blocks: Sequence[str]) -> Document:

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple, TypeAlias
 
+NO_BREAK = "\u00a0"
+"""A space in a Text that no line is to be broken at; people see a plain one."""
+
 Meaning: TypeAlias = Literal["", "strong", "better", "over", "warning", "within", "dim", "off", "bar", "other bar"]
 """strong: a heading or total; better: the best of its row, or Pareto-optimal; over, warning, within: of a limit;
 dim: less important than the rest; off: of a layer that does not run; bar, other bar: two that are told apart."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from cnnprof.errors import printable
 from cnnprof.render.document import (
+    NO_BREAK,
     Block,
     Cell,
     Code,
@@ -41,7 +42,7 @@ def _block(block: Block) -> Iterator[str]:
         case Heading():
             yield r"\noindent " + ", ".join([rf"\textbf{{{escape(block.title)}}}", *map(escape, block.facts)])
         case Text():
-            yield r"\noindent " + escape(block.text)
+            yield r"\noindent " + escape(block.text.replace(NO_BREAK, " "))
         case Code():
             yield from ("\\begin{verbatim}", *map(_verbatim, block.text.split("\n")), "\\end{verbatim}")
         case Notes():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from cnnprof.errors import printable
 from cnnprof.render.document import (
+    NO_BREAK,
     Block,
     Cell,
     Code,
@@ -32,7 +33,7 @@ def markdown(block: Block) -> str:
         case Heading():
             return " · ".join([f"**{escape(block.title)}**", *map(escape, block.facts)])
         case Text():
-            return escape(block.text)
+            return escape(block.text.replace(NO_BREAK, " "))
         case Code():
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
             return f"{fence}text\n{printable_lines(block.text)}\n{fence}"

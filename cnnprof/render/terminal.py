@@ -16,6 +16,7 @@ from cnnprof.analysis import units
 from cnnprof.errors import printable
 from cnnprof.render.document import (
     LABEL,
+    NO_BREAK,
     Block,
     Cell,
     Code,
@@ -30,7 +31,7 @@ from cnnprof.render.document import (
     Table,
     Text,
 )  # fmt: skip
-from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, widths
+from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, unbroken, widths
 
 STYLES: dict[Meaning, str] = {
     "strong": "bold", "better": "bold green", "over": "bold red", "warning": "yellow", "within": "green",
@@ -54,7 +55,7 @@ def render(document: Document, width: int, color: bool) -> str:
     )
     for line in drawn:
         console.print(_styled(line), soft_wrap=True)
-    return file.getvalue().replace("\u00a0", " ")
+    return file.getvalue().replace(NO_BREAK, " ")
 
 
 def _styled(line: Line) -> Styled:
@@ -105,7 +106,7 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
             lines = (
                 piece
                 for line in (_joined(block.text, width - indent) if not block.hang else block.text.split("\n"))
-                for piece in fold(printable(line), width - indent, hang)
+                for piece in fold(unbroken(line), width - indent, hang)
             )
             yield block._replace(text="\n".join(lines), indent=indent)
         case Code():

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from cnnprof.errors import printable
 from cnnprof.render.document import (
+    NO_BREAK,
     Block,
     Cell,
     Code,
@@ -40,7 +41,7 @@ def render(document: Document) -> str:
 
 def lines(drawn: Iterator[Line]) -> str:
     """Lines as text alone; what is not to be broken there is a space like any other."""
-    return "".join("".join(text for text, _ in line).rstrip().replace("\u00a0", " ") + "\n" for line in drawn)
+    return "".join("".join(text for text, _ in line).rstrip().replace(NO_BREAK, " ") + "\n" for line in drawn)
 
 
 def draw(blocks: Sequence[Block]) -> Iterator[Line]:
@@ -61,7 +62,7 @@ def _block(block: Block) -> Iterator[Line]:
         case Text():
             margin = " " * block.indent
             for line in block.text.split("\n"):
-                yield [(margin, ""), (printable(line), block.meaning)]
+                yield [(margin, ""), (unbroken(line), block.meaning)]
         case Code():
             for line in block.text.split("\n"):
                 yield [(" " * block.indent + printable(line), "")]
@@ -140,12 +141,19 @@ def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
     while cells(lead + text) > width:
         room = _fitting(text, width - len(lead))
         space = max(text.rfind(" ", 1, room + 1), text.rfind("·", 1, room))
+        if space < 0:  # rather at a space of an item than in a word
+            space = text.rfind(NO_BREAK, 1, room + 1)
         dot = text.rfind(".", 1, room)
         end = space + 1 if space > 0 else dot + 1 if dot > 0 else room
         yield (lead + text[:end]).rstrip()
-        text, lead = text[end:].lstrip(" "), indent
+        text, lead = text[end:].lstrip(" " + NO_BREAK), indent
     if text or not lead:
         yield lead + text
+
+
+def unbroken(text: str) -> str:
+    """The text as `printable` has it, with its spaces that no line may be broken at."""
+    return NO_BREAK.join(map(printable, text.split(NO_BREAK)))
 
 
 def cells(text: str) -> int:

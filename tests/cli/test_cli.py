@@ -183,7 +183,7 @@ def test_a_sweep_leaves_no_column_out() -> None:
 
 @pytest.mark.parametrize("args", [["specs"], ["kinds"], ["kinds", "conv2d"]], ids=" ".join)
 def test_a_list_says_the_same_on_a_narrow_terminal(args: list[str]) -> None:
-    assert on_a_terminal(*args, width=60).split() == process(*args).stdout.split()
+    assert on_a_terminal(*args, width=60, NO_COLOR="1").split() == process(*args).stdout.split()
 
 
 def test_help_shows_every_summary_whole() -> None:
@@ -264,7 +264,7 @@ def test_specs(run: Run) -> None:
 
 def test_kinds(run: Run) -> None:
     assert re.search(r"^conv2d +Convolution over an image", run("kinds").out, re.MULTILINE)
-    assert run("kinds", "conv2d").out.startswith("conv2d\n\n  Convolution over an image, `torch.nn.Conv2d`.\n\nShape\n")
+    assert run("kinds", "conv2d").out.startswith("conv2d\n  Convolution over an image, `torch.nn.Conv2d`.\n\nShape\n")
     assert json.loads(run("kinds", "relu", "--format", "json").out)["summary"] == "max(0, x), `torch.nn.ReLU`."
 
 
