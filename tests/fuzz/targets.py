@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from cnnprof.language import unfold as expand
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
+from cnnprof.model.metrics import RenamedWarning
 from cnnprof.render import csv, json, show, words
 from tests.support.networks import network
 
@@ -33,6 +35,12 @@ NETWORKS = expand.Limits(layers=500, work=10_000)
 
 def survives(text: str | bytes, **options: Any) -> bool:
     """Whether a text goes through the pipeline. Anything but a CnnprofError is raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RenamedWarning)
+        return _survives(text, **options)
+
+
+def _survives(text: str | bytes, **options: Any) -> bool:
     try:
         found = read(parse(text, "net.yaml", TEXTS))
         variant = next(iter(found.variants), None)
