@@ -166,6 +166,8 @@ def test_imports_point_down():
 def knows_a_kind(found: Import) -> bool:
     """Whether an import outside kinds/ names a file of kinds. Rewrites that make convolutions and shuffles may; what
     else there is to know of a kind is an answer in its contract, `cnnprof/model/kind.py`."""
+    if (found.module, found.target) == ("language.registry", "kinds"):
+        return False  # the table of words, which names no class
     return layer(found.module) not in ("kinds", "rewrites") and layer(found.target) == "kinds"
 
 

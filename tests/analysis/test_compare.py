@@ -247,20 +247,21 @@ def sheets() -> str:
 
 PLAIN = """comparison  input 3×8×8  batch 1  float32
 
-                           a           b   ratio
-────────────────  ──────────  ──────────  ──────
-params                 112          56 *  0.500×
-inference_params        112          56 *  0.500×
-buffers                  0           0
-macs                6.91 K      3.46 K *  0.500×
-flops               14.5 K      7.26 K *  0.500×
-param_bytes          448 B       224 B *  0.500×
-activation_bytes  1.25 KiB       640 B *  0.500×
+                                      a           b   ratio
+───────────────────────────  ──────────  ──────────  ──────
+params                            112          56 *  0.500×
+inference_params                  112          56 *  0.500×
+buffers                             0           0
+macs                           6.91 K      3.46 K *  0.500×
+flops                          14.5 K      7.26 K *  0.500×
+param_bytes                     448 B       224 B *  0.500×
+activation_bytes             1.25 KiB       640 B *  0.500×
 peak_activation_bytes        2.00 KiB    1.38 KiB *  0.688×
 torch_peak_activation_bytes  2.50 KiB    1.62 KiB *  0.650×
-training_bytes    3.12 KiB    1.94 KiB *  0.620×
-depth                    1           1     1.00×
-receptive_field          4           4     1.00×
+inference_bytes              2.94 KiB    1.84 KiB *  0.628×
+training_bytes               3.12 KiB    1.94 KiB *  0.620×
+depth                               1           1     1.00×
+receptive_field                     4           4     1.00×
 
 * the least of its row
 

@@ -57,6 +57,7 @@ def test_everything_that_is_counted_together() -> None:
         moved_bytes=(8 + 3 + 2) * 4,
         peak_activation_bytes=12 + 8,
         torch_peak_activation_bytes=12 + 8,
+        inference_bytes=32 + 0 + 12 + 8,
         training_bytes=12 + 32 + 32,
         memory_exact=True,
         work=work,

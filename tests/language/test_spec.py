@@ -126,7 +126,7 @@ FILE = [
             "3:37 a limit on `macs` is a whole number, found `1.5` = 1.5",
             "3:65 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
             "3:74 the budget of `a` is a mapping of metrics",
-            "3:71 expected a mapping for the budget of `b`, found `3`",
+            "3:82 expected a mapping for the budget of `b`, found `3`",
         ],
         id="budgets",
     ),

@@ -477,7 +477,7 @@ def test_csv_is_exact(limited: Sweep) -> None:
 
 def test_json_has_everything(limited: Sweep) -> None:
     found = json.loads(swept.to_json(limited))
-    assert (found["schema_version"], found["limits"], found["over_limits"]) == (1, {"macs": 100_000_000}, 10)
+    assert (found["schema_version"], found["limits"], found["over_limits"]) == (2, {"macs": 100_000_000}, 10)
     assert found["objectives"] == {"width": "larger", "input": "larger"}
     assert set(found["rows"][0]["metrics"]) == set(METRICS)
 
