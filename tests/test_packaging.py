@@ -53,7 +53,7 @@ def test_the_wheel_holds_what_the_tool_needs(wheel):
     specs = {f"cnnprof/specs/{path.name}" for path in (ROOT / "specs").glob("*.yaml")}
     assert specs
     assert names >= sources | specs | {"cnnprof/py.typed"}
-    blocks = ROOT / "cnnprof" / "blocks.yaml"
+    blocks = ROOT / "cnnprof" / "language" / "blocks.yaml"
     assert ("cnnprof/language/blocks.yaml" in names) == blocks.exists()
 
 

@@ -86,7 +86,7 @@ def test_verify_in_json(run: Run) -> None:
 @needs_torch
 def test_verify_fails_where_figures_differ(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A MAC too many in one layer: exit code 1, and the layer's name on standard error."""
-    from cnnprof.cli import verify as command
+    from cnnprof.analysis import analyze as wiring
 
     def planted(*args: object) -> object:
         costs = count(*args)
@@ -94,7 +94,7 @@ def test_verify_fails_where_figures_differ(run: Run, monkeypatch: pytest.MonkeyP
         wrong = first._replace(work=first.work._replace(macs=first.work.macs + 1))
         return costs._replace(layers=(wrong, *costs.layers[1:]))
 
-    monkeypatch.setattr(command, "count", planted)
+    monkeypatch.setattr(wiring, "count", planted)
     done = run("verify", "lenet5", "--no-fvcore")
     assert (done.code, done.err) == (1, "error: lenet5: 1 check of 14 failed: MACs at C1\n")
     assert "\nMACs: C1: cnnprof says 235,201, PyTorch 235,200\n" in done.out
@@ -170,7 +170,7 @@ def test_measure_in_json_describes_the_machine(run: Run, tmp_path: Path) -> None
     done = run("measure", "lenet5", "--device", "cpu", "--seconds", "0.02", "--output", str(path))
     assert done == (0, "", "")
     found = json.loads(path.read_text(encoding="utf-8"))
-    assert (found["schema_version"], found["machine"]["device"]) == (1, "cpu")
+    assert (found["schema_version"], found["machine"]["device"]) == (2, "cpu")
     assert set(found["ceilings"]) == {"flops_per_second", "bytes_per_second", "matrix", "copied_bytes"}
     (result,) = found["results"]
     assert len(result["end_to_end"]["runs_seconds"]) == result["end_to_end"]["runs"]
