@@ -383,14 +383,14 @@ REFUSES = [
             f"error: the suffix of --output says the format ({known}), found `net.{suffix}`; --format says it too",
         )
         for command, known in (
-            (["analyze", "lenet5"], ".json, .csv, .md, .txt"),
-            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .txt"),
-            (["separable", "lenet5"], ".json, .csv, .md, .txt"),
-            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .txt"),
-            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .txt"),
-            (["explain", "lenet5"], ".json, .txt"),
-            (["verify", "lenet5"], ".json, .txt"),
-            (["measure", "lenet5"], ".json, .txt"),
+            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .txt"),
+            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .txt"),
+            (["separable", "lenet5"], ".json, .csv, .md, .tex, .txt"),
+            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .tex, .txt"),
+            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .tex, .txt"),
+            (["explain", "lenet5"], ".json, .md, .tex, .txt"),
+            (["verify", "lenet5"], ".json, .md, .tex, .txt"),
+            (["measure", "lenet5"], ".json, .md, .tex, .txt"),
         )
         for suffix in ("html", *(["csv"] if "csv" not in known else []))
     ),
