@@ -95,11 +95,12 @@ def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
 
 
 class Network(NamedTuple):
-    """A network, the name of the text that it was read from, and the limits that the text sets it."""
+    """A network, the name of the text that it was read from, the limits that it sets, and its unused arguments."""
 
     graph: Graph
     source: str = ""
     budget: tuple[Limit, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def network(
@@ -145,7 +146,7 @@ def unfolded(
     first = next(iter(spec.inputs), "input")
     shapes = {name or first: shape for name, shape in (inputs or {}).items()}
     graph = unfold(spec, variant, settings=settings, inputs=shapes, training=training, work=work)
-    return Network(graph, spec.mark.source.name, spec.limits(variant))
+    return Network(graph, spec.mark.source.name, spec.limits(variant), spec.unused())
 
 
 def architectures() -> dict[str, Path]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import cnnprof
+from cnnprof.cli import main
 from cnnprof.errors import UsageError
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
@@ -177,3 +179,38 @@ def test_a_variant_s_name_may_have_dots() -> None:
     with pytest.raises(UsageError) as caught:
         locate("models/a@b.yaml")
     assert str(caught.value) == "there is no file `models/a@b.yaml`"
+
+
+# Arguments that nothing uses.
+
+UNUSED = """cnnprof: 1
+name: net
+input: [3, 8, 8]
+args: {width: 4, idle: 3}
+variants: {wide: {width: 8, idle: 5}}
+layers:
+- conv2d: {out_channels: width, kernel_size: 1}
+"""
+
+
+def test_an_argument_that_nothing_uses_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(UNUSED, encoding="utf-8")
+    assert cnnprof.analyze(f"{path}@wide").unused == ("idle",)
+    path.write_text(UNUSED.replace("kernel_size: 1", "kernel_size: idle"), encoding="utf-8")
+    assert cnnprof.analyze(str(path)).unused == ()
+
+
+def test_what_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(UNUSED, encoding="utf-8")
+    assert main(["analyze", "net.yaml"]) == 0
+    assert "\nwarning: nothing uses the argument `idle`: its value changes nothing\n" in capsys.readouterr().out
+    assert main(["sweep", "net.yaml", "--set", "idle=1,2"]) == 0
+    assert capsys.readouterr().err == "warning: nothing uses the argument `idle`: varying it changes nothing\n"
+    assert main(["sweep", "net.yaml", "--set", "width=1,2"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_what_comes_with_the_tool_uses_its_arguments(name: str) -> None:
+    assert cnnprof.analyze(name).unused == ()

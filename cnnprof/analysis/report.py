@@ -153,6 +153,7 @@ class Report:
     optimizer: str
     outputs: tuple[Output, ...]
     budget: tuple[Limit, ...]
+    unused: tuple[str, ...]
     graph: Graph
     costs: Costs
     order: Order
@@ -187,11 +188,12 @@ def tabulate(
     *,
     source: str = "",
     budget: tuple[Limit, ...] = (),
+    unused: tuple[str, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
 
     written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
-    source, budget: of the spec that the graph is of.
+    source, budget, unused: of the spec that the graph is of; `unused` are arguments that change nothing.
     """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
@@ -254,6 +256,7 @@ def tabulate(
         optimizer=costs.optimizer,
         outputs=graph.outputs,
         budget=budget,
+        unused=unused,
         graph=graph,
         costs=costs,
         order="written" if written_peak_bytes is None else "best",

@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete
 from cnnprof.cli.arguments import read_names
@@ -201,7 +202,12 @@ def run(
     jobs: int,
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
-    wanted = sweep.job(locate(spec), varied, training)
+    located = locate(spec)
+    wanted = sweep.job(located, varied, training)
+    unused = load.read(located).unused()
+    for axis in varied:
+        if axis.kind == "argument" and axis.varies in unused:
+            complain(f"warning: nothing uses the argument `{axis.varies}`: varying it changes nothing")
     held = [sweep.read_limit(text) for text in limits]
     if pareto is None:
         objectives = sweep.objectives_of(varied, held)

@@ -120,6 +120,15 @@ class Spec(NamedTuple):
         chosen = self.variants.get(variant or "")
         return self.budget if chosen is None or chosen.budget is None else chosen.budget
 
+    def unused(self) -> tuple[str, ...]:
+        """Arguments that the text mentions only where they are declared and set, so that they change nothing."""
+        return tuple(argument.name for argument in self.args if self._mentions(argument.name) == 0)
+
+    def _mentions(self, argument: str) -> int:
+        """How often the text has the argument's name, but for its declaration and the variants that set it."""
+        found = len(re.findall(rf"(?<![\w.]){re.escape(argument)}(?!\w)", self.mark.source.text))
+        return found - 1 - sum(argument in variant.args for variant in self.variants.values())
+
 
 def load(text: bytes, name: str) -> Spec:
     """The spec that a file's text holds; `name` stands for the file in errors. Raises SpecError, as `read` does."""

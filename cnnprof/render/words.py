@@ -298,6 +298,7 @@ def notes(table: Table) -> list[str]:
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
     found += labels((), report.declared, refused=report.refused)
+    found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer its declared MACs count, and nothing else; no tool sees them")
     graph = report.graph
