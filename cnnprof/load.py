@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
@@ -94,6 +94,27 @@ def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
     return base, None, dict(pairs)
 
 
+Source: TypeAlias = str | Path | Spec | Graph
+"""What stands for a network: a SPEC, a file whatever it is called, a text that was read, a network unfolded."""
+
+
+def locate_any(source: str | Path, inside: Path | None = None) -> Located:
+    """As `locate`; a Path is a file, with no variant and no arguments behind its name."""
+    if isinstance(source, str):
+        return locate(source, inside)
+    if not _is_file(str(source)):
+        shown = brief(printable(str(source)), 200)
+        raise UsageError(f"`{shown}` is a directory" if _is_directory(str(source)) else f"there is no file `{shown}`")
+    if inside is not None:
+        files.refuse_leaving(source, inside)
+    return Located(str(source), files.read(source, MOST), None, {})
+
+
+def unfolded_already() -> UsageError:
+    """The error for a Graph with what only a spec can be given."""
+    return UsageError("a Graph is unfolded already: variant, args, input and training are for the spec it came from")
+
+
 class Network(NamedTuple):
     """A network, the name of the text that it was read from, the limits that it sets, and its unused arguments."""
 
@@ -104,25 +125,45 @@ class Network(NamedTuple):
 
 
 def network(
-    spec: str,
+    source: Source,
     *,
+    variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     training: bool = False,
 ) -> Network:
-    """The network that a SPEC stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
-    located = locate(spec)
+    """The network that a source stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
+    if isinstance(source, Graph):
+        if variant is not None or input is not None or args or training:
+            raise unfolded_already()
+        return Network(source)
+    if not isinstance(source, str | Path | Spec):
+        raise UsageError(f"a network is a SPEC, a Path, a Spec or a Graph, found {brief(printable(repr(source)))}")
+    located = Located("", b"", None, {}) if isinstance(source, Spec) else locate_any(source)
+    spec = source if isinstance(source, Spec) else read(located)
+    return unfolded(
+        spec,
+        chosen(located, variant),
+        settings={**located.settings, **(args or {})},
+        inputs=shapes_of(input),
+        training=training,
+    )
+
+
+def chosen(located: Located, variant: str | None) -> str | None:
+    """The variant that a SPEC or an argument names. Raises UsageError where both do."""
+    if variant is not None and located.variant is not None:
+        raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out `variant` or `@…`")
+    return located.variant or variant
+
+
+def shapes_of(input: Sequence[int] | Mapping[str, Sequence[int]] | None) -> dict[str, Shape]:
+    """Shapes by the input's name; an empty name is the first input's. Raises UsageError."""
     shapes = input if isinstance(input, Mapping) else {} if input is None else {"": input}
     given: Sequence[object] = list(shapes.values())
     if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
         raise UsageError(f"an input is a shape such as (3, 224, 224), found {input!r}")
-    return unfolded(
-        read(located),
-        located.variant,
-        settings={**located.settings, **(args or {})},
-        inputs={name: tuple(shape) for name, shape in shapes.items()},
-        training=training,
-    )
+    return {name: tuple(shape) for name, shape in shapes.items()}
 
 
 def read(located: Located) -> Spec:

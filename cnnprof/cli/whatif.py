@@ -15,8 +15,9 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import Report
 from cnnprof.analysis.whatif import Stage, WhatIf, stage
 from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.output import save, screen, show
+from cnnprof.cli.output import screen, show
 from cnnprof.errors import UsageError, listing, nearest, printable
+from cnnprof.files import save
 from cnnprof.language.write import write
 from cnnprof.model import paths
 from cnnprof.render import whatif as drawn

@@ -74,6 +74,12 @@ class Budget:
     increases: tuple[Increase, ...] = ()
     message: str = ""
 
+    @property
+    def metrics(self) -> frozenset[str]:
+        """What it limits."""
+        limits: Sequence[Limit | Increase] = [*self.limits, *self.warnings, *self.increases]
+        return frozenset(each.metric for each in limits)
+
 
 class Figures(NamedTuple):
     """A network's metrics, and of every layer by path those metrics in `SUMMED` that are not 0."""
@@ -290,12 +296,24 @@ class Wrong(NamedTuple):
     text: str
 
 
+class Updated(NamedTuple):
+    """A baseline file that was written: the figures by network before, None where there were none, and now.
+
+    limited: the metrics that a network's budget limits.
+    """
+
+    name: str
+    before: Mapping[str, Figures] | None
+    after: Mapping[str, Figures]
+    limited: Mapping[str, frozenset[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """All that one run found. `valid`: networks that were unfolded. `notes`: on the run as a whole.
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
-    version: of cnnprof.
+    version: of cnnprof. said: what is to be told beside the report. updated: the baseline file that was written.
     """
 
     checks: tuple[Checked, ...]
@@ -305,6 +323,8 @@ class Result:
     root: str = "/"
     version: str = ""
     notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    updated: Updated | None = None
 
     @property
     def exit_code(self) -> int:

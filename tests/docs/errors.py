@@ -39,6 +39,7 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
     "problem": (0, 2),
     "report": (0, 2),
     "stop": (0, 2),
+    "say": (0, 2),
     "complain": (0, 2),
 }
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
@@ -76,6 +77,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "gate/project.py",
         "gate/baseline.py",
         "model/metrics.py",
+        "gate/run.py",
         "cli/check.py",
         "git.py",
     ),

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from cnnprof import git
-from cnnprof.cli import check as command
 from cnnprof.cli import main
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
+from cnnprof.gate import run as gate
 from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: width, kernel_size: 1}\n  name: conv\n- relu", header="args: {width: 4}")
@@ -891,7 +891,7 @@ TOO_MUCH = (
 @pytest.fixture
 def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network with 20 layers takes 52 units of work; all of a run, 100."""
-    monkeypatch.setattr(command, "MOST_WORK", 100)
+    monkeypatch.setattr(gate, "MOST_WORK", 100)
 
 
 @pytest.mark.usefixtures("little_work")

@@ -12,10 +12,12 @@ from typing import TypeAlias
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, Part, Rest, Result, Verdict, Wrong
+from cnnprof.gate.budget import OWN, Cause, Checked, Part, Rest, Result, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
+NAMED = 3
+"""Totals that one line names."""
 WHAT = 68
 """Characters in which a layer's change is told, at most."""
 
@@ -232,6 +234,30 @@ def summary(result: Result) -> str:
         parts.append(units.plural(len(result.problems), "error"))
     head = f"{units.plural(len(networks), 'network')}: " if networks else ""
     return head + ", ".join(parts) if parts else "nothing to check"
+
+
+def changes(updated: Updated) -> list[str]:
+    """What a new baseline changes of an old one, a line per network: of the totals those that its budget limits."""
+    lines = []
+    before = updated.before or {}
+    for key in sorted({*before, *updated.after}):
+        old, new = before.get(key), updated.after.get(key)
+        if old is None or new is None:
+            lines.append(f"  {key}: {'new' if new is not None else 'gone'}")
+            continue
+        changed = {
+            metric: f"{metric} {difference(was, metric)} → {difference(now, metric)}"
+            for metric in METRICS
+            if (was := old.totals.get(metric)) is not None
+            and (now := new.totals.get(metric)) is not None
+            and was != now
+        }
+        if changed:
+            limited = updated.limited[key]
+            told = [changed[metric] for metric in changed if metric in limited][:NAMED] or [*changed.values()][:1]
+            more = len(changed) - len(told)
+            lines.append(f"  {key}: {', '.join(told)}" + (f" and {more} more" if more else ""))
+    return lines
 
 
 def path(result: Result, file: str | None) -> str:
