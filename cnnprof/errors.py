@@ -191,7 +191,7 @@ def _shortens(short: str, word: str) -> bool:
 
 
 def refuse_twice(names: Sequence[str], where: str) -> None:
-    """Raises UsageError for a name that stands twice in an option."""
+    """Raises UsageError for a name that is given twice in an option."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -33,12 +33,12 @@ def read(path: str | Path, most: int, name: str | None = None) -> bytes:
         with open(path, "rb", opener=lambda file, flags: os.open(file, flags | waits)) as file:
             sort = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
             if waits and sort != stat.S_IFREG:
-                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, and no file")
+                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, not a file")
             return file.read(most)
     except OSError as error:
         raise UsageError(f"cannot read `{shown}`: {error.strerror}") from None
     except ValueError:  # a NUL in the name
-        raise UsageError(f"cannot read `{shown}`: no file has such a name") from None
+        raise UsageError(f"cannot read `{shown}`: a file cannot have such a name") from None
 
 
 def descriptor(path: str | Path) -> int | None:

@@ -30,7 +30,7 @@ MOST = 4 * LIMITS.characters + 1
 
 
 class Located(NamedTuple):
-    """A spec's text, the name it is reported under, and what the SPEC said beside it."""
+    """A spec's text, the name it is reported under, and what the SPEC said in addition."""
 
     name: str
     text: bytes
@@ -149,7 +149,7 @@ def unfolded(
 
 
 def architectures() -> dict[str, Path]:
-    """The specs that come with the tool, by name: beside the modules in a wheel, above them in a checkout."""
+    """The included specs, by name: next to the modules in a wheel, above them in a checkout."""
     here = Path(__file__).parent
     folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

@@ -1,4 +1,4 @@
-"""`cnnprof check`: which networks are held to which budgets, and where the reports go."""
+"""`cnnprof check`: which networks are checked against which budgets, and where the reports go."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ T = TypeVar("T")
 
 
 class Setup(NamedTuple):
-    """How a network is analysed, beside its file. inputs: shapes by name; an empty name is the first input's."""
+    """How a network is analysed, besides its file. inputs: shapes by name; an empty name is the first input's."""
 
     variant: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
@@ -134,7 +134,7 @@ class Run:
     ) -> T | None:
         """What an action gives; None where it raises, which is kept.
 
-        file: which it is about. mark: where what asks for it is written, which places an error that has no place.
+        file: which it is about. mark: where what asks for it is written, which locates an error that has no location.
         """
         try:
             return action(*arguments)
@@ -265,7 +265,7 @@ class Run:
             return
         self.own(located.name, spec, setups)
         for each in setups if limits else []:
-            self.valid.pop(each.title(located.name), None)  # it is held to something now, or is wrong
+            self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
                 baseline = self.attempt(self.past, located.name, each, file=located.name)
                 self.judge(Budget("command line", limits), network, baseline)
@@ -291,7 +291,7 @@ class Run:
                 if baseline.figures is None and entry.budget.increases:
                     message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
                     hint = (
-                        "if it was renamed, rename its entry there, so that its past goes on; if it is new, "
+                        "if it was renamed, rename its entry there to keep its history; if it is new, "
                         "`cnnprof check --update-baseline` adds it"
                     )
                     self.problem(Problem(message, entry.mark, hint))
@@ -317,8 +317,8 @@ class Run:
         if gone:
             more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
             self.notes.append(
-                f"{printable(name)} has networks that no budget is for now: {listing(gone[:NAMED])}{more}; "
-                "`cnnprof check --update-baseline` takes them out"
+                f"{printable(name)} has networks that no budget covers now: {listing(gone[:NAMED])}{more}; "
+                "`cnnprof check --update-baseline` removes them"
             )
 
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
@@ -361,7 +361,7 @@ class Run:
                 raise UsageError(f"{found.name} names no baseline to update; add `baseline: cnnprof-baseline.json`")
             if ratchets:
                 message = "`max_increase` needs something to compare with"
-                hint = "add `baseline: cnnprof-baseline.json`, or say --baseline-ref REF"
+                hint = "add `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
                 raise SpecError([Problem(message, ratchets[0], hint)])
             return None
         path = found.folder / found.baseline
@@ -372,7 +372,7 @@ class Run:
 
             before = None
             if os.path.lexists(path):
-                baseline.text(path, name)  # what is no baseline is not replaced
+                baseline.text(path, name)  # what is not a baseline is not replaced
                 with suppress(UsageError):  # one that is damaged is
                     before = baseline.read(path, name)
             after = {each.key: figures(each.network.report) for each in held}
@@ -381,7 +381,7 @@ class Run:
             complain(f"wrote {printable(name)}")
             if before is not None:
                 changes = _changes(before, after, budgets)
-                complain("before → now:\n" + "\n".join(changes) if changes else "no total is another than before")
+                complain("before → now:\n" + "\n".join(changes) if changes else "no total has changed")
         return name, baseline.read(path, name)
 
 
@@ -405,15 +405,19 @@ def check(
     written = [each.path for each in reports]
     refuse_inputs(written, [file for spec in specs if (file := file_of(spec)) is not None])
     if latency is not None and not (specs and budgets):
-        raise UsageError("--max-latency needs a SPEC, and goes without --no-budgets: it is measured on request alone")
+        raise UsageError(
+            "--max-latency needs a SPEC, and does not go with --no-budgets: latency is only measured on request"
+        )
     if update_baseline and baseline_ref is not None:
         raise UsageError("--update-baseline writes a file, and --baseline-ref needs none: choose one")
     if update_baseline and (specs or not budgets):
-        raise UsageError("--update-baseline writes a project's baseline: say it without SPEC and without --no-budgets")
+        raise UsageError("--update-baseline writes a project's baseline: use it without SPEC and without --no-budgets")
     if update_baseline and os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        raise UsageError("--update-baseline is refused where CI is set: a person changes a baseline, and commits it")
+        raise UsageError(
+            "--update-baseline is refused where CI is set: baselines are updated and committed by a person"
+        )
     if not budgets and (limits or baseline_ref is not None):
-        raise UsageError("--no-budgets only sees whether specs are valid: --max and --baseline-ref go without it")
+        raise UsageError("--no-budgets only checks that specs are valid: it does not go with --max or --baseline-ref")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
@@ -422,13 +426,13 @@ def check(
             run.named(spec, given, read_limits, budgets)
         if baseline_ref is not None and not run.compared and not run.wrong:
             raise UsageError(
-                "--baseline-ref has nothing to compare: no limit holds for what SPEC names; add --max NAME=VALUE or a "
-                "`budget` in the spec, or leave SPEC out where a project file has budgets"
+                "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE "
+                "or a `budget` in the spec, or leave SPEC out where a project file has budgets"
             )
         if budgets and (covering := _covering(run.files)):
             name, names = covering
             complain(
-                f"note: {printable(name)} is not applied to a SPEC, and has budgets for it: {listing(names)}; "
+                f"note: {printable(name)} is not applied to a SPEC, although it has budgets for it: {listing(names)}; "
                 "`cnnprof check` without SPEC applies them"
             )
         return run.result()
@@ -464,7 +468,8 @@ def read_latency(most: str | None, against: str | None) -> Latency | None:
 
 
 def _timed(network: Network, setup: Setup, latency: Latency, work: Work) -> Checked:
-    """Both networks by turns, on the device that there is, at the batch and type that the network is checked with."""
+    """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
+    with."""
     located = locate(latency.against, files.repository(Path.cwd()))
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
     reference = _unfold(load.read(located), other, work).graph
@@ -485,8 +490,8 @@ def _project(config: str | None) -> Project:
     path = Path(config) if config is not None else project.find(Path.cwd())
     if path is None:
         raise UsageError(
-            f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is here or above; "
-            "write one, or name a SPEC"
+            f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is in this folder or "
+            "above; write one, or name a SPEC"
         )
     files.refuse_leaving(path, files.repository(path.absolute().parent), _shown(path))
     return project.read(path.absolute(), _shown(path))
@@ -563,7 +568,7 @@ def _limits_given(texts: Sequence[str]) -> tuple[Limit, ...]:
         if metric is None:
             hint = nearest(name, METRICS)
             raise UsageError(
-                f"--max limits a metric, and `{brief(printable(name))}` is none; "
+                f"--max limits metrics, and `{brief(printable(name))}` is not one; "
                 f"{hint or 'metrics: ' + listing(list(METRICS))}"
             )
         mark = Elsewhere(SourceText(COMMAND_LINE, printable(text)), 0, 0)
@@ -679,7 +684,7 @@ def read_reports(texts: Sequence[str]) -> list[Wanted]:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
             hint = nearest(name, FORMATS)
-            raise UsageError(f"no report format `{brief(printable(name))}`; {hint}")
+            raise UsageError(f"unknown report format `{brief(printable(name))}`; {hint}")
         if not equals or not path:
             found = brief(printable(text))
             raise UsageError(f"--report takes FORMAT=PATH, found `{found}`; `{name}=-` writes to standard output")
@@ -741,8 +746,8 @@ def command(
             metavar="[SPEC...]",
             autocompletion=complete.specs,
             help="Check these files or architectures; without @VARIANT or settings, each as written and in every "
-            "variant. Without SPEC, the project file is checked: cnnprof.yaml, or [tool.cnnprof] in a pyproject.toml, "
-            "here or above.",
+            "variant. Without SPEC, the project file is checked: cnnprof.yaml, or [tool.cnnprof] in a "
+            "pyproject.toml, in this folder or above.",
         ),
     ] = None,
     max: Annotated[
@@ -775,8 +780,8 @@ def command(
         str | None,
         typer.Option(
             metavar="REF",
-            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not where this "
-            "branch left it. The repository is that of the working directory.",
+            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not the "
+            "merge base. The repository is that of the working directory.",
         ),
     ] = None,
     update_baseline: Annotated[

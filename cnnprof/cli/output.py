@@ -60,8 +60,8 @@ def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] =
     suffix = os.path.splitext(path or "")[1].lower()
     if given is None and suffix and suffix not in suffixes:
         raise UsageError(
-            f"the suffix of --output says the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
-            "--format says it too"
+            f"the suffix of --output selects the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
+            "or use --format"
         )
     return given or suffixes[suffix or ".txt"]
 
@@ -109,7 +109,7 @@ def deliver(text: str, path: str | None = None) -> None:
 
 
 def progress(text: str) -> None:
-    """Says on standard error what is at hand, where somebody is watching."""
+    """Says on standard error what is in progress, where somebody is watching."""
     if sys.stderr is not None and sys.stderr.isatty():
         complain(text)
 
@@ -174,7 +174,7 @@ def _at_once(path: str, flags: int) -> int:
         number = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno == errno.ENXIO and stat.S_ISFIFO(_mode(path) or 0):
-            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
+            raise OSError(errno.ENXIO, "it is a pipe that nothing reads from") from None
         raise
     if hasattr(os, "O_NONBLOCK"):
         os.set_blocking(number, True)

@@ -55,7 +55,7 @@ def verified(
     fake: bool,
     fvcore: bool,
 ) -> list[Verified]:
-    """The checks of all specs; says on standard error which one is at hand. Raises as `cnnprof.analyze`, and
+    """The checks of all specs; says on standard error which one is in progress. Raises as `cnnprof.analyze`, and
     MissingDependencyError, and UsageError for a device that is not there."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)

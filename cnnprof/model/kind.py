@@ -86,7 +86,7 @@ Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output"
 
 
 class Memory(NamedTuple):
-    """What a layer does to memory besides writing its output.
+    """What a layer does to memory in addition to writing its output.
 
     view: the output is the first input's storage, or part of it; nothing is written.
     keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
@@ -364,7 +364,7 @@ class Kind:
         return {}
 
     def reach(self, *inputs: Shape) -> Reach:
-        """What one output place sees of the input: one step per dimension; () is its own place."""
+        """What one output position sees of the input: one step per dimension; () is its own place."""
         return ()
 
     def work(self, *inputs: Shape, training: bool) -> Work:
@@ -480,7 +480,7 @@ _SHOWN = {"dim": "1", "dims": "[0, …]"}
 def broadcast(word: str, *shapes: Shape) -> Shape:
     """The shape that tensors of these shapes broadcast to, aligned right as in PyTorch.
 
-    The batch stands before each shape, so all must have equally many dimensions. Raises ShapeError.
+    The batch comes before each shape, so all must have equally many dimensions. Raises ShapeError.
     """
     for shape in shapes:
         if len(shape) != len(shapes[0]):
