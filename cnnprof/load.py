@@ -156,7 +156,7 @@ def architectures() -> dict[str, Path]:
 
 
 def alike(name: str) -> str:
-    """A hint for an architecture that is not there under this name: `resnet50` and `resnet-50` are `resnet@50`."""
+    """A hint for an architecture that does not exist under this name: `resnet50` and `resnet-50` are `resnet@50`."""
     shipped = architectures()
     called = {_plain(each): each for each in shipped}
     if found := called.get(_plain(name)):
@@ -181,7 +181,7 @@ def _variants(path: Path) -> list[str]:
 
 def _at_revision(name: str, path: str) -> bytes:
     """The bytes of a file at a git revision. Raises UsageError."""
-    from cnnprof import git  # which starts a process, and nobody else needs
+    from cnnprof import git  # which starts a process, and is not needed elsewhere
 
     revision = git.revision(name)
     text = revision.read(path)

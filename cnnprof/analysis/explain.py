@@ -142,7 +142,7 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
     """The page of a layer, that of a merge with the sums of its branches; the sums of another part, of all parts that a
     path pattern names, or of the network without one.
 
-    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that is not there.
+    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that does not exist.
     """
     only = [metric_named(name) or name for name in only]
     for name in only:

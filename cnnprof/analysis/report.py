@@ -464,7 +464,7 @@ def lay_out(
         and no order was asked for.
     sort, top: the largest of a column first, and only so many.
 
-    Raises UsageError for a column that is not there.
+    Raises UsageError for a column that does not exist.
     """
     rows: Sequence[Row] = report.layers
     folded = segments or 0

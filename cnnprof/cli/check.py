@@ -632,7 +632,7 @@ def _network(spec: Spec, file: str, setup: Setup, work: Work) -> Network:
 
 
 def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
-    """A network as it was: without figures where it was not there, or (`wrong`) could not be analysed.
+    """A network as it was: without figures where it did not exist, or (`wrong`) could not be analysed.
 
     Raises UsageError where git cannot say.
     """

@@ -125,7 +125,7 @@ class Wanted(NamedTuple):
 def run(wanted: Wanted) -> tuple[str, int]:
     """The text of what was found, and the exit code: 2 where a batch did not fit into memory.
 
-    Raises as `cnnprof.analyze`, and MissingDependencyError, and UsageError for a device that is not there.
+    Raises as `cnnprof.analyze`, and MissingDependencyError, and UsageError for a device that does not exist.
     """
     batches = read_batches(wanted.batch)
     if wanted.dtype not in ITEM_SIZE:

@@ -12,7 +12,7 @@ SHARED = "Shared options"
 
 
 def once(param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
-    """Refuses a name that is given twice: of two values one would be dropped in silence. Raises UsageError."""
+    """Refuses a name that is given twice: one of the two values would be silently dropped. Raises UsageError."""
     names = [text.split("=")[0].strip() for text in value or [] if "=" in text]
     for number, name in enumerate(names):
         if name in names[:number]:

@@ -182,7 +182,7 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def _mode(path: str) -> int | None:
-    """Kind and permissions of a file; None where it is not there yet."""
+    """Kind and permissions of a file; None where it does not exist yet."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:

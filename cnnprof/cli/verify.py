@@ -56,7 +56,7 @@ def verified(
     fvcore: bool,
 ) -> list[Verified]:
     """The checks of all specs; says on standard error which one is in progress. Raises as `cnnprof.analyze`, and
-    MissingDependencyError, and UsageError for a device that is not there."""
+    MissingDependencyError, and UsageError for a device that does not exist."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)
     reports = [cnnprof.analyze(spec, input=shapes, args=args, batch=batch) for spec in specs]

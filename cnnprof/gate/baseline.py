@@ -35,7 +35,7 @@ def text(path: Path, name: str) -> bytes:
     """
     if not os.path.lexists(path):
         raise UsageError(
-            f"there is no baseline `{printable(name)}`: commit it, or compare with a revision (--baseline-ref REF); "
+            f"no baseline `{printable(name)}`: commit it, or compare with a revision (--baseline-ref REF); "
             "`cnnprof check --update-baseline` creates one"
         )
     found = files.read(path, LARGEST + 1, name)
@@ -87,7 +87,7 @@ def read(path: Path, name: str) -> dict[str, Figures]:
 
 
 class _WrittenTwice(Exception):
-    """A key that an object has twice, as a merge may leave it: JSON takes the last in silence."""
+    """A key that an object has twice, as a merge may leave it: JSON silently takes the last."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

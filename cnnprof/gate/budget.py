@@ -257,7 +257,7 @@ class Checked:
     """A budget and what a network made of it. `notes` say how far its figures are to be trusted.
 
     declared: layers with figures that the spec declares.
-    unheld: which limits could not be compared, and why that is no error.
+    unheld: which limits could not be compared, and why that is not an error.
     """
 
     network: str

@@ -389,7 +389,7 @@ _NAMES: dict[type, str] = {
     ast.GeneratorExp: "a loop",
     ast.SetComp: "a loop",
     ast.DictComp: "a loop",
-    ast.JoinedStr: "a text",
+    ast.JoinedStr: "a string",
     ast.NamedExpr: "an assignment",
     ast.Starred: "a star",
 }

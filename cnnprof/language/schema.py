@@ -112,7 +112,7 @@ def schema() -> Schema:
 
 
 def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
-    """A word, or a mapping of one word and modifiers. Words that are no kind's are blocks of the file."""
+    """A word, or a mapping of one word and modifiers. Words that are not kinds are blocks of the file."""
     modifiers = _modifiers()
     words = {SIDE: _side()} | {word: _branches(kind) if kind.merge else _fields(kind) for word, kind in kinds.items()}
     blocks = {name: _shipped(block) for name, block in shipped_blocks().items()}

@@ -1,8 +1,8 @@
 """Spec → Graph: unfolds blocks, repeats and branches and infers shapes, in one walk.
 
 Expressions may ask for the current shape (`in_channels`), so neither half can go first. An error does
-not stop the walk: the tensor it would have made is unknown, whatever depends on it is passed over in
-silence, and everything else is still checked.
+not stop the walk: the tensor it would have made is unknown, whatever depends on it is silently
+skipped, and everything else is still checked.
 
 Who raises what: a rule raises a RuleError; whoever knows where it was broken reports it and raises
 `_Unknown`; a step, an argument or a branch that meets `_Unknown` has an unknown result, and the walk goes on.
@@ -171,7 +171,7 @@ class _Stop(Exception):
 
 
 _UNKNOWN = Tensor(-1, None)
-_ABSENT = object()  # for an argument that is not there, which `null` is not
+_ABSENT = object()  # for an argument that is absent, which `null` is not
 
 
 def unfold(
@@ -190,7 +190,7 @@ def unfold(
 
     work: where what was done is added, whatever comes of it; the limit is on each network's own.
 
-    Raises UsageError for a variant, argument or input that is not there or cannot be, and SpecError with as
+    Raises UsageError for a variant, argument or input that does not exist or is not valid, and SpecError with as
     many problems of the spec as one run can find.
     """
     own = Work()

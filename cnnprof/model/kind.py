@@ -298,7 +298,7 @@ class Kind:
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
-    """Arguments of the PyTorch constructor that are no fields, since they follow from the input."""
+    """Arguments of the PyTorch constructor that are not fields, since they follow from the input."""
     positional: ClassVar[tuple[str, ...]] = ()
     """The arguments of the PyTorch constructor in its order, where that is not `inferred`, then the fields."""
 
@@ -443,7 +443,7 @@ class Kind:
     def dimension(self, dim: int, shape: Shape) -> int:
         """Index into an example's shape of dimension `dim`, counted with the batch as in PyTorch.
 
-        Raises ShapeError for the batch itself and for dimensions that are not there.
+        Raises ShapeError for the batch itself and for dimensions that do not exist.
         """
         rank = len(shape) + 1
         if not -rank <= dim < rank:

@@ -177,7 +177,7 @@ def to_csv(sweep: Sweep, metrics: Sequence[str] | None = None) -> str:
 
 
 def to_json(sweep: Sweep) -> str:
-    """All that is known, those that are no valid networks included."""
+    """All that is known, including those that are not valid networks."""
     written: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "spec": sweep.spec,

@@ -211,7 +211,7 @@ def totals(table: Table) -> list[KeyFigure]:
             "activations",
             about(estimated, "activation_bytes")
             + (units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes)),
-            "all tensors of a forward pass, excluding the input",
+            "all tensors of a forward pass except the input",
         ),
         line(
             "peak memory",
@@ -219,7 +219,7 @@ def totals(table: Table) -> list[KeyFigure]:
             + (
                 units.exact(figures.peak_activation_bytes) if table.exact else units.size(figures.peak_activation_bytes)
             ),
-            "including the input, excluding weights; "
+            "with input, no weights; "
             f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
             "in PyTorch",
         ),
@@ -265,7 +265,7 @@ def _alive(peak: Peak) -> str:
     """`input 588 KiB, conv1 1.11 MiB, …`: the largest first, as many as say most of it."""
     largest = sorted(peak.alive, key=lambda storage: -storage.bytes)
     names = [
-        f"{'its own output' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
+        f"{'its output' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
         for storage in largest[:4]
     ]
     return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])

@@ -256,7 +256,7 @@ def names() -> list[str]:
 def find(name: str = "auto") -> Device:
     """The device of a name: `cpu`, `cuda` (the first), `cuda:N`, `mps`, or `auto`, the fastest sort there is.
 
-    Raises UsageError for a device that is not there, naming those that are.
+    Raises UsageError for a device that does not exist, naming those that are.
     """
     there = names()
     wanted = name

@@ -217,7 +217,7 @@ def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
 
 
 def _unless_estimated(graph: Graph, check: Check) -> Check:
-    """The check, but for differences at or after the first layer whose memory is an estimate: those are no error,
+    """The check, but for differences at or after the first layer whose memory is an estimate: those are not errors,
     and where there are any, the check is left out and says why."""
     estimated = [layer.path for layer in graph.layers if not layer.memory_exact]
     if check.ok or not estimated:

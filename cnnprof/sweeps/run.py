@@ -95,7 +95,7 @@ class Row(NamedTuple):
 class Sweep:
     """All combinations of the axes, in order.
 
-    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are no
+    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
     valid networks. objectives: by which rows are marked; none where nothing is to be compared.
     """
 

@@ -119,7 +119,7 @@ def test_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path / "b.json", "b.json")
     assert str(caught.value) == (
-        "there is no baseline `b.json`: commit it, or compare with a revision (--baseline-ref REF); "
+        "no baseline `b.json`: commit it, or compare with a revision (--baseline-ref REF); "
         "`cnnprof check --update-baseline` creates one"
     )
 

@@ -404,7 +404,7 @@ def test_the_ratchet(folder: Path, run: Run) -> None:
     project(folder, "max_increase: {params: 0%, macs: 30%}", baseline=True)
     done = run()
     assert (done.code, done.err.splitlines()) == (2, [
-        "error: there is no baseline `base.json`: commit it, or compare with a revision (--baseline-ref REF); "
+        "error: no baseline `base.json`: commit it, or compare with a revision (--baseline-ref REF); "
         "`cnnprof check --update-baseline` creates one",
     ])  # fmt: skip
     assert run("--update-baseline").err == "wrote base.json\n"
@@ -485,7 +485,7 @@ def test_errors_come_last(folder: Path) -> None:
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert lines[-2].endswith(", 1 error")
-    assert lines[-1].startswith("error: there is no baseline `base.json`: commit it, or ")
+    assert lines[-1].startswith("error: no baseline `base.json`: commit it, or ")
 
 
 def test_errors_are_said_where_no_report_can_be_written(folder: Path, run: Run) -> None:

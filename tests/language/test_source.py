@@ -208,7 +208,7 @@ REFUSED = [
             "use a block for what repeats; a value that starts with `&` has to be quoted",
             "2:4 aliases (`*name`) are not part of the language | "
             "use a block for what repeats; a value that starts with `*` has to be quoted",
-            "3:5 merge keys (`<<`) are not part of the language | what repeats is a block",
+            "3:5 merge keys (`<<`) are not part of the language | use a block for what repeats",
             "3:9 aliases (`*name`) are not part of the language | "
             "use a block for what repeats; a value that starts with `*` has to be quoted",
             "4:4 tags (`!name`) are not part of the language | a value that starts with `!` has to be quoted",
