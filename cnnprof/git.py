@@ -189,7 +189,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     except OSError as error:
         raise UsageError(f"cannot run git: {error.strerror}") from None
     except ValueError:  # a NUL in a name
-        raise UsageError(f"`{printable(arguments[-1])}` cannot be a file of a revision") from None
+        raise UsageError(f"`{printable(arguments[-1])}` does not name a file of a revision") from None
 
 
 def _program() -> str:

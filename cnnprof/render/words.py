@@ -241,7 +241,7 @@ def totals(table: Table) -> list[KeyFigure]:
             text = f"{sign}{figure(heaviest.value, column)}, {sign}{units.share(heaviest.share)} of all {column.header}"
             more = f" and {units.exact(heaviest.equals)} more" if heaviest.equals else ""
             if name == "params" and (more or heaviest.layer_value != heaviest.value):
-                text += f"; largest layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
+                text += f"; top layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
             lines.append(line(label, heaviest.path, text))
     return [line for line in lines if line.figure.text]
 

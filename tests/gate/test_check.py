@@ -462,7 +462,7 @@ def test_what_an_update_changes_is_said(folder: Path, run: Run) -> None:
     project(folder, "max_increase: {params: 0%}", "warn: {macs: 1G}", baseline=True)
     (folder / "models" / "old.yaml").write_text(NET)
     assert run("--update-baseline").err == "wrote base.json\n"
-    assert run("--update-baseline").err == "wrote base.json\nno total is another than before\n"
+    assert run("--update-baseline").err == "wrote base.json\nno total has changed\n"
     widen(folder)
     (folder / "models" / "old.yaml").rename(folder / "models" / "renamed.yaml")
     first, second, *lines = run("--update-baseline").err.splitlines()
@@ -589,7 +589,7 @@ def test_an_unknown_ref(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize("revision", ["", "--help", "x\0y", "a:b", "HEAD~5", "HEAD^{tree}"])
 def test_git_refuses_a_revision(folder: Path, revision: str) -> None:
     commit(folder)
-    with pytest.raises(UsageError, match=r"git knows no revision|names no file"):
+    with pytest.raises(UsageError, match=r"git knows no revision|does not name a file"):
         git.revision(revision)
 
 
