@@ -2,7 +2,7 @@
 
     CnnprofError                 caught at the top of the command line: exit code 2
     ├── SpecError                the text is not a valid network; one or several located problems
-    ├── UsageError               a name, an option or a file that is not there
+    ├── UsageError               a name, an option or a file that does not exist
     ├── MissingDependencyError   PyTorch is needed and is not installed
     └── RuleError                raised by rules that know no line; the walker turns it into a SpecError
         ├── FieldError           a field of a layer kind does not hold what it should
@@ -131,7 +131,7 @@ class SpecError(CnnprofError):
 
 
 class UsageError(CnnprofError):
-    """A name, an option or a file that is not there, or not what it should be."""
+    """A name, an option or a file that does not exist, or is not what it should be."""
 
 
 class MissingDependencyError(CnnprofError):
@@ -191,7 +191,7 @@ def _shortens(short: str, word: str) -> bool:
 
 
 def refuse_twice(names: Sequence[str], where: str) -> None:
-    """Raises UsageError for a name that stands twice in an option."""
+    """Raises UsageError for a name that is given twice in an option."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

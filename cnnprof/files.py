@@ -35,12 +35,12 @@ def read(path: str | Path, most: int, name: str | None = None) -> bytes:
         with open(path, "rb", opener=lambda file, flags: os.open(file, flags | waits)) as file:
             sort = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
             if waits and sort != stat.S_IFREG:
-                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, and no file")
+                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, not a file")
             return file.read(most)
     except OSError as error:
         raise UsageError(f"cannot read `{shown}`: {error.strerror}") from None
     except ValueError:  # a NUL in the name
-        raise UsageError(f"cannot read `{shown}`: no file has such a name") from None
+        raise UsageError(f"cannot read `{shown}`: a file cannot have such a name") from None
 
 
 def descriptor(path: str | Path) -> int | None:
@@ -134,7 +134,7 @@ def _at_once(path: str, flags: int) -> int:
         number = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno == errno.ENXIO and stat.S_ISFIFO(_mode(path) or 0):
-            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
+            raise OSError(errno.ENXIO, "it is a pipe that nothing reads from") from None
         raise
     if hasattr(os, "O_NONBLOCK"):
         os.set_blocking(number, True)
@@ -142,7 +142,7 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def _mode(path: str) -> int | None:
-    """Kind and permissions of a file; None where it is not there yet."""
+    """Kind and permissions of a file; None where it does not exist yet."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:

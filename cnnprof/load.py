@@ -30,7 +30,7 @@ MOST = 4 * LIMITS.characters + 1
 
 
 class Located(NamedTuple):
-    """A spec's text, the name it is reported under, and what the SPEC said beside it."""
+    """A spec's text, the name it is reported under, and what the SPEC said in addition."""
 
     name: str
     text: bytes
@@ -191,14 +191,14 @@ def unfolded(
 
 
 def architectures() -> dict[str, Path]:
-    """The specs that come with the tool, by name: beside the modules in a wheel, above them in a checkout."""
+    """The included specs, by name: next to the modules in a wheel, above them in a checkout."""
     here = Path(__file__).parent
     folder = here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def alike(name: str) -> str:
-    """A hint for an architecture that is not there under this name: `resnet50` and `resnet-50` are `resnet@50`."""
+    """A hint for an architecture that does not exist under this name: `resnet50` and `resnet-50` are `resnet@50`."""
     shipped = architectures()
     called = {_plain(each): each for each in shipped}
     if found := called.get(_plain(name)):
@@ -223,7 +223,7 @@ def _variants(path: Path) -> list[str]:
 
 def _at_revision(name: str, path: str) -> bytes:
     """The bytes of a file at a git revision. Raises UsageError."""
-    from cnnprof import git  # which starts a process, and nobody else needs
+    from cnnprof import git  # which starts a process, and is not needed elsewhere
 
     revision = git.revision(name)
     text = revision.read(path)

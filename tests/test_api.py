@@ -25,7 +25,7 @@ def test_arguments_by_name_or_in_the_spec() -> None:
         ({"batch": "3"}, "a batch is a whole number of examples, at least 1, found '3'"),
         ({"input": 32}, "an input is a shape such as (3, 224, 224), found 32"),
         ({"order": "bst"}, "order is `written` or `best`, found `bst`"),
-        ({"optimizer": "adan"}, "no optimizer `adan`; did you mean `adam`?"),
+        ({"optimizer": "adan"}, "unknown optimizer `adan`; did you mean `adam`?"),
         ({"args": {"clases": 3}}, "lenet5 has no argument `clases` to set; did you mean `classes`?"),
     ],
 )

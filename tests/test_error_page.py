@@ -251,12 +251,12 @@ def test_a_verification_that_fails_is_there():
 
 def test_a_message_that_is_not_there_is_seen():
     message = "a spec has at least one word that no page has"
-    assert missing([message, "the layer `skip` is not one of this block"]) == [message]
+    assert missing([message, "the layer `skip` is not in this block"]) == [message]
 
 
 def test_a_message_that_is_taken_off_the_page_is_seen():
-    message = "the layer `skip` is not one of this block"
-    page = PAGE.replace("- `` the layer `⟨name⟩` is not one of this block ``\n", "")
+    message = "the layer `skip` is not in this block"
+    page = PAGE.replace("- `` the layer `⟨name⟩` is not in this block ``\n", "")
     assert page != PAGE
     assert missing([message], page) == [message]
 

@@ -7,7 +7,7 @@ the kinds' own tests, each also put before PyTorch:
 |---|---|
 | pooling: shapes with `ceil_mode`, padding, dilation; boundary windows (1, 2, 3) | pool |
 | convolution: `same` of an even kernel, strides, dilation, groups, kernel too large (4, 5, 7, 8, 12, 34, 37) | conv |
-| transposed convolution: sizes, MACs by input places, groups, `output_padding` (9, 10, 11) | conv_transpose |
+| transposed convolution: sizes, MACs by input positions, groups, `output_padding` (9, 10, 11) | conv_transpose |
 | adaptive pooling: null, larger than the input, places read (15) | adaptive_pool |
 | interpolation: sizes by factor, work (28) | interpolate |
 | batch norm 16 and 17, instance norm 0, group and layer norm; by mode (16, 17, 18) | norm |

@@ -13,7 +13,7 @@ from cnnprof.model.metrics import METRICS
 if TYPE_CHECKING:
     from cnnprof.analysis.report import ReceptiveField, Row
 
-Unit: TypeAlias = Literal["text", "shape", "shapes", "count", "bytes", "ratio", "places"]
+Unit: TypeAlias = Literal["text", "shape", "shapes", "count", "bytes", "ratio", "positions"]
 
 
 class Column(NamedTuple):
@@ -21,8 +21,8 @@ class Column(NamedTuple):
 
     summed: it adds up to a figure of the network, so it can show shares and order rows.
     rank: None: shown where asked for; 0: always; else left out where there is no room, the highest first.
-    fold: its texts may be broken into lines. bar: a bar beside it shows each row's share.
-    instead: the heading of the column that it stands in for where that one has no room.
+    fold: its texts may be broken into lines. bar: a bar next to it shows each row's share.
+    instead: the heading of the column that it replaces where that one has no room.
     """
 
     name: str
@@ -116,9 +116,9 @@ COLUMNS: dict[str, Column] = {
             for sort in Work._fields[1:]
         ),
         Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
-        Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size), rank=6),
-        Column("receptive_field_min", "smallest field", "places", lambda row: _smallest(row.receptive_field)),
-        Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
+        Column("receptive_field", "field", "positions", lambda row: _largest(row.receptive_field.size), rank=6),
+        Column("receptive_field_min", "smallest field", "positions", lambda row: _smallest(row.receptive_field)),
+        Column("stride", "stride", "positions", lambda row: _largest(row.receptive_field.stride)),
         Column("executed", "executed", "text", lambda row: row.executed),
         Column("declared", "declared", "text", lambda row: row.declared),
         Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
@@ -136,10 +136,10 @@ def columns(names: Iterable[str]) -> list[Column]:
     for name in names:
         if name not in COLUMNS:
             if name in METRICS:
-                raise UsageError(f"`{name}` is a figure of the whole network, not of a layer: it is among the totals")
+                raise UsageError(f"`{name}` is a metric of the whole network, not of a layer: see the totals")
             headings = {column.header.lower(): column.name for column in COLUMNS.values()}
             meant = headings.get(name.lower())
             hint = f"`{meant}` has that heading" if meant else nearest(name, COLUMNS)
-            raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
+            raise UsageError(f"unknown column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
         found.append(COLUMNS[name])
     return found

@@ -86,7 +86,7 @@ class Comparison:
 
 
 def subject(report: Report, title: str = "", known: Mapping[str, Number | None] | None = None) -> Subject:
-    """A report as part of a comparison. known: metrics that stand in for the report's."""
+    """A report as part of a comparison. known: metrics that replace the report's."""
     metrics = {name: getattr(report.totals, name) for name in METRICS}
     return Subject(title or report.title, metrics | dict(known or {}), report)
 

@@ -34,7 +34,7 @@ def find(name: str) -> Convention:
     """The convention of that name. Raises UsageError."""
     if name not in CONVENTIONS:
         hint = nearest(name, CONVENTIONS) or f"known: {listing(conventions())}"
-        raise UsageError(f"there is no convention `{name}`; {hint}")
+        raise UsageError(f"unknown convention `{name}`; {hint}")
     return CONVENTIONS[name]
 
 

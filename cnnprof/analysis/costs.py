@@ -115,7 +115,7 @@ def price(work: Work) -> int:
 def scale_of(batch: int, dtype: str) -> Scale:
     """What sizes tensors at a batch and a type. Raises UsageError where either cannot be."""
     if dtype not in ITEM_SIZE:
-        raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
+        raise UsageError(f"unknown dtype `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
     given: object = batch  # from Python, anything
     if not isinstance(given, int) or isinstance(given, bool) or batch < 1:
         raise UsageError(f"a batch is a whole number of examples, at least 1, found {brief(repr(given))}")
@@ -221,7 +221,7 @@ def _check_batch(answers: Answers, batch: int, training: bool) -> None:
         kind = answers.kind
         raise ShapeError(
             f"`{kind.word}` needs a batch of at least {least}{' in training' if training else ''}, found {batch}",
-            "PyTorch takes no statistics of a single value",
+            "PyTorch cannot compute statistics of a single value",
         )
 
 

@@ -38,7 +38,7 @@ class Formula(NamedTuple):
 
     label: str
     term: Term
-    unit: Literal["count", "bytes", "places"] = "count"
+    unit: Literal["count", "bytes", "positions"] = "count"
     exact: bool = True
 
     @property
@@ -126,12 +126,12 @@ SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "macs": ("count", "multiply-accumulates of convolution and linear layers"),
     "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
-    "peak_activation_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
+    "peak_activation_bytes": ("bytes", "the tensors alive at the peak, including the input"),
     "torch_peak_activation_bytes": (
         "bytes",
-        "the same with what PyTorch's operations hold while they run, where that is most",
+        "the same, plus what PyTorch's operations allocate while they run, where that peaks",
     ),
-    "inference_bytes": ("bytes", "parameters, buffers and the peak in PyTorch"),
+    "inference_bytes": ("bytes", "parameters, buffers and PyTorch's peak"),
     "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
 }
 OF_THE_WHOLE = ("peak_activation_bytes", "torch_peak_activation_bytes", "inference_bytes", "training_bytes")
@@ -142,12 +142,12 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
     """The page of a layer, that of a merge with the sums of its branches; the sums of another part, of all parts that a
     path pattern names, or of the network without one.
 
-    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that is not there.
+    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that does not exist.
     """
     only = [metric_named(name) or name for name in only]
     for name in only:
         if name not in SUMS:
-            raise UsageError(f"there is no sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
+            raise UsageError(f"unknown sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
     explainer = _Explainer(graph, costs)
     if path is None:
         return explainer.sums(range(len(graph.layers)), "", only)
@@ -281,7 +281,7 @@ class _Explainer:
             return (), ("none",)
         if layer.shares is not None:
             owner = self.graph.layers[layer.shares].path
-            return (), (f"those of `{owner}`, which has them in its row: they count once",)
+            return (), (f"shared with `{owner}`, and counted there",)
         formulas = []
         if tensors:
             params, parts = _total(tensors, "params")
@@ -291,7 +291,7 @@ class _Explainer:
         if buffers:
             total, parts = _total({name: tensor.numel for name, tensor in buffers.items()}, "buffers")
             formulas += [*parts, Formula("buffers", total)]
-            facts.append("buffers are stored with the weights and not learned")
+            facts.append("buffers are stored with the weights but not learned")
         if layer.kind.declared:
             facts.append("declared in the spec, not computed")
         return tuple(formulas), tuple(facts)
@@ -358,7 +358,7 @@ class _Explainer:
         if layer.kind.declared:
             facts.append("declared in the spec, not computed")
         if not layer.memory_exact:
-            facts.append("whether it copies depends on strides that are not followed: an estimate")
+            facts.append("whether it copies depends on strides, which are not tracked: an estimate")
         kept, told = self._kept(layer, rules)
         return (*formulas, *kept), (*facts, *told)
 
@@ -374,8 +374,8 @@ class _Explainer:
         if layer.overwrites is not None:
             overwritten = graph.tensor_name(layer.inputs[layer.overwrites])
             return (
-                f"in place: it overwrites the output of `{overwritten}`, which nobody else reads, which is no view or "
-                "output of the network, and which its layer does not keep for the backward pass"
+                f"in place: it overwrites the output of `{overwritten}`, which no other layer reads, which is "
+                "neither a view nor a network output, and which its own layer does not keep for the backward pass"
             )
         if layer.memory.in_place is None or layer.memory.view:
             return f"a new tensor: `{layer.kind.word}` does not run in place here"
@@ -387,7 +387,7 @@ class _Explainer:
         name = f"`{self.graph.tensor_name(tensor)}`"
         return {
             "off": "the spec says `inplace: false`",
-            "input": f"{name} is the caller's",
+            "input": f"{name} belongs to the caller",
             "read": f"{name} is read by {self.readers[tensor] - 1} more",
             "shape": f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output",
             "output": f"{name} is an output of the network",
@@ -399,11 +399,11 @@ class _Explainer:
     def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
         """What autograd keeps for the backward pass, in training."""
         if self.costs.untrained:
-            return [], [f"keeps nothing for the backward pass, there is none: {self.costs.untrained}"]
+            return [], [f"keeps nothing for a backward pass, since there is none: {self.costs.untrained}"]
         graph = self.graph.trained or self.graph
         number = next((number for number, other in enumerate(graph.layers) if other.path == layer.path), None)
         if number is None:
-            return [], ["training runs another network, which does not have this layer"]
+            return [], ["the network that training runs does not have this layer"]
         trained = graph.layers[number]
         read = [graph.shape(tensor) for tensor in trained.inputs]
         found = memory.kept(graph)[number]
@@ -424,13 +424,15 @@ class _Explainer:
         facts = []
         if kept:
             names = listing(list(dict.fromkeys(graph.tensor_name(tensor) for tensor in kept)))
-            facts.append(f"keeps its input {names} for the backward pass; a storage that several keep counts once")
+            facts.append(
+                f"keeps its input {names} for the backward pass; a storage that several layers keep counts once"
+            )
         if keeps_output:
-            facts.append("keeps its output for the backward pass; a storage that several keep counts once")
+            facts.append("keeps its output for the backward pass; a storage that several layers keep counts once")
         if found.clone:
             facts.append("overwrites its input, of which it keeps a copy for the backward pass")
         if saved:
-            facts.append(f"`kept` is what training makes{' besides' if kept else ''} for the backward pass")
+            facts.append(f"`kept` is what training {'also ' if kept else ''}allocates for the backward pass")
         return formulas, facts or ["keeps nothing for the backward pass"]
 
     def _ask_memory(self, layer: Layer, rules: _Rules, training: bool) -> Memory:
@@ -453,9 +455,9 @@ class _Explainer:
         layer, after = self.graph.layers[number], self.fields[self.first + number]
         before = [self.fields[tensor] for tensor in layer.inputs]
         if after is None:
-            unknown = "a layer before it does not say what it sees"
+            unknown = "the receptive field of an earlier layer is unknown"
             if None not in before:
-                unknown = f"`{layer.kind.word}` does not say what it sees"
+                unknown = f"`{layer.kind.word}` does not state its receptive field"
             return (), (f"unknown: {unknown}",)
         known = [field for field in before if field is not None and field.axes]
         if not after.axes or not known:
@@ -464,12 +466,18 @@ class _Explainer:
         assert reach is not None
         facts = tuple(_differences(after))
         if len(before) > 1:
-            facts = ("of each position the smallest interval that covers what all inputs see there", *facts)
+            facts = ("at each position, the smallest interval that covers what all inputs see there", *facts)
             return tuple(_alike(_covering(known, after))), facts
         if not reach:
-            return tuple(_alike(_unchanged(after))), ("each position sees what the same one of the input sees", *facts)
+            return tuple(_alike(_unchanged(after))), (
+                "each position sees what the same position of the input sees",
+                *facts,
+            )
         if isinstance(reach, Regrouped):
-            return tuple(_alike(_unchanged(after))), ("dimensions move, and no position sees more than before", *facts)
+            return tuple(_alike(_unchanged(after))), (
+                "dimensions are reordered, and no position sees more than before",
+                *facts,
+            )
         return tuple(_alike(_steps(reach, known[0], after))), facts
 
     # Sums.
@@ -506,12 +514,12 @@ class _Explainer:
         step = costs.training._asdict() if costs.training else {}
         parts["training_bytes"] = [Part(name, trace.value(amount)) for name, amount in step.items() if amount]
         if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
-            raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
+            raise UsageError(f"`{whole[0]}` is a metric of the whole network: omit `{path}`")
         meanings = dict(SUMS)
-        meanings["peak_activation_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
+        meanings["peak_activation_bytes"] = ("bytes", f"the tensors alive after `{costs.peak.layer}`, at the peak")
         meanings["torch_peak_activation_bytes"] = (
             "bytes",
-            f"the tensors alive while `{held.layer}` runs, and what its operation holds",
+            f"the tensors alive while `{held.layer}` runs, plus what its operation allocates",
         )
         estimated = set(estimates(graph, costs.totals))
         if all(graph.layers[number].memory_exact for number in numbers):
@@ -580,7 +588,7 @@ def _axes(field: Field) -> Iterable[tuple[str, Axis]]:
 
 def _unchanged(field: Field) -> tuple[Formula, ...]:
     return tuple(
-        Formula(f"size along {name}", trace.value(axis.size), "places", axis.exact) for name, axis in _axes(field)
+        Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact) for name, axis in _axes(field)
     )
 
 
@@ -593,7 +601,7 @@ def _differences(field: Field) -> Iterable[str]:
     for (least, most), names in found.items():
         yield f"along {listing(names)}, positions see from {least:,} to {most:,}; the size is the largest"
     if any(axis.stride is None for axis in field.axes):
-        yield "there is no stride or offset: fields are not equally far from each other"
+        yield "there is no stride or offset: the fields are not evenly spaced"
 
 
 def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
@@ -604,7 +612,7 @@ def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
         left, right = min(each.left for each in same), max(each.right for each in same)
         if axis.stride is not None and right - left + 1 == axis.size:
             size = trace.plus(trace.minus(trace.value(right, "right"), trace.value(left, "left")), trace.value(1))
-        yield Formula(f"size along {name}", size, "places", axis.exact)
+        yield Formula(f"size along {name}", size, "positions", axis.exact)
 
 
 def _steps(reach: Sequence[Step | Everything], before: Field, after: Field) -> Iterable[Formula]:
@@ -616,22 +624,22 @@ def _steps(reach: Sequence[Step | Everything], before: Field, after: Field) -> I
         dim = dims.get(number)
         step = Window(1) if dim is None else reach[dim]
         if not isinstance(step, Window) or (dim is not None and len(before.dims[dim]) > 1) or not old.stride:
-            yield Formula(f"size along {name}", trace.value(axis.size), "places", axis.exact)
+            yield Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact)
             if after.has_grid and axis.stride is not None and axis.stride != old.stride:
-                yield Formula(f"stride along {name}", trace.value(axis.stride), "places")
+                yield Formula(f"stride along {name}", trace.value(axis.stride), "positions")
             continue
         extent = _term(step.extent, "extent")
         if extent.op != "value":
-            yield Formula(f"extent along {name}", extent, "places")
+            yield Formula(f"extent along {name}", extent, "positions")
             extent = trace.value(extent.value, "extent")
         stride = trace.value(old.stride, "stride_before")
         size = trace.value(old.size, "size_before")
         if not extent.is_literal:
             size = trace.plus(size, trace.times(trace.minus(extent, trace.value(1)), stride))
-        yield Formula(f"size along {name}", size, "places", axis.exact)
+        yield Formula(f"size along {name}", size, "positions", axis.exact)
         factor = _term(step.stride, "stride")
         if after.has_grid and not factor.is_literal:
-            yield Formula(f"stride along {name}", trace.times(stride, factor), "places")
+            yield Formula(f"stride along {name}", trace.times(stride, factor), "positions")
 
 
 def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:

@@ -23,7 +23,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 
 BLOCK = 512
-"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda). It hands out more
+"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda). It allocates more
 where it finds a larger block whose rest is not worth splitting off: up to 1 MiB for tensors above 1 MiB."""
 STEADY = 0.05
 """Interquartile range over median at which enough runs have been made."""
@@ -170,7 +170,7 @@ class LayerTime(NamedTuple):
 
 
 class MemoryFigure(NamedTuple):
-    """Bytes predicted, None where nothing predicts them, beside bytes measured. note: what was measured, and what
+    """Bytes predicted, None where nothing predicts them, and bytes measured. note: what was measured, and what
     the residual is."""
 
     name: str
@@ -259,7 +259,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Alternated:
-    """Two things timed by turns, A B A B, so that what disturbs one disturbs the other."""
+    """Two things timed alternately, A B A B, so that what disturbs one disturbs the other."""
 
     first: Times
     second: Times
@@ -279,7 +279,7 @@ class Alternated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two networks on one device, A and B by turns."""
+    """Two networks on one device, A and B alternately."""
 
     names: tuple[str, str]
     batch: int
@@ -324,12 +324,12 @@ class Separables:
     warnings: tuple[str, ...] = ()
 
 
-# Memory as CUDA's allocator hands it out.
+# Memory as CUDA's allocator allocates it.
 
 
 class AllocatorPeak(NamedTuple):
-    """What an allocator handed out at most in blocks, what it held from the driver, and the bytes of the tensors and
-    workspaces that asked for the blocks; `requested` is 0 where an allocator does not tell."""
+    """The most that an allocator allocated in blocks, what it reserved from the driver, and the bytes of the tensors
+    and workspaces that asked for the blocks; `requested` is 0 where an allocator does not tell."""
 
     allocated: int
     reserved: int
@@ -342,13 +342,13 @@ def blocks(sizes: Iterable[int]) -> int:
 
 
 def block_bytes(graph: Graph, costs: Costs) -> int:
-    """Bytes that the caching allocator hands out at least at the graph's peak: weights, buffers and what is alive."""
+    """Bytes that the caching allocator allocates at least at the graph's peak: weights, buffers and what is alive."""
     return state_blocks(graph, costs) + peak_blocks(costs)
 
 
 def peak_blocks(costs: Costs) -> int:
-    """What is alive at the peak, inputs included and weights apart, tensor by tensor in blocks. The peak is where it is
-    without rounding; the scratch there counts as one tensor."""
+    """What is alive at the peak, including inputs and excluding weights, tensor by tensor in blocks. The peak is where
+    it is without rounding; the scratch there counts as one tensor."""
     peak = costs.torch_peak
     return blocks([*(alive.bytes for alive in peak.alive), peak.scratch])
 

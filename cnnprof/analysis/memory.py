@@ -1,7 +1,7 @@
 """How much memory tensors take at once: the peak of a forward pass, and what a training step keeps.
 
 A storage is what tensors share that view or overwrite one another; it counts once and lives as long as
-any of them is read. Weights are apart. All sizes are bytes, at a batch and a size per value.
+any of them is read. Weights are excluded. All sizes are bytes, at a batch and a size per value.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Lives(NamedTuple):
 
     order: list[int]  # numbers of the executed layers
     birth: dict[int, int]  # storage → position of the layer that makes it; −1: an input
-    death: dict[int, int]  # storage → position of the last layer that reads it; len(order): handed out
+    death: dict[int, int]  # storage → position of the last layer that reads it; len(order): an output
 
 
 def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
@@ -181,7 +181,7 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     optimizer's state is float32. Raises UsageError for an unknown optimizer.
     """
     if optimizer not in OPTIMIZERS:
-        raise UsageError(f"no optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
+        raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
     tensors = [
         prod(shape)
         for layer, answers in zip(graph.layers, graph.answers, strict=True)
@@ -204,8 +204,8 @@ class Kept(NamedTuple):
     """What autograd keeps of a layer for the backward pass.
 
     asked: whether a gradient is asked of the layer: it has weights, or an input depends on some. Nothing is kept
-    otherwise. tensors: those of the graph that it keeps, by id; a storage that several keep counts once.
-    saved: which of `Memory.saved` it makes besides, by position. clone: whether it copies the input it overwrites.
+    otherwise. tensors: those of the graph that it keeps, by id; a storage that several layers keep counts once.
+    saved: which of `Memory.saved` it also makes, by position. clone: whether it copies the input it overwrites.
     """
 
     asked: bool

@@ -81,7 +81,7 @@ class Field(NamedTuple):
 
 
 def follow(graph: Graph) -> list[Field | None]:
-    """The receptive field of every tensor of the graph, by tensor id; None behind a layer whose reach is unknown."""
+    """The receptive field of every tensor of the graph, by tensor id; None after a layer whose reach is unknown."""
     follower = _Follower()
     tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
     shapes = list(graph.inputs.values())
@@ -128,7 +128,7 @@ class _Follower:
     def after(
         self, reach: Reach, before: Sequence[_Tracks | None], read: Sequence[Shape], output: Shape
     ) -> _Tracks | None:
-        """The field behind a layer; None where it is unknown."""
+        """The field after a layer; None where it is unknown."""
         known = [tracks for tracks in before if tracks is not None]
         if reach is None or len(known) < len(before):
             return None

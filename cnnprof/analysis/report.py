@@ -27,7 +27,7 @@ class ReceptiveField(NamedTuple):
     tensor has, how far fields are from each other, and the centre of the first.
 
     Stride and offset are None where fields differ in size or distance, or the tensor has no spatial axes left; all four
-    behind a layer whose reach is unknown. exact: False where the sizes are estimates.
+    after a layer whose reach is unknown. exact: False where the sizes are estimates.
     """
 
     size: tuple[int, ...] | None
@@ -91,7 +91,7 @@ class Row(NamedTuple):
 
     file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
-    memory_exact: False where the layer may view or copy, depending on strides that are not followed.
+    memory_exact: False where the layer may view or copy, depending on strides, which are not tracked.
     fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
@@ -467,7 +467,7 @@ def lay_out(
         and no order was asked for.
     sort, top: the largest of a column first, and only so many.
 
-    Raises UsageError for a column that is not there.
+    Raises UsageError for a column that does not exist.
     """
     rows: Sequence[Row] = report.layers
     folded = segments or 0

@@ -21,7 +21,7 @@ MOST_POSITIONS = 65_536
 MOST_TAPS = 2**23
 """Taps that are looked at one by one, over a whole network; where that is not enough, intervals are estimated."""
 PER_POSITION = 8
-"""What a position takes besides its taps, in taps."""
+"""The cost of a position beyond its taps, in taps."""
 
 Bound: TypeAlias = int | float
 """An end of an interval. A position that sees nothing has the interval from ∞ to −∞."""

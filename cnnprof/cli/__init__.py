@@ -102,7 +102,7 @@ def _failed(error: Exception) -> int:
         complain(describe(error))
         return WRONG
     if isinstance(error, FileNotFoundError) and not error.filename:  # only os.getcwd() names no file
-        complain("error: the working directory is not there any more")
+        complain("error: the working directory no longer exists")
         return WRONG
     if isinstance(error, OSError):  # the machine's: a disk, a file
         where = f"{error.filename}: " if error.filename else ""
@@ -116,7 +116,7 @@ def _failed(error: Exception) -> int:
     place = f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
     complain(
         f"internal error: {type(error).__name__}{place}: {printable(str(error))}\n"
-        f"This is a bug of cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
+        f"This is a bug in cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
         "Please open an issue with the command, the spec, and what it prints with CNNPROF_DEBUG=1 set."
     )
     return INTERNAL

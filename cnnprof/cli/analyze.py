@@ -23,7 +23,7 @@ EXAMPLES = (
 )
 
 PAGE = 28
-"""Rows of a table that fit on a page of 50 lines with what stands around them."""
+"""Rows of a table that fit on a page of 50 lines with what is printed around them."""
 
 
 def command(
@@ -116,9 +116,9 @@ class View(NamedTuple):
 def render(found: Sequence[Report], view: View, output: str | None) -> str:
     """The text of all reports in one format. Raises UsageError."""
     if view.format == "json" and view.columns is not None:
-        raise UsageError("--columns chooses what a table, csv or markdown shows; json has everything")
+        raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.format == "csv" and view.conventions:
-        raise UsageError("--convention adds a total, and csv has none; json has")
+        raise UsageError("--convention adds a total, and csv has no totals; json has them")
     terminal = screen() if view.format == "table" and output in (None, "-") else None
     tables = [_table(each, view, PAGE if terminal else None) for each in found]
     match view.format:

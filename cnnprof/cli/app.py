@@ -32,7 +32,7 @@ COMMANDS = {
 class Command(TyperCommand):
     """A command whose options are listed in sections, those that it shares with others last.
 
-    Options that take one value are given once: the parser would take the last in silence.
+    Options that take one value are given once: the parser would silently take the last.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

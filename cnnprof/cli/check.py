@@ -44,15 +44,19 @@ def check(
     written = [each.path for each in reports]
     refuse_inputs(written, [file for spec in specs if (file := file_of(spec)) is not None])
     if latency is not None and not (specs and budgets):
-        raise UsageError("--max-latency needs a SPEC, and goes without --no-budgets: it is measured on request alone")
+        raise UsageError(
+            "--max-latency needs a SPEC, and does not go with --no-budgets: latency is only measured on request"
+        )
     if update_baseline and baseline_ref is not None:
         raise UsageError("--update-baseline writes a file, and --baseline-ref needs none: choose one")
     if update_baseline and (specs or not budgets):
-        raise UsageError("--update-baseline writes a project's baseline: say it without SPEC and without --no-budgets")
+        raise UsageError("--update-baseline writes a project's baseline: use it without SPEC and without --no-budgets")
     if update_baseline and os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        raise UsageError("--update-baseline is refused where CI is set: a person changes a baseline, and commits it")
+        raise UsageError(
+            "--update-baseline is refused where CI is set: baselines are updated and committed by a person"
+        )
     if not budgets and (limits or baseline_ref is not None):
-        raise UsageError("--no-budgets only sees whether specs are valid: --max and --baseline-ref go without it")
+        raise UsageError("--no-budgets only checks that specs are valid: it does not go with --max or --baseline-ref")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
@@ -119,7 +123,7 @@ def read_reports(texts: Sequence[str]) -> list[Wanted]:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
             hint = nearest(name, FORMATS)
-            raise UsageError(f"no report format `{brief(printable(name))}`; {hint}")
+            raise UsageError(f"unknown report format `{brief(printable(name))}`; {hint}")
         if not equals or not path:
             found = brief(printable(text))
             raise UsageError(f"--report takes FORMAT=PATH, found `{found}`; `{name}=-` writes to standard output")
@@ -161,7 +165,7 @@ def _say_updated(updated: Updated) -> None:
     complain(f"wrote {printable(updated.name)}")
     if updated.before is not None:
         changes = words.changes(updated)
-        complain("before → now:\n" + "\n".join(changes) if changes else "no total is another than before")
+        complain("before → now:\n" + "\n".join(changes) if changes else "no total has changed")
 
 
 def _summarise(result: Result, path: str) -> None:
@@ -194,8 +198,8 @@ def command(
             metavar="[SPEC...]",
             autocompletion=complete.specs,
             help="Check these files or architectures; without @VARIANT or settings, each as written and in every "
-            "variant. Without SPEC, the project file is checked: cnnprof.yaml, or [tool.cnnprof] in a pyproject.toml, "
-            "here or above.",
+            "variant. Without SPEC, the project file is checked: cnnprof.yaml, or [tool.cnnprof] in a "
+            "pyproject.toml, in this folder or above.",
         ),
     ] = None,
     max: Annotated[
@@ -228,8 +232,8 @@ def command(
         str | None,
         typer.Option(
             metavar="REF",
-            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not where this "
-            "branch left it. The repository is that of the working directory.",
+            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not the "
+            "merge base. The repository is that of the working directory.",
         ),
     ] = None,
     update_baseline: Annotated[

@@ -59,7 +59,7 @@ def _join_words() -> str:
 
 
 def specs(incomplete: str) -> list[str]:
-    """Architectures and files, and behind `@` and `,` what they may be given."""
+    """Architectures and files, and after `@` and `,` what they accept."""
     from cnnprof.load import architectures
 
     base, comma, last = incomplete.rpartition(",")
@@ -227,7 +227,7 @@ def rewrites() -> list[str]:
 
 
 def stored(incomplete: str) -> list[str]:
-    """For `--weights` and `--activations`: types, behind a pattern too."""
+    """For `--weights` and `--activations`: types, after a pattern too."""
     from cnnprof.analysis.quantize import BITS
 
     pattern, equals, _ = incomplete.rpartition("=")
@@ -247,6 +247,6 @@ def devices() -> list[str]:
 
 
 def _listed(incomplete: str, names: Iterable[str]) -> list[str]:
-    """Each name behind those that are written already, `a,b`, which are not offered again."""
+    """Each name after those that are written already, `a,b`, which are not offered again."""
     before, comma, _ = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in names if name not in before.split(",")]

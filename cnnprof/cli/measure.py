@@ -65,7 +65,7 @@ def command(
         typer.Option(
             metavar="SPEC",
             autocompletion=complete.specs,
-            help="Measure another network by turns, A B A B, and the ratio of the times.",
+            help="Measure another network alternately, A B A B, and report the ratio of the times.",
         ),
     ] = None,
     separable: Annotated[
@@ -125,15 +125,15 @@ class Wanted(NamedTuple):
 def run(wanted: Wanted) -> tuple[str, int]:
     """The text of what was found, and the exit code: 2 where a batch did not fit into memory.
 
-    Raises as `cnnprof.analyze`, and MissingDependencyError, and UsageError for a device that is not there.
+    Raises as `cnnprof.analyze`, and MissingDependencyError, and UsageError for a device that does not exist.
     """
     batches = read_batches(wanted.batch)
     if wanted.dtype not in ITEM_SIZE:
-        raise UsageError(f"no type `{printable(wanted.dtype)}`; {nearest(wanted.dtype, ITEM_SIZE)}")
+        raise UsageError(f"unknown dtype `{printable(wanted.dtype)}`; {nearest(wanted.dtype, ITEM_SIZE)}")
     if wanted.against is not None and wanted.separable:
-        raise UsageError("--against and --separable are two comparisons: ask for one of them")
+        raise UsageError("--against and --separable are two comparisons: choose one")
     if wanted.separable and wanted.training:
-        raise UsageError("--separable times convolutions in inference: leave --training out")
+        raise UsageError("--separable times convolutions in inference: omit --training")
     if wanted.against is not None or wanted.separable:
         option = "--separable" if wanted.separable else "--against"
         if len(wanted.specs) > 1 or len(batches) > 1:

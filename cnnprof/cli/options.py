@@ -12,7 +12,7 @@ SHARED = "Shared options"
 
 
 def once(param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
-    """Refuses a name that is given twice: of two values one would be dropped in silence. Raises UsageError."""
+    """Refuses a name that is given twice: one of the two values would be silently dropped. Raises UsageError."""
     names = [text.split("=")[0].strip() for text in value or [] if "=" in text]
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -45,14 +45,14 @@ Spec = Annotated[
 Training = Annotated[
     bool, typer.Option("--training", help="Analyze the network in training mode, in which side outputs run.")
 ]
-Exact = Annotated[bool, typer.Option("--exact", help="Print 25557032 where people would read 25.6 M.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Print exact integers: 25557032 instead of 25.6 M.")]
 Device = Annotated[
     str,
     typer.Option(
         "--device",
         metavar="NAME",
         autocompletion=complete.devices,
-        help="Run on cpu, cuda, cuda:N, mps, or auto: the fastest type of device available.",
+        help="Run on cpu, cuda, cuda:N, mps, or auto, the fastest kind of device available.",
     ),
 ]
 
@@ -72,7 +72,7 @@ Except = Annotated[
         "--except",
         metavar="PATTERN",
         autocompletion=complete.layers,
-        help="Leave alone convolutions that a path pattern matches. Repeatable.",
+        help="Exclude convolutions that a path pattern matches. Repeatable.",
     ),
 ]
 NoBetween = Annotated[
@@ -115,7 +115,7 @@ Dtype = Annotated[
     typer.Option(
         autocompletion=complete.dtypes,
         rich_help_panel=SHARED,
-        help="Set the type of weights and activations: float64, float32, float16 or bfloat16.",
+        help="Set the dtype of weights and activations: float64, float32, float16 or bfloat16.",
     ),
 ]
 Format = Annotated[

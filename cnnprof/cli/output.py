@@ -58,8 +58,8 @@ def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] =
     suffix = os.path.splitext(path or "")[1].lower()
     if given is None and suffix and suffix not in suffixes:
         raise UsageError(
-            f"the suffix of --output says the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
-            "--format says it too"
+            f"the suffix of --output selects the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
+            "or use --format"
         )
     return given or suffixes[suffix or ".txt"]
 
@@ -99,7 +99,7 @@ def deliver(text: str, path: str | None = None) -> None:
 
 
 def progress(text: str) -> None:
-    """Says on standard error what is at hand, where somebody is watching."""
+    """Says on standard error what is in progress, where somebody is watching."""
     if sys.stderr is not None and sys.stderr.isatty():
         complain(text)
 

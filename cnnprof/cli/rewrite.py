@@ -66,7 +66,7 @@ def command(
     activations: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[PATTERN=]TYPE", autocompletion=complete.stored, help="Store activations as one of these types."
+            metavar="[PATTERN=]TYPE", autocompletion=complete.stored, help="Store activations as one of these dtypes."
         ),
     ] = None,
     write: Write = None,

@@ -25,7 +25,7 @@ def command(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", autocompletion=complete.architectures, help="Print this one as it is written."
+            metavar="[NAME]", autocompletion=complete.architectures, help="Print this architecture's YAML as written."
         ),
     ] = None,
     format: TextOrJson = "text",
@@ -47,7 +47,7 @@ def text(name: str) -> str:
     known = locate.architectures()
     if name not in known:
         hint = locate.alike(name) or "`cnnprof specs` lists them"
-        raise UsageError(f"there is no architecture `{printable(brief(name))}`; {hint}")
+        raise UsageError(f"unknown architecture `{printable(brief(name))}`; {hint}")
     return known[name].read_text(encoding="utf-8")
 
 

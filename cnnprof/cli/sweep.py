@@ -43,7 +43,7 @@ def command(
             autocompletion=complete.settings,
             rich_help_panel=SHARED,
             help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. Repeatable: every combination. "
-            "Its column is KEY, or set.KEY where a metric or an option is called so.",
+            "Its column is KEY, or set.KEY where KEY is also a metric or an option.",
         ),
     ] = None,
     input: Annotated[
@@ -67,7 +67,7 @@ def command(
             metavar="TYPE,...",
             autocompletion=complete.dtypes,
             rich_help_panel=SHARED,
-            help="Set the type of weights and activations, as for `analyze`, or vary it.",
+            help="Set the dtype of weights and activations, as for `analyze`, or vary it.",
         ),
     ] = "float32",
     training: Training = False,
@@ -85,7 +85,8 @@ def command(
         typer.Option(
             metavar="A,B,...",
             autocompletion=complete.metrics,
-            help="Choose what makes a row best: metrics, small; varied numbers, large; +NAME large, -NAME small. "
+            help="Choose what to optimize: metrics are minimized, varied numbers maximized; +NAME maximizes, -NAME "
+            "minimizes. "
             "Default: all varied numbers, and macs and params unless --max limits something.",
         ),
     ] = None,
@@ -177,16 +178,16 @@ def _refuse(found: Sequence[Axis]) -> None:
         if axis.kind == "dtype":
             for text in axis.values:
                 if text not in ITEM_SIZE:
-                    raise UsageError(f"no type `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
+                    raise UsageError(f"unknown dtype `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
 
 
 def read_view(view: View, varied: Sequence[Axis]) -> tuple[str, ...] | None:
     """The metrics to show, None for a format's own, before a run that may take long. Raises UsageError."""
     if view.format == "json" and view.columns is not None:
-        raise UsageError("--columns chooses what a table, csv or markdown shows; json has everything")
+        raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.plot is not None:
         if view.format in ("json", "csv"):
-            raise UsageError(f"--plot draws for people; {view.format} is for machines")
+            raise UsageError(f"--plot does not go with {view.format}, which is for machines")
         swept.plotted(read_names(view.plot, "--plot"), varied)
     return None if view.columns is None else sweep.read_metrics(read_names(view.columns, "--columns"))
 

@@ -55,8 +55,8 @@ def verified(
     fake: bool,
     fvcore: bool,
 ) -> list[Verified]:
-    """The checks of all specs; says on standard error which one is at hand. Raises as `cnnprof.analyze`, and
-    MissingDependencyError, and UsageError for a device that is not there."""
+    """The checks of all specs; says on standard error which one is in progress. Raises as `cnnprof.analyze`, and
+    MissingDependencyError, and UsageError for a device that does not exist."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)
     reports = [cnnprof.analyze(spec, input=shapes, args=args, batch=batch) for spec in specs]

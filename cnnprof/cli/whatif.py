@@ -65,7 +65,7 @@ def what_if(spec: str, setup: Setup, wish: Wish) -> WhatIf:
     rules = read_rewrites(wish)
     if not (rules or wish.prune or wish.sparsity or wish.weights or wish.activations):
         raise UsageError(
-            f"say what to do: --with NAME ({', '.join(REWRITES)}), --prune, --sparsity, --weights or --activations"
+            f"nothing to do: give --with NAME ({', '.join(REWRITES)}), --prune, --sparsity, --weights or --activations"
         )
     weights, activations = read_types("weights", wish.weights), read_types("activations", wish.activations)
     sparsity = None if wish.sparsity is None else read_share("sparsity", wish.sparsity)
@@ -127,7 +127,7 @@ def read_rewrites(wish: Wish) -> list[Rewrite]:
     for name in wish.rewrites:
         if name not in REWRITES:
             hint = nearest(name, REWRITES)
-            raise UsageError(f"there is no rewrite `{printable(name)}`; {hint or 'known: ' + listing(list(REWRITES))}")
+            raise UsageError(f"unknown rewrite `{printable(name)}`; {hint or 'known: ' + listing(list(REWRITES))}")
         rule = REWRITES[name]
         rules.append(rule(**{option: value for option, value in given.items() if option in rule.__annotations__}))
     for option in given:
@@ -156,7 +156,7 @@ def read_share(option: str, text: str) -> Fraction:
         share = None
     if share is None or not 0 <= share < 1:
         raise UsageError(
-            f"--{option} takes a share of at least 0 and below 1, such as 0.5 or 50%, found `{printable(text)}`"
+            f"--{option} takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `{printable(text)}`"
         )
     return share
 
@@ -184,23 +184,25 @@ def _stored(stored: Stored, wish: Wish) -> tuple[dict[str, Number | None], list[
     notes = []
     if wish.sparsity:
         notes.append(
-            f"unstructured sparsity, {wish.sparsity} of every kernel and matrix zero: params and their bytes are the "
-            "values that are left, without the indices that say where; MACs and FLOPs are those of dense hardware"
+            f"unstructured sparsity, {wish.sparsity} of every kernel and matrix zero: params and their bytes count the "
+            "remaining values, without the indices of where they are; MACs and FLOPs are those of dense hardware"
         )
     if wish.weights:
         notes.append("weights: kernels and matrices in the type given, biases and norms as before; scales not counted")
     if wish.activations:
-        notes.append("activations: the input and every tensor in the type given; what runs in place keeps its input's")
+        notes.append(
+            "activations: the input and every tensor in the type given; layers in place keep their input's type"
+        )
     if wish.weights or wish.activations:
         known |= dict.fromkeys(UNKNOWN_STORED)
-    notes.append("- is not known: it depends on how a runtime computes with such tensors")
+    notes.append("- is unknown: it depends on how a runtime computes with such tensors")
     return known, notes
 
 
 def _save(now: Report, spec: str, setup: Setup, wish: Wish) -> None:
     assert wish.write is not None
     if wish.write == "-":
-        raise UsageError("--write takes a file: standard output shows what became of the network")
+        raise UsageError("--write takes a file: standard output shows the report")
     if wish.weights or wish.activations or wish.sparsity:
         raise UsageError(
             "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "

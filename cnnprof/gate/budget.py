@@ -31,7 +31,7 @@ SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
 MAX_PATTERNS = 100
 OWN = "the spec's own budget"
-"""The name of the budget that stands in a spec."""
+"""The name of the budget in a spec."""
 LATENCY = "latency_ratio"
 """Not a metric of the arithmetic: it is measured, and limited on request alone."""
 NAMED_LAYERS = 3
@@ -132,7 +132,7 @@ class Network:
         return self._sums[metric]
 
     def rows(self, path: str) -> Sequence[Row]:
-        """The rows of a layer or of a part: those that a part unfolds to stand together."""
+        """The rows of a layer or of a part: those that a part unfolds to are contiguous."""
         if not self._spans:
             for number, row in enumerate(self.report.layers):
                 for prefix in paths.levels(row.path):
@@ -211,7 +211,7 @@ class Cause(NamedTuple):
 
 
 class Why(NamedTuple):
-    """What is behind a figure. layers: the heaviest, one by one. causes: the same by step; rest: what they leave."""
+    """What makes up a figure. layers: the heaviest, one by one. causes: the same by step; rest: what they leave."""
 
     layers: tuple[Part, ...] = ()
     causes: tuple[Cause, ...] = ()
@@ -229,7 +229,7 @@ class Verdict:
     limit: as written; `most` is what it comes to. base: the baseline's figure, of an increase.
     since: the baseline's name, where the network is in one.
     place: where the limit is written. line: of the network's file, where it is broken: of the outermost step.
-    around: parts over the same limit that contain this one, which are not told apart.
+    around: parts over the same limit that contain this one, which are not distinguished.
     estimate: whether the figure is one, and not exact.
     """
 
@@ -263,7 +263,7 @@ class Checked:
     """A budget and what a network made of it. `notes` say how far its figures are to be trusted.
 
     declared: layers with figures that the spec declares.
-    unheld: which limits could not be compared, and why that is no error.
+    unheld: which limits could not be compared, and why that is not an error.
     """
 
     network: str
@@ -398,7 +398,7 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
 
 
 def refused(budget: Budget) -> list[Problem]:
-    """The limits of parts that no part can be held to, wherever the budget is used."""
+    """The limits of parts that no part can be checked against, wherever the budget is used."""
     problems = []
     patterns: set[str] = set()
     for limit in (*budget.limits, *budget.warnings):
@@ -407,7 +407,8 @@ def refused(budget: Budget) -> list[Problem]:
         if limit.metric not in SUMMED:
             problems.append(
                 Problem(
-                    f"`{limit.metric}` is a figure of the whole network, no sum over layers, so `at` cannot limit it",
+                    f"`{limit.metric}` is a metric of the whole network, not a sum over layers, so `at` cannot limit "
+                    "it",
                     limit.mark,
                     f"limited by path: {listing(SUMMED)}",
                 )
@@ -473,7 +474,7 @@ def _no_past(network: Network, baseline: Baseline, mark: Mark) -> Problem:
 def _no_value(metric: str, network: Network, mark: Mark) -> Problem:
     if metric in network.report.refused:
         why = network.report.refused[metric]
-        return Problem(f"`{metric}` of {network.title} cannot be limited, there is none: {why}", mark)
+        return Problem(f"`{metric}` of {network.title} cannot be limited, since there is none: {why}", mark)
     return Problem(f"`{metric}` has no value for {network.title}, or none in the baseline: it cannot be limited", mark)
 
 

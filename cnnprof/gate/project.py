@@ -1,6 +1,6 @@
 """The project file: `cnnprof.yaml`, or `[tool.cnnprof]` in a pyproject.toml, found upwards from a folder.
 
-Both are read by the same reader: TOML becomes the nodes that YAML would be. Its places are keys instead
+Both are read by the same reader: TOML becomes the nodes that YAML would be. Its locations are keys instead
 of lines (`pyproject.toml tool.cnnprof.budgets[0].max.params`), which is all that Python's reader tells.
 """
 
@@ -218,7 +218,7 @@ def _table(path: Path, name: str) -> dict[str, Any] | None:
     try:
         table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("cnnprof")
     except (ValueError, AttributeError, RecursionError) as error:
-        raise UsageError(f"`{printable(name)}` is not TOML that could be read: {error}") from None
+        raise UsageError(f"`{printable(name)}` cannot be read as TOML: {error}") from None
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"`{printable(name)}`: tool.cnnprof is a table")
     return table
@@ -345,7 +345,7 @@ class _Reader:
         if not path or "\0" in path or ".." in path.split("/") or _ABSOLUTE.match(path):
             self.problem(f"{what} below the project's folder, found `{brief(text)}`", mark)
         elif "\\" in path:
-            self.problem(f"folders are told apart by `/`, found `{brief(text)}`", mark)
+            self.problem(f"folders are separated by `/`, found `{brief(text)}`", mark)
         else:
             return True
         return False
@@ -376,7 +376,7 @@ class _Reader:
             metric = metric_named(name, f"{key.mark}: ")
             if metric is None:
                 self.problem(
-                    f"a budget limits a metric, and `{brief(name)}` is none",
+                    f"a budget limits metrics, and `{brief(name)}` is not one",
                     key.mark,
                     nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}",
                 )
@@ -416,7 +416,7 @@ class _Reader:
     def dtype(self, node: Node | None) -> str:
         word = self.text(node, "dtype") or "float32"
         if word not in ITEM_SIZE and node is not None:
-            self.problem(f"no type `{brief(word)}`", node.mark, nearest(word, ITEM_SIZE))
+            self.problem(f"unknown dtype `{brief(word)}`", node.mark, nearest(word, ITEM_SIZE))
         return word
 
     # Small parts.
@@ -441,7 +441,7 @@ class _Reader:
         if node is None:
             return None
         if not isinstance(node, Scalar) or not node.text.strip() or node.is_null:
-            self.problem(f"`{what}` takes a text, found {described(node)}", node.mark)
+            self.problem(f"`{what}` takes a string, found {described(node)}", node.mark)
             return None
         return node.text
 

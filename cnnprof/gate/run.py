@@ -67,7 +67,7 @@ T = TypeVar("T")
 
 
 class Setup(NamedTuple):
-    """How a network is analysed, beside its file. inputs: shapes by name; an empty name is the first input's."""
+    """How a network is analysed, besides its file. inputs: shapes by name; an empty name is the first input's."""
 
     variant: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
@@ -141,7 +141,7 @@ class Run:
     ) -> T | None:
         """What an action gives; None where it raises, which is kept.
 
-        file: which it is about. mark: where what asks for it is written, which places an error that has no place.
+        file: which it is about. mark: where what asks for it is written, which locates an error that has no location.
         """
         try:
             return action(*arguments)
@@ -305,7 +305,7 @@ class Run:
             return
         self.own(located.name, spec, setups)
         for each in setups if budget.limits else []:
-            self.valid.pop(each.title(located.name), None)  # it is held to something now, or is wrong
+            self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
                 baseline = self.attempt(self.past, located.name, each, file=located.name)
                 self.judge(budget, network, baseline)
@@ -331,7 +331,7 @@ class Run:
                 if baseline.figures is None and entry.budget.increases:
                     message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
                     hint = (
-                        "if it was renamed, rename its entry there, so that its past goes on; if it is new, "
+                        "if it was renamed, rename its entry there to keep its history; if it is new, "
                         "`cnnprof check --update-baseline` adds it"
                     )
                     self.problem(Problem(message, entry.mark, hint))
@@ -357,8 +357,8 @@ class Run:
         if gone:
             more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
             self.notes.append(
-                f"{printable(name)} has networks that no budget is for now: {listing(gone[:NAMED])}{more}; "
-                "`cnnprof check --update-baseline` takes them out"
+                f"{printable(name)} has networks that no budget covers now: {listing(gone[:NAMED])}{more}; "
+                "`cnnprof check --update-baseline` removes them"
             )
 
     def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
@@ -401,7 +401,7 @@ class Run:
                 raise UsageError(f"{found.name} names no baseline to update; add `baseline: cnnprof-baseline.json`")
             if ratchets:
                 message = "`max_increase` needs something to compare with"
-                hint = "add `baseline: cnnprof-baseline.json`, or say --baseline-ref REF"
+                hint = "add `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
                 raise SpecError([Problem(message, ratchets[0], hint)])
             return None
         path = found.folder / found.baseline
@@ -410,7 +410,7 @@ class Run:
         if update and not self.wrong:
             before = None
             if os.path.lexists(path):
-                baseline.text(path, name)  # what is no baseline is not replaced
+                baseline.text(path, name)  # what is not a baseline is not replaced
                 with suppress(UsageError):  # one that is damaged is
                     before = baseline.read(path, name)
             after = {each.key: figures(each.network.report) for each in held}
@@ -443,13 +443,13 @@ def check_specs(
         run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
         raise UsageError(
-            "--baseline-ref has nothing to compare: no limit holds for what SPEC names; add --max NAME=VALUE or a "
+            "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE or a "
             "`budget` in the spec, or leave SPEC out where a project file has budgets"
         )
     if budgets and (covering := _covering(run.files)):
         name, names = covering
         run.say(
-            f"note: {printable(name)} is not applied to a SPEC, and has budgets for it: {listing(names)}; "
+            f"note: {printable(name)} is not applied to a SPEC, although it has budgets for it: {listing(names)}; "
             "`cnnprof check` without SPEC applies them"
         )
     return run.result()
@@ -478,7 +478,8 @@ def check_project(
 
 
 def _timed(network: Network, setup: Setup, latency: Latency, work: Work) -> Checked:
-    """Both networks by turns, on the device that there is, at the batch and type that the network is checked with."""
+    """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
+    with."""
     located = locate(latency.against, files.repository(Path.cwd()))
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
     reference = _unfold(load.read(located), other, work).graph
@@ -499,8 +500,8 @@ def _project(config: str | None) -> Project:
     path = Path(config) if config is not None else project.find(Path.cwd())
     if path is None:
         raise UsageError(
-            f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is here or above; "
-            "write one, or name a SPEC"
+            f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is in this folder or "
+            "above; write one, or name a SPEC"
         )
     files.refuse_leaving(path, files.repository(path.absolute().parent), _shown(path))
     return project.read(path.absolute(), _shown(path))
@@ -547,7 +548,7 @@ def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[Limit, ...
         if metric is None:
             hint = nearest(name, METRICS)
             raise UsageError(
-                f"{option} limits a metric, and `{brief(printable(name))}` is none; "
+                f"{option} limits metrics, and `{brief(printable(name))}` is not one; "
                 f"{hint or 'metrics: ' + listing(list(METRICS))}"
             )
         mark = Elsewhere(SourceText(option, printable(f"{name}={value}")), 0, 0)
@@ -615,7 +616,7 @@ def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> Net
 
 
 def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
-    """A network as it was: without figures where it was not there, or (`wrong`) could not be analysed.
+    """A network as it was: without figures where it did not exist, or (`wrong`) could not be analysed.
 
     Raises UsageError where git cannot say.
     """

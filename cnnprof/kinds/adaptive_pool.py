@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def places_read(size: int, out: int) -> int:
-    """Input places that the `out` windows read, summed: window i is ⌊i·size/out⌋ to ⌈(i + 1)·size/out⌉ − 1.
+    """Input positions that the `out` windows read, summed: window i is ⌊i·size/out⌋ to ⌈(i + 1)·size/out⌉ − 1.
 
-    Neighbours share a place unless their border i·size/out is whole, which gcd − 1 of the out − 1 are.
+    Neighbours share a position unless their border i·size/out is whole, which gcd − 1 of the out − 1 are.
     """
     return size + out - gcd(size, out)
 
@@ -61,12 +61,12 @@ class AdaptiveMaxPool(AdaptivePool):
     """
     Shape:
         (channels, size, …) → (channels, output_size, …); window i of an axis covers
-        the places ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
+        the positions ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
     Fields:
         output_size: size of the output; null keeps the size of that axis
     FLOPs:
-        per output the places of its window − 1 compares; per axis the windows hold
-        size + output_size − gcd(size, output_size) places, and the axes multiply
+        per output the positions of its window − 1 compares; per axis the windows hold
+        size + output_size − gcd(size, output_size) positions, and the axes multiply
     Memory:
         keeps its input and the int64 index of each maximum for the backward pass; the indices are made at inference too
     """
@@ -89,12 +89,12 @@ class AdaptiveAvgPool(AdaptivePool):
     """
     Shape:
         (channels, size, …) → (channels, output_size, …); window i of an axis covers
-        the places ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
+        the positions ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
     Fields:
         output_size: size of the output; null keeps the size of that axis
     FLOPs:
-        per output the places of its window − 1 adds and 1 divide; per axis the windows hold
-        size + output_size − gcd(size, output_size) places, and the axes multiply
+        per output the positions of its window − 1 adds and 1 divide; per axis the windows hold
+        size + output_size − gcd(size, output_size) positions, and the axes multiply
     Memory:
         keeps its input for the backward pass; nothing where every axis goes to 1 (a mean)
     """

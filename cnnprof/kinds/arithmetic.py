@@ -51,7 +51,7 @@ class Add(Arithmetic, word="add", merge=True):
         return Work(adds=sum(map(prod, self._results(inputs))))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        # Results never shrink, so that most is held when the last one is written beside the one before.
+        # Results never shrink, so that most is held when the last one is written next to the one before.
         # In place there is none: every term is added to the overwritten tensor.
         held = tuple(map(Tensor, self._results(inputs)[-2:-1]))
         return Memory(in_place="nothing", scratch=held, contiguous=contiguous)
@@ -101,7 +101,7 @@ class Sub(Arithmetic, word="sub", merge=True):
 
 
 class Mul(Arithmetic, word="mul", merge=True):
-    """Product of two or more branches, place by place, `torch.mul`.
+    """Product of two or more branches, element by element, `torch.mul`.
 
     Shape:
         equal sizes in every dimension, or 1, which is repeated

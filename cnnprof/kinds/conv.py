@@ -21,9 +21,9 @@ class Conv(Kind):
         out_channels: channels of the output
         kernel_size: size of the kernel
         stride: step of the window
-        padding: places added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
+        padding: positions added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
         dilation: distance between taps of the kernel
-        groups: groups of channels convolved apart; in_channels is depthwise
+        groups: groups of channels, convolved separately; in_channels is depthwise
         bias: whether a bias is added per output channel
         padding_mode: what the padding holds
     Weights:

@@ -20,17 +20,17 @@ class ConvTranspose(Kind):
     Fields:
         out_channels: channels of the output
         kernel_size: size of the kernel
-        stride: places between the inputs' kernels in the output
-        padding: places cut off the output on both sides
-        output_padding: places added to the output's right end; less than stride or than dilation
-        groups: groups of channels convolved apart
+        stride: positions between the inputs' kernels in the output
+        padding: positions cut off the output on both sides
+        output_padding: positions added to the output's right end; less than stride or than dilation
+        groups: groups of channels, convolved separately
         bias: whether a bias is added per output channel
         dilation: distance between taps of the kernel
         padding_mode: zeros, the only one there is
     Weights:
         weight (in_channels, out_channels / groups, kernel_size, …); bias (out_channels)
     FLOPs:
-        in_channels · size · … · (out_channels / groups) · kernel volume MACs, by the input's places, those that
+        in_channels · size · … · (out_channels / groups) · kernel volume MACs, by the input's positions, those that
         padding cuts off included; bias: 1 add per output
     Memory:
         keeps its input for the backward pass
@@ -72,8 +72,8 @@ class ConvTranspose(Kind):
             places = window.transposed_positions(size, kernel, stride, padding, output_padding, dilation)
             if places < 1:
                 raise ShapeError(
-                    f"`padding` of `{self.word}` must leave at least one place of the output, "
-                    f"found padding {padding} on both sides of {places + 2 * padding} places"
+                    f"`padding` of `{self.word}` must leave at least one position of the output, "
+                    f"found padding {padding} on both sides of {places + 2 * padding} positions"
                 )
             out.append(places)
         return self.out_channels, *out
@@ -90,7 +90,7 @@ class ConvTranspose(Kind):
         )
 
     def work(self, *inputs: Shape, training: bool) -> Work:
-        # Each input place adds its value times the kernel to the output.
+        # Each input position adds its value times the kernel to the output.
         taps = self.out_channels // self.groups * prod(self.kernel_size)
         return Work(macs=prod(inputs[0]) * taps, adds=prod(self.output(*inputs)) if self.bias else 0)
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 """Spatial axes that a mode is for; the others take one to three."""
 TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
-"""Input places per axis that an output place is a weighted sum of."""
+"""Input positions per axis that an output position is a weighted sum of."""
 
 
 @called
 def antialiased_taps(size: int, out: int, step: Fraction, taps: int) -> int:
-    """Input places that the `out` widened kernels read, summed: kernel i is centred on (i + ½)·step and
+    """Input positions that the `out` widened kernels read, summed: kernel i is centred on (i + ½)·step and
     as wide as taps·max(step, 1), from ⌊left + ½⌋ up to, without, ⌊right + ½⌋, clipped to the input."""
     support = Fraction(taps, 2) * max(step, Fraction(1))
 
@@ -57,17 +57,17 @@ class Interpolate(Kind, word="interpolate"):
     Shape:
         (channels, size, …) → (channels, out, …); out is `size`, or ⌊size · scale_factor⌋
     Fields:
-        size: size of the output; one number stands for all axes
+        size: size of the output; one number applies to all axes
         scale_factor: how many times larger the output is; give this or size
         mode: nearest, nearest-exact and area for one to three axes, linear for one, bilinear and bicubic for two,
             trilinear for three
         align_corners: whether the corners' centres, not their edges, stay in place; linear and cubic modes only
         antialias: whether the kernel widens where the output is smaller; bilinear and bicubic only
     FLOPs:
-        nearest, nearest-exact: none. With t = 2 (linear), 4 (bilinear), 8 (trilinear) or 16 (bicubic) weighted places
-        per output: t multiplies and t − 1 adds, however the weights are had, which all channels share.
+        nearest, nearest-exact: none. With t = 2 (linear), 4 (bilinear), 8 (trilinear) or 16 (bicubic) weighted
+        positions per output: t multiplies and t − 1 adds, without computing the weights, which all channels share.
         area: as adaptive_avg_pool. antialias: the last axis first, then the other, each output of
-        either the places of its kernel in multiplies, and one less in adds
+        either axis costing one multiply per position of its kernel, and one add less
     Memory:
         keeps nothing for the backward pass; area as adaptive_avg_pool
     Reach:
@@ -103,7 +103,7 @@ class Interpolate(Kind, word="interpolate"):
             places = floor(size * scale) if 0 < scale < inf else 0
             if places < 1:
                 raise ShapeError(
-                    f"`scale_factor` of `{self.word}` must leave at least one place, "
+                    f"`scale_factor` of `{self.word}` must leave at least one position, "
                     f"found {show(scale)} on an axis of {size}"
                 )
             out.append(places)
@@ -118,7 +118,7 @@ class Interpolate(Kind, word="interpolate"):
         out = self.output(*inputs)[1:]
         outputs = channels * prod(out)
         if self.mode == "area":
-            # The windows of adaptive pooling; neighbours share a place unless their border is whole.
+            # The windows of adaptive pooling; neighbours share a position unless their border is whole.
             read = channels * prod(size + places - gcd(size, places) for size, places in zip(sizes, out, strict=True))
             return Work(adds=read - outputs, divides=outputs)
         if self.antialias:
@@ -177,16 +177,16 @@ class Interpolate(Kind, word="interpolate"):
             raise ShapeError(f"`{self.word}` needs either `size` or `scale_factor`, found {found}")
         if self.align_corners is not None and self.mode not in TAPS:
             raise ShapeError(
-                f"`align_corners` of `{self.word}` goes with the modes linear, bilinear, bicubic and trilinear, "
+                f"`align_corners` of `{self.word}` applies only to the modes linear, bilinear, bicubic and trilinear, "
                 f"found mode {self.mode}"
             )
         if self.antialias and self.mode not in ("bilinear", "bicubic"):
             raise ShapeError(
-                f"`antialias` of `{self.word}` goes with the modes bilinear and bicubic, found mode {self.mode}"
+                f"`antialias` of `{self.word}` applies only to the modes bilinear and bicubic, found mode {self.mode}"
             )
 
     def _entries(self, name: str, given: tuple[Any, ...], axes: int) -> tuple[Any, ...]:
-        """One entry per axis; a single one stands for all."""
+        """One entry per axis; a single one applies to all."""
         if len(given) not in (1, axes):
             raise ShapeError(
                 f"`{name}` of `{self.word}` takes one number, or one per axis ({axes} axes), found {show(given)}"
@@ -194,9 +194,9 @@ class Interpolate(Kind, word="interpolate"):
         return given * axes if len(given) == 1 else given
 
     def _steps(self, sizes: Shape, out: Shape) -> list[Fraction]:
-        """Input places between the sampling points of neighbouring outputs, per axis."""
+        """Input positions between the sampling points of neighbouring outputs, per axis."""
         if self.align_corners:
-            # A single place that aligns corners has no next one.
+            # A single position that aligns corners has no next one.
             return [
                 Fraction(size - 1, places - 1) if places > 1 else Fraction(0)
                 for size, places in zip(sizes, out, strict=True)

@@ -75,6 +75,6 @@ class Linear(Kind, word="linear"):
         if len(shape) == 1 or shape[-1] != 1:
             return ""
         return (
-            f"reads the last axis of {'×'.join(map(str, shape))} alone, a single value, as PyTorch does: "
+            f"applies only to the last axis of {'×'.join(map(str, shape))}, a single value, as in PyTorch: "
             "is a `flatten` missing before it?"
         )

@@ -195,7 +195,7 @@ class InstanceNorm(ChannelNorm, word="instance_norm"):
         if self._own_statistics(training) and prod(inputs[0][1:]) == 1:
             raise ShapeError(
                 f"`{self.word}` needs more than one position to take statistics over, found {show(inputs[0])}",
-                "the mean of a single value is the value itself, and nothing would be left of it",
+                "the mean of a single value is the value itself, so every output would be 0",
             )
         return 1
 
@@ -221,7 +221,7 @@ class GroupNorm(Norm, word="group_norm"):
     Shape:
         (channels, …) → the same shape
     Fields:
-        num_groups: groups that the channels are divided into, normalised apart
+        num_groups: groups that the channels are divided into, normalised separately
         eps: added to the variance
         affine: whether a weight and a bias are learned per channel
         bias: whether the bias is learned (where affine; false needs a recent PyTorch)

@@ -1,4 +1,4 @@
-"""Channels and places that change their order: pixel shuffle, its inverse, and channel shuffle."""
+"""Channels and positions reordered: pixel shuffle, its inverse, and channel shuffle."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
-    """Spreads channels over places (sub-pixel convolution), `torch.nn.PixelShuffle`.
+    """Spreads channels over positions (sub-pixel convolution), `torch.nn.PixelShuffle`.
 
     Shape:
         (channels, height, width) → (channels / r², height·r, width·r) with r = upscale_factor
@@ -56,7 +56,7 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
 
 
 class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
-    """Gathers squares of places into channels (space to depth), `torch.nn.PixelUnshuffle`.
+    """Gathers squares of positions into channels (space to depth), `torch.nn.PixelUnshuffle`.
 
     Shape:
         (channels, height, width) → (channels·r², height / r, width / r) with r = downscale_factor
@@ -65,7 +65,7 @@ class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
     Memory:
         a copy; keeps nothing for the backward pass
     Reach:
-        an output place sees, over its channels, downscale_factor places per axis
+        an output position sees, over its channels, downscale_factor positions per axis
     Example:
         input: [3, 224, 224]
         layers:
@@ -96,7 +96,7 @@ class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
 
 
 class ChannelShuffle(Kind, word="channel_shuffle"):
-    """Deals the channels of each group out over all groups, `torch.nn.ChannelShuffle`.
+    """Interleaves the channels of the groups, `torch.nn.ChannelShuffle`.
 
     Shape:
         (channels, size, …) → the same; channel g·(channels / groups) + i goes to i·groups + g

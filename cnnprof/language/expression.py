@@ -117,7 +117,7 @@ _DOLLAR = re.compile(r"\$\{\s*(\w+)\s*\}|\$(\w+)")
 
 def _syntax_hint(text: str) -> str:
     if _DOLLAR.search(text):
-        return f"names stand alone: write `{brief(_DOLLAR.sub(lambda match: match[1] or match[2], text))}`"
+        return f"write names as they are: `{brief(_DOLLAR.sub(lambda match: match[1] or match[2], text))}`"
     if text.lstrip("-").isdigit():
         plain = text.lstrip("-").lstrip("0") or "0"
         return (
@@ -202,7 +202,7 @@ class _Reader:
     def _constant(self, tree: ast.Constant, depth: int) -> Evaluator:
         value = tree.value
         if value is not None and not isinstance(value, int | float):
-            raise self._refused(tree, "an imaginary number" if isinstance(value, complex) else "a text")
+            raise self._refused(tree, "an imaginary number" if isinstance(value, complex) else "a string")
         if isinstance(value, int | float):
             bounded(value)
         return lambda scope: value
@@ -389,7 +389,7 @@ _NAMES: dict[type, str] = {
     ast.GeneratorExp: "a loop",
     ast.SetComp: "a loop",
     ast.DictComp: "a loop",
-    ast.JoinedStr: "a text",
+    ast.JoinedStr: "a string",
     ast.NamedExpr: "an assignment",
     ast.Starred: "a star",
 }

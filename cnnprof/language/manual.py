@@ -5,8 +5,8 @@ Fields:     one entry per YAML key; type and default come from the class
 Weights:    learnable tensors and their shapes
 FLOPs:      what is counted, in scalar operations by sort
 Memory:     what is kept, copied, or only viewed
-Reach:      what an output place sees, where that is not plain
-Example:    a spec that runs, each step's output shape behind it
+Reach:      what an output position sees, where that is not plain
+Example:    a spec that runs, each step's output shape after it
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def page(word: str) -> Page:
     kind = registry.find(word)
     if kind is None:
         hint = registry.suggestion(word, registry.kinds()) or "`cnnprof kinds` lists them"
-        raise UsageError(f"there is no kind `{word}`; {hint}")
+        raise UsageError(f"unknown kind `{word}`; {hint}")
     text = sections(kind)
     first, _, rest = text.pop("").partition("\n")
     text.pop("Fields", None)

@@ -30,7 +30,7 @@ GROUP = "cnnprof.kinds"
 _plugins_wanted: ContextVar[bool] = ContextVar("plugins_wanted", default=True)
 
 
-# What other frameworks and papers call a kind, in lower case, without `_` and without the axes behind it (`2d`);
+# What other frameworks and papers call a kind, in lower case, without `_` and without the axes after it (`2d`);
 # `#` stands for their number. Names that differ from ours in that alone need no entry.
 CALLED = {
     "affine": "linear",
@@ -149,7 +149,7 @@ class Plugin(NamedTuple):
             message = f"{what} cannot be imported from `{entry.value}`: {type(error).__name__}: {error}"
             raise UsageError(message) from error
         if not (isinstance(kind, type) and issubclass(kind, Kind)):
-            raise UsageError(f"{what} is no subclass of `cnnprof.model.kind.Kind`: `{entry.value}`")
+            raise UsageError(f"{what} is not a subclass of `cnnprof.model.kind.Kind`: `{entry.value}`")
         if kind.word != self.word:
             raise UsageError(f"{what} calls itself `{kind.word}`: its entry point and its class must give one word")
         return kind
@@ -188,7 +188,7 @@ def suggestion(word: str, known: Iterable[str], axes: int | None = None, own: It
     """A hint for a word that is no kind: the same word spelt otherwise, what it is called here, or one misspelt.
 
     known: kinds and blocks, of which one that is merely alike is another layer. own: names that the spec gives.
-    axes: of the tensor at hand, for a word that leaves them open, such as `maxpool`; None: not known.
+    axes: of the current tensor, for a word that leaves them open, such as `maxpool`; None: not known.
     """
     return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes, tuple(islice(own, COMPARED)))
 

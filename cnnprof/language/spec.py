@@ -250,7 +250,7 @@ class _Reader:
                     "use letters, digits and _, and no word or function of expressions",
                 )
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
-                self.problem(f"`{name}` has a meaning of its own and cannot be an argument", key.mark)
+                self.problem(f"`{name}` is reserved and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
             if isinstance(value, Mapping):
                 self.problem(f"an argument's default is a value, found {described(value)}", value.mark)
@@ -295,7 +295,7 @@ class _Reader:
         known = metric_named(metric, f"{key.mark}: ")
         if known is None:
             self.problem(
-                f"a budget limits a metric, and `{metric}` is none",
+                f"a budget limits metrics, and `{metric}` is not one",
                 key.mark,
                 nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
             )
@@ -314,7 +314,7 @@ class _Reader:
         for name, key, body in entries:
             self.legal_name(name, key.mark)
             if name == SIDE:
-                self.problem(f"`{SIDE}` has a meaning of its own and cannot be a block", key.mark)
+                self.problem(f"`{SIDE}` is reserved and cannot be a block", key.mark)
             if not isinstance(body, Mapping):
                 self.problem(
                     f"the block `{name}` is a mapping with `args` and `layers`, found {described(body)}", body.mark
@@ -427,12 +427,12 @@ class _Reader:
             self.problem(message, body.mark, by_name(kind, word, body))
 
     def modifiers(self, node: Mapping, word: str, kind: type[Kind] | None, is_merge: bool) -> str | None:
-        """Checks the keys beside the word; returns the step's name."""
+        """Checks the keys next to the word; returns the step's name."""
         value = node.items[word]
         for key, key_node in node.keys.items():
             if key == word or key in MODIFIERS:
                 continue
-            message = f"`{brief(key)}` is no modifier of a step: {listing(MODIFIERS)}"
+            message = f"`{brief(key)}` is not a modifier of a step: {listing(MODIFIERS)}"
             hint = nearest(key, MODIFIERS)
             if isinstance(value, Scalar) and value.is_null and (is_merge or kind is None or key in kind.fields):
                 what = "branches" if is_merge else "fields" if kind else "arguments"
@@ -473,7 +473,7 @@ class _Reader:
             self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
             return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
         if label in MODIFIERS:
-            self.problem(f"`{word}` has a branch called `{label}` that is no list", mark, misplaced(label, word))
+            self.problem(f"`{word}` has a branch called `{label}` that is not a list", mark, misplaced(label, word))
         elif node.is_null:
             self.problem(f"the branch `{label}` is empty", mark, "write `[]` for the identity")
         else:
@@ -528,11 +528,11 @@ class _Reader:
     def layer_name(self, name: str, mark: Mark) -> None:
         self.layer_names.add(name)
         if self.legal_name(name, mark) and name in SPECIAL_NAMES:
-            self.problem(f"`{name}` has a meaning of its own in expressions and cannot name a layer", mark)
+            self.problem(f"`{name}` is reserved in expressions and cannot name a layer", mark)
 
 
 def misplaced(modifier: str, word: str) -> str:
-    """The hint for a modifier that stands among a step's fields, arguments or branches."""
+    """The hint for a modifier that is among a step's fields, arguments or branches."""
     return f"`{modifier}` belongs to the step: write it in the column of `{word}`"
 
 

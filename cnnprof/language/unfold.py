@@ -1,8 +1,8 @@
 """Spec → Graph: unfolds blocks, repeats and branches and infers shapes, in one walk.
 
-Expressions may ask for the shape at hand (`in_channels`), so neither half can go first. An error does
-not stop the walk: the tensor it would have made is unknown, whatever depends on it is passed over in
-silence, and everything else is still checked.
+Expressions may ask for the current shape (`in_channels`), so neither half can go first. An error does
+not stop the walk: the tensor it would have made is unknown, whatever depends on it is silently
+skipped, and everything else is still checked.
 
 Who raises what: a rule raises a RuleError; whoever knows where it was broken reports it and raises
 `_Unknown`; a step, an argument or a branch that meets `_Unknown` has an unknown result, and the walk goes on.
@@ -99,8 +99,8 @@ class Tensor(NamedTuple):
 class LayerRef:
     """An earlier layer, block or input as the value of a name: indexed, it gives its dimensions without the batch.
 
-    path, layers: where the step stands, and the numbers of the layers that it made.
-    executed: whether it runs, or stays behind in a side output that only training executes.
+    path, layers: where the step is, and the numbers of the layers that it made.
+    executed: whether it runs, or is left out in a side output that only training executes.
     mark: the step that bears the name; None for what no step made.
     """
 
@@ -167,11 +167,11 @@ class _Unknown(Exception):
 
 
 class _Stop(Exception):
-    """No further problem can be told apart, or a limit is reached."""
+    """No further problem can be distinguished, or a limit is reached."""
 
 
 _UNKNOWN = Tensor(-1, None)
-_ABSENT = object()  # for an argument that is not there, which `null` is not
+_ABSENT = object()  # for an argument that is absent, which `null` is not
 
 
 def unfold(
@@ -190,7 +190,7 @@ def unfold(
 
     work: where what was done is added, whatever comes of it; the limit is on each network's own.
 
-    Raises UsageError for a variant, argument or input that is not there or cannot be, and SpecError with as
+    Raises UsageError for a variant, argument or input that does not exist or is not valid, and SpecError with as
     many problems of the spec as one run can find.
     """
     own = Work()
@@ -229,7 +229,7 @@ class _Body:
 
 
 class _Scope:
-    """Where an expression's names get their values, for the tensor at hand."""
+    """Where an expression's names get their values, for the current tensor."""
 
     __slots__ = ("body", "index", "tensor", "walker")
 
@@ -271,10 +271,10 @@ class _Scope:
         """Why a name has no value here; `what` it should be, where that is a layer."""
         body, walker = self.body, self.walker
         if name in body.absent:
-            return ExpressionError(f"the layer `{name}` is not there: its `when` left it out")
+            return ExpressionError(f"the layer `{name}` does not exist here: its `when` is false")
         if name in walker.file_layers:
             return ExpressionError(
-                f"the layer `{name}` is not one of this block",
+                f"the layer `{name}` is not in this block",
                 "names do not cross a block's border: pass the layer as an argument",
             )
         if what:
@@ -287,12 +287,12 @@ class _Scope:
 
     @property
     def axes(self) -> int | None:
-        """How many axes the tensor at hand has; None where there is none, or an error left it unknown."""
+        """How many axes the current tensor has; None where there is none, or an error left it unknown."""
         return None if self.tensor is None or self.tensor.shape is None else len(self.tensor.shape) - 1
 
     def shape(self) -> Shape:
         if self.tensor is None:
-            raise ExpressionError("there is no tensor at hand here, so no shape either", self.walker.needs_from())
+            raise ExpressionError("there is no current tensor here, so no shape either", self.walker.needs_from())
         if self.tensor.shape is None:
             raise _Unknown
         return self.tensor.shape
@@ -301,7 +301,7 @@ class _Scope:
 def _in_channels(scope: _Scope) -> int:
     shape = scope.shape()
     if not shape:
-        raise ExpressionError("the tensor at hand has no dimension but the batch, so no channels")
+        raise ExpressionError("the current tensor has no dimension but the batch, so no channels")
     return shape[0]
 
 
@@ -326,7 +326,7 @@ def _input(scope: _Scope) -> LayerRef:
                 f"name one of {listing(list(scope.walker.inputs))}",
             )
         raise ExpressionError(
-            "arguments and inputs are evaluated before the network is entered: `input` is not there yet"
+            "arguments and inputs are evaluated before the network is entered: `input` does not exist yet"
         )
     return LayerRef("input", entry)
 
@@ -346,7 +346,7 @@ _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
 
 
 class _Walker:
-    """The state of one walk: the layers so far, the problems so far, and where it stands."""
+    """The state of one walk: the layers so far, the problems so far, and where it is."""
 
     def __init__(self, spec: Spec, training: bool, limits: Limits, work: Work) -> None:
         self.spec = spec
@@ -366,7 +366,7 @@ class _Walker:
         self.outputs = self.builder.outputs
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         self.problems: dict[tuple[Mark | str | None, ...], Problem] = {}
-        # Where the walk stands.
+        # Where the walk is.
         self.executed = True
         self.trail: list[Frame] = []
         self.calls: tuple[Mark, ...] = ()
@@ -461,7 +461,7 @@ class _Walker:
         except RuleError as error:
             raise UsageError(f"the argument `{name}` cannot be set to this: {error}") from None
         raise UsageError(
-            f"the argument `{name}` is set to a number, true, false, null, a list of these, or a text as "
+            f"the argument `{name}` is set to a number, true, false, null, a list of these, or a string as "
             f"in the spec, found a {type(value).__name__}"
         )
 
@@ -913,7 +913,7 @@ class _Walker:
         for label, end, executed in self.ends(step, path, scope):
             if label in self.labels:
                 self.report(
-                    f"the side output `{label}` is there already: labels are unique in a network, "
+                    f"the side output `{label}` already exists: labels are unique in a network, "
                     "and `out` is the last layer",
                     step.mark,
                 )
@@ -1087,8 +1087,7 @@ class _Walker:
             self.stop(
                 f"unfolding a spec takes at most {self.limits.work:,} units of work, found more",
                 mark,
-                "look for a `repeat` of millions, repeats in repeats, blocks that use blocks, or long lists in any of "
-                "them",
+                "look for a `repeat` of millions, nested repeats, blocks that use blocks, or long lists in any of them",
             )
 
     def deeper(self, mark: Mark) -> None:
@@ -1167,7 +1166,7 @@ def _place(node: Scalar, error: ExpressionError) -> tuple[Mark, str]:
 
 
 def _is_cut(text: str) -> bool:
-    """Whether an expression ends where it could not: behind an operator or inside brackets."""
+    """Whether an expression ends where it could not: after an operator or inside brackets."""
     return (
         text.count("(") > text.count(")")
         or text.count("[") > text.count("]")

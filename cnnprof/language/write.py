@@ -2,7 +2,7 @@
 
 A step is named after its layer's path, with `-` for the dots; it says `from` where it does not read the step
 before, and a merge's branches are the names of layers. Arguments, variants and blocks are gone: their values are
-in the fields. The layers of side outputs that only training executes stand in a `side` with `when: training`.
+in the fields. The layers of side outputs that only training executes are in a `side` with `when: training`.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class _Writer:
             yield f"- concat: {{out: {self.names[last]}}}"  # a merge left with one branch is that branch
 
     def unexecuted(self, run: list[int], current: int | None, waiting: list[Output]) -> Iterator[str]:
-        """Layers in a row that are not executed, in the sides that they stand in. Takes those from `waiting`.
+        """Layers in a row that are not executed, in the sides that they are in. Takes those from `waiting`.
 
-        Where two sides follow one another, the first ends with its output, if the other's comes behind it.
+        Where two sides follow one another, the first ends with its output, if the other's comes after it.
         """
         first = len(self.graph.inputs)
         while run:
@@ -116,7 +116,7 @@ class _Writer:
         return found
 
     def side(self, output: Output, layers: list[int], current: int | None) -> Iterator[str]:
-        """A side that hands out a tensor, behind the layers that stand in it."""
+        """A side that outputs a tensor, after the layers that are in it."""
         name = self.names[output.tensor]
         if layers:
             yield "- side:"
@@ -134,7 +134,7 @@ class _Writer:
 
 
 def _cut(run: list[int], end: int) -> tuple[list[int], list[int]]:
-    """A run of layers up to one of them, and those behind it; all of them where that one is not among them."""
+    """A run of layers up to one of them, and those after it; all of them where that one is not among them."""
     place = run.index(end) + 1 if end in run else len(run)
     return run[:place], run[place:]
 

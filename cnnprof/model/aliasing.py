@@ -1,4 +1,4 @@
-"""Which layers hand on their input's storage: views, and layers that run in place.
+"""Which layers pass on their input's storage: views, and layers that run in place.
 
 One rule for inference and training. A layer whose torch.nn class takes `inplace`, or an `add`,
 overwrites an input that a layer made, that is no view, viewed or output, has the result's shape, has no
@@ -6,7 +6,7 @@ other reader ever, and whose last writer does not keep it for the backward pass 
 
 Of a tensor's layout two things are followed: whether its values lie in the order of its dimensions, and
 side by side. Behind a permutation PyTorch's operations keep the order they find or not, each as it likes; what
-a layer that looks beyond a single place copies there is an estimate, and the layer says so.
+a layer that looks beyond a single position copies there is an estimate, and the layer says so.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Builder:
         if not all(batched) and not (kind.broadcasts and any(batched)):
             raise RuleError(
                 f"`{kind.word}` reads a parameter, which has no batch",
-                "a parameter goes into add, sub or mul, beside a tensor that has one",
+                "use a parameter in add, sub or mul, together with a tensor that has a batch",
             )
         read = tuple([self.shapes[tensor] for tensor in ids])
         answers = self.memo[kind, read]

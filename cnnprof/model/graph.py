@@ -24,14 +24,14 @@ class Layer(NamedTuple):
     executed: False in a side output that exists only in training.
     mark: the step that writes it; None where it was not written but imported.
     shares: number of the earlier layer whose weights and buffers it uses; None: its own.
-    calls: the steps that entered the blocks it stands in, the outermost first.
+    calls: the steps that entered the blocks it is in, the outermost first.
 
     What `aliasing` decides, in the graph's mode:
 
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
     memory: what else it does to memory.
-    memory_exact: False where it may view or copy, depending on strides that are not followed.
+    memory_exact: False where it may view or copy, depending on strides, which are not tracked.
     refusals: why it overwrites none of its inputs, for each of them; empty where it does, or no such layer can.
     """
 
@@ -77,7 +77,7 @@ class Layer(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A tensor that the network hands out: the last one, or the end of a side branch."""
+    """An output of the network: the last one, or the end of a side branch."""
 
     label: str
     tensor: int
@@ -111,7 +111,7 @@ class Graph:
         """The same network in training, made when it is first asked for; None where this is it.
 
         Raises what unfolding raises where only training reaches the mistake, and UsageError where the graph was
-        pickled, which leaves it behind.
+        pickled, which drops it.
         """
         if self._trained is None and self.train is not None:
             object.__setattr__(self, "_trained", self.train())
@@ -164,4 +164,4 @@ class Graph:
 
 
 def _left_behind() -> Graph:
-    raise UsageError("the network in training was left behind when this graph was pickled: unfold it anew")
+    raise UsageError("the network in training was dropped when this graph was pickled: unfold it again")

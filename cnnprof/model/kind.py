@@ -86,7 +86,7 @@ Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output"
 
 
 class Memory(NamedTuple):
-    """What a layer does to memory besides writing its output.
+    """What a layer does to memory in addition to writing its output.
 
     view: the output is the first input's storage, or part of it; nothing is written.
     keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
@@ -298,7 +298,7 @@ class Kind:
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
-    """Arguments of the PyTorch constructor that are no fields, since they follow from the input."""
+    """Arguments of the PyTorch constructor that are not fields, since they follow from the input."""
     positional: ClassVar[tuple[str, ...]] = ()
     """The arguments of the PyTorch constructor in its order, where that is not `inferred`, then the fields."""
 
@@ -364,7 +364,7 @@ class Kind:
         return {}
 
     def reach(self, *inputs: Shape) -> Reach:
-        """What one output place sees of the input: one step per dimension; () is its own place."""
+        """What one output position sees of the input: one step per dimension; () is its own place."""
         return ()
 
     def work(self, *inputs: Shape, training: bool) -> Work:
@@ -443,7 +443,7 @@ class Kind:
     def dimension(self, dim: int, shape: Shape) -> int:
         """Index into an example's shape of dimension `dim`, counted with the batch as in PyTorch.
 
-        Raises ShapeError for the batch itself and for dimensions that are not there.
+        Raises ShapeError for the batch itself and for dimensions that do not exist.
         """
         rank = len(shape) + 1
         if not -rank <= dim < rank:
@@ -480,7 +480,7 @@ _SHOWN = {"dim": "1", "dims": "[0, …]"}
 def broadcast(word: str, *shapes: Shape) -> Shape:
     """The shape that tensors of these shapes broadcast to, aligned right as in PyTorch.
 
-    The batch stands before each shape, so all must have equally many dimensions. Raises ShapeError.
+    The batch comes before each shape, so all must have equally many dimensions. Raises ShapeError.
     """
     for shape in shapes:
         if len(shape) != len(shapes[0]):

@@ -13,7 +13,7 @@ from cnnprof.errors import UsageError, brief, listing
 class Metric(NamedTuple):
     """A figure of a whole network, an exact integer in its base unit."""
 
-    unit: Literal["count", "bytes", "places", "layers"]
+    unit: Literal["count", "bytes", "positions", "layers"]
     meaning: str
 
 
@@ -24,15 +24,15 @@ METRICS: dict[str, Metric] = {
     "macs": Metric("count", "multiply-accumulates of convolution and linear layers"),
     "flops": Metric("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "param_bytes": Metric("bytes", "bytes of the learnable values"),
-    "activation_bytes": Metric("bytes", "bytes of every tensor a forward pass materialises, the input not included"),
-    "peak_activation_bytes": Metric("bytes", "the most bytes of tensors alive after any layer, the input included"),
-    "torch_peak_activation_bytes": Metric("bytes", "the same with what PyTorch's operations hold while they run"),
-    "inference_bytes": Metric(
-        "bytes", "parameters, buffers and the peak in PyTorch: what inference takes of a GPU's memory"
-    ),
+    "activation_bytes": Metric("bytes", "bytes of every tensor that a forward pass materialises, excluding the input"),
+    "peak_activation_bytes": Metric("bytes", "peak bytes of tensors alive after any layer, including the input"),
+    "torch_peak_activation_bytes": Metric("bytes", "the same, plus what PyTorch's operations allocate while they run"),
+    "inference_bytes": Metric("bytes", "parameters, buffers and PyTorch's peak: the GPU memory that inference needs"),
     "training_bytes": Metric("bytes", "bytes of a training step: kept activations, parameters, gradients, optimizer"),
     "depth": Metric("layers", "convolution and linear layers on the longest path"),
-    "receptive_field": Metric("places", "input positions that an output position sees at most, on the largest axis"),
+    "receptive_field": Metric(
+        "positions", "the most input positions that one output position sees, on the largest axis"
+    ),
 }
 
 RENAMED = {

@@ -1,6 +1,6 @@
-"""Where a sliding window can stand: the integer arithmetic that convolution and pooling share.
+"""Where a sliding window can be: the integer arithmetic that convolution and pooling share.
 
-Everything is per axis and in closed form, so that an axis of a billion places costs no more than
+Everything is per axis and in closed form, so that an axis of a billion positions costs no more than
 one of ten. Formulas: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning".
 """
 
@@ -68,7 +68,7 @@ class Window(NamedTuple):
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """Input places from the first to the last tap: dilation·(kernel − 1) + 1."""
+    """Input positions from the first to the last tap: dilation·(kernel − 1) + 1."""
     return dilation * (kernel - 1) + 1
 
 
@@ -93,7 +93,7 @@ def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
 
 
 def transposed_positions(size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
-    """Output places of a transposed convolution:
+    """Output positions of a transposed convolution:
     (size − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1."""
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
@@ -102,7 +102,7 @@ def transposed_positions(size: int, kernel: int, stride: int, padding: int, outp
 def taps_inside(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
     """Taps that fall on the input itself, not on padding, summed over all `windows`.
 
-    Tap t of window o stands at o·stride − padding + t·dilation. Per window the taps inside number
+    Tap t of window o is at o·stride − padding + t·dilation. Per window the taps inside number
     #(taps before the right end) − #(taps before the left end), each clipped to 0..kernel.
     """
     return _taps_before(size, kernel, stride, padding, dilation, windows) - _taps_before(
@@ -113,7 +113,7 @@ def taps_inside(size: int, kernel: int, stride: int, padding: int, dilation: int
 def _taps_before(end: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
     """Σ over windows o of clip(⌈(end + padding − o·stride) / dilation⌉, 0, kernel)."""
     start = end + padding
-    # Windows whose taps all stand before `end`; then those of which some do; then none.
+    # Windows whose taps are all before `end`; then those of which some do; then none.
     whole = min(windows, max(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
     some = min(windows, max(whole, -(-start // stride)))
     # The windows in between, last first: ⌈(first + i·stride) / dilation⌉ for i = 0, 1, …

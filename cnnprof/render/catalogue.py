@@ -49,7 +49,7 @@ def kinds(found: Sequence[Summary], blocks: Sequence[str]) -> Document:
     return made(
         KeyFigures(tuple(KeyFigure(each.word, Cell(each.summary)) for each in found)),
         _list("blocks", blocks),
-        Notes((f"{units.plural(len(found), 'kind')}; cnnprof kinds WORD tells all about a kind or a block",)),
+        Notes((f"{units.plural(len(found), 'kind')}; cnnprof kinds WORD describes a kind or a block",)),
     )
 
 

@@ -63,7 +63,7 @@ def metrics(
                 about = (sign or _sign(comparison, 0, line.metric)) if shown else ""
                 cells.append(Cell(about + shown, line.ratios[number], "ratio"))
         rows.append(cells)
-    notes = ["* the least of its row"] if any(any(line.best) for line in comparison.lines) else []
+    notes = ["* the lowest of its row"] if any(any(line.best) for line in comparison.lines) else []
     titles = [subject.title for subject in comparison.subjects]
     notes += [f"{_short(title)}: {printable(title)}" for title in titles if _short(title) != printable(title)]
     notes += _labels(comparison)

@@ -1,7 +1,7 @@
 """What a command has to say, before any format: headings, key figures, tables, notes, and figures.
 
-A record becomes a `Document` once, and every format renders documents. A table's cell has a text, the exact number
-behind it and what it means; where there is room for what, and what a meaning looks like, is up to the format.
+A record becomes a `Document` once, and every format renders documents. A table's cell has a text, its exact
+number and what it means; where there is room for what, and what a meaning looks like, is up to the format.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NO_BREAK = "\u00a0"
 
 Meaning: TypeAlias = Literal["", "strong", "better", "over", "warning", "within", "dim", "off", "bar", "other bar"]
 """strong: a heading or total; better: the best of its row, or Pareto-optimal; over, warning, within: of a limit;
-dim: less important than the rest; off: of a layer that does not run; bar, other bar: two that are told apart."""
+dim: less important than the rest; off: of a layer that does not run; bar, other bar: two that are distinguished."""
 
 
 class Cell(NamedTuple):
@@ -32,10 +32,10 @@ class TableColumn(NamedTuple):
 
     right: set to the right, as numbers are. fold: its texts may be broken into lines.
     optional: it may be left out where there is no room, the highest first; 0: never.
-    repeats: with others it forms a unit that may move below, by this number; columns without one stand there again.
-    bar: its numbers are shares of a total, drawn as bars where there is colour, and the figure stands in the column
+    repeats: with others it forms a unit that may move below, by this number; columns without one are repeated there.
+    bar: its numbers are shares of a total, drawn as bars where there is colour, and the figure is in the column
         before it.
-    instead: the header of the column that it stands in for where that one is left out.
+    instead: the header of the column that it replaces where that one is left out.
     """
 
     header: str
@@ -71,7 +71,7 @@ class Table(NamedTuple):
 
     @property
     def complete(self) -> Table:
-        """All that is to be read: without bars, and without what stands in for a column that is there."""
+        """All that is to be read: without bars, and without what replaces a column that is present."""
         headers = [column.header for column in self.columns]
         shown = [
             n for n, each in enumerate(self.columns) if not each.bar and not (each.instead and each.instead in headers)
@@ -129,7 +129,7 @@ class KeyFigures(NamedTuple):
 
 
 LABEL = 28
-"""What goes on in the next line stands below its formula, unless the label is longer than this."""
+"""What continues in the next line is below its formula, unless the label is longer than this."""
 HEIGHT, WIDEST = 16, 72
 """Lines and cells of a plot, whatever the terminal has."""
 

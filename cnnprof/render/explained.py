@@ -84,7 +84,7 @@ def _figure(each: Traced) -> str:
     value = each.value
     about = "" if each.exact else f"{ABOUT} "
     if isinstance(value, Fraction):
-        if each.unit == "places" and value.denominator <= 16:
+        if each.unit == "positions" and value.denominator <= 16:
             return about + formula.number(value)
         decimal = f"{float(value):.4g}"
         return decimal if Fraction(decimal) == value and each.exact else f"{ABOUT} {decimal}"

@@ -112,7 +112,7 @@ def _whole(result: Result, settings: Settings) -> list[str]:
 def out_of_memory(failed: OutOfMemory) -> str:
     """What was needed against what there is, in one line."""
     there = "" if failed.available is None else f", there is {units.size(failed.available)}"
-    return f"batch {failed.batch}: out of memory: it needs {units.size(failed.needed)} at least{there}"
+    return f"batch {failed.batch}: out of memory: it needs at least {units.size(failed.needed)}{there}"
 
 
 def _result(result: Result, settings: Settings, top: int | None) -> Iterator[Block]:
@@ -130,7 +130,7 @@ def _result(result: Result, settings: Settings, top: int | None) -> Iterator[Blo
         f"batch {result.batch}: layer", "kind", "time", "of layers", "bound by", "reached", "spread", left=(0, 1, 4)
     )
     yield Table(columns, tuple(row(*_layer(layer, total)) for layer in layers), tuple(totals))
-    between = "calls between layers, and measuring"
+    between = "calls between layers, and measurement overhead"
     if settings.step == "training":
         between = "the backward pass and the update: the layers are those of the forward pass"
     yield Text(
@@ -173,7 +173,7 @@ def _memory(figure: MemoryFigure) -> list[str | Cell]:
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """Two networks by turns: the times of each, and the ratio with its spread."""
+    """Two networks alternately: the times of each, and the ratio with its spread."""
     first, second = comparison.names
     times = comparison.times
     below, above = times.quartiles
@@ -205,7 +205,7 @@ def _turns(name: str, times: Times, batch: int) -> list[str]:
 
 
 def separable_document(found: Separables) -> Document:
-    """Convolution by convolution: the ratio of FLOPs beside the ratio of times."""
+    """Convolution by convolution: the ratio of FLOPs next to the ratio of times."""
     title = f"{found.name}: depthwise-separable against standard convolutions"
     blocks: list[Block] = [
         Heading(title, (f"batch {found.batch}", *_settings(found.settings))), _machine(found.machine),
@@ -221,7 +221,7 @@ def separable_document(found: Separables) -> Document:
     for path, reason in found.skipped.items():
         reasons.setdefault(reason, []).append(path)
     for reason, paths in reasons.items():
-        blocks.append(Text(f"left alone, {units.plural(len(paths), 'convolution')}: {reason}"))
+        blocks.append(Text(f"unchanged, {units.plural(len(paths), 'convolution')}: {reason}"))
     if not found.rows and not reasons:
         blocks.append(Text("there is no convolution in it"))
     return made(blocks, (Text(f"warning: {warning}", "warning") for warning in found.warnings))
@@ -315,7 +315,7 @@ def _alternated(times: Alternated) -> dict[str, Any]:
 
 
 def comparison_json(comparison: Comparison) -> str:
-    """Two networks by turns."""
+    """Two networks alternately."""
     first, second = comparison.names
     return _dump(
         {

@@ -81,7 +81,8 @@ def notes(sweep: Sweep) -> list[str]:
         found.append(f"{OPTIMAL} Pareto-optimal: {among} has {' and '.join(parts)}, and is better in one of them")
         if all(row.optimal for row in sweep.rows) and len(sweep.rows) > 1:
             found.append(
-                "every row is: whatever is larger costs more. --max limits a cost, --pareto compares by other figures"
+                "every row is Pareto-optimal: larger values always cost more. --max limits a cost, --pareto compares "
+                "by other metrics"
             )
     return found
 
@@ -100,8 +101,8 @@ class _Dimension(NamedTuple):
 def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
     """The rows in the plane of two metrics or varied numbers, X and Y; None where there is nothing to plot.
 
-    Without names: the first varied number and the first of the costs. Rows that differ in what is varied besides
-    have letters of their own; capitals are Pareto-optimal, where not all are. Raises UsageError.
+    Without names: the first varied number and the first of the costs. Rows that differ in what else is varied
+    have letters of their own; capital letters are Pareto-optimal, where not all are. Raises UsageError.
     """
     if not names:
         numeric = [axis.name for axis in sweep.varied if is_numeric(axis)]
@@ -122,7 +123,7 @@ def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
     legend = []
     if series is not None:
         legend.append(f"{series.name}: " + "  ".join(f"{SERIES[n]} {text}" for n, text in enumerate(series.values)))
-    legend += ["capitals are Pareto-optimal"] if some else []
+    legend += ["capital letters are Pareto-optimal"] if some else []
     return Plot(across.name, up.name, tuple(points), (_ends(across), _ends(up)), tuple(legend))
 
 
@@ -136,7 +137,7 @@ def plotted(names: Sequence[str], axes: Sequence[Axis]) -> tuple[str, str]:
     )
     for name in (across, up):
         if name in known and not is_numeric(known[name]):
-            raise UsageError(f"`{name}` has values that are no numbers, and cannot be plotted")
+            raise UsageError(f"`{name}` has values that are not numbers, and cannot be plotted")
         if name not in known and name not in METRICS:
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
@@ -176,7 +177,7 @@ def to_csv(sweep: Sweep, metrics: Sequence[str] | None = None) -> str:
 
 
 def to_json(sweep: Sweep) -> str:
-    """All that is known, those that are no valid networks included."""
+    """All that is known, including those that are not valid networks."""
     written: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "spec": sweep.spec,

@@ -205,7 +205,7 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
 
 
 def _without(table: Table, most: float) -> Table:
-    """The columns below a rank, less what stands in for one that is there, or has little to say."""
+    """The columns below a rank, less what replaces one that is present, or has little to say."""
     kept = [n for n, column in enumerate(table.columns) if column.optional < most]
     headers = {table.columns[n].header for n in kept}
     kept = [n for n in kept if not (table.columns[n].instead and table.columns[n].instead in headers)]

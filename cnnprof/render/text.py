@@ -108,7 +108,7 @@ def _table(table: Table) -> Iterator[Line]:
 
 
 def gap(columns: Sequence[TableColumn], number: int) -> str:
-    """What stands before a column: a bar is nearer to its figure."""
+    """What comes before a column: a bar is nearer to its figure."""
     return "" if number == 0 else " " if columns[number].bar else " " * GAP
 
 
@@ -135,7 +135,7 @@ def widths(table: Table) -> list[int]:
 
 
 def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
-    """A text in lines of at most `width` cells, broken behind a space or factor, else a dot, where there is one."""
+    """A text in lines of at most `width` cells, broken after a space or factor, else a dot, where there is one."""
     lead = ""
     width = max(width, len(indent) + 1)  # a line has at least one character
     while cells(lead + text) > width:

@@ -48,7 +48,7 @@ def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> list[Block]:
         f"{printable(what.before.title)}: {stage.name}",
         columns,
         rows,
-        (f"{count} replaced", f"{len(stage.skipped):,} left alone"),
+        (f"{count} replaced", f"{len(stage.skipped):,} unchanged"),
         _sum(stage, theory, exact) if rows else None,
         (*([stage.note] if stage.note and rows else []), *_skipped(stage, page)),
     )
@@ -94,14 +94,14 @@ def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, 
 
 
 def _skipped(stage: Stage, page: bool) -> list[str]:
-    """`left alone, it is depthwise: block.*.depthwise.conv2d in 3 layers, …` for every reason."""
+    """`unchanged, it is depthwise: block.*.depthwise.conv2d in 3 layers, …` for every reason."""
     found = []
     for alike in paths.gather(stage.skipped, lambda each: each.reason):
         steps = paths.gather([each.path for each in alike], paths.step)
         told = steps[:NAMED] if page and len(steps) > NAMED + 1 else steps
         rest = len(alike) - sum(map(len, told))
         names = [*map(_named, told), *([units.plural(rest, "more layer")] if rest else [])]
-        found.append(f"left alone, {alike[0].reason}: {', '.join(names)}")
+        found.append(f"unchanged, {alike[0].reason}: {', '.join(names)}")
     return found
 
 

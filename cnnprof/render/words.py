@@ -151,7 +151,7 @@ def cell(table: Table, row: Row, column: Column) -> str:
     if column.name == "receptive_field" and row.receptive_field.size is None:
         return UNKNOWN
     value = column.value(row)
-    if column.unit == "places" and value is not None:
+    if column.unit == "positions" and value is not None:
         least = COLUMNS["receptive_field_min"].value(row) if column.name == "receptive_field" else value
         return span(least, value, row.receptive_field.exact)
     if not row.executed and column.summed and not value:
@@ -170,7 +170,7 @@ def figure(value: Any, column: Column, exact: bool = False) -> str:
             return units.exact(value) if exact or column.name in ("line", "layers") else units.count(value)
         case "bytes":
             return units.exact(value) if exact else units.size(value)
-        case "places":
+        case "positions":
             return units.places(value)
         case "ratio":
             return units.ratio(value)
@@ -193,12 +193,16 @@ def totals(table: Table) -> list[KeyFigure]:
     idle = figures.params - figures.inference_params
     params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
     params += f"; {units.count(idle)} of them run only in training" if idle else ""
-    params += f"; {units.count(figures.buffers)} buffers apart" if figures.buffers else ""
+    params += f"; plus {units.count(figures.buffers)} buffers" if figures.buffers else ""
     other = units.count(sum(figures.work[1:]))  # all sorts of operations but the multiply-accumulates
     lines = [
         line("params", units.exact(figures.params), params),
         line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
-        line("FLOPs", units.exact(figures.flops), f"{units.count(figures.flops)}: 2 per MAC, and {other} others"),
+        line(
+            "FLOPs",
+            units.exact(figures.flops),
+            f"{units.count(figures.flops)}: 2 per MAC, plus {other} other operations",
+        ),
         *(
             line(priced.name, units.exact(priced.total), f"{units.count(priced.total)}: {priced.rule}")
             for priced in table.priced
@@ -207,7 +211,7 @@ def totals(table: Table) -> list[KeyFigure]:
             "activations",
             about(estimated, "activation_bytes")
             + (units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes)),
-            "all that a forward pass makes, input apart",
+            "all tensors of a forward pass except the input",
         ),
         line(
             "peak memory",
@@ -215,7 +219,7 @@ def totals(table: Table) -> list[KeyFigure]:
             + (
                 units.exact(figures.peak_activation_bytes) if table.exact else units.size(figures.peak_activation_bytes)
             ),
-            "input too, weights apart; "
+            "with input, no weights; "
             f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
             "in PyTorch",
         ),
@@ -223,7 +227,7 @@ def totals(table: Table) -> list[KeyFigure]:
             "inference",
             about(estimated, "inference_bytes")
             + (units.exact(figures.inference_bytes) if table.exact else units.size(figures.inference_bytes)),
-            "parameters, buffers and the peak in PyTorch",
+            "parameters, buffers and PyTorch's peak",
         ),
         _training_step(table),
         line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
@@ -237,7 +241,7 @@ def totals(table: Table) -> list[KeyFigure]:
             text = f"{sign}{figure(heaviest.value, column)}, {sign}{units.share(heaviest.share)} of all {column.header}"
             more = f" and {units.exact(heaviest.equals)} more" if heaviest.equals else ""
             if name == "params" and (more or heaviest.layer_value != heaviest.value):
-                text += f"; in one layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
+                text += f"; top layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
             lines.append(line(label, heaviest.path, text))
     return [line for line in lines if line.figure.text]
 
@@ -261,7 +265,7 @@ def _alive(peak: Peak) -> str:
     """`input 588 KiB, conv1 1.11 MiB, …`: the largest first, as many as say most of it."""
     largest = sorted(peak.alive, key=lambda storage: -storage.bytes)
     names = [
-        f"{'itself' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
+        f"{'its output' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
         for storage in largest[:4]
     ]
     return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])
@@ -300,14 +304,14 @@ def notes(table: Table) -> list[str]:
     found += labels((), report.declared, refused=report.refused)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
-        found.append("--convention: of a declared layer its declared MACs count, and nothing else; no tool sees them")
+        found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
     graph = report.graph
     trained = [] if graph.trained is None else graph.trained.layers
     if copies := [layer.path for layer in (*graph.layers, *trained) if not layer.memory_exact]:
-        which = "the figures of memory are estimates" if sign else "the figure of a training step is an estimate"
+        which = "memory figures are estimates" if sign else "the training step is an estimate"
         found.append(
-            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides that are not followed behind a "
-            f"permutation or a slice: {which}"
+            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
+            f"permute or a slice: {which}"
         )
     if not all(row.receptive_field.exact for row in report.layers):
         found.append(
@@ -315,7 +319,7 @@ def notes(table: Table) -> list[str]:
         )
     found += doubts(graph)
     if any(not row.executed for row in table.rows):
-        found.append("† a side output, which runs only in training: its parameters count, nothing else does")
+        found.append("† a side output, which runs only in training: only its parameters count")
     if table.folded and len(table.rows) < len(table.report.layers) and not table.chosen:
         found.append(
             f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}: "

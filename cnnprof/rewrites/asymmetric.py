@@ -16,13 +16,14 @@ from cnnprof.rewrites.rebuild import Part
 class Asymmetric(Rewrite):
     """A k×k convolution as k×1 and 1×k (Szegedy et al. 2016, Inception v3, section 3.2).
 
-    Applies to convolutions over images whose kernel is more than one place high and wide, not in groups. Each of
+    Applies to convolutions over images whose kernel is larger than 1 in both directions, not in groups. Each of
     the two takes its axis' stride, padding and dilation; both have the output's channels.
     """
 
     name: ClassVar[str] = "asymmetric"
     note: ClassVar[str] = (
-        "equal receptive field; both layers have the output's channels, so few input channels make the two dearer"
+        "equal receptive field; both layers have the output's channels, so with few input channels the two are more "
+        "expensive"
     )
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
@@ -30,7 +31,7 @@ class Asymmetric(Rewrite):
         ungrouped(conv, shape)
         if conv.axes != 2 or 1 in conv.kernel_size:
             shown = "×".join(map(str, conv.kernel_size))
-            raise Inapplicable(f"its kernel is {shown}: not more than one place high and wide")
+            raise Inapplicable(f"its kernel is {shown}: not larger than 1 in both directions")
         column = Part("column", _along(conv, 0))
         return interleaved(between, column, Part("row", _along(conv, 1)))
 

@@ -1,7 +1,7 @@
 """The contract of a rewrite, and how one is applied: every convolution that it can replace, it does.
 
-A rewrite is a frozen record of its options with one rule, `parts`: the chain of layers that stands in the
-place of a convolution. It raises Inapplicable, with the reason in words, where it cannot; the reason ends up in
+A rewrite is a frozen record of its options with one rule, `parts`: the chain of layers that
+replaces a convolution. It raises Inapplicable, with the reason in words, where it cannot; the reason ends up in
 the list of what was skipped. Rewriting is arithmetic on a graph: no weights are read or made.
 """
 
@@ -24,7 +24,7 @@ EVERYTHING = Selection()
 
 
 class Inapplicable(RuleError):
-    """A rewrite cannot replace a layer; the message is the reason, as the end of `left alone: …`."""
+    """A rewrite cannot replace a layer; the message is the reason, as the end of `unchanged: …`."""
 
 
 class Rewrite:
@@ -89,9 +89,9 @@ def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -
             chained = numbered(rule.parts(conv, shape, following[number] if between else ()))
             reached = _output(chained, shape)
             if reached != layer.shape:
-                raise Inapplicable(f"the layers in its place would give {reached} instead of {layer.shape}")
+                raise Inapplicable(f"its replacement would have the output {reached} instead of {layer.shape}")
             if (seen := _reach(chained, shape)) != (own := _reach([Part("", conv)], shape)):
-                raise Inapplicable(f"an output of the layers in its place would see {seen} instead of {own}")
+                raise Inapplicable(f"its replacement would have the receptive field {seen} instead of {own}")
             parts[number] = chained
         except RuleError as error:
             skipped.append(Skipped(layer.path, error.message))
@@ -106,7 +106,7 @@ def _output(parts: Sequence[Part], shape: Shape) -> Shape:
 
 
 def _reach(parts: Sequence[Part], shape: Shape) -> tuple[Window, ...]:
-    """What an output place of a chain of convolutions sees, per axis; norms between them do not count.
+    """What an output position of a chain of convolutions sees, per axis; norms between them do not count.
 
     extent = 1 + Σ (extentᵢ − 1)·Π strides before i, and so for the padding (Araujo, Norris & Sim 2019, section 2).
     """
@@ -166,12 +166,12 @@ def pointwise(conv: Conv, **fields: Any) -> Conv:
 
 
 def kernel_volume(conv: Conv) -> int:
-    """Taps of the kernel. Raises Inapplicable for a single one, which has nothing to take apart."""
+    """Taps of the kernel. Raises Inapplicable for a single one, which cannot be factorised."""
     volume = 1
     for size in conv.kernel_size:
         volume *= size
     if volume == 1:
-        raise Inapplicable("its kernel is a single place")
+        raise Inapplicable(f"its kernel is {'×'.join(map(str, conv.kernel_size))}")
     return volume
 
 

@@ -5,8 +5,8 @@ least d, where d is what groups and shuffles ask the number to be divisible by, 
 
 - an add, sub or mul ties the channels that meet in it: they stay or go together;
 - a depthwise convolution has as many channels as its input; a concat those of its branches together; a linear layer
-  behind a flatten reads what is left;
-- the channels that the network hands out stay whole, and so do those that reach a layer whose fields count channels
+  after a flatten reads what is left;
+- channels that are a network output stay whole, and so do those that reach a layer whose fields count channels
   (a slice of them, a learned tensor, a permutation): pruning them would ask for another network.
 
 The figures of what is left come from analysing it, never from scaling (Li et al. 2017, "Pruning Filters for
@@ -32,7 +32,7 @@ def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> 
     Skipped are the convolutions that stay whole, each with the reason. Raises UsageError for another share.
     """
     if not 0 <= share < 1:
-        raise UsageError(f"a share of channels to remove is at least 0 and below 1, found {float(share):g}")
+        raise UsageError(f"a fraction of channels to remove is at least 0 and below 1, found {float(share):g}")
     return in_both_modes(graph, lambda each: _prune(each, share, selection or Selection()))
 
 
@@ -60,7 +60,7 @@ class _Group:
 
 
 class _Run(NamedTuple):
-    """The channels of a group in a tensor, each standing for `times` of the tensor's: places that a flatten made
+    """The channels of a group in a tensor, each standing for `times` of the tensor's: positions that a flatten made
     channels, or a fraction of one."""
 
     group: _Group
@@ -107,7 +107,7 @@ def _why_whole(layout: Layout) -> str:
             return group.whole
         if group.count % group.divisor:
             return f"{group.divisor} does not divide its {group.count} channels"
-    return "the share is less than one channel"
+    return "the fraction is less than one channel"
 
 
 # Layouts.
@@ -127,7 +127,7 @@ def _layouts(graph: Graph, selection: Selection) -> list[Layout]:
             for mine, theirs in zip(layer.inputs, owner.inputs, strict=True):
                 _tie(layouts[mine], layouts[theirs])
     for output in graph.outputs:
-        _keep_whole(layouts[output.tensor], "the network hands out its channels")
+        _keep_whole(layouts[output.tensor], "its channels are a network output")
     return layouts
 
 
@@ -145,18 +145,18 @@ def _of_output(layer: Layer, read: Sequence[Layout], shapes: Sequence[Shape], se
         case "made":
             _divide(read[0], kind.channel_divisor())
             refusal = selection.refusal(layer.path)
-            group = _Group(out[0], f"its channels meet those of `{layer.path}`, {refusal}" if refusal else "")
+            group = _Group(out[0], f"its channels are coupled to those of `{layer.path}`, {refusal}" if refusal else "")
             _divide((_Run(group),), kind.channel_divisor())
             return (_Run(group),)
         case "depthwise":
             return _scaled(read[0], Fraction(out[0], shapes[0][0]))
         case "fixed":
-            return (_Run(_Group(out[0], f"its channels meet those of the {kind.word} layer `{layer.path}`")),)
+            return (_Run(_Group(out[0], f"its channels are coupled to those of the {kind.word} layer `{layer.path}`")),)
         case "follow":
             if len(read) == 1 and (factor := _follows(kind, shapes[0], out)) is not None:
                 _divide(read[0], kind.channel_divisor())
                 return _scaled(read[0], factor)
-    reason = f"its channels reach `{layer.path}`, whose fields count them"
+    reason = f"its channels reach `{layer.path}`, whose fields depend on their number"
     for layout in read:
         _keep_whole(layout, reason)
     return (_Run(_Group(out[0] if out else 1, reason)),)
@@ -227,7 +227,7 @@ def _tie_first(left: Layout, right: Layout) -> bool:
             continue
         if one.times != other.times:
             # What is one channel here is a part of one, or several, there.
-            reason = "its channels meet others in a sum that do not match them"
+            reason = "its channels are added to others that do not match them"
             _keep_whole(left, reason)
             _keep_whole(right, reason)
             return False

@@ -1,4 +1,4 @@
-"""Graph → Graph: the same network with some layers replaced, its shapes walked anew.
+"""Graph → Graph: the same network with some layers replaced, its shapes inferred again.
 
 What rewrites and pruning have in common. Nothing here decides what is replaced, or by what.
 """
@@ -16,7 +16,7 @@ from cnnprof.model.kind import Kind
 
 
 class Part(NamedTuple):
-    """A layer that stands, with others, in the place of one: its kind, and the segment that extends the path.
+    """A layer that replaces one, together with others: its kind, and the segment that extends the path.
 
     An empty segment keeps the path as it is.
     """
@@ -42,7 +42,7 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A network after a rewrite: what it changed, and what it left alone and why."""
+    """A network after a rewrite: what it changed, and what it left unchanged and why."""
 
     graph: Graph
     changes: tuple[Change, ...]
@@ -59,9 +59,9 @@ class Selection(NamedTuple):
         """Why a layer is not selected; empty where it is."""
         for pattern in self.except_:
             if paths.holds(pattern, path):
-                return f"--except {pattern} leaves it out"
+                return f"excluded by --except {pattern}"
         if self.only and not any(paths.holds(pattern, path) for pattern in self.only):
-            return "no --only names it"
+            return "not selected by --only"
         return ""
 
 
@@ -107,7 +107,7 @@ def in_both_modes(graph: Graph, rewrite: Callable[[Graph], Rewritten]) -> Rewrit
 
 
 def numbered(parts: Sequence[Part]) -> list[Part]:
-    """The parts with equal segments told apart as a spec tells equal words apart: `relu`, `relu_2`."""
+    """The parts with equal segments numbered as a spec numbers equal words: `relu`, `relu_2`."""
     counts: dict[str, int] = {}
     found = []
     for segment, kind in parts:

@@ -20,13 +20,13 @@ class Separable(Rewrite):
 
     Applies to every convolution with more than one tap that is not depthwise already. Stride, padding and dilation
     go to the depthwise layer; groups, where there are some, stay with the 1×1. The depthwise layer has a bias where
-    the convolution has one and something stands between the two: without, it would be part of the other's.
+    the convolution has one and something comes between the two: without, it would be part of the other's.
     """
 
     name: ClassVar[str] = "separable"
     note: ClassVar[str] = (
         "closed form: groups / out_channels + 1 / kernel volume, exact for the MACs whatever the stride, "
-        "since both layers stand on the output's grid; biases and norms are what the parameters have besides"
+        "since both layers have the output's resolution; the parameters also include biases and norms"
     )
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:

@@ -24,8 +24,8 @@ class Stacked(Rewrite):
 
     name: ClassVar[str] = "stacked"
     note: ClassVar[str] = (
-        "equal receptive field; every layer of a stack has the output's channels and the stride is the last "
-        "one's, so a large step or few input channels make a stack dearer"
+        "equal receptive field; every layer of a stack has the output's channels, and the last one has the stride, "
+        "so with a large stride or few input channels a stack is more expensive"
     )
 
     def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:

@@ -1,6 +1,7 @@
-"""A network on a device: how long it takes, layer by layer and whole, and how much memory, beside the arithmetic.
+"""A network on a device: how long it takes, layer by layer and whole, and how much memory, compared with the
+predictions.
 
-The protocol, which `docs/measure-honestly.md` explains: warm up with the same shapes until the times stand still; then
+The protocol, which `docs/measure-honestly.md` explains: warm up with the same shapes until the times are stable; then
 run until the interquartile range is small, or the time given is up; put the device's own marks around each run, and
 wait for the device once per round of runs. Caches are warm: it is the same input and the same weights every time.
 """
@@ -108,7 +109,7 @@ def sample(device: Device, run: Callable[[], object], patience: Patience = PATIE
 def alternate(
     device: Device, first: Callable[[], object], second: Callable[[], object], patience: Patience = PATIENCE
 ) -> Alternated:
-    """Times two things by turns, A B A B, until the ratio of their times stands still, or time is up. A turn is as
+    """Times two things alternately, A B A B, until the ratio of their times is stable, or time is up. A turn is as
     many runs as a tenth of a round takes, one at least; its time is the mean of its runs."""
     warm_ups = []
     sizes = []
@@ -157,7 +158,7 @@ def _round_size(each: float, patience: Patience) -> int:
 
 
 class Program(NamedTuple):
-    """A network on a device. step: one inference, or one training step; `mode` is to stand around it."""
+    """A network on a device. step: one inference, or one training step; `mode` is entered around it."""
 
     built: Network
     inputs: list[Tensor]
@@ -389,7 +390,7 @@ def _layout(settings: Settings) -> str:
 
 
 def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFigure]:
-    """Live tensors of a forward pass, or what a training step keeps of it, to the byte, weights apart."""
+    """Live tensors of a forward pass, or what a training step keeps of it, to the byte, excluding weights."""
     layout = _layout(settings)
     seen = watch(ready.built, ready.inputs, gradients=settings.step == "training")
     if settings.step == "training":
@@ -426,7 +427,7 @@ def _allocator(graph: Graph, costs: Costs, device: Cuda, settings: Settings, rea
     if peak.requested:
         yield MemoryFigure("requested", exact, peak.requested, f"bytes of tensors, not rounded; {what}")
     yield MemoryFigure("allocated", in_blocks, peak.allocated, f"the same in blocks of {BLOCK} bytes or more")
-    yield MemoryFigure("reserved", None, peak.reserved, "what the caching allocator holds from the driver")
+    yield MemoryFigure("reserved", None, peak.reserved, "what the caching allocator has reserved from the driver")
 
 
 # Comparisons.
@@ -442,14 +443,14 @@ def against(
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
 ) -> Comparison:
-    """Two networks by turns, A B A B. names: what they are called by.
+    """Two networks alternately, A B A B. names: what they are called by.
 
     Raises UsageError as `measure`, and where both do not fit into memory.
     """
     if settings.step == "training":
         graphs = (graphs[0].trained or graphs[0], graphs[1].trained or graphs[1])
     costs = [count(graph, batch, settings.dtype) for graph in graphs]
-    progress(f"{names[0]} and {names[1]} by turns, batch {batch}")
+    progress(f"{names[0]} and {names[1]}, alternately, batch {batch}")
     needed, available = sum(needed_bytes(cost, settings) for cost in costs), device.available()
     try:
         if device.name == "cpu" and available is not None and needed > available:
@@ -474,7 +475,7 @@ def separables(
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
 ) -> Separables:
-    """Every convolution that has a depthwise-separable replacement against it, by turns, each sort of it once."""
+    """Every convolution that has a depthwise-separable replacement against it, alternately, each distinct one once."""
     skipped: dict[str, str] = {}
     rows = []
     crowd: list[float] = []
@@ -484,7 +485,7 @@ def separables(
         except Inapplicable as reason:
             skipped |= dict.fromkeys(paths, reason.message)
             continue
-        progress(f"{paths[0]}: the convolution and its replacement by turns")
+        progress(f"{paths[0]}: the convolution and its replacement, alternately")
         parts = [(conv, shape), (depthwise, shape), (pointwise, depthwise.output(shape))]
         whole, *pieces = (_module(kind, read, device, settings) for kind, read in parts)
         flops, *fewer = (batch * price(kind.work(read, training=False)) for kind, read in parts)

@@ -42,7 +42,7 @@ SEED = 0
 def verify(
     graph: Graph, costs: Costs, device: Device, *, fake: bool = False, fvcore: bool = True, seed: int = SEED
 ) -> Verified:
-    """Sets the figures of a graph in evaluation beside PyTorch's.
+    """Compares the figures of a graph in evaluation with PyTorch's.
 
     costs: of the graph, in float32. device: "cuda" adds what its allocator says to the checks on the CPU.
     fake: fake tensors whatever the size. fvcore: whether to ask it.
@@ -50,7 +50,7 @@ def verify(
     Raises MissingDependencyError where fvcore is asked and not installed.
     """
     need = real_bytes(costs)
-    why = "as asked" if fake else f"the real thing would need {need / 2**30:.2f} GiB" if need > REAL_BYTES else ""
+    why = "as asked" if fake else f"real tensors would need {need / 2**30:.2f} GiB" if need > REAL_BYTES else ""
     mode = "fake" if why else "real"
     trained = graph.trained or graph
     with _tensors(mode):
@@ -217,7 +217,7 @@ def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
 
 
 def _unless_estimated(graph: Graph, check: Check) -> Check:
-    """The check, but for differences at or behind the first layer whose memory is an estimate: those are no error,
+    """The check, but for differences at or after the first layer whose memory is an estimate: those are not errors,
     and where there are any, the check is left out and says why."""
     estimated = [layer.path for layer in graph.layers if not layer.memory_exact]
     if check.ok or not estimated:
@@ -225,7 +225,7 @@ def _unless_estimated(graph: Graph, check: Check) -> Check:
     paths = [layer.path for layer in graph.layers]
     exact = set(paths[: paths.index(estimated[0])])
     mismatches = tuple(mismatch for mismatch in check.mismatches if mismatch.where in exact)
-    why = f"an estimate: whether {estimated[0]} copies depends on strides that are not followed"
+    why = f"an estimate: whether {estimated[0]} copies depends on strides, which are not tracked"
     return check._replace(mismatches=mismatches, left_out="" if mismatches else why)
 
 
@@ -308,8 +308,8 @@ def _first_difference(trained: Graph, costs: Costs, kept: dict[str, int]) -> str
 # fvcore.
 
 # Where fvcore, version 0.1.5, is known to be wrong. What it counts there is compared all the same.
-_SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no price for aten::_convolution_mode"
-_OTHER = "fvcore has no price for this operator"
+_SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no rule for aten::_convolution_mode"
+_OTHER = "fvcore has no rule for this operator"
 _UNREAD = "fvcore does not see what no output depends on: its trace leaves that out"
 
 
@@ -359,7 +359,7 @@ def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
             wrong.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
     counted = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
     free = ", ".join(f"{name} {times}" for name, times in sorted(unpriced.items()))
-    detail = "; ".join(filter(None, [counted, free and f"without a price there: {free}"]))
+    detail = "; ".join(filter(None, [counted, free and f"not counted there: {free}"]))
     return compare(
         "fvcore",
         "FlopCountAnalysis, in its convention",
@@ -423,7 +423,7 @@ def _cuda(graph: Graph, costs: Costs, device: Cuda, seed: int) -> Iterator[Check
 
 
 def _on_device(graph: Graph, costs: Costs, device: Cuda, seed: int) -> tuple[int, AllocatorPeak]:
-    """The most bytes alive at a layer's end of a forward pass, and what the allocator handed out in another."""
+    """The most bytes alive at a layer's end of a forward pass, and what the allocator allocated in another."""
     built = module(graph, seed).to(device.torch)
     inputs = [torch.rand(costs.batch, *shape, device=device.torch) for shape in graph.inputs.values()]
     alive = watch(built, inputs).peak

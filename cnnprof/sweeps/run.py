@@ -1,6 +1,6 @@
 """A spec under many settings → Sweep: every combination as a row, those within limits, the Pareto-optimal ones.
 
-What is best without an accuracy at hand? Of two networks that cost the same, the one with the larger settings
+What is best without a measured accuracy? Of two networks that cost the same, the one with the larger settings
 (wider, with a larger input) is the one to train; of two with equal settings the cheaper. So a row is Pareto-optimal
 where no other has every varied number as large and every cost as small, and one of them better. Where costs are
 limited, those are met by filtering, and what is left is to be as large as possible.
@@ -95,7 +95,7 @@ class Row(NamedTuple):
 class Sweep:
     """All combinations of the axes, in order.
 
-    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are no
+    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
     valid networks. objectives: by which rows are marked; none where nothing is to be compared.
     """
 
@@ -143,7 +143,7 @@ def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
 
 
 def read_values(text: str) -> tuple[str, ...]:
-    """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may stand in lists. Raises UsageError.
+    """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may appear in lists. Raises UsageError.
 
     A range has its end in it where a step meets it; without a step it is 1. Commas in brackets divide nothing.
     """
@@ -221,7 +221,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
         larger = written.strip().startswith("+") or (name in known and not written.strip().startswith("-"))
         if name in known:
             if not is_numeric(known[name]):
-                raise UsageError(f"`{name}` has values that are no numbers, so none of them is the largest")
+                raise UsageError(f"`{name}` has values that are not numbers, so none of them is the largest")
         elif (metric := metric_named(name)) is None:
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
@@ -247,7 +247,7 @@ def _metric(name: str) -> str:
     metric = metric_named(name)
     if metric is None:
         hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
-        raise UsageError(f"there is no metric `{printable(brief(name))}`; {hint}")
+        raise UsageError(f"unknown metric `{printable(brief(name))}`; {hint}")
     return metric
 
 
@@ -278,7 +278,7 @@ def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:
-        raise UsageError(f"{number:,} combinations are more than a sweep takes: {MOST:,}")
+        raise UsageError(f"a sweep takes at most {MOST:,} combinations, found {number:,}")
     return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
 
 

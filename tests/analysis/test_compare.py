@@ -263,7 +263,7 @@ training_bytes               3.12 KiB    1.94 KiB *  0.620×
 depth                               1           1     1.00×
 receptive_field                     4           4     1.00×
 
-* the least of its row
+* the lowest of its row
 
 layers  3 changed  0 layers the same
 

@@ -294,13 +294,13 @@ def test_formulas(layers: str, path: str, expected: dict[str, str | None]) -> No
     ("layers", "path", "expected"),
     [
         pytest.param(
-            "- relu", "relu", "a new tensor, though `relu` can run in place: `input` is the caller's", id="input"
+            "- relu", "relu", "a new tensor, though `relu` can run in place: `input` belongs to the caller", id="input"
         ),
         pytest.param(
             "- conv2d: {out_channels: 3, kernel_size: 1}\n- relu",
             "relu",
-            "in place: it overwrites the output of `conv2d`, which nobody else reads, which is no view or output of "
-            "the network, and which its layer does not keep for the backward pass",
+            "in place: it overwrites the output of `conv2d`, which no other layer reads, which is neither a view nor a "
+            "network output, and which its own layer does not keep for the backward pass",
             id="in place",
         ),
         pytest.param(
@@ -339,20 +339,20 @@ def test_why_there_is_a_new_tensor(layers: str, path: str, expected: str) -> Non
         (
             "- conv2d: {out_channels: 3, kernel_size: 1}",
             "conv2d",
-            ["keeps its input `input` for the backward pass; a storage that several keep counts once"],
+            ["keeps its input `input` for the backward pass; a storage that several layers keep counts once"],
         ),
         (
             "- conv2d: {out_channels: 3, kernel_size: 1}\n- relu6",
             "relu6",
             [
                 "overwrites its input, of which it keeps a copy for the backward pass",
-                "`kept` is what training makes for the backward pass",
+                "`kept` is what training allocates for the backward pass",
             ],
         ),
         (
             "- conv2d: {out_channels: 3, kernel_size: 1}\n- avg_pool2d: {kernel_size: 8}\n- sigmoid",
             "sigmoid",
-            ["keeps its output for the backward pass; a storage that several keep counts once"],
+            ["keeps its output for the backward pass; a storage that several layers keep counts once"],
         ),
     ],
 )
@@ -374,9 +374,7 @@ def test_shared_weights_and_side_outputs() -> None:
             """
         )
     )
-    assert page_of(unfolded, "conv2d_2").sections[1].facts == (
-        "those of `first`, which has them in its row: they count once",
-    )
+    assert page_of(unfolded, "conv2d_2").sections[1].facts == ("shared with `first`, and counted there",)
     aux = page_of(unfolded, "side.aux.conv2d")
     assert aux.sections[2].facts == ("none: a side output, which runs only in training",)
     assert aux.sections[3].facts[0] == "makes nothing: a side output, which runs only in training"
@@ -491,11 +489,11 @@ def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:
             "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found ``",
         ),
         (".".join(["a"] * 65), [], "a path pattern has at most 64 segments, found 65"),
-        ("conv1", ["mac"], "there is no sum `mac`; did you mean `macs`?"),
+        ("conv1", ["mac"], "unknown sum `mac`; did you mean `macs`?"),
         (
             "conv1",
             ["peak_activation_bytes"],
-            "`peak_activation_bytes` is a figure of the whole network: leave out `conv1`",
+            "`peak_activation_bytes` is a metric of the whole network: omit `conv1`",
         ),
         ("conv1.conv2d", ["macs"], "`conv1.conv2d` is a layer, which has no sums to choose from"),
     ],

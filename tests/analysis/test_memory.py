@@ -228,7 +228,7 @@ def test_an_optimizers_state_is_of_the_type_unless_there_are_master_weights() ->
 def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         training(cnnprof.unfold("lenet5", training=True), FLOAT32, "adamm")
-    assert str(caught.value) == "no optimizer `adamm`; did you mean `adam`?"
+    assert str(caught.value) == "unknown optimizer `adamm`; did you mean `adam`?"
 
 
 @pytest.mark.torch

@@ -279,7 +279,7 @@ def seeded() -> Iterator[None]:
     ],
 )
 def test_gradients_reach_exactly_the_field(layers: str) -> None:
-    """The input places that an inner output place depends on are the interval told, on both axes."""
+    """The input positions that an inner output position depends on are the interval told, on both axes."""
     torch = pytest.importorskip("torch")
     from cnnprof.runtime.build import module
 

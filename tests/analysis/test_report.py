@@ -40,7 +40,7 @@ def test_a_network_without_weights_has_none_heaviest() -> None:
         (
             "- adaptive_avg_pool2d: {output_size: 1}\n- linear: {out_features: 2}\n- linear: {out_features: 2}",
             [
-                "linear reads the last axis of 3×1×1 alone, a single value, as PyTorch does: "
+                "linear applies only to the last axis of 3×1×1, a single value, as in PyTorch: "
                 "is a `flatten` missing before it?"
             ],
         ),

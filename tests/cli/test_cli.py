@@ -283,7 +283,7 @@ COMMANDS = [
 def test_specs_prints_one_as_it_is_written(run: Run) -> None:
     assert run("specs", "lenet5") == Done(0, (ROOT / "specs" / "lenet5.yaml").read_text(encoding="utf-8"), "")
     assert json.loads(run("specs", "lenet5", "--format", "json").out)[0]["name"] == "lenet5"
-    assert run("specs", "lenet") == Done(2, "", "error: there is no architecture `lenet`; did you mean `lenet5`?\n")
+    assert run("specs", "lenet") == Done(2, "", "error: unknown architecture `lenet`; did you mean `lenet5`?\n")
 
 
 def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
@@ -353,26 +353,26 @@ REFUSES = [
         "error: several --input need names: --input left=3x64x64 --input right=3x64x64",
     ),
     (["analyze", "lenet5", "--input", "x=1x32x32"], "error: lenet5 has no input `x`; known: `input`"),
-    (["analyze", "lenet5", "--dtype", "float31"], "error: no type `float31`; did you mean `float32`?"),
+    (["analyze", "lenet5", "--dtype", "float31"], "error: unknown dtype `float31`; did you mean `float32`?"),
     (["analyze", "lenet5", "--batch", "0"], "error: a batch is a whole number of examples, at least 1, found 0"),
-    (["analyze", "lenet5", "--columns", "path,parms"], "error: there is no column `parms`; did you mean `params`?"),
+    (["analyze", "lenet5", "--columns", "path,parms"], "error: unknown column `parms`; did you mean `params`?"),
     (
         ["analyze", "lenet5", "--sort", "peak_activation_bytes"],
-        "error: `peak_activation_bytes` is a figure of the whole network, not of a layer: it is among the totals",
+        "error: `peak_activation_bytes` is a metric of the whole network, not of a layer: see the totals",
     ),
-    (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
+    (["analyze", "lenet5", "--columns", "Layer,params"], "error: unknown column `Layer`; `path` has that heading"),
     (["analyze", "lenet5", "--columns", "path,params, path"], "error: --columns names `path` twice"),
     (["analyze", "vgg", "--convention", "torch", "--convention", "torch"], "error: --convention names `torch` twice"),
     (["explain", "lenet5", "--only", "macs,macs"], "error: --only names `macs` twice"),
-    (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
-    (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),
+    (["analyze", "lenet5", "--sort", "mac"], "error: unknown column `mac`; did you mean `macs`?"),
+    (["analyze", "lenet5", "--convention", "fvcor"], "error: unknown convention `fvcor`; did you mean `fvcore`?"),
     (
         ["analyze", "lenet5", "--format", "json", "--columns", "path"],
-        "error: --columns chooses what a table, csv or markdown shows; json has everything",
+        "error: --columns applies to tables, csv and markdown; json always has everything",
     ),
     (
         ["analyze", "lenet5", "--format", "csv", "--convention", "torch"],
-        "error: --convention adds a total, and csv has none; json has",
+        "error: --convention adds a total, and csv has no totals; json has them",
     ),
     (["analyze", "lenet5", "--format", "json", "--format", "csv"], "error: --format is given twice"),
     (["analyze", "lenet5", "--batch", "2", "-o", "x.txt", "--output", "y.txt"], "error: --output is given twice"),
@@ -380,7 +380,7 @@ REFUSES = [
     *(
         (
             [*command, "-o", f"net.{suffix}"],
-            f"error: the suffix of --output says the format ({known}), found `net.{suffix}`; --format says it too",
+            f"error: the suffix of --output selects the format ({known}), found `net.{suffix}`; or use --format",
         )
         for command, known in (
             (["analyze", "lenet5"], ".json, .csv, .md, .tex, .txt"),
@@ -394,7 +394,7 @@ REFUSES = [
         )
         for suffix in ("html", *(["csv"] if "csv" not in known else []))
     ),
-    (["kinds", "conv_2d"], "error: there is no kind `conv_2d`; did you mean `conv2d`?"),
+    (["kinds", "conv_2d"], "error: unknown kind `conv_2d`; did you mean `conv2d`?"),
 ]  # fmt: skip
 
 
@@ -641,7 +641,7 @@ def test_a_bug_is_no_broken_budget(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert (done.code, done.out) == (70, "")
     first, *rest = done.err.split("\n")
     assert re.fullmatch(r"internal error: ZeroDivisionError in test_cli\.py:\d+: division by \\x1b\[31mzero", first)
-    assert rest[0].startswith(f"This is a bug of cnnprof {cnnprof.__version__} (Python 3.")
+    assert rest[0].startswith(f"This is a bug in cnnprof {cnnprof.__version__} (Python 3.")
     assert "CNNPROF_DEBUG=1" in rest[1]
     assert "Traceback" not in done.err
     monkeypatch.setenv("CNNPROF_DEBUG", "1")

@@ -70,7 +70,7 @@ def test_verify_says_what_was_compared(run: Run) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.endswith("lenet5: PyTorch agrees on 143 figures in 14 checks\n")
     assert re.search(r"^ok +MACs +13 layers +833,040 +FlopCounterMode / 2$", done.out, re.MULTILINE)
-    assert "fvcore: conv 715,200, linear 117,840; without a price there: avg_pool2d 2, tanh 4" in done.out
+    assert "fvcore: conv 715,200, linear 117,840; not counted there: avg_pool2d 2, tanh 4" in done.out
 
 
 @needs_torch
@@ -110,13 +110,13 @@ def test_verify_fails_where_figures_differ(run: Run, monkeypatch: pytest.MonkeyP
         ("verify lenet5 --batch 0", "error: a batch is a whole number of examples, at least 1, found 0\n"),
         ("measure lenet5 --batch 0", "error: --batch takes batches such as 1,8,32, found `0`\n"),
         ("measure lenet5 --batch 1,,2", "error: --batch takes batches such as 1,8,32, found `1,,2`\n"),
-        ("measure lenet5 --dtype float17", "error: no type `float17`; did you mean `float16`?\n"),
+        ("measure lenet5 --dtype float17", "error: unknown dtype `float17`; did you mean `float16`?\n"),
         ("measure lenet5 --against vgg --separable",
-         "error: --against and --separable are two comparisons: ask for one of them\n"),
+         "error: --against and --separable are two comparisons: choose one\n"),
         ("measure lenet5 vgg --against resnet", "error: --against takes one SPEC and one batch\n"),
         ("measure lenet5 --separable --batch 1,2", "error: --separable takes one SPEC and one batch\n"),
         ("measure lenet5 --separable --training",
-         "error: --separable times convolutions in inference: leave --training out\n"),
+         "error: --separable times convolutions in inference: omit --training\n"),
     ],
 )  # fmt: skip
 def test_what_is_refused(run: Run, line: str, message: str) -> None:
@@ -262,7 +262,7 @@ batch   median      p10      p90      p99  spread  runs  warm-up  images/s  of r
 ─────  ───────  ───────  ───────  ───────  ──────  ────  ───────  ────────  ───────────
     2  4.00 ms  4.00 ms  4.80 ms  4.98 ms  12.5 %     3        0     500.0       52.5 %
 
-batch 64: out of memory: it needs 3.00 GiB at least, there is 1.00 GiB
+batch 64: out of memory: it needs at least 3.00 GiB, there is 1.00 GiB
 
 batch 2: layer     kind        time  of layers  bound by  reached  spread
 ─────────────────  ───────  ───────  ─────────  ────────  ───────  ──────
@@ -272,7 +272,7 @@ flatten            flatten  2.00 µs      0.1 %                      0.0 %
 ─────────────────  ───────  ───────  ─────────  ────────  ───────  ──────
 sum of layers               3.05 ms    100.0 %
 
-end to end 4.00 ms − sum of layers 3.05 ms = 948 µs: calls between layers, and measuring
+end to end 4.00 ms − sum of layers 3.05 ms = 948 µs: calls between layers, and measurement overhead
 above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted
 
 batch 2: memory  predicted  measured  residual  what
@@ -327,7 +327,7 @@ def test_a_comparison_as_text() -> None:
 
 def separated() -> Separables:
     row = SeparableTime(("a", "b"), "conv2d 8→8, 3×3", (8, 4, 4), (1000, 250), compared().times)
-    return Separables("net", 4, INFERENCE, MACHINE, (row,), {"c": "its kernel is a single place"})
+    return Separables("net", 4, INFERENCE, MACHINE, (row,), {"c": "its kernel is 1×1"})
 
 
 def test_convolutions_as_text() -> None:
@@ -335,7 +335,7 @@ def test_convolutions_as_text() -> None:
     assert (
         "a and 1 more        0.250       2.000  2.000 to 2.000      1.00 ms    2.00 ms  conv2d 8→8, 3×3, 8×4×4" in text
     )
-    assert "left alone, 1 convolution: its kernel is a single place" in text
+    assert "unchanged, 1 convolution: its kernel is 1×1" in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -28,7 +28,7 @@ def about(record: dict[str, Any] | None = None) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return (
         f"Measured on {record['date']} with Python {record['python']} on {record['processor']} ({record['system']}), "
-        f"{record['threads']} thread, medians of {record['rounds']} rounds by turns: {versions}."
+        f"{record['threads']} thread, medians of {record['rounds']} rounds, alternating: {versions}."
     )
 
 
@@ -163,6 +163,6 @@ RULES = {
 }
 TORCHINFO_PARAMS = Rule(
     "those of a residual branch twice, because the module that `cnnprof.build` makes calls an addition after the "
-    "branches that are registered below it, and torchinfo tells by the order of calls what is inside what",
+    "branches that are registered below it, and torchinfo infers nesting from the order of calls",
     _torchinfo_params,
 )

@@ -339,7 +339,7 @@ def test_warnings_break_nothing() -> None:
         (
             "depth",
             "a",
-            "`depth` is a figure of the whole network, no sum over layers, so `at` cannot limit it",
+            "`depth` is a metric of the whole network, not a sum over layers, so `at` cannot limit it",
         ),
         (
             "a",

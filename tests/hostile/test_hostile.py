@@ -61,7 +61,7 @@ def test_odd_but_right(path: Path) -> None:
                                "most 8 deep, found more"),
         ("python_object", "3:10", "tags (`!name`) are not part of the language"),
         ("latin_1", "3:9", "expected UTF-8 text, found byte 0xfc"),
-        ("nul", "3:8", "not YAML: a text has no control characters, found the character U+0000"),
+        ("nul", "3:8", "not YAML: a text cannot contain control characters, found the character U+0000"),
         ("huge_input", "3:11", "a dimension is at most 2,147,483,647, found [1000000000000000000000000000]"),
     ],
 )  # fmt: skip

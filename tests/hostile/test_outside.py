@@ -230,8 +230,8 @@ def test_no_name_of_a_file_is_a_formula(name: str) -> None:
 # What is read.
 
 BYTES = [
-    pytest.param(b"", 2, ":1:1: error: expected a spec, found an empty text", id="empty"),
-    pytest.param(b"\xef\xbb\xbf", 2, ":1:1: error: expected a spec, found an empty text", id="only a byte order mark"),
+    pytest.param(b"", 2, ":1:1: error: expected a spec, found empty text", id="empty"),
+    pytest.param(b"\xef\xbb\xbf", 2, ":1:1: error: expected a spec, found empty text", id="only a byte order mark"),
     pytest.param(b"\xef\xbb\xbf" + NET.encode(), 0, "", id="a byte order mark"),
     pytest.param(NET.replace("\n", "\r\n").encode(), 0, "", id="CRLF"),
     pytest.param(NET.replace("\n", "\r").encode(), 0, "", id="CR"),
@@ -288,9 +288,7 @@ def test_what_can_be_read_only_once(command: list[str]) -> None:
 
 
 def test_standard_input_twice() -> None:
-    assert "<stdin>:1:1: error: expected a spec, found an empty text" in error_of(
-        shell("cnnprof compare - - < net.yaml")
-    )
+    assert "<stdin>:1:1: error: expected a spec, found empty text" in error_of(shell("cnnprof compare - - < net.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +299,7 @@ def test_standard_input_twice() -> None:
 )  # fmt: skip
 def test_a_pipe_with_a_name_is_not_waited_for(args: list[str]) -> None:
     os.mkfifo("pipe")
-    assert error_of(cnnprof(*args, preexec_fn=soon)) == "error: cannot read `pipe`: it is a pipe, and no file\n"
+    assert error_of(cnnprof(*args, preexec_fn=soon)) == "error: cannot read `pipe`: it is a pipe, not a file\n"
 
 
 def test_a_pipe_with_a_name_is_not_written_to_without_a_reader() -> None:
@@ -309,7 +307,10 @@ def test_a_pipe_with_a_name_is_not_written_to_without_a_reader() -> None:
     for args in (["analyze", "net.yaml", "-o", "pipe"], ["check", "net.yaml", "--report", "json=pipe"],
                  ["rewrite", "net.yaml", "--prune", "0.5", "--write", "pipe"], ["schema", "-o", "pipe"]):  # fmt: skip
         done = cnnprof(*args, preexec_fn=soon)
-        assert (done.returncode, done.stderr) == (2, "error: cannot write `pipe`: it is a pipe that nobody reads\n")
+        assert (done.returncode, done.stderr) == (
+            2,
+            "error: cannot write `pipe`: it is a pipe that nothing reads from\n",
+        )
 
 
 def test_a_pipe_with_a_reader_is_written_to() -> None:
@@ -828,7 +829,7 @@ def test_folders_in_a_circle() -> None:
 
 def test_a_project_file_that_is_no_file() -> None:
     os.mkfifo("cnnprof.yaml")
-    assert error_of(cnnprof("check")) == "error: cannot read `cnnprof.yaml`: it is a pipe, and no file\n"
+    assert error_of(cnnprof("check")) == "error: cannot read `cnnprof.yaml`: it is a pipe, not a file\n"
 
 
 # Files of a revision.

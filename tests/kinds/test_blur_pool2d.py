@@ -20,7 +20,8 @@ REFUSES = [
     pytest.param(
         BlurPool2d(kernel_size=7),
         (2, 8, 3),
-        "`blur_pool2d` with kernel_size 7 reflects 3 places of the border, so it needs an axis of at least 4, found 3",
+        "`blur_pool2d` with kernel_size 7 reflects 3 positions at the border, so it needs an axis of at least 4, "
+        "found 3",
         id="reflection past the far edge",
     ),
     pytest.param(

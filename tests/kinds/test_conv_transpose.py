@@ -19,7 +19,7 @@ GIVES = [
         (4, 32, 32),
         # by the places of the input; those of the output would give four times as much
         Work(macs=8 * 16 * 16 * 4 * 4 * 4),
-        id="MACs by input places",
+        id="MACs by input positions",
     ),
     pytest.param(
         ConvTranspose2d(out_channels=4, kernel_size=3, stride=2, padding=1),
@@ -109,8 +109,8 @@ REFUSES = [
     pytest.param(
         ConvTranspose1d(out_channels=4, kernel_size=3, padding=3),
         (8, 3),
-        "`padding` of `conv_transpose1d` must leave at least one place of the output, "
-        "found padding 3 on both sides of 5 places",
+        "`padding` of `conv_transpose1d` must leave at least one position of the output, "
+        "found padding 3 on both sides of 5 positions",
         id="padding cuts everything off",
     ),
     pytest.param(

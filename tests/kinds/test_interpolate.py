@@ -147,32 +147,32 @@ REFUSES = [
     pytest.param(
         Interpolate(scale_factor=0.05),
         (4, 8, 8),
-        "`scale_factor` of `interpolate` must leave at least one place, found 0.05 on an axis of 8",
+        "`scale_factor` of `interpolate` must leave at least one position, found 0.05 on an axis of 8",
         id="nothing left",
     ),
     pytest.param(
         Interpolate(scale_factor=-2),
         (4, 8, 8),
-        "`scale_factor` of `interpolate` must leave at least one place, found -2.0 on an axis of 8",
+        "`scale_factor` of `interpolate` must leave at least one position, found -2.0 on an axis of 8",
         id="negative factor",
     ),
     pytest.param(
         Interpolate(scale_factor=float("inf")),
         (4, 8, 8),
-        "`scale_factor` of `interpolate` must leave at least one place, found inf on an axis of 8",
+        "`scale_factor` of `interpolate` must leave at least one position, found inf on an axis of 8",
         id="infinite factor",
     ),
     pytest.param(
         Interpolate(size=4, align_corners=True),
         (4, 8, 8),
-        "`align_corners` of `interpolate` goes with the modes linear, bilinear, bicubic and trilinear, "
+        "`align_corners` of `interpolate` applies only to the modes linear, bilinear, bicubic and trilinear, "
         "found mode nearest",
         id="align_corners of nearest",
     ),
     pytest.param(
         Interpolate(size=4, antialias=True, mode="trilinear"),
         (4, 8, 8, 8),
-        "`antialias` of `interpolate` goes with the modes bilinear and bicubic, found mode trilinear",
+        "`antialias` of `interpolate` applies only to the modes bilinear and bicubic, found mode trilinear",
         id="antialias of trilinear",
     ),
 ]
@@ -198,7 +198,7 @@ def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) ->
 
 def test_refuses_an_empty_output_in_every_mode() -> None:
     """PyTorch gives an empty tensor in mode area."""
-    with pytest.raises(ShapeError, match=r"must leave at least one place, found 0\.1 on an axis of 8"):
+    with pytest.raises(ShapeError, match=r"must leave at least one position, found 0\.1 on an axis of 8"):
         Interpolate(scale_factor=0.1, mode="area").output((4, 8, 8))
 
 

@@ -83,7 +83,7 @@ REFUSES = [
     pytest.param(
         Pad(pad=[1, 1, 1, 1], mode="reflect", value=1.0),
         IMAGE,
-        "`value` of `pad` goes with `mode: constant` alone, found 1.0",
+        "`value` of `pad` applies only to `mode: constant`, found 1.0",
         id="a value that is not used",
     ),
     pytest.param(
@@ -102,7 +102,7 @@ ACCEPTED_BY_PYTORCH = [
     ),
     pytest.param(
         Pad(pad=[-5, -4]),
-        "`pad` of `pad` must leave at least one place of each dimension, found [-5, -4] on the input [4, 8, 9]",
+        "`pad` of `pad` must leave at least one position of each dimension, found [-5, -4] on the input [4, 8, 9]",
         id="nothing left",
     ),
     pytest.param(

@@ -198,7 +198,7 @@ REFUSES = [
     pytest.param(
         AvgPool3d(kernel_size=5, stride=1, padding=2),
         (4, 4, 4, 4),
-        "`kernel_size` of `avg_pool3d` must not be larger than the input, padding apart, as in PyTorch, "
+        "`kernel_size` of `avg_pool3d` must not be larger than the input without padding, as in PyTorch, "
         "found kernel_size 5 and an axis of 4",
         id="avg_pool3d, kernel larger than the input without padding",
     ),
@@ -293,8 +293,8 @@ def test_every_window_has_a_place_on_the_input() -> None:
             with pytest.raises(ShapeError) as caught:
                 pool.output((2, size))
             assert said(caught.value) == (
-                f"every window of `max_pool1d` must have a place on the input: one with padding {padding} and "
+                f"every window of `max_pool1d` must cover a position of the input: one with padding {padding} and "
                 f"dilation {dilation} steps over an axis of {size}\n"
-                "PyTorch gives −infinity there, and its backward pass writes beside the tensor"
+                "PyTorch gives −infinity there, and its backward pass writes outside the tensor"
             )
     assert refused > 0

@@ -31,12 +31,12 @@ REFUSES = [
 EMPTY = [
     pytest.param(
         Slice(dim=2, start=5, end=5),
-        "`slice` must leave at least one place of dimension 2, found start 5 and end 5 on a size of 8",
+        "`slice` must leave at least one position of dimension 2, found start 5 and end 5 on a size of 8",
         id="start is end",
     ),
     pytest.param(
         Slice(dim=2, start=8),
-        "`slice` must leave at least one place of dimension 2, found start 8 and end null on a size of 8",
+        "`slice` must leave at least one position of dimension 2, found start 8 and end null on a size of 8",
         id="starts past the end",
     ),
     pytest.param(

@@ -312,12 +312,12 @@ def test_a_block_that_uses_itself_prints_one_short_trail() -> None:
         ),
         (
             *("args: {width: 4}\nlayers:\n- conv2d:\n    out_channels: 8 * ${width}\n    kernel_size: 1",),
-            *("`8 * ${width}` is not an expression", "names stand alone: write `8 * width`", "8 * ${width}"),
+            *("`8 * ${width}` is not an expression", "write names as they are: `8 * width`", "8 * ${width}"),
             "8 * width",
         ),
         (
             *("args: {width: 4}\nlayers:\n- conv2d:\n    out_channels: $width\n    kernel_size: 1",),
-            *("`$width` is not an expression", "names stand alone: write `width`", "$width", "width"),
+            *("`$width` is not an expression", "write names as they are: `width`", "$width", "width"),
         ),
         (
             *("args: {act: relu}\nlayers: [{relu: , when: act != none}, tanh]", "`none` has no value here"),
@@ -347,7 +347,7 @@ def test_a_name_in_braces_inside_braces() -> None:
         graph(text)
     (found,) = caught.value.problems
     assert found.message == "not YAML: did not find expected ',' or '}' (while parsing a flow mapping)"
-    assert found.hint == "names stand alone: write `width`"
+    assert found.hint == "write names as they are: `width`"
     assert shapes(rewritten(text, "${width}", found.hint, "width")) == ["conv2d 4x8x8"]
 
 

@@ -119,4 +119,4 @@ def test_the_list_of_kinds() -> None:
 def test_an_unknown_kind_names_the_one_that_is_meant(word: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         manual.page(word)
-    assert str(caught.value) == f"there is no kind `{word}`; {hint}"
+    assert str(caught.value) == f"unknown kind `{word}`; {hint}"

@@ -341,13 +341,13 @@ REFUSED = [
     pytest.param(
         "lost = broken:Lost",
         "class Lost: word = 'lost'",
-        "the kind `lost` of the package `broken 2.0` is no subclass of `cnnprof.model.kind.Kind`: `broken:Lost`",
+        "the kind `lost` of the package `broken 2.0` is not a subclass of `cnnprof.model.kind.Kind`: `broken:Lost`",
         id="no kind",
     ),
     pytest.param(
         "lost = broken:lost",
         "def lost(): pass",
-        "the kind `lost` of the package `broken 2.0` is no subclass of `cnnprof.model.kind.Kind`: `broken:lost`",
+        "the kind `lost` of the package `broken 2.0` is not a subclass of `cnnprof.model.kind.Kind`: `broken:lost`",
         id="no class",
     ),
     pytest.param(

@@ -375,7 +375,7 @@ NOT_SETTABLE = [
     (
         "small",
         {"settings": {"classes": {1}}},
-        "the argument `classes` is set to a number, true, false, null, a list of these, or a text as in the "
+        "the argument `classes` is set to a number, true, false, null, a list of these, or a string as in the "
         "spec, found a set",
     ),
     (
@@ -405,7 +405,8 @@ def test_cannot_be_set(variant: str | None, options: dict[str, Any], message: st
         ("{a: 1}", "argument classes:1:1: error: expected a value, found a mapping"),
         (
             "\udcff",
-            "argument classes:1:1: error: not YAML: a text has no control characters, found the character U+DCFF",
+            "argument classes:1:1: error: not YAML: a text cannot contain control characters, found the character "
+            "U+DCFF",
         ),
     ],
 )
@@ -423,7 +424,7 @@ REFUSES = [
         [
             "1:11 division by zero in `1 / 0`",
             "1:21 `c` has no value here",
-            "1:33 arguments and inputs are evaluated before the network is entered: `input` is not there yet",
+            "1:33 arguments and inputs are evaluated before the network is entered: `input` does not exist yet",
         ],
         id="arguments",
     ),
@@ -573,7 +574,7 @@ REFUSES = [
         "blocks: {b: {layers: [{relu: , from: a}, {conv2d: {out_channels: 'a[0]', kernel_size: 1}}]}}\n"
         "layers:\n- relu:\n  name: a\n- b",
         [
-            f"1:{column} the layer `a` is not one of this block | "
+            f"1:{column} the layer `a` is not in this block | "
             "names do not cross a block's border: pass the layer as an argument < b:5"
             for column in (38, 66)
         ],
@@ -584,7 +585,7 @@ REFUSES = [
         "gone, b: tanh}",
         [
             "8:9 no earlier layer of this body is called `enc2` | did you mean `enc1`?",
-            "9:12 the layer `gone` is not there: its `when` left it out",
+            "9:12 the layer `gone` does not exist here: its `when` is false",
             "9:21 no earlier layer of this body is called `tanh` | "
             "a branch that is a bare word is a layer; a list makes it a step: `[tanh]`",
         ],
@@ -608,7 +609,7 @@ REFUSES = [
     pytest.param(
         "layers:\n- side: {a: [relu], out: []}\n- side: {a: [tanh]}\n- relu",
         [
-            f"{line}:3 the side output `{label}` is there already: labels are unique in a network, and `out` is "
+            f"{line}:3 the side output `{label}` already exists: labels are unique in a network, and `out` is "
             f"the last "
             "layer"
             for line, label in [(2, "out"), (3, "a")]
@@ -750,7 +751,7 @@ def test_cannot_share(step: str, problem: str) -> None:
 # Work is bounded, by counts.
 
 WORK = (
-    "unfolding a spec takes at most {:,} units of work, found more | look for a `repeat` of millions, repeats in "
+    "unfolding a spec takes at most {:,} units of work, found more | look for a `repeat` of millions, nested "
     "repeats, blocks that use blocks, or long lists in any of them"
 )
 
@@ -911,7 +912,7 @@ def test_a_step_that_fails_with_other_numbers_in_every_repetition_is_one_problem
     """In a side output, which no other step waits for."""
     text = "layers:\n- side: {aux: [{softmax: {dim: 9 + index}}]}\n  repeat: 9000\n"
     assert problems(text, limits=Limits(work=30_000)) == [
-        "2:3 the side output `aux` is there already: labels are unique in a network, and `out` is the last layer "
+        "2:3 the side output `aux` already exists: labels are unique in a network, and `out` is the last layer "
         "< side.1:2",
         f"2:3 {WORK.format(30_000)}",
         "2:17 `softmax` names dimension 9, but the input [3, 8, 8] with its batch has 4 | "

@@ -31,7 +31,7 @@ def test_a_graph_is_pickled_without_the_network_in_training() -> None:
     assert [answers.params for answers in copy.answers] == [answers.params for answers in found.answers]
     with pytest.raises(UsageError) as raised:
         assert copy.trained
-    assert str(raised.value) == "the network in training was left behind when this graph was pickled: unfold it anew"
+    assert str(raised.value) == "the network in training was dropped when this graph was pickled: unfold it again"
     in_training = cnnprof.unfold("lenet5", training=True)
     assert pickle.loads(pickle.dumps(in_training)).trained is None
 

@@ -64,7 +64,7 @@ def test_roles() -> None:
 
 def test_a_linear_layer_on_single_values_is_doubted() -> None:
     assert Linear(out_features=8).doubt((4, 1, 1)) == (
-        "reads the last axis of 4×1×1 alone, a single value, as PyTorch does: is a `flatten` missing before it?"
+        "applies only to the last axis of 4×1×1, a single value, as in PyTorch: is a `flatten` missing before it?"
     )
     assert Linear(out_features=8).doubt((4, 1, 2)) == Linear(out_features=8).doubt((1,)) == ReLU().doubt((4, 1)) == ""
 

@@ -283,7 +283,7 @@ def test_github_one_annotation_per_file_and_budget() -> None:
         ("error", {"file": "sub/b.yaml", "line": "23", "title": "Over budget mobile"}),
         ("error", {"file": "sub/models/c d.yaml", "line": "3", "title": "cnnprof check"}),
         ("error", {"title": "cnnprof check"}),
-        ("notice", {"file": "sub/models/a.yaml", "line": "1", "title": "Not held to mobile"}),
+        ("notice", {"file": "sub/models/a.yaml", "line": "1", "title": "Not checked against mobile"}),
     ]
     assert found[0][2].splitlines()[:2] == [
         "params 5,123,456 is 123,456 (2.5 %) over the limit of 5M (cnnprof.yaml:12)",

@@ -104,7 +104,7 @@ def test_bars_are_shares_of_the_largest_row() -> None:
 def test_side_outputs_are_marked() -> None:
     text = drawn(table("googlenet", page=PAGE), 120)
     assert re.search(r"^side\.aux1 † +8 layers", text, re.MULTILINE)
-    assert "† a side output, which runs only in training: its parameters count, nothing else does" in text
+    assert "† a side output, which runs only in training: only its parameters count" in text
 
 
 def test_rows_cut_by_top_are_summed() -> None:

@@ -77,7 +77,7 @@ def test_what_needs_a_gigabyte_is_fake() -> None:
     unfolded = graph(network("- linear: {out_features: 20000}", "[20000]"))
     found = verified(unfolded, count(unfolded, 1), fvcore=False)
     assert found.ok
-    assert (found.tensors, found.why) == ("fake", "the real thing would need 1.49 GiB")
+    assert (found.tensors, found.why) == ("fake", "real tensors would need 1.49 GiB")
 
 
 def test_nothing_stays_behind() -> None:
@@ -221,7 +221,7 @@ def test_where_fvcore_is_wrong_the_exception_is_named() -> None:
     assert found.ok
     (excepted,) = found.excepted
     assert excepted.reason == (
-        "fvcore counts 0 for `padding: same` and `valid`: it has no price for aten::_convolution_mode"
+        "fvcore counts 0 for `padding: same` and `valid`: it has no rule for aten::_convolution_mode"
     )
     assert (excepted.layers, excepted.counted, excepted.macs) == (("conv2d",), 0, MACS)
 
@@ -229,7 +229,7 @@ def test_where_fvcore_is_wrong_the_exception_is_named() -> None:
 def test_operators_without_a_price_are_listed() -> None:
     found = check(verified(graph(network(NET))), "fvcore")
     assert found.detail == (
-        "conv 32,256, batch_norm 1,024, linear 640; without a price there: add_ 1, dropout_ 1, max_pool2d 1"
+        "conv 32,256, batch_norm 1,024, linear 640; not counted there: add_ 1, dropout_ 1, max_pool2d 1"
     )
     assert found.excepted == ()
 

@@ -266,27 +266,28 @@ def test_names_and_signs_of_objectives() -> None:
         ("--set width=1 --set width=2", "`width` is varied twice: write all its values in one option"),
         ("--input 3x", "--input takes shapes such as 3x128x128,3x160x160, found `3x`"),
         ("--batch 0", "--batch takes numbers from 1 on, such as 1,8,32, found `0`"),
-        ("--dtype float17", "no type `float17`; did you mean `float16`?"),
+        ("--dtype float17", "unknown dtype `float17`; did you mean `float16`?"),
         ("--max macs", "--max takes NAME=VALUE, such as macs=300M, found `macs`"),
-        ("--max mac=3", "there is no metric `mac`; did you mean `macs`?"),
+        ("--max mac=3", "unknown metric `mac`; did you mean `macs`?"),
         ("--max macs=many", "a limit on `macs` is a number like `5M` or `600000`, found `many`"),
         ("--pareto macs", "--pareto takes at least two names, such as macs,width"),
         ("--pareto macs,paramz", "`paramz` is neither a metric nor varied; did you mean `params`?"),
-        ("--set block=full,separable --pareto macs,block", "`block` has values that are no numbers, so none of them is "
+        ("--set block=full,separable --pareto macs,block", "`block` has values that are not numbers, so none of them "
+                                                           "is "
          "the largest"),
         ("--pareto macs,macs", "--pareto names `macs` twice"),
         ("--pareto macs,+macs", "--pareto names `macs` twice"),
         ("--columns params,params", "--columns names `params` twice"),
         ("--plot macs,macs", "--plot names `macs` twice"),
-        ("--columns paramz", "there is no metric `paramz`; did you mean `params`?"),
-        ("--sort paramz", "there is no metric `paramz`; did you mean `params`?"),
+        ("--columns paramz", "unknown metric `paramz`; did you mean `params`?"),
+        ("--sort paramz", "unknown metric `paramz`; did you mean `params`?"),
         ("--plot macs", "--plot takes two names, X,Y, such as width,macs"),
         ("--plot macs,paramz", "`paramz` is neither a metric nor varied; did you mean `params`?"),
-        ("--set block=full,separable --plot block,macs", "`block` has values that are no numbers, and cannot be "
+        ("--set block=full,separable --plot block,macs", "`block` has values that are not numbers, and cannot be "
          "plotted"),
-        ("--plot macs,params --format csv", "--plot draws for people; csv is for machines"),
-        ("--columns macs --format json", "--columns chooses what a table, csv or markdown shows; json has everything"),
-        ("--set width=1:500 --set classes=1:500", "250,000 combinations are more than a sweep takes: 100,000"),
+        ("--plot macs,params --format csv", "--plot does not go with csv, which is for machines"),
+        ("--columns macs --format json", "--columns applies to tables, csv and markdown; json always has everything"),
+        ("--set width=1:500 --set classes=1:500", "a sweep takes at most 100,000 combinations, found 250,000"),
     ],
 )  # fmt: skip
 def test_what_is_refused(args: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -449,7 +450,7 @@ PLOT = """macs
 
 input: a 3x128x128  b 3x160x160  c 3x192x192  d
   3x224x224
-capitals are Pareto-optimal
+capital letters are Pareto-optimal
 """
 
 

@@ -40,7 +40,7 @@ def render(result: Result) -> str:
     for checked in result.checks:
         for note in checked.unheld:
             place, text = words.path(result, checked.file), f"{checked.network}: {note}"
-            commands.append((2, _command("notice", place, 1, f"Not held to {checked.budget}", text)))
+            commands.append((2, _command("notice", place, 1, f"Not checked against {checked.budget}", text)))
     commands.sort(key=lambda command: command[0])
     return "".join(f"{command}\n" for _, command in commands)
 

@@ -65,8 +65,8 @@ def _verdict(result: Result, checked: Checked, verdict: Verdict) -> dict[str, An
 
 
 def _part(part: Part) -> dict[str, Any]:
-    """Layers behind a figure; `line` is their own, or the outermost of `lines` where they are in a block that comes
-    with the tool; `lines` are those of the steps that lead there, the outermost first."""
+    """The layers that make up a figure; `line` is their own, or the outermost of `lines` where they are in a block that
+    comes with the tool; `lines` are those of the steps that lead there, the outermost first."""
     placed = {"path": part.path, "amount": part.amount, "changed": part.changed, "line": part.line}
     return {**placed, "lines": list(part.lines), "what": part.what or None}
 

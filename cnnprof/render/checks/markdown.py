@@ -16,7 +16,7 @@ CUT = "\n\nThe rest is left out: the report is too long for here.\n"
 
 
 def render(result: Result) -> str:
-    """Headline, errors, the table of what is broken with the layers behind it, and what is not, folded away."""
+    """Headline, errors, the table of what is broken with the layers that make it up, and what is not, folded away."""
     return "\n\n".join(_sections(result)) + "\n"
 
 
@@ -66,7 +66,7 @@ def _sections(result: Result) -> Iterator[str]:
 
 
 def _details(checked: Checked, seen: words.Told) -> Iterator[str]:
-    """The layers behind what is broken, and the budget's message."""
+    """The layers that make up what is broken, and the budget's message."""
     for limit in words.by_limit(checked):
         for verdict in limit[:MOST]:
             if details := words.untold(checked, verdict, seen):

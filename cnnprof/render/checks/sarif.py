@@ -62,7 +62,7 @@ def _rules() -> list[dict[str, Any]]:
         {
             "id": f"max/{LATENCY}",
             "shortDescription": {"text": _RULES["max"].format(LATENCY)},
-            "fullDescription": {"text": f"{LATENCY}: time over that of a reference network, measured by turns."},
+            "fullDescription": {"text": f"{LATENCY}: time over that of a reference network, measured alternately."},
             "defaultConfiguration": {"level": _LEVELS["max"]},
         }
     )

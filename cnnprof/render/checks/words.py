@@ -1,4 +1,4 @@
-"""What the formats have in common: a verdict in a sentence, the layers behind it, and fingerprints."""
+"""What the formats have in common: a verdict in a sentence, the layers that make it up, and fingerprints."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def figure_of(verdict: Verdict) -> str:
 
 
 def difference(value: Number, metric: str) -> str:
-    """The same without the second unit, for what stands beside a figure that has it."""
+    """The same without the second unit, for what is next to a figure that has it."""
     return amount(value, metric).partition(" (")[0]
 
 
@@ -72,7 +72,7 @@ def share(part: Number, whole: Number) -> str:
 
 
 def bracketed(text: str) -> str:
-    """`(text)` behind a space, or nothing."""
+    """`(text)` after a space, or nothing."""
     return f" ({text})" if text else ""
 
 
@@ -160,7 +160,7 @@ def around(verdict: Verdict) -> str:
 
 
 def details(verdict: Verdict) -> list[str]:
-    """What stands below the sentence: the steps and layers behind it, and what contains them."""
+    """What is printed below the sentence: the steps and layers that make it up, and what contains them."""
     why = verdict.why
     lines = [line for each in why.causes for line in cause(each, verdict)]
     lines += _rest(why.rest, verdict, any(each.changed for each in why.causes))
