@@ -417,8 +417,8 @@ class _Explainer:
         asked = [differentiable[tensor] for tensor in trained.inputs]
         if how == "differentiable inputs":
             kept = [tensor for tensor, own in zip(kept, asked, strict=True) if own]
-        elif how == "inputs" and layer.kind.merge:
-            factors, products = memory.kept_of_product(asked)
+        elif how in ("factors", "quotient"):
+            factors, products = memory.kept_of_product(asked, how == "quotient")
             kept = [trained.inputs[factor] for factor in factors]
             saved = tuple(saved[product] for product in products)
         if how == "clone":
@@ -478,7 +478,7 @@ class _Explainer:
             return tuple(_alike(_unchanged(after))), ("each place sees what the same place of the input sees",)
         if isinstance(reach, Regrouped):
             return tuple(_alike(_unchanged(after))), ("dimensions move, and no place sees more than before",)
-        return tuple(_alike(_steps(reach, known[0], after))), ()
+        return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), ()
 
     # Sums.
 
@@ -611,7 +611,9 @@ def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
         yield Formula(f"size along {name}", size, "places", axis.exact)
 
 
-def _steps(reach: Sequence[Window | Everything], before: Field, after: Field) -> Iterable[Formula]:
+def _steps(
+    reach: Sequence[Window | Everything | Unknown], before: Field, read: Shape, after: Field
+) -> Iterable[Formula]:
     """size = before + (extent − 1)·stride before, and stride = stride before · stride of the window."""
     names = dict(enumerate(name for name, _ in _axes(after)))
     dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}
@@ -621,7 +623,7 @@ def _steps(reach: Sequence[Window | Everything], before: Field, after: Field) ->
         stride_before = trace.value(old.stride, "stride_before")
         dim = dims.get(number)
         step = reach[dim] if dim is not None else Window(1)
-        flattened = dim is not None and len(before.dims[dim]) > 1
+        flattened = dim is not None and not before.is_axis(dim, read)
         if isinstance(step, Window) and not flattened:
             extent = _term(step.extent, "extent")
             if extent.op != "value":

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape
+from cnnprof.model.kind import EVERYTHING, UNKNOWN, Everything, Kind, Reach, Regrouped, Shape, Unknown
 from cnnprof.model.window import Window
 
 Number: TypeAlias = int | Fraction
@@ -46,7 +46,8 @@ class Axis(NamedTuple):
 class Field(NamedTuple):
     """The receptive field of a tensor: its axes, and for each dimension the axes that run along it.
 
-    A dimension without axes holds channels; one with several was flattened.
+    A dimension without axes holds channels; one with several was flattened; one that is shorter or longer than
+    its axis was split off it, or has channels in it.
     """
 
     axes: tuple[Axis, ...]
@@ -56,6 +57,11 @@ class Field(NamedTuple):
     def is_spatial(self) -> bool:
         """Whether the axes still have dimensions of their own, and so a stride and an offset."""
         return bool(self.axes) and all(len(dim) <= 1 for dim in self.dims) and any(self.dims)
+
+    def is_axis(self, dim: int, shape: Shape) -> bool:
+        """Whether a dimension of a tensor of this shape is one axis and nothing else."""
+        along = self.dims[dim]
+        return len(along) == 1 and self.axes[along[0]].places == shape[dim]
 
     @property
     def exact(self) -> bool:
@@ -93,7 +99,7 @@ def _after(reach: Reach, before: Sequence[Field | None], read: Sequence[Shape], 
     known = [field for field in before if field is not None]
     if reach is None or len(known) < len(before):
         return None
-    return _step(reach, _covering(known, read, output), output)
+    return _step(reach, _covering(known, read, output), read, output)
 
 
 def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -> Field:
@@ -123,22 +129,44 @@ def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -
     return Field(axes, main.dims)
 
 
-def _step(reach: tuple[Window | Everything, ...] | Regrouped, field: Field, output: Shape) -> Field:
+def _step(
+    reach: tuple[Window | Everything | Unknown, ...] | Regrouped, field: Field, read: Sequence[Shape], output: Shape
+) -> Field | None:
     if not reach:
         return field
     if isinstance(reach, Regrouped):
-        dims = tuple(tuple(axis for source in group for axis in field.dims[source]) for group in reach.dims)
-        return Field(field.axes, dims)
+        return _regrouped(reach, field, read[0], output)
+    if any(step is UNKNOWN and field.dims[dim] for dim, step in enumerate(reach)):
+        return None
     axes = list(field.axes)
     for dim, step in enumerate(reach):
-        along = field.dims[dim]
-        for number in along:
-            axes[number] = _along(axes[number], step, output[dim] if len(along) == 1 else None)
+        alone = field.is_axis(dim, read[0])
+        for number in field.dims[dim]:
+            axes[number] = _along(axes[number], step, output[dim] if alone else None)
     return Field(tuple(axes), field.dims)
 
 
+def _regrouped(reach: Regrouped, field: Field, read: Shape, output: Shape) -> Field:
+    """The field behind a step that moves, joins, splits or leaves out dimensions."""
+    axes = list(field.axes)
+    for dim, place in reach.kept:
+        for number in field.dims[dim]:
+            axis = axes[number]
+            moved = place * axis.stride if field.is_axis(dim, read) else 0
+            exact = axis.exact and (axis.places == 1 or field.is_axis(dim, read))
+            axes[number] = Axis(_plain(axis.left + moved), _plain(axis.right + moved), axis.stride, 1, exact)
+    dims = [tuple(axis for source in group for axis in field.dims[source]) for group in reach.dims]
+    for group in {group for group in reach.dims if reach.dims.count(group) > 1 and group}:
+        made = [dim for dim, sources in enumerate(reach.dims) if sources == group]
+        along = [number for number in dims[made[0]] if axes[number].places != 1]
+        if [axes[number].places for number in along] == [output[dim] for dim in made]:  # split as they were joined
+            for dim, number in zip(made, along, strict=True):
+                dims[dim] = (number,)
+    return Field(tuple(axes), tuple(dims))
+
+
 def _along(axis: Axis, step: object, places: int | None) -> Axis:
-    """One axis after one step; `places` is how many the output has, None along a flattened dimension."""
+    """One axis after one step; `places` is how many the output has, None along a dimension that is not just the axis."""
     if isinstance(step, Window) and places is not None:
         left = axis.left - step.padding * axis.stride
         right = left + (axis.right - axis.left) + (step.extent - 1) * axis.stride
