@@ -21,7 +21,7 @@ from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.language import manual
 from cnnprof.model import paths, trace
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
+from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Unknown, Work, show
 from cnnprof.model.trace import Term, named, term_of
 from cnnprof.model.window import Window
 

@@ -166,7 +166,7 @@ def _regrouped(reach: Regrouped, field: Field, read: Shape, output: Shape) -> Fi
 
 
 def _along(axis: Axis, step: object, places: int | None) -> Axis:
-    """One axis after one step; `places` is how many the output has, None along a dimension that is not just the axis."""
+    """One axis after one step; `places` is how many the output has, None along a dimension that is no single axis."""
     if isinstance(step, Window) and places is not None:
         left = axis.left - step.padding * axis.stride
         right = left + (axis.right - axis.left) + (step.extent - 1) * axis.stride

@@ -29,6 +29,8 @@ class Reshape(Kind, word="reshape"):
     shape: IntList
 
     def output(self, *inputs: Shape) -> Shape:
+        if not self.shape:
+            raise ShapeError(f"`shape` of `{self.word}` needs at least one dimension, found []")
         if any(size < 1 and size != -1 for size in self.shape) or self.shape.count(-1) > 1:
             raise ShapeError(
                 f"`shape` of `{self.word}` takes dimensions of at least 1, of which one may be -1, "

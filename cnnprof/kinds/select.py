@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, Reach, Regrouped, Shape
+from cnnprof.model.kind import Kind, Memory, Reach, Regrouped, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +31,11 @@ class Select(Kind, word="select"):
 
     def output(self, *inputs: Shape) -> Shape:
         dim, _ = self._place(inputs[0])
+        if len(inputs[0]) == 1:
+            raise ShapeError(
+                f"`{self.word}` must leave at least one dimension, found the input {show(inputs[0])}",
+                "`slice` leaves the dimension there",
+            )
         return *inputs[0][:dim], *inputs[0][dim + 1 :]
 
     def reach(self, *inputs: Shape) -> Reach:
