@@ -83,7 +83,9 @@ class Node:
         """A tensor that depends on the network's input. Raises NoKind where there is another."""
         value = self.inputs[position] if position < len(self.inputs) else None
         if not isinstance(value, int):
-            raise NoKind("its first input is a constant" if position == 0 else f"its input {position + 1} is a constant")
+            raise NoKind(
+                "its first input is a constant" if position == 0 else f"its input {position + 1} is a constant"
+            )
         return value
 
     def shape(self, position: int = 0) -> Shape:
@@ -154,6 +156,8 @@ class Reader:
         self.learned: dict[str, int] = {}
         self.opaque: list[OpaqueLayer] = []
         self.agreeing = 0
+        self.biased: set[int] = set()
+        self.following = {name: node for node in model.graph.node for name in node.input}
 
     def read(self, inputs: Mapping[str, Shape]) -> Found:
         """The network. Raises UsageError."""
@@ -203,7 +207,11 @@ class Reader:
         there = tensor.raw_data or any(
             len(getattr(tensor, f"{sort}_data")) for sort in ("float", "int32", "int64", "double", "uint64")
         )
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or (not there and prod(shape)) or prod(shape) > MOST_FOLDED:
+        if (
+            tensor.data_location == onnx.TensorProto.EXTERNAL
+            or (not there and prod(shape))
+            or prod(shape) > MOST_FOLDED
+        ):
             return Constant(name, shape)
         try:
             return Constant(name, shape, numpy_helper.to_array(tensor))
@@ -244,7 +252,9 @@ class Reader:
     def wrong(self, proto: Any, what: str) -> UsageError:
         """An error of a node, by its name."""
         name = proto.name or (proto.output[0] if proto.output else "")
-        return UsageError(f"`{self.file}`: the node `{printable(brief(name))}` ({printable(brief(proto.op_type))}) {what}")
+        return UsageError(
+            f"`{self.file}`: the node `{printable(brief(name))}` ({printable(brief(proto.op_type))}) {what}"
+        )
 
     def read_node(self, number: int, proto: Any) -> None:
         self.refuse(proto)
@@ -318,11 +328,8 @@ class Reader:
                 raise self.wrong(proto, "is computed of constants, and its shape is not known")
         small = all(shape is None or prod(shape) <= MOST_FOLDED for shape in node.made)
         if small and all(value is None or value.values is not None for value in node.inputs):  # type: ignore[union-attr]
-            from onnx.reference import ReferenceEvaluator
-
-            feeds = {name: value.values for name, value in zip(node.names, node.inputs, strict=True) if name}  # type: ignore[union-attr]
             try:
-                found = ReferenceEvaluator(proto, opsets={"": self.opset}).run(None, feeds)
+                found = self.computed(proto, node)
             except Exception as error:  # whatever NumPy makes of a stranger's constants
                 if isinstance(error, MemoryError):
                     raise
@@ -334,6 +341,22 @@ class Reader:
         for name, shape in zip(proto.output, node.made, strict=True):
             if name and shape is not None:
                 self.keep(name, Constant(name, shape), outputs[name].tensor_type.elem_type)
+
+    def computed(self, proto: Any, node: Node) -> list[Any]:
+        """The outputs of a node of constants, by ONNX's reference implementation."""
+        from onnx.reference import ReferenceEvaluator
+
+        helper = onnx.helper
+        named = {name: value.values for name, value in zip(node.names, node.inputs, strict=True)
+                 if isinstance(value, Constant)}  # fmt: skip
+        graph = helper.make_graph(
+            [proto],
+            "constant",
+            [helper.make_value_info(name, self.types[name]) for name in named],
+            [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
+        return list(ReferenceEvaluator(model).run(None, named))
 
     def bind(self, proto: Any, name: str, tensor: int, of: Any) -> None:
         """Makes a layer's tensor known by a name, once ONNX's inference agrees on its shape."""
@@ -399,6 +422,21 @@ class Reader:
             found.append(self.builder.add(path, kind, tensors))
             self.opaque.append(OpaqueLayer(path, proto.op_type, reason))
         return found
+
+    def bias_behind(self, node: Node, features: int) -> Constant | None:
+        """The bias that the only reader of a product adds to it: MatMul and Add are one linear layer."""
+        (name,) = node.outputs
+        follower = self.following.get(name)
+        if follower is None or follower.op_type != "Add" or self.readers[name] != 1:
+            return None
+        if any(output.name == name for output in self.model.graph.output):
+            return None
+        other = self.values.get(follower.input[1 if follower.input[0] == name else 0])
+        return other if isinstance(other, Constant) and other.shape == (features,) else None
+
+    def bias_done(self, node: Node) -> int | None:
+        """The linear layer that has this addition in it already."""
+        return next((value for value in node.inputs if isinstance(value, int) and value in self.biased), None)
 
     def read_outputs(self) -> None:
         labels = []
