@@ -407,7 +407,7 @@ class Reader:
         constants = [value for value in node.inputs if isinstance(value, Constant)]
         stored = {tensor.name for tensor in self.model.graph.initializer if tensor.data_type in (1, 10, 11, 16)}
         params = sum(each.numel for each in constants if each.name in stored)
-        found = []
+        found: list[int] = []
         for name, shape in zip(proto.output, node.made, strict=True):
             if not name:
                 continue

@@ -158,6 +158,12 @@ def _avg_pool(node: Node) -> int:
     if any(dilation != 1 for dilation in dilations):
         raise NoKind("it is dilated")
     if not even and not counted:
+        sizes = node.shape()[1:]
+        if all(
+            first + size <= extent and after >= 0
+            for (first, after), size, extent in zip(pads, sizes, kernel, strict=True)
+        ) and node.out[1:] == (1,) * len(sizes):  # one window over all there is
+            return node.add(_ADAPTIVE_AVG[len(sizes)](output_size=1), node.tensor())
         # Padding that only a last window hangs into, and that does not count, is what `ceil_mode` says.
         before = [first for first, _ in pads]
         hanging = kind(kernel_size=kernel, stride=strides, padding=before, ceil_mode=True, count_include_pad=False)
