@@ -51,6 +51,9 @@ DOORS = {
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("render.terminal",),
+    "onnx": ("importers.onnx",),
+    "google": ("importers.onnx",),
+    "numpy": ("importers.onnx",),
     "torch": ("runtime",),
     "fvcore": ("runtime",),
 }
@@ -220,6 +223,8 @@ def test_the_check_of_the_order_can_fail(module, text):
         ("analysis.report", "from rich.table import Table"),
         ("render.json", "import rich"),
         ("analysis.report", "def f():\n    import typer"),
+        ("analysis.costs", "import numpy as np"),
+        ("load", "def f():\n    from onnx import helper"),
         ("kinds.conv", "import torch"),
         ("kinds.conv", "def output():\n    from torch import nn"),
         ("analysis.costs", "def module():\n    import torch"),
@@ -234,7 +239,7 @@ def test_the_check_of_the_doors_can_fail(module, text):
 
 LOADED = """
 import atexit, sys
-watched = ("torch", "fvcore", "numpy", "rich", "yaml")
+watched = ("torch", "fvcore", "numpy", "onnx", "rich", "yaml")
 atexit.register(lambda: print("loaded:", *(name for name in watched if name in sys.modules), file=sys.stderr))
 sys.argv = sys.argv[1:]
 """
