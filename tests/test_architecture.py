@@ -169,7 +169,7 @@ def test_imports_point_down():
 def knows_a_kind(found: Import) -> bool:
     """Whether an import outside kinds/ names a file of kinds. Rewrites that make convolutions and shuffles may; what
     else there is to know of a kind is an answer in its contract, `cnnprof/model/kind.py`."""
-    return layer(found.module) not in ("kinds", "rewrites") and layer(found.target) == "kinds"
+    return layer(found.module) not in ("kinds", "rewrites", "importers") and layer(found.target) == "kinds"
 
 
 def test_no_module_knows_a_kind_by_name():

@@ -548,7 +548,7 @@ def test_colours_only_where_they_are_shown() -> None:
 def test_json_of_a_layer() -> None:
     written = json.loads(explained.to_json(page_of(cnnprof.unfold("lenet5"), "S2")))
     assert (written["schema_version"], written["path"], written["inputs"]) == (
-        1,
+        2,
         "S2",
         [{"layer": "tanh", "shape": [6, 28, 28]}],
     )

@@ -43,6 +43,7 @@ class Constant(NamedTuple):
 
     @property
     def numel(self) -> int:
+        """How many values it has."""
         return prod(self.shape)
 
 
@@ -183,6 +184,7 @@ class Reader:
         return Found(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes))
 
     def notes(self) -> list[str]:
+        """What of the file is worth saying beside its figures."""
         operators = {node.op_type for node in self.model.graph.node}
         if self.model.producer_name == "pytorch" and "Conv" in operators and "BatchNormalization" not in operators:
             return ["written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "
@@ -192,6 +194,7 @@ class Reader:
     # What is there before the first node.
 
     def read_constants(self) -> None:
+        """Makes the file's initializers known. Raises UsageError for sparse ones."""
         if self.model.graph.sparse_initializer:
             raise UsageError(f"`{self.file}` has sparse tensors, which are not read")
         for tensor in self.model.graph.initializer:
@@ -228,6 +231,7 @@ class Reader:
         self.types[name] = onnx.helper.make_tensor_type_proto(data_type, constant.shape)
 
     def read_inputs(self, given: Mapping[str, Shape]) -> None:
+        """Adds the inputs, in the shapes given or declared. Raises UsageError where one is missing or cannot be."""
         declared = {each.name: each.type.tensor_type for each in self.model.graph.input if each.name not in self.values}
         if not declared:
             raise UsageError(f"`{self.file}` has no input")
@@ -255,6 +259,7 @@ class Reader:
         )
 
     def read_node(self, number: int, proto: Any) -> None:
+        """Adds what a node computes: layers, or a constant. Raises UsageError for what cannot be read."""
         self.refuse(proto)
         node = Node(self, proto, number)
         if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
@@ -437,6 +442,7 @@ class Reader:
         return next((value for value in node.inputs if isinstance(value, int) and value in self.biased), None)
 
     def read_outputs(self) -> None:
+        """Names the outputs. Raises UsageError for one that depends on no input, and where there is none."""
         labels = []
         for number, output in enumerate(self.model.graph.output):
             tensor = self.values.get(output.name)
