@@ -51,6 +51,9 @@ DOORS = {
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("render.terminal",),
+    "onnx": ("importers.onnx",),
+    "google": ("importers.onnx",),
+    "numpy": ("importers.onnx",),
     "torch": ("runtime",),
     "fvcore": ("runtime",),
 }
@@ -168,7 +171,7 @@ def knows_a_kind(found: Import) -> bool:
     else there is to know of a kind is an answer in its contract, `cnnprof/model/kind.py`."""
     if (found.module, found.target) == ("language.registry", "kinds"):
         return False  # the table of words, which names no class
-    return layer(found.module) not in ("kinds", "rewrites") and layer(found.target) == "kinds"
+    return layer(found.module) not in ("kinds", "rewrites", "importers") and layer(found.target) == "kinds"
 
 
 def test_no_module_knows_a_kind_by_name():
@@ -222,6 +225,8 @@ def test_the_check_of_the_order_can_fail(module, text):
         ("analysis.report", "from rich.table import Table"),
         ("render.json", "import rich"),
         ("analysis.report", "def f():\n    import typer"),
+        ("analysis.costs", "import numpy as np"),
+        ("load", "def f():\n    from onnx import helper"),
         ("kinds.conv", "import torch"),
         ("kinds.conv", "def output():\n    from torch import nn"),
         ("analysis.costs", "def module():\n    import torch"),
@@ -236,7 +241,7 @@ def test_the_check_of_the_doors_can_fail(module, text):
 
 LOADED = """
 import atexit, sys
-watched = ("torch", "fvcore", "numpy", "rich", "yaml")
+watched = ("torch", "fvcore", "numpy", "onnx", "rich", "yaml")
 atexit.register(lambda: print("loaded:", *(name for name in watched if name in sys.modules), file=sys.stderr))
 sys.argv = sys.argv[1:]
 """

@@ -21,7 +21,7 @@ from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.language import manual
 from cnnprof.model import paths, trace
 from cnnprof.model.graph import Graph, Layer, Refusal
-from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
+from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Unknown, Work, show
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
 from cnnprof.model.window import Step, Window
@@ -478,7 +478,7 @@ class _Explainer:
                 "dimensions are reordered, and no position sees more than before",
                 *facts,
             )
-        return tuple(_alike(_steps(reach, known[0], after))), facts
+        return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), facts
 
     # Sums.
 
@@ -615,7 +615,7 @@ def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
         yield Formula(f"size along {name}", size, "positions", axis.exact)
 
 
-def _steps(reach: Sequence[Step | Everything], before: Field, after: Field) -> Iterable[Formula]:
+def _steps(reach: Sequence[Step | Everything | Unknown], before: Field, read: Shape, after: Field) -> Iterable[Formula]:
     """Of windows on a grid size = before + (extent − 1)·stride before, and stride = stride before · stride of the
     window; of other steps the size."""
     dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}
@@ -623,7 +623,8 @@ def _steps(reach: Sequence[Step | Everything], before: Field, after: Field) -> I
         old = before.axes[number]
         dim = dims.get(number)
         step = Window(1) if dim is None else reach[dim]
-        if not isinstance(step, Window) or (dim is not None and len(before.dims[dim]) > 1) or not old.stride:
+        flattened = dim is not None and not before.is_axis(dim, read)
+        if not isinstance(step, Window) or flattened or not old.stride:
             yield Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact)
             if after.has_grid and axis.stride is not None and axis.stride != old.stride:
                 yield Formula(f"stride along {name}", trace.value(axis.stride), "positions")

@@ -229,8 +229,8 @@ def kept(graph: Graph) -> list[Kept]:
         how = memory.keeps if layer.overwrites is None else memory.in_place
         tensors: tuple[int, ...] = ()
         saved = tuple(range(len(memory.saved)))
-        if layer.kind.merge and how == "inputs":
-            factors, products = kept_of_product(inputs)
+        if how in ("factors", "quotient"):
+            factors, products = kept_of_product(inputs, how == "quotient")
             tensors, saved = tuple([layer.inputs[factor] for factor in factors]), tuple(products)
         elif how == "output":
             tensors = (first + number,)
@@ -259,9 +259,12 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     return own + sum([sizes[storage] for storage in held])
 
 
-def kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int]]:
+def kept_of_product(differentiable: Sequence[bool], quotient: bool = False) -> tuple[list[int], list[int]]:
     """(factors, products in between) that a product keeps, by position: of every two that are multiplied, from left
-    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked."""
+    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked.
+
+    quotient: of two, the second is divided by, and kept in any case: the gradient of either has it in it.
+    """
     factors, products = [], []
     asked = differentiable[0]
     for position, right in enumerate(differentiable[1:], start=1):
@@ -270,7 +273,7 @@ def kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int
                 factors.append(0)
             else:
                 products.append(position - 2)
-        if asked:
+        if asked or quotient:
             factors.append(position)
         asked = asked or right
     return factors, products

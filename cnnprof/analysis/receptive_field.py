@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, prod
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.analysis import seen
 from cnnprof.analysis.seen import Budget, Pattern, Seen, Table
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape
+from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape, Unknown
 from cnnprof.model.resized import Whole
 from cnnprof.model.window import Step, Window
 
@@ -30,7 +30,7 @@ class Axis(NamedTuple):
 
     stride: input positions from each field to the next, where that and the size are the same everywhere; 0 where all
     positions see the same; else None.
-    exact: False where positions are too many to look at, or a flattened dimension was cut or windowed.
+    exact: False where positions are too many to look at, or a flattened or split dimension was cut or windowed.
     """
 
     left: int
@@ -53,16 +53,23 @@ class Axis(NamedTuple):
 class Field(NamedTuple):
     """The receptive field of a tensor: its axes, and for each dimension the axes that run along it.
 
-    A dimension without axes holds channels; one with several was flattened.
+    A dimension without axes holds channels; one with several was flattened; one that is shorter or longer than
+    its axis was split off it, or has channels in it. own_dims: there is none of these but the first.
     """
 
     axes: tuple[Axis, ...]
     dims: tuple[tuple[int, ...], ...]
+    own_dims: bool = True
 
     @property
     def has_grid(self) -> bool:
         """Whether the axes still have dimensions of their own, and so positions along them."""
-        return bool(self.axes) and all(len(dim) <= 1 for dim in self.dims) and any(self.dims)
+        return bool(self.axes) and self.own_dims and any(self.dims)
+
+    def is_axis(self, dim: int, shape: Shape) -> bool:
+        """Whether a dimension of a tensor of this shape is one axis and nothing else."""
+        along = self.dims[dim]
+        return len(along) == 1 and self.axes[along[0]].places == shape[dim]
 
     @property
     def exact(self) -> bool:
@@ -111,6 +118,15 @@ class _Tracks(NamedTuple):
 
     axes: tuple[_Track, ...]
     dims: tuple[tuple[int, ...], ...]
+    own_dims: bool = True
+
+    def is_whole(self, dim: int, shape: Shape) -> bool:
+        """Whether a dimension of a tensor of this shape runs over all positions of its axes, and nothing else."""
+        return prod(self.axes[number].places for number in self.dims[dim]) == shape[dim]
+
+    def is_split(self, number: int) -> bool:
+        """Whether several dimensions run along an axis."""
+        return sum(number in along for along in self.dims) > 1
 
 
 class _Follower:
@@ -134,31 +150,53 @@ class _Follower:
             return None
         tracks = known[0] if len(known) == 1 else self._merged(known, read, output)
         if isinstance(reach, Regrouped):
-            dims = tuple(tuple(axis for source in group for axis in tracks.dims[source]) for group in reach.dims)
-            return _Tracks(tracks.axes, dims)
+            return self._regrouped(reach, tracks, read[0], output)
         axes = list(tracks.axes)
         for dim, step in enumerate(reach):
             along = tracks.dims[dim]
             for number in along:
-                if len(along) == 1:
+                if isinstance(step, Unknown):
+                    return None
+                if len(along) == 1 and tracks.is_whole(dim, read[0]):
                     axes[number] = self._along(axes[number], step, output[dim])
                 else:
-                    axes[number] = self._along_flattened(axes[number], step)
-        return _Tracks(tuple(axes), tracks.dims)
+                    axes[number] = self._along_flattened(axes[number], step, tracks.is_split(number))
+        return tracks._replace(axes=tuple(axes))
+
+    def _regrouped(self, reach: Regrouped, tracks: _Tracks, read: Shape, output: Shape) -> _Tracks:
+        """What a step leaves that moves, joins, splits or leaves out dimensions."""
+        axes = list(tracks.axes)
+        for dim, position in reach.kept:
+            for number in tracks.dims[dim]:
+                track = axes[number]
+                if len(tracks.dims[dim]) == 1 and tracks.is_whole(dim, read):
+                    axes[number] = self._along(track, Window(1, stride=0, padding=-position), 1)
+                else:  # which positions of the axis stay is not followed
+                    axes[number] = track._replace(exact=track.exact and track.seen.is_constant)
+        dims = [tuple(axis for source in group for axis in tracks.dims[source]) for group in reach.dims]
+        for group in {group for group in reach.dims if group and reach.dims.count(group) > 1}:
+            made = [dim for dim, sources in enumerate(reach.dims) if sources == group]
+            along = [number for number in dims[made[0]] if axes[number].places != 1]
+            if [axes[number].places for number in along] == [output[dim] for dim in made]:  # split as they were joined
+                for dim, number in zip(made, along, strict=True):
+                    dims[dim] = (number,)
+        found = _Tracks(tuple(axes), tuple(dims))
+        own = all(not along or (len(along) == 1 and found.is_whole(dim, output)) for dim, along in enumerate(dims))
+        return found._replace(own_dims=own)
 
     def _along(self, track: _Track, step: Step | Everything, places: int) -> _Track:
         given = Whole(track.places) if isinstance(step, Everything) else step
         return _Track(self._seen(((given, track.seen),), places), places, track.exact)
 
-    def _along_flattened(self, track: _Track, step: Step | Everything) -> _Track:
-        """A step over positions of several axes in a row."""
+    def _along_flattened(self, track: _Track, step: Step | Everything, split: bool) -> _Track:
+        """A step over positions of several axes in a row, of a part of one, or of channels too."""
         if step == Window(1):
             return track
         if isinstance(step, Window) and step.extent == step.stride == 1:  # cut or padded: who knows which stay
             return track._replace(exact=track.exact and isinstance(track.seen, Pattern) and track.seen.is_regular)
         # Whatever is seen of it is in several rows: all of them, at most.
         everything = self._along(track, EVERYTHING, 1)
-        return everything._replace(exact=everything.exact and isinstance(step, Everything))
+        return everything._replace(exact=everything.exact and isinstance(step, Everything) and not split)
 
     def _merged(self, fields: Sequence[_Tracks], shapes: Sequence[Shape], output: Shape) -> _Tracks:
         """Position by position the smallest interval that covers those of all inputs."""
@@ -170,15 +208,17 @@ class _Follower:
         axes = []
         for number, own in enumerate(main.axes):
             dim = next((dim for dim, along in enumerate(main.dims) if along == (number,)), None)
-            places = own.places if dim is None else output[dim]
+            places = own.places if dim is None or not main.own_dims else output[dim]
             sources, exact = [], True
-            for tracks, _ in inputs:
+            for tracks, shape in inputs:
                 track = tracks.axes[number]
                 aligned = tracks.dims == main.dims and track.places in (1, places)
-                exact = exact and track.exact and aligned
+                # Parts of an axis, and positions among channels, may be in another order than the other input's.
+                ordered = all(tracks.is_whole(dim, shape) for dim, along in enumerate(tracks.dims) if number in along)
+                exact = exact and track.exact and aligned and (ordered or track.seen.is_constant)
                 sources.append((Window(1) if track.places == places and aligned else Whole(track.places), track.seen))
             axes.append(_Track(self._seen(tuple(sources), places), places, exact))
-        return _Tracks(tuple(axes), main.dims)
+        return main._replace(axes=tuple(axes))
 
     def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
         """What positions see by steps from others."""
@@ -208,7 +248,7 @@ class _Follower:
                 for track in found.axes:
                     if track not in axes:
                         axes[track] = _axis(track)
-                fields[id(found)] = Field(tuple(axes[track] for track in found.axes), found.dims)
+                fields[id(found)] = Field(tuple(axes[track] for track in found.axes), *found[1:])
         return [None if found is None else fields[id(found)] for found in tracks]
 
 

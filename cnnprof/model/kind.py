@@ -82,7 +82,7 @@ class Work(NamedTuple):
     powers: int = 0
 
 
-Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output", "clone"]
+Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "clone"]
 
 
 class Memory(NamedTuple):
@@ -90,7 +90,8 @@ class Memory(NamedTuple):
 
     view: the output is the first input's storage, or part of it; nothing is written.
     keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
-        that a gradient is asked of; a product's are those whose partner asks for one.
+        that a gradient is asked of; "factors" those whose partner is asked for one; a "quotient" keeps its divisor,
+        and its dividend where one is asked of the divisor.
     in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.
@@ -114,14 +115,23 @@ class Everything(NamedTuple):
 
 class Regrouped(NamedTuple):
     """A step of the receptive field that moves dimensions: output dimension i consists of the input
-    dimensions `dims[i]`; no place sees more than before."""
+    dimensions `dims[i]`; no place sees more than before.
+
+    A dimension that several consist of is split. kept: (dimension, place) for each of which one place stays.
+    """
 
     dims: tuple[tuple[int, ...], ...]
+    kept: tuple[tuple[int, int], ...] = ()
+
+
+class Unknown(NamedTuple):
+    """A step of the receptive field: what a place sees along this dimension, if anything, cannot be said."""
 
 
 EVERYTHING = Everything()
+UNKNOWN = Unknown()
 SAME_PLACE = Window(1)
-Reach: TypeAlias = tuple[Step | Everything, ...] | Regrouped | None
+Reach: TypeAlias = tuple[Step | Everything | Unknown, ...] | Regrouped | None
 """One step per dimension of an example, channels included; empty: every position sees itself alone; None: unknown."""
 
 

@@ -84,6 +84,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "rewrites": ("rewrites/", "analysis/quantize.py", "cli/whatif.py", "language/write.py"),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
+    "importers": ("importers/",),
     "command": ("",),  # whatever is left: the command line, its files and its options
 }
 

@@ -1,5 +1,6 @@
 """A layer whose figures are declared: taken as they are, labelled everywhere, never built."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ import cnnprof
 from cnnprof.analysis.costs import Costs, count
 from cnnprof.analysis.report import OF_MEMORY
 from cnnprof.errors import ShapeError, UsageError
+from cnnprof.kinds.linear import Linear
 from cnnprof.kinds.opaque import Opaque
+from cnnprof.model.builder import Builder
 from cnnprof.model.kind import Memory, Tensor, Work
 from tests.support.against_torch import said
 from tests.support.networks import graph, network, report
@@ -76,6 +79,25 @@ def test_a_declared_view_makes_nothing_and_nobody_overwrites_it() -> None:
     assert made.totals.peak_activation_bytes == 3 * 4 * 192
     assert not flatten.memory_exact
     assert made.estimates == OF_MEMORY
+
+
+def test_it_takes_several_inputs() -> None:
+    """Which it keeps for the backward pass, and of which a declared view is the first one's memory."""
+    for view, made in [(False, 64 * 49), (True, 0)]:
+        builder = Builder(training=True)
+        query, memory = builder.input("query", (64, 49)), builder.input("memory", (16,))
+        projected = builder.add("query", Linear(out_features=49, bias=False), [query])
+        context = builder.add("memory", Linear(out_features=16, bias=False), [memory])
+        kind = Opaque(output_shape=[64, 49], params=7, macs=100, view=view, keeps_input=True)
+        builder.output("out", builder.add("attention", kind, [projected, context]))
+        layer = builder.graph("net").layers[-1]
+        assert (layer.inputs, layer.shape, layer.view) == ((2, 3), (64, 49), view)
+        counted = count(replace(builder.graph("net"), trained=None), 1)
+        assert counted.totals.params == 49 * 49 + 16 * 16 + 7
+        assert counted.training is not None
+        # The linear layers keep the two inputs.
+        assert counted.training.kept == 4 * (64 * 49 + 16 + 64 * 49 + 16)
+        assert counted.layers[-1].activation_bytes == 4 * made
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[
         "nothing": [],
         "inputs": [Tensor(shape) for shape in shapes],
         "differentiable inputs": [Tensor(shape) for shape in shapes],
+        "factors": [Tensor(shape) for shape in shapes],
+        "quotient": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
         "clone": [Tensor(shapes[0])],
     }[keeps]

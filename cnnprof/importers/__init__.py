@@ -1,0 +1,1 @@
+"""Other formats → graph, one file per format."""
