@@ -61,7 +61,7 @@ WORDING = {
 }
 MOST = 8  # alternatives of one part that are written out
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LIMIT = re.compile(r"\bat most .*(found more|characters?, found)|combinations are more")
+LIMIT = re.compile(r"\bat most .*(found more|characters?, found)|combinations, found")
 
 # Messages by the heading that they stand under on the page: the first beginning of their file that fits.
 GROUPS: dict[str, tuple[str, ...]] = {
