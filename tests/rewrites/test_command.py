@@ -126,8 +126,8 @@ def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
 def test_sparsity_is_labelled(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "rewrite", "vgg", "--sparsity", "0.9")
     assert (
-        "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes count the remaining values"
-        in out
+        "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes count "
+        "the remaining values" in out
     )
     assert table(out, "the whole network")["macs"] == "15.5 G 15.5 G 1.00×"
 
