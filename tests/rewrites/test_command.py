@@ -55,7 +55,7 @@ def test_layers_of_one_step_are_a_row(capsys: pytest.CaptureFixture[str]) -> Non
     )
     _, out, _ = run(capsys, "separable", "resnet@18", "--only", "**.shortcut", "--only", "conv1")
     assert (
-        "\nleft alone, not selected by --only: conv2_x.*.add.body.conv_bn.conv2d in 2 layers, "
+        "\nunchanged, not selected by --only: conv2_x.*.add.body.conv_bn.conv2d in 2 layers, "
         "conv2_x.*.add.body.conv_bn_2.conv2d in 2 layers, "
     ) in out
 
@@ -65,7 +65,7 @@ def test_a_page_names_few_of_the_layers_left_alone() -> None:
     notes = [
         note for block in drawn.document(found, page=True).blocks if isinstance(block, Notes) for note in block.notes
     ]
-    (told,) = [note for note in notes if note.startswith("left alone")]
+    (told,) = [note for note in notes if note.startswith("unchanged")]
     assert told == (
         "unchanged, its kernel is 1×1: conv2_x.*.add.body.conv_bn.conv2d in 3 layers, "
         "conv2_x.*.add.body.conv_bn_3.conv2d in 3 layers, conv2_x.0.add.shortcut.conv_bn.conv2d, "
@@ -125,7 +125,10 @@ def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_sparsity_is_labelled(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "rewrite", "vgg", "--sparsity", "0.9")
-    assert "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes are the values" in out
+    assert (
+        "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes count "
+        "the remaining values" in out
+    )
     assert table(out, "the whole network")["macs"] == "15.5 G 15.5 G 1.00×"
 
 
