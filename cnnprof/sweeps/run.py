@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from cnnprof import load
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.language import registry
@@ -32,6 +33,8 @@ from cnnprof.sweeps import pareto
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
+
+    from cnnprof.render.document import Document
 
 MOST = 100_000
 """Combinations of one sweep."""
@@ -91,8 +94,8 @@ class Row(NamedTuple):
     refused: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sweep(Record):
     """All combinations of the axes, in order.
 
     rows: those that are valid and within the limits. over: how many were not within. wrong: those that are no
@@ -120,6 +123,33 @@ class Sweep:
     def setting(self, row: Row, name: str) -> str:
         """A row's value on an axis, as written."""
         return row.point[[axis.name for axis in self.axes].index(name)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per row: its value on each axis, numbers as such, its metrics in base units, and what CSV has too."""
+        best = ("pareto",) if self.objectives else ()
+        return [
+            {
+                **{axis.name: _typed(axis, text) for axis, text in zip(self.axes, row.point, strict=True)},
+                **{name: plain(number) for name, number in row.metrics.items()},
+                "estimates": " ".join(row.estimates),
+                "declared_layers": row.declared,
+                **dict.fromkeys(best, row.optimal),
+            }
+            for row in self.rows
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import swept
+
+        return swept.document(self)
+
+
+def _typed(axis: Axis, written: str) -> int | float | str:
+    """A value on an axis as a data frame has it: whole numbers where all are, or else floats; shapes as text."""
+    if axis.kind not in ("argument", "batch") or not is_numeric(axis):
+        return written
+    whole = all(text.lstrip("-").isdigit() for text in axis.values)
+    return int(written) if whole else float(written)
 
 
 # Reading what is wanted.

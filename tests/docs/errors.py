@@ -81,7 +81,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/check.py",
         "git.py",
     ),
-    "rewrites": ("rewrites/", "analysis/quantize.py", "cli/whatif.py", "language/write.py"),
+    "rewrites": (
+        "rewrites/",
+        "analysis/quantize.py",
+        "analysis/rewritten.py",
+        "cli/before_after.py",
+        "language/write.py",
+    ),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
     "command": ("",),  # whatever is left: the command line, its files and its options
