@@ -165,6 +165,13 @@ def shapes_of(input: Sequence[int] | Mapping[str, Sequence[int]] | None) -> dict
     return {name: tuple(shape) for name, shape in shapes.items()}
 
 
+def as_text(value: object) -> str:
+    """The value of an argument as a spec writes it in one line."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"[{', '.join(map(as_text, value))}]" if isinstance(value, list | tuple) else str(value)
+
+
 def read(located: Located) -> Spec:
     """The spec in a text. Raises SpecError."""
     return spec_of(located.text, located.name)

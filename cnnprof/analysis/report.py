@@ -42,6 +42,8 @@ class ReceptiveField(NamedTuple):
     exact: bool = True
 
 
+ON_A_PAGE = ("path", "kind", "output_shape", "params", "macs", "flops", "activation_bytes")
+"""Columns of what a notebook shows."""
 OF_MEMORY = (
     "activation_bytes",
     "peak_activation_bytes",
@@ -194,7 +196,10 @@ class Report(Record):
     def _document(self, page: int | None = None) -> Document:
         from cnnprof.render import words
 
-        return words.document([lay_out(self, page=page)])
+        if page is None:
+            return words.document([lay_out(self)])
+        shown = lay_out(self, columns=columns_of(ON_A_PAGE), page=page)
+        return words.document([shown._replace(chosen=True)])  # --fold is not said: a notebook has no options
 
 
 def tabulate(

@@ -60,6 +60,13 @@ _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
 
 
+def quantity(value: object, metric: str) -> str:
+    """A limit given in Python as `read_quantity` takes it: a number is in the metric's base unit."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and metric in METRICS:
+        return f"{value}{'B' * (METRICS[metric].unit == 'bytes')}"
+    return str(value)
+
+
 def read_quantity(text: str, metric: str) -> int:
     """The limit `5M`, `1.6G` or `10 MiB` as an integer in the metric's base unit.
 
