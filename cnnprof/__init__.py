@@ -279,7 +279,7 @@ def check(
     from cnnprof.gate.budget import Budget
     from cnnprof.gate.run import ARGUMENT, AS_WRITTEN, Setup, check_project, check_specs, limits_of
     from cnnprof.load import as_text, shapes_of
-    from cnnprof.model.metrics import quantity
+    from cnnprof.model.metrics import quantities
 
     scale_of(batch, dtype)
     settings = tuple((name, as_text(value)) for name, value in (args or {}).items())
@@ -290,7 +290,7 @@ def check(
         return check_project(config, baseline_ref=baseline_ref, version=__version__)
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
-    limits = limits_of(((name, quantity(value, name)) for name, value in (max or {}).items()), ARGUMENT)
+    limits = limits_of(quantities(max), ARGUMENT)
     return check_specs(specs, given, Budget(ARGUMENT, limits), baseline_ref=baseline_ref, version=__version__)
 
 

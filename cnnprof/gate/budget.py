@@ -373,8 +373,15 @@ class Result(Record):
 
     def _document(self, page: int | None = None) -> Document:
         from cnnprof.render.checks import text
+        from cnnprof.render.document import Text, document
 
-        return text.document(self)
+        return document([Text(wrong.text, "over") for wrong in self.problems], text.document(self).blocks)
+
+    def to_markdown(self) -> str:
+        """The report for a pull request, as `cnnprof check --report markdown=-` writes it."""
+        from cnnprof.render.checks import markdown
+
+        return markdown.render(self)
 
 
 def held_to_time(network: Network, measured: Comparison, limit: str, most: Fraction, place: str) -> Checked:

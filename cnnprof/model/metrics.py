@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -60,11 +61,20 @@ _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
 
 
-def quantity(value: object, metric: str) -> str:
-    """A limit given in Python as `read_quantity` takes it: a number is in the metric's base unit."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and metric in METRICS:
-        return f"{value}{'B' * (METRICS[metric].unit == 'bytes')}"
-    return str(value)
+def quantities(limits: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:
+    """Limits given in Python, each as `read_quantity` takes it: a number is in the metric's base unit.
+
+    Raises UsageError for what is no mapping.
+    """
+    given: object = limits or {}
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f'max is a mapping of metrics to limits, such as {{"params": "5M"}}, found {brief(repr(given))}'
+        )
+    for name, value in given.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        in_bytes = name in METRICS and METRICS[name].unit == "bytes"
+        yield str(name), f"{value}B" if number and in_bytes else str(value)
 
 
 def read_quantity(text: str, metric: str) -> int:

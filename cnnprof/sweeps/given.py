@@ -11,7 +11,7 @@ from cnnprof.errors import UsageError, brief, printable
 from cnnprof.language.spec import Spec
 from cnnprof.load import Located, Source, as_text
 from cnnprof.model.graph import Graph
-from cnnprof.model.metrics import quantity
+from cnnprof.model.metrics import quantities
 from cnnprof.sweeps.run import (
     Axis,
     Job,
@@ -40,7 +40,7 @@ def swept(
 ) -> Sweep:
     """All combinations of the axes, run. Options as `cnnprof.sweep` takes them; raises as it does."""
     wanted = job_of(source, axes, training)
-    held = [read_limit(f"{name}={quantity(value, name)}") for name, value in (limits or {}).items()]
+    held = [read_limit(f"{name}={value}") for name, value in quantities(limits)]
     objectives = objectives_of(axes, held) if pareto is None else read_objectives(pareto, axes)
     if sort is not None:
         (sort,) = read_metrics([sort])
@@ -49,6 +49,7 @@ def swept(
 
 def job_of(source: Source, axes: Sequence[Axis], training: bool) -> Job:
     """The job of sweeping over a source. Raises UsageError for what varies and is fixed, or cannot vary."""
+    load.refuse_other(source)
     if isinstance(source, Graph):
         if training or any(axis.kind not in ("batch", "dtype") for axis in axes):
             raise load.unfolded_already()
@@ -72,7 +73,8 @@ def axes_of(args: Mapping[str, Any] | None, input: Any, variant: Any, batch: Any
     if input is not None:
         shapes = input if isinstance(input, Mapping) else {"input": input}
         found += [Axis(name, "input", shape_texts(given)) for name, given in shapes.items()]
-    batches, dtypes = (batch,) if isinstance(batch, int) else tuple(batch), texts(dtype)
+    one = isinstance(batch, str) or not isinstance(batch, Iterable)  # a text is refused below, as it is
+    batches, dtypes = (batch,) if one else tuple(batch), texts(dtype)
     for each in batches:
         for name in dtypes:
             scale_of(each, name)
