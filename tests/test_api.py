@@ -139,7 +139,7 @@ def test_a_variant_of_what_names_none(path: Path) -> None:
 def test_a_sweep_varies_all_that_a_spec_has(path: Path) -> None:
     found = cnnprof.sweep(path, args={"width": [4, 8]}, input=[(3, 8, 8), (3, 16, 16)], max={"macs": 40_000})
     rows = [(row["width"], row["input"], row["macs"], row["pareto"]) for row in found.records()]
-    assert rows == [(4, "3x8x8", 3888, False), (4, "3x16x16", 21_168, False), (8, "3x8x8", 7776, False)][:0] + [
+    assert rows == [
         (width, f"3x{side}x{side}", 27 * width * (side - 2) ** 2, (width, side) in ((4, 16), (8, 8)))
         for width, side in ((4, 8), (4, 16), (8, 8))
     ]
@@ -188,7 +188,7 @@ FUNCTIONS = [
     pytest.param(cnnprof.unfold, id="unfold"),
     pytest.param(cnnprof.build, id="build", marks=pytest.mark.torch),
     pytest.param(cnnprof.explain, id="explain"),
-    pytest.param(lambda spec, **options: cnnprof.compare("lenet5", spec, **options), id="compare"),
+    pytest.param(lambda spec, **options: cnnprof.compare(spec, "lenet5", **options), id="compare"),
     pytest.param(lambda spec, **options: cnnprof.rewrite(spec, "separable", **options), id="rewrite"),
     pytest.param(cnnprof.sweep, id="sweep"),
     pytest.param(cnnprof.check, id="check"),
@@ -277,7 +277,7 @@ def test_a_wrong_spec_has_located_problems(tmp_path: Path) -> None:
 def test_a_text_is_named_in_errors() -> None:
     with pytest.raises(cnnprof.SpecError) as caught:
         cnnprof.parse("cnnprof: {", name="cell 3")
-    assert str(caught.value).startswith("cell 3:1:11: error: not YAML: ")
+    assert str(caught.value).startswith("cell 3:2:1: error: not YAML: ")
     assert cnnprof.analyze(cnnprof.parse(TEXT.encode(), name="cell 3")).source == "cell 3"
 
 
@@ -385,12 +385,14 @@ def test_records_are_flat_and_alike(name: str) -> None:
 
 @every_record
 def test_a_record_can_be_sent(name: str) -> None:
-    """To another process, or to a file; what it shows is what it showed."""
+    """To another process, or to a file. Where the network in training is asked for, which stays behind, it says so."""
     record = RECORDS[name]()
-    if name.startswith("report"):  # the network in training stays behind
-        assert pickle.loads(pickle.dumps(record)).totals == record.totals
-    else:
-        assert repr(pickle.loads(pickle.dumps(record))) == repr(record)
+    sent = pickle.loads(pickle.dumps(record))
+    assert sent.records() == record.records()
+    why = "the network in training was left behind when this graph was pickled: unfold it anew"
+    with_networks = name.startswith("report") or name in ("comparison", "what if")
+    assert repr(sent) == (f"<{type(record).__name__}: {why}>" if with_networks else repr(record))
+    assert (sent._repr_html_() is None) == with_networks
 
 
 def test_what_is_longer_than_a_screen_says_so() -> None:

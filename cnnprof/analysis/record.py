@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.errors import CnnprofError
+
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
 
@@ -40,16 +42,22 @@ class Record:
     def __repr__(self) -> str:
         from cnnprof import render
 
-        lines = render.show(self._document(PAGE), "text", WIDTH).rstrip("\n").split("\n")
+        try:
+            lines = render.show(self._document(PAGE), "text", WIDTH).rstrip("\n").split("\n")
+        except CnnprofError as error:  # of a network that was pickled, which leaves the one in training behind
+            return f"<{type(self).__name__}: {error}>"
         if len(lines) > LINES:
             left = len(lines) - (LINES - 1)
             lines[LINES - 1 - TAIL : -TAIL] = [f"… {left:,} more lines: to_markdown() has them all"]
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         from cnnprof.render import notebook
 
-        return notebook.render(self._document(PAGE), PAGE)
+        try:
+            return notebook.render(self._document(PAGE), PAGE)
+        except CnnprofError:
+            return None  # a notebook then shows the text
 
 
 def plain(value: Any) -> Any:
