@@ -3,6 +3,7 @@
     CnnprofError                 caught at the top of the command line: exit code 2
     ├── SpecError                the text is not a valid network; one or several located problems
     ├── UsageError               a name, an option or a file that does not exist
+    ├── OverBudgetError          a network is over its budget; raised in Python where it is required to be within
     ├── MissingDependencyError   PyTorch is needed and is not installed
     └── RuleError                raised by rules that know no line; the walker turns it into a SpecError
         ├── FieldError           a field of a layer kind does not hold what it should
@@ -132,6 +133,10 @@ class SpecError(CnnprofError):
 
 class UsageError(CnnprofError):
     """A name, an option or a file that does not exist, or is not what it should be."""
+
+
+class OverBudgetError(CnnprofError):
+    """A network is over its budget: which, in which metric, by how much, and the layers that weigh most."""
 
 
 class MissingDependencyError(CnnprofError):

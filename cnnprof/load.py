@@ -110,6 +110,12 @@ def locate_any(source: str | Path, inside: Path | None = None) -> Located:
     return Located(str(source), files.read(source, MOST), None, {})
 
 
+def refuse_other(source: object) -> None:
+    """Raises UsageError for what stands for no network."""
+    if not isinstance(source, str | Path | Spec | Graph):
+        raise UsageError(f"a network is a SPEC, a Path, a Spec or a Graph, found {brief(printable(repr(source)))}")
+
+
 def unfolded_already() -> UsageError:
     """The error for a Graph with what only a spec can be given."""
     return UsageError("a Graph is unfolded already: variant, args, input and training are for the spec it came from")
@@ -133,12 +139,11 @@ def network(
     training: bool = False,
 ) -> Network:
     """The network that a source stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
+    refuse_other(source)
     if isinstance(source, Graph):
         if variant is not None or input is not None or args or training:
             raise unfolded_already()
         return Network(source)
-    if not isinstance(source, str | Path | Spec):
-        raise UsageError(f"a network is a SPEC, a Path, a Spec or a Graph, found {brief(printable(repr(source)))}")
     located = Located("", b"", None, {}) if isinstance(source, Spec) else locate_any(source)
     spec = source if isinstance(source, Spec) else read(located)
     return unfolded(
@@ -164,6 +169,13 @@ def shapes_of(input: Sequence[int] | Mapping[str, Sequence[int]] | None) -> dict
     if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
         raise UsageError(f"an input is a shape such as (3, 224, 224), found {input!r}")
     return {name: tuple(shape) for name, shape in shapes.items()}
+
+
+def as_text(value: object) -> str:
+    """The value of an argument as a spec writes it in one line."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"[{', '.join(map(as_text, value))}]" if isinstance(value, list | tuple) else str(value)
 
 
 def read(located: Located) -> Spec:

@@ -45,6 +45,9 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 EXCEPTIONS = {
     ("kinds", "runtime"): "`module()` makes a PyTorch module, and runs only where runtime/ asks for it",
 }
+# Packages with records that show themselves, and what shows them or puts them in words.
+SHOWN = ("analysis", "sweeps", "gate")
+SHOWING = ("_document", "to_markdown", "__repr__", "_repr_html_", "require")
 # Where a dependency may be imported. Torch and fvcore also inside `module()` of a kind.
 DOORS = {
     "yaml": ("language.source",),
@@ -131,6 +134,8 @@ def points_up(found: Import) -> bool:
         return here == "kinds" and found.module != found.target
     if (here, there) == ("kinds", "runtime"):
         return found.function != "module" and not found.typing_only
+    if there == "render" and here in SHOWN:
+        return found.function not in SHOWING and not found.typing_only
     if (here, there) in EXCEPTIONS:
         return not found.typing_only
     return RANK[there] >= RANK[here]
@@ -211,6 +216,9 @@ def test_dependencies_come_in_by_their_doors():
         ("kinds.conv", "from cnnprof.kinds.pool import Pool"),
         ("kinds.conv", "def work():\n    from cnnprof.runtime.call import Call"),
         ("analysis.report", "import cnnprof"),
+        ("analysis.report", "from cnnprof.render import words"),
+        ("gate.budget", "def judge():\n    from cnnprof.render import words"),
+        ("model.graph", "def _document():\n    from cnnprof.render import words"),
         ("language.write", "from cnnprof.rewrites.prune import prune"),
     ],
 )

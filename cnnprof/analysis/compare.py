@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.align import align
 from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import Report, Row
 from cnnprof.errors import UsageError
 from cnnprof.model import paths
 from cnnprof.model.kind import Shape, show
 from cnnprof.model.metrics import METRICS
 
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
+
 NEITHER_BETTER = ("depth", "receptive_field")
 """Metrics of which neither more nor less is better in itself; of all others, less is."""
+LONGEST_TITLE = 28
+"""Characters of a network's title that there is room for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Subject:
     """A network in a comparison: what it is called there, and its metrics; None: not known for it."""
 
     title: str
     metrics: Mapping[str, Number | None]
     report: Report
+
+    def __repr__(self) -> str:
+        return f"<Subject {self.title}>"
 
 
 class Line(NamedTuple):
@@ -76,13 +85,25 @@ class Differences(NamedTuple):
     renamed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Record):
     """Networks side by side: a line per metric and, where asked for, the layers in which two differ."""
 
     subjects: tuple[Subject, ...]
     lines: tuple[Line, ...]
     differences: Differences | None = None
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per network: its title and its metrics, in base units; None where there is no figure."""
+        return [
+            {"network": each.title, **{name: plain(number) for name, number in each.metrics.items()}}
+            for each in self.subjects
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import comparison
+
+        return comparison.document(self)
 
 
 def subject(report: Report, title: str = "", known: Mapping[str, Number | None] | None = None) -> Subject:

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.analysis.memory import INTEGER_SIZE
 from cnnprof.analysis.receptive_field import Axis, Field, Number
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import estimates
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.language import manual
@@ -25,6 +26,9 @@ from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tenso
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
 from cnnprof.model.window import Step, Window
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
@@ -56,8 +60,8 @@ class Section(NamedTuple):
     facts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPage:
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerPage(Record):
     """All about one layer. Shapes are of one example.
 
     fields: as the spec may write them, defaults included. meanings: what each of them is.
@@ -80,6 +84,25 @@ class LayerPage:
     dtype: str
     sections: tuple[Section, ...]
     part: SumPage | None = None
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per formula: its section, its label, and the figure in base units."""
+        return [
+            {
+                "section": section.title,
+                "label": formula.label,
+                "value": plain(formula.value),
+                "unit": formula.unit,
+                "exact": formula.exact,
+            }
+            for section in self.sections
+            for formula in section.formulas
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import explained
+
+        return explained.document(self)
 
 
 class Part(NamedTuple):
@@ -106,8 +129,8 @@ class Sum(NamedTuple):
         return None if self.refused else sum(int(part.term.value) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class SumPage:
+@dataclass(frozen=True, slots=True, repr=False)
+class SumPage(Record):
     """All about a part of a network, the parts that a pattern names (`path` is what was asked for), or the network as a
     whole (`path` is empty). declared: layers with declared figures."""
 
@@ -118,6 +141,26 @@ class SumPage:
     dtype: str
     sums: tuple[Sum, ...]
     declared: int
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per layer and figure that it has a part of: the figure's name, the layer's path and its part."""
+        return [
+            {
+                "figure": each.name,
+                "path": part.path,
+                "value": plain(part.term.value),
+                "unit": each.unit,
+                "exact": each.exact,
+                "declared": part.declared,
+            }
+            for each in self.sums
+            for part in each.parts
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import explained
+
+        return explained.document(self)
 
 
 SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {

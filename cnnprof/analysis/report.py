@@ -6,18 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.columns import COLUMNS, Column
 from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Peak, Training
 from cnnprof.analysis.receptive_field import Field, Number
-from cnnprof.errors import listing
+from cnnprof.analysis.record import Record, plain
+from cnnprof.errors import brief, listing, printable
 from cnnprof.language.spec import Limit
+from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
 from cnnprof.model.metrics import METRICS
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 Order: TypeAlias = Literal["written", "best"]
 
@@ -37,6 +42,8 @@ class ReceptiveField(NamedTuple):
     exact: bool = True
 
 
+ON_A_PAGE = ("path", "kind", "output_shape", "params", "macs", "flops", "activation_bytes")
+"""Columns of what a notebook shows."""
 OF_MEMORY = (
     "activation_bytes",
     "peak_activation_bytes",
@@ -125,8 +132,8 @@ class Row(NamedTuple):
         return {column.name: column.plain(self) for column in COLUMNS.values()}
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Record):
     """A network's figures: what `cnnprof.analyze` returns.
 
     layers: in execution order. totals: every metric.
@@ -177,7 +184,23 @@ class Report:
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat dicts: `pandas.DataFrame(report.records())`, `polars.DataFrame(report.records())`."""
-        return [row.record() for row in self.layers]
+        return [{name: plain(value) for name, value in row.record().items()} for row in self.layers]
+
+    def __getitem__(self, path: str) -> Row:
+        """The row of a layer, or the sums of a block or merge, by its path. Raises KeyError, with what may be meant."""
+        inside = [row for row in self.layers if f"{row.path}.".startswith(f"{path}.")]
+        if not inside:
+            hint = paths.meant(str(path), paths.parts(row.path for row in self.layers))
+            raise KeyError(f"{self.title} has no layer or block `{brief(printable(str(path)), 200)}`; {hint}")
+        return next((row for row in inside if row.path == path), None) or _sum(inside, path)
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import words
+
+        if page is None:
+            return words.document([lay_out(self)])
+        shown = lay_out(self, columns=columns_of(ON_A_PAGE), page=page)
+        return words.document([shown._replace(chosen=True)])  # --fold is not said: a notebook has no options
 
 
 def tabulate(

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.analysis.compare import Comparison, Subject
+from cnnprof.analysis.record import Record
 from cnnprof.analysis.report import Report, Row
+from cnnprof.model.graph import Graph
 from cnnprof.rewrites.contract import Rewrite, is_replaceable
 from cnnprof.rewrites.rebuild import Rewritten, Skipped
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 
 class Replaced(NamedTuple):
@@ -44,8 +49,8 @@ class Stage(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WhatIf:
+@dataclass(frozen=True, slots=True, repr=False)
+class WhatIf(Record):
     """A network before and after: stage by stage what was replaced, and both side by side.
 
     notes: what has to be said about the figures.
@@ -56,6 +61,34 @@ class WhatIf:
     stages: tuple[Stage, ...]
     comparison: Comparison
     notes: tuple[str, ...] = ()
+
+    @property
+    def graph(self) -> Graph:
+        """The network that came out; how its values are stored is not in it."""
+        return self.after.report.graph
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per layer that was replaced, with its figures before and after. `comparison.records()`: the whole."""
+        return [
+            {
+                "stage": stage.name,
+                "path": each.path,
+                "kind": each.kind,
+                "kernel": each.kernel,
+                **{
+                    f"{name}_{when}": figure
+                    for name in ("params", "macs", "activation_bytes")
+                    for when, figure in zip(("before", "after"), getattr(each, name), strict=True)
+                },
+            }
+            for stage in self.stages
+            for each in stage.replaced
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import whatif
+
+        return whatif.document(self, page=page is not None)
 
 
 def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: Rewrite | None = None) -> Stage:

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
+from cnnprof.analysis.rewritten import Wish
 from cnnprof.cli import complete
+from cnnprof.cli.before_after import Setup, before_and_after, render
 from cnnprof.cli.options import (
     Arguments,
     Batch,
@@ -20,7 +22,6 @@ from cnnprof.cli.options import (
     Write,
 )
 from cnnprof.cli.output import deliver, settle
-from cnnprof.cli.whatif import Setup, Wish, render, what_if
 
 EXAMPLES = (
     "cnnprof rewrite vgg --with bottleneck --factor 2",
@@ -82,7 +83,7 @@ def command(
     chosen = settle([spec], format, output, write=write)
     wish = Wish(
         with_ or [], only or [], except_ or [], not no_between, factor, groups, prune, sparsity,
-        weights or [], activations or [], write,
+        weights or [], activations or [],
     )  # fmt: skip
-    found = what_if(spec, Setup(input or [], set or [], batch, dtype), wish)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

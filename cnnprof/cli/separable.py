@@ -1,5 +1,7 @@
 """`cnnprof separable`: its options. What it does is `rewrite --with separable`."""
 
+from cnnprof.analysis.rewritten import Wish
+from cnnprof.cli.before_after import Setup, before_and_after, render
 from cnnprof.cli.options import (
     Arguments,
     Batch,
@@ -15,7 +17,6 @@ from cnnprof.cli.options import (
     Write,
 )
 from cnnprof.cli.output import deliver, settle
-from cnnprof.cli.whatif import Setup, Wish, render, what_if
 
 EXAMPLES = (
     "cnnprof separable mobilenet_v1@full_conv --except stem",
@@ -40,6 +41,6 @@ def command(
 ) -> None:
     """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
     chosen = settle([spec], format, output, write=write)
-    wish = Wish(["separable"], only or [], except_ or [], not no_between, write=write)
-    found = what_if(spec, Setup(input or [], set or [], batch, dtype), wish)
+    wish = Wish(["separable"], only or [], except_ or [], not no_between)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

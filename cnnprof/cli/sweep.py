@@ -160,8 +160,7 @@ def axes(
         found.append(axis)
     found += [Axis("batch", "batch", sweep.read_values(batches)), Axis("dtype", "dtype", sweep.read_values(dtypes))]
     _refuse(found)
-    written = [axis for axis in found if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
-    return sweep.distinct(written)
+    return sweep.distinct(found)
 
 
 def _refuse(found: Sequence[Axis]) -> None:

@@ -13,17 +13,21 @@ from fractions import Fraction
 from glob import has_magic
 from itertools import takewhile
 from math import floor
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.costs import Costs
 from cnnprof.analysis.measured import Comparison
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import Report, Row, caveats
-from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, UsageError, brief, listing
+from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing
 from cnnprof.language.spec import Limit
 from cnnprof.model import paths
 from cnnprof.model.metrics import METRICS
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
 """Metrics that are sums over layers, so that parts of a network have them too."""
@@ -308,8 +312,8 @@ class Updated(NamedTuple):
     limited: Mapping[str, frozenset[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Record):
     """All that one run found. `valid`: networks that were unfolded. `notes`: on the run as a whole.
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
@@ -332,6 +336,52 @@ class Result:
         if self.problems:
             return 2
         return 1 if any(checked.over for checked in self.checks) else 0
+
+    def require(self) -> Result:
+        """This result, where all networks are within their budgets.
+
+        Raises UsageError where something is wrong, so that not all could be checked, and OverBudgetError, which names
+        the networks, metrics, limits and layers.
+        """
+        if self.problems:
+            raise UsageError("\n".join(wrong.text.removeprefix("error: ") for wrong in self.problems))
+        if self.exit_code:
+            from cnnprof.render.checks import text
+
+            raise OverBudgetError(text.over(self))
+        return self
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per limit and network that it was compared with."""
+        return [
+            {
+                "network": checked.network,
+                "file": checked.file,
+                "budget": checked.budget,
+                "rule": verdict.rule,
+                "metric": verdict.metric,
+                "path": verdict.path,
+                "figure": plain(verdict.figure),
+                "limit": verdict.limit,
+                "most": plain(verdict.most),
+                "broken": verdict.broken,
+                "over": verdict.over,
+            }
+            for checked in self.checks
+            for verdict in checked.verdicts
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render.checks import text
+        from cnnprof.render.document import Text, document
+
+        return document([Text(wrong.text, "over") for wrong in self.problems], text.document(self).blocks)
+
+    def to_markdown(self) -> str:
+        """The report for a pull request, as `cnnprof check --report markdown=-` writes it."""
+        from cnnprof.render.checks import markdown
+
+        return markdown.render(self)
 
 
 def held_to_time(network: Network, measured: Comparison, limit: str, most: Fraction, place: str) -> Checked:

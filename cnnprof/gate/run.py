@@ -284,7 +284,8 @@ class Run:
 
     def unused(self, name: str) -> str:
         """A name for a text that no other has: texts in Python have none of their own."""
-        return next(each for each in (name, *(f"{name} {number}" for number in count(2))) if each not in self._specs)
+        names = (name if number == 1 else f"{name} {number}" for number in count(1))
+        return next(each for each in names if each not in self._specs)
 
     def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
         """Checks what a SPEC names. budget: beside the spec's own."""
@@ -438,6 +439,8 @@ def check_specs(
     given; what else is wrong is in the result.
     """
     run = Run(baseline_ref, latency, version)
+    for spec in specs:
+        load.refuse_other(spec)
     unique = {id(spec) if isinstance(spec, Spec | Graph) else spec: spec for spec in specs}
     for spec in unique.values():
         run.named(spec, given, budget, budgets)

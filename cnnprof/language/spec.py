@@ -115,6 +115,9 @@ class Spec(NamedTuple):
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Spec {self.name}: {len(self.steps)} steps>"
+
     def limits(self, variant: str | None = None) -> tuple[Limit, ...]:
         """The budget of a variant: its own, or else the file's."""
         chosen = self.variants.get(variant or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -58,6 +59,22 @@ def metric_named(name: str, where: str = "") -> str | None:
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
+
+
+def quantities(limits: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:
+    """Limits given in Python, each as `read_quantity` takes it: a number is in the metric's base unit.
+
+    Raises UsageError for what is no mapping.
+    """
+    given: object = limits or {}
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f'max is a mapping of metrics to limits, such as {{"params": "5M"}}, found {brief(repr(given))}'
+        )
+    for name, value in given.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        in_bytes = name in METRICS and METRICS[name].unit == "bytes"
+        yield str(name), f"{value}B" if number and in_bytes else str(value)
 
 
 def read_quantity(text: str, metric: str) -> int:

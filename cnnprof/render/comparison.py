@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold, gather
+from cnnprof.analysis.compare import DELTAS, LONGEST_TITLE, Comparison, Difference, Line, Status, Subject, fold, gather
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import printable
 from cnnprof.model.metrics import METRICS
@@ -23,7 +23,6 @@ from cnnprof.render.words import ABOUT
 
 SCHEMA_VERSION = 2
 SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
-LONGEST_TITLE = 28
 UNKNOWN = "-"
 """What stands for a figure that is not known."""
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}

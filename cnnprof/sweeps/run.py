@@ -21,17 +21,21 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from cnnprof import load
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.language import registry
 from cnnprof.language.spec import Spec
 from cnnprof.load import Located
+from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.sweeps import pareto
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
+
+    from cnnprof.render.document import Document
 
 MOST = 100_000
 """Combinations of one sweep."""
@@ -91,8 +95,8 @@ class Row(NamedTuple):
     refused: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sweep(Record):
     """All combinations of the axes, in order.
 
     rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
@@ -121,6 +125,33 @@ class Sweep:
         """A row's value on an axis, as written."""
         return row.point[[axis.name for axis in self.axes].index(name)]
 
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per row: its value on each axis, numbers as such, its metrics in base units, and what CSV has too."""
+        best = ("pareto",) if self.objectives else ()
+        return [
+            {
+                **{axis.name: _typed(axis, text) for axis, text in zip(self.axes, row.point, strict=True)},
+                **{name: plain(number) for name, number in row.metrics.items()},
+                "estimates": " ".join(row.estimates),
+                "declared_layers": row.declared,
+                **dict.fromkeys(best, row.optimal),
+            }
+            for row in self.rows
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import swept
+
+        return swept.document(self)
+
+
+def _typed(axis: Axis, written: str) -> int | float | str:
+    """A value on an axis as a data frame has it: whole numbers where all are, or else floats; shapes as text."""
+    if axis.kind not in ("argument", "batch") or not is_numeric(axis):
+        return written
+    whole = all(text.lstrip("-").isdigit() for text in axis.values)
+    return int(written) if whole else float(written)
+
 
 # Reading what is wanted.
 
@@ -130,9 +161,12 @@ TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared
 
 
 def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
-    """The axes with a column each: those of the spec's names that stand for something else too say their option."""
+    """The axes with a column each: those of the spec's names that stand for something else too say their option.
+
+    A batch of 1 and float32, which are what there is without an axis, have none.
+    """
     options = {"argument": "set", "input": "input"}
-    found = list(axes)
+    found = [axis for axis in axes if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
     count = Counter(axis.name for axis in found if axis.kind in options)
     return tuple(
         axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)
@@ -260,7 +294,10 @@ def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
 
 
 class Job(NamedTuple):
-    """What every combination has in common; small, and can be sent to another process."""
+    """What every combination has in common; small, and can be sent to another process.
+
+    read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
+    """
 
     text: bytes
     name: str
@@ -268,6 +305,14 @@ class Job(NamedTuple):
     settings: Mapping[str, Any]
     axes: tuple[Axis, ...]
     training: bool
+    read: Spec | None = None
+    graph: Graph | None = None
+
+    def spec(self) -> Spec | None:
+        """The spec; None where there is none. Raises SpecError where its text cannot be read."""
+        if self.read is not None or self.graph is not None:
+            return self.read
+        return load.read(Located(self.name, self.text, None, {}))
 
 
 def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
@@ -288,9 +333,9 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
     cannot be read.
     """
-    read = load.read(Located(wanted.name, wanted.text, None, {}))  # once, for its errors
+    read = wanted.spec()  # once, for its errors
     points = list(product(*(axis.values for axis in wanted.axes)))
-    jobs = min(jobs, len(points))
+    jobs = min(jobs, len(points)) if wanted.graph is None else 1  # without its training, which is not pickled
     if jobs <= 1:
         yield from map(partial(_row, wanted, read), points)
         return
@@ -338,7 +383,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.leave_plugins_out()
-    _of_process = partial(_row, wanted, load.read(Located(wanted.name, wanted.text, None, {})))
+    _of_process = partial(_row, wanted, wanted.spec())
     _stopped = stopped
 
 
@@ -346,7 +391,7 @@ def _row_of_process(point: Point) -> Row:
     return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
-def _row(wanted: Job, read: Spec, point: Point) -> Row:
+def _row(wanted: Job, read: Spec | None, point: Point) -> Row:
     settings, inputs = dict(wanted.settings), {}
     variant, batch, dtype = wanted.variant, 1, "float32"
     for axis, written in zip(wanted.axes, point, strict=True):
@@ -362,7 +407,11 @@ def _row(wanted: Job, read: Spec, point: Point) -> Row:
             case "dtype":
                 dtype = written
     try:
-        graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
+        if read is None:
+            assert wanted.graph is not None
+            graph = wanted.graph
+        else:
+            graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
         costs = count(graph, batch, dtype)
     except CnnprofError as error:
         return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
@@ -372,7 +421,8 @@ def _row(wanted: Job, read: Spec, point: Point) -> Row:
     )
 
 
-def _input_name(axis: Axis, read: Spec) -> str:
+def _input_name(axis: Axis, read: Spec | None) -> str:
+    assert read is not None
     return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import cnnprof
+from cnnprof import load
+from cnnprof.analysis.rewritten import Wish, what_if
 from cnnprof.cli import main
-from cnnprof.cli.whatif import Setup, Wish, what_if
 from cnnprof.render import show
 from cnnprof.render import whatif as drawn
 from cnnprof.render.document import Notes
@@ -61,7 +62,7 @@ def test_layers_of_one_step_are_a_row(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_page_names_few_of_the_layers_left_alone() -> None:
-    found = what_if("resnet@50", Setup((), (), 1, "float32"), Wish(["separable"]))
+    found = what_if(load.network("resnet@50"), "resnet@50", Wish(["separable"]))
     notes = [
         note for block in drawn.document(found, page=True).blocks if isinstance(block, Notes) for note in block.notes
     ]
@@ -76,7 +77,7 @@ def test_a_page_names_few_of_the_layers_left_alone() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("spec", ["mobilenet_v1@full_conv", "googlenet", "resnet@50"])
 def test_fits_a_terminal(width: int, spec: str) -> None:
-    found = what_if(spec, Setup((), (), 1, "float32"), Wish(["separable"]))
+    found = what_if(load.network(spec), spec, Wish(["separable"]))
     text = show(drawn.document(found, page=True), "text", width)
     assert max(map(len, text.split("\n"))) <= width
 

@@ -21,8 +21,7 @@ def render(result: Result) -> str:
 
 def document(result: Result) -> Document:
     """Broken limits first; the last line sums up."""
-    told: words.Told = set()
-    broken = [line for checked in result.checks for line in _broken(checked, told)]
+    broken = _all_broken(result)
     if command := words.command(result):
         broken.append(Text(f"{command}  # shows what changed since the revision REF"))
     rest: list[Text] = []
@@ -34,6 +33,16 @@ def document(result: Result) -> Document:
     rest += [Text(f"valid: {words.plain(network)}") for network in result.valid if network not in checked_networks]
     rest += [Text(f"note: {words.plain(note)}") for note in result.notes]
     return made(broken, rest, Text(words.summary(result), "strong"))
+
+
+def over(result: Result) -> str:
+    """What is broken, and no more."""
+    return show(made(_all_broken(result)), "text").rstrip("\n")
+
+
+def _all_broken(result: Result) -> list[Text]:
+    told: words.Told = set()
+    return [line for checked in result.checks for line in _broken(checked, told)]
 
 
 def _broken(checked: Checked, told: words.Told) -> Iterator[Text]:
