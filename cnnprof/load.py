@@ -99,7 +99,7 @@ Source: TypeAlias = str | Path | Spec | Graph
 
 
 def locate_any(source: str | Path, inside: Path | None = None) -> Located:
-    """As `locate`; a Path is a file, with no variant and no arguments behind its name."""
+    """As `locate`; a Path is a file, with no variant and no arguments after its name."""
     if isinstance(source, str):
         return locate(source, inside)
     if not _is_file(str(source)):

@@ -317,7 +317,7 @@ class Result(Record):
     """All that one run found. `valid`: networks that were unfolded. `notes`: on the run as a whole.
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
-    version: of cnnprof. said: what is to be told beside the report. updated: the baseline file that was written.
+    version: of cnnprof. said: what is to be said with the report. updated: the baseline file that was written.
     """
 
     checks: tuple[Checked, ...]

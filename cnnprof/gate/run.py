@@ -1,4 +1,4 @@
-"""A run of `check`: which networks are held to which budgets → Result. Nothing here prints, or reads an option."""
+"""A run of `check`: which networks are checked against which budgets. Nothing here prints, or reads an option."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Run:
         )  # fmt: skip
 
     def say(self, text: str) -> None:
-        """Keeps what is to be told beside the report."""
+        """Keeps what is to be said with the report."""
         self.said.append(text)
 
     # What is wrong does not stop the run.
@@ -288,7 +288,7 @@ class Run:
         return next(each for each in names if each not in self._specs)
 
     def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
-        """Checks what a SPEC names. budget: beside the spec's own."""
+        """Checks what a SPEC names. budget: in addition to the spec's own."""
         if isinstance(source, Graph):
             self.graph(source, given, budget, budgets)
             return

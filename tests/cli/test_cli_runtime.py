@@ -184,7 +184,7 @@ def test_a_batch_that_does_not_fit(run: Run) -> None:
     """One clear line, exit code 2, and the other batch's result all the same."""
     done = run("measure", "lenet5", "--device", "cpu", "--seconds", "0.02", "--batch", "1,100000000")
     assert done.code == 2
-    pattern = r"error: lenet5: batch 100000000: out of memory: it needs 3\.80 TiB at least, there is [\d.]+ \w+\n"
+    pattern = r"error: lenet5: batch 100000000: out of memory: it needs at least 3\.80 TiB, there is [\d.]+ \w+\n"
     assert re.fullmatch(pattern, done.err)
     assert "batch 1: layer" in done.out
     assert "batch 100000000: layer" not in done.out

@@ -17,7 +17,8 @@ from cnnprof.cli.options import SHARED
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 COMMON = ("input", "set", "batch", "dtype", "format", "output")
 FIRST_WORDS = (
-    "Add", "Analyze", "Apply", "Check", "Choose", "Compare", "Count", "Factorise", "Fold", "Ignore", "Install", "Keep",
+    "Add", "Analyze", "Apply", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
+    "Install", "Keep",
     "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Remove", "Rewrite", "Run", "Save", "Set",
     "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
 )  # fmt: skip

@@ -126,9 +126,7 @@ def test_zsh_lists_files_where_nothing_is_offered(folder: Path) -> None:
 def test_fish(folder: Path) -> None:
     line = {"_TYPER_COMPLETE_ARGS": "cnnprof check resnet --max peak"}
     done = ask(folder, "complete_fish", {**line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
-    assert (
-        done.stdout == "peak_activation_bytes=\tthe most bytes of tensors alive after any layer, the input included\n"
-    )
+    assert done.stdout == "peak_activation_bytes=\tpeak bytes of tensors alive after any layer, including the input\n"
     assert ask(folder, "complete_fish", {**line, "_TYPER_COMPLETE_FISH_ACTION": "is-args"}).returncode == 0
 
 
