@@ -232,24 +232,24 @@ def test_a_graph_has_its_variant_and_mode(option: dict[str, Any]) -> None:
         (lambda: cnnprof.analyze(Path()), "`.` is a directory"),
         (lambda: cnnprof.parse(3), "the text of a spec is a str or bytes, found 3"),
         (lambda: cnnprof.compare("lenet5"), "a comparison takes at least two networks"),
-        (lambda: cnnprof.explain("lenet5", only="parms"), "there is no sum `parms`; did you mean `params`?"),
-        (lambda: cnnprof.rewrite("lenet5", "separabel"), "there is no rewrite `separabel`; did you mean `separable`?"),
+        (lambda: cnnprof.explain("lenet5", only="parms"), "unknown sum `parms`; did you mean `params`?"),
+        (lambda: cnnprof.rewrite("lenet5", "separabel"), "unknown rewrite `separabel`; did you mean `separable`?"),
         (lambda: cnnprof.sweep("lenet5", batch="1,8"),
          "a batch is a whole number of examples, at least 1, found '1,8'"),
         (lambda: cnnprof.sweep("lenet5", batch=0.5), "a batch is a whole number of examples, at least 1, found 0.5"),
-        (lambda: cnnprof.sweep("lenet5", dtype="float8"), "no type `float8`; did you mean `float64`?"),
+        (lambda: cnnprof.sweep("lenet5", dtype="float8"), "unknown dtype `float8`; did you mean `float64`?"),
         (lambda: cnnprof.sweep("lenet5", args={"classes": []}), "nothing to vary: an empty list of values"),
         (lambda: cnnprof.sweep("lenet5", input=32),
          "an input is a shape such as (3, 224, 224), or a list of them, found 32"),
         (lambda: cnnprof.sweep("lenet5", input=[(1, 32, 32), 32]),
          "an input is a shape such as (3, 224, 224), or a list of them, found [(1, 32, 32), 32]"),
-        (lambda: cnnprof.sweep("lenet5", max={"parms": 3}), "there is no metric `parms`; did you mean `params`?"),
+        (lambda: cnnprof.sweep("lenet5", max={"parms": 3}), "unknown metric `parms`; did you mean `params`?"),
         (lambda: cnnprof.sweep("lenet5", max=3),
          'max is a mapping of metrics to limits, such as {"params": "5M"}, found 3'),
         (lambda: cnnprof.check("lenet5", max="params=5M"),
          'max is a mapping of metrics to limits, such as {"params": "5M"}, found \'params=5M\''),
         (lambda: cnnprof.check("lenet5", max={"parms": 3}),
-         "max limits a metric, and `parms` is none; did you mean `params`?"),
+         "max limits metrics, and `parms` is not one; did you mean `params`?"),
         (lambda: cnnprof.check("lenet5", max={"params": True}),
          "a limit on `params` is a number like `5M` or `600000`, found `True`"),
         (lambda: cnnprof.check("lenet5", config="cnnprof.yaml"),
@@ -326,8 +326,8 @@ def test_a_project_is_checked_where_there_is_no_network(
     assert [(row["budget"], row["over"]) for row in cnnprof.check().records()] == [("small", True)]
     assert cnnprof.check(config="cnnprof.yaml") == cnnprof.check()
     assert cnnprof.check(path, max={"params": 1000}).said == (
-        "note: cnnprof.yaml is not applied to a SPEC, and has budgets for it: `small`; `cnnprof check` without SPEC "
-        "applies them",
+        "note: cnnprof.yaml is not applied to a SPEC, although it has budgets for it: `small`; `cnnprof check` "
+        "without SPEC applies them",
     )
 
 
@@ -389,7 +389,7 @@ def test_a_record_can_be_sent(name: str) -> None:
     record = RECORDS[name]()
     sent = pickle.loads(pickle.dumps(record))
     assert sent.records() == record.records()
-    why = "the network in training was left behind when this graph was pickled: unfold it anew"
+    why = "the network in training was dropped when this graph was pickled: unfold it again"
     with_networks = name.startswith("report") or name in ("comparison", "what if")
     assert repr(sent) == (f"<{type(record).__name__}: {why}>" if with_networks else repr(record))
     assert (sent._repr_html_() is None) == with_networks

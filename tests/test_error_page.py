@@ -88,8 +88,6 @@ OTHERS = {
     "self.missing": "makes an ExpressionError; seen in it",
     "scope.missing": "makes an ExpressionError; seen in it",
     "wrong": "a UsageError made above",
-    "unfolded_already": "makes a UsageError; seen in it",
-    "load.unfolded_already": "makes a UsageError; seen in it",
 }
 # Runs tests and writes down what every error and problem said that the package made meanwhile.
 RECORDER = """

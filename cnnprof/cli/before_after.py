@@ -47,7 +47,7 @@ def render(found: WhatIf, *, exact: bool, format: str, output: str | None) -> st
 
 def _save(now: Report, spec: str, setup: Setup, wish: Wish, path: str) -> None:
     if path == "-":
-        raise UsageError("--write takes a file: standard output shows what became of the network")
+        raise UsageError("--write takes a file: standard output shows the report")
     if wish.weights or wish.activations or wish.sparsity:
         raise UsageError(
             "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
