@@ -330,11 +330,12 @@ def _length(value: int) -> bytes:
 
 
 MEASURE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from cnnprof.importers.onnx import load
 found = load(Path(sys.argv[1]))
-print(found.params, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not getrusage's: that counts what the parent had before this process was itself.
+print(found.params, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
