@@ -185,6 +185,7 @@ class Reader:
         return Found(replace(graph, trained=trained), tuple(self.opaque), self.agreeing, stored, tuple(notes))
 
     def notes(self) -> list[str]:
+        """What a reader of the figures should know."""
         operators = {node.op_type for node in self.model.graph.node}
         if self.model.producer_name == "pytorch" and "Conv" in operators and "BatchNormalization" not in operators:
             return ["written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "
@@ -194,6 +195,7 @@ class Reader:
     # What is there before the first node.
 
     def read_constants(self) -> None:
+        """Makes the tensors of the file known. Raises UsageError."""
         if self.model.graph.sparse_initializer:
             raise UsageError(f"`{self.file}` has sparse tensors, which are not read")
         for tensor in self.model.graph.initializer:
@@ -230,6 +232,7 @@ class Reader:
         self.types[name] = onnx.helper.make_tensor_type_proto(data_type, constant.shape)
 
     def read_inputs(self, given: Mapping[str, Shape]) -> None:
+        """Adds the inputs: those of the file that are no constants. Raises UsageError."""
         declared = {each.name: each.type.tensor_type for each in self.model.graph.input if each.name not in self.values}
         if not declared:
             raise UsageError(f"`{self.file}` has no input")
@@ -257,6 +260,7 @@ class Reader:
         )
 
     def read_node(self, number: int, proto: Any) -> None:
+        """Computes a node of constants, or adds its layers. Raises UsageError."""
         self.refuse(proto)
         node = Node(self, proto, number)
         if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
@@ -443,6 +447,7 @@ class Reader:
         return next((value for value in node.inputs if isinstance(value, int) and value in self.biased), None)
 
     def read_outputs(self) -> None:
+        """Adds the outputs, the first as `out`. Raises UsageError."""
         labels = []
         for number, output in enumerate(self.model.graph.output):
             tensor = self.values.get(output.name)
