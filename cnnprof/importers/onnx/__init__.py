@@ -6,10 +6,10 @@ where they are few. Data outside the file is never opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import MissingDependencyError, UsageError, brief, printable
 from cnnprof.importers.onnx.structure import structure
@@ -62,4 +62,16 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
         raise UsageError(f"`{shown}` is no ONNX model: it has no graph with nodes")
     if len(model.graph.node) > MOST_NODES:
         raise UsageError(f"`{shown}` has {len(model.graph.node):,} nodes, of which at most {MOST_NODES:,} are read")
+    if not all(isinstance(name, str) for name in _names(model.graph)):
+        raise UsageError(f"`{shown}` is no ONNX model: a name in it is no text")
     return Imported(*Reader(model, shown, path.stem).read(inputs or {}))
+
+
+def _names(graph: Any) -> Iterator[object]:
+    """Every name in a graph; protobuf gives bytes for those that are no UTF-8."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        yield from (text for entry in node.metadata_props for text in (entry.key, entry.value))
+    for each in (*graph.initializer, *graph.input, *graph.output):
+        yield each.name

@@ -286,6 +286,10 @@ class Reader:
                 raise
         except NoKind as reason:
             made = self.declare(proto, node, str(reason))
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+            # Attributes of another type or length than the operator has: ONNX's inference does not look at all.
+            what = f"{type(error).__name__}: {printable(brief(str(error), 200))}"
+            raise self.wrong(proto, f"has inputs or attributes that do not fit it: {what}") from None
         except RuleError as error:
             raise self.wrong(proto, f"cannot be read: {'; '.join(filter(None, [error.message, error.hint]))}") from None
         for name, tensor in zip(filter(None, proto.output), [made] if isinstance(made, int) else made, strict=False):

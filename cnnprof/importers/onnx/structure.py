@@ -67,9 +67,11 @@ class _Source:
         self.name = name
 
     def refuse(self, what: str) -> UsageError:
+        """The error that says what is wrong with the file."""
         return UsageError(f"`{self.name}` is no whole ONNX model: {what}")
 
     def varint(self, at: int, end: int) -> tuple[int, int]:
+        """A number at a byte, and the byte after it. Raises UsageError where it does not end before `end`."""
         value = shift = 0
         while True:
             if at >= end or shift > 63:
