@@ -24,9 +24,10 @@ from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 VERSION = "1"
 SIDE = "side"
 HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
-MODIFIERS = ("name", "from", "repeat", "when", "share")
+MODIFIERS = ("name", "from", "repeat", "start", "when", "share")
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_DOTTED = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VARIANT = re.compile(r"[A-Za-z0-9_.-]+")  # no path and no expression names a variant, so `0.5` can be one
 
 
@@ -47,6 +48,8 @@ class Step(NamedTuple):
     when: Node | None = None
     share: Scalar | None = None
     broken: bool = False
+    start: Node | None = None  # what `index` begins at
+    fields: Mapping | None = None  # of a merge, which stand in its own column
 
 
 class Branch(NamedTuple):
@@ -377,18 +380,22 @@ class _Reader:
             if not kind.merge:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
-        name = from_ = repeat = when = share = None
+        name = from_ = repeat = when = share = start = fields = None
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
             get = node.items.get
             from_, share = self.word(get("from"), "from"), self.word(get("share"), "share")
-            repeat, when = get("repeat"), get("when")
+            repeat, when, start = get("repeat"), get("when"), get("start")
+            if kind is not None and kind.merge:
+                fields = _fields_of(node, kind)
         broken = len(self.problems) > found
         branches = None
         if is_merge and not (broken and body is None):
             branches = self.branches(word, body, mark, args)
             broken = broken or branches is None
-        return Step(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken)
+        return Step(
+            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields
+        )
 
     def is_block(self, word: str) -> bool:
         """Whether a word is a block of the file, or one that comes with the tool; no kind is called as one of those."""
@@ -433,7 +440,7 @@ class _Reader:
         """Checks the keys next to the word; returns the step's name."""
         value = node.items[word]
         for key, key_node in node.keys.items():
-            if key == word or key in MODIFIERS:
+            if key == word or key in MODIFIERS or (is_merge and kind is not None and key in kind.fields):
                 continue
             message = f"`{brief(key)}` is not a modifier of a step: {listing(MODIFIERS)}"
             hint = nearest(key, MODIFIERS)
@@ -443,9 +450,15 @@ class _Reader:
                     self.problem(message, key_node.mark, f"indent the {what} of `{word}` deeper than `{word}` itself")
                     break  # the other keys are there for the same reason
             self.problem(message, key_node.mark, hint)
+        if "start" in node.keys and "repeat" not in node.keys:
+            self.problem(
+                "`start` is where `index` begins, and this step has no `repeat`",
+                node.keys["start"].mark,
+                "add `repeat: 1`, or write the number into the step's name",
+            )
         text = self.text(node.items.get("name"), "name")
         if text is not None:
-            self.layer_name(text, node.items["name"].mark)
+            self.step_name(text, node.items["name"].mark)
         return text
 
     def branches(self, word: str, body: Node | None, mark: Mark, args: frozenset[str]) -> tuple[Branch, ...] | None:
@@ -528,10 +541,32 @@ class _Reader:
             self.problem(f"a name is made of letters, digits, _ and -, found `{brief(name)}`", mark)
         return legal
 
+    def step_name(self, name: str, mark: Mark) -> None:
+        """A step's name may have several levels, as those of imported layers have."""
+        if "." not in name:
+            self.layer_name(name, mark)
+            return
+        self.layer_names.add(name)
+        if not _DOTTED.fullmatch(name):
+            self.problem(
+                f"a name is made of letters, digits, _ and -, with a dot between levels, found `{brief(name)}`", mark
+            )
+
     def layer_name(self, name: str, mark: Mark) -> None:
         self.layer_names.add(name)
         if self.legal_name(name, mark) and name in SPECIAL_NAMES:
             self.problem(f"`{name}` is reserved in expressions and cannot name a layer", mark)
+
+
+def _fields_of(node: Mapping, kind: type[Kind]) -> Mapping | None:
+    """The keys of a merge's step that are fields; None where there are none."""
+    names = [name for name in node.keys if name in kind.fields]
+    if not names:
+        return None
+    found = Mapping(node.mark, node.flow)
+    found.items = {name: node.items[name] for name in names}
+    found.keys = {name: node.keys[name] for name in names}
+    return found
 
 
 def misplaced(modifier: str, word: str) -> str:

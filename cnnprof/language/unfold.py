@@ -522,6 +522,20 @@ class _Walker:
                 self.report("the network ends with a parameter, which depends on no input", self.spec.mark)
         if not self.problems and not any(layer.executed for layer in self.layers):
             self.report("the network has no layer that runs: every step was left out", self.spec.mark)
+        if not self.problems:
+            self.refuse_paths_taken()
+
+    def refuse_paths_taken(self) -> None:
+        """Reports layers of one path: names with dots, and repeats that start, may make what another step made."""
+        taken: dict[str, Mark | None] = {}
+        for layer in self.layers:
+            if layer.path in taken:
+                other = taken[layer.path]
+                where = f"the step in line {other.line + 1}" if other else "another step"
+                self.report(
+                    f"the path `{layer.path}` is taken: {where} has it", layer.mark, "give one of them another name"
+                )
+            taken.setdefault(layer.path, layer.mark)
 
     # Steps.
 
@@ -578,13 +592,15 @@ class _Walker:
         if step.repeat is None:
             return self.once(step, tensor, body, path, index)
         try:
-            count = self.count(step.repeat, _Scope(self, body, tensor, None))
+            scope = _Scope(self, body, tensor, None)
+            count = self.count(step.repeat, scope)
+            start = 0 if step.start is None else self.count(step.start, scope, "start")
         except _Unknown:
             return _UNKNOWN, True
         self.afford(count, step.mark)
         there = False
-        for number in range(count):
-            if number:
+        for number in range(start, start + count):
+            if number > start:
                 self.spend(1, step.mark)
             own = f"{path}.{number}"
             self.trail.append(Frame(own, step.mark))
@@ -894,15 +910,20 @@ class _Walker:
     # Branches.
 
     def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
-        found = self.ends(step, path, scope)
+        numbers = self.numbers(kind, step, scope)
+        found = self.ends(step, path, scope, numbers)
         ends = [tensor for _, tensor, _ in found]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
-        if len(ends) == 1:
+        made = self.make(kind, step._replace(body=step.fields), scope)
+        if numbers:
+            (label,) = numbers
+            values = {name: getattr(made, name) for name in kind.fields} | {"scalar": numbers[label]}
+            if "scalar_first" in kind.fields:
+                values["scalar_first"] = self.branches(step, scope)[0].label == label
+            made = kind(**values)
+        elif len(ends) == 1 and step.fields is None:
             return ends[0]
-        made = self.kinds.get((kind,))
-        if made is None:
-            made = self.kinds[kind,] = kind()
         try:
             return self.add(path, made, ends, step.mark)
         except ShapeError as error:
@@ -923,12 +944,45 @@ class _Walker:
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor
 
-    def ends(self, step: Step, path: str, scope: _Scope) -> list[tuple[str, Tensor, bool]]:
-        """(label, last tensor, whether it is executed) of every branch that is there, in the order written."""
+    def numbers(self, kind: type[Kind], step: Step, scope: _Scope) -> dict[str, int | float]:
+        """The branch that is a number, by its label, where the kind takes one. Raises RuleError where several are."""
+        if "scalar" not in kind.fields:
+            return {}
+        found = {}
+        for branch in self.branches(step, scope):
+            value = None if branch.layer is None else self.number(branch.layer, scope)
+            if value is not None:
+                found[branch.label] = value
+        if len(found) > 1:
+            raise RuleError(
+                f"`{step.word}` takes one branch that is a number, found {listing(list(found))}",
+                "compute one number of them: `alpha * beta`",
+            )
+        return found
+
+    def number(self, node: Scalar, scope: _Scope) -> int | float | None:
+        """What a branch says that is a number; None where it names a layer, which a name means first."""
+        text = node.text
+        if text == "input" or text in scope.body.layers or text in scope.body.absent:
+            return None
+        if text.replace("-", "_").isidentifier() and not scope.knows(text):
+            return None
+        value = self.value(node, scope)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def ends(
+        self, step: Step, path: str, scope: _Scope, without: Collection[str] = ()
+    ) -> list[tuple[str, Tensor, bool]]:
+        """(label, last tensor, whether it is executed) of every branch that is there, in the order written.
+
+        without: labels of those that are no tensors.
+        """
         found = []
         unknown = False
         executed, training = self.executed, self.training
         for branch in self.branches(step, scope):
+            if branch.label in without:
+                continue
             self.spend(1, branch.mark)
             try:
                 if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
@@ -1066,11 +1120,11 @@ class _Walker:
             raise _Unknown
         return bool(value)
 
-    def count(self, node: Node, scope: _Scope) -> int:
+    def count(self, node: Node, scope: _Scope, what: str = "repeat") -> int:
         value = self.value(node, scope)
         count = whole(value)
         if count is None or count < 0:
-            self.report(f"`repeat` takes an integer of at least 0, found {show(value)}", node.mark)
+            self.report(f"`{what}` takes an integer of at least 0, found {show(value)}", node.mark)
             raise _Unknown
         return count
 
