@@ -14,6 +14,7 @@ import pytest
 import cnnprof
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Kind
+from tests.conftest import SLOW
 from tests.support.commands import CLI, loaded
 
 PACKAGE = Path(cnnprof.__file__).parent
@@ -288,6 +289,13 @@ def borrowed(text: str) -> list[str]:
 
 def test_what_test_modules_share_is_in_support():
     assert {path.name: borrowed(read(path)) for path in TESTS.rglob("*.py") if borrowed(read(path))} == {}
+
+
+def test_what_is_slow_exists():
+    """A test that is renamed would be taken for a fast one."""
+    for name in SLOW:
+        module, _, test = name.partition("::")
+        assert (f"\ndef {test}(" if test else "\ndef test_") in read(TESTS / module), name
 
 
 def test_the_check_of_what_test_modules_share_can_fail():
