@@ -3,45 +3,27 @@
 import pytest
 
 from cnnprof.kinds.concat import Concat
-from cnnprof.model.kind import Shape, Work
-from tests.support.against_torch import refused, same
 
 GIVES = [
-    pytest.param([(64, 8, 8), (32, 8, 8)], (96, 8, 8), id="channels add up"),
-    pytest.param([(3, 8), (1, 8), (2, 8)], (6, 8), id="three sequences"),
-    pytest.param([(10,), (5,)], (15,), id="features"),
+    pytest.param(Concat(), [(64, 8, 8), (32, 8, 8)], (96, 8, 8), id="channels add up"),
+    pytest.param(Concat(), [(3, 8), (1, 8), (2, 8)], (6, 8), id="three sequences"),
+    pytest.param(Concat(), [(10,), (5,)], (15,), id="features"),
 ]
 
 REFUSES = [
     pytest.param(
+        Concat(),
         [(4, 31, 31), (4, 32, 32)],
         "`concat` needs inputs that are equal in all dimensions but the first, found `[4, 31, 31]`, `[4, 32, 32]`",
         id="odd sizes in a skip connection",
     ),
     pytest.param(
+        Concat(),
         [(4, 8, 8), (4,)],
         "`concat` needs inputs that are equal in all dimensions but the first, found `[4, 8, 8]`, `[4]`",
         id="ranks",
     ),
 ]
-
-
-@pytest.mark.parametrize(("shapes", "output"), GIVES)
-def test_gives(shapes: list[Shape], output: Shape) -> None:
-    assert Concat().output(*shapes) == output
-    assert Concat().work(*shapes, training=False) == Work()
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("shapes", "output"), GIVES)
-def test_agrees_with_pytorch(shapes: list[Shape], output: Shape) -> None:
-    same(Concat(), *shapes)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("shapes", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(shapes: list[Shape], message: str) -> None:
-    assert refused(Concat(), *shapes) == message
 
 
 def test_a_single_input_stays_as_it_is() -> None:

@@ -10,16 +10,11 @@ from pathlib import Path
 import pytest
 
 import cnnprof
-from cnnprof.cli import main
 from cnnprof.cli.whatif import Setup, Wish, what_if
 from cnnprof.render import show
 from cnnprof.render import whatif as drawn
 from cnnprof.render.document import Notes
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(arguments)
-    return code, *capsys.readouterr()
+from tests.support.commands import run
 
 
 def table(text: str, title: str) -> dict[str, str]:
