@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +14,8 @@ import pytest
 import cnnprof
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Kind
+from tests.conftest import SLOW
+from tests.support.commands import CLI, loaded
 
 PACKAGE = Path(cnnprof.__file__).parent
 TESTS = Path(__file__).parent
@@ -247,29 +246,6 @@ def test_the_check_of_the_doors_can_fail(module, text):
 
 # What is loaded.
 
-LOADED = """
-import atexit, sys
-watched = ("torch", "fvcore", "numpy", "onnx", "rich", "yaml")
-atexit.register(lambda: print("loaded:", *(name for name in watched if name in sys.modules), file=sys.stderr))
-sys.argv = sys.argv[1:]
-"""
-CLI = "from cnnprof.cli import main\nsys.exit(main())"
-
-
-def loaded(code: str, *arguments: str) -> set[str]:
-    """Which of the watched packages a process has loaded when it ends, its standard output being a pipe."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COV_CORE_SOURCE")}
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED + code, "cnnprof", *arguments],
-        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return set(done.stderr.splitlines()[-1].removeprefix("loaded:").split())
-
 
 def test_importing_loads_nothing():
     assert loaded("import cnnprof") == set()
@@ -314,7 +290,31 @@ def test_a_file_of_kinds_has_a_mirrored_test(path):
 def test_a_test_of_kinds_has_a_file():
     stems = {path.stem for path in KIND_FILES}
     mirrored = {path.stem.removeprefix("test_") for path in (TESTS / "kinds").glob("test_*.py")}
-    assert mirrored <= stems
+    assert mirrored - {"tables"} <= stems
+
+
+# Tests.
+
+
+def borrowed(text: str) -> list[str]:
+    """The test modules that a module's text imports from."""
+    found = [node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    return [name for name in found if name.rpartition(".")[2].startswith("test_")]
+
+
+def test_what_test_modules_share_is_in_support():
+    assert {path.name: borrowed(read(path)) for path in TESTS.rglob("*.py") if borrowed(read(path))} == {}
+
+
+def test_what_is_slow_exists():
+    """A test that is renamed would be taken for a fast one."""
+    for name in SLOW:
+        module, _, test = name.partition("::")
+        assert (f"\ndef {test}(" if test else "\ndef test_") in read(TESTS / module), name
+
+
+def test_the_check_of_what_test_modules_share_can_fail():
+    assert borrowed("from tests.cli.test_cli import process") == ["tests.cli.test_cli"]
 
 
 def strangers(text: str) -> list[str]:

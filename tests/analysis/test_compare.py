@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 import cnnprof
 from cnnprof.analysis.align import align, common_subsequence
 from cnnprof.analysis.compare import DELTAS, compare, differences, fold, gather, subject
-from cnnprof.cli import main
 from cnnprof.errors import UsageError
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import comparison as drawn
 from cnnprof.render import show
+from tests.support.commands import CLI, loaded, run
 from tests.support.networks import graph, network, report
 from tests.support.random_networks import seeded
-from tests.test_architecture import CLI, loaded
 
 items = st.lists(st.integers(0, 3), max_size=12)
 
@@ -294,11 +293,6 @@ def test_fits_a_terminal(width: int, names: tuple[str, ...]) -> None:
 
 
 # The command.
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(arguments)
-    return code, *capsys.readouterr()
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,10 +21,10 @@ from cnnprof.load import architectures
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Work
 from cnnprof.render import explained, formula, show
-from tests.model.test_trace import evaluate, evaluate_names
+from tests.support.commands import CLI, loaded
+from tests.support.formulas import evaluate, evaluate_names
 from tests.support.networks import graph, network
 from tests.support.random_networks import seeded
-from tests.test_architecture import CLI, loaded
 
 
 def drawn(page: LayerPage | SumPage, width: int | None = None, color: bool = False) -> str:

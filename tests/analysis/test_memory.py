@@ -7,8 +7,7 @@ import pytest
 import cnnprof
 from cnnprof.analysis.memory import Scale, kept_for_backward, kept_of_product, peaks, training
 from cnnprof.errors import UsageError
-from tests.runtime.test_build import shipped
-from tests.support.networks import graph, network
+from tests.support.networks import graph, network, shipped
 
 FLOAT32 = Scale(1, 4)
 

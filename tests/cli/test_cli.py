@@ -6,108 +6,28 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
-import pty
 import re
 import shlex
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 import cnnprof
-from cnnprof.cli import main
 from cnnprof.cli.app import COMMANDS as NAMES
 from cnnprof.language.schema import schema
 from cnnprof.language.spec import shipped_blocks
 from cnnprof.render.text import cells
+from tests.support.commands import CNNPROF, ENVIRONMENT, Done, Run, begun, on_a_terminal, process
 from tests.support.networks import network
 from tests.support.shown import GOLDEN
 
-CNNPROF = [sys.executable, "-m", "cnnprof"]
 ROOT = Path(cnnprof.__file__).parent.parent
-QUIET = {
-    name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "TERM", "CNNPROF_DEBUG")
-}
-ENVIRONMENT = {**QUIET, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command line in this process, its output not a terminal."""
-    monkeypatch.delenv("CNNPROF_DEBUG", raising=False)
-
-    def run_line(*args: str) -> Done:
-        code = main(args)
-        return Done(code, *capsys.readouterr())
-
-    return run_line
-
-
-def process(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m cnnprof` with its output piped."""
-    return subprocess.run(
-        [*CNNPROF, *args], capture_output=True, text=True, encoding="utf-8", check=False,
-        **{"env": ENVIRONMENT, "timeout": 60, **options},
-    )  # type: ignore[call-overload, no-any-return]  # fmt: skip
-
-
-def answering_interrupts() -> None:
-    """Runs in a process that is to answer Ctrl-C, whether the one that starts it does or was started by `nohup`."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def begun(program: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Starts Python as from a terminal, with a process group of its own, its output piped."""
-    return subprocess.Popen(
-        [sys.executable, *program],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "start_new_session": True,
-           "preexec_fn": answering_interrupts, **options},
-    )  # fmt: skip
-
-
-def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
-    """What the process writes to a terminal of that width."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environment = {**ENVIRONMENT, "TERM": "xterm-256color", **variables}
-    started = subprocess.Popen(
-        [*CNNPROF, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.STDOUT, env=environment
-    )
-    os.close(theirs)
-    written = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other side is closed
-            part = b""
-        if not part:
-            break
-        written += part
-    os.close(ours)
-    assert started.wait() == code
-    return written.decode().replace("\r\n", "\n")
-
-
 # What the commands give.
 
 

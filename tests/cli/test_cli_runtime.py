@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -30,35 +28,14 @@ from cnnprof.analysis.measured import (
     Times,
 )
 from cnnprof.analysis.verified import Check, Excepted, Mismatch, Verified, compare
-from cnnprof.cli import main
 from cnnprof.cli.measure import read_batches
 from cnnprof.errors import UsageError
 from cnnprof.render import measured as drawn
 from cnnprof.render import show
 from cnnprof.render import verified as checks
+from tests.support.commands import Run
 
 needs_torch = pytest.mark.torch
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command line in this process, its output not a terminal."""
-    monkeypatch.delenv("CNNPROF_DEBUG", raising=False)
-
-    def run_line(*args: str) -> Done:
-        code = main(args)
-        return Done(code, *capsys.readouterr())
-
-    return run_line
 
 
 # verify.

@@ -7,19 +7,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree as xml
 
 import pytest
 import yaml
 
 from cnnprof import git
-from cnnprof.cli import main
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
 from cnnprof.gate import run as gate
+from tests.support import commands
+from tests.support.commands import Run
 from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: width, kernel_size: 1}\n  name: conv\n- relu", header="args: {width: 4}")
@@ -28,13 +27,10 @@ MACS = 3 * 4 * 64
 LINE = NET[: NET.index("conv2d")].count("\n") + 1
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `cnnprof check …`."""
+    return lambda *arguments: commands.run(capsys, "check", *arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +42,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "net.yaml").write_text(NET)
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof check …`."""
-
-    def run_line(*args: str) -> Done:
-        code = main(["check", *args])
-        return Done(code, *capsys.readouterr())
-
-    return run_line
 
 
 def project(folder: Path, *keys: str, baseline: bool = False, name: str = "tiny") -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_cli import CNNPROF, ENVIRONMENT, begun, on_a_terminal
+from tests.support.commands import CNNPROF, ENVIRONMENT, begun, on_a_terminal
 from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: width, kernel_size: 3}\n  name: conv\n- relu", header="args: {width: 4}")

@@ -12,8 +12,7 @@ from cnnprof.kinds.adaptive_pool import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
-from cnnprof.model.kind import EVERYTHING, Kind, Shape, Work
-from tests.support.against_torch import refused, same
+from cnnprof.model.kind import EVERYTHING, Work
 
 GIVES = [
     pytest.param(
@@ -112,24 +111,6 @@ REFUSES = [
         id="negative size",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 @pytest.mark.parametrize("size", range(1, 13))

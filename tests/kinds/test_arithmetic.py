@@ -5,7 +5,6 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.arithmetic import Add, Div, Maximum, Minimum, Mul, Sub
 from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
-from tests.support.against_torch import refused, same
 
 IMAGE = (4, 8, 8)
 GATE = (4, 1, 1)
@@ -88,25 +87,6 @@ REFUSES = [
         id="one value, and a scale",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shapes", "output", "work"), GIVES)
-def test_gives(kind: Kind, shapes: list[Shape], output: Shape, work: Work) -> None:
-    assert kind.output(*shapes) == output
-    assert kind.work(*shapes, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shapes", "output", "work"), [row for row in GIVES if row.values[1][0] == IMAGE])
-def test_agrees_with_pytorch(kind: Kind, shapes: list[Shape], output: Shape, work: Work) -> None:
-    """Where the first input has the result's shape, so that a sum can overwrite it."""
-    same(kind, *shapes)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shapes", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shapes: list[Shape], message: str) -> None:
-    assert refused(kind, *shapes) == message
 
 
 @pytest.mark.parametrize(

@@ -8,74 +8,51 @@ from cnnprof.kinds.concat import Concat
 from cnnprof.kinds.permute import Permute
 from cnnprof.kinds.pool import MaxPool2d
 from cnnprof.model.builder import Builder
-from cnnprof.model.kind import Shape, Work
-from tests.support.against_torch import refused, said, same
+from tests.support.against_torch import said
 
 GIVES = [
-    pytest.param([(64, 8, 8), (32, 8, 8)], (96, 8, 8), id="channels add up"),
-    pytest.param([(3, 8), (1, 8), (2, 8)], (6, 8), id="three sequences"),
-    pytest.param([(10,), (5,)], (15,), id="features"),
+    pytest.param(Concat(), [(64, 8, 8), (32, 8, 8)], (96, 8, 8), id="channels add up"),
+    pytest.param(Concat(), [(3, 8), (1, 8), (2, 8)], (6, 8), id="three sequences"),
+    pytest.param(Concat(), [(10,), (5,)], (15,), id="features"),
+    pytest.param(Concat(dim=2), [(64, 8, 9), (64, 2, 9)], (64, 10, 9), id="rows"),
+    pytest.param(Concat(dim=-1), [(64, 8, 9), (64, 8, 1), (64, 8, 9)], (64, 8, 19), id="columns, counted from the end"),
+    pytest.param(Concat(dim=-3), [(6, 8, 9), (1, 8, 9)], (7, 8, 9), id="channels, counted from the end"),
+    pytest.param(Concat(dim=2), [(4, 8)], (4, 8), id="one alone"),
 ]
 
 REFUSES = [
     pytest.param(
+        Concat(),
         [(4, 31, 31), (4, 32, 32)],
         "`concat` needs inputs that are equal in all dimensions but the first, found `[4, 31, 31]`, `[4, 32, 32]`",
         id="odd sizes in a skip connection",
     ),
     pytest.param(
+        Concat(),
         [(4, 8, 8), (4,)],
         "`concat` needs inputs that are equal in all dimensions but the first, found `[4, 8, 8]`, `[4]`",
         id="ranks",
     ),
-]
-
-
-ALONG = [
-    pytest.param(2, [(64, 8, 9), (64, 2, 9)], (64, 10, 9), id="rows"),
-    pytest.param(-1, [(64, 8, 9), (64, 8, 1), (64, 8, 9)], (64, 8, 19), id="columns, counted from the end"),
-    pytest.param(-3, [(6, 8, 9), (1, 8, 9)], (7, 8, 9), id="channels, counted from the end"),
-    pytest.param(2, [(4, 8)], (4, 8), id="one alone"),
-]
-
-REFUSES_ALONG = [
     pytest.param(
-        2,
+        Concat(dim=2),
         [(4, 8, 9), (4, 8, 8)],
         "`concat` needs inputs that are equal in all dimensions but dimension 2, found `[4, 8, 9]`, `[4, 8, 8]`",
         id="columns",
     ),
     pytest.param(
-        3,
+        Concat(dim=3),
         [(4, 8, 9), (4, 8)],
         "`concat` needs inputs that are equal in all dimensions but dimension 3, found `[4, 8, 9]`, `[4, 8]`",
         id="ranks",
     ),
     pytest.param(
-        4,
+        Concat(dim=4),
         [(4, 8, 9), (4, 8, 9)],
         "`concat` names dimension 4, but the input [4, 8, 9] with its batch has 4\n"
         "dimensions are -4 to 3, the batch being 0",
         id="no such dimension",
     ),
 ]
-
-
-@pytest.mark.parametrize(("dim", "shapes", "output"), ALONG)
-def test_gives_along_another_dimension(dim: int, shapes: list[Shape], output: Shape) -> None:
-    assert Concat(dim=dim).output(*shapes) == output
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("dim", "shapes", "output"), ALONG)
-def test_agrees_with_pytorch_along_another_dimension(dim: int, shapes: list[Shape], output: Shape) -> None:
-    same(Concat(dim=dim), *shapes)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("dim", "shapes", "message"), REFUSES_ALONG)
-def test_refuses_along_another_dimension(dim: int, shapes: list[Shape], message: str) -> None:
-    assert refused(Concat(dim=dim), *shapes) == message
 
 
 def test_the_batch_is_not_joined() -> None:
@@ -100,24 +77,6 @@ def test_where_a_position_comes_from_is_unknown_along_an_axis_that_was_joined() 
     field = follow(builder.graph("net"))[-1]
     assert field is not None
     assert field.largest == 1
-
-
-@pytest.mark.parametrize(("shapes", "output"), GIVES)
-def test_gives(shapes: list[Shape], output: Shape) -> None:
-    assert Concat().output(*shapes) == output
-    assert Concat().work(*shapes, training=False) == Work()
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("shapes", "output"), GIVES)
-def test_agrees_with_pytorch(shapes: list[Shape], output: Shape) -> None:
-    same(Concat(), *shapes)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("shapes", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(shapes: list[Shape], message: str) -> None:
-    assert refused(Concat(), *shapes) == message
 
 
 def test_a_single_input_stays_as_it_is() -> None:

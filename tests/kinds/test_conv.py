@@ -4,9 +4,9 @@ import pytest
 
 from cnnprof.errors import FieldError, ShapeError
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
-from cnnprof.model.kind import EVERYTHING, Kind, Memory, Shape, Work
+from cnnprof.model.kind import EVERYTHING, Memory, Shape, Work
 from cnnprof.model.window import Window
-from tests.support.against_torch import refused, said, same
+from tests.support.against_torch import said
 
 IMAGE = (4, 16, 16)
 
@@ -134,24 +134,6 @@ REFUSES = [
         id="reflection past the far edge",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_a_field_says_what_it_takes() -> None:

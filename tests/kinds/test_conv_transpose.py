@@ -7,8 +7,8 @@ import pytest
 
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from cnnprof.model.kind import EVERYTHING, Kind, Shape, Work
-from tests.support.against_torch import refused, said, same
+from cnnprof.model.kind import EVERYTHING, Work
+from tests.support.against_torch import said
 
 IMAGE = (8, 16, 16)
 
@@ -132,24 +132,6 @@ REFUSES = [
         id="flattened input",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_reach_is_what_the_taps_say() -> None:

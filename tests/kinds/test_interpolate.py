@@ -10,8 +10,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.adaptive_pool import AdaptiveAvgPool1d
 from cnnprof.kinds.interpolate import Interpolate, antialiased_taps
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
-from tests.support.against_torch import refused, same
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Work
 
 GIVES = [
     pytest.param(Interpolate(scale_factor=1.5), (1, 7, 7), (1, 10, 10), Work(), id="7 times 1.5 is 10"),
@@ -176,24 +175,6 @@ REFUSES = [
         id="antialias of trilinear",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_refuses_an_empty_output_in_every_mode() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.pool import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape, Tensor, Work
+from cnnprof.model.kind import SAME_PLACE, Memory, Tensor, Work
 from cnnprof.model.window import Window, positions
-from tests.support.against_torch import refused, said, same
+from tests.support.against_torch import said
 
 GIVES = [
     pytest.param(
@@ -233,24 +233,6 @@ REFUSES = [
         id="flattened input",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_max_pooling_holds_indices_at_inference_too() -> None:

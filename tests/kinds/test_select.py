@@ -6,7 +6,7 @@ from cnnprof.analysis.receptive_field import follow
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.select import Select
 from cnnprof.model.kind import Kind, Regrouped, Shape
-from tests.support.against_torch import refused, said, same
+from tests.support.against_torch import said
 from tests.support.networks import graph, network
 
 GIVES = [
@@ -25,17 +25,20 @@ GIVES = [
 REFUSES = [
     pytest.param(
         Select(dim=4, index=0),
+        (4, 8, 8),
         "`select` names dimension 4, but the input [4, 8, 8] with its batch has 4\n"
         "dimensions are -4 to 3, the batch being 0",
         id="no such dimension",
     ),
     pytest.param(
         Select(dim=2, index=8),
+        (4, 8, 8),
         "`index` of `select` must be a position of dimension 2, which has -8 to 7, found 8",
         id="past the end",
     ),
     pytest.param(
         Select(dim=2, index=-9),
+        (4, 8, 8),
         "`index` of `select` must be a position of dimension 2, which has -8 to 7, found -9",
         id="before the start",
     ),
@@ -43,17 +46,15 @@ REFUSES = [
 
 
 @pytest.mark.parametrize(("kind", "shape", "output", "reach", "in_order"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, reach: Regrouped, in_order: bool) -> None:
-    assert kind.output(shape) == output
+def test_says_where_its_dimensions_come_from(kind: Kind, shape: Shape, output: Shape, reach: Regrouped, in_order: bool) -> None:
     assert kind.reach(shape) == reach
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize(("kind", "shape", "output", "reach", "in_order"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, reach: Regrouped, in_order: bool) -> None:
+def test_is_a_view_as_in_pytorch(kind: Kind, shape: Shape, output: Shape, reach: Regrouped, in_order: bool) -> None:
     import torch
 
-    same(kind, shape)
     whole = torch.rand(2, *shape)
     part = kind.module(shape)(whole)
     memory = kind.memory(shape, training=False, contiguous=True)
@@ -61,12 +62,6 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, reach: Reg
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert memory.dense == part[0].is_contiguous() == in_order
     assert kind.memory(shape, contiguous=False, training=False).contiguous is False
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, message: str) -> None:
-    assert refused(kind, (4, 8, 8)) == message
 
 
 def test_the_batch_stays_whole() -> None:

@@ -3,9 +3,8 @@
 import pytest
 
 from cnnprof.kinds.shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape, Work
+from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Shape
 from cnnprof.model.window import Window
-from tests.support.against_torch import refused, same
 
 GIVES = [
     pytest.param(PixelShuffle(upscale_factor=2), (8, 4, 4), (2, 8, 8), id="channels to places"),
@@ -72,27 +71,14 @@ REFUSES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == Work()
-
-
 @pytest.mark.torch
 @pytest.mark.parametrize(("kind", "shape", "output"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape) -> None:
+def test_copies(kind: Kind, shape: Shape, output: Shape) -> None:
     import torch
 
-    same(kind, shape)
     whole = torch.rand(2, *shape)
     assert kind.memory(shape, training=False, contiguous=True) == Memory()
     assert kind.module(shape)(whole).untyped_storage().data_ptr() != whole.untyped_storage().data_ptr()
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_reach() -> None:

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from tests.cli.test_cli import on_a_terminal, process
+from tests.support.commands import on_a_terminal, process
 from tests.support.shown import same_as_golden
 
 COMMANDS = {

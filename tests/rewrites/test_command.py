@@ -12,15 +12,10 @@ import pytest
 import cnnprof
 from cnnprof import load
 from cnnprof.analysis.rewritten import Wish, what_if
-from cnnprof.cli import main
 from cnnprof.render import show
 from cnnprof.render import whatif as drawn
 from cnnprof.render.document import Notes
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(arguments)
-    return code, *capsys.readouterr()
+from tests.support.commands import run
 
 
 def table(text: str, title: str) -> dict[str, str]:

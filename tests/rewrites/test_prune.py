@@ -13,9 +13,8 @@ from cnnprof.language.write import write
 from cnnprof.model.graph import Graph
 from cnnprof.rewrites.prune import prune
 from cnnprof.rewrites.rebuild import Rewritten, Selection
-from tests.rewrites.test_contract import multiplications
 from tests.support.networks import graph, network
-from tests.support.rewritten import ZOO, totals
+from tests.support.rewritten import ZOO, multiplications, totals
 
 HALF = Fraction(1, 2)
 

@@ -14,15 +14,14 @@ from cnnprof.analysis.measured import AllocatorPeak
 from cnnprof.analysis.verified import Check, Verified
 from cnnprof.errors import MissingDependencyError
 from cnnprof.model.graph import Graph
-from tests.runtime.test_build import shipped
-from tests.support.networks import graph, network
+from tests.support.networks import graph, network, shipped
+from tests.support.verifying import BATCH, failures, verified
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch
 
 from tests.support.fake_cuda import FakeCuda  # noqa: E402  # behind importorskip
 
-BATCH = 2
 NET = """
 - conv2d: {out_channels: 4, kernel_size: 3, padding: 1}
 - batch_norm
@@ -34,18 +33,6 @@ NET = """
 - flatten
 - linear: {out_features: 5}
 """
-
-
-def verified(unfolded: Graph, costs: Costs | None = None, **options: bool) -> Verified:
-    from cnnprof.runtime.device import find
-    from cnnprof.runtime.verify import verify
-
-    return verify(unfolded, costs or count(unfolded, BATCH), find("cpu"), **options)
-
-
-def failures(found: Verified) -> dict[str, tuple[str, object, object]]:
-    """The first mismatch of every check that failed."""
-    return {check.name: tuple(check.mismatches[0]) for check in found.checks if not check.ok}
 
 
 @pytest.mark.parametrize("spec", shipped())

@@ -45,7 +45,8 @@ def keeps_what_autograd_keeps(kind: Kind, *shapes: Shape, training: bool) -> Non
     memory = kind.memory(*shapes, training=training, contiguous=True)
     apart = _saved_bytes(kind, shapes, training, in_place=False)
     assert apart == _kept_bytes(kind, shapes, memory.keeps, memory.saved), f"{training=}"
-    if memory.in_place is not None and not memory.view:
+    # Only an input of the same shape can be overwritten.
+    if memory.in_place is not None and not memory.view and kind.output(*shapes) == shapes[0]:
         in_place = _saved_bytes(kind, shapes, training, in_place=True)
         assert in_place == _kept_bytes(kind, shapes, memory.in_place, memory.saved), f"in place, {training=}"
 
