@@ -33,12 +33,12 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from torch import nn
 
-    from cnnprof.analysis.compare import Comparison
+    from cnnprof.analysis.compare import NetworkComparison
     from cnnprof.analysis.explain import LayerPage, SumPage
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
-    from cnnprof.gate.budget import Result
+    from cnnprof.gate.budget import CheckResult
     from cnnprof.language.spec import Spec
     from cnnprof.load import Source
     from cnnprof.model.graph import Graph
@@ -171,7 +171,7 @@ def compare(
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
-) -> Comparison:
+) -> NetworkComparison:
     """Networks side by side in every metric, with ratios to the first. layers: of exactly two, where they differ."""
     from cnnprof.analysis.compare import compare, subject
 
@@ -264,7 +264,7 @@ def check(
     dtype: str = "float32",
     config: str | None = None,
     baseline_ref: str | None = None,
-) -> Result:
+) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
     max: limits beside the specs' own, {"params": "5M"}; a number is in base units.

@@ -16,9 +16,9 @@ from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.language.source import LIMITS, parse
 from cnnprof.language.source import Mapping as MappingNode
-from cnnprof.language.spec import Limit, Spec
+from cnnprof.language.spec import BudgetLimit, Spec
 from cnnprof.language.spec import load as spec_of
-from cnnprof.language.unfold import Work, unfold
+from cnnprof.language.unfold import UnfoldWork, unfold
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 
@@ -126,7 +126,7 @@ class Network(NamedTuple):
 
     graph: Graph
     source: str = ""
-    budget: tuple[Limit, ...] = ()
+    budget: tuple[BudgetLimit, ...] = ()
     unused: tuple[str, ...] = ()
 
 
@@ -190,7 +190,7 @@ def unfolded(
     settings: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Shape] | None = None,
     training: bool = False,
-    work: Work | None = None,
+    work: UnfoldWork | None = None,
 ) -> Network:
     """The network of a spec that was read before. Raises as `unfold`.
 

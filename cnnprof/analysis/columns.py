@@ -11,12 +11,12 @@ from cnnprof.model.kind import Work
 from cnnprof.model.metrics import METRICS
 
 if TYPE_CHECKING:
-    from cnnprof.analysis.report import ReceptiveField, Row
+    from cnnprof.analysis.report import LayerRow, ReceptiveField
 
 Unit: TypeAlias = Literal["text", "shape", "shapes", "count", "bytes", "ratio", "positions"]
 
 
-class Column(NamedTuple):
+class ReportColumn(NamedTuple):
     """A column of the table: how to read it from a row, what it is counted in, and when it is shown.
 
     summed: it adds up to a figure of the network, so it can show shares and order rows.
@@ -28,7 +28,7 @@ class Column(NamedTuple):
     name: str
     header: str
     unit: Unit
-    value: Callable[[Row], Any]
+    value: Callable[[LayerRow], Any]
     summed: bool = False
     rank: int | None = None
     fold: bool = False
@@ -40,7 +40,7 @@ class Column(NamedTuple):
         """Whether its values are numbers, set to the right."""
         return self.unit not in ("text", "shape", "shapes")
 
-    def plain(self, row: Row) -> Any:
+    def plain(self, row: LayerRow) -> Any:
         """The value as plain text or a number."""
         value = self.value(row)
         if self.unit == "shape":
@@ -58,7 +58,7 @@ def _largest(sizes: Sequence[Number] | None) -> Number | None:
     return max(sizes, default=None) if sizes else None
 
 
-def _notation(row: Row) -> str:
+def _notation(row: LayerRow) -> str:
     """A layer as papers write it: `7×7/2, 64` with its stride, `3×3 dw` (depthwise), `3×3/2 max`, `fc 1000`.
 
     Empty for kinds without a window or features. Fields are named alike in all kinds, as in `torch.nn`.
@@ -94,43 +94,43 @@ def _smallest(field: ReceptiveField) -> int | None:
     return min(least for size, least in zip(field.size, field.size_min, strict=True) if size == max(field.size))
 
 
-COLUMNS: dict[str, Column] = {
+COLUMNS: dict[str, ReportColumn] = {
     column.name: column
     for column in (
-        Column("path", "layer", "text", lambda row: row.path, rank=0, fold=True),
-        Column("kind", "kind", "text", lambda row: row.kind, rank=7, fold=True),
-        Column("config", "configuration", "text", lambda row: row.config, rank=8, fold=True),
-        Column("notation", "notation", "text", _notation, rank=5, instead="configuration"),
-        Column("input_shape", "input", "shapes", lambda row: row.input_shapes, fold=True),
-        Column("output_shape", "output", "shape", lambda row: row.output_shape, rank=2),
-        Column("params", "params", "count", lambda row: row.params, summed=True, rank=1, bar=True),
+        ReportColumn("path", "layer", "text", lambda row: row.path, rank=0, fold=True),
+        ReportColumn("kind", "kind", "text", lambda row: row.kind, rank=7, fold=True),
+        ReportColumn("config", "configuration", "text", lambda row: row.config, rank=8, fold=True),
+        ReportColumn("notation", "notation", "text", _notation, rank=5, instead="configuration"),
+        ReportColumn("input_shape", "input", "shapes", lambda row: row.input_shapes, fold=True),
+        ReportColumn("output_shape", "output", "shape", lambda row: row.output_shape, rank=2),
+        ReportColumn("params", "params", "count", lambda row: row.params, summed=True, rank=1, bar=True),
         # What gets a gradient: buffers are not parameters, and a weight that is used twice counts where it is first.
-        Column("trainable", "trainable", "count", lambda row: row.params, summed=True),
-        Column("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
-        Column("macs", "MACs", "count", lambda row: row.macs, summed=True, rank=0, bar=True),
-        Column("flops", "FLOPs", "count", lambda row: row.flops, summed=True, rank=9),
-        Column("param_bytes", "weights", "bytes", lambda row: row.param_bytes, summed=True),
-        Column("activation_bytes", "activations", "bytes", lambda row: row.activation_bytes, summed=True, rank=4),
+        ReportColumn("trainable", "trainable", "count", lambda row: row.params, summed=True),
+        ReportColumn("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
+        ReportColumn("macs", "MACs", "count", lambda row: row.macs, summed=True, rank=0, bar=True),
+        ReportColumn("flops", "FLOPs", "count", lambda row: row.flops, summed=True, rank=9),
+        ReportColumn("param_bytes", "weights", "bytes", lambda row: row.param_bytes, summed=True),
+        ReportColumn("activation_bytes", "activations", "bytes", lambda row: row.activation_bytes, summed=True, rank=4),
         *(
-            Column(sort, sort, "count", lambda row, sort=sort: getattr(row.work, sort), summed=True)  # type: ignore[misc]
+            ReportColumn(sort, sort, "count", lambda row, sort=sort: getattr(row.work, sort), summed=True)  # type: ignore[misc]
             for sort in Work._fields[1:]
         ),
-        Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
-        Column("receptive_field", "field", "positions", lambda row: _largest(row.receptive_field.size), rank=6),
-        Column("receptive_field_min", "smallest field", "positions", lambda row: _smallest(row.receptive_field)),
-        Column("stride", "stride", "positions", lambda row: _largest(row.receptive_field.stride)),
-        Column("executed", "executed", "text", lambda row: row.executed),
-        Column("declared", "declared", "text", lambda row: row.declared),
-        Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
-        Column("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
-        Column("file", "file", "text", lambda row: row.file),
-        Column("line", "line", "count", lambda row: row.line),
-        Column("layers", "layers", "count", lambda row: row.layers),
+        ReportColumn("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
+        ReportColumn("receptive_field", "field", "positions", lambda row: _largest(row.receptive_field.size), rank=6),
+        ReportColumn("receptive_field_min", "smallest field", "positions", lambda row: _smallest(row.receptive_field)),
+        ReportColumn("stride", "stride", "positions", lambda row: _largest(row.receptive_field.stride)),
+        ReportColumn("executed", "executed", "text", lambda row: row.executed),
+        ReportColumn("declared", "declared", "text", lambda row: row.declared),
+        ReportColumn("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
+        ReportColumn("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
+        ReportColumn("file", "file", "text", lambda row: row.file),
+        ReportColumn("line", "line", "count", lambda row: row.line),
+        ReportColumn("layers", "layers", "count", lambda row: row.layers),
     )
 }
 
 
-def columns(names: Iterable[str]) -> list[Column]:
+def columns(names: Iterable[str]) -> list[ReportColumn]:
     """The columns of these names, in that order. Raises UsageError."""
     found = []
     for name in names:

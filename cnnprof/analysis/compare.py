@@ -1,4 +1,4 @@
-"""Reports → Comparison: networks side by side, metric by metric and, of two, layer by layer."""
+"""Reports → NetworkComparison: networks side by side, metric by metric and, of two, layer by layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from cnnprof.analysis.align import align
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
-from cnnprof.analysis.report import Report, Row
+from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.errors import UsageError
 from cnnprof.model import paths
 from cnnprof.model.kind import Shape, show
@@ -67,8 +67,8 @@ class Difference(NamedTuple):
     macs: int
     flops: int
     activation_bytes: int
-    first: Row | None
-    second: Row | None
+    first: LayerRow | None
+    second: LayerRow | None
     layers: int = 1
     declared: bool = False
     memory_exact: bool = True
@@ -86,7 +86,7 @@ class Differences(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison(Record):
+class NetworkComparison(Record):
     """Networks side by side: a line per metric and, where asked for, the layers in which two differ."""
 
     subjects: tuple[Subject, ...]
@@ -112,7 +112,7 @@ def subject(report: Report, title: str = "", known: Mapping[str, Number | None] 
     return Subject(title or report.title, metrics | dict(known or {}), report)
 
 
-def compare(subjects: Sequence[Subject], layers: bool = False) -> Comparison:
+def compare(subjects: Sequence[Subject], layers: bool = False) -> NetworkComparison:
     """The comparison of networks, ratios to the first. layers: of exactly two, where they differ.
 
     Raises UsageError for fewer than two, or for the layers of more.
@@ -122,7 +122,9 @@ def compare(subjects: Sequence[Subject], layers: bool = False) -> Comparison:
     if layers and len(subjects) > 2:
         raise UsageError(f"--layers shows where two networks differ, found {len(subjects)}")
     lines = tuple(_line(name, [each.metrics[name] for each in subjects]) for name in METRICS)
-    return Comparison(tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None)
+    return NetworkComparison(
+        tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None
+    )
 
 
 def _line(metric: str, values: Sequence[Number | None]) -> Line:
@@ -197,12 +199,12 @@ def differences(first: Report, second: Report) -> Differences:
     return Differences(tuple(found), same, renamed)
 
 
-def _alone(row: Row, status: Status) -> Difference:
+def _alone(row: LayerRow, status: Status) -> Difference:
     what = f"{row.kind} {row.config}".rstrip()
     return _difference(status, what, *((None, row) if status == "added" else (row, None)))
 
 
-def _difference(status: Status, what: str, first: Row | None, second: Row | None) -> Difference:
+def _difference(status: Status, what: str, first: LayerRow | None, second: LayerRow | None) -> Difference:
     there = second or first
     assert there is not None
 
@@ -272,5 +274,5 @@ def _shapes(shapes: Sequence[Shape]) -> str:
     return ", ".join("×".join(map(str, shape[1:])) for shape in shapes)
 
 
-def _storage(row: Row) -> str:
+def _storage(row: LayerRow) -> str:
     return "in place" if row.in_place else "a view" if row.view else "a tensor of its own"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cnnprof.analysis.report import Priced, Report, Row
+from cnnprof.analysis.report import LayerRow, Priced, Report
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.model.graph import Layer
 
@@ -22,7 +22,7 @@ class Convention(NamedTuple):
 
     name: str
     rule: str
-    price: Callable[[Layer, Row, bool], int]
+    price: Callable[[Layer, LayerRow, bool], int]
 
 
 def conventions() -> list[str]:
@@ -50,11 +50,11 @@ def total(report: Report, name: str) -> int:
     return sum(price(layer, row, report.training) for layer, row in rows if layer.executed)
 
 
-def _macs(layer: Layer, row: Row, training: bool) -> int:
+def _macs(layer: Layer, row: LayerRow, training: bool) -> int:
     return row.macs
 
 
-def _torch(layer: Layer, row: Row, training: bool) -> int:
+def _torch(layer: Layer, row: LayerRow, training: bool) -> int:
     return 2 * row.macs
 
 
@@ -62,7 +62,7 @@ def _torch(layer: Layer, row: Row, training: bool) -> int:
 # those it has no price for count nothing: activations, pooling, sums, products, softmax, LRN.
 
 
-def _fvcore(layer: Layer, row: Row, training: bool) -> int:
+def _fvcore(layer: Layer, row: LayerRow, training: bool) -> int:
     counted = layer.kind.fvcore(*(shape[1:] for shape in row.input_shapes), training=training)
     return row.macs if counted is None else row.output_shape[0] * counted
 

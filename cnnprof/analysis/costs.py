@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.memory import Peak, Scale, Training
-from cnnprof.analysis.receptive_field import Field
+from cnnprof.analysis.receptive_field import TensorField
 from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
 from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
@@ -36,7 +36,7 @@ class LayerCosts(NamedTuple):
     work: Work
     activation_bytes: int
     moved_bytes: int
-    field: Field | None
+    field: TensorField | None
 
     @property
     def flops(self) -> int:

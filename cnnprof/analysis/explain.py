@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.analysis.memory import INTEGER_SIZE
-from cnnprof.analysis.receptive_field import Axis, Field, Number
+from cnnprof.analysis.receptive_field import FieldAxis, Number, TensorField
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import estimates
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
@@ -105,7 +105,7 @@ class LayerPage(Record):
         return explained.document(self)
 
 
-class Part(NamedTuple):
+class SumPart(NamedTuple):
     """A layer's part of a sum; `term` tells how it comes about. declared: it is the spec's word."""
 
     path: str
@@ -120,7 +120,7 @@ class Sum(NamedTuple):
     name: str
     unit: Literal["count", "bytes"]
     meaning: str
-    parts: tuple[Part, ...]
+    parts: tuple[SumPart, ...]
     exact: bool = True
     refused: str = ""
 
@@ -528,7 +528,7 @@ class _Explainer:
     def sums(self, numbers: Sequence[int], path: str, only: Sequence[str]) -> SumPage:
         """The figures of some layers as sums."""
         graph, costs = self.graph, self.costs
-        parts: dict[str, list[Part]] = {name: [] for name in SUMS}
+        parts: dict[str, list[SumPart]] = {name: [] for name in SUMS}
         wanted = only or [name for name in SUMS if not path or name not in OF_THE_WHOLE]
         for number in numbers:
             layer, rules = graph.layers[number], self.rules(number)
@@ -545,17 +545,17 @@ class _Explainer:
             }
             for name, term in found.items():
                 if term.value:
-                    parts[name].append(Part(layer.path, term, layer.kind.declared))
-        parts["peak_activation_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
+                    parts[name].append(SumPart(layer.path, term, layer.kind.declared))
+        parts["peak_activation_bytes"] = [SumPart(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
         held = costs.torch_peak
-        parts["torch_peak_activation_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
+        parts["torch_peak_activation_bytes"] = [SumPart(alive.name, trace.value(alive.bytes)) for alive in held.alive]
         if held.scratch:
-            parts["torch_peak_activation_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
+            parts["torch_peak_activation_bytes"].append(SumPart(f"scratch of {held.layer}", trace.value(held.scratch)))
         totals = costs.totals
         inference = {"parameters": totals.param_bytes, "buffers": totals.buffer_bytes, "peak": held.bytes}
-        parts["inference_bytes"] = [Part(name, trace.value(amount)) for name, amount in inference.items() if amount]
+        parts["inference_bytes"] = [SumPart(name, trace.value(amount)) for name, amount in inference.items() if amount]
         step = costs.training._asdict() if costs.training else {}
-        parts["training_bytes"] = [Part(name, trace.value(amount)) for name, amount in step.items() if amount]
+        parts["training_bytes"] = [SumPart(name, trace.value(amount)) for name, amount in step.items() if amount]
         if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
             raise UsageError(f"`{whole[0]}` is a metric of the whole network: omit `{path}`")
         meanings = dict(SUMS)
@@ -624,18 +624,18 @@ def _flops(work: Mapping[str, Term]) -> Term:
 # Steps of the receptive field.
 
 
-def _axes(field: Field) -> Iterable[tuple[str, Axis]]:
+def _axes(field: TensorField) -> Iterable[tuple[str, FieldAxis]]:
     names = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
     return zip(names, field.axes, strict=True)
 
 
-def _unchanged(field: Field) -> tuple[Formula, ...]:
+def _unchanged(field: TensorField) -> tuple[Formula, ...]:
     return tuple(
         Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact) for name, axis in _axes(field)
     )
 
 
-def _differences(field: Field) -> Iterable[str]:
+def _differences(field: TensorField) -> Iterable[str]:
     """What there is to say of axes whose positions do not all see equally much."""
     found: dict[tuple[int, int], list[str]] = {}
     for name, axis in _axes(field):
@@ -647,7 +647,7 @@ def _differences(field: Field) -> Iterable[str]:
         yield "there is no stride or offset: the fields are not evenly spaced"
 
 
-def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
+def _covering(fields: Sequence[TensorField], after: TensorField) -> Iterable[Formula]:
     """From the leftmost position that any input sees to the rightmost, where that is so of all positions alike."""
     for number, (name, axis) in enumerate(_axes(after)):
         same = [field.axes[number] for field in fields if len(field.axes) == len(after.axes)]
@@ -658,7 +658,9 @@ def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
         yield Formula(f"size along {name}", size, "positions", axis.exact)
 
 
-def _steps(reach: Sequence[Step | Everything | Unknown], before: Field, read: Shape, after: Field) -> Iterable[Formula]:
+def _steps(
+    reach: Sequence[Step | Everything | Unknown], before: TensorField, read: Shape, after: TensorField
+) -> Iterable[Formula]:
     """Of windows on a grid size = before + (extent − 1)·stride before, and stride = stride before · stride of the
     window; of other steps the size."""
     dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}

@@ -137,20 +137,20 @@ class Ceilings(NamedTuple):
 Bound = Literal["compute", "memory"]
 
 
-class Limit(NamedTuple):
+class RooflineLimit(NamedTuple):
     """The least time that a roofline allows, and which of the two ceilings sets it."""
 
     seconds: float
     bound: Bound
 
 
-def limit(flops: int, moved_bytes: int, ceilings: Ceilings) -> Limit | None:
+def limit(flops: int, moved_bytes: int, ceilings: Ceilings) -> RooflineLimit | None:
     """What the roofline allows for so much work; None where nothing is computed and nothing moved."""
     computing = flops / ceilings.flops_per_second
     moving = moved_bytes / ceilings.bytes_per_second
     if not flops and not moved_bytes:
         return None
-    return Limit(computing, "compute") if computing >= moving else Limit(moving, "memory")
+    return RooflineLimit(computing, "compute") if computing >= moving else RooflineLimit(moving, "memory")
 
 
 class LayerTime(NamedTuple):
@@ -161,7 +161,7 @@ class LayerTime(NamedTuple):
     times: Times
     flops: int
     moved_bytes: int
-    limit: Limit | None
+    limit: RooflineLimit | None
 
     @property
     def share(self) -> float | None:
@@ -185,7 +185,7 @@ class MemoryFigure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Result:
+class BatchResult:
     """What one batch took."""
 
     batch: int
@@ -248,7 +248,7 @@ class Measured:
     settings: Settings
     machine: Machine
     ceilings: Ceilings
-    results: tuple[Result, ...]
+    results: tuple[BatchResult, ...]
     out_of_memory: tuple[OutOfMemory, ...] = ()
 
     @property
@@ -278,7 +278,7 @@ class Alternated:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TimeComparison:
     """Two networks on one device, A and B alternately."""
 
     names: tuple[str, str]

@@ -15,7 +15,7 @@ from math import isfinite, prod
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.analysis import seen
-from cnnprof.analysis.seen import Budget, Pattern, Seen, Table
+from cnnprof.analysis.seen import IntervalTable, Pattern, Seen, TapBudget
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape, Unknown
 from cnnprof.model.resized import Whole
@@ -24,7 +24,7 @@ from cnnprof.model.window import Step, Window
 Number: TypeAlias = int | Fraction
 
 
-class Axis(NamedTuple):
+class FieldAxis(NamedTuple):
     """What `places` positions see along one axis of the input: the first one the interval left..right, all of them
     from `smallest` to `size` input positions.
 
@@ -50,14 +50,14 @@ class Axis(NamedTuple):
         return ends // 2 if ends % 2 == 0 else Fraction(ends, 2)
 
 
-class Field(NamedTuple):
+class TensorField(NamedTuple):
     """The receptive field of a tensor: its axes, and for each dimension the axes that run along it.
 
     A dimension without axes holds channels; one with several was flattened; one that is shorter or longer than
     its axis was split off it, or has channels in it. own_dims: there is none of these but the first.
     """
 
-    axes: tuple[Axis, ...]
+    axes: tuple[FieldAxis, ...]
     dims: tuple[tuple[int, ...], ...]
     own_dims: bool = True
 
@@ -87,7 +87,7 @@ class Field(NamedTuple):
         return min((axis.smallest for axis in self.axes if axis.size == self.largest), default=None)
 
 
-def follow(graph: Graph) -> list[Field | None]:
+def follow(graph: Graph) -> list[TensorField | None]:
     """The receptive field of every tensor of the graph, by tensor id; None after a layer whose reach is unknown."""
     follower = _Follower()
     tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
@@ -133,8 +133,8 @@ class _Follower:
     """Follows tensors step by step, equal ones once. Tables are filled at the end, when all is asked for."""
 
     def __init__(self) -> None:
-        self.budget = Budget()
-        self.tables: list[Table] = []
+        self.budget = TapBudget()
+        self.tables: list[IntervalTable] = []
         self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
 
     def of_input(self, shape: Shape) -> _Tracks:
@@ -227,7 +227,7 @@ class _Follower:
         key = (sources, places)
         if key not in self.found:
             made = seen.after(sources, places, self.budget)
-            if isinstance(made, Table) and all(made is not source for _, source in sources):
+            if isinstance(made, IntervalTable) and all(made is not source for _, source in sources):
                 self.tables.append(made)
             self.found[key] = made
         return self.found[key]
@@ -239,20 +239,20 @@ class _Follower:
         for table in self.tables:
             table.fill()
 
-    def fields(self, tracks: Sequence[_Tracks | None]) -> list[Field | None]:
+    def fields(self, tracks: Sequence[_Tracks | None]) -> list[TensorField | None]:
         """The fields that they have come to, equal ones as one object."""
-        axes: dict[_Track, Axis] = {}
-        fields: dict[int, Field] = {}
+        axes: dict[_Track, FieldAxis] = {}
+        fields: dict[int, TensorField] = {}
         for found in tracks:
             if found is not None and id(found) not in fields:
                 for track in found.axes:
                     if track not in axes:
                         axes[track] = _axis(track)
-                fields[id(found)] = Field(tuple(axes[track] for track in found.axes), *found[1:])
+                fields[id(found)] = TensorField(tuple(axes[track] for track in found.axes), *found[1:])
         return [None if found is None else fields[id(found)] for found in tracks]
 
 
-def _axis(track: _Track) -> Axis:
+def _axis(track: _Track) -> FieldAxis:
     """The figures of an axis."""
     source = track.seen
     if isinstance(source, Pattern):
@@ -265,7 +265,7 @@ def _axis(track: _Track) -> Axis:
     left, right = (int(lefts[0]), int(rights[0])) if sizes[0] else (0, -1)
     if not max(sizes) or not source.exact:
         stride = None
-    return Axis(left, right, max(sizes), min(sizes), stride, track.places, track.exact and source.exact)
+    return FieldAxis(left, right, max(sizes), min(sizes), stride, track.places, track.exact and source.exact)
 
 
 def _stride(lefts: Sequence[seen.Bound], rights: Sequence[seen.Bound]) -> int | None:

@@ -8,14 +8,14 @@ from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from cnnprof.analysis.columns import COLUMNS, Column
+from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Peak, Training
-from cnnprof.analysis.receptive_field import Field, Number
+from cnnprof.analysis.receptive_field import Number, TensorField
 from cnnprof.analysis.record import Record, plain
 from cnnprof.errors import brief, listing, printable
-from cnnprof.language.spec import Limit
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
@@ -93,7 +93,7 @@ def declared(graph: Graph) -> int:
     return sum(layer.kind.declared for layer in graph.layers)
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """The figures of one layer, or of several folded into one. Shapes include the batch.
 
     file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
@@ -153,13 +153,13 @@ class Report(Record):
     dtype: str
     training: bool
     totals: Totals
-    layers: tuple[Row, ...]
+    layers: tuple[LayerRow, ...]
     peak: Peak
     torch_peak: Peak
     step: Training | None
     optimizer: str
     outputs: tuple[Output, ...]
-    budget: tuple[Limit, ...]
+    budget: tuple[BudgetLimit, ...]
     unused: tuple[str, ...]
     graph: Graph
     costs: Costs
@@ -186,7 +186,7 @@ class Report(Record):
         """The rows as flat dicts: `pandas.DataFrame(report.records())`, `polars.DataFrame(report.records())`."""
         return [{name: plain(value) for name, value in row.record().items()} for row in self.layers]
 
-    def __getitem__(self, path: str) -> Row:
+    def __getitem__(self, path: str) -> LayerRow:
         """The row of a layer, or the sums of a block or merge, by its path. Raises KeyError, with what may be meant."""
         inside = [row for row in self.layers if f"{row.path}.".startswith(f"{path}.")]
         if not inside:
@@ -210,7 +210,7 @@ def tabulate(
     refused: Mapping[str, str] = MappingProxyType({}),
     *,
     source: str = "",
-    budget: tuple[Limit, ...] = (),
+    budget: tuple[BudgetLimit, ...] = (),
     unused: tuple[str, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
@@ -236,7 +236,7 @@ def tabulate(
         flops = cost.flops
         place = layer.place
         rows.append(
-            Row(
+            LayerRow(
                 path=layer.path,
                 kind=layer.kind.word,
                 config=config,
@@ -288,7 +288,7 @@ def tabulate(
     )
 
 
-def _receptive_field(field: Field | None) -> ReceptiveField:
+def _receptive_field(field: TensorField | None) -> ReceptiveField:
     if field is None:
         return ReceptiveField(None, None, None, None)
     size, smallest = tuple(axis.size for axis in field.axes), tuple(axis.smallest for axis in field.axes)
@@ -316,14 +316,14 @@ def _config(kind: Kind) -> str:
 # What a table shows of the rows.
 
 
-def fold(rows: Sequence[Row], segments: int) -> list[Row]:
+def fold(rows: Sequence[LayerRow], segments: int) -> list[LayerRow]:
     """Neighbouring rows whose paths share their first `segments` segments as one row with their sums.
 
     0 folds nothing. A row of several layers has the last executed one's output and receptive field.
     """
     if segments < 1:
         return list(rows)
-    groups: list[list[Row]] = []
+    groups: list[list[LayerRow]] = []
     for row in rows:
         if groups and _prefix(groups[-1][0].path, segments) == _prefix(row.path, segments):
             groups[-1].append(row)
@@ -332,7 +332,7 @@ def fold(rows: Sequence[Row], segments: int) -> list[Row]:
     return [group[0] if len(group) == 1 else _sum(group, _prefix(group[0].path, segments)) for group in groups]
 
 
-def fold_to_page(rows: Sequence[Row], page: int) -> tuple[list[Row], int]:
+def fold_to_page(rows: Sequence[LayerRow], page: int) -> tuple[list[LayerRow], int]:
     """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be."""
     if len(rows) <= page:
         return list(rows), 0
@@ -348,7 +348,7 @@ def _prefix(path: str, segments: int) -> str:
     return ".".join(path.split(".")[:segments])
 
 
-def _sum(group: Sequence[Row], path: str) -> Row:
+def _sum(group: Sequence[LayerRow], path: str) -> LayerRow:
     last = [row for row in group if row.executed] or group
     inside = {row.path for row in group}
     entering = [
@@ -385,7 +385,7 @@ def _sum(group: Sequence[Row], path: str) -> Row:
     )
 
 
-def sort_rows(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
+def sort_rows(rows: Sequence[LayerRow], sort: str | None, top: int | None) -> list[LayerRow]:
     """Rows with the largest of a column first, and only the `top` first; ties stay as they were."""
     ordered = list(rows)
     if sort is not None:
@@ -417,7 +417,7 @@ class Heaviest(NamedTuple):
     equals: int
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """What is shown of a report, for every output format alike.
 
     rows: the layers, folded, ordered and cut as asked for.
@@ -430,16 +430,16 @@ class Table(NamedTuple):
     """
 
     report: Report
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...] | None = None
+    rows: tuple[LayerRow, ...]
+    columns: tuple[ReportColumn, ...] | None = None
     folded: int = 0
     chosen: bool = False
     sorted_by: str | None = None
-    rest: Row | None = None
+    rest: LayerRow | None = None
     priced: tuple[Priced, ...] = ()
     exact: bool = False
 
-    def total(self, column: Column) -> int:
+    def total(self, column: ReportColumn) -> int:
         """The sum of a column over all layers, shown or not."""
         totals = self.report.totals
         for known in (totals, totals.work):
@@ -448,19 +448,19 @@ class Table(NamedTuple):
                 return amount
         return sum(column.value(row) for row in self.report.layers)
 
-    def share(self, row: Row, column: Column) -> float:
+    def share(self, row: LayerRow, column: ReportColumn) -> float:
         """A row's part of a summed column, 0 to 1."""
         part: int = column.value(row)
         return part / (self.total(column) or 1)
 
     @property
-    def inputs(self) -> list[Row]:
+    def inputs(self) -> list[LayerRow]:
         """The network's inputs as rows, which no sum includes; none where rows are ordered or cut."""
         if self.sorted_by is not None or self.rest is not None:
             return []
         return _inputs(self.report)
 
-    def heaviest(self, column: Column) -> Heaviest | None:
+    def heaviest(self, column: ReportColumn) -> Heaviest | None:
         """The part of the network that has most of a summed column; None where nobody has any."""
         total = self.total(column)
         if not total:
@@ -475,14 +475,14 @@ class Table(NamedTuple):
 def lay_out(
     report: Report,
     *,
-    columns: Sequence[Column] | None = None,
+    columns: Sequence[ReportColumn] | None = None,
     segments: int | None = None,
     page: int | None = None,
     sort: str | None = None,
     top: int | None = None,
     priced: Sequence[Priced] = (),
     exact: bool = False,
-) -> Table:
+) -> ReportTable:
     """The table of a report.
 
     segments: one row for the neighbours that share so many segments of their path; 0: none.
@@ -492,7 +492,7 @@ def lay_out(
 
     Raises UsageError for a column that does not exist.
     """
-    rows: Sequence[Row] = report.layers
+    rows: Sequence[LayerRow] = report.layers
     folded = segments or 0
     if segments is not None:
         rows = fold(rows, segments)
@@ -500,7 +500,7 @@ def lay_out(
         rows, folded = fold_to_page(rows, page)
     ordered = sort_rows(rows, sort, None)
     shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
-    return Table(
+    return ReportTable(
         report,
         tuple(shown),
         None if columns is None else tuple(columns),
@@ -513,10 +513,10 @@ def lay_out(
     )
 
 
-def _inputs(report: Report) -> list[Row]:
+def _inputs(report: Report) -> list[LayerRow]:
     axes = [len(shape) - 2 for shape in report.inputs.values()]
     return [
-        Row(
+        LayerRow(
             path=name,
             kind="input",
             config="",

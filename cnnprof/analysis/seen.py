@@ -2,8 +2,8 @@
 
 Behind strides alone the intervals are equally long and equally far from each other. Behind an upsampling they repeat
 with a period: a `Pattern` of one or several phases holds for every position. Where taps are clamped to a border, or
-a tensor meets another one on a coarser grid, no pattern holds, and a `Table` lists the intervals. A step also asks
-for positions outside of the tensor, so what later layers ask for has to be known before a table is filled.
+a tensor meets another one on a coarser grid, no pattern holds, and an `IntervalTable` lists the intervals. A step also
+asks for positions outside of the tensor, so what later layers ask for has to be known before a table is filled.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class Pattern(NamedTuple):
         )
 
 
-class Table:
+class IntervalTable:
     """The intervals of the positions first..last, filled in once all readers have asked for theirs.
 
     Past its ends, which only an estimate goes, they move on at its rate.
     """
 
-    def __init__(self, sources: Sources, places: int, budget: Budget) -> None:
+    def __init__(self, sources: Sources, places: int, budget: TapBudget) -> None:
         self.sources = sources
         self.budget = budget
         self.places = places
@@ -121,13 +121,13 @@ class Table:
         return found[0], found[1]
 
 
-Seen: TypeAlias = Pattern | Table
+Seen: TypeAlias = Pattern | IntervalTable
 Sources: TypeAlias = tuple[tuple[Step, Seen], ...]
 Looks: TypeAlias = list[tuple[Sequence[Taps], Seen]]
 """By source, what each position sees of it."""
 
 
-class Budget:
+class TapBudget:
     """How many taps may still be looked at one by one."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ def regular(sources: Sources) -> Pattern | None:
     return Pattern((min(lefts),), (max(rights),), shifts.pop(), exact) if len(shifts) == 1 else None
 
 
-def after(sources: Iterable[tuple[Step, Seen]], places: int, budget: Budget) -> Seen:
+def after(sources: Iterable[tuple[Step, Seen]], places: int, budget: TapBudget) -> Seen:
     """What each of `places` positions sees that sees, by each step, positions of that step's source."""
     found = tuple(dict.fromkeys(map(_plain, sources)))
     if len(found) == 1:
@@ -162,7 +162,7 @@ def after(sources: Iterable[tuple[Step, Seen]], places: int, budget: Budget) -> 
         if step == SAME or (source.is_constant and isinstance(step, Whole)):
             source.ask(0, places - 1)  # padding on the right adds positions to the same ones
             return source
-    return _pattern(found, budget) or Table(found, places, budget)
+    return _pattern(found, budget) or IntervalTable(found, places, budget)
 
 
 def _plain(given: tuple[Step, Seen]) -> tuple[Step, Seen]:
@@ -171,7 +171,7 @@ def _plain(given: tuple[Step, Seen]) -> tuple[Step, Seen]:
     return (Whole(1), source) if source.is_constant and not isinstance(step, Transposed) else given
 
 
-def _pattern(sources: Sources, budget: Budget) -> Pattern | None:
+def _pattern(sources: Sources, budget: TapBudget) -> Pattern | None:
     """The pattern that patterns give; None where there is none, or one of too many phases."""
     phases, rates = [], set()
     for step, source in sources:
@@ -201,7 +201,7 @@ def _simplest(pattern: Pattern) -> Pattern:
     return Pattern(pattern.lefts[:1], pattern.rights[:1], int(moves), pattern.exact) if regular else pattern
 
 
-def _looks(sources: Sources, positions: range, budget: Budget) -> Looks | None:
+def _looks(sources: Sources, positions: range, budget: TapBudget) -> Looks | None:
     """What the positions see of each source; None where that is more than may be looked at."""
     if not budget.pays(PER_POSITION * len(positions) * len(sources)):
         return None

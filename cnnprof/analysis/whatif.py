@@ -8,9 +8,9 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof.analysis.compare import Comparison, Subject
+from cnnprof.analysis.compare import NetworkComparison, Subject
 from cnnprof.analysis.record import Record
-from cnnprof.analysis.report import Report, Row
+from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.model.graph import Graph
 from cnnprof.rewrites.contract import Rewrite, is_replaceable
 from cnnprof.rewrites.rebuild import Rewritten, Skipped
@@ -59,7 +59,7 @@ class WhatIf(Record):
     before: Subject
     after: Subject
     stages: tuple[Stage, ...]
-    comparison: Comparison
+    comparison: NetworkComparison
     notes: tuple[str, ...] = ()
 
     @property
@@ -118,7 +118,7 @@ def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: 
     return Stage(name, tuple(replaced), rewritten.skipped, rule.note if rule else "")
 
 
-def _kernel(kernel: tuple[int, ...], row: Row) -> str:
+def _kernel(kernel: tuple[int, ...], row: LayerRow) -> str:
     if not kernel:
         return ""
     return f"{'×'.join(map(str, kernel))}, {row.input_shapes[0][1]} → {row.output_shape[1]}"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from cnnprof.analysis import columns, report
-from cnnprof.analysis.report import Report, Table
+from cnnprof.analysis.report import Report, ReportTable
 from cnnprof.cli import complain, complete
 from cnnprof.cli.arguments import read_names, reports
 from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
@@ -138,7 +138,7 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
     return show(words.document(tables), view.format, output)
 
 
-def _table(found: Report, view: View, page: int | None) -> Table:
+def _table(found: Report, view: View, page: int | None) -> ReportTable:
     priced = []
     if view.conventions:
         from cnnprof.analysis import conventions

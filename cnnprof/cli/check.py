@@ -16,9 +16,9 @@ from cnnprof.cli import complain, complete
 from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
-from cnnprof.gate.budget import Budget, Result, Updated
+from cnnprof.gate.budget import Budget, CheckResult, Updated
 from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_specs, limits_of
-from cnnprof.language.spec import Limit
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
 from cnnprof.render.checks import FORMATS
 
@@ -38,7 +38,7 @@ def check(
     update_baseline: bool,
     latency: Latency | None = None,
     reports: Sequence[Wanted] = (),
-) -> Result:
+) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
     written = [each.path for each in reports]
@@ -73,7 +73,7 @@ def check(
     )  # fmt: skip
 
 
-def read_limits(texts: Sequence[str]) -> tuple[Limit, ...]:
+def read_limits(texts: Sequence[str]) -> tuple[BudgetLimit, ...]:
     """`params=5M` as limits. Raises UsageError."""
     given = []
     for text in texts:
@@ -137,7 +137,7 @@ def read_reports(texts: Sequence[str]) -> list[Wanted]:
     return wanted if shown else [Wanted("text", "-"), *wanted]
 
 
-def write_reports(result: Result, wanted: Sequence[Wanted]) -> None:
+def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
     """Writes the reports, and on GitHub the summary of the step; what is wrong is said last. Raises UsageError."""
     from importlib import import_module
 
@@ -168,7 +168,7 @@ def _say_updated(updated: Updated) -> None:
         complain("before → now:\n" + "\n".join(changes) if changes else "no total has changed")
 
 
-def _summarise(result: Result, path: str) -> None:
+def _summarise(result: CheckResult, path: str) -> None:
     """Adds to the summary of a step, within what GitHub takes of it."""
     from cnnprof.render.checks import github, markdown
 

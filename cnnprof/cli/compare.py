@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cnnprof.analysis.compare import Comparison, compare, subject
+from cnnprof.analysis.compare import NetworkComparison, compare, subject
 from cnnprof.analysis.report import Report
 from cnnprof.cli.arguments import reports
 from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
@@ -50,12 +50,12 @@ def command(
     deliver(text, output)
 
 
-def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> Comparison:
+def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> NetworkComparison:
     """The networks under the names that the command line gave them. Raises UsageError."""
     return compare([subject(report, spec) for spec, report in zip(specs, found, strict=True)], layers)
 
 
-def render(found: Comparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
+def render(found: NetworkComparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
     """The text of a comparison in one format."""
     if format in ("json", "csv"):
         return drawn.to_json(found) if format == "json" else drawn.to_csv(found)

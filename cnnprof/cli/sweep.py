@@ -20,7 +20,7 @@ from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
 from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Axis, Job, Row, Sweep
+from cnnprof.sweeps.run import Job, Sweep, SweepAxis, SweepRow
 
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""
@@ -140,30 +140,33 @@ class View(NamedTuple):
 
 def axes(
     settings: Sequence[str], inputs: Sequence[str], variants: str | None, batches: str, dtypes: str
-) -> tuple[Axis, ...]:
+) -> tuple[SweepAxis, ...]:
     """What is varied, in the order of the options. Raises UsageError."""
     found = []
     if variants is not None:
-        found.append(Axis("variant", "variant", sweep.read_values(variants)))
+        found.append(SweepAxis("variant", "variant", sweep.read_values(variants)))
     for text in settings:
         name, equals, values = text.partition("=")
         if not equals or not name.strip():
             raise UsageError(
                 f"--set takes KEY=VALUES, such as width=0.25:1.0:0.25 or act=relu,hardswish, found `{printable(text)}`"
             )
-        found.append(Axis(name.strip(), "argument", sweep.read_values(values)))
+        found.append(SweepAxis(name.strip(), "argument", sweep.read_values(values)))
     for text in inputs:
         name, equals, shapes = text.rpartition("=")
-        axis = Axis(name.strip() if equals else "input", "input", sweep.read_values(shapes))
+        axis = SweepAxis(name.strip() if equals else "input", "input", sweep.read_values(shapes))
         for each in axis.values:
             sweep.shape(each)
         found.append(axis)
-    found += [Axis("batch", "batch", sweep.read_values(batches)), Axis("dtype", "dtype", sweep.read_values(dtypes))]
+    found += [
+        SweepAxis("batch", "batch", sweep.read_values(batches)),
+        SweepAxis("dtype", "dtype", sweep.read_values(dtypes)),
+    ]
     _refuse(found)
     return sweep.distinct(found)
 
 
-def _refuse(found: Sequence[Axis]) -> None:
+def _refuse(found: Sequence[SweepAxis]) -> None:
     varied = Counter((axis.kind, axis.name) for axis in found)
     for axis in found:
         if varied[axis.kind, axis.name] > 1:
@@ -180,7 +183,7 @@ def _refuse(found: Sequence[Axis]) -> None:
                     raise UsageError(f"unknown dtype `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
 
 
-def read_view(view: View, varied: Sequence[Axis]) -> tuple[str, ...] | None:
+def read_view(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None:
     """The metrics to show, None for a format's own, before a run that may take long. Raises UsageError."""
     if view.format == "json" and view.columns is not None:
         raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
@@ -193,7 +196,7 @@ def read_view(view: View, varied: Sequence[Axis]) -> tuple[str, ...] | None:
 
 def run(
     spec: str,
-    varied: Sequence[Axis],
+    varied: Sequence[SweepAxis],
     *,
     training: bool,
     limits: Sequence[str],
@@ -220,7 +223,7 @@ def run(
     return sweep.conclude(title, wanted, rows, held, objectives, sort)
 
 
-def _told(wanted: Job, jobs: int) -> Iterator[Row]:
+def _told(wanted: Job, jobs: int) -> Iterator[SweepRow]:
     """The rows, and on a long run how many there are by now, where standard error is a terminal."""
     total = prod(len(axis.values) for axis in wanted.axes)
     watched = sys.stderr is not None and sys.stderr.isatty()
@@ -244,7 +247,7 @@ def _say(text: str) -> None:
 
 def errors(found: Sweep) -> str:
     """What is wrong with combinations: every message once, with the first combination that has it; empty: nothing."""
-    first: dict[str, Row] = {}
+    first: dict[str, SweepRow] = {}
     count: dict[str, int] = {}
     for row in found.wrong:
         first.setdefault(row.wrong, row)

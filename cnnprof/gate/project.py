@@ -37,7 +37,7 @@ from cnnprof.files import read as read_file
 from cnnprof.gate.budget import Budget, Elsewhere, Increase
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
-from cnnprof.language.spec import Limit
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import MOST
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
@@ -54,7 +54,7 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _LARGEST = 10**9  # of a batch or a dimension; what the network makes of it is seen later
 
 
-class Pattern(NamedTuple):
+class FilePattern(NamedTuple):
     """A pattern of file names as written; an `!` before it excludes what it matches."""
 
     text: str
@@ -66,7 +66,7 @@ class Pattern(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BudgetEntry:
     """A budget of the project, the files it is for, and how their networks are analysed.
 
     inputs: shapes by name; an empty name is the first input's.
@@ -75,7 +75,7 @@ class Entry:
 
     budget: Budget
     mark: Mark
-    files: tuple[Pattern, ...]
+    files: tuple[FilePattern, ...]
     variant: str | None
     settings: MappingType[str, str]
     inputs: MappingType[str, Shape]
@@ -90,7 +90,7 @@ class Project:
 
     name: str
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[BudgetEntry, ...]
     baseline: str | None
 
 
@@ -117,7 +117,7 @@ def read(path: Path, name: str) -> Project:
     return reader.project(_root(path, name), name, path.parent)
 
 
-def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
+def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
     """The files of a budget below the project's folder, sorted, and its patterns that match none.
 
     What excludes files may match none. Hidden files and folders match only where a pattern names them, and so do the
@@ -272,7 +272,7 @@ class _Reader:
             found = f", found {described(version)}" if version is not None else ""
             self.problem(f"a project file says `version: {VERSION}`{found}", version.mark if version else root.mark)
         written = root.items.get("budgets")
-        entries: list[Entry] = []
+        entries: list[BudgetEntry] = []
         if isinstance(written, Sequence) and written.items:
             entries = [entry for node in written.items if (entry := self.entry(node)) is not None]
         else:
@@ -287,7 +287,7 @@ class _Reader:
         self.finish()
         return Project(name, folder, tuple(entries), baseline)
 
-    def entry(self, node: Node) -> Entry | None:
+    def entry(self, node: Node) -> BudgetEntry | None:
         if not isinstance(node, Mapping):
             self.problem(
                 f"a budget is a mapping with the keys {listing(BUDGET_KEYS)}, found {described(node)}", node.mark
@@ -308,7 +308,7 @@ class _Reader:
             increases=tuple(self.increases(get("max_increase"))),
             message=self.text(get("message"), "message") or "",
         )
-        return Entry(
+        return BudgetEntry(
             budget=budget,
             mark=node.mark,
             files=tuple(self.files(get("files"), node)),
@@ -320,7 +320,7 @@ class _Reader:
             marks=dict(_marks(node)),
         )
 
-    def files(self, node: Node | None, owner: Mapping) -> Iterator[Pattern]:
+    def files(self, node: Node | None, owner: Mapping) -> Iterator[FilePattern]:
         written = node.items if isinstance(node, Sequence) else []
         if not written:
             mark = node.mark if node else owner.mark
@@ -330,7 +330,7 @@ class _Reader:
             if text is None:
                 continue
             if self.below(text, text.removeprefix("!"), "a pattern names files", item.mark):
-                yield Pattern(text, item.mark)
+                yield FilePattern(text, item.mark)
         if written and all(isinstance(item, Scalar) and item.text.startswith("!") for item in written):
             self.problem("every pattern excludes files, so none is left", written[0].mark)
 
@@ -350,14 +350,14 @@ class _Reader:
             return True
         return False
 
-    def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[Limit]:
+    def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[BudgetLimit]:
         for metric, key, value in self.metrics(node, what):
             try:
-                yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+                yield BudgetLimit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
             except UsageError as error:
                 self.problem(str(error), value.mark if value.text else key.mark)
 
-    def limits_of_parts(self, node: Node | None) -> Iterator[Limit]:
+    def limits_of_parts(self, node: Node | None) -> Iterator[BudgetLimit]:
         for path, _, below in self.entries(node, "at"):
             yield from self.limits(below, f"at {path}", path)
 

@@ -33,10 +33,10 @@ from cnnprof.gate.budget import (
     Baseline,
     Budget,
     Checked,
+    CheckResult,
+    CountedNetwork,
     Elsewhere,
     Figures,
-    Network,
-    Result,
     Updated,
     Wrong,
     figures,
@@ -44,15 +44,15 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
-from cnnprof.language.spec import Limit, Spec
-from cnnprof.language.unfold import Work
+from cnnprof.language.spec import BudgetLimit, Spec
+from cnnprof.language.unfold import UnfoldWork
 from cnnprof.load import MOST, Located, Source, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
-    from cnnprof.gate.project import Entry, Project
+    from cnnprof.gate.project import BudgetEntry, Project
     from cnnprof.git import Revision
 
 COMMAND_LINE, ARGUMENT = "--max", "max"
@@ -95,9 +95,9 @@ class Latency(NamedTuple):
 class Held(NamedTuple):
     """A network that a budget of the project is for; `key` is its name in the baseline."""
 
-    entry: Entry
+    entry: BudgetEntry
     key: str
-    network: Network
+    network: CountedNetwork
     setup: Setup
 
 
@@ -115,17 +115,17 @@ class Run:
     said: list[str] = field(default_factory=list)
     updated: Updated | None = None
     _specs: dict[str, Spec | None] = field(default_factory=dict)
-    _networks: dict[tuple[str, Setup], Network | None] = field(default_factory=dict)
+    _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
-    _work: Work = field(default_factory=Work)
+    _work: UnfoldWork = field(default_factory=UnfoldWork)
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
-    def result(self) -> Result:
+    def result(self) -> CheckResult:
         """All that was found. Nothing is within a budget that has errors; over it, it is."""
         checks = tuple(each for each in self.checks if each.over or (each.budget, each.network) not in self._partly)
         problems = tuple(self.wrong.values())
-        return Result(
+        return CheckResult(
             checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
             self.updated,
         )  # fmt: skip
@@ -176,7 +176,7 @@ class Run:
         if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
-    def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> Network | None:
+    def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
@@ -212,7 +212,7 @@ class Run:
         """Whether any network was looked for at `--baseline-ref`."""
         return bool(self._past)
 
-    def judge(self, budget: Budget, network: Network, baseline: Baseline | None) -> None:
+    def judge(self, budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> None:
         """Holds a network to a budget."""
         checked, problems = judge(budget, network, baseline)
         self.checks.append(checked)
@@ -221,7 +221,7 @@ class Run:
         if problems or (baseline is None and budget.increases):
             self.partly(budget, network)
 
-    def partly(self, budget: Budget, network: Network) -> None:
+    def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
         self._partly.add((budget.name, network.title))
 
@@ -229,7 +229,7 @@ class Run:
 
     def own(self, file: str, spec: Spec, setups: Sequence[Setup]) -> None:
         """Holds a file's networks to the file's own budgets."""
-        held: dict[tuple[Limit, ...], list[Network]] = {}
+        held: dict[tuple[BudgetLimit, ...], list[CountedNetwork]] = {}
         complete = True
         for setup in setups:
             limits = spec.limits(setup.variant)
@@ -247,7 +247,7 @@ class Run:
             for limits, networks in held.items():
                 self.patterns(Budget(OWN, limits), networks)
 
-    def patterns(self, budget: Budget, networks: Sequence[Network]) -> None:
+    def patterns(self, budget: Budget, networks: Sequence[CountedNetwork]) -> None:
         """Says which path patterns of a budget match nothing in any of its networks."""
         for problem in unmatched(budget, networks):
             self.problem(problem)
@@ -362,7 +362,7 @@ class Run:
                 "`cnnprof check --update-baseline` removes them"
             )
 
-    def entry(self, found: Project, entry: Entry, budgets: bool) -> list[Held]:
+    def entry(self, found: Project, entry: BudgetEntry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
         from cnnprof.gate import project
 
@@ -430,7 +430,7 @@ def check_specs(
     baseline_ref: str | None = None,
     latency: Latency | None = None,
     version: str = "",
-) -> Result:
+) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
     budgets: False: only whether they are valid. version: of cnnprof.
@@ -466,7 +466,7 @@ def check_project(
     update: bool = False,
     written: Sequence[str] = (),
     version: str = "",
-) -> Result:
+) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
     config: the project file; found from the working directory upwards where left out. update: write the baseline first.
@@ -480,7 +480,7 @@ def check_project(
     return run.result()
 
 
-def _timed(network: Network, setup: Setup, latency: Latency, work: Work) -> Checked:
+def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork) -> Checked:
     """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
     with."""
     located = locate(latency.against, files.repository(Path.cwd()))
@@ -543,7 +543,7 @@ def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     return (found.name, names) if names else None
 
 
-def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[Limit, ...]:
+def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[BudgetLimit, ...]:
     """Limits by the names of their metrics, `("params", "5M")`; option: where they are written. Raises UsageError."""
     limits = []
     for name, value in given:
@@ -555,11 +555,11 @@ def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[Limit, ...
                 f"{hint or 'metrics: ' + listing(list(METRICS))}"
             )
         mark = Elsewhere(SourceText(option, printable(f"{name}={value}")), 0, 0)
-        limits.append(Limit(metric, read_quantity(value, metric), value, mark))
+        limits.append(BudgetLimit(metric, read_quantity(value, metric), value, mark))
     return tuple(limits)
 
 
-def _mark(entry: Entry, spec: Spec) -> Mark:
+def _mark(entry: BudgetEntry, spec: Spec) -> Mark:
     """Where a budget asks for something that a spec does not have; otherwise the budget's own place."""
     return next((entry.marks[key] for key in _lacking(spec, _setup(entry))), entry.mark)
 
@@ -573,7 +573,7 @@ def _lacking(spec: Spec, setup: Setup) -> list[str]:
     return lacking
 
 
-def _setup(entry: Entry) -> Setup:
+def _setup(entry: BudgetEntry) -> Setup:
     return Setup(entry.variant, tuple(entry.settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype)
 
 
@@ -589,7 +589,7 @@ def _read_inside(path: Path, folder: Path, name: str) -> bytes:
     return files.read(path, MOST, name)
 
 
-def _afford(work: Work) -> None:
+def _afford(work: UnfoldWork) -> None:
     """Raises UsageError where the networks so far took all that one run may take."""
     if work.units > MOST_WORK:
         raise UsageError(
@@ -598,27 +598,27 @@ def _afford(work: Work) -> None:
         )
 
 
-def _unfold(spec: Spec, setup: Setup, work: Work) -> load.Network:
+def _unfold(spec: Spec, setup: Setup, work: UnfoldWork) -> load.Network:
     _afford(work)
     return load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=dict(setup.inputs), work=work)
 
 
-def _validate(spec: Spec, setup: Setup, work: Work) -> bool:
+def _validate(spec: Spec, setup: Setup, work: UnfoldWork) -> bool:
     """Unfolds a network, and the same in training, where other steps may be wrong."""
     return _unfold(spec, setup, work).graph.trained is not None
 
 
-def _network(spec: Spec, file: str, setup: Setup, work: Work) -> Network:
+def _network(spec: Spec, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
     return _analyzed(_unfold(spec, setup, work), setup.title(file), file, setup)
 
 
-def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> Network:
+def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> CountedNetwork:
     report = analyze(network, setup.batch, setup.dtype)
     lines = {layer.path: layer.lines for layer in report.graph.layers}
-    return Network(title, file, lines, report, report.costs)
+    return CountedNetwork(title, file, lines, report, report.costs)
 
 
-def _past(revision: Revision, file: str, setup: Setup, work: Work) -> Baseline:
+def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Baseline:
     """A network as it was: without figures where it did not exist, or (`wrong`) could not be analysed.
 
     Raises UsageError where git cannot say.

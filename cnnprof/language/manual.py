@@ -25,7 +25,7 @@ _TITLE = re.compile(r"([A-Z]\w*):")
 _ENTRY = re.compile(r"(\w+): (.*)")
 
 
-class Entry(NamedTuple):
+class FieldEntry(NamedTuple):
     """A field: what it takes in words, its default (None where `required`), what it means."""
 
     name: str
@@ -42,7 +42,7 @@ class Page(NamedTuple):
     summary: str
     details: str
     merge: bool
-    fields: tuple[Entry, ...]
+    fields: tuple[FieldEntry, ...]
     sections: Mapping[str, str]
 
 
@@ -79,7 +79,7 @@ def page(word: str) -> Page:
         details=rest.strip(),
         merge=kind.merge,
         fields=tuple(
-            Entry(
+            FieldEntry(
                 name,
                 field.expected,
                 field.default is REQUIRED,

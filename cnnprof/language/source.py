@@ -22,7 +22,7 @@ _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:(?:#|---|%).*)?\n)*(?P<inden
 _NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
-class Limits(NamedTuple):
+class TextLimits(NamedTuple):
     """What a text may be at most."""
 
     characters: int = 4 * 1024 * 1024
@@ -31,7 +31,7 @@ class Limits(NamedTuple):
     problems: int = MAX_PROBLEMS
 
 
-LIMITS = Limits()
+LIMITS = TextLimits()
 
 
 class Scalar:
@@ -100,7 +100,7 @@ def _written(node: Node) -> str:
     return "{…}"
 
 
-def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:
+def parse(text: str | bytes, name: str, limits: TextLimits = LIMITS) -> Node:
     """The node that a text holds; `name` stands for the file in errors.
 
     Raises SpecError for text that is not UTF-8, too large, not YAML, or YAML of a sort that specs do
@@ -170,7 +170,7 @@ def _mark_at(source: SourceText, position: int) -> Mark:
 class _Builder:
     """Builds the nodes from the parser's events in one pass, collecting what YAML takes and specs do not."""
 
-    def __init__(self, source: SourceText, limits: Limits) -> None:
+    def __init__(self, source: SourceText, limits: TextLimits) -> None:
         self.source = source
         self.limits = limits
         self.problems: list[Problem] = []

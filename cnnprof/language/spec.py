@@ -80,7 +80,7 @@ class Block(NamedTuple):
     shipped: bool = False
 
 
-class Limit(NamedTuple):
+class BudgetLimit(NamedTuple):
     """A limit as written: `path` None is the whole network."""
 
     metric: str
@@ -95,7 +95,7 @@ class Variant(NamedTuple):
 
     name: str
     args: MappingType[str, Node]
-    budget: tuple[Limit, ...] | None
+    budget: tuple[BudgetLimit, ...] | None
     mark: Mark
 
 
@@ -112,7 +112,7 @@ class Spec(NamedTuple):
     several_inputs: bool
     args: tuple[Argument, ...]
     variants: MappingType[str, Variant]
-    budget: tuple[Limit, ...]
+    budget: tuple[BudgetLimit, ...]
     in_place: bool
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
@@ -121,7 +121,7 @@ class Spec(NamedTuple):
     def __repr__(self) -> str:
         return f"<Spec {self.name}: {len(self.steps)} steps>"
 
-    def limits(self, variant: str | None = None) -> tuple[Limit, ...]:
+    def limits(self, variant: str | None = None) -> tuple[BudgetLimit, ...]:
         """The budget of a variant: its own, or else the file's."""
         chosen = self.variants.get(variant or "")
         return self.budget if chosen is None or chosen.budget is None else chosen.budget
@@ -284,8 +284,8 @@ class _Reader:
             variants[name] = Variant(name, args, budget, key.mark)
         return variants
 
-    def budget(self, node: Node | None) -> tuple[Limit, ...]:
-        limits: list[Limit] = []
+    def budget(self, node: Node | None) -> tuple[BudgetLimit, ...]:
+        limits: list[BudgetLimit] = []
         for key_text, key, value in self.entries(node, "budget"):
             if key_text == "at":
                 for path, path_key, below in self.entries(value, "`at` of a budget"):
@@ -297,7 +297,7 @@ class _Reader:
                 limits += self.limit(key_text, key, value, None)
         return tuple(limits)
 
-    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[Limit]:
+    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[BudgetLimit]:
         known = metric_named(metric, f"{key.mark}: ")
         if known is None:
             self.problem(
@@ -309,7 +309,7 @@ class _Reader:
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
-                yield Limit(known, read_quantity(value.text, known), value.text, value.mark, path)
+                yield BudgetLimit(known, read_quantity(value.text, known), value.text, value.mark, path)
             except UsageError as error:
                 self.problem(str(error), value.mark)
 

@@ -50,7 +50,7 @@ from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Field, Kind, Shape, show, whole
 
 
-class Limits(NamedTuple):
+class UnfoldLimits(NamedTuple):
     """How much a spec may unfold to, and how much work that may be."""
 
     layers: int = 100_000
@@ -64,7 +64,7 @@ class Limits(NamedTuple):
     field_entries: int = 64
 
 
-LIMITS = Limits()
+LIMITS = UnfoldLimits()
 _VARYING = re.compile(r"`[^`]*`|\[[^]]*\]|\d[\d,.]*")  # names and paths, lists, numbers
 # What counts for how many units of work; a unit takes 2 to 4 microseconds, whatever it is spent on.
 ENTRIES = 32  # of a list, that count as one
@@ -75,7 +75,7 @@ KIND = 8  # with fields that no layer had before
 FAILURE = 8
 
 
-class Work:
+class UnfoldWork:
     """How much work unfolding was: of one network, or of several that are counted together."""
 
     __slots__ = ("networks", "units")
@@ -85,7 +85,7 @@ class Work:
         self.units = 0
 
 
-class Tensor(NamedTuple):
+class TensorRef(NamedTuple):
     """A tensor of the graph; `shape` None: an error before it left it unknown.
 
     batched: False for a parameter, which all examples share.
@@ -109,7 +109,7 @@ class LayerRef:
     def __init__(
         self,
         name: str,
-        tensor: Tensor,
+        tensor: TensorRef,
         path: str = "",
         layers: range = range(0),
         executed: bool = True,
@@ -170,7 +170,7 @@ class _Stop(Exception):
     """No further problem can be distinguished, or a limit is reached."""
 
 
-_UNKNOWN = Tensor(-1, None)
+_UNKNOWN = TensorRef(-1, None)
 _ABSENT = object()  # for an argument that is absent, which `null` is not
 
 
@@ -181,8 +181,8 @@ def unfold(
     settings: MappingType[str, Any] | None = None,
     inputs: MappingType[str, Shape] | None = None,
     training: bool = False,
-    limits: Limits = LIMITS,
-    work: Work | None = None,
+    limits: UnfoldLimits = LIMITS,
+    work: UnfoldWork | None = None,
 ) -> Graph:
     """The graph of a spec in a variant, with arguments set by name (text is read as in the spec) and
     inputs replaced by shape. Out of training, `trained` is the same network in training; where the spec asks
@@ -193,7 +193,7 @@ def unfold(
     Raises UsageError for a variant, argument or input that does not exist or is not valid, and SpecError with as
     many problems of the spec as one run can find.
     """
-    own = Work()
+    own = UnfoldWork()
 
     def train() -> Graph:
         before = own.units
@@ -219,7 +219,7 @@ class _Body:
 
     __slots__ = ("absent", "args", "entry", "layers", "repeated", "shipped")
 
-    def __init__(self, args: dict[str, Any], entry: Tensor | None, shipped: bool, repeated: str = "") -> None:
+    def __init__(self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "") -> None:
         self.args = args
         self.repeated = repeated
         self.entry = entry
@@ -233,7 +233,7 @@ class _Scope:
 
     __slots__ = ("body", "index", "tensor", "walker")
 
-    def __init__(self, walker: _Walker, body: _Body, tensor: Tensor | None, index: int | None) -> None:
+    def __init__(self, walker: _Walker, body: _Body, tensor: TensorRef | None, index: int | None) -> None:
         self.walker = walker
         self.body = body
         self.tensor = tensor
@@ -348,7 +348,7 @@ _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
 class _Walker:
     """The state of one walk: the layers so far, the problems so far, and where it is."""
 
-    def __init__(self, spec: Spec, training: bool, limits: Limits, work: Work) -> None:
+    def __init__(self, spec: Spec, training: bool, limits: UnfoldLimits, work: UnfoldWork) -> None:
         self.spec = spec
         self.training: bool = training
         self.asked_for_training = False
@@ -510,7 +510,7 @@ class _Walker:
         raise RuleError(f"an input is a list of dimensions of at least 1, found {show(value)}")
 
     def enter_network(self) -> None:
-        tensors = {name: Tensor(number, shape) for number, (name, shape) in enumerate(self.inputs.items())}
+        tensors = {name: TensorRef(number, shape) for number, (name, shape) in enumerate(self.inputs.items())}
         body = _Body({}, None if self.spec.several_inputs else tensors["input"], shipped=False)
         self.file_layers = body.layers
         if self.spec.several_inputs:
@@ -540,8 +540,8 @@ class _Walker:
     # Steps.
 
     def sequence(
-        self, steps: Iterable[Step], tensor: Tensor | None, body: _Body, path: str, index: int | None
-    ) -> Tensor | None:
+        self, steps: Iterable[Step], tensor: TensorRef | None, body: _Body, path: str, index: int | None
+    ) -> TensorRef | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
         seen: set[str] = set()
         prefix = f"{path}." if path else ""
@@ -581,8 +581,8 @@ class _Walker:
         return tensor
 
     def moved_and_repeated(
-        self, step: Step, tensor: Tensor | None, body: _Body, path: str, index: int | None
-    ) -> tuple[Tensor | None, bool]:
+        self, step: Step, tensor: TensorRef | None, body: _Body, path: str, index: int | None
+    ) -> tuple[TensorRef | None, bool]:
         """A step with `from` or `repeat`: its last tensor, and whether any repetition was there."""
         if step.from_ is not None:
             try:
@@ -612,8 +612,8 @@ class _Walker:
         return tensor, there
 
     def once(
-        self, step: Step, tensor: Tensor | None, body: _Body, path: str, index: int | None
-    ) -> tuple[Tensor | None, bool]:
+        self, step: Step, tensor: TensorRef | None, body: _Body, path: str, index: int | None
+    ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it."""
         scope = _Scope(self, body, tensor, index)
         executed = self.executed
@@ -644,7 +644,7 @@ class _Walker:
             self.executed = False
         return in_training
 
-    def apply(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
+    def apply(self, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         """The tensor after a step that is there."""
         word = step.word
         if word == SIDE:
@@ -752,7 +752,7 @@ class _Walker:
         if not found:
             self.report(first.message, step.mark, first.hint)
 
-    def add(self, path: str, kind: Kind, inputs: Collection[Tensor], mark: Mark) -> Tensor:
+    def add(self, path: str, kind: Kind, inputs: Collection[TensorRef], mark: Mark) -> TensorRef:
         """Appends a layer; its shape is unknown where an input's is."""
         if any(tensor.shape is None for tensor in inputs):
             raise _Unknown
@@ -765,7 +765,7 @@ class _Walker:
             error.hint = error.hint or self.misread_input(kind, read)
             raise
         self.spend(LAYER, mark)
-        return Tensor(made, self.builder.shapes[made], not kind.source)
+        return TensorRef(made, self.builder.shapes[made], not kind.source)
 
     def misread_input(self, kind: Kind, ids: Collection[int]) -> str:
         """The hint for a layer that cannot take the network's input: with a batch, or with its channels last."""
@@ -844,7 +844,7 @@ class _Walker:
 
     # Blocks.
 
-    def block(self, block: Block, step: Step, path: str, scope: _Scope) -> Tensor | None:
+    def block(self, block: Block, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         given = self.arguments(block, step, scope)
         body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word)
         inside = _Scope(self, body, scope.tensor, None)
@@ -909,7 +909,7 @@ class _Walker:
 
     # Branches.
 
-    def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
+    def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> TensorRef:
         numbers = self.numbers(kind, step, scope)
         found = self.ends(step, path, scope, numbers)
         ends = [tensor for _, tensor, _ in found]
@@ -930,7 +930,7 @@ class _Walker:
             labels = listing([label for label, _, _ in found])
             raise ShapeError(f"{error.message}, in the branches {labels}", error.hint) from None
 
-    def side(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
+    def side(self, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         for label, end, executed in self.ends(step, path, scope):
             if label in self.labels:
                 self.report(
@@ -972,7 +972,7 @@ class _Walker:
 
     def ends(
         self, step: Step, path: str, scope: _Scope, without: Collection[str] = ()
-    ) -> list[tuple[str, Tensor, bool]]:
+    ) -> list[tuple[str, TensorRef, bool]]:
         """(label, last tensor, whether it is executed) of every branch that is there, in the order written.
 
         without: labels of those that are no tensors.
@@ -999,7 +999,7 @@ class _Walker:
             raise _Unknown
         return found
 
-    def end(self, branch: Branch, path: str, scope: _Scope) -> Tensor:
+    def end(self, branch: Branch, path: str, scope: _Scope) -> TensorRef:
         if branch.layer is not None:
             return self.layer_named(branch.layer, scope).tensor
         self.deeper(branch.mark)

@@ -14,14 +14,14 @@ from itertools import groupby
 from typing import Any
 
 from cnnprof.errors import RuleError, UsageError
-from cnnprof.language.spec import SPECIAL_NAMES, VERSION, Limit
+from cnnprof.language.spec import SPECIAL_NAMES, VERSION, BudgetLimit
 from cnnprof.model.graph import Graph, Layer, Output
 from cnnprof.model.kind import Kind
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def write(graph: Graph, name: str = "", remarks: Iterable[str] = (), limits: Iterable[Limit] = ()) -> str:
+def write(graph: Graph, name: str = "", remarks: Iterable[str] = (), limits: Iterable[BudgetLimit] = ()) -> str:
     """The text of a spec for a graph, `name` (its own where left out) in its header, remarks as comments on top.
 
     limits: its budget. Those on the whole network stay in it; those on paths do not, since paths change.
@@ -38,7 +38,7 @@ class _Writer:
         self.graph = graph
         self.names = _names(graph)
 
-    def text(self, name: str, remarks: Iterable[str], limits: Iterable[Limit]) -> str:
+    def text(self, name: str, remarks: Iterable[str], limits: Iterable[BudgetLimit]) -> str:
         graph = self.graph
         lines = [f"# {line}".rstrip() for remark in remarks for line in remark.split("\n")]
         lines += [f"cnnprof: {VERSION}", f"name: {_scalar(name)}", f"input: {self.inputs()}"]

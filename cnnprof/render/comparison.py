@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.compare import DELTAS, LONGEST_TITLE, Comparison, Difference, Line, Status, Subject, fold, gather
+from cnnprof.analysis.compare import (
+    DELTAS,
+    LONGEST_TITLE,
+    Difference,
+    Line,
+    NetworkComparison,
+    Status,
+    Subject,
+    fold,
+    gather,
+)
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import printable
 from cnnprof.model.metrics import METRICS
@@ -28,7 +38,7 @@ UNKNOWN = "-"
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
 
 
-def document(comparison: Comparison, exact: bool = False, segments: int | None = None) -> Document:
+def document(comparison: NetworkComparison, exact: bool = False, segments: int | None = None) -> Document:
     """The comparison as tables.
 
     segments: one row for neighbouring differences that share so many path segments, 0: for each; None: for those in
@@ -40,7 +50,7 @@ def document(comparison: Comparison, exact: bool = False, segments: int | None =
 
 
 def metrics(
-    comparison: Comparison, exact: bool = False, title: str = "comparison", more: Sequence[str] = ()
+    comparison: NetworkComparison, exact: bool = False, title: str = "comparison", more: Sequence[str] = ()
 ) -> list[Block]:
     """A row per metric, two columns per network: its value and the ratio to the first. more: notes."""
     columns = [TableColumn("", right=False)]
@@ -73,11 +83,11 @@ def metrics(
     return section(title, columns, rows, facts, notes=[*notes, *more])
 
 
-def _sign(comparison: Comparison, number: int, metric: str) -> str:
+def _sign(comparison: NetworkComparison, number: int, metric: str) -> str:
     return words.about(comparison.subjects[number].report.estimates, metric)
 
 
-def _labels(comparison: Comparison) -> list[str]:
+def _labels(comparison: NetworkComparison) -> list[str]:
     """Which figures of which network are estimates or refused, and how many of its layers are declared."""
     return [
         note
@@ -94,7 +104,7 @@ def _short(title: str) -> str:
     return shown if len(shown) <= LONGEST_TITLE else f"…{shown[1 - LONGEST_TITLE :]}"
 
 
-def layers(comparison: Comparison, exact: bool, segments: int | None) -> list[Block]:
+def layers(comparison: NetworkComparison, exact: bool, segments: int | None) -> list[Block]:
     """A row per layer in which two networks differ: what changed, and what that changes of the figures."""
     differences = comparison.differences
     assert differences is not None
@@ -190,12 +200,12 @@ def _facts(subject: Subject) -> tuple[str, ...]:
 # For machines.
 
 
-def to_json(comparison: Comparison) -> str:
+def to_json(comparison: NetworkComparison) -> str:
     """An object: the networks with totals and ratios, which are best, and the layers that differ."""
     return json.dumps(written(comparison), indent=2) + "\n"
 
 
-def written(comparison: Comparison) -> dict[str, Any]:
+def written(comparison: NetworkComparison) -> dict[str, Any]:
     """The comparison as JSON's values, schema version 1."""
     found: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -211,7 +221,7 @@ def written(comparison: Comparison) -> dict[str, Any]:
     return found
 
 
-def _network(comparison: Comparison, number: int) -> dict[str, Any]:
+def _network(comparison: NetworkComparison, number: int) -> dict[str, Any]:
     subject = comparison.subjects[number]
     report = subject.report
 
@@ -251,7 +261,7 @@ def _layer(each: Difference) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def to_csv(comparison: Comparison) -> str:
+def to_csv(comparison: NetworkComparison) -> str:
     """A row per network and metric; with layers, a row per layer that differs instead."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnprof.analysis import units
 from cnnprof.analysis.explain import Formula as Traced
-from cnnprof.analysis.explain import LayerPage, Part, Sum, SumPage
+from cnnprof.analysis.explain import LayerPage, Sum, SumPage, SumPart
 from cnnprof.model.trace import Term
 from cnnprof.render import formula, words
 from cnnprof.render.document import (
@@ -138,12 +138,12 @@ def _parts(each: Sum, prefix: str) -> Table:
     return Table(columns, tuple(rows), (row("sum", "", Cell(units.exact(each.value or 0), each.value, each.unit)),))
 
 
-def _below(part: Part, prefix: str) -> str:
+def _below(part: SumPart, prefix: str) -> str:
     path = part.path.removeprefix(f"{prefix}.") if prefix else part.path
     return f"{path} (declared)" if part.declared else path
 
 
-def _derivation(part: Part) -> str:
+def _derivation(part: SumPart) -> str:
     return "" if part.term.op == "value" else formula.numbers(part.term)
 
 

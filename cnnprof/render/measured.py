@@ -9,16 +9,16 @@ from typing import Any
 from cnnprof.analysis import units
 from cnnprof.analysis.measured import (
     Alternated,
-    Comparison,
+    BatchResult,
     LayerTime,
     Machine,
     Measured,
     MemoryFigure,
     OutOfMemory,
-    Result,
     Separables,
     SeparableTime,
     Settings,
+    TimeComparison,
     Times,
 )
 from cnnprof.render.document import Block, Cell, Document, Heading, Table, TableColumn, Text, row
@@ -94,7 +94,7 @@ def _machine(machine: Machine) -> Text:
     return Text(", ".join([f"{machine.device}: {machine.hardware}", threads, machine.system, *details]))
 
 
-def _whole(result: Result, settings: Settings) -> list[str]:
+def _whole(result: BatchResult, settings: Settings) -> list[str]:
     whole = result.whole
     least = sum(layer.limit.seconds for layer in result.layers if layer.limit)
     forward = settings.step == "inference" and whole.median  # the arithmetic is that of a forward pass
@@ -115,7 +115,7 @@ def out_of_memory(failed: OutOfMemory) -> str:
     return f"batch {failed.batch}: out of memory: it needs at least {units.size(failed.needed)}{there}"
 
 
-def _result(result: Result, settings: Settings, top: int | None) -> Iterator[Block]:
+def _result(result: BatchResult, settings: Settings, top: int | None) -> Iterator[Block]:
     layers = list(result.layers)
     if top is not None:
         layers = sorted(layers, key=lambda layer: -layer.times.median)[:top]
@@ -172,7 +172,7 @@ def _memory(figure: MemoryFigure) -> list[str | Cell]:
     ]
 
 
-def comparison_document(comparison: Comparison) -> Document:
+def comparison_document(comparison: TimeComparison) -> Document:
     """Two networks alternately: the times of each, and the ratio with its spread."""
     first, second = comparison.names
     times = comparison.times
@@ -314,7 +314,7 @@ def _alternated(times: Alternated) -> dict[str, Any]:
     }
 
 
-def comparison_json(comparison: Comparison) -> str:
+def comparison_json(comparison: TimeComparison) -> str:
     """Two networks alternately."""
     first, second = comparison.names
     return _dump(

@@ -19,7 +19,7 @@ from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
 from cnnprof.render.document import Cell, Document, Meaning, Plot, TableColumn, section
 from cnnprof.render.document import document as made
-from cnnprof.sweeps.run import Axis, Row, Sweep, is_numeric, number_of
+from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow, is_numeric, number_of
 
 SCHEMA_VERSION = 2
 DEFAULT = ("params", "macs", "peak_activation_bytes")
@@ -44,7 +44,7 @@ def document(
     return made(found, [] if drawn is None else [drawn])
 
 
-def _row(sweep: Sweep, row: Row, metrics: Sequence[str], exact: bool) -> list[Cell]:
+def _row(sweep: Sweep, row: SweepRow, metrics: Sequence[str], exact: bool) -> list[Cell]:
     meaning: Meaning = "better" if row.optimal else ""
     cells = [Cell(printable(text), meaning=meaning) for text in row.point]
     for name in metrics:
@@ -127,7 +127,7 @@ def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
     return Plot(across.name, up.name, tuple(points), (_ends(across), _ends(up)), tuple(legend))
 
 
-def plotted(names: Sequence[str], axes: Sequence[Axis]) -> tuple[str, str]:
+def plotted(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[str, str]:
     """The names of a plot's X and Y. Raises UsageError."""
     if len(names) != 2:
         raise UsageError("--plot takes two names, X,Y, such as width,macs")
@@ -199,14 +199,14 @@ def _list(lines: str) -> str:
     return f"[\n{lines}\n  ]" if lines else "[]"
 
 
-def _object(sweep: Sweep, row: Row) -> dict[str, Any]:
+def _object(sweep: Sweep, row: SweepRow) -> dict[str, Any]:
     metrics = {name: _number(number) for name, number in row.metrics.items()}
     found: dict[str, Any] = {"settings": _settings(sweep, row), "metrics": metrics}
     found |= {"estimates": list(row.estimates), "declared_layers": row.declared, "refused": dict(row.refused)}
     return found | {"pareto": row.optimal} if sweep.objectives else found
 
 
-def _settings(sweep: Sweep, row: Row) -> dict[str, str]:
+def _settings(sweep: Sweep, row: SweepRow) -> dict[str, str]:
     return {axis.name: text for axis, text in zip(sweep.axes, row.point, strict=True)}
 
 

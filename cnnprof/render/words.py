@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.columns import BAR_RANK, COLUMNS, Column
+from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import Row, Table, caveats, doubts
+from cnnprof.analysis.report import LayerRow, ReportTable, caveats, doubts
 from cnnprof.errors import printable
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
@@ -41,12 +41,12 @@ DESCRIBED = 1.2
 """Lines per row, on average, that folding may lead to before columns are left out."""
 
 
-def document(tables: Sequence[Table]) -> Document:
+def document(tables: Sequence[ReportTable]) -> Document:
     """The networks one after another: what their figures hold for, the table, the totals, and what has to be said."""
     return made(block for table in tables for block in _blocks(table))
 
 
-def _blocks(table: Table) -> Iterator[Block]:
+def _blocks(table: ReportTable) -> Iterator[Block]:
     yield Heading(title(table), tuple(facts(table)))
     if said := arguments(table):
         yield Text("  ".join(said), "dim")
@@ -55,7 +55,7 @@ def _blocks(table: Table) -> Iterator[Block]:
     yield Notes(tuple(notes(table)))
 
 
-def _table(table: Table) -> Grid:
+def _table(table: ReportTable) -> Grid:
     asked = table.columns is not None
     columns = table.columns or tuple(column for column in COLUMNS.values() if column.rank is not None)
     rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
@@ -77,25 +77,25 @@ def _table(table: Table) -> Grid:
     return Grid(tuple(heads), tuple(body), (total_row,), DESCRIBED, chooses)
 
 
-def _cell(table: Table, row: Row, column: Column) -> Cell:
+def _cell(table: ReportTable, row: LayerRow, column: ReportColumn) -> Cell:
     value = column.value(row)
     quiet = row.view or row.in_place or row.kind == "input" or row is table.rest
     meaning: Meaning = "off" if not row.executed else "dim" if quiet else ""
     return Cell(cell(table, row, column), value if column.numeric else None, column.unit, meaning)
 
 
-def _total(table: Table, column: Column) -> Cell:
+def _total(table: ReportTable, column: ReportColumn) -> Cell:
     if not column.summed:
         return Cell("")
     return Cell(total_cell(table, column), table.total(column), column.unit)
 
 
-def title(table: Table) -> str:
+def title(table: ReportTable) -> str:
     """`resnet@50`."""
     return printable(table.report.title)
 
 
-def facts(table: Table) -> list[str]:
+def facts(table: ReportTable) -> list[str]:
     """What the figures hold for: input, batch, type, arguments."""
     report = table.report
     inputs = [
@@ -126,7 +126,7 @@ def lines(numbers: Sequence[int]) -> str:
     return f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
-def arguments(table: Table) -> list[str]:
+def arguments(table: ReportTable) -> list[str]:
     """`width=0.5` for every argument of the spec."""
     return [printable(f"{name}={argument(value)}") for name, value in table.report.args.items()]
 
@@ -136,7 +136,7 @@ def argument(value: Any) -> str:
     return show(value) if type(value) in (list, tuple, bool, type(None)) else show(str(value))
 
 
-def cell(table: Table, row: Row, column: Column) -> str:
+def cell(table: ReportTable, row: LayerRow, column: ReportColumn) -> str:
     """The text of a cell."""
     if column.name == "path":
         return f"{row.path} †" if not row.executed else row.path
@@ -159,7 +159,7 @@ def cell(table: Table, row: Row, column: Column) -> str:
     return (sign if column.name == "activation_bytes" else "") + figure(value, column, table.exact)
 
 
-def figure(value: Any, column: Column, exact: bool = False) -> str:
+def figure(value: Any, column: ReportColumn, exact: bool = False) -> str:
     """A value in its column's unit."""
     match column.unit:
         case "shape":
@@ -178,14 +178,14 @@ def figure(value: Any, column: Column, exact: bool = False) -> str:
             return value if isinstance(value, str) else show(value)
 
 
-def total_cell(table: Table, column: Column) -> str:
+def total_cell(table: ReportTable, column: ReportColumn) -> str:
     """A cell of the row of totals; empty where a column has no sum."""
     if not column.summed:
         return ""
     return about(table.report.estimates, column.name) + figure(table.total(column), column, table.exact)
 
 
-def totals(table: Table) -> list[KeyFigure]:
+def totals(table: ReportTable) -> list[KeyFigure]:
     """The totals, each with the convention it is counted by."""
     report = table.report
     figures = report.totals
@@ -251,7 +251,7 @@ def line(label: str, figure: str, note: str) -> KeyFigure:
     return KeyFigure(label, Cell(figure, meaning="strong"), note)
 
 
-def _training_step(table: Table) -> KeyFigure:
+def _training_step(table: ReportTable) -> KeyFigure:
     report = table.report
     if report.step is None:
         return line("training step", "refused", "PyTorch refuses to train it: see below")
@@ -271,13 +271,13 @@ def _alive(peak: Peak) -> str:
     return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])
 
 
-def _intensity(table: Table) -> str:
+def _intensity(table: ReportTable) -> str:
     totals = table.report.totals
     found = units.ratio(totals.arithmetic_intensity)
     return found if totals.memory_exact or not found else f"{ABOUT}{found}"
 
 
-def _receptive_field(table: Table) -> str:
+def _receptive_field(table: ReportTable) -> str:
     totals = table.report.totals
     least, most = totals.receptive_field_min, totals.receptive_field
     if least is not None and most is not None:
@@ -293,7 +293,7 @@ def span(least: Number, most: Number, exact: bool = True) -> str:
     return text if exact else f"{ABOUT}{text}"
 
 
-def notes(table: Table) -> list[str]:
+def notes(table: ReportTable) -> list[str]:
     """What has to be said about the rows, and what is alive at the peak."""
     report = table.report
     sign = about(report.estimates, "peak_activation_bytes")

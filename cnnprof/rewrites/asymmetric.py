@@ -9,7 +9,7 @@ from typing import ClassVar
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
 from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, ungrouped
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Asymmetric(Rewrite):
         "expensive"
     )
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         kernel_volume(conv)
         ungrouped(conv, shape)
         if conv.axes != 2 or 1 in conv.kernel_size:
             shown = "×".join(map(str, conv.kernel_size))
             raise Inapplicable(f"its kernel is {shown}: not larger than 1 in both directions")
-        column = Part("column", _along(conv, 0))
-        return interleaved(between, column, Part("row", _along(conv, 1)))
+        column = Replacement("column", _along(conv, 0))
+        return interleaved(between, column, Replacement("row", _along(conv, 1)))
 
 
 def _along(conv: Conv, axis: int) -> Conv:

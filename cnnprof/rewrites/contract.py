@@ -18,7 +18,7 @@ from cnnprof.kinds.conv import Conv
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Regrouped, Shape
 from cnnprof.model.window import Window
-from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, in_both_modes, numbered, rebuild
+from cnnprof.rewrites.rebuild import Replacement, Rewritten, Selection, Skipped, in_both_modes, numbered, rebuild
 
 EVERYTHING = Selection()
 
@@ -34,7 +34,7 @@ class Rewrite:
     note: ClassVar[str] = ""
     """What its reader has to know of the figures, in a sentence."""
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         """The layers in the place of a convolution that reads an example of this shape.
 
         between: the norm and activation that follow the convolution, to be repeated between the new layers;
@@ -74,7 +74,7 @@ def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -
     shapes = graph.shapes()
     following = _following(graph)
     shared = {layer.shares for layer in graph.layers}
-    parts: dict[int, list[Part]] = {}
+    parts: dict[int, list[Replacement]] = {}
     skipped = []
     for number, layer in enumerate(graph.layers):
         conv = layer.kind
@@ -90,7 +90,7 @@ def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -
             reached = _output(chained, shape)
             if reached != layer.shape:
                 raise Inapplicable(f"its replacement would have the output {reached} instead of {layer.shape}")
-            if (seen := _reach(chained, shape)) != (own := _reach([Part("", conv)], shape)):
+            if (seen := _reach(chained, shape)) != (own := _reach([Replacement("", conv)], shape)):
                 raise Inapplicable(f"its replacement would have the receptive field {seen} instead of {own}")
             parts[number] = chained
         except RuleError as error:
@@ -99,13 +99,13 @@ def _rewrite(graph: Graph, rule: Rewrite, selection: Selection, between: bool) -
     return Rewritten(rebuilt, changes, tuple(skipped))
 
 
-def _output(parts: Sequence[Part], shape: Shape) -> Shape:
+def _output(parts: Sequence[Replacement], shape: Shape) -> Shape:
     for part in parts:
         shape = part.kind.output(shape)
     return shape
 
 
-def _reach(parts: Sequence[Part], shape: Shape) -> tuple[Window, ...]:
+def _reach(parts: Sequence[Replacement], shape: Shape) -> tuple[Window, ...]:
     """What an output position of a chain of convolutions sees, per axis; norms between them do not count.
 
     extent = 1 + Σ (extentᵢ − 1)·Π strides before i, and so for the padding (Araujo, Norris & Sim 2019, section 2).
@@ -127,7 +127,7 @@ def _reach(parts: Sequence[Part], shape: Shape) -> tuple[Window, ...]:
     return tuple(axes)
 
 
-def _following(graph: Graph) -> list[tuple[Part, ...]]:
+def _following(graph: Graph) -> list[tuple[Replacement, ...]]:
     """For every layer the norm and then the activation that are the only readers of what comes before them."""
     readers = Counter(chain.from_iterable(layer.inputs for layer in graph.layers))
     readers.update(output.tensor for output in graph.outputs)
@@ -144,7 +144,7 @@ def _following(graph: Graph) -> list[tuple[Part, ...]]:
         for role in ("norm", "activation"):
             follower = only_reader(tensor, role)
             if follower is not None:
-                parts.append(Part(graph.layers[follower].kind.word, graph.layers[follower].kind))
+                parts.append(Replacement(graph.layers[follower].kind.word, graph.layers[follower].kind))
                 tensor = graph.tensor(follower)
         found.append(tuple(parts))
     return found
@@ -153,7 +153,7 @@ def _following(graph: Graph) -> list[tuple[Part, ...]]:
 # What rules share.
 
 
-def interleaved(between: Sequence[Part], *parts: Part) -> list[Part]:
+def interleaved(between: Sequence[Replacement], *parts: Replacement) -> list[Replacement]:
     """The parts with the norm and activation between each and the next."""
     first, *rest = parts
     return [first, *(each for part in rest for each in (*between, part))]

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from cnnprof.errors import RuleError, UsageError
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, in_both_modes, rebuild
+from cnnprof.rewrites.rebuild import Replacement, Rewritten, Selection, Skipped, in_both_modes, rebuild
 
 
 def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> Rewritten:
@@ -74,7 +74,7 @@ Layout = tuple[_Run, ...]
 def _prune(graph: Graph, share: Fraction, selection: Selection) -> Rewritten:
     layouts = _layouts(graph, selection)
     first = len(graph.inputs)
-    parts: dict[int, list[Part]] = {}
+    parts: dict[int, list[Replacement]] = {}
     skipped = []
     for number, layer in enumerate(graph.layers):
         channels = layer.kind.channels(*(graph.shape(tensor) for tensor in layer.inputs))
@@ -85,7 +85,7 @@ def _prune(graph: Graph, share: Fraction, selection: Selection) -> Rewritten:
         if channels == "depthwise":
             fields["groups"] = _kept(layouts[layer.inputs[0]], share)
         if kept != layer.shape[0]:
-            parts[number] = [Part("", layer.kind.changed(**fields))]
+            parts[number] = [Replacement("", layer.kind.changed(**fields))]
         elif share and channels == "made":
             reason = selection.refusal(layer.path) or _why_whole(layouts[first + number])
             skipped.append(Skipped(layer.path, reason))

@@ -15,7 +15,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind
 
 
-class Part(NamedTuple):
+class Replacement(NamedTuple):
     """A layer that replaces one, together with others: its kind, and the segment that extends the path.
 
     An empty segment keeps the path as it is.
@@ -65,7 +65,7 @@ class Selection(NamedTuple):
         return ""
 
 
-def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, tuple[Change, ...]]:
+def rebuild(graph: Graph, parts: Mapping[int, Sequence[Replacement]]) -> tuple[Graph, tuple[Change, ...]]:
     """The graph with each layer of these numbers replaced by a chain of others, and what became of them.
 
     The first part reads what the layer read, each further one the part before. `trained` is not followed: it is
@@ -79,7 +79,7 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, t
         read: Sequence[int] = [moved[tensor] for tensor in layer.inputs]
         start = len(builder.layers)
         shares = None if layer.shares is None else moved[first + layer.shares] - first
-        for part in parts.get(number, [Part("", layer.kind)]):
+        for part in parts.get(number, [Replacement("", layer.kind)]):
             path = f"{layer.path}.{part.segment}" if part.segment else layer.path
             made = builder.add(
                 path, part.kind, read, mark=layer.mark, executed=layer.executed, shares=shares, calls=layer.calls
@@ -106,11 +106,11 @@ def in_both_modes(graph: Graph, rewrite: Callable[[Graph], Rewritten]) -> Rewrit
     return replace(rewritten, graph=replace(rewritten.graph, train=train))
 
 
-def numbered(parts: Sequence[Part]) -> list[Part]:
+def numbered(parts: Sequence[Replacement]) -> list[Replacement]:
     """The parts with equal segments numbered as a spec numbers equal words: `relu`, `relu_2`."""
     counts: dict[str, int] = {}
     found = []
     for segment, kind in parts:
         counts[segment] = counts.get(segment, 0) + 1
-        found.append(Part(segment if counts[segment] == 1 else f"{segment}_{counts[segment]}", kind))
+        found.append(Replacement(segment if counts[segment] == 1 else f"{segment}_{counts[segment]}", kind))
     return found

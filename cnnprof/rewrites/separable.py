@@ -11,7 +11,7 @@ from typing import ClassVar
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
 from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, pointwise
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Separable(Rewrite):
         "since both layers have the output's resolution; the parameters also include biases and norms"
     )
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         kernel_volume(conv)
         channels = shape[0]
         if conv.groups == channels > 1:
             raise Inapplicable("it is depthwise")
         bias = conv.bias and bool(between)
         depthwise = conv.changed(out_channels=channels, groups=channels, bias=bias)
-        return interleaved(between, Part("depthwise", depthwise), Part("pointwise", pointwise(conv)))
+        return interleaved(between, Replacement("depthwise", depthwise), Replacement("pointwise", pointwise(conv)))
 
     def closed_form(self, conv: Conv) -> Fraction:
         """groups/out_channels + 1/kernel volume: section 3.1, where groups is 1. Exact, whatever the stride."""

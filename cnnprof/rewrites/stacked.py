@@ -10,7 +10,7 @@ from typing import ClassVar
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
 from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, ungrouped
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stacked(Rewrite):
         "so with a large stride or few input channels a stack is more expensive"
     )
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         kernel_volume(conv)
         ungrouped(conv, shape)
         (kernel, *others) = set(conv.kernel_size)
@@ -46,7 +46,7 @@ class Stacked(Rewrite):
             )
             for number in range(count)
         ]
-        return interleaved(between, *(Part(conv.word, each) for each in stack))
+        return interleaved(between, *(Replacement(conv.word, each) for each in stack))
 
     def closed_form(self, conv: Conv) -> Fraction | None:
         """Left open: it depends on the channels of the input and on the stride."""

@@ -23,16 +23,16 @@ from cnnprof.analysis.measured import (
     BLOCK,
     STEADY,
     Alternated,
+    BatchResult,
     Ceilings,
-    Comparison,
     LayerTime,
     Measured,
     MemoryFigure,
     OutOfMemory,
-    Result,
     Separables,
     SeparableTime,
     Settings,
+    TimeComparison,
     Times,
     block_bytes,
     crowded,
@@ -342,7 +342,7 @@ def _measure(
     patience: Patience,
     progress: Progress,
     fresh_process: bool,
-) -> Result:
+) -> BatchResult:
     batch = costs.batch
     title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
     ready = program(graph, device, batch, settings)
@@ -368,7 +368,7 @@ def _measure(
     progress(f"{title}, batch {batch}: memory")
     memory = tuple(_memory(graph, costs, device, settings, ready, fresh_process))
     warnings = [*doubts(whole), *(f"layer by layer, {doubt}" for doubt in doubts(passes)), *crowded(others())]
-    return Result(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
+    return BatchResult(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
 
 
 # Memory.
@@ -442,7 +442,7 @@ def against(
     *,
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
-) -> Comparison:
+) -> TimeComparison:
     """Two networks alternately, A B A B. names: what they are called by.
 
     Raises UsageError as `measure`, and where both do not fit into memory.
@@ -463,7 +463,7 @@ def against(
         there = f", and there are {units.size(available)}" if available is not None else ""
         raise UsageError(f"out of memory: both networks need {units.size(needed)} at batch {batch}{there}") from None
     flops = (costs[0].totals.flops, costs[1].totals.flops)
-    return Comparison(names, batch, settings, device.machine(), times, flops, tuple(crowded(others())))
+    return TimeComparison(names, batch, settings, device.machine(), times, flops, tuple(crowded(others())))
 
 
 def separables(

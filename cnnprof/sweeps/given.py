@@ -13,9 +13,9 @@ from cnnprof.load import Located, Source, as_text
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import quantities
 from cnnprof.sweeps.run import (
-    Axis,
     Job,
     Sweep,
+    SweepAxis,
     conclude,
     distinct,
     job,
@@ -30,7 +30,7 @@ from cnnprof.sweeps.run import (
 
 def swept(
     source: Source,
-    axes: Sequence[Axis],
+    axes: Sequence[SweepAxis],
     *,
     training: bool = False,
     limits: Mapping[str, object] | None = None,
@@ -47,7 +47,7 @@ def swept(
     return conclude(title_of(source), wanted, list(run(wanted, jobs)), held, objectives, sort)
 
 
-def job_of(source: Source, axes: Sequence[Axis], training: bool) -> Job:
+def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:
     """The job of sweeping over a source. Raises UsageError for what varies and is fixed, or cannot vary."""
     load.refuse_other(source)
     if isinstance(source, Graph):
@@ -66,19 +66,19 @@ def title_of(source: Source) -> str:
     return source.name if isinstance(source, Spec) else str(source)
 
 
-def axes_of(args: Mapping[str, Any] | None, input: Any, variant: Any, batch: Any, dtype: Any) -> tuple[Axis, ...]:
+def axes_of(args: Mapping[str, Any] | None, input: Any, variant: Any, batch: Any, dtype: Any) -> tuple[SweepAxis, ...]:
     """What is varied, in the order of the options of the command. Raises UsageError."""
-    found = [] if variant is None else [Axis("variant", "variant", texts(variant))]
-    found += [Axis(name, "argument", texts(values)) for name, values in (args or {}).items()]
+    found = [] if variant is None else [SweepAxis("variant", "variant", texts(variant))]
+    found += [SweepAxis(name, "argument", texts(values)) for name, values in (args or {}).items()]
     if input is not None:
         shapes = input if isinstance(input, Mapping) else {"input": input}
-        found += [Axis(name, "input", shape_texts(given)) for name, given in shapes.items()]
+        found += [SweepAxis(name, "input", shape_texts(given)) for name, given in shapes.items()]
     one = isinstance(batch, str) or not isinstance(batch, Iterable)  # a text is refused below, as it is
     batches, dtypes = (batch,) if one else tuple(batch), texts(dtype)
     for each in batches:
         for name in dtypes:
             scale_of(each, name)
-    found += [Axis("batch", "batch", texts(batches)), Axis("dtype", "dtype", dtypes)]
+    found += [SweepAxis("batch", "batch", texts(batches)), SweepAxis("dtype", "dtype", dtypes)]
     return distinct(found)
 
 

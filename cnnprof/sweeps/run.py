@@ -43,7 +43,7 @@ COSTS = ("macs", "params")
 """What a row should have little of, unless it is told otherwise or limited."""
 
 
-class Axis(NamedTuple):
+class SweepAxis(NamedTuple):
     """What is varied, and its values as written. kind: where the values go.
 
     name: its own among the columns. target: what the spec calls it, where that is not its name.
@@ -64,7 +64,7 @@ Point: TypeAlias = tuple[str, ...]
 """One value of each axis."""
 
 
-class Limit(NamedTuple):
+class SweepLimit(NamedTuple):
     """At most so much of a metric, in its base unit."""
 
     metric: str
@@ -79,7 +79,7 @@ class Objective(NamedTuple):
     larger: bool
 
 
-class Row(NamedTuple):
+class SweepRow(NamedTuple):
     """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
 
     estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
@@ -104,15 +104,15 @@ class Sweep(Record):
     """
 
     spec: str
-    axes: tuple[Axis, ...]
-    limits: tuple[Limit, ...]
+    axes: tuple[SweepAxis, ...]
+    limits: tuple[SweepLimit, ...]
     objectives: tuple[Objective, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SweepRow, ...]
     over: int
-    wrong: tuple[Row, ...]
+    wrong: tuple[SweepRow, ...]
 
     @property
-    def varied(self) -> tuple[Axis, ...]:
+    def varied(self) -> tuple[SweepAxis, ...]:
         """The axes with more than one value."""
         return tuple(axis for axis in self.axes if len(axis.values) > 1)
 
@@ -121,7 +121,7 @@ class Sweep(Record):
         """All of them, whatever became of them."""
         return len(self.rows) + self.over + len(self.wrong)
 
-    def setting(self, row: Row, name: str) -> str:
+    def setting(self, row: SweepRow, name: str) -> str:
         """A row's value on an axis, as written."""
         return row.point[[axis.name for axis in self.axes].index(name)]
 
@@ -145,7 +145,7 @@ class Sweep(Record):
         return swept.document(self)
 
 
-def _typed(axis: Axis, written: str) -> int | float | str:
+def _typed(axis: SweepAxis, written: str) -> int | float | str:
     """A value on an axis as a data frame has it: whole numbers where all are, or else floats; shapes as text."""
     if axis.kind not in ("argument", "batch") or not is_numeric(axis):
         return written
@@ -160,7 +160,7 @@ TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared
 """Names of columns that no argument or input has: `set.depth` is the argument, `depth` the metric."""
 
 
-def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
+def distinct(axes: Iterable[SweepAxis]) -> tuple[SweepAxis, ...]:
     """The axes with a column each: those of the spec's names that stand for something else too say their option.
 
     A batch of 1 and float32, which are what there is without an axis, have none.
@@ -233,17 +233,17 @@ def _decimal(number: Decimal, whole: bool) -> str:
     return text + "0" if text.endswith(".") else text
 
 
-def read_limit(text: str) -> Limit:
+def read_limit(text: str) -> SweepLimit:
     """`macs=300M`. Raises UsageError."""
     name, equals, most = text.partition("=")
     name = name.strip()
     if not equals:
         raise UsageError(f"--max takes NAME=VALUE, such as macs=300M, found `{printable(brief(text))}`")
     metric = _metric(name)
-    return Limit(metric, read_quantity(most, metric), most.strip())
+    return SweepLimit(metric, read_quantity(most, metric), most.strip())
 
 
-def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objective, ...]:
+def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Objective, ...]:
     """`macs` (as little as can be), `width` (an axis: as much as can be); `+` and `-` before a name say which.
 
     Raises UsageError for a name that is neither, an axis without numbers, or fewer than two.
@@ -268,7 +268,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
     return tuple(objectives)
 
 
-def objectives_of(axes: Sequence[Axis], limits: Sequence[Limit]) -> tuple[Objective, ...]:
+def objectives_of(axes: Sequence[SweepAxis], limits: Sequence[SweepLimit]) -> tuple[Objective, ...]:
     """Those that are sensible where none are asked for: every varied number as large as can be, and, unless there
     are limits, few multiply-accumulates and parameters."""
     large = [Objective(axis.name, True) for axis in axes if len(axis.values) > 1 and is_numeric(axis)]
@@ -303,7 +303,7 @@ class Job(NamedTuple):
     name: str
     variant: str | None
     settings: Mapping[str, Any]
-    axes: tuple[Axis, ...]
+    axes: tuple[SweepAxis, ...]
     training: bool
     read: Spec | None = None
     graph: Graph | None = None
@@ -315,7 +315,7 @@ class Job(NamedTuple):
         return load.read(Located(self.name, self.text, None, {}))
 
 
-def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
+def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> Job:
     """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
     for axis in axes:
         if axis.kind == "argument" and (name := axis.varies) in located.settings:
@@ -327,7 +327,7 @@ def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
     return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
 
 
-def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
+def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
     """A row for every combination, in order, as they come; in so many processes, which changes nothing else.
 
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
@@ -355,7 +355,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
             raise
 
 
-_of_process: Callable[[Point], Row]
+_of_process: Callable[[Point], SweepRow]
 _stopped: Event
 
 
@@ -387,11 +387,11 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     _stopped = stopped
 
 
-def _row_of_process(point: Point) -> Row:
-    return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
+def _row_of_process(point: Point) -> SweepRow:
+    return SweepRow(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
-def _row(wanted: Job, read: Spec | None, point: Point) -> Row:
+def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
     settings, inputs = dict(wanted.settings), {}
     variant, batch, dtype = wanted.variant, 1, "float32"
     for axis, written in zip(wanted.axes, point, strict=True):
@@ -414,14 +414,14 @@ def _row(wanted: Job, read: Spec | None, point: Point) -> Row:
             graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
         costs = count(graph, batch, dtype)
     except CnnprofError as error:
-        return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
+        return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
     figures = {name: getattr(costs.totals, name) for name in METRICS}
-    return Row(
+    return SweepRow(
         point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
     )
 
 
-def _input_name(axis: Axis, read: Spec | None) -> str:
+def _input_name(axis: SweepAxis, read: Spec | None) -> str:
     assert read is not None
     return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
 
@@ -440,8 +440,8 @@ def shape(text: str) -> Shape:
 def conclude(
     spec_name: str,
     wanted: Job,
-    rows: Sequence[Row],
-    limits: Sequence[Limit] = (),
+    rows: Sequence[SweepRow],
+    limits: Sequence[SweepLimit] = (),
     objectives: Sequence[Objective] = (),
     sort: str | None = None,
 ) -> Sweep:
@@ -464,12 +464,12 @@ def conclude(
     )
 
 
-def _at_most(row: Row, limit: Limit) -> bool:
+def _at_most(row: SweepRow, limit: SweepLimit) -> bool:
     found = row.metrics[limit.metric]
     return found is not None and found <= limit.most  # what has no value is within no limit
 
 
-def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Decimal | float:
+def _score(row: SweepRow, objective: Objective, axes: Sequence[SweepAxis]) -> Number | Decimal | float:
     """The more, the better; what has no value is worse than anything."""
     found: Number | Decimal | None = row.metrics.get(objective.name)
     for axis, written in zip(axes, row.point, strict=True):
@@ -480,7 +480,7 @@ def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Dec
     return found if objective.larger else -found
 
 
-def number_of(axis: Axis, written: str) -> Decimal | None:
+def number_of(axis: SweepAxis, written: str) -> Decimal | None:
     """An axis's value as a number: of a shape how many values it has; None where it is none, or a name."""
     if axis.kind == "variant":
         return None
@@ -493,6 +493,6 @@ def number_of(axis: Axis, written: str) -> Decimal | None:
     return found if found.is_finite() else None
 
 
-def is_numeric(axis: Axis) -> bool:
+def is_numeric(axis: SweepAxis) -> bool:
     """Whether all values of an axis are numbers."""
     return all(number_of(axis, written) is not None for written in axis.values)

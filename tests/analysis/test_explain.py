@@ -13,7 +13,7 @@ import cnnprof
 from cnnprof.analysis.costs import Costs, count, refusal
 from cnnprof.analysis.explain import AXES, SUMS, LayerPage, Section, SumPage, explain
 from cnnprof.analysis.memory import Scale
-from cnnprof.analysis.receptive_field import Axis, Field, follow
+from cnnprof.analysis.receptive_field import FieldAxis, TensorField, follow
 from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
@@ -41,7 +41,7 @@ def figures(section: Section) -> dict[str, object]:
     return {each.label: each.value for each in section.formulas}
 
 
-def by_axis(field: Field | None) -> dict[str, Axis]:
+def by_axis(field: TensorField | None) -> dict[str, FieldAxis]:
     """The axes of a receptive field by name."""
     return dict(zip(AXES[len(field.axes)], field.axes, strict=True)) if field and field.axes else {}
 

@@ -13,18 +13,18 @@ import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.measured import (
     Alternated,
+    BatchResult,
     Ceilings,
-    Comparison,
     LayerTime,
-    Limit,
     Machine,
     Measured,
     MemoryFigure,
     OutOfMemory,
-    Result,
+    RooflineLimit,
     Separables,
     SeparableTime,
     Settings,
+    TimeComparison,
     Times,
 )
 from cnnprof.analysis.verified import Check, Excepted, Mismatch, Verified, compare
@@ -210,11 +210,11 @@ INFERENCE = Settings("float32", False, "inference")
 
 def made_up() -> Measured:
     layers = (
-        LayerTime("features.0.conv2d", "conv2d", Times((0.003,)), 4 * 10**8, 10**6, Limit(0.002, "compute")),
-        LayerTime("features.0.relu", "relu", Times((0.00005,)), 10**6, 10**6, Limit(0.0001, "memory")),
+        LayerTime("features.0.conv2d", "conv2d", Times((0.003,)), 4 * 10**8, 10**6, RooflineLimit(0.002, "compute")),
+        LayerTime("features.0.relu", "relu", Times((0.00005,)), 10**6, 10**6, RooflineLimit(0.0001, "memory")),
         LayerTime("flatten", "flatten", Times((0.000002,)), 0, 0, None),
     )
-    result = Result(
+    result = BatchResult(
         2,
         Times((0.004, 0.004, 0.005)),
         layers,
@@ -290,9 +290,9 @@ def test_a_failed_verification_as_text() -> None:
     assert len(json.loads(checks.to_json([failed()]))["checks"][0]["mismatches"]) == 12
 
 
-def compared() -> Comparison:
+def compared() -> TimeComparison:
     turns = Alternated(Times((0.001, 0.002, 0.001)), Times((0.002, 0.004, 0.002)))
-    return Comparison(("small", "large"), 4, INFERENCE, MACHINE, turns, (100, 300))
+    return TimeComparison(("small", "large"), 4, INFERENCE, MACHINE, turns, (100, 300))
 
 
 def test_a_comparison_as_text() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-from cnnprof.analysis.report import Report, Row
+from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.model.graph import Layer
 from tests.benchmarks.counters import RECORD, SPECS, TOOLS
 
@@ -109,7 +109,7 @@ def _row(network: str, counter: str, counts: str, terms: str, params: str, found
 # What each adds to the MACs, read in its source; tests/test_counters.py holds the arithmetic to the record.
 
 
-def _of(report: Report, *kinds: str) -> Iterator[tuple[Layer, Row]]:
+def _of(report: Report, *kinds: str) -> Iterator[tuple[Layer, LayerRow]]:
     rows = zip(report.graph.layers, report.layers, strict=True)
     return ((layer, row) for layer, row in rows if row.kind in kinds)
 

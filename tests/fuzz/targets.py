@@ -29,8 +29,8 @@ from cnnprof.render import csv, json, show, words
 from tests.support.networks import network
 
 # Less than people may write, so that an input is soon through.
-TEXTS = source.Limits(characters=100_000, nodes=5_000)
-NETWORKS = expand.Limits(layers=500, work=10_000)
+TEXTS = source.TextLimits(characters=100_000, nodes=5_000)
+NETWORKS = expand.UnfoldLimits(layers=500, work=10_000)
 
 
 def survives(text: str | bytes, **options: Any) -> bool:

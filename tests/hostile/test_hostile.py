@@ -74,7 +74,7 @@ def test_what_is_said(name: str, place: str, message: str) -> None:
 @pytest.mark.parametrize("text", EXPLODING.values(), ids=EXPLODING.keys())
 def test_what_explodes_is_stopped_by_its_work(text: str) -> None:
     """Under the limits that hold for everyone: a unit of work is counted before, not after, whatever it is spent on."""
-    work = expand.Work()
+    work = expand.UnfoldWork()
     with pytest.raises(SpecError) as caught:
         unfold(read(parse(text, "net.yaml")), work=work)
     assert {problem.message for problem in caught.value.problems} & {

@@ -306,7 +306,6 @@ def test_bytes_that_flip_end_in_an_answer_or_an_error(tmp_path: Path) -> None:
         changed = bytearray(whole)
         for _ in range(3):
             changed[generator.integers(len(changed))] = generator.integers(256)
-        message = "net.onnx"
         try:
             imported(tmp_path, bytes(changed))
         except UsageError as error:

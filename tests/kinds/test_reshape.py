@@ -13,8 +13,12 @@ ONE_SHAPE = "\nit is the shape of one example, without the batch"
 GIVES = [
     pytest.param(Reshape(shape=[4, 72]), (4, 8, 9), (4, 72), ((0,), (1, 2)), id="positions joined"),
     pytest.param(Reshape(shape=[-1]), (4, 8, 9), (288,), ((0, 1, 2),), id="all joined, by what is left"),
-    pytest.param(Reshape(shape=[2, 2, 8, 9]), (4, 8, 9), (2, 2, 8, 9), ((0,), (0,), (1,), (2,)), id="channels split into groups"),
-    pytest.param(Reshape(shape=[4, 1, -1, 9]), (4, 8, 9), (4, 1, 8, 9), ((0,), (), (1,), (2,)), id="a dimension of one position"),
+    pytest.param(
+        Reshape(shape=[2, 2, 8, 9]), (4, 8, 9), (2, 2, 8, 9), ((0,), (0,), (1,), (2,)), id="channels split into groups"
+    ),
+    pytest.param(
+        Reshape(shape=[4, 1, -1, 9]), (4, 8, 9), (4, 1, 8, 9), ((0,), (), (1,), (2,)), id="a dimension of one position"
+    ),
     pytest.param(Reshape(shape=[4, 8, 9, 1]), (4, 8, 9), (4, 8, 9, 1), ((0,), (1,), (2,), ()), id="one at the end"),
     pytest.param(Reshape(shape=[4]), (4, 1, 1), (4,), ((0, 1, 2),), id="two of them gone"),
     pytest.param(Reshape(shape=[9, 4, 8]), (4, 8, 9), (9, 4, 8), ((0, 1, 2),) * 3, id="across all borders"),

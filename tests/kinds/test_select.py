@@ -46,7 +46,9 @@ REFUSES = [
 
 
 @pytest.mark.parametrize(("kind", "shape", "output", "reach", "in_order"), GIVES)
-def test_says_where_its_dimensions_come_from(kind: Kind, shape: Shape, output: Shape, reach: Regrouped, in_order: bool) -> None:
+def test_says_where_its_dimensions_come_from(
+    kind: Kind, shape: Shape, output: Shape, reach: Regrouped, in_order: bool
+) -> None:
     assert kind.reach(shape) == reach
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cnnprof.errors import SpecError
-from cnnprof.language.source import LIMITS, Limits, Mapping, Node, Scalar, Sequence, parse, written
+from cnnprof.language.source import LIMITS, Mapping, Node, Scalar, Sequence, TextLimits, parse, written
 
 
 def plain(node: Node) -> object:
@@ -17,7 +17,7 @@ def plain(node: Node) -> object:
     return {key: plain(value) for key, value in node.items.items()}
 
 
-def problems(text: str | bytes, limits: Limits = LIMITS) -> list[str]:
+def problems(text: str | bytes, limits: TextLimits = LIMITS) -> list[str]:
     """`line:column message | hint` of every problem."""
     with pytest.raises(SpecError) as caught:
         parse(text, "net.yaml", limits)
@@ -250,13 +250,13 @@ def test_refuses(text: str | bytes, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("limits", "fits", "breaks", "problem"),
     [
-        (Limits(characters=10), lambda n: "#" * n + "\na", 8, "1:1 a spec has at most 10 characters, found 11"),
-        (Limits(depth=3), lambda n: "[" * n + "]" * n, 3, "1:4 a spec is nested at most 3 deep, found more"),
-        (Limits(nodes=5), lambda n: "[" + "a," * n + "]", 4, "1:10 a spec has at most 5 values, found more"),
+        (TextLimits(characters=10), lambda n: "#" * n + "\na", 8, "1:1 a spec has at most 10 characters, found 11"),
+        (TextLimits(depth=3), lambda n: "[" * n + "]" * n, 3, "1:4 a spec is nested at most 3 deep, found more"),
+        (TextLimits(nodes=5), lambda n: "[" + "a," * n + "]", 4, "1:10 a spec has at most 5 values, found more"),
     ],
     ids=["characters", "depth", "nodes"],
 )
-def test_limits_are_exact(limits: Limits, fits: Callable[[int], str], breaks: int, problem: str) -> None:
+def test_limits_are_exact(limits: TextLimits, fits: Callable[[int], str], breaks: int, problem: str) -> None:
     parse(fits(breaks), "net.yaml", limits)
     assert problems(fits(breaks + 1), limits) == [problem]
 

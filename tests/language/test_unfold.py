@@ -10,7 +10,7 @@ from cnnprof.errors import SpecError, UsageError
 from cnnprof.language.registry import INSTEAD
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
-from cnnprof.language.unfold import Limits, Work, unfold
+from cnnprof.language.unfold import UnfoldLimits, UnfoldWork, unfold
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 
@@ -761,44 +761,44 @@ WORK = (
     [
         (
             "layers: [{relu: , repeat: 10 ** 9, when: false}]",
-            Limits(),
+            UnfoldLimits(),
             f"1:11 {WORK.format(500_000)}",
         ),
         (
             "layers: [{add: {a: [], b: [], c: {when: false, layers: []}}, repeat: 200}]",
-            Limits(work=1000),
+            UnfoldLimits(work=1000),
             f"1:11 {WORK.format(1000)}",
         ),
         (
             "blocks: {b: {layers: [{relu: , repeat: 0}, {relu: , repeat: 0}]}}\nlayers: [{b: , repeat: 200}]",
-            Limits(work=1000),
+            UnfoldLimits(work=1000),
             f"2:11 {WORK.format(1000)} < b.90:2",
         ),
         (
             "layers: [{relu: , when: index < 0, repeat: 600}]",
-            Limits(work=1000),
+            UnfoldLimits(work=1000),
             f"1:11 {WORK.format(1000)}",
         ),
         (
             "layers: [{relu: , repeat: 10 ** 9}]",
-            Limits(),
+            UnfoldLimits(),
             f"1:11 {WORK.format(500_000)}",
         ),
         (
             "layers: [{relu: , repeat: 1001}]",
-            Limits(layers=1000),
+            UnfoldLimits(layers=1000),
             "1:11 a spec unfolds to at most 1,000 layers, found more < relu.1000:1",
         ),
         (
             "blocks: {b: {layers: [b]}}\nlayers: [b]",
-            Limits(nesting=2),
+            UnfoldLimits(nesting=2),
             "1:23 blocks and branches nest at most 2 deep, found more | "
             "does a block use itself without a `when` that ends it? < b.b.b:1 < b.b:1 < b:2",
         ),
     ],
     ids=["steps left out", "branches", "steps repeated 0 times", "values", "steps", "layers", "recursion"],
 )
-def test_limits_are_exact(text: str, limits: Limits, problem: str) -> None:
+def test_limits_are_exact(text: str, limits: UnfoldLimits, problem: str) -> None:
     assert problems(text, limits=limits) == [problem]
 
 
@@ -817,20 +817,20 @@ def test_limits_are_exact(text: str, limits: Limits, problem: str) -> None:
 )
 def test_what_counts_for_how_much_work(text: str, units: int) -> None:
     """So much and no less has to be allowed."""
-    work = Work()
+    work = UnfoldWork()
     graph(text, work=work)
     assert (work.networks, work.units) == (1, units)
-    graph(text, limits=Limits(work=units))
-    assert WORK.format(units - 1) in problems(text, limits=Limits(work=units - 1))[0]
+    graph(text, limits=UnfoldLimits(work=units))
+    assert WORK.format(units - 1) in problems(text, limits=UnfoldLimits(work=units - 1))[0]
 
 
 def test_the_walk_for_training_counts_when_it_is_made() -> None:
-    work = Work()
+    work = UnfoldWork()
     found = graph("layers: [relu, {relu: , when: training}]", work=work)
     assert (work.networks, work.units) == (1, 15)
     assert found.trained is not None
     assert (work.networks, work.units) == (1, 31)
-    limited = graph("layers: [relu, {relu: , when: training}]", limits=Limits(work=30))
+    limited = graph("layers: [relu, {relu: , when: training}]", limits=UnfoldLimits(work=30))
     with pytest.raises(SpecError) as raised:
         assert limited.trained
     problem = raised.value.problems[0]
@@ -839,9 +839,9 @@ def test_the_walk_for_training_counts_when_it_is_made() -> None:
 
 def test_what_fails_counts_too() -> None:
     """In a side output, which no other step waits for."""
-    work = Work()
+    work = UnfoldWork()
     problems("layers: [{side: {a: [{softmax: {dim: 9}}]}}]", work=work)
-    fine = Work()
+    fine = UnfoldWork()
     graph("layers: [relu, {side: {a: [{softmax: {dim: 1}}]}}]", work=fine)
     assert work.units == fine.units - (1 + 8 + 1) - 1 + 8  # without the relu and the layer that came of it
 
@@ -911,7 +911,7 @@ def test_other_mistakes_at_one_place_are_other_problems() -> None:
 def test_a_step_that_fails_with_other_numbers_in_every_repetition_is_one_problem() -> None:
     """In a side output, which no other step waits for."""
     text = "layers:\n- side: {aux: [{softmax: {dim: 9 + index}}]}\n  repeat: 9000\n"
-    assert problems(text, limits=Limits(work=30_000)) == [
+    assert problems(text, limits=UnfoldLimits(work=30_000)) == [
         "2:3 the side output `aux` already exists: labels are unique in a network, and `out` is the last layer "
         "< side.1:2",
         f"2:3 {WORK.format(30_000)}",

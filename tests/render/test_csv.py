@@ -9,13 +9,13 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.columns import COLUMNS
-from cnnprof.analysis.report import Table, lay_out
+from cnnprof.analysis.report import ReportTable, lay_out
 from cnnprof.render import csv as written
 from tests.support.networks import network, report
 from tests.support.shown import table
 
 
-def rows(*tables: Table) -> list[dict[str, str]]:
+def rows(*tables: ReportTable) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(written.render(tables))))
 
 

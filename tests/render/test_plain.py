@@ -8,14 +8,14 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.columns import columns
-from cnnprof.analysis.report import Table, lay_out
+from cnnprof.analysis.report import ReportTable, lay_out
 from cnnprof.kinds.activation import ReLU
 from cnnprof.render import show, words
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
 
-def plain(tables: list[Table]) -> str:
+def plain(tables: list[ReportTable]) -> str:
     return show(words.document(tables), "text")
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 import cnnprof
-from cnnprof.analysis.report import Table, lay_out
+from cnnprof.analysis.report import ReportTable, lay_out
 from cnnprof.cli.analyze import PAGE
 from cnnprof.render import show, terminal, words
 from cnnprof.render.document import Cell, KeyFigure, KeyFigures, document
@@ -19,7 +19,7 @@ from tests.support.shown import same_as_golden, table
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def drawn(shown: Table, width: int, color: bool = False) -> str:
+def drawn(shown: ReportTable, width: int, color: bool = False) -> str:
     return show(words.document([shown]), "text", width, color)
 
 

@@ -27,15 +27,15 @@ from cnnprof.render import show, swept
 from cnnprof.render.document import Document
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Axis, Limit, Objective, Row, Sweep
+from cnnprof.sweeps.run import Objective, Sweep, SweepAxis, SweepLimit, SweepRow
 from tests.support.networks import network
 
 PAPERS = yaml.safe_load((Path(__file__).parents[1] / "golden" / "papers.yaml").read_text(encoding="utf-8"))
-WIDTH = Axis("width", "argument", ("0.25", "0.5", "0.75", "1.0"))
-SIZE = Axis("input", "input", ("3x128x128", "3x160x160", "3x192x192", "3x224x224"))
+WIDTH = SweepAxis("width", "argument", ("0.25", "0.5", "0.75", "1.0"))
+SIZE = SweepAxis("input", "input", ("3x128x128", "3x160x160", "3x192x192", "3x224x224"))
 
 
-def swept_over(spec: str, *axes: Axis, limits: tuple[Limit, ...] = (), jobs: int = 1) -> Sweep:
+def swept_over(spec: str, *axes: SweepAxis, limits: tuple[SweepLimit, ...] = (), jobs: int = 1) -> Sweep:
     wanted = sweep.job(locate(spec), axes)
     return sweep.conclude(spec, wanted, list(sweep.run(wanted, jobs)), limits, sweep.objectives_of(axes, limits))
 
@@ -90,7 +90,7 @@ def test_rows_are_what_analyze_says(mobilenet: list[dict[str, str]]) -> None:
 
 
 def test_jobs_change_nothing() -> None:
-    axes = (WIDTH, Axis("input", "input", ("3x32x32", "3x64x64", "3x1x1")))
+    axes = (WIDTH, SweepAxis("input", "input", ("3x32x32", "3x64x64", "3x1x1")))
     assert swept_over("mobilenet_v1", *axes, jobs=3) == swept_over("mobilenet_v1", *axes)
 
 
@@ -145,8 +145,10 @@ def test_values_that_are_refused(text: str, message: str) -> None:
 
 def ranked(points: list[tuple[str, int | None]], *objectives: Objective) -> list[bool]:
     """Which rows of (width, macs) are marked."""
-    wanted = sweep.Job(b"", "net", None, {}, (Axis("width", "argument", tuple(width for width, _ in points)),), False)
-    rows = [Row((width,), {"macs": macs, "params": 7}) for width, macs in points]
+    wanted = sweep.Job(
+        b"", "net", None, {}, (SweepAxis("width", "argument", tuple(width for width, _ in points)),), False
+    )
+    rows = [SweepRow((width,), {"macs": macs, "params": 7}) for width, macs in points]
     return [row.optimal for row in sweep.conclude("net", wanted, rows, (), objectives).rows]
 
 
@@ -210,10 +212,10 @@ def test_pareto(points: list[tuple[str, int | None]], objectives: tuple[Objectiv
 
 
 def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
-    wanted = sweep.Job(b"", "net", None, {}, (Axis("width", "argument", ("1", "2", "3")),), False)
-    rows = [Row((width,), {"macs": macs}) for width, macs in (("1", None), ("2", 9), ("3", 5))]
+    wanted = sweep.Job(b"", "net", None, {}, (SweepAxis("width", "argument", ("1", "2", "3")),), False)
+    rows = [SweepRow((width,), {"macs": macs}) for width, macs in (("1", None), ("2", 9), ("3", 5))]
     assert [row.point for row in sweep.conclude("net", wanted, rows, sort="macs").rows] == [("3",), ("2",), ("1",)]
-    limited = sweep.conclude("net", wanted, rows, (Limit("macs", 10, "10"),))
+    limited = sweep.conclude("net", wanted, rows, (SweepLimit("macs", 10, "10"),))
     assert ([row.point for row in limited.rows], limited.over) == ([("2",), ("3",)], 1)
 
 
@@ -221,15 +223,15 @@ def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
     ("axes", "limits", "expected"),
     [
         ([WIDTH, SIZE], [], ["+width", "+input", "-macs", "-params"]),
-        ([WIDTH, SIZE], [Limit("macs", 1, "1")], ["+width", "+input"]),
+        ([WIDTH, SIZE], [SweepLimit("macs", 1, "1")], ["+width", "+input"]),
         ([WIDTH], [], ["+width", "-macs", "-params"]),
-        ([WIDTH], [Limit("macs", 1, "1")], []),
-        ([Axis("act", "argument", ("relu", "silu"))], [], []),
-        ([Axis("variant", "variant", ("18", "50"))], [], []),
+        ([WIDTH], [SweepLimit("macs", 1, "1")], []),
+        ([SweepAxis("act", "argument", ("relu", "silu"))], [], []),
+        ([SweepAxis("variant", "variant", ("18", "50"))], [], []),
         ([], [], []),
     ],
 )
-def test_what_is_best_by_default(axes: list[Axis], limits: list[Limit], expected: list[str]) -> None:
+def test_what_is_best_by_default(axes: list[SweepAxis], limits: list[SweepLimit], expected: list[str]) -> None:
     """Varied numbers large and costs small; within limits, numbers large; nothing where that means nothing."""
     found = sweep.objectives_of(axes, limits)
     assert [f"{'+' if each.larger else '-'}{each.name}" for each in found] == expected
@@ -467,7 +469,7 @@ def test_the_plot(limited: Sweep) -> None:
 
 def test_nothing_to_plot() -> None:
     assert swept.plot(swept_over("lenet5")) is None
-    assert swept.plot(swept_over("lenet5", Axis("classes", "argument", ("1",))), ("classes", "macs")) is None
+    assert swept.plot(swept_over("lenet5", SweepAxis("classes", "argument", ("1",))), ("classes", "macs")) is None
 
 
 def test_csv_is_exact(limited: Sweep) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnprof.gate.budget import Checked, Result, Verdict
+from cnnprof.gate.budget import Checked, CheckResult, Verdict
 from cnnprof.render import show
 from cnnprof.render.checks import words
 from cnnprof.render.document import Document, Meaning, Text
@@ -14,12 +14,12 @@ MOST = 5
 """Parts over one limit that are told one by one."""
 
 
-def render(result: Result) -> str:
+def render(result: CheckResult) -> str:
     """The report as wide as it is."""
     return show(document(result), "text")
 
 
-def document(result: Result) -> Document:
+def document(result: CheckResult) -> Document:
     """Broken limits first; the last line sums up."""
     broken = _all_broken(result)
     if command := words.command(result):
@@ -35,12 +35,12 @@ def document(result: Result) -> Document:
     return made(broken, rest, Text(words.summary(result), "strong"))
 
 
-def over(result: Result) -> str:
+def over(result: CheckResult) -> str:
     """What is broken, and no more."""
     return show(made(_all_broken(result)), "text").rstrip("\n")
 
 
-def _all_broken(result: Result) -> list[Text]:
+def _all_broken(result: CheckResult) -> list[Text]:
     told: words.Told = set()
     return [line for checked in result.checks for line in _broken(checked, told)]
 

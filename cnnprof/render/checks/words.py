@@ -12,7 +12,7 @@ from typing import TypeAlias
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, Part, Rest, Result, Updated, Verdict, Wrong
+from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Rest, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
@@ -109,7 +109,7 @@ def _since(verdict: Verdict, changed: bool) -> str:
     return f" since {plain(verdict.since or '')}" if changed else ""
 
 
-def part(part: Part, verdict: Verdict, since: str = "") -> list[str]:
+def part(part: Contribution, verdict: Verdict, since: str = "") -> list[str]:
     """`stage4.*.conv2d +1,200,000 in 3 layers, lines 40, 22, 13`, and below it what changed there."""
     text = _figure(part.path, part.amount, verdict, part.changed)
     if part.layers > 1:
@@ -184,7 +184,7 @@ def untold(checked: Checked, verdict: Verdict, told: Told) -> list[str]:
     return details(verdict)
 
 
-def command(result: Result) -> str:
+def command(result: CheckResult) -> str:
     """The command that shows what changed, where only figures of the past are known; empty where none does."""
     for checked in result.checks:
         parts = [part for verdict in checked.broken for cause in verdict.why.causes for part in cause.parts]
@@ -218,7 +218,7 @@ def tightest(checked: Checked) -> Verdict | None:
     return max(used, key=lambda verdict: used[verdict], default=None)
 
 
-def summary(result: Result) -> str:
+def summary(result: CheckResult) -> str:
     """`3 networks: 1 over budget, 2 within; 1 file wrong`."""
     over = len({checked.network for checked in result.checks if checked.over})
     networks = {checked.network for checked in result.checks} | set(result.valid)
@@ -260,18 +260,18 @@ def changes(updated: Updated) -> list[str]:
     return lines
 
 
-def path(result: Result, file: str | None) -> str:
+def path(result: CheckResult, file: str | None) -> str:
     """A file's name from the root of the repository, with `/`."""
     return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
 
 
-def fingerprint(result: Result, checked: Checked, verdict: Verdict) -> str:
+def fingerprint(result: CheckResult, checked: Checked, verdict: Verdict) -> str:
     """What stays the same while a limit stays broken, whatever lines and figures do."""
     where = (checked.network, path(result, checked.file), checked.budget)
     return digest((*where, verdict.rule, verdict.metric, verdict.path or ""))
 
 
-def fingerprint_of_problem(result: Result, wrong: Wrong) -> str:
+def fingerprint_of_problem(result: CheckResult, wrong: Wrong) -> str:
     """As `fingerprint`."""
     return digest(("wrong", path(result, wrong.file), wrong.message))
 
