@@ -4,6 +4,24 @@
 >>> cnnprof.analyze("lenet5").totals.params
 61706
 
+Every function takes a network as one of
+
+    a SPEC    "resnet@50", "mobilenet_v1,width=0.5", "models/net.yaml@small": what the command line takes
+    a Path    a file, whatever it is called
+    a Spec    a text that was read: `cnnprof.parse(text)`
+    a Graph   a network that is unfolded: `cnnprof.unfold(…)`, `cnnprof.rewrite(…).graph`
+
+and these options, as far as they apply. Beside a Graph, those of the spec that it came from are a UsageError.
+
+    variant   of the spec, where the SPEC does not name one behind `@`
+    input     shape of one example without the batch, (channels, height, width) for images; by name where the network
+              has several inputs. The spec's own where it is left out.
+    args      values for the spec's arguments by name
+    training  the network as it is trained: side outputs run, dropout and batch norm work
+    batch     examples at once; multiplies work and activations
+    dtype     float64, float32, float16 or bfloat16; sizes bytes
+
+All raise SpecError (the spec is wrong; `problems` says where) or UsageError (a name, a file or an option is).
 Importing this costs next to nothing: what a function needs is imported when it is called.
 """
 
@@ -15,26 +33,57 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from torch import nn
 
+    from cnnprof.analysis.compare import NetworkComparison
+    from cnnprof.analysis.explain import LayerPage, SumPage
     from cnnprof.analysis.report import Report
-    from cnnprof.errors import CnnprofError, MissingDependencyError, SpecError, UsageError
+    from cnnprof.analysis.whatif import WhatIf
+    from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
+    from cnnprof.gate.budget import CheckResult
+    from cnnprof.language.spec import Spec
+    from cnnprof.load import Source
     from cnnprof.model.graph import Graph
+    from cnnprof.sweeps.run import Sweep
 
 __version__ = "0.1.0"
 __all__ = [
     "CnnprofError",
     "MissingDependencyError",
+    "OverBudgetError",
     "SpecError",
     "UsageError",
     "__version__",
     "analyze",
     "build",
+    "check",
+    "compare",
+    "explain",
+    "parse",
+    "rewrite",
+    "sweep",
+    "to_yaml",
     "unfold",
 ]
 
 
+def parse(text: str | bytes, name: str = "<text>") -> Spec:
+    """The spec that a text holds; `name` stands for it in errors. It is unfolded where it is used.
+
+    Raises SpecError where the text is no YAML, or no spec's. What is wrong with its steps is raised where it is used.
+    """
+    from cnnprof.load import Located, read
+
+    given: object = text
+    if not isinstance(given, str | bytes):
+        from cnnprof.errors import UsageError, brief
+
+        raise UsageError(f"the text of a spec is a str or bytes, found {brief(repr(given))}")
+    return read(Located(name, text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"), None, {}))
+
+
 def analyze(
-    spec: str,
+    spec: Source,
     *,
+    variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     batch: int = 1,
@@ -44,83 +93,38 @@ def analyze(
     master_weights: bool = False,
     order: Literal["written", "best"] = "written",
 ) -> Report:
-    """The figures of a network, per layer and in total.
+    """The figures of a network, per layer and in total. `report["conv1"]` is a layer's row, or a block's sums.
 
-    spec: a file, the name of an architecture that comes with cnnprof, or either with a variant and
-        arguments: `"resnet@50"`, `"mobilenet_v1,width=0.5"`, `"models/net.yaml@small"`.
-    input: shape of one example without the batch, (channels, height, width) for images; by name where
-        the network has several inputs. The spec's own where it is left out.
-    args: values for the spec's arguments by name.
-    batch: examples at once; multiplies work and activations.
-    dtype: float64, float32, float16 or bfloat16; sizes bytes.
-    training: the network as it is trained: side outputs run, dropout and batch norm work.
     optimizer: sgd, momentum, adam or adamw; sizes `training_bytes`, which also holds float32
         `master_weights` where those are kept (mixed precision).
     order: "best" executes the layers in the order with the smallest `peak_activation_bytes`, or as written where
         that is too much to search; the report's `refused` then says so.
-
-    Raises SpecError (the spec is wrong; `problems` says where) or UsageError (a name or option is).
     """
-    from cnnprof.analysis.costs import count, scale_of
-    from cnnprof.analysis.memory import peaks
-    from cnnprof.analysis.report import tabulate
+    from cnnprof.analysis.analyze import analyze
+    from cnnprof.load import network
 
-    if order not in ("written", "best"):
-        raise _usage_error(f"order is `written` or `best`, found `{order}`")
-    graph = unfold(spec, input=input, args=args, training=training)
-    written_peak, refused = None, {}
-    if order == "best":
-        from cnnprof.analysis.order import TooManyStates, best_order, reordered
-
-        scale = scale_of(batch, dtype)
-        try:
-            best = reordered(graph, best_order(graph, scale))
-        except TooManyStates as error:
-            refused["best_order"] = f"{error}, so the order is the one written"
-        else:
-            written_peak, graph = peaks(graph, scale)[0].bytes, best
-    return tabulate(graph, count(graph, batch, dtype, optimizer, master_weights), written_peak, refused)
+    found = network(spec, variant=variant, input=input, args=args, training=training)
+    return analyze(found, batch, dtype, optimizer, master_weights, order)
 
 
 def unfold(
-    spec: str,
+    spec: Source,
     *,
+    variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     training: bool = False,
 ) -> Graph:
-    """The network as a graph: layers in execution order with edges, shapes and paths. As `analyze`."""
+    """The network as a graph: layers in execution order with edges, shapes and paths."""
+    from cnnprof.load import network
 
-    from cnnprof.language import unfold as expand
-    from cnnprof.language.spec import load
-    from cnnprof.load import imported, locate
-
-    located = locate(spec)
-    if (graph := imported(located)) is not None:
-        if input is not None or args:
-            raise _usage_error("a file of another format has its own shapes and no arguments: leave out input and args")
-        return graph.trained if training and graph.trained else graph
-    network = load(located.text, located.name)
-    shapes: Mapping[str, Sequence[int]] = {}
-    if isinstance(input, Mapping):
-        shapes = input
-    elif input is not None:
-        shapes = {next(iter(network.inputs), "input"): input}
-    given: Sequence[object] = list(shapes.values())
-    if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
-        raise _usage_error(f"an input is a shape such as (3, 224, 224), found {input!r}")
-    return expand.unfold(
-        network,
-        located.variant,
-        settings={**located.settings, **(args or {})},
-        inputs={name: tuple(shape) for name, shape in shapes.items()},
-        training=training,
-    )
+    return network(spec, variant=variant, input=input, args=args, training=training).graph
 
 
 def build(
-    spec: str,
+    spec: Source,
     *,
+    variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     training: bool = False,
@@ -130,11 +134,188 @@ def build(
 
     seed: initialises the weights reproducibly, without touching PyTorch's global generator.
 
-    Raises as `analyze`, and MissingDependencyError where PyTorch is not installed.
+    Raises MissingDependencyError too, where PyTorch is not installed.
     """
     from cnnprof.runtime.build import module
 
-    return module(unfold(spec, input=input, args=args, training=training), seed=seed)
+    return module(unfold(spec, variant=variant, input=input, args=args, training=training), seed=seed)
+
+
+def explain(
+    spec: Source,
+    path: str | None = None,
+    *,
+    only: str | Sequence[str] = (),
+    variant: str | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    training: bool = False,
+) -> LayerPage | SumPage:
+    """Each figure of a layer as the formula that gives it; of a block, or the whole network, as a sum.
+
+    path: of a layer or block, or a pattern of paths; the network without one. only: names of sums, to show no others.
+    """
+    from cnnprof.analysis.explain import explain
+
+    report = analyze(spec, variant=variant, input=input, args=args, batch=batch, dtype=dtype, training=training)
+    return explain(report.graph, report.costs, path, _list(only))
+
+
+def compare(
+    *specs: Source,
+    layers: bool = False,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    training: bool = False,
+) -> NetworkComparison:
+    """Networks side by side in every metric, with ratios to the first. layers: of exactly two, where they differ."""
+    from cnnprof.analysis.compare import compare, subject
+
+    reports = [analyze(each, input=input, args=args, batch=batch, dtype=dtype, training=training) for each in specs]
+    titles = [each if isinstance(each, str) else "" for each in specs]
+    return compare([subject(report, title) for report, title in zip(reports, titles, strict=True)], layers)
+
+
+def rewrite(
+    spec: Source,
+    rewrites: str | Sequence[str] = (),
+    *,
+    only: str | Sequence[str] = (),
+    except_: str | Sequence[str] = (),
+    between: bool = True,
+    factor: int | None = None,
+    groups: int | None = None,
+    prune: object = None,
+    sparsity: object = None,
+    weights: str | Sequence[str] = (),
+    activations: str | Sequence[str] = (),
+    variant: str | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+) -> WhatIf:
+    """The network before and after; `.graph` is the one that came out.
+
+    rewrites: separable, stacked, asymmetric, bottleneck (with its `factor`), grouped (with its `groups`), in order.
+    only, except_: patterns of the paths that may, or may not, be replaced. between: repeat norm and activation there.
+    prune: the share of every convolution's output channels to remove, 0.5 or "50%". sparsity: of weights set to zero.
+    weights, activations: types to store them in, "int8", or "fc*=float16" for some layers.
+    """
+    from cnnprof.analysis.rewritten import Wish, what_if
+    from cnnprof.load import network
+
+    wish = Wish(
+        rewrites=_list(rewrites),
+        only=_list(only),
+        except_=_list(except_),
+        between=between,
+        factor=factor,
+        groups=groups,
+        prune=None if prune is None else str(prune),
+        sparsity=None if sparsity is None else str(sparsity),
+        weights=_list(weights),
+        activations=_list(activations),
+    )
+    found = network(spec, variant=variant, input=input, args=args)
+    return what_if(found, spec if isinstance(spec, str) else "", wish, batch, dtype)
+
+
+def sweep(
+    spec: Source,
+    *,
+    args: Mapping[str, Any] | None = None,
+    input: Any = None,
+    variant: str | Sequence[str] | None = None,
+    batch: int | Sequence[int] = 1,
+    dtype: str | Sequence[str] = "float32",
+    training: bool = False,
+    max: Mapping[str, object] | None = None,
+    pareto: Sequence[str] | None = None,
+    sort: str | None = None,
+    jobs: int = 1,
+) -> Sweep:
+    """Every combination of settings, a row each; those that are Pareto-optimal are marked.
+
+    args, input, variant, batch, dtype: a value, or a list of those to vary; "0.25:1.0:0.25" is a range, exact.
+    max: keeps the rows within limits, {"macs": "300M"}; a number is in base units.
+    pareto: what makes a row best: metrics, small; varied numbers, large; "+name" large, "-name" small.
+    sort: by a metric, the smallest first. jobs: worker processes.
+
+    A combination that is no valid network is in `wrong`, with what is wrong.
+    """
+    from cnnprof.sweeps.given import axes_of, swept
+
+    axes = axes_of(args, input, variant, batch, dtype)
+    return swept(spec, axes, training=training, limits=max, pareto=pareto, sort=sort, jobs=jobs)
+
+
+def check(
+    *specs: Source,
+    max: Mapping[str, object] | None = None,
+    variant: str | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    config: str | None = None,
+    baseline_ref: str | None = None,
+) -> CheckResult:
+    """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
+
+    max: limits beside the specs' own, {"params": "5M"}; a number is in base units.
+    config: the project file to check where there is no spec; found from the working directory upwards if left out.
+    baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
+
+    A spec is checked as written and in every variant, unless it says which. What is wrong with one does not stop the
+    others: it is in `problems`, and `require` raises it.
+    """
+    from cnnprof.analysis.costs import scale_of
+    from cnnprof.errors import UsageError
+    from cnnprof.gate.budget import Budget
+    from cnnprof.gate.run import ARGUMENT, AS_WRITTEN, Setup, check_project, check_specs, limits_of
+    from cnnprof.load import as_text, shapes_of
+    from cnnprof.model.metrics import quantities
+
+    scale_of(batch, dtype)
+    settings = tuple((name, as_text(value)) for name, value in (args or {}).items())
+    given = Setup(variant, settings, tuple(shapes_of(input).items()), batch, dtype)
+    if not specs:
+        if max or given != AS_WRITTEN:
+            raise UsageError("max, variant, args, input, batch and dtype need a spec; a project file has keys for them")
+        return check_project(config, baseline_ref=baseline_ref, version=__version__)
+    if config is not None:
+        raise UsageError("config names a project file, and a spec is checked without one: choose one")
+    limits = limits_of(quantities(max), ARGUMENT)
+    return check_specs(specs, given, Budget(ARGUMENT, limits), baseline_ref=baseline_ref, version=__version__)
+
+
+def to_yaml(
+    spec: Source,
+    *,
+    name: str = "",
+    variant: str | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    args: Mapping[str, Any] | None = None,
+) -> str:
+    """The text of a spec that unfolds to the same layers, a step each; `name` in its header, the network's without.
+
+    Raises UsageError too, for a network that training changes otherwise than by side outputs.
+    """
+    from cnnprof.language.write import write
+    from cnnprof.load import network
+
+    found = network(spec, variant=variant, input=input, args=args)
+    return write(found.graph, name, limits=found.budget)
+
+
+def _list(names: str | Sequence[str]) -> list[str]:
+    """One name, or several."""
+    return [names] if isinstance(names, str) else list(names)
 
 
 def __getattr__(name: str) -> Any:
@@ -144,9 +325,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(errors, name)
     raise AttributeError(f"module `cnnprof` has no attribute `{name}`")
-
-
-def _usage_error(message: str) -> UsageError:
-    from cnnprof import errors
-
-    return errors.UsageError(message)

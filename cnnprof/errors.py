@@ -2,7 +2,8 @@
 
     CnnprofError                 caught at the top of the command line: exit code 2
     ├── SpecError                the text is not a valid network; one or several located problems
-    ├── UsageError               a name, an option or a file that is not there
+    ├── UsageError               a name, an option or a file that does not exist
+    ├── OverBudgetError          a network is over its budget; raised in Python where it is required to be within
     ├── MissingDependencyError   PyTorch is needed and is not installed
     └── RuleError                raised by rules that know no line; the walker turns it into a SpecError
         ├── FieldError           a field of a layer kind does not hold what it should
@@ -80,12 +81,16 @@ class Frame(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a spec: what was expected and found, where, and what to do."""
+    """One thing that is wrong with a spec: what was expected and found, where, and what to do.
+
+    inside: the place in a block that comes with the tool, where `mark` is the user's own step that leads there.
+    """
 
     message: str
     mark: Mark | None = None
     hint: str = ""
     trail: tuple[Frame, ...] = ()
+    inside: Mark | None = None
 
     def __str__(self) -> str:
         where = f"{self.mark}: " if self.mark else ""
@@ -94,10 +99,24 @@ class Problem(NamedTuple):
             parts.append("\n".join("  " + line for line in excerpt.split("\n")))
         if self.hint:
             parts.append(f"  hint: {printable(brief(self.hint, MAX_MESSAGE))}")
-        frames = [f"  in {brief(frame.path, 200)}, written at {frame.mark}" for frame in reversed(self.trail)]
-        if len(frames) > 8:  # a block that uses itself
+        if self.inside:
+            parts.append(f"  found at {self.inside}, in a block that comes with cnnprof")
+        frames = _frames(self.trail)
+        if len(frames) > 8:
             frames[4:-3] = [f"  in {len(frames) - 7} more"]
         return "\n".join([*parts, *frames])
+
+
+def _frames(trail: tuple[Frame, ...]) -> list[str]:
+    """The lines of a trail, the innermost first; of a step that leads to itself the outermost, and how often."""
+    steps: dict[Mark, list[Frame]] = {}
+    for frame in trail:
+        steps.setdefault(frame.mark, []).append(frame)
+    lines = []
+    for mark, frames in reversed(steps.items()):
+        again = f", and {len(frames) - 1} times within itself" if len(frames) > 1 else ""
+        lines.append(f"  in {brief(frames[0].path, 200)}, written at {mark}{again}")
+    return lines
 
 
 class CnnprofError(Exception):
@@ -113,7 +132,11 @@ class SpecError(CnnprofError):
 
 
 class UsageError(CnnprofError):
-    """A name, an option or a file that is not there, or not what it should be."""
+    """A name, an option or a file that does not exist, or is not what it should be."""
+
+
+class OverBudgetError(CnnprofError):
+    """A network is over its budget: which, in which metric, by how much, and the layers that weigh most."""
 
 
 class MissingDependencyError(CnnprofError):
@@ -173,7 +196,7 @@ def _shortens(short: str, word: str) -> bool:
 
 
 def refuse_twice(names: Sequence[str], where: str) -> None:
-    """Raises UsageError for a name that stands twice in an option."""
+    """Raises UsageError for a name that is given twice in an option."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from cnnprof.errors import UsageError, printable
@@ -33,12 +35,12 @@ def read(path: str | Path, most: int, name: str | None = None) -> bytes:
         with open(path, "rb", opener=lambda file, flags: os.open(file, flags | waits)) as file:
             sort = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
             if waits and sort != stat.S_IFREG:
-                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, and no file")
+                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, not a file")
             return file.read(most)
     except OSError as error:
         raise UsageError(f"cannot read `{shown}`: {error.strerror}") from None
     except ValueError:  # a NUL in the name
-        raise UsageError(f"cannot read `{shown}`: no file has such a name") from None
+        raise UsageError(f"cannot read `{shown}`: a file cannot have such a name") from None
 
 
 def descriptor(path: str | Path) -> int | None:
@@ -61,7 +63,7 @@ def same(one: str | Path, other: str | Path) -> bool:
 
 def repository(folder: Path) -> Path:
     """The top of the working tree that a folder is in; the folder itself where it is in none."""
-    return next((above for above in (folder, *folder.parents) if (above / GIT).exists()), folder)
+    return next((above for above in (folder, *folder.parents) if os.path.lexists(above / GIT)), folder)
 
 
 def refuse_leaving(path: str | Path, folder: Path, name: str | None = None) -> None:
@@ -81,3 +83,74 @@ def refuse_leaving(path: str | Path, folder: Path, name: str | None = None) -> N
         f"cannot read `{printable(str(path) if name is None else name)}`: a symbolic link leads out of "
         f"`{printable(str(folder))}`, and is not followed; put the file itself there"
     )
+
+
+def refuse_inputs(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
+    """Raises UsageError where a file is to be written that is among those that are read."""
+    read = list(inputs)
+    for path in paths:
+        if path is not None and path != "-" and any(same(path, each) for each in read):
+            raise UsageError(f"cannot write `{printable(path)}`: it is an input; name another file")
+
+
+def save(text: str, path: str) -> None:
+    """Writes a file, whole or not at all: what it held before survives a full disk. Raises UsageError.
+
+    What is no file, such as a pipe or a device, and what is open already, such as /dev/stdout, is written to as it is.
+    """
+    import tempfile
+
+    data = text.encode("utf-8", "backslashreplace")
+    temporary = None
+    try:
+        mode = _mode(path)
+        already = descriptor(path)
+        if already is not None or (mode is not None and not stat.S_ISREG(mode)):
+            with open(path if already is None else already, "wb", closefd=already is None, opener=_at_once) as file:
+                file.write(data)
+            return
+        if mode is not None and not os.access(path, os.W_OK):  # its folder would let it be replaced all the same
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        target = os.path.realpath(path)  # a link stays a link
+        number, temporary = tempfile.mkstemp(prefix=".cnnprof-", dir=os.path.dirname(target))
+        with open(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(number)
+        os.chmod(temporary, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
+        os.replace(temporary, target)
+        temporary = None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot write `{printable(path)}`: {reason}") from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file, and does not wait for the reader of a pipe. Raises OSError."""
+    try:
+        number = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(_mode(path) or 0):
+            raise OSError(errno.ENXIO, "it is a pipe that nothing reads from") from None
+        raise
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(number, True)
+    return number
+
+
+def _mode(path: str) -> int | None:
+    """Kind and permissions of a file; None where it does not exist yet."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _umask() -> int:
+    """What new files may not be; it can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -54,7 +54,7 @@ class Revision:
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None where the revision does not have it.
 
-        path: as in `git show REF:PATH`: from the top of the repository, or behind `./` or `../` from here.
+        path: as in `git show REF:PATH`: from the top of the repository, or after `./` or `../` from here.
 
         Raises UsageError where git cannot say, or cannot read the file, and where its path is that of a link, or goes
         through one or into a submodule.
@@ -189,7 +189,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     except OSError as error:
         raise UsageError(f"cannot run git: {error.strerror}") from None
     except ValueError:  # a NUL in a name
-        raise UsageError(f"`{printable(arguments[-1])}` names no file of a revision") from None
+        raise UsageError(f"`{printable(arguments[-1])}` does not name a file of a revision") from None
 
 
 def _program() -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +14,8 @@ import pytest
 import cnnprof
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Kind
+from tests.conftest import SLOW
+from tests.support.commands import CLI, loaded
 
 PACKAGE = Path(cnnprof.__file__).parent
 TESTS = Path(__file__).parent
@@ -43,15 +42,20 @@ ORDER = [
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # Imports that point up, and why they may.
 EXCEPTIONS = {
-    ("model", "language"): "a graph carries the limits of its spec's budget, by name only",
     ("kinds", "runtime"): "`module()` makes a PyTorch module, and runs only where runtime/ asks for it",
 }
+# Packages with records that show themselves, and what shows them or puts them in words.
+SHOWN = ("analysis", "sweeps", "gate")
+SHOWING = ("_document", "to_markdown", "__repr__", "_repr_html_", "require")
 # Where a dependency may be imported. Torch and fvcore also inside `module()` of a kind.
 DOORS = {
     "yaml": ("language.source",),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("render.terminal",),
+    "onnx": ("importers.onnx",),
+    "google": ("importers.onnx",),
+    "numpy": ("importers.onnx",),
     "torch": ("runtime",),
     "fvcore": ("runtime",),
 }
@@ -129,6 +133,8 @@ def points_up(found: Import) -> bool:
         return here == "kinds" and found.module != found.target
     if (here, there) == ("kinds", "runtime"):
         return found.function != "module" and not found.typing_only
+    if there == "render" and here in SHOWN:
+        return found.function not in SHOWING and not found.typing_only
     if (here, there) in EXCEPTIONS:
         return not found.typing_only
     return RANK[there] >= RANK[here]
@@ -164,6 +170,36 @@ def test_imports_point_down():
     assert [str(found) for found in all_imports() if points_up(found)] == []
 
 
+def knows_a_kind(found: Import) -> bool:
+    """Whether an import outside kinds/ names a file of kinds. Rewrites that make convolutions and shuffles may; what
+    else there is to know of a kind is an answer in its contract, `cnnprof/model/kind.py`."""
+    if (found.module, found.target) == ("language.registry", "kinds"):
+        return False  # the table of words, which names no class
+    return layer(found.module) not in ("kinds", "rewrites", "importers") and layer(found.target) == "kinds"
+
+
+def test_no_module_knows_a_kind_by_name():
+    assert [str(found) for found in all_imports() if knows_a_kind(found)] == []
+
+
+def test_rewrites_know_the_kinds_that_they_make():
+    made = {
+        found.target
+        for found in all_imports()
+        if found.module.startswith("rewrites") and layer(found.target) == "kinds"
+    }
+    assert made == {"kinds.conv", "kinds.shuffle"}
+    assert [
+        str(found) for found in all_imports() if found.module == "rewrites.prune" and layer(found.target) == "kinds"
+    ] == []
+
+
+@pytest.mark.parametrize("module", ["analysis.report", "runtime.measure", "language.registry"])
+def test_the_check_of_known_kinds_can_fail(module):
+    (found,) = imports(module, "def f():\n    from cnnprof.kinds.conv import Conv", set(modules()))
+    assert knows_a_kind(found)
+
+
 def test_dependencies_come_in_by_their_doors():
     assert [str(found) for found in all_imports() if outside_its_door(found)] == []
 
@@ -179,6 +215,9 @@ def test_dependencies_come_in_by_their_doors():
         ("kinds.conv", "from cnnprof.kinds.pool import Pool"),
         ("kinds.conv", "def work():\n    from cnnprof.runtime.call import Call"),
         ("analysis.report", "import cnnprof"),
+        ("analysis.report", "from cnnprof.render import words"),
+        ("gate.budget", "def judge():\n    from cnnprof.render import words"),
+        ("model.graph", "def _document():\n    from cnnprof.render import words"),
         ("language.write", "from cnnprof.rewrites.prune import prune"),
     ],
 )
@@ -193,6 +232,8 @@ def test_the_check_of_the_order_can_fail(module, text):
         ("analysis.report", "from rich.table import Table"),
         ("render.json", "import rich"),
         ("analysis.report", "def f():\n    import typer"),
+        ("analysis.costs", "import numpy as np"),
+        ("load", "def f():\n    from onnx import helper"),
         ("kinds.conv", "import torch"),
         ("kinds.conv", "def output():\n    from torch import nn"),
         ("analysis.costs", "def module():\n    import torch"),
@@ -204,29 +245,6 @@ def test_the_check_of_the_doors_can_fail(module, text):
 
 
 # What is loaded.
-
-LOADED = """
-import atexit, sys
-watched = ("torch", "fvcore", "numpy", "rich", "yaml")
-atexit.register(lambda: print("loaded:", *(name for name in watched if name in sys.modules), file=sys.stderr))
-sys.argv = sys.argv[1:]
-"""
-CLI = "from cnnprof.cli import main\nsys.exit(main())"
-
-
-def loaded(code: str, *arguments: str) -> set[str]:
-    """Which of the watched packages a process has loaded when it ends, its standard output being a pipe."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COV_CORE_SOURCE")}
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED + code, "cnnprof", *arguments],
-        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return set(done.stderr.splitlines()[-1].removeprefix("loaded:").split())
 
 
 def test_importing_loads_nothing():
@@ -272,7 +290,31 @@ def test_a_file_of_kinds_has_a_mirrored_test(path):
 def test_a_test_of_kinds_has_a_file():
     stems = {path.stem for path in KIND_FILES}
     mirrored = {path.stem.removeprefix("test_") for path in (TESTS / "kinds").glob("test_*.py")}
-    assert mirrored <= stems
+    assert mirrored - {"tables"} <= stems
+
+
+# Tests.
+
+
+def borrowed(text: str) -> list[str]:
+    """The test modules that a module's text imports from."""
+    found = [node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    return [name for name in found if name.rpartition(".")[2].startswith("test_")]
+
+
+def test_what_test_modules_share_is_in_support():
+    assert {path.name: borrowed(read(path)) for path in TESTS.rglob("*.py") if borrowed(read(path))} == {}
+
+
+def test_what_is_slow_exists():
+    """A test that is renamed would be taken for a fast one."""
+    for name in SLOW:
+        module, _, test = name.partition("::")
+        assert (f"\ndef {test}(" if test else "\ndef test_") in read(TESTS / module), name
+
+
+def test_the_check_of_what_test_modules_share_can_fail():
+    assert borrowed("from tests.cli.test_cli import process") == ["tests.cli.test_cli"]
 
 
 def strangers(text: str) -> list[str]:

@@ -31,7 +31,8 @@ NOT_OURS = {
     "args",
     "kwargs",
 }
-OURS = {"add", "sub", "mul", "concat", "blur_pool2d", "center_crop", "opaque", "parameter", "permute", "slice"}
+OURS = {"add", "sub", "mul", "div", "maximum", "minimum", "concat", "blur_pool2d", "center_crop", "opaque", "parameter"}
+OURS |= {"permute", "reshape", "select", "slice"}
 """No torch.nn class or function with fields: merges, our own, and tensor methods."""
 
 

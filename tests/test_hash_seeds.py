@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import ENVIRONMENT
+from tests.support.commands import ENVIRONMENT
 
 SEEDS = ("0", "1", "2")
 PROGRAM = """

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 import cnnprof
+from cnnprof.cli import main
 from cnnprof.errors import UsageError
 from cnnprof.importers.tflite import UncountedWarning
-from cnnprof.load import architectures, locate
+from cnnprof.language.source import parse
+from cnnprof.language.spec import read
+from cnnprof.load import alike, architectures, locate
 from tests.support.tflite_files import Op, T, write
 
 
@@ -64,6 +67,16 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ("./net", "there is no file `./net`; did you mean `./net.yaml`?"),
         ("./my", "there is no file `./my`; did you mean `./my.yml`?"),
         ("resnt", "`resnt` is neither a file nor an architecture that comes with cnnprof; did you mean `resnet`?"),
+        *[
+            (name, f"`{name}` is neither a file nor an architecture that comes with cnnprof; did you mean `{meant}`?")
+            for name, meant in [
+                *[("resnet50", "resnet@50"), ("ResNet-18", "resnet@18"), ("efficientnet_b0", "efficientnet@b0")],
+                *[("vgg16_bn", "vgg@16_bn"), ("mobilenet_v3_small", "mobilenet_v3@small"), ("vgg19", "vgg@19")],
+                *[("densenet121", "densenet@121"), ("squeezenet1_0", "squeezenet@1_0"), ("r3d_18", "r3d@18")],
+                *[("shufflenet_v2_x1_0", "shufflenet_v2@1.0"), ("fcn_resnet50", "fcn@resnet50")],
+                *[("mobilenetv2", "mobilenet_v2"), ("InceptionV3", "inception_v3")],
+            ]
+        ],
         (".", f"`.` is a directory; a SPEC is a file, or one of: {', '.join(architectures())}"),
         ("net.yaml,a=1,b=2,a=3", "the SPEC `net.yaml,a=1,b=2,a=3` names `a` twice"),
         ("resnet@50,a=1,a=1", "the SPEC `resnet@50,a=1,a=1` names `a` twice"),
@@ -78,6 +91,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         "a path without its ending",
         "without the other ending",
         "nearly an architecture",
+        *["as others call an architecture and its variant"] * 13,
         "a directory",
         "an argument twice",
         "the same twice",
@@ -89,6 +103,15 @@ def test_refuses(spec: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         locate(spec)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_every_variant_is_found_by_its_name_without_the_sign(name: str) -> None:
+    spec = read(parse(locate(name).text, name))
+    for variant in spec.variants:
+        for written in (f"{name}{variant}", f"{name}_{variant}", f"{name}-{variant}".upper()):
+            if written not in architectures():
+                assert alike(written) == f"did you mean `{name}@{variant}`?"
 
 
 def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +181,41 @@ def test_a_variant_s_name_may_have_dots() -> None:
     with pytest.raises(UsageError) as caught:
         locate("models/a@b.yaml")
     assert str(caught.value) == "there is no file `models/a@b.yaml`"
+
+
+# Arguments that nothing uses.
+
+UNUSED = """cnnprof: 1
+name: net
+input: [3, 8, 8]
+args: {width: 4, idle: 3}
+variants: {wide: {width: 8, idle: 5}}
+layers:
+- conv2d: {out_channels: width, kernel_size: 1}
+"""
+
+
+def test_an_argument_that_nothing_uses_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(UNUSED, encoding="utf-8")
+    assert cnnprof.analyze(f"{path}@wide").unused == ("idle",)
+    path.write_text(UNUSED.replace("kernel_size: 1", "kernel_size: idle"), encoding="utf-8")
+    assert cnnprof.analyze(str(path)).unused == ()
+
+
+def test_what_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(UNUSED, encoding="utf-8")
+    assert main(["analyze", "net.yaml"]) == 0
+    assert "\nwarning: nothing uses the argument `idle`: its value changes nothing\n" in capsys.readouterr().out
+    assert main(["sweep", "net.yaml", "--set", "idle=1,2"]) == 0
+    assert capsys.readouterr().err == "warning: nothing uses the argument `idle`: varying it changes nothing\n"
+    assert main(["sweep", "net.yaml", "--set", "width=1,2"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_what_comes_with_the_tool_uses_its_arguments(name: str) -> None:
+    assert cnnprof.analyze(name).unused == ()
 
 
 TFLITE = Path(__file__).parent / "golden" / "tflm" / "ds_cnn_kws.tflite"

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 import cnnprof
 from cnnprof import load as locate
 from cnnprof.analysis.costs import ITEM_SIZE, refusal
-from cnnprof.analysis.report import Report, Row
+from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.errors import SpecError
 from cnnprof.model.graph import Graph
 from tests.support.networks import graph
@@ -58,7 +58,7 @@ def report(text: str, batch: int = BATCH, dtype: str = "float32", training: bool
 def figures(told: Report) -> list[tuple[Any, ...]]:
     """Every row without what names it, then the totals."""
 
-    def of(row: Row) -> tuple[Any, ...]:
+    def of(row: LayerRow) -> tuple[Any, ...]:
         return (
             *(row.kind, row.config, row.input_shapes, row.output_shape, row.params, row.buffers, row.work),
             *(row.param_bytes, row.activation_bytes, row.receptive_field, row.executed, row.view, row.in_place),

@@ -108,7 +108,7 @@ def test_the_options_exist():
 
 def test_the_json_has_what_the_readme_says():
     printed = json.loads(generate.run("cnnprof analyze resnet@50 --format json").stdout)
-    assert printed["schema_version"] == 1
+    assert printed["schema_version"] == 2
     assert {"name", "inputs", "batch", "dtype", "totals", "layers"} <= set(printed)
     known = set(printed["totals"]) & set(METRICS)
     assert all(printed["totals"][metric] == getattr(cnnprof.analyze("resnet@50").totals, metric) for metric in known)

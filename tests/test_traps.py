@@ -7,7 +7,7 @@ the kinds' own tests, each also put before PyTorch:
 |---|---|
 | pooling: shapes with `ceil_mode`, padding, dilation; boundary windows (1, 2, 3) | pool |
 | convolution: `same` of an even kernel, strides, dilation, groups, kernel too large (4, 5, 7, 8, 12, 34, 37) | conv |
-| transposed convolution: sizes, MACs by input places, groups, `output_padding` (9, 10, 11) | conv_transpose |
+| transposed convolution: sizes, MACs by input positions, groups, `output_padding` (9, 10, 11) | conv_transpose |
 | adaptive pooling: null, larger than the input, places read (15) | adaptive_pool |
 | interpolation: sizes by factor, work (28) | interpolate |
 | batch norm 16 and 17, instance norm 0, group and layer norm; by mode (16, 17, 18) | norm |
@@ -285,7 +285,8 @@ REFUSED = [
         - conv_transpose2d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 1}
         - add: {up: [], skip: input}
         """,
-        "`add` needs equal sizes (or 1) in every dimension, found `[3, 15, 15]`, `[3, 8, 8]`",
+        "`add` needs equal sizes (or 1) in every dimension, found `[3, 15, 15]`, `[3, 8, 8]`, "
+        "in the branches `up`, `skip`",
         id="47: odd sizes in a skip connection",
     ),
     pytest.param(
@@ -310,7 +311,7 @@ REFUSED = [
     ),
     pytest.param(
         "- add: {a: [], b: [{adaptive_avg_pool2d: {output_size: 1}}, flatten]}",
-        "`add` needs inputs with equally many dimensions, found `[3, 8, 8]`, `[3]`",
+        "`add` needs inputs with equally many dimensions, found `[3, 8, 8]`, `[3]`, in the branches `a`, `b`",
         id="40: shapes are aligned from both ends, with the batch",
     ),
 ]

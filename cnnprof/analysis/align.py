@@ -18,7 +18,7 @@ MAX_PAIRS = 10**9
 def align(first: Graph, second: Graph) -> list[tuple[int | None, int | None]]:
     """Pairs of layer numbers, each layer of either network once; None where it has no counterpart.
 
-    In the second network's order; what only the first has stands before what came in its place.
+    In the second network's order; what only the first has comes before what replaced it.
     """
     paths = [layer.path for layer in first.layers], [layer.path for layer in second.layers]
     kinds = [layer.kind for layer in first.layers], [layer.kind for layer in second.layers]
@@ -45,7 +45,7 @@ def align(first: Graph, second: Graph) -> list[tuple[int | None, int | None]]:
 
 
 def _upcoming(partner: Mapping[int, int], count: int, otherwise: int) -> list[int]:
-    """For each of `count` layers the counterpart of it or of the next that has one; `otherwise` behind the last."""
+    """For each of `count` layers the counterpart of it or of the next that has one; `otherwise` after the last."""
     found = [otherwise] * (count + 1)
     for number in reversed(range(count)):
         found[number] = partner.get(number, found[number + 1])

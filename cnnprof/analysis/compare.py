@@ -1,31 +1,40 @@
-"""Reports → Comparison: networks side by side, metric by metric and, of two, layer by layer."""
+"""Reports → NetworkComparison: networks side by side, metric by metric and, of two, layer by layer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.align import align
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import Report, Row
+from cnnprof.analysis.record import Record, plain
+from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.errors import UsageError
 from cnnprof.model import paths
 from cnnprof.model.kind import Shape, show
 from cnnprof.model.metrics import METRICS
 
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
+
 NEITHER_BETTER = ("depth", "receptive_field")
 """Metrics of which neither more nor less is better in itself; of all others, less is."""
+LONGEST_TITLE = 28
+"""Characters of a network's title that there is room for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Subject:
     """A network in a comparison: what it is called there, and its metrics; None: not known for it."""
 
     title: str
     metrics: Mapping[str, Number | None]
     report: Report
+
+    def __repr__(self) -> str:
+        return f"<Subject {self.title}>"
 
 
 class Line(NamedTuple):
@@ -58,8 +67,8 @@ class Difference(NamedTuple):
     macs: int
     flops: int
     activation_bytes: int
-    first: Row | None
-    second: Row | None
+    first: LayerRow | None
+    second: LayerRow | None
     layers: int = 1
     declared: bool = False
     memory_exact: bool = True
@@ -76,22 +85,34 @@ class Differences(NamedTuple):
     renamed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class NetworkComparison(Record):
     """Networks side by side: a line per metric and, where asked for, the layers in which two differ."""
 
     subjects: tuple[Subject, ...]
     lines: tuple[Line, ...]
     differences: Differences | None = None
 
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per network: its title and its metrics, in base units; None where there is no figure."""
+        return [
+            {"network": each.title, **{name: plain(number) for name, number in each.metrics.items()}}
+            for each in self.subjects
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import comparison
+
+        return comparison.document(self)
+
 
 def subject(report: Report, title: str = "", known: Mapping[str, Number | None] | None = None) -> Subject:
-    """A report as part of a comparison. known: metrics that stand in for the report's."""
+    """A report as part of a comparison. known: metrics that replace the report's."""
     metrics = {name: getattr(report.totals, name) for name in METRICS}
     return Subject(title or report.title, metrics | dict(known or {}), report)
 
 
-def compare(subjects: Sequence[Subject], layers: bool = False) -> Comparison:
+def compare(subjects: Sequence[Subject], layers: bool = False) -> NetworkComparison:
     """The comparison of networks, ratios to the first. layers: of exactly two, where they differ.
 
     Raises UsageError for fewer than two, or for the layers of more.
@@ -101,7 +122,9 @@ def compare(subjects: Sequence[Subject], layers: bool = False) -> Comparison:
     if layers and len(subjects) > 2:
         raise UsageError(f"--layers shows where two networks differ, found {len(subjects)}")
     lines = tuple(_line(name, [each.metrics[name] for each in subjects]) for name in METRICS)
-    return Comparison(tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None)
+    return NetworkComparison(
+        tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None
+    )
 
 
 def _line(metric: str, values: Sequence[Number | None]) -> Line:
@@ -176,12 +199,12 @@ def differences(first: Report, second: Report) -> Differences:
     return Differences(tuple(found), same, renamed)
 
 
-def _alone(row: Row, status: Status) -> Difference:
+def _alone(row: LayerRow, status: Status) -> Difference:
     what = f"{row.kind} {row.config}".rstrip()
     return _difference(status, what, *((None, row) if status == "added" else (row, None)))
 
 
-def _difference(status: Status, what: str, first: Row | None, second: Row | None) -> Difference:
+def _difference(status: Status, what: str, first: LayerRow | None, second: LayerRow | None) -> Difference:
     there = second or first
     assert there is not None
 
@@ -251,5 +274,5 @@ def _shapes(shapes: Sequence[Shape]) -> str:
     return ", ".join("×".join(map(str, shape[1:])) for shape in shapes)
 
 
-def _storage(row: Row) -> str:
+def _storage(row: LayerRow) -> str:
     return "in place" if row.in_place else "a view" if row.view else "a tensor of its own"

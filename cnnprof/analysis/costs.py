@@ -1,25 +1,26 @@
 """Graph → Costs: what every layer has and does, as exact integers, and the totals.
 
-The one place where the batch and the type multiply: rules know neither.
+Rules know neither the batch nor the type; both multiply here and in `memory`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.memory import Peak, Scale, Training
-from cnnprof.analysis.receptive_field import Field, Number
+from cnnprof.analysis.receptive_field import TensorField
 from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
+from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Kind, Shape, Work
+from cnnprof.model.kind import Work
 
 # Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 FLOPS_PER_MAC = 2
+NO_WORK = Work()
 MOST_EXAMPLES = 2**31 - 1
 """In a batch: the largest dimension that a tensor of a spec may have."""
 
@@ -35,7 +36,7 @@ class LayerCosts(NamedTuple):
     work: Work
     activation_bytes: int
     moved_bytes: int
-    field: Field | None
+    field: TensorField | None
 
     @property
     def flops(self) -> int:
@@ -43,8 +44,7 @@ class LayerCosts(NamedTuple):
         return price(self.work)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """The metrics of a network (`cnnprof.model.metrics` says what each means), and the work by sort."""
 
     params: int
@@ -55,7 +55,8 @@ class Totals:
     param_bytes: int
     activation_bytes: int
     depth: int
-    receptive_field: Number | None
+    receptive_field: int | None
+    receptive_field_min: int | None
     receptive_field_exact: bool
     buffer_bytes: int
     input_bytes: int
@@ -73,8 +74,7 @@ class Totals:
         return self.flops / self.moved_bytes if self.moved_bytes else None
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
     boundaries and with what PyTorch's operations hold; and what a training step takes, or why PyTorch refuses it
     (`untrained`, empty where it does not)."""
@@ -96,15 +96,15 @@ class Costs:
 
 
 class _Static(NamedTuple):
-    """What a kind has and does on given shapes, for one example."""
+    """What layers of a kind have and do on given shapes, at a batch and a type."""
 
     params: int
     buffers: int
     buffer_bytes: int
     work: Work
     weighted: bool  # a convolution or linear layer: it has weights and multiplies by them
-    read: int  # values of the inputs
-    written: int  # values of the output
+    written: int  # bytes of the output
+    moved: int  # bytes of weights, inputs and output, as if every input had a batch
 
 
 def price(work: Work) -> int:
@@ -115,7 +115,7 @@ def price(work: Work) -> int:
 def scale_of(batch: int, dtype: str) -> Scale:
     """What sizes tensors at a batch and a type. Raises UsageError where either cannot be."""
     if dtype not in ITEM_SIZE:
-        raise UsageError(f"no type `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
+        raise UsageError(f"unknown dtype `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
     given: object = batch  # from Python, anything
     if not isinstance(given, int) or isinstance(given, bool) or batch < 1:
         raise UsageError(f"a batch is a whole number of examples, at least 1, found {brief(repr(given))}")
@@ -136,44 +136,38 @@ def count(
     if problem := refusal(graph, batch):
         raise SpecError([problem])
     size = scale.size
-    shapes = graph.shapes()
     fields = receptive_field.follow(graph)
-    first = len(graph.inputs)
-    memo: dict[tuple[Kind, tuple[Shape, ...]], _Static] = {}
+    memo: dict[Answers, _Static] = {}
     layers = []
     weighted = []
-    for index, layer in enumerate(graph.layers):
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        key = (layer.kind, read)
-        static = memo.get(key)
+    for layer, answers, field in zip(graph.layers, graph.answers, fields[len(graph.inputs) :], strict=True):
+        static = memo.get(answers)
         if static is None:
-            static = memo[key] = _static(layer, read, scale, graph.training)
+            static = memo[answers] = _static(answers, scale, graph.training)
         weighted.append(static.weighted)
         executed = layer.executed
         own = layer.shares is None  # shared weights count where they are first used
-        work = static.work if executed else Work()
+        moved = 0
+        if executed and not layer.view:
+            moved = static.moved
+            if batch > 1 and layer.kind.broadcasts:
+                moved -= (batch - 1) * size * _parameters_read(graph, layer)
         layers.append(
             LayerCosts(
                 params=static.params if own else 0,
                 buffers=static.buffers if own else 0,
                 param_bytes=static.params * size if own else 0,
                 buffer_bytes=static.buffer_bytes if own else 0,
-                work=work if batch == 1 else Work(*(amount * batch for amount in work)),
-                activation_bytes=static.written * batch * size if layer.materialises else 0,
-                moved_bytes=(
-                    static.params * size
-                    + (static.read + static.written) * batch * size
-                    - (batch - 1) * size * _parameters_read(graph, layer)
-                    if executed and not layer.view
-                    else 0
-                ),
-                field=fields[first + index],
+                work=static.work if executed else NO_WORK,
+                activation_bytes=static.written if layer.materialises else 0,
+                moved_bytes=moved,
+                field=field,
             )
         )
     peak, torch_peak = memory.peaks(graph, scale)
     trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
     step = None if problem else memory.training(trained, scale, optimizer, master_weights)
-    work = Work(*(map(sum, zip(*(layer.work for layer in layers), strict=True))))
+    work = Work(*(map(sum, zip(*[layer.work for layer in layers], strict=True))))
     last = next(output.tensor for output in graph.outputs if output.label == "out")
     seen = fields[last]
     params = sum(layer.params for layer in layers)
@@ -190,6 +184,7 @@ def count(
         activation_bytes=sum(layer.activation_bytes for layer in layers),
         depth=depth(graph, weighted),
         receptive_field=None if seen is None else seen.largest,
+        receptive_field_min=None if seen is None else seen.smallest,
         receptive_field_exact=seen is None or seen.exact,
         buffer_bytes=buffer_bytes,
         input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
@@ -208,50 +203,49 @@ def count(
 def refusal(graph: Graph, batch: int) -> Problem | None:
     """What is wrong with the first layer that PyTorch refuses to run at a batch in the graph's mode, at the user's own
     step that leads to it; None where there is no such layer."""
-    shapes = graph.shapes()
-    checked: set[tuple[Kind, tuple[Shape, ...]]] = set()
-    for layer in graph.layers:
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        if not layer.executed or (layer.kind, read) in checked:
+    checked: set[Answers] = set()
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        if not layer.executed or answers in checked:
             continue
         try:
-            _check_batch(layer.kind, read, batch, graph.training)
+            _check_batch(answers, batch, graph.training)
         except ShapeError as error:
             return Problem(f"{layer.path}: {error.message}", (*layer.calls, layer.mark)[0], error.hint)
-        checked.add((layer.kind, read))
+        checked.add(answers)
     return None
 
 
-def _check_batch(kind: Kind, read: tuple[Shape, ...], batch: int, training: bool) -> None:
-    least = kind.least_batch(*read, training=training)
+def _check_batch(answers: Answers, batch: int, training: bool) -> None:
+    least = answers.least_batch(training)
     if batch < least:
+        kind = answers.kind
         raise ShapeError(
             f"`{kind.word}` needs a batch of at least {least}{' in training' if training else ''}, found {batch}",
-            "PyTorch takes no statistics of a single value",
+            "PyTorch cannot compute statistics of a single value",
         )
 
 
 def _parameters_read(graph: Graph, layer: Layer) -> int:
     """Values that a layer reads of parameters, which have no batch."""
     first = len(graph.inputs)
-    if not layer.kind.broadcasts:
-        return 0
     sources = [graph.layers[tensor - first] for tensor in layer.inputs if tensor >= first]
     return sum(prod(source.shape) for source in sources if source.kind.source)
 
 
-def _static(layer: Layer, read: tuple[Shape, ...], scale: Scale, training: bool) -> _Static:
-    buffers = tuple(layer.kind.buffers(*read).values())
-    params = sum(map(prod, layer.kind.weights(*read).values()))
-    work = layer.kind.work(*read, training=training)
+def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
+    batch, size = scale
+    buffers = answers.buffers.values()
+    params = answers.params
+    work = answers.work(training)
+    written = prod(answers.output) * batch * size
     return _Static(
         params=params,
-        buffers=sum(buffer.numel for buffer in buffers),
+        buffers=sum([buffer.numel for buffer in buffers]),
         buffer_bytes=sum(map(scale.bytes, buffers)),
-        work=work,
+        work=work if batch == 1 else Work(*[amount * batch for amount in work]),
         weighted=params > 0 and work.macs > 0,
-        read=sum(map(prod, read)),
-        written=prod(layer.shape),
+        written=written,
+        moved=params * size + sum(map(prod, answers.inputs)) * batch * size + written,
     )
 
 

@@ -10,23 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.analysis.memory import INTEGER_SIZE
-from cnnprof.analysis.receptive_field import Axis, Field, Number
+from cnnprof.analysis.receptive_field import FieldAxis, Number, TensorField
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import estimates
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.language import manual
 from cnnprof.model import paths, trace
-from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Work, show
+from cnnprof.model.graph import Graph, Layer, Refusal
+from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Unknown, Work, show
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
-from cnnprof.model.window import Window
+from cnnprof.model.window import Step, Window
 
-K = TypeVar("K", bound=Kind)
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
+
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
 
@@ -39,7 +42,7 @@ class Formula(NamedTuple):
 
     label: str
     term: Term
-    unit: Literal["count", "bytes", "places"] = "count"
+    unit: Literal["count", "bytes", "positions"] = "count"
     exact: bool = True
 
     @property
@@ -57,8 +60,8 @@ class Section(NamedTuple):
     facts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPage:
+@dataclass(frozen=True, slots=True, repr=False)
+class LayerPage(Record):
     """All about one layer. Shapes are of one example.
 
     fields: as the spec may write them, defaults included. meanings: what each of them is.
@@ -82,8 +85,27 @@ class LayerPage:
     sections: tuple[Section, ...]
     part: SumPage | None = None
 
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per formula: its section, its label, and the figure in base units."""
+        return [
+            {
+                "section": section.title,
+                "label": formula.label,
+                "value": plain(formula.value),
+                "unit": formula.unit,
+                "exact": formula.exact,
+            }
+            for section in self.sections
+            for formula in section.formulas
+        ]
 
-class Part(NamedTuple):
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import explained
+
+        return explained.document(self)
+
+
+class SumPart(NamedTuple):
     """A layer's part of a sum; `term` tells how it comes about. declared: it is the spec's word."""
 
     path: str
@@ -98,7 +120,7 @@ class Sum(NamedTuple):
     name: str
     unit: Literal["count", "bytes"]
     meaning: str
-    parts: tuple[Part, ...]
+    parts: tuple[SumPart, ...]
     exact: bool = True
     refused: str = ""
 
@@ -107,8 +129,8 @@ class Sum(NamedTuple):
         return None if self.refused else sum(int(part.term.value) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class SumPage:
+@dataclass(frozen=True, slots=True, repr=False)
+class SumPage(Record):
     """All about a part of a network, the parts that a pattern names (`path` is what was asked for), or the network as a
     whole (`path` is empty). declared: layers with declared figures."""
 
@@ -120,6 +142,26 @@ class SumPage:
     sums: tuple[Sum, ...]
     declared: int
 
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per layer and figure that it has a part of: the figure's name, the layer's path and its part."""
+        return [
+            {
+                "figure": each.name,
+                "path": part.path,
+                "value": plain(part.term.value),
+                "unit": each.unit,
+                "exact": each.exact,
+                "declared": part.declared,
+            }
+            for each in self.sums
+            for part in each.parts
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import explained
+
+        return explained.document(self)
+
 
 SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "params": ("count", "learnable values; shared ones count where they are first used"),
@@ -127,12 +169,12 @@ SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "macs": ("count", "multiply-accumulates of convolution and linear layers"),
     "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
-    "peak_activation_bytes": ("bytes", "the tensors alive when the peak is reached, the input included"),
+    "peak_activation_bytes": ("bytes", "the tensors alive at the peak, including the input"),
     "torch_peak_activation_bytes": (
         "bytes",
-        "the same with what PyTorch's operations hold while they run, where that is most",
+        "the same, plus what PyTorch's operations allocate while they run, where that peaks",
     ),
-    "inference_bytes": ("bytes", "parameters, buffers and the peak in PyTorch"),
+    "inference_bytes": ("bytes", "parameters, buffers and PyTorch's peak"),
     "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
 }
 OF_THE_WHOLE = ("peak_activation_bytes", "torch_peak_activation_bytes", "inference_bytes", "training_bytes")
@@ -143,12 +185,12 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
     """The page of a layer, that of a merge with the sums of its branches; the sums of another part, of all parts that a
     path pattern names, or of the network without one.
 
-    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that is not there.
+    only: names of `SUMS`, to show no others. Raises UsageError for a path or name that does not exist.
     """
     only = [metric_named(name) or name for name in only]
     for name in only:
         if name not in SUMS:
-            raise UsageError(f"there is no sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
+            raise UsageError(f"unknown sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
     explainer = _Explainer(graph, costs)
     if path is None:
         return explainer.sums(range(len(graph.layers)), "", only)
@@ -210,13 +252,12 @@ class _Explainer:
             )
             for place, tensor in enumerate(layer.inputs)
         )
-        kind = _traced(layer.kind)
+        fields = _traced(layer.kind)
         own = self.first + number
-        output = kind.output(*inputs)
+        output = layer.kind.stand_in(fields).output(*inputs)
         made = tuple(named(size, f"out_{name}") for size, name in zip(layer.shape, self.dimensions(own), strict=True))
         # The other rules begin where the output's has ended: 112, not how that came about.
-        kind.__dict__["output"] = lambda *shapes: made
-        return _Rules(kind, inputs, output, made)
+        return _Rules(layer.kind.stand_in(fields, made), inputs, output, made)
 
     def dimensions(self, tensor: int) -> list[str]:
         """What the dimensions of a tensor are called."""
@@ -283,7 +324,7 @@ class _Explainer:
             return (), ("none",)
         if layer.shares is not None:
             owner = self.graph.layers[layer.shares].path
-            return (), (f"those of `{owner}`, which has them in its row: they count once",)
+            return (), (f"shared with `{owner}`, and counted there",)
         formulas = []
         if tensors:
             params, parts = _total(tensors, "params")
@@ -293,7 +334,7 @@ class _Explainer:
         if buffers:
             total, parts = _total({name: tensor.numel for name, tensor in buffers.items()}, "buffers")
             formulas += [*parts, Formula("buffers", total)]
-            facts.append("buffers are stored with the weights and not learned")
+            facts.append("buffers are stored with the weights but not learned")
         if layer.kind.declared:
             facts.append("declared in the spec, not computed")
         return tuple(formulas), tuple(facts)
@@ -360,7 +401,7 @@ class _Explainer:
         if layer.kind.declared:
             facts.append("declared in the spec, not computed")
         if not layer.memory_exact:
-            facts.append("whether it copies depends on strides that are not followed: an estimate")
+            facts.append("whether it copies depends on strides, which are not tracked: an estimate")
         kept, told = self._kept(layer, rules)
         return (*formulas, *kept), (*facts, *told)
 
@@ -376,59 +417,49 @@ class _Explainer:
         if layer.overwrites is not None:
             overwritten = graph.tensor_name(layer.inputs[layer.overwrites])
             return (
-                f"in place: it overwrites the output of `{overwritten}`, which nobody else reads, which is no view or "
-                "output of the network, and which its layer does not keep for the backward pass"
+                f"in place: it overwrites the output of `{overwritten}`, which no other layer reads, which is "
+                "neither a view nor a network output, and which its own layer does not keep for the backward pass"
             )
         if layer.memory.in_place is None or layer.memory.view:
             return f"a new tensor: `{layer.kind.word}` does not run in place here"
-        reasons = "; ".join(self._why_not_in_place(layer, tensor) for tensor in layer.inputs)
+        reasons = "; ".join(map(self._why_not_in_place, layer.inputs, layer.refusals))
         return f"a new tensor, though `{layer.kind.word}` can run in place: {reasons}"
 
-    def _why_not_in_place(self, layer: Layer, tensor: int) -> str:
-        """Why a layer may not overwrite this input, as `aliasing` decides."""
+    def _why_not_in_place(self, tensor: int, refusal: Refusal) -> str:
+        """The reason that a layer may not overwrite this input, in words."""
         name = f"`{self.graph.tensor_name(tensor)}`"
-        if not self.graph.in_place:
-            return "the spec says `inplace: false`"
-        if tensor < self.first:
-            return f"{name} is the caller's"
-        if self.readers[tensor] > 1:
-            return f"{name} is read by {self.readers[tensor] - 1} more"
-        if self.shapes[tensor] != layer.shape:
-            return f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output"
-        if any(output.tensor == tensor for output in self.graph.outputs):
-            return f"{name} is an output of the network"
-        maker = self.graph.layers[tensor - self.first]
-        if maker.view or maker.memory.view:
-            return f"{name} is a view"
-        return f"{name} is kept for the backward pass by its own layer, or hands on another tensor"
+        return {
+            "off": "the spec says `inplace: false`",
+            "input": f"{name} belongs to the caller",
+            "read": f"{name} is read by {self.readers[tensor] - 1} more",
+            "shape": f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output",
+            "output": f"{name} is an output of the network",
+            "view": f"{name} is a view",
+            "other view": f"{name} is a view in the other mode, or may be one",
+            "kept": f"{name} is kept for the backward pass by its own layer",
+        }[refusal]
 
     def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
         """What autograd keeps for the backward pass, in training."""
         if self.costs.untrained:
-            return [], [f"keeps nothing for the backward pass, there is none: {self.costs.untrained}"]
+            return [], [f"keeps nothing for a backward pass, since there is none: {self.costs.untrained}"]
         graph = self.graph.trained or self.graph
         number = next((number for number, other in enumerate(graph.layers) if other.path == layer.path), None)
         if number is None:
-            return [], ["training runs another network, which does not have this layer"]
+            return [], ["the network that training runs does not have this layer"]
         trained = graph.layers[number]
         read = [graph.shape(tensor) for tensor in trained.inputs]
-        differentiable = _differentiable(graph)
-        if not differentiable[graph.tensor(number)]:
+        found = memory.kept(graph)[number]
+        if not found.asked:
             return [], ["keeps nothing for the backward pass: nothing before it is learned"]
         if not trained.executed or read != [self.shapes[tensor] for tensor in layer.inputs]:
             return [], []
-        how = trained.memory.keeps if trained.overwrites is None else trained.memory.in_place
-        saved = self._ask_memory(trained, rules, training=True).saved
-        kept = list(trained.inputs) if how in ("inputs", "differentiable inputs") else []
-        asked = [differentiable[tensor] for tensor in trained.inputs]
-        if how == "differentiable inputs":
-            kept = [tensor for tensor, own in zip(kept, asked, strict=True) if own]
-        elif how == "inputs" and layer.kind.merge:
-            factors, products = memory.kept_of_product(asked)
-            kept = [trained.inputs[factor] for factor in factors]
-            saved = tuple(saved[product] for product in products)
-        if how == "clone":
-            saved = (Tensor(rules.inputs[0]), *saved)
+        answered = self._ask_memory(trained, rules, training=True).saved
+        saved = [answered[position] for position in found.saved]
+        if found.clone:
+            saved.insert(0, Tensor(rules.inputs[0]))
+        keeps_output = graph.tensor(number) in found.tensors
+        kept = [] if keeps_output else found.tensors
         formulas = [
             Formula(f"kept {position + 1}" if len(saved) > 1 else "kept", self._bytes(tensor), "bytes")
             for position, tensor in enumerate(saved)
@@ -436,13 +467,15 @@ class _Explainer:
         facts = []
         if kept:
             names = listing(list(dict.fromkeys(graph.tensor_name(tensor) for tensor in kept)))
-            facts.append(f"keeps its input {names} for the backward pass; a storage that several keep counts once")
-        if how == "output":
-            facts.append("keeps its output for the backward pass; a storage that several keep counts once")
-        if how == "clone":
+            facts.append(
+                f"keeps its input {names} for the backward pass; a storage that several layers keep counts once"
+            )
+        if keeps_output:
+            facts.append("keeps its output for the backward pass; a storage that several layers keep counts once")
+        if found.clone:
             facts.append("overwrites its input, of which it keeps a copy for the backward pass")
         if saved:
-            facts.append(f"`kept` is what training makes{' besides' if kept else ''} for the backward pass")
+            facts.append(f"`kept` is what training {'also ' if kept else ''}allocates for the backward pass")
         return formulas, facts or ["keeps nothing for the backward pass"]
 
     def _ask_memory(self, layer: Layer, rules: _Rules, training: bool) -> Memory:
@@ -465,33 +498,37 @@ class _Explainer:
         layer, after = self.graph.layers[number], self.fields[self.first + number]
         before = [self.fields[tensor] for tensor in layer.inputs]
         if after is None:
-            unknown = "a layer before it does not say what it sees"
+            unknown = "the receptive field of an earlier layer is unknown"
             if None not in before:
-                unknown = f"`{layer.kind.word}` does not say what it sees"
+                unknown = f"`{layer.kind.word}` does not state its receptive field"
             return (), (f"unknown: {unknown}",)
         known = [field for field in before if field is not None and field.axes]
         if not after.axes or not known:
             return (), ("none: there are no spatial axes",)
         reach = rules.kind.reach(*rules.inputs)
         assert reach is not None
+        facts = tuple(_differences(after))
         if len(before) > 1:
-            facts = (
-                "the smallest interval that covers the fields of all inputs",
-                "the stride is that of the first input on the output's grid",
-            )
+            facts = ("at each position, the smallest interval that covers what all inputs see there", *facts)
             return tuple(_alike(_covering(known, after))), facts
         if not reach:
-            return tuple(_alike(_unchanged(after))), ("each place sees what the same place of the input sees",)
+            return tuple(_alike(_unchanged(after))), (
+                "each position sees what the same position of the input sees",
+                *facts,
+            )
         if isinstance(reach, Regrouped):
-            return tuple(_alike(_unchanged(after))), ("dimensions move, and no place sees more than before",)
-        return tuple(_alike(_steps(reach, known[0], after))), ()
+            return tuple(_alike(_unchanged(after))), (
+                "dimensions are reordered, and no position sees more than before",
+                *facts,
+            )
+        return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), facts
 
     # Sums.
 
     def sums(self, numbers: Sequence[int], path: str, only: Sequence[str]) -> SumPage:
         """The figures of some layers as sums."""
         graph, costs = self.graph, self.costs
-        parts: dict[str, list[Part]] = {name: [] for name in SUMS}
+        parts: dict[str, list[SumPart]] = {name: [] for name in SUMS}
         wanted = only or [name for name in SUMS if not path or name not in OF_THE_WHOLE]
         for number in numbers:
             layer, rules = graph.layers[number], self.rules(number)
@@ -508,24 +545,24 @@ class _Explainer:
             }
             for name, term in found.items():
                 if term.value:
-                    parts[name].append(Part(layer.path, term, layer.kind.declared))
-        parts["peak_activation_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
+                    parts[name].append(SumPart(layer.path, term, layer.kind.declared))
+        parts["peak_activation_bytes"] = [SumPart(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
         held = costs.torch_peak
-        parts["torch_peak_activation_bytes"] = [Part(alive.name, trace.value(alive.bytes)) for alive in held.alive]
+        parts["torch_peak_activation_bytes"] = [SumPart(alive.name, trace.value(alive.bytes)) for alive in held.alive]
         if held.scratch:
-            parts["torch_peak_activation_bytes"].append(Part(f"scratch of {held.layer}", trace.value(held.scratch)))
+            parts["torch_peak_activation_bytes"].append(SumPart(f"scratch of {held.layer}", trace.value(held.scratch)))
         totals = costs.totals
         inference = {"parameters": totals.param_bytes, "buffers": totals.buffer_bytes, "peak": held.bytes}
-        parts["inference_bytes"] = [Part(name, trace.value(amount)) for name, amount in inference.items() if amount]
+        parts["inference_bytes"] = [SumPart(name, trace.value(amount)) for name, amount in inference.items() if amount]
         step = costs.training._asdict() if costs.training else {}
-        parts["training_bytes"] = [Part(name, trace.value(amount)) for name, amount in step.items() if amount]
+        parts["training_bytes"] = [SumPart(name, trace.value(amount)) for name, amount in step.items() if amount]
         if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
-            raise UsageError(f"`{whole[0]}` is a figure of the whole network: leave out `{path}`")
+            raise UsageError(f"`{whole[0]}` is a metric of the whole network: omit `{path}`")
         meanings = dict(SUMS)
-        meanings["peak_activation_bytes"] = ("bytes", f"the tensors alive when `{costs.peak.layer}` has run, the peak")
+        meanings["peak_activation_bytes"] = ("bytes", f"the tensors alive after `{costs.peak.layer}`, at the peak")
         meanings["torch_peak_activation_bytes"] = (
             "bytes",
-            f"the tensors alive while `{held.layer}` runs, and what its operation holds",
+            f"the tensors alive while `{held.layer}` runs, plus what its operation allocates",
         )
         estimated = set(estimates(graph, costs.totals))
         if all(graph.layers[number].memory_exact for number in numbers):
@@ -544,22 +581,18 @@ class _Explainer:
         )
 
 
-def _traced(kind: K) -> K:
-    """The kind with its integer fields traced by name; entries of a list that differ are numbered."""
-    copy = object.__new__(type(kind))
-    copy.__dict__.update(kind.__dict__)
+def _traced(kind: Kind) -> dict[str, object]:
+    """The kind's fields with integers traced by name; entries of a list that differ are numbered."""
+    traced: dict[str, object] = {}
     for name in kind.fields:
         held = getattr(kind, name)
-        if isinstance(held, tuple):
-            alike = len(set(held)) == 1
-            copy.__dict__[name] = tuple(
-                _named(entry, name if alike else f"{name}[{place}]") for place, entry in enumerate(held)
-            )
-            if alike:
-                copy.__dict__[name] = (copy.__dict__[name][0],) * len(held)
+        if not isinstance(held, tuple):
+            traced[name] = _named(held, name)
+        elif len(set(held)) == 1:
+            traced[name] = (_named(held[0], name),) * len(held)
         else:
-            copy.__dict__[name] = _named(held, name)
-    return copy
+            traced[name] = tuple(_named(entry, f"{name}[{place}]") for place, entry in enumerate(held))
+    return traced
 
 
 def _named(held: object, name: str) -> object:
@@ -588,69 +621,71 @@ def _flops(work: Mapping[str, Term]) -> Term:
     return total
 
 
-def _differentiable(graph: Graph) -> list[bool]:
-    """Of every tensor whether a gradient is asked of it: it depends on something that is learned."""
-    found = [False] * len(graph.inputs)
-    for layer in graph.layers:
-        learned = layer.kind.weights(*(graph.shape(tensor) for tensor in layer.inputs))
-        found.append(bool(learned) or any(found[tensor] for tensor in layer.inputs))
-    return found
-
-
 # Steps of the receptive field.
 
 
-def _axes(field: Field) -> Iterable[tuple[str, Axis]]:
+def _axes(field: TensorField) -> Iterable[tuple[str, FieldAxis]]:
     names = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
     return zip(names, field.axes, strict=True)
 
 
-def _unchanged(field: Field) -> tuple[Formula, ...]:
+def _unchanged(field: TensorField) -> tuple[Formula, ...]:
     return tuple(
-        Formula(f"size along {name}", trace.value(axis.size), "places", axis.exact) for name, axis in _axes(field)
+        Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact) for name, axis in _axes(field)
     )
 
 
-def _covering(fields: Sequence[Field], after: Field) -> Iterable[Formula]:
-    """From the leftmost place that any input sees to the rightmost."""
+def _differences(field: TensorField) -> Iterable[str]:
+    """What there is to say of axes whose positions do not all see equally much."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for name, axis in _axes(field):
+        if axis.smallest != axis.size:
+            found.setdefault((axis.smallest, axis.size), []).append(name)
+    for (least, most), names in found.items():
+        yield f"along {listing(names)}, positions see from {least:,} to {most:,}; the size is the largest"
+    if any(axis.stride is None for axis in field.axes):
+        yield "there is no stride or offset: the fields are not evenly spaced"
+
+
+def _covering(fields: Sequence[TensorField], after: TensorField) -> Iterable[Formula]:
+    """From the leftmost position that any input sees to the rightmost, where that is so of all positions alike."""
     for number, (name, axis) in enumerate(_axes(after)):
         same = [field.axes[number] for field in fields if len(field.axes) == len(after.axes)]
-        right, left = trace.value(max(each.right for each in same), "right"), trace.value(axis.left, "left")
-        size = trace.plus(trace.minus(right, left), trace.value(1))
-        yield Formula(f"size along {name}", size, "places", axis.exact)
+        size = trace.value(axis.size)
+        left, right = min(each.left for each in same), max(each.right for each in same)
+        if axis.stride is not None and right - left + 1 == axis.size:
+            size = trace.plus(trace.minus(trace.value(right, "right"), trace.value(left, "left")), trace.value(1))
+        yield Formula(f"size along {name}", size, "positions", axis.exact)
 
 
-def _steps(reach: Sequence[Window | Everything], before: Field, after: Field) -> Iterable[Formula]:
-    """size = before + (extent − 1)·stride before, and stride = stride before · stride of the window."""
-    names = dict(enumerate(name for name, _ in _axes(after)))
+def _steps(
+    reach: Sequence[Step | Everything | Unknown], before: TensorField, read: Shape, after: TensorField
+) -> Iterable[Formula]:
+    """Of windows on a grid size = before + (extent − 1)·stride before, and stride = stride before · stride of the
+    window; of other steps the size."""
     dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}
-    for number, axis in enumerate(after.axes):
+    for number, (name, axis) in enumerate(_axes(after)):
         old = before.axes[number]
-        size_before = trace.value(old.size, "size_before")
-        stride_before = trace.value(old.stride, "stride_before")
         dim = dims.get(number)
-        step = reach[dim] if dim is not None else Window(1)
-        flattened = dim is not None and len(before.dims[dim]) > 1
-        if isinstance(step, Window) and not flattened:
-            extent = _term(step.extent, "extent")
-            if extent.op != "value":
-                yield Formula(f"extent along {names[number]}", extent, "places")
-            factor = _term(step.stride, "stride")
+        step = Window(1) if dim is None else reach[dim]
+        flattened = dim is not None and not before.is_axis(dim, read)
+        if not isinstance(step, Window) or flattened or not old.stride:
+            yield Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact)
+            if after.has_grid and axis.stride is not None and axis.stride != old.stride:
+                yield Formula(f"stride along {name}", trace.value(axis.stride), "positions")
+            continue
+        extent = _term(step.extent, "extent")
+        if extent.op != "value":
+            yield Formula(f"extent along {name}", extent, "positions")
             extent = trace.value(extent.value, "extent")
-        else:
-            # A window over a flattened dimension, like everything, sees places of every row.
-            alone = isinstance(step, Window) and step.extent == 1
-            extent = trace.value(1) if alone else trace.value(old.places, "places")
-            factor = None
-        size = trace.plus(size_before, trace.times(trace.minus(extent, trace.value(1)), stride_before))
-        if extent.is_literal:
-            size = size_before
-        yield Formula(f"size along {names[number]}", size, "places", axis.exact)
-        if after.is_spatial and factor is not None and not factor.is_literal:
-            yield Formula(f"stride along {names[number]}", trace.times(stride_before, factor), "places")
-        elif after.is_spatial and factor is None and axis.stride != old.stride:
-            spread = trace.ratio(trace.value(old.places, "places"), trace.value(axis.places, "output_places"))
-            yield Formula(f"stride along {names[number]}", trace.times(stride_before, spread), "places")
+        stride = trace.value(old.stride, "stride_before")
+        size = trace.value(old.size, "size_before")
+        if not extent.is_literal:
+            size = trace.plus(size, trace.times(trace.minus(extent, trace.value(1)), stride))
+        yield Formula(f"size along {name}", size, "positions", axis.exact)
+        factor = _term(step.stride, "stride")
+        if after.has_grid and not factor.is_literal:
+            yield Formula(f"stride along {name}", trace.times(stride, factor), "positions")
 
 
 def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:
@@ -664,7 +699,7 @@ def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:
         yield same[0]._replace(label=", ".join([same[0].label, *others]))
 
 
-def _term(number: Number, name: str) -> Term:
+def _term(number: int, name: str) -> Term:
     """Its term; by name where it is more than the rule's literal 1."""
     found = term_of(number)
     return trace.value(number, name) if found.is_literal and number != 1 else found

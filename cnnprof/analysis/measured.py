@@ -23,7 +23,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 
 BLOCK = 512
-"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda). It hands out more
+"""Bytes that PyTorch's CUDA caching allocator rounds every tensor up to (kMinBlockSize in c10/cuda). It allocates more
 where it finds a larger block whose rest is not worth splitting off: up to 1 MiB for tensors above 1 MiB."""
 STEADY = 0.05
 """Interquartile range over median at which enough runs have been made."""
@@ -137,20 +137,20 @@ class Ceilings(NamedTuple):
 Bound = Literal["compute", "memory"]
 
 
-class Limit(NamedTuple):
+class RooflineLimit(NamedTuple):
     """The least time that a roofline allows, and which of the two ceilings sets it."""
 
     seconds: float
     bound: Bound
 
 
-def limit(flops: int, moved_bytes: int, ceilings: Ceilings) -> Limit | None:
+def limit(flops: int, moved_bytes: int, ceilings: Ceilings) -> RooflineLimit | None:
     """What the roofline allows for so much work; None where nothing is computed and nothing moved."""
     computing = flops / ceilings.flops_per_second
     moving = moved_bytes / ceilings.bytes_per_second
     if not flops and not moved_bytes:
         return None
-    return Limit(computing, "compute") if computing >= moving else Limit(moving, "memory")
+    return RooflineLimit(computing, "compute") if computing >= moving else RooflineLimit(moving, "memory")
 
 
 class LayerTime(NamedTuple):
@@ -161,7 +161,7 @@ class LayerTime(NamedTuple):
     times: Times
     flops: int
     moved_bytes: int
-    limit: Limit | None
+    limit: RooflineLimit | None
 
     @property
     def share(self) -> float | None:
@@ -170,7 +170,7 @@ class LayerTime(NamedTuple):
 
 
 class MemoryFigure(NamedTuple):
-    """Bytes predicted, None where nothing predicts them, beside bytes measured. note: what was measured, and what
+    """Bytes predicted, None where nothing predicts them, and bytes measured. note: what was measured, and what
     the residual is."""
 
     name: str
@@ -185,7 +185,7 @@ class MemoryFigure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Result:
+class BatchResult:
     """What one batch took."""
 
     batch: int
@@ -248,7 +248,7 @@ class Measured:
     settings: Settings
     machine: Machine
     ceilings: Ceilings
-    results: tuple[Result, ...]
+    results: tuple[BatchResult, ...]
     out_of_memory: tuple[OutOfMemory, ...] = ()
 
     @property
@@ -259,7 +259,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Alternated:
-    """Two things timed by turns, A B A B, so that what disturbs one disturbs the other."""
+    """Two things timed alternately, A B A B, so that what disturbs one disturbs the other."""
 
     first: Times
     second: Times
@@ -278,8 +278,8 @@ class Alternated:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two networks on one device, A and B by turns."""
+class TimeComparison:
+    """Two networks on one device, A and B alternately."""
 
     names: tuple[str, str]
     batch: int
@@ -324,12 +324,12 @@ class Separables:
     warnings: tuple[str, ...] = ()
 
 
-# Memory as CUDA's allocator hands it out.
+# Memory as CUDA's allocator allocates it.
 
 
 class AllocatorPeak(NamedTuple):
-    """What an allocator handed out at most in blocks, what it held from the driver, and the bytes of the tensors and
-    workspaces that asked for the blocks; `requested` is 0 where an allocator does not tell."""
+    """The most that an allocator allocated in blocks, what it reserved from the driver, and the bytes of the tensors
+    and workspaces that asked for the blocks; `requested` is 0 where an allocator does not tell."""
 
     allocated: int
     reserved: int
@@ -342,13 +342,13 @@ def blocks(sizes: Iterable[int]) -> int:
 
 
 def block_bytes(graph: Graph, costs: Costs) -> int:
-    """Bytes that the caching allocator hands out at least at the graph's peak: weights, buffers and what is alive."""
+    """Bytes that the caching allocator allocates at least at the graph's peak: weights, buffers and what is alive."""
     return state_blocks(graph, costs) + peak_blocks(costs)
 
 
 def peak_blocks(costs: Costs) -> int:
-    """What is alive at the peak, inputs included and weights apart, tensor by tensor in blocks. The peak is where it is
-    without rounding; the scratch there counts as one tensor."""
+    """What is alive at the peak, including inputs and excluding weights, tensor by tensor in blocks. The peak is where
+    it is without rounding; the scratch there counts as one tensor."""
     peak = costs.torch_peak
     return blocks([*(alive.bytes for alive in peak.alive), peak.scratch])
 
@@ -356,14 +356,12 @@ def peak_blocks(costs: Costs) -> int:
 def state_blocks(graph: Graph, costs: Costs) -> int:
     """Weights and buffers, tensor by tensor in blocks."""
     size = ITEM_SIZE[costs.dtype]
-    shapes = graph.shapes()
     state = []
-    for layer in graph.layers:
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
         if layer.shares is None:
-            read = [shapes[tensor] for tensor in layer.inputs]
-            state += [prod(shape) * size for shape in layer.kind.weights(*read).values()]
+            state += [prod(shape) * size for shape in answers.weights.values()]
             state += [
                 tensor.numel * (INTEGER_SIZE[tensor.dtype] if tensor.dtype else size)
-                for tensor in layer.kind.buffers(*read).values()
+                for tensor in answers.buffers.values()
             ]
     return blocks(state)

@@ -1,7 +1,7 @@
 """How much memory tensors take at once: the peak of a forward pass, and what a training step keeps.
 
 A storage is what tensors share that view or overwrite one another; it counts once and lives as long as
-any of them is read. Weights are apart. All sizes are bytes, at a batch and a size per value.
+any of them is read. Weights are excluded. All sizes are bytes, at a batch and a size per value.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Lives(NamedTuple):
 
     order: list[int]  # numbers of the executed layers
     birth: dict[int, int]  # storage → position of the layer that makes it; −1: an input
-    death: dict[int, int]  # storage → position of the last layer that reads it; len(order): handed out
+    death: dict[int, int]  # storage → position of the last layer that reads it; len(order): an output
 
 
 def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
@@ -181,13 +181,12 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     optimizer's state is float32. Raises UsageError for an unknown optimizer.
     """
     if optimizer not in OPTIMIZERS:
-        raise UsageError(f"no optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
-    shapes = graph.shapes()
+        raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
     tensors = [
         prod(shape)
-        for layer in graph.layers
+        for layer, answers in zip(graph.layers, graph.answers, strict=True)
         if layer.shares is None
-        for shape in layer.kind.weights(*(shapes[tensor] for tensor in layer.inputs)).values()
+        for shape in answers.weights.values()
     ]
     values = sum(tensors)
     state = OPTIMIZERS[optimizer]
@@ -201,47 +200,71 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     )
 
 
-def kept_for_backward(graph: Graph, scale: Scale) -> int:
-    """Bytes that autograd keeps for the backward pass, each storage once, parameters and buffers apart.
+class Kept(NamedTuple):
+    """What autograd keeps of a layer for the backward pass.
 
-    graph: unfolded in training. A layer keeps something only where a gradient is asked of it: of its
-    weights, or of an input that depends on weights.
+    asked: whether a gradient is asked of the layer: it has weights, or an input depends on some. Nothing is kept
+    otherwise. tensors: those of the graph that it keeps, by id; a storage that several layers keep counts once.
+    saved: which of `Memory.saved` it also makes, by position. clone: whether it copies the input it overwrites.
     """
+
+    asked: bool
+    tensors: tuple[int, ...] = ()
+    saved: tuple[int, ...] = ()
+    clone: bool = False
+
+
+def kept(graph: Graph) -> list[Kept]:
+    """What is kept of every layer. graph: unfolded in training."""
     first = len(graph.inputs)
-    shapes = graph.shapes()
-    owner = storages(graph)
-    sizes = storage_bytes(graph, scale)
-    differentiable = [False] * first
-    kept: set[int] = set()
-    own = 0
-    for number, layer in enumerate(graph.layers):
-        read = tuple([shapes[tensor] for tensor in layer.inputs])
-        needed = bool(layer.kind.weights(*read)) or any(differentiable[tensor] for tensor in layer.inputs)
-        differentiable.append(needed)
-        if not needed or not layer.executed:
+    asked = [False] * first
+    found = []
+    for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
+        inputs = [asked[tensor] for tensor in layer.inputs]
+        asked.append(bool(answers.weights) or any(inputs))
+        if not asked[-1] or not layer.executed:
+            found.append(Kept(asked[-1]))
             continue
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
-        if layer.kind.merge and how == "inputs":
-            factors, products = kept_of_product([differentiable[tensor] for tensor in layer.inputs])
-            kept.update(owner[layer.inputs[factor]] for factor in factors)
-            own += sum(scale.bytes(memory.saved[product]) for product in products)
-            continue
-        if how == "output":
-            kept.add(owner[first + number])
+        tensors: tuple[int, ...] = ()
+        saved = tuple(range(len(memory.saved)))
+        if how in ("factors", "quotient"):
+            factors, products = kept_of_product(inputs, how == "quotient")
+            tensors, saved = tuple([layer.inputs[factor] for factor in factors]), tuple(products)
+        elif how == "output":
+            tensors = (first + number,)
         elif how == "inputs":
-            kept.update(owner[tensor] for tensor in layer.inputs)
+            tensors = layer.inputs
         elif how == "differentiable inputs":
-            kept.update(owner[tensor] for tensor in layer.inputs if differentiable[tensor])
-        elif how == "clone":
-            own += scale.bytes(Tensor(read[0]))
-        own += sum(map(scale.bytes, memory.saved))
-    return own + sum(sizes[storage] for storage in kept)
+            tensors = tuple([tensor for tensor, own in zip(layer.inputs, inputs, strict=True) if own])
+        found.append(Kept(True, tensors, saved, how == "clone"))
+    return found
 
 
-def kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int]]:
+def kept_for_backward(graph: Graph, scale: Scale) -> int:
+    """Bytes that autograd keeps for the backward pass, each storage once, parameters and buffers excluded.
+
+    graph: unfolded in training.
+    """
+    owner = storages(graph)
+    sizes = storage_bytes(graph, scale)
+    held: set[int] = set()
+    own = 0
+    for layer, answers, each in zip(graph.layers, graph.answers, kept(graph), strict=True):
+        held.update([owner[tensor] for tensor in each.tensors])
+        own += sum([scale.bytes(layer.memory.saved[position]) for position in each.saved])
+        if each.clone:
+            own += scale.bytes(Tensor(answers.inputs[0]))
+    return own + sum([sizes[storage] for storage in held])
+
+
+def kept_of_product(differentiable: Sequence[bool], quotient: bool = False) -> tuple[list[int], list[int]]:
     """(factors, products in between) that a product keeps, by position: of every two that are multiplied, from left
-    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked."""
+    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked.
+
+    quotient: of two, the second is divided by, and kept in any case: the gradient of either has it in it.
+    """
     factors, products = [], []
     asked = differentiable[0]
     for position, right in enumerate(differentiable[1:], start=1):
@@ -250,7 +273,7 @@ def kept_of_product(differentiable: Sequence[bool]) -> tuple[list[int], list[int
                 factors.append(0)
             else:
                 products.append(position - 2)
-        if asked:
+        if asked or quotient:
             factors.append(position)
         asked = asked or right
     return factors, products

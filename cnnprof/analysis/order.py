@@ -79,7 +79,7 @@ class _Problem:
                 self.readers.setdefault(storage, set()).add(number)
 
     def segments(self) -> Iterator[list[int]]:
-        """The layers, cut behind every layer that all others come before or after."""
+        """The layers, cut after every layer that all others come before or after."""
         ancestors: dict[int, int] = {}  # bit sets
         descendants = dict.fromkeys(self.layers, 0)
         for number in self.layers:

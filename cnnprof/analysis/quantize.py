@@ -79,7 +79,7 @@ def store(
     Raises UsageError for a share that is none.
     """
     if not 0 <= sparsity < 1:
-        raise UsageError(f"a share of zeros is at least 0 and below 1, found {float(sparsity):g}")
+        raise UsageError(f"a fraction of zeros is at least 0 and below 1, found {float(sparsity):g}")
     own_bits = 8 * ITEM_SIZE[dtype]
     shapes = graph.shapes()
     first = len(graph.inputs)

@@ -1,61 +1,75 @@
-"""The receptive field: which interval of the input the first place of a tensor sees, per axis.
+"""The receptive field: which interval of the input each position of a tensor sees, per axis.
 
-Followed as the interval's two ends and the stride of the grid, all in input places, exact and not
-clipped to the input (Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural
-Networks"). A tensor's dimensions know which axes of the input run along them, so that flattening and
-permuting lose nothing: a linear layer over flattened positions covers all of them.
-
-Behind an upsampling neighbouring places share input places, so that a window sees more from some places
-than from others. The interval followed is then the one between sampling points, an estimate, and says so.
+Exact, in input positions and not clipped to the input (Araujo, Norris & Sim 2019, "Computing Receptive Fields of
+Convolutional Neural Networks"). Behind an upsampling or a gate intervals differ in length from one position to the
+next; `cnnprof.analysis.seen` follows them. A tensor's dimensions know which axes of the input run along them, so that
+flattening and permuting lose nothing: a linear layer over flattened positions covers all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
+from math import isfinite, prod
 from typing import NamedTuple, TypeAlias
 
+from cnnprof.analysis import seen
+from cnnprof.analysis.seen import IntervalTable, Pattern, Seen, TapBudget
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape
-from cnnprof.model.window import Window
+from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape, Unknown
+from cnnprof.model.resized import Whole
+from cnnprof.model.window import Step, Window
 
 Number: TypeAlias = int | Fraction
 
 
-class Axis(NamedTuple):
-    """Along one axis of the input: the interval left..right that the first of `places` places sees, and
-    how far apart the places are. Not `exact` where a window moved in steps of less than an input place."""
+class FieldAxis(NamedTuple):
+    """What `places` positions see along one axis of the input: the first one the interval left..right, all of them
+    from `smallest` to `size` input positions.
 
-    left: Number
-    right: Number
-    stride: Number
+    stride: input positions from each field to the next, where that and the size are the same everywhere; 0 where all
+    positions see the same; else None.
+    exact: False where positions are too many to look at, or a flattened or split dimension was cut or windowed.
+    """
+
+    left: int
+    right: int
+    size: int
+    smallest: int
+    stride: int | None
     places: int
     exact: bool = True
 
     @property
-    def size(self) -> Number:
-        return _plain(self.right - self.left + 1)
-
-    @property
-    def offset(self) -> Number:
-        """Input coordinate of the centre of the first place's field."""
+    def offset(self) -> Number | None:
+        """Input coordinate of the centre of the first position's field, on a regular grid."""
+        if self.stride is None:
+            return None
         ends = self.left + self.right
-        return ends // 2 if isinstance(ends, int) and ends % 2 == 0 else Fraction(ends) / 2
+        return ends // 2 if ends % 2 == 0 else Fraction(ends, 2)
 
 
-class Field(NamedTuple):
+class TensorField(NamedTuple):
     """The receptive field of a tensor: its axes, and for each dimension the axes that run along it.
 
-    A dimension without axes holds channels; one with several was flattened.
+    A dimension without axes holds channels; one with several was flattened; one that is shorter or longer than
+    its axis was split off it, or has channels in it. own_dims: there is none of these but the first.
     """
 
-    axes: tuple[Axis, ...]
+    axes: tuple[FieldAxis, ...]
     dims: tuple[tuple[int, ...], ...]
+    own_dims: bool = True
 
     @property
-    def is_spatial(self) -> bool:
-        """Whether the axes still have dimensions of their own, and so a stride and an offset."""
-        return bool(self.axes) and all(len(dim) <= 1 for dim in self.dims) and any(self.dims)
+    def has_grid(self) -> bool:
+        """Whether the axes still have dimensions of their own, and so positions along them."""
+        return bool(self.axes) and self.own_dims and any(self.dims)
+
+    def is_axis(self, dim: int, shape: Shape) -> bool:
+        """Whether a dimension of a tensor of this shape is one axis and nothing else."""
+        along = self.dims[dim]
+        return len(along) == 1 and self.axes[along[0]].places == shape[dim]
 
     @property
     def exact(self) -> bool:
@@ -63,97 +77,199 @@ class Field(NamedTuple):
         return all(axis.exact for axis in self.axes)
 
     @property
-    def largest(self) -> Number | None:
-        """Size on the largest axis; None without axes."""
+    def largest(self) -> int | None:
+        """Size on the largest axis, of the position that sees most; None without axes."""
         return max((axis.size for axis in self.axes), default=None)
 
+    @property
+    def smallest(self) -> int | None:
+        """The same axis's size, of the position that sees least."""
+        return min((axis.smallest for axis in self.axes if axis.size == self.largest), default=None)
 
-def follow(graph: Graph) -> list[Field | None]:
-    """The receptive field of every tensor of the graph, by tensor id; None behind a layer whose reach is unknown."""
-    fields: list[Field | None] = [_of_input(shape) for shape in graph.inputs.values()]
+
+def follow(graph: Graph) -> list[TensorField | None]:
+    """The receptive field of every tensor of the graph, by tensor id; None after a layer whose reach is unknown."""
+    follower = _Follower()
+    tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
     shapes = list(graph.inputs.values())
-    memo: dict[tuple[Kind, tuple[Field | None, ...], tuple[Shape, ...]], Field | None] = {}
+    memo: dict[tuple[Kind, tuple[int, ...], tuple[Shape, ...]], _Tracks | None] = {}
     for layer in graph.layers:
         read = tuple(shapes[tensor] for tensor in layer.inputs)
-        before = tuple(fields[tensor] for tensor in layer.inputs)
-        key = (layer.kind, before, read)
+        before = tuple(tracks[tensor] for tensor in layer.inputs)
+        key = (layer.kind, tuple(map(id, before)), read)  # by identity, which is faster than to compare intervals
         if key not in memo:
-            memo[key] = _after(layer.kind.reach(*read), before, read, layer.shape)
-        fields.append(memo[key])
+            memo[key] = follower.after(layer.kind.reach(*read), before, read, layer.shape)
+        tracks.append(memo[key])
         shapes.append(layer.shape)
-    return fields
+    follower.fill()
+    return follower.fields(tracks)
 
 
-def _of_input(shape: Shape) -> Field:
-    axes = tuple(Axis(0, 0, 1, size) for size in shape[1:])
-    return Field(axes, ((), *((number,) for number in range(len(axes)))))
+class _Track(NamedTuple):
+    """One axis on its way: what its positions see, and how many there are."""
+
+    seen: Seen
+    places: int
+    exact: bool = True
 
 
-def _after(reach: Reach, before: Sequence[Field | None], read: Sequence[Shape], output: Shape) -> Field | None:
-    known = [field for field in before if field is not None]
-    if reach is None or len(known) < len(before):
-        return None
-    return _step(reach, _covering(known, read, output), output)
+class _Tracks(NamedTuple):
+    """A field on its way."""
+
+    axes: tuple[_Track, ...]
+    dims: tuple[tuple[int, ...], ...]
+    own_dims: bool = True
+
+    def is_whole(self, dim: int, shape: Shape) -> bool:
+        """Whether a dimension of a tensor of this shape runs over all positions of its axes, and nothing else."""
+        return prod(self.axes[number].places for number in self.dims[dim]) == shape[dim]
+
+    def is_split(self, number: int) -> bool:
+        """Whether several dimensions run along an axis."""
+        return sum(number in along for along in self.dims) > 1
 
 
-def _covering(fields: Sequence[Field], shapes: Sequence[Shape], output: Shape) -> Field:
-    """The smallest field that covers those of all inputs, on the grid of the main one."""
-    if len(fields) == 1:
-        return fields[0]
-    with_axes = [field for field in fields if field.axes]
-    if not with_axes:
-        return fields[0] if fields else Field((), ((),) * len(output))
-    # The main tensor is the first that stands on the output's grid: a gate of 1x1 does not.
-    main = next(
-        (field for field, shape in zip(fields, shapes, strict=True) if field.axes and shape[1:] == output[1:]),
-        with_axes[0],
-    )
-    axes = tuple(
-        Axis(
-            min(axis.left for axis in same),
-            max(axis.right for axis in same),
-            own.stride,
-            own.places,
-            all(axis.exact for axis in same),
-        )
-        for own, *same in zip(
-            main.axes, *(field.axes for field in with_axes if len(field.axes) == len(main.axes)), strict=True
-        )
-    )
-    return Field(axes, main.dims)
+class _Follower:
+    """Follows tensors step by step, equal ones once. Tables are filled at the end, when all is asked for."""
+
+    def __init__(self) -> None:
+        self.budget = TapBudget()
+        self.tables: list[IntervalTable] = []
+        self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
+
+    def of_input(self, shape: Shape) -> _Tracks:
+        axes = tuple(_Track(Pattern((0,), (0,), 1), size) for size in shape[1:])
+        return _Tracks(axes, ((), *((number,) for number in range(len(axes)))))
+
+    def after(
+        self, reach: Reach, before: Sequence[_Tracks | None], read: Sequence[Shape], output: Shape
+    ) -> _Tracks | None:
+        """The field after a layer; None where it is unknown."""
+        known = [tracks for tracks in before if tracks is not None]
+        if reach is None or len(known) < len(before):
+            return None
+        tracks = known[0] if len(known) == 1 else self._merged(known, read, output)
+        if isinstance(reach, Regrouped):
+            return self._regrouped(reach, tracks, read[0], output)
+        axes = list(tracks.axes)
+        for dim, step in enumerate(reach):
+            along = tracks.dims[dim]
+            for number in along:
+                if isinstance(step, Unknown):
+                    return None
+                if len(along) == 1 and tracks.is_whole(dim, read[0]):
+                    axes[number] = self._along(axes[number], step, output[dim])
+                else:
+                    axes[number] = self._along_flattened(axes[number], step, tracks.is_split(number))
+        return tracks._replace(axes=tuple(axes))
+
+    def _regrouped(self, reach: Regrouped, tracks: _Tracks, read: Shape, output: Shape) -> _Tracks:
+        """What a step leaves that moves, joins, splits or leaves out dimensions."""
+        axes = list(tracks.axes)
+        for dim, position in reach.kept:
+            for number in tracks.dims[dim]:
+                track = axes[number]
+                if len(tracks.dims[dim]) == 1 and tracks.is_whole(dim, read):
+                    axes[number] = self._along(track, Window(1, stride=0, padding=-position), 1)
+                else:  # which positions of the axis stay is not followed
+                    axes[number] = track._replace(exact=track.exact and track.seen.is_constant)
+        dims = [tuple(axis for source in group for axis in tracks.dims[source]) for group in reach.dims]
+        for group in {group for group in reach.dims if group and reach.dims.count(group) > 1}:
+            made = [dim for dim, sources in enumerate(reach.dims) if sources == group]
+            along = [number for number in dims[made[0]] if axes[number].places != 1]
+            if [axes[number].places for number in along] == [output[dim] for dim in made]:  # split as they were joined
+                for dim, number in zip(made, along, strict=True):
+                    dims[dim] = (number,)
+        found = _Tracks(tuple(axes), tuple(dims))
+        own = all(not along or (len(along) == 1 and found.is_whole(dim, output)) for dim, along in enumerate(dims))
+        return found._replace(own_dims=own)
+
+    def _along(self, track: _Track, step: Step | Everything, places: int) -> _Track:
+        given = Whole(track.places) if isinstance(step, Everything) else step
+        return _Track(self._seen(((given, track.seen),), places), places, track.exact)
+
+    def _along_flattened(self, track: _Track, step: Step | Everything, split: bool) -> _Track:
+        """A step over positions of several axes in a row, of a part of one, or of channels too."""
+        if step == Window(1):
+            return track
+        if isinstance(step, Window) and step.extent == step.stride == 1:  # cut or padded: who knows which stay
+            return track._replace(exact=track.exact and isinstance(track.seen, Pattern) and track.seen.is_regular)
+        # Whatever is seen of it is in several rows: all of them, at most.
+        everything = self._along(track, EVERYTHING, 1)
+        return everything._replace(exact=everything.exact and isinstance(step, Everything) and not split)
+
+    def _merged(self, fields: Sequence[_Tracks], shapes: Sequence[Shape], output: Shape) -> _Tracks:
+        """Position by position the smallest interval that covers those of all inputs."""
+        inputs = [(tracks, shape) for tracks, shape in zip(fields, shapes, strict=True) if tracks.axes]
+        if not inputs:
+            return fields[0] if fields else _Tracks((), ((),) * len(output))
+        main = next((tracks for tracks, shape in inputs if shape[1:] == output[1:]), inputs[0][0])
+        inputs = [(tracks, shape) for tracks, shape in inputs if len(tracks.axes) == len(main.axes)]
+        axes = []
+        for number, own in enumerate(main.axes):
+            dim = next((dim for dim, along in enumerate(main.dims) if along == (number,)), None)
+            places = own.places if dim is None or not main.own_dims else output[dim]
+            sources, exact = [], True
+            for tracks, shape in inputs:
+                track = tracks.axes[number]
+                aligned = tracks.dims == main.dims and track.places in (1, places)
+                # Parts of an axis, and positions among channels, may be in another order than the other input's.
+                ordered = all(tracks.is_whole(dim, shape) for dim, along in enumerate(tracks.dims) if number in along)
+                exact = exact and track.exact and aligned and (ordered or track.seen.is_constant)
+                sources.append((Window(1) if track.places == places and aligned else Whole(track.places), track.seen))
+            axes.append(_Track(self._seen(tuple(sources), places), places, exact))
+        return main._replace(axes=tuple(axes))
+
+    def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
+        """What positions see by steps from others."""
+        if (regular := seen.regular(sources)) is not None:
+            return regular
+        key = (sources, places)
+        if key not in self.found:
+            made = seen.after(sources, places, self.budget)
+            if isinstance(made, IntervalTable) and all(made is not source for _, source in sources):
+                self.tables.append(made)
+            self.found[key] = made
+        return self.found[key]
+
+    def fill(self) -> None:
+        """Fills the tables: asks from the last back to the first what is needed, and looks it up from there on."""
+        for table in reversed(self.tables):
+            table.ask_sources()
+        for table in self.tables:
+            table.fill()
+
+    def fields(self, tracks: Sequence[_Tracks | None]) -> list[TensorField | None]:
+        """The fields that they have come to, equal ones as one object."""
+        axes: dict[_Track, FieldAxis] = {}
+        fields: dict[int, TensorField] = {}
+        for found in tracks:
+            if found is not None and id(found) not in fields:
+                for track in found.axes:
+                    if track not in axes:
+                        axes[track] = _axis(track)
+                fields[id(found)] = TensorField(tuple(axes[track] for track in found.axes), *found[1:])
+        return [None if found is None else fields[id(found)] for found in tracks]
 
 
-def _step(reach: tuple[Window | Everything, ...] | Regrouped, field: Field, output: Shape) -> Field:
-    if not reach:
-        return field
-    if isinstance(reach, Regrouped):
-        dims = tuple(tuple(axis for source in group for axis in field.dims[source]) for group in reach.dims)
-        return Field(field.axes, dims)
-    axes = list(field.axes)
-    for dim, step in enumerate(reach):
-        along = field.dims[dim]
-        for number in along:
-            axes[number] = _along(axes[number], step, output[dim] if len(along) == 1 else None)
-    return Field(tuple(axes), field.dims)
+def _axis(track: _Track) -> FieldAxis:
+    """The figures of an axis."""
+    source = track.seen
+    if isinstance(source, Pattern):
+        places = 1 if source.is_regular else min(track.places, len(source.lefts) + 1)
+    else:
+        places = min(track.places, source.last + 1)  # fewer where one stands for all, or for an estimate
+    lefts, rights = source.listed(0, places - 1)
+    sizes = [int(right - left) + 1 if right >= left else 0 for left, right in zip(lefts, rights, strict=True)]
+    stride = source.shift if isinstance(source, Pattern) and source.is_regular else _stride(lefts, rights)
+    left, right = (int(lefts[0]), int(rights[0])) if sizes[0] else (0, -1)
+    if not max(sizes) or not source.exact:
+        stride = None
+    return FieldAxis(left, right, max(sizes), min(sizes), stride, track.places, track.exact and source.exact)
 
 
-def _along(axis: Axis, step: object, places: int | None) -> Axis:
-    """One axis after one step; `places` is how many the output has, None along a flattened dimension."""
-    if isinstance(step, Window) and places is not None:
-        left = axis.left - step.padding * axis.stride
-        right = left + (axis.right - axis.left) + (step.extent - 1) * axis.stride
-        stride = _plain(axis.stride * step.stride)
-        whole = isinstance(axis.stride, int) and isinstance(stride, int)
-        return Axis(_plain(left), _plain(right), stride, places, axis.exact and (step.extent == 1 or whole))
-    if step is EVERYTHING or (isinstance(step, Window) and step.extent != 1):
-        # A window over a flattened dimension sees places of every row: all of them, at most.
-        right = axis.right + (axis.places - 1) * axis.stride
-        left_over = 1 if places is None else places
-        stride = axis.stride if left_over == axis.places else axis.stride * Fraction(axis.places, left_over)
-        return Axis(axis.left, _plain(right), _plain(stride), left_over, axis.exact)
-    return axis
-
-
-def _plain(number: Number) -> Number:
-    """Whole fractions as integers."""
-    return number.numerator if isinstance(number, Fraction) and number.denominator == 1 else number
+def _stride(lefts: Sequence[seen.Bound], rights: Sequence[seen.Bound]) -> int | None:
+    """How far each interval is from the one before, 0 where there is a single one; None where they differ."""
+    steps = {later - earlier for ends in (lefts, rights) for earlier, later in pairwise(ends)} or {0}
+    step = steps.pop()
+    return int(step) if not steps and isfinite(step) else None

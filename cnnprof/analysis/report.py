@@ -1,39 +1,49 @@
-"""Graph and Costs → Report: rows, totals and columns as data. A new column is one entry of `COLUMNS`."""
+"""Graph and Costs → Report: rows and totals as data. `columns` holds what is shown of a row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from cnnprof.analysis.columns import COLUMNS, ReportColumn
+from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Peak, Training
-from cnnprof.analysis.receptive_field import Axis, Field, Number
-from cnnprof.errors import UsageError, listing, nearest
-from cnnprof.kinds.linear import Linear
-from cnnprof.language.spec import Limit
+from cnnprof.analysis.receptive_field import Number, TensorField
+from cnnprof.analysis.record import Record, plain
+from cnnprof.errors import brief, listing, printable
+from cnnprof.language.spec import BudgetLimit
+from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
 from cnnprof.model.metrics import METRICS
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 Order: TypeAlias = Literal["written", "best"]
 
 
 class ReceptiveField(NamedTuple):
-    """Size, stride and offset in input places, per spatial axis; stride and offset are None where the
-    tensor has no spatial axes left, and all three behind a layer whose reach is unknown.
+    """In input positions, per spatial axis: the size of the largest and of the smallest field that any position of the
+    tensor has, how far fields are from each other, and the centre of the first.
 
-    exact: False where a window moved in steps of less than an input place, behind an upsampling.
+    Stride and offset are None where fields differ in size or distance, or the tensor has no spatial axes left; all four
+    after a layer whose reach is unknown. exact: False where the sizes are estimates.
     """
 
-    size: tuple[Number, ...] | None
-    stride: tuple[Number, ...] | None
+    size: tuple[int, ...] | None
+    size_min: tuple[int, ...] | None
+    stride: tuple[int, ...] | None
     offset: tuple[Number, ...] | None
     exact: bool = True
 
 
+ON_A_PAGE = ("path", "kind", "output_shape", "params", "macs", "flops", "activation_bytes")
+"""Columns of what a notebook shows."""
 OF_MEMORY = (
     "activation_bytes",
     "peak_activation_bytes",
@@ -69,17 +79,13 @@ def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] 
 
 
 def doubts(graph: Graph) -> list[str]:
-    """What is right as it stands, and seldom meant: of each sort the first."""
+    """What is right as it is written, and seldom meant: the first of each kind."""
     shapes = graph.shapes()
+    found: dict[str, str] = {}
     for layer in graph.layers:
-        if isinstance(layer.kind, Linear):
-            shape = shapes[layer.inputs[0]]
-            if len(shape) > 1 and shape[-1] == 1:
-                return [
-                    f"{layer.path} reads the last axis of {'×'.join(map(str, shape))} alone, a single value, as "
-                    "PyTorch does: is a `flatten` missing before it?"
-                ]
-    return []
+        if layer.kind.word not in found and (doubt := layer.kind.doubt(*(shapes[tensor] for tensor in layer.inputs))):
+            found[layer.kind.word] = f"{layer.path} {doubt}"
+    return list(found.values())
 
 
 def declared(graph: Graph) -> int:
@@ -87,12 +93,13 @@ def declared(graph: Graph) -> int:
     return sum(layer.kind.declared for layer in graph.layers)
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """The figures of one layer, or of several folded into one. Shapes include the batch.
 
     file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
-    memory_exact: False where the layer may view or copy, depending on strides that are not followed.
+    memory_exact: False where the layer may view or copy, depending on strides, which are not tracked.
+    fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
     path: str
@@ -118,19 +125,21 @@ class Row(NamedTuple):
     declared: bool = False
     memory_exact: bool = True
     layers: int = 1
+    fields: Kind | None = None
 
     def record(self) -> dict[str, Any]:
         """The row as a flat dict of numbers and text: one row of a data frame or a CSV file."""
         return {column.name: column.plain(self) for column in COLUMNS.values()}
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Record):
     """A network's figures: what `cnnprof.analyze` returns.
 
     layers: in execution order. totals: every metric.
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
-    step: what a training step takes; None where PyTorch refuses it. graph: the network itself.
+    step: what a training step takes; None where PyTorch refuses it.
+    graph: the network itself. costs: what it was counted to have and do.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
     """
@@ -144,14 +153,16 @@ class Report:
     dtype: str
     training: bool
     totals: Totals
-    layers: tuple[Row, ...]
+    layers: tuple[LayerRow, ...]
     peak: Peak
     torch_peak: Peak
     step: Training | None
     optimizer: str
     outputs: tuple[Output, ...]
-    budget: tuple[Limit, ...]
+    budget: tuple[BudgetLimit, ...]
+    unused: tuple[str, ...]
     graph: Graph
+    costs: Costs
     order: Order
     written_peak_bytes: int
     refused: Mapping[str, str]
@@ -173,15 +184,39 @@ class Report:
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat dicts: `pandas.DataFrame(report.records())`, `polars.DataFrame(report.records())`."""
-        return [row.record() for row in self.layers]
+        return [{name: plain(value) for name, value in row.record().items()} for row in self.layers]
+
+    def __getitem__(self, path: str) -> LayerRow:
+        """The row of a layer, or the sums of a block or merge, by its path. Raises KeyError, with what may be meant."""
+        inside = [row for row in self.layers if f"{row.path}.".startswith(f"{path}.")]
+        if not inside:
+            hint = paths.meant(str(path), paths.parts(row.path for row in self.layers))
+            raise KeyError(f"{self.title} has no layer or block `{brief(printable(str(path)), 200)}`; {hint}")
+        return next((row for row in inside if row.path == path), None) or _sum(inside, path)
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import words
+
+        if page is None:
+            return words.document([lay_out(self)])
+        shown = lay_out(self, columns=columns_of(ON_A_PAGE), page=page)
+        return words.document([shown._replace(chosen=True)])  # --fold is not said: a notebook has no options
 
 
 def tabulate(
-    graph: Graph, costs: Costs, written_peak_bytes: int | None = None, refused: Mapping[str, str] = MappingProxyType({})
+    graph: Graph,
+    costs: Costs,
+    written_peak_bytes: int | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
+    *,
+    source: str = "",
+    budget: tuple[BudgetLimit, ...] = (),
+    unused: tuple[str, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
 
     written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
+    source, budget, unused: of the spec that the graph is of; `unused` are arguments that change nothing.
     """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
@@ -201,7 +236,7 @@ def tabulate(
         flops = cost.flops
         place = layer.place
         rows.append(
-            Row(
+            LayerRow(
                 path=layer.path,
                 kind=layer.kind.word,
                 config=config,
@@ -224,12 +259,13 @@ def tabulate(
                 line=None if place is None else place.line + 1,
                 declared=layer.kind.declared,
                 memory_exact=layer.memory_exact,
+                fields=layer.kind,
             )
         )
     return Report(
         name=graph.name,
         variant=graph.variant,
-        source=graph.source,
+        source=source,
         args=dict(graph.args),
         inputs={name: (batch, *shape) for name, shape in graph.inputs.items()},
         batch=batch,
@@ -242,23 +278,25 @@ def tabulate(
         step=costs.training,
         optimizer=costs.optimizer,
         outputs=graph.outputs,
-        budget=graph.budget,
+        budget=budget,
+        unused=unused,
         graph=graph,
+        costs=costs,
         order="written" if written_peak_bytes is None else "best",
         written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
         refused={**costs.refused, **refused},
     )
 
 
-def _receptive_field(field: Field | None) -> ReceptiveField:
+def _receptive_field(field: TensorField | None) -> ReceptiveField:
     if field is None:
-        return ReceptiveField(None, None, None)
-    axes: Sequence[Axis] = field.axes
-    size = tuple(axis.size for axis in axes)
-    if not field.is_spatial:
-        return ReceptiveField(size, None, None, field.exact)
-    stride, offset = tuple(axis.stride for axis in axes), tuple(axis.offset for axis in axes)
-    return ReceptiveField(size, stride, offset, field.exact)
+        return ReceptiveField(None, None, None, None)
+    size, smallest = tuple(axis.size for axis in field.axes), tuple(axis.smallest for axis in field.axes)
+    strides = tuple(axis.stride for axis in field.axes if axis.stride is not None)
+    offsets = tuple(axis.offset for axis in field.axes if axis.offset is not None)
+    if not field.has_grid or len(strides) < len(field.axes):
+        return ReceptiveField(size, smallest, None, None, field.exact)
+    return ReceptiveField(size, smallest, strides, offsets, field.exact)
 
 
 def _config(kind: Kind) -> str:
@@ -275,92 +313,17 @@ def _config(kind: Kind) -> str:
     return ", ".join(parts)
 
 
-# Columns.
-
-Unit: TypeAlias = Literal["text", "shape", "count", "bytes", "ratio", "places"]
-
-
-class Column(NamedTuple):
-    """A column of the table: how to read it from a row, and what it is counted in.
-
-    `summed` columns add up to a metric of the network, so they can show shares and order rows.
-    """
-
-    name: str
-    header: str
-    unit: Unit
-    value: Callable[[Row], Any]
-    summed: bool = False
-
-    def plain(self, row: Row) -> Any:
-        """The value as plain text or a number."""
-        value = self.value(row)
-        if self.unit == "shape":
-            return "x".join(map(str, value))
-        return value
-
-
-def _largest(sizes: Sequence[Number] | None) -> Number | None:
-    return max(sizes, default=None) if sizes else None
-
-
-COLUMNS: dict[str, Column] = {
-    column.name: column
-    for column in (
-        Column("path", "layer", "text", lambda row: row.path),
-        Column("kind", "kind", "text", lambda row: row.kind),
-        Column("config", "configuration", "text", lambda row: row.config),
-        Column("output_shape", "output", "shape", lambda row: row.output_shape),
-        Column("params", "params", "count", lambda row: row.params, summed=True),
-        Column("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
-        Column("macs", "MACs", "count", lambda row: row.macs, summed=True),
-        Column("flops", "FLOPs", "count", lambda row: row.flops, summed=True),
-        Column("param_bytes", "weights", "bytes", lambda row: row.param_bytes, summed=True),
-        Column("activation_bytes", "activations", "bytes", lambda row: row.activation_bytes, summed=True),
-        *(
-            Column(sort, sort, "count", lambda row, sort=sort: getattr(row.work, sort), summed=True)  # type: ignore[misc]
-            for sort in Work._fields[1:]
-        ),
-        Column("arithmetic_intensity", "FLOPs/byte", "ratio", lambda row: row.arithmetic_intensity),
-        Column("receptive_field", "field", "places", lambda row: _largest(row.receptive_field.size)),
-        Column("stride", "stride", "places", lambda row: _largest(row.receptive_field.stride)),
-        Column("executed", "executed", "text", lambda row: row.executed),
-        Column("declared", "declared", "text", lambda row: row.declared),
-        Column("memory_exact", "memory exact", "text", lambda row: row.memory_exact),
-        Column("receptive_field_exact", "field exact", "text", lambda row: row.receptive_field.exact),
-        Column("file", "file", "text", lambda row: row.file),
-        Column("line", "line", "count", lambda row: row.line),
-        Column("layers", "layers", "count", lambda row: row.layers),
-    )
-}
-
-
-def columns(names: Iterable[str]) -> list[Column]:
-    """The columns of these names, in that order. Raises UsageError."""
-    found = []
-    for name in names:
-        if name not in COLUMNS:
-            if name in METRICS:
-                raise UsageError(f"`{name}` is a figure of the whole network, not of a layer: it is among the totals")
-            headings = {column.header.lower(): column.name for column in COLUMNS.values()}
-            meant = headings.get(name.lower())
-            hint = f"`{meant}` has that heading" if meant else nearest(name, COLUMNS)
-            raise UsageError(f"there is no column `{name}`; {hint or 'columns: ' + listing(list(COLUMNS))}")
-        found.append(COLUMNS[name])
-    return found
-
-
 # What a table shows of the rows.
 
 
-def fold(rows: Sequence[Row], segments: int) -> list[Row]:
+def fold(rows: Sequence[LayerRow], segments: int) -> list[LayerRow]:
     """Neighbouring rows whose paths share their first `segments` segments as one row with their sums.
 
     0 folds nothing. A row of several layers has the last executed one's output and receptive field.
     """
     if segments < 1:
         return list(rows)
-    groups: list[list[Row]] = []
+    groups: list[list[LayerRow]] = []
     for row in rows:
         if groups and _prefix(groups[-1][0].path, segments) == _prefix(row.path, segments):
             groups[-1].append(row)
@@ -369,7 +332,7 @@ def fold(rows: Sequence[Row], segments: int) -> list[Row]:
     return [group[0] if len(group) == 1 else _sum(group, _prefix(group[0].path, segments)) for group in groups]
 
 
-def fold_to_page(rows: Sequence[Row], page: int) -> tuple[list[Row], int]:
+def fold_to_page(rows: Sequence[LayerRow], page: int) -> tuple[list[LayerRow], int]:
     """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be."""
     if len(rows) <= page:
         return list(rows), 0
@@ -385,7 +348,7 @@ def _prefix(path: str, segments: int) -> str:
     return ".".join(path.split(".")[:segments])
 
 
-def _sum(group: Sequence[Row], path: str) -> Row:
+def _sum(group: Sequence[LayerRow], path: str) -> LayerRow:
     last = [row for row in group if row.executed] or group
     inside = {row.path for row in group}
     entering = [
@@ -418,15 +381,16 @@ def _sum(group: Sequence[Row], path: str) -> Row:
         declared=any(row.declared for row in group),
         memory_exact=all(row.memory_exact for row in group),
         layers=sum(row.layers for row in group),
+        fields=None,
     )
 
 
-def sort_rows(rows: Sequence[Row], sort: str | None, top: int | None) -> list[Row]:
+def sort_rows(rows: Sequence[LayerRow], sort: str | None, top: int | None) -> list[LayerRow]:
     """Rows with the largest of a column first, and only the `top` first; ties stay as they were."""
     ordered = list(rows)
     if sort is not None:
-        (column,) = columns([sort])
-        if column.unit in ("text", "shape"):
+        (column,) = columns_of([sort])
+        if not column.numeric:
             ordered.sort(key=lambda row: str(column.plain(row)))
         else:
             ordered.sort(key=lambda row: -(column.value(row) or 0))
@@ -453,7 +417,7 @@ class Heaviest(NamedTuple):
     equals: int
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """What is shown of a report, for every output format alike.
 
     rows: the layers, folded, ordered and cut as asked for.
@@ -466,34 +430,37 @@ class Table(NamedTuple):
     """
 
     report: Report
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...] | None = None
+    rows: tuple[LayerRow, ...]
+    columns: tuple[ReportColumn, ...] | None = None
     folded: int = 0
     chosen: bool = False
     sorted_by: str | None = None
-    rest: Row | None = None
+    rest: LayerRow | None = None
     priced: tuple[Priced, ...] = ()
     exact: bool = False
 
-    def total(self, column: Column) -> int:
+    def total(self, column: ReportColumn) -> int:
         """The sum of a column over all layers, shown or not."""
         totals = self.report.totals
-        amount: int = getattr(totals if hasattr(totals, column.name) else totals.work, column.name)
-        return amount
+        for known in (totals, totals.work):
+            if hasattr(known, column.name):
+                amount: int = getattr(known, column.name)
+                return amount
+        return sum(column.value(row) for row in self.report.layers)
 
-    def share(self, row: Row, column: Column) -> float:
+    def share(self, row: LayerRow, column: ReportColumn) -> float:
         """A row's part of a summed column, 0 to 1."""
         part: int = column.value(row)
         return part / (self.total(column) or 1)
 
     @property
-    def inputs(self) -> list[Row]:
+    def inputs(self) -> list[LayerRow]:
         """The network's inputs as rows, which no sum includes; none where rows are ordered or cut."""
         if self.sorted_by is not None or self.rest is not None:
             return []
         return _inputs(self.report)
 
-    def heaviest(self, column: Column) -> Heaviest | None:
+    def heaviest(self, column: ReportColumn) -> Heaviest | None:
         """The part of the network that has most of a summed column; None where nobody has any."""
         total = self.total(column)
         if not total:
@@ -508,14 +475,14 @@ class Table(NamedTuple):
 def lay_out(
     report: Report,
     *,
-    columns: Sequence[Column] | None = None,
+    columns: Sequence[ReportColumn] | None = None,
     segments: int | None = None,
     page: int | None = None,
     sort: str | None = None,
     top: int | None = None,
     priced: Sequence[Priced] = (),
     exact: bool = False,
-) -> Table:
+) -> ReportTable:
     """The table of a report.
 
     segments: one row for the neighbours that share so many segments of their path; 0: none.
@@ -523,9 +490,9 @@ def lay_out(
         and no order was asked for.
     sort, top: the largest of a column first, and only so many.
 
-    Raises UsageError for a column that is not there.
+    Raises UsageError for a column that does not exist.
     """
-    rows: Sequence[Row] = report.layers
+    rows: Sequence[LayerRow] = report.layers
     folded = segments or 0
     if segments is not None:
         rows = fold(rows, segments)
@@ -533,7 +500,7 @@ def lay_out(
         rows, folded = fold_to_page(rows, page)
     ordered = sort_rows(rows, sort, None)
     shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
-    return Table(
+    return ReportTable(
         report,
         tuple(shown),
         None if columns is None else tuple(columns),
@@ -546,10 +513,10 @@ def lay_out(
     )
 
 
-def _inputs(report: Report) -> list[Row]:
+def _inputs(report: Report) -> list[LayerRow]:
     axes = [len(shape) - 2 for shape in report.inputs.values()]
     return [
-        Row(
+        LayerRow(
             path=name,
             kind="input",
             config="",
@@ -564,7 +531,7 @@ def _inputs(report: Report) -> list[Row]:
             param_bytes=0,
             activation_bytes=prod(shape) * ITEM_SIZE[report.dtype],
             arithmetic_intensity=None,
-            receptive_field=ReceptiveField((1,) * places, (1,) * places, (0,) * places),
+            receptive_field=ReceptiveField((1,) * places, (1,) * places, (1,) * places, (0,) * places),
             executed=True,
             view=False,
             in_place=False,

@@ -31,7 +31,7 @@ def shape(dims: Sequence[int]) -> str:
 
 
 def places(number: Number | None) -> str:
-    """A distance in places: 7, or 3.5; empty where there is none."""
+    """A distance in positions: 7, or 3.5; empty where there is none."""
     if number is None:
         return ""
     return f"{number:,}" if isinstance(number, int) else f"{float(number):.4g}"

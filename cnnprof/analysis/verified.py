@@ -1,4 +1,4 @@
-"""What a verification found: which figures of cnnprof were set beside which of PyTorch's, and where they differ."""
+"""What a verification found: which figures of cnnprof were compared with which of PyTorch's, and where they differ."""
 
 from __future__ import annotations
 

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof.analysis.compare import Comparison, Subject
-from cnnprof.analysis.report import Report
-from cnnprof.kinds.conv import Conv
-from cnnprof.kinds.conv_transpose import ConvTranspose
-from cnnprof.model.kind import Kind
-from cnnprof.rewrites.contract import Rewrite
+from cnnprof.analysis.compare import NetworkComparison, Subject
+from cnnprof.analysis.record import Record
+from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.model.graph import Graph
+from cnnprof.rewrites.contract import Rewrite, is_replaceable
 from cnnprof.rewrites.rebuild import Rewritten, Skipped
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 
 class Replaced(NamedTuple):
@@ -47,8 +49,8 @@ class Stage(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WhatIf:
+@dataclass(frozen=True, slots=True, repr=False)
+class WhatIf(Record):
     """A network before and after: stage by stage what was replaced, and both side by side.
 
     notes: what has to be said about the figures.
@@ -57,8 +59,36 @@ class WhatIf:
     before: Subject
     after: Subject
     stages: tuple[Stage, ...]
-    comparison: Comparison
+    comparison: NetworkComparison
     notes: tuple[str, ...] = ()
+
+    @property
+    def graph(self) -> Graph:
+        """The network that came out; how its values are stored is not in it."""
+        return self.after.report.graph
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per layer that was replaced, with its figures before and after. `comparison.records()`: the whole."""
+        return [
+            {
+                "stage": stage.name,
+                "path": each.path,
+                "kind": each.kind,
+                "kernel": each.kernel,
+                **{
+                    f"{name}_{when}": figure
+                    for name in ("params", "macs", "activation_bytes")
+                    for when, figure in zip(("before", "after"), getattr(each, name), strict=True)
+                },
+            }
+            for stage in self.stages
+            for each in stage.replaced
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import whatif
+
+        return whatif.document(self, page=page is not None)
 
 
 def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: Rewrite | None = None) -> Stage:
@@ -69,13 +99,13 @@ def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: 
         new = after.layers[change.after.start : change.after.stop]
         layer = before.graph.layers[change.before]
         conv = layer.kind
-        closed_form = rule.closed_form(conv) if rule and isinstance(conv, Conv) else None
+        closed_form = rule.closed_form(conv) if rule and is_replaceable(conv) else None
         replaced.append(
             Replaced(
                 path=change.path,
                 kind=old.kind,
                 config=old.config,
-                kernel=_kernel(conv, old.input_shapes[0][1]),
+                kernel=_kernel(conv.kernel, old),
                 parts=tuple((row.path, row.kind, row.config) for row in new),
                 params=(old.params, sum(row.params for row in new)),
                 macs=(old.macs, sum(row.macs for row in new)),
@@ -88,10 +118,10 @@ def stage(name: str, before: Report, after: Report, rewritten: Rewritten, rule: 
     return Stage(name, tuple(replaced), rewritten.skipped, rule.note if rule else "")
 
 
-def _kernel(kind: Kind, channels: int) -> str:
-    if not isinstance(kind, Conv | ConvTranspose):
+def _kernel(kernel: tuple[int, ...], row: LayerRow) -> str:
+    if not kernel:
         return ""
-    return f"{'×'.join(map(str, kind.kernel_size))}, {channels} → {kind.out_channels}"
+    return f"{'×'.join(map(str, kernel))}, {row.input_shapes[0][1]} → {row.output_shape[1]}"
 
 
 def _why(before: Report, after: Report, old: int, new: Sequence[int]) -> str:
@@ -101,9 +131,9 @@ def _why(before: Report, after: Report, old: int, new: Sequence[int]) -> str:
     for word in dict.fromkeys([*biases[0], *biases[1]]):
         left, right = biases[0].get(word, 0), biases[1].get(word, 0)
         said.append(f"{word} {left:,} → {right:,}" if left else f"{word} + {right:,}")
-    groups = before.graph.layers[old].kind
-    if isinstance(groups, Conv) and groups.groups > 1:
-        said.append(f"{groups.groups} groups")
+    groups = before.graph.layers[old].kind.channel_divisor()
+    if groups > 1:
+        said.append(f"{groups} groups")
     return ", ".join(said)
 
 
@@ -113,9 +143,8 @@ def _parameters(report: Report, numbers: Sequence[int]) -> dict[str, int]:
     graph = report.graph
     for number in numbers:
         layer = graph.layers[number]
-        read = [graph.shape(tensor) for tensor in layer.inputs]
-        for name, shape in layer.kind.weights(*read).items():
+        for name, shape in graph.answers[number].weights.items():
             if len(shape) < 2:
-                word = name if isinstance(layer.kind, Conv) else layer.kind.word
+                word = name if layer.kind.kernel else layer.kind.word
                 found[word] = found.get(word, 0) + prod(shape)
     return found

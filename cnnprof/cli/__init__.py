@@ -13,6 +13,7 @@ being imported ends quietly.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -36,6 +37,7 @@ def main(args: Sequence[str] | None = None) -> int:
     its own: Ctrl-C ends it."""
     if args is not None:
         return _run(args)
+    gc.disable()  # imports make no garbage; a command that begins enables it again
     try:
         from cnnprof.cli import interrupt
 
@@ -50,6 +52,11 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(args: Sequence[str] | None = None) -> int:
     warnings.showwarning = _note
     try:
+        if "_CNNPROF_COMPLETE" in os.environ:  # a shell asks, at TAB
+            from cnnprof.cli import complete
+
+            complete.answer()
+            return DONE
         from cnnprof.cli.app import app
 
         app(args=None if args is None else list(args), prog_name="cnnprof")
@@ -79,7 +86,8 @@ def _note(
     line: object = None,
 ) -> None:
     """A warning as people read it: of cnnprof's own code, which says what is old in a spec or an option."""
-    complain(f"note: {message}" if category.__module__.startswith("cnnprof.") else f"warning: {message}")
+    ours = category.__module__.startswith("cnnprof.")
+    complain(": ".join(["note" if ours else "warning", str(message)]))
 
 
 def _failed(error: Exception) -> int:
@@ -94,7 +102,7 @@ def _failed(error: Exception) -> int:
         complain(describe(error))
         return WRONG
     if isinstance(error, FileNotFoundError) and not error.filename:  # only os.getcwd() names no file
-        complain("error: the working directory is not there any more")
+        complain("error: the working directory no longer exists")
         return WRONG
     if isinstance(error, OSError):  # the machine's: a disk, a file
         where = f"{error.filename}: " if error.filename else ""
@@ -108,7 +116,7 @@ def _failed(error: Exception) -> int:
     place = f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
     complain(
         f"internal error: {type(error).__name__}{place}: {printable(str(error))}\n"
-        f"This is a bug of cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
+        f"This is a bug in cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
         "Please open an issue with the command, the spec, and what it prints with CNNPROF_DEBUG=1 set."
     )
     return INTERNAL

@@ -1,20 +1,104 @@
-"""`cnnprof analyze`: from words on the command line to a text."""
+"""`cnnprof analyze`: its options, and from words on the command line to a text."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import typer
 
-import cnnprof
-from cnnprof.analysis import report
-from cnnprof.analysis.report import Report, Table
-from cnnprof.cli import WRONG, complain, describe
-from cnnprof.cli.output import screen
-from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
-from cnnprof.model.kind import Shape
+from cnnprof.analysis import columns, report
+from cnnprof.analysis.report import Report, ReportTable
+from cnnprof.cli import complain, complete
+from cnnprof.cli.arguments import read_names, reports
+from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
+from cnnprof.cli.output import deliver, screen, settle, show
+from cnnprof.errors import UsageError, refuse_twice
+
+EXAMPLES = (
+    "cnnprof analyze resnet@50",
+    "cnnprof analyze vgg --input 3x192x192 --batch 8 --dtype float16",
+    "cnnprof analyze mobilenet_v1,width=0.5 --sort macs --top 10",
+    "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
+    "cnnprof analyze lenet5 --format csv --columns path,params,macs",
+    "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
+)
 
 PAGE = 28
-"""Rows of a table that fit on a page of 50 lines with what stands around them."""
+"""Rows of a table that fit on a page of 50 lines with what is printed around them."""
+
+
+def command(
+    specs: Specs,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            autocompletion=complete.optimizers,
+            help="Count the state of sgd, momentum, adam or adamw in the memory of a training step.",
+        ),
+    ] = "sgd",
+    master_weights: Annotated[
+        bool,
+        typer.Option(
+            "--master-weights", help="Count float32 weights too in a training step, as mixed precision keeps them."
+        ),
+    ] = False,
+    order: Annotated[
+        Literal["written", "best"],
+        typer.Option(help="Run layers as written, or, with best, in the order with the smallest peak memory."),
+    ] = "written",
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Fold neighbours that share N segments of their path into one row; 0: a row per layer. A terminal "
+            "folds to a page by default.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", autocompletion=complete.columns, help="Sort by a column, the largest first."),
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, metavar="N", help="Show only the first N rows.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.columns,
+            help="Choose the columns to show, such as path,output_shape,flops.",
+        ),
+    ] = None,
+    convention: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=complete.conventions,
+            help="Add the total as another tool counts: macs, torch, fvcore. Repeatable.",
+        ),
+    ] = None,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Count output shapes, parameters, MACs, FLOPs, memory and receptive field, by layer and in total."""
+    chosen = settle(specs, format, output)
+    view = View(fold, sort, top, columns, convention or [], exact, chosen)
+    made = reports(
+        specs,
+        input or [],
+        set or [],
+        batch=batch,
+        dtype=dtype,
+        training=training,
+        optimizer=optimizer,
+        master_weights=master_weights,
+        order=order,
+    )
+    deliver(render(made, view, output), output)
 
 
 class View(NamedTuple):
@@ -29,32 +113,12 @@ class View(NamedTuple):
     format: str
 
 
-def reports(specs: Sequence[str], inputs: Sequence[str], settings: Sequence[str], **options: Any) -> list[Report]:
-    """The reports on all specs; options as `cnnprof.analyze` takes them.
-
-    Where some specs are wrong, says of each what is, and ends the process.
-    """
-    shapes = read_inputs(inputs)
-    args = read_settings(settings)
-    made = []
-    wrong: dict[str, None] = {}
-    for spec in specs:
-        try:
-            made.append(cnnprof.analyze(spec, input=shapes, args=args, **options))
-        except CnnprofError as error:
-            wrong[describe(error)] = None
-    if wrong:
-        complain("\n".join(wrong))
-        raise SystemExit(WRONG)
-    return made
-
-
 def render(found: Sequence[Report], view: View, output: str | None) -> str:
     """The text of all reports in one format. Raises UsageError."""
     if view.format == "json" and view.columns is not None:
-        raise UsageError("--columns chooses what a table, csv or markdown shows; json has everything")
+        raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.format == "csv" and view.conventions:
-        raise UsageError("--convention adds a total, and csv has none; json has")
+        raise UsageError("--convention adds a total, and csv has no totals; json has them")
     terminal = screen() if view.format == "table" and output in (None, "-") else None
     tables = [_table(each, view, PAGE if terminal else None) for each in found]
     match view.format:
@@ -69,20 +133,12 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
                 if why := each.refused.get("best_order"):
                     complain(f"note: {each.title}: no best_order: {why}")
             return csv.render(tables)
-        case "markdown":
-            from cnnprof.render import markdown
+    from cnnprof.render import words
 
-            return markdown.render(tables)
-    if terminal:
-        from cnnprof.render import terminal as drawn
-
-        return drawn.render(tables, terminal.width, terminal.color)
-    from cnnprof.render import plain
-
-    return plain.render(tables)
+    return show(words.document(tables), view.format, output)
 
 
-def _table(found: Report, view: View, page: int | None) -> Table:
+def _table(found: Report, view: View, page: int | None) -> ReportTable:
     priced = []
     if view.conventions:
         from cnnprof.analysis import conventions
@@ -91,7 +147,7 @@ def _table(found: Report, view: View, page: int | None) -> Table:
         priced = [conventions.priced(found, name) for name in view.conventions]
     return report.lay_out(
         found,
-        columns=None if view.columns is None else report.columns(read_names(view.columns, "--columns")),
+        columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
         sort=view.sort,
@@ -99,41 +155,3 @@ def _table(found: Report, view: View, page: int | None) -> Table:
         priced=priced,
         exact=view.exact,
     )
-
-
-def read_names(text: str, option: str) -> list[str]:
-    """The names that an option lists, `a,b`, each once. Raises UsageError."""
-    names = [name.strip() for name in text.split(",")]
-    refuse_twice(names, option)
-    return names
-
-
-def read_inputs(given: Sequence[str]) -> Shape | Mapping[str, Shape] | None:
-    """`3x192x192`, or `left=3x64x64` and so on by name. Raises UsageError."""
-    if not given:
-        return None
-    named = dict(text.rpartition("=")[::2] for text in given)
-    shapes = {name: _shape(text) for name, text in named.items()}
-    if "" not in shapes:
-        return shapes
-    if len(given) > 1:
-        raise UsageError("several --input need names: --input left=3x64x64 --input right=3x64x64")
-    return shapes[""]
-
-
-def _shape(text: str) -> Shape:
-    sizes = text.lower().replace("×", "x").split("x")
-    if not all(size.isascii() and size.isdigit() and len(size) <= 18 for size in sizes):
-        raise UsageError(f"--input takes a shape such as 3x224x224, found `{printable(text)}`")
-    return tuple(map(int, sizes))
-
-
-def read_settings(given: Sequence[str]) -> dict[str, str]:
-    """`key=value` by key. Raises UsageError."""
-    settings = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set takes KEY=VALUE, such as classes=10, found `{printable(text)}`")
-        settings[key.strip()] = value.strip()
-    return settings

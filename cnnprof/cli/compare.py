@@ -1,33 +1,62 @@
-"""`cnnprof compare`: from words on the command line to a text."""
-
-from __future__ import annotations
+"""`cnnprof compare`: its options, and from words on the command line to a text."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from cnnprof.analysis.compare import Comparison, compare, subject
+import typer
+
+from cnnprof.analysis.compare import NetworkComparison, compare, subject
 from cnnprof.analysis.report import Report
-from cnnprof.cli.output import screen
+from cnnprof.cli.arguments import reports
+from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
+from cnnprof.cli.output import deliver, settle, show
 from cnnprof.render import comparison as drawn
-from cnnprof.render.sheet import Sheet, markdown, plain, terminal
+
+EXAMPLES = (
+    "cnnprof compare resnet@18 resnet@34 resnet@50",
+    "cnnprof compare mobilenet_v1 mobilenet_v1,width=0.5 --format markdown",
+    "cnnprof compare resnet@50 resnet@50_v1 --layers",
+    "cnnprof compare resnet@50 resnet@101 --layers --fold 2",
+)
 
 
-def comparison(specs: Sequence[str], reports: Sequence[Report], layers: bool) -> Comparison:
+def command(
+    specs: Specs,
+    layers: Annotated[bool, typer.Option("--layers", help="List the layers in which two networks differ.")] = False,
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Fold neighbours of --layers that share N path segments into one row; 0: a row per layer. "
+            "Default: a row per step.",
+        ),
+    ] = None,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Compare networks in every metric, with ratios to the first, and layer by layer where two differ."""
+    chosen = settle(specs, format, output)
+    found = comparison(
+        specs, reports(specs, input or [], set or [], batch=batch, dtype=dtype, training=training), layers
+    )
+    text = render(found, fold=fold, exact=exact, format=chosen, output=output)
+    deliver(text, output)
+
+
+def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> NetworkComparison:
     """The networks under the names that the command line gave them. Raises UsageError."""
-    return compare([subject(report, spec) for spec, report in zip(specs, reports, strict=True)], layers)
+    return compare([subject(report, spec) for spec, report in zip(specs, found, strict=True)], layers)
 
 
-def render(found: Comparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
+def render(found: NetworkComparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
     """The text of a comparison in one format."""
-    if format == "json":
-        return drawn.as_json(found)
-    if format == "csv":
-        return drawn.as_csv(found)
-    return draw(drawn.sheets(found, exact, fold), format, output)
-
-
-def draw(sheets: Sequence[Sheet], format: str, output: str | None) -> str:
-    """Tables as Markdown or, for people, as wide as where they go."""
-    if format == "markdown":
-        return markdown(sheets)
-    seen = screen() if output in (None, "-") else None
-    return terminal(sheets, seen.width, seen.color is not None) if seen else plain(sheets)
+    if format in ("json", "csv"):
+        return drawn.to_json(found) if format == "json" else drawn.to_csv(found)
+    return show(drawn.document(found, exact, fold), format, output)

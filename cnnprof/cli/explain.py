@@ -1,15 +1,77 @@
-"""`cnnprof explain`: from words on the command line to a page."""
-
-from __future__ import annotations
+"""`cnnprof explain`: its options, and from words on the command line to a page."""
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
-import cnnprof
-from cnnprof.analysis.costs import count
+import typer
+
+from cnnprof import load
+from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
-from cnnprof.cli.analyze import read_inputs, read_names, read_settings
-from cnnprof.cli.output import screen
+from cnnprof.cli import complete
+from cnnprof.cli.arguments import read_inputs, read_names, read_settings
+from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Inputs, Output, Spec, Training
+from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.render import explained
+
+EXAMPLES = (
+    "cnnprof explain resnet@50 conv1.conv2d",
+    "cnnprof explain resnet@50 conv3_x.0",
+    "cnnprof explain resnet@50 'conv3_x.*.add.body' --only params,macs",
+    "cnnprof explain lenet5 --only params,macs",
+    "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
+)
+
+
+def command(
+    spec: Spec,
+    layer: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LAYER]",
+            autocompletion=complete.layers,
+            help="Choose a layer by its path, the sums of a merge or block by its path, or layers by a path pattern. "
+            "Default: all.",
+        ),
+    ] = None,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    training: Training = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.sums,
+            help="Choose among the sums of a block or network: params, buffers, macs, flops, activation_bytes, "
+            "peak_activation_bytes, training_bytes.",
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["text", "json", "markdown", "latex"] | None,
+        typer.Option(
+            "--format",
+            rich_help_panel=SHARED,
+            help="Choose the format. Default: by the suffix of --output (.json, .md, .tex), else text.",
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Show each figure of a layer as a formula with its numbers, and of a block or network as a sum."""
+    page = explain(
+        spec,
+        layer,
+        inputs=input or [],
+        settings=set or [],
+        batch=batch,
+        dtype=dtype,
+        training=training,
+        only=only,
+        form=settle([spec], format, output, {**DATA, ".txt": "text"}),
+        output=output,
+    )
+    deliver(page, output)
 
 
 def explain(
@@ -26,12 +88,8 @@ def explain(
     output: str | None,
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
-    graph = cnnprof.unfold(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
+    found = load.network(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
+    report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
-    page = page_of(graph, count(graph, batch, dtype), path, names)
-    if form == "json":
-        return explained.to_json(page)
-    terminal = screen() if output in (None, "-") else None
-    if terminal is None:
-        return explained.text(page)
-    return explained.text(page, terminal.width, terminal.color is not None)
+    page = page_of(report.graph, report.costs, path, names)
+    return explained.to_json(page) if form == "json" else show(explained.document(page), form, output)

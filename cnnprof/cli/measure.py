@@ -1,17 +1,21 @@
-"""`cnnprof measure`: from words on the command line to times and memory on a device."""
+"""`cnnprof measure`: its options, and from words on the command line to times and memory on a device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
 
 import cnnprof
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.analysis.measured import Measured, Settings
-from cnnprof.cli import DONE, WRONG, complain
-from cnnprof.cli.analyze import read_inputs, read_settings
-from cnnprof.cli.output import screen
-from cnnprof.cli.verify import progress
+from cnnprof.cli import DONE, WRONG, complain, complete
+from cnnprof.cli.arguments import read_inputs, read_settings
+from cnnprof.cli.options import SHARED, Arguments, Dtype, Inputs, Output, Specs, TableOrJson
+from cnnprof.cli.options import Device as DeviceName
+from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
 from cnnprof.errors import UsageError, nearest, printable
 from cnnprof.model.graph import Graph
 
@@ -21,6 +25,81 @@ if TYPE_CHECKING:
 
 SLOWEST = 15
 """Layers that a terminal shows by itself; a pipe gets all."""
+
+EXAMPLES = (
+    "cnnprof measure lenet5 --batch 1,8 --seconds 0.2",
+    "cnnprof measure lenet5 --against lenet5,classes=100 --seconds 0.2",
+    "cnnprof measure lenet5 --separable --seconds 0.1",
+    "cnnprof measure lenet5 --training --dtype bfloat16 --seconds 0.2 --format json",
+)
+
+
+def command(
+    specs: Specs,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...", rich_help_panel=SHARED, help="Set the batch size; several are measured in turn."
+        ),
+    ] = "1",
+    device: DeviceName = "auto",
+    dtype: Dtype = "float32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Keep channels next to each other in memory.")
+    ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="Measure a training step: forward, backward and an update by SGD.")
+    ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Set the number of CPU threads. Default: as many as PyTorch takes."),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(min=0.01, max=3600, help="Spend at most this long on each timing, and as long on its warm-up."),
+    ] = 2.0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            autocompletion=complete.specs,
+            help="Measure another network alternately, A B A B, and report the ratio of the times.",
+        ),
+    ] = None,
+    separable: Annotated[
+        bool, typer.Option("--separable", help="Measure each convolution against its depthwise-separable replacement.")
+    ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Show the N slowest layers first. A terminal shows 15 by default."),
+    ] = None,
+    format: TableOrJson = None,
+    output: Output = None,
+) -> None:
+    """Measure latency and memory on a device, by layer and in total, next to the counts. Needs cnnprof[torch]."""
+    text, status = run(
+        Wanted(
+            specs=specs,
+            inputs=input or [],
+            settings=set or [],
+            batch=batch,
+            device=device,
+            dtype=dtype,
+            channels_last=channels_last,
+            training=training,
+            threads=threads,
+            seconds=seconds,
+            against=against,
+            separable=separable,
+            top=top,
+            form=settle([*specs, *([against] if against else [])], format, output, DATA),
+            output=output,
+        )
+    )
+    deliver(text, output)
+    raise typer.Exit(status)
 
 
 class Wanted(NamedTuple):
@@ -46,15 +125,15 @@ class Wanted(NamedTuple):
 def run(wanted: Wanted) -> tuple[str, int]:
     """The text of what was found, and the exit code: 2 where a batch did not fit into memory.
 
-    Raises as `cnnprof.analyze`, and MissingDependencyError, and UsageError for a device that is not there.
+    Raises as `cnnprof.analyze`, and MissingDependencyError, and UsageError for a device that does not exist.
     """
     batches = read_batches(wanted.batch)
     if wanted.dtype not in ITEM_SIZE:
-        raise UsageError(f"no type `{printable(wanted.dtype)}`; {nearest(wanted.dtype, ITEM_SIZE)}")
+        raise UsageError(f"unknown dtype `{printable(wanted.dtype)}`; {nearest(wanted.dtype, ITEM_SIZE)}")
     if wanted.against is not None and wanted.separable:
-        raise UsageError("--against and --separable are two comparisons: ask for one of them")
+        raise UsageError("--against and --separable are two comparisons: choose one")
     if wanted.separable and wanted.training:
-        raise UsageError("--separable times convolutions in inference: leave --training out")
+        raise UsageError("--separable times convolutions in inference: omit --training")
     if wanted.against is not None or wanted.separable:
         option = "--separable" if wanted.separable else "--against"
         if len(wanted.specs) > 1 or len(batches) > 1:
@@ -85,16 +164,16 @@ def _run(
     from cnnprof.runtime.measure import against, measure, separables
 
     settings = Settings(wanted.dtype, wanted.channels_last, "training" if wanted.training else "inference")
-    terminal = screen() if wanted.output in (None, "-") else None
-    width = terminal.width if terminal else None
+    terminal = screen() if wanted.form == "table" and wanted.output in (None, "-") else None
+    shown = partial(show, form=wanted.form, path=wanted.output)
     json = wanted.form == "json"
     if other is not None:
         names = (wanted.specs[0], wanted.against or "")
         both = against((graphs[0], other), names, device, batches[0], settings, patience=patience, progress=progress)
-        return drawn.comparison_json(both) if json else drawn.comparison_text(both, width), DONE
+        return drawn.comparison_json(both) if json else shown(drawn.comparison_document(both)), DONE
     if wanted.separable:
         rows = separables(graphs[0], device, batches[0], settings, patience=patience, progress=progress)
-        return drawn.separable_json(rows) if json else drawn.separable_text(rows, width), DONE
+        return drawn.separable_json(rows) if json else shown(drawn.separable_document(rows)), DONE
     found: list[Measured] = []
     for graph in graphs:
         ceilings = found[0].ceilings if found else None
@@ -104,7 +183,7 @@ def _run(
     for each in found:
         for failed in each.out_of_memory:
             complain(f"error: {each.title}: {drawn.out_of_memory(failed)}")
-    return drawn.as_json(found) if json else drawn.text(found, top=top, width=width), WRONG if full else DONE
+    return drawn.to_json(found) if json else shown(drawn.document(found, top)), WRONG if full else DONE
 
 
 def read_batches(given: str) -> list[int]:

@@ -1,39 +1,54 @@
-"""`cnnprof specs` and `kinds`: what can be chosen in the architectures that come with the tool, and their texts."""
+"""`cnnprof specs`: what can be chosen in the architectures that come with the tool, and their texts."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from collections.abc import Iterable
+import typer
 
 from cnnprof import load as locate
-from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof.cli import complete
+from cnnprof.cli.options import TextOrJson
+from cnnprof.cli.output import deliver, show
+from cnnprof.errors import UsageError, brief, printable
 from cnnprof.language.source import Mapping, Node, Scalar
-from cnnprof.language.spec import load, shipped_blocks
+from cnnprof.language.spec import load
+from cnnprof.render import catalogue
 from cnnprof.render.catalogue import Architecture
 
+EXAMPLES = (
+    "cnnprof specs",
+    "cnnprof specs resnet",
+    "cnnprof specs --format json",
+)
 
-def architectures(names: Iterable[str]) -> list[Architecture]:
-    """Name, title, inputs, variants and arguments of each."""
-    return [_architecture(name) for name in names]
+
+def command(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", autocompletion=complete.architectures, help="Print this architecture's YAML as written."
+        ),
+    ] = None,
+    format: TextOrJson = "text",
+) -> None:
+    """List the architectures that come with cnnprof: their variants and arguments. With a NAME: its YAML file."""
+    written = None if name is None else text(name)
+    if written is not None and format == "text":
+        deliver(written)
+        return
+    found = [_architecture(each) for each in (locate.architectures() if name is None else [name])]
+    if format == "json":
+        deliver(catalogue.architectures_json(found))
+    else:
+        deliver(show(catalogue.architectures(found), format, None))
 
 
 def text(name: str) -> str:
     """An architecture as it is written: a file to start from. Raises UsageError for a name that is none."""
     known = locate.architectures()
     if name not in known:
-        hint = nearest(name, known) or "`cnnprof specs` lists them"
-        raise UsageError(f"there is no architecture `{printable(brief(name))}`; {hint}")
+        hint = locate.alike(name) or "`cnnprof specs` lists them"
+        raise UsageError(f"unknown architecture `{printable(brief(name))}`; {hint}")
     return known[name].read_text(encoding="utf-8")
-
-
-def block(name: str) -> str | None:
-    """A block that comes with the tool as it is written; None where there is none of that name."""
-    blocks = shipped_blocks()
-    if name not in blocks:
-        return None
-    mark = blocks[name].mark
-    after = [each.mark.line for each in blocks.values() if each.mark.line > mark.line]
-    lines = mark.source.lines()[mark.line : min(after, default=None)]
-    return "\n".join(lines).strip("\n") + "\n"
 
 
 def _architecture(name: str) -> Architecture:

@@ -1,6 +1,4 @@
-"""`cnnprof sweep`: from words on the command line to a text, with progress on the way."""
-
-from __future__ import annotations
+"""`cnnprof sweep`: its options, and from words on the command line to a text, with progress on the way."""
 
 import sys
 import time
@@ -8,19 +6,126 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import prod
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import typer
+
+from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
-from cnnprof.cli.analyze import read_names
-from cnnprof.cli.output import screen
+from cnnprof.cli import WRONG, complain, complete
+from cnnprof.cli.arguments import read_names
+from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training
+from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
-from cnnprof.render import sheet, swept
+from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Axis, Job, Row, Sweep
+from cnnprof.sweeps.run import Job, Sweep, SweepAxis, SweepRow
 
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""
+
+EXAMPLES = (
+    "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
+    "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
+    "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
+    "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
+)
+
+
+def command(
+    spec: Spec,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUES",
+            autocompletion=complete.settings,
+            rich_help_panel=SHARED,
+            help="Vary an argument: START:END:STEP, exact and END included, or A,B,C. Repeatable: every combination. "
+            "Its column is KEY, or set.KEY where KEY is also a metric or an option.",
+        ),
+    ] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="[NAME=]SHAPES",
+            rich_help_panel=SHARED,
+            help="Vary the input: 3x128x128,3x160x160.",
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="A,B,...", autocompletion=complete.variants, help="Vary the variant.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N,...", rich_help_panel=SHARED, help="Set the batch size, or vary it.")
+    ] = "1",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE,...",
+            autocompletion=complete.dtypes,
+            rich_help_panel=SHARED,
+            help="Set the dtype of weights and activations, as for `analyze`, or vary it.",
+        ),
+    ] = "float32",
+    training: Training = False,
+    max: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="NAME=VALUE",
+            autocompletion=complete.limits,
+            help="Keep only rows within a limit: macs=300M. Repeatable.",
+        ),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.metrics,
+            help="Choose what to optimize: metrics are minimized, varied numbers maximized; +NAME maximizes, -NAME "
+            "minimizes. "
+            "Default: all varied numbers, and macs and params unless --max limits something.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            autocompletion=complete.metrics,
+            help="Choose the metrics to show. Default: params,macs,peak_activation_bytes.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", autocompletion=complete.metrics, help="Sort by a metric, the smallest first."),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            autocompletion=complete.metrics,
+            help="Plot two metrics or varied numbers. A terminal shows a plot by default.",
+        ),
+    ] = None,
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="Omit the plot on a terminal.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Set the number of worker processes.")] = 1,
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Count every combination of settings, a row each, and mark those that are best."""
+    view = View(columns, exact, plot, no_plot, settle([spec], format, output))
+    varied = axes(set or [], input or [], variant, batch, dtype)
+    read_view(view, varied)
+    found = run(spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, jobs=jobs)
+    if len(found.wrong) < found.combinations:
+        deliver(render(found, view, output), output)
+    if found.wrong:
+        complain(errors(found))
+        raise typer.Exit(WRONG)
 
 
 class View(NamedTuple):
@@ -35,31 +140,33 @@ class View(NamedTuple):
 
 def axes(
     settings: Sequence[str], inputs: Sequence[str], variants: str | None, batches: str, dtypes: str
-) -> tuple[Axis, ...]:
+) -> tuple[SweepAxis, ...]:
     """What is varied, in the order of the options. Raises UsageError."""
     found = []
     if variants is not None:
-        found.append(Axis("variant", "variant", sweep.read_values(variants)))
+        found.append(SweepAxis("variant", "variant", sweep.read_values(variants)))
     for text in settings:
         name, equals, values = text.partition("=")
         if not equals or not name.strip():
             raise UsageError(
                 f"--set takes KEY=VALUES, such as width=0.25:1.0:0.25 or act=relu,hardswish, found `{printable(text)}`"
             )
-        found.append(Axis(name.strip(), "argument", sweep.read_values(values)))
+        found.append(SweepAxis(name.strip(), "argument", sweep.read_values(values)))
     for text in inputs:
         name, equals, shapes = text.rpartition("=")
-        axis = Axis(name.strip() if equals else "input", "input", sweep.read_values(shapes))
+        axis = SweepAxis(name.strip() if equals else "input", "input", sweep.read_values(shapes))
         for each in axis.values:
             sweep.shape(each)
         found.append(axis)
-    found += [Axis("batch", "batch", sweep.read_values(batches)), Axis("dtype", "dtype", sweep.read_values(dtypes))]
+    found += [
+        SweepAxis("batch", "batch", sweep.read_values(batches)),
+        SweepAxis("dtype", "dtype", sweep.read_values(dtypes)),
+    ]
     _refuse(found)
-    written = [axis for axis in found if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
-    return sweep.distinct(written)
+    return sweep.distinct(found)
 
 
-def _refuse(found: Sequence[Axis]) -> None:
+def _refuse(found: Sequence[SweepAxis]) -> None:
     varied = Counter((axis.kind, axis.name) for axis in found)
     for axis in found:
         if varied[axis.kind, axis.name] > 1:
@@ -73,23 +180,23 @@ def _refuse(found: Sequence[Axis]) -> None:
         if axis.kind == "dtype":
             for text in axis.values:
                 if text not in ITEM_SIZE:
-                    raise UsageError(f"no type `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
+                    raise UsageError(f"unknown dtype `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
 
 
-def read_view(view: View, varied: Sequence[Axis]) -> tuple[str, ...] | None:
+def read_view(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None:
     """The metrics to show, None for a format's own, before a run that may take long. Raises UsageError."""
     if view.format == "json" and view.columns is not None:
-        raise UsageError("--columns chooses what a table, csv or markdown shows; json has everything")
+        raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.plot is not None:
         if view.format in ("json", "csv"):
-            raise UsageError(f"--plot draws for people; {view.format} is for machines")
+            raise UsageError(f"--plot does not go with {view.format}, which is for machines")
         swept.plotted(read_names(view.plot, "--plot"), varied)
     return None if view.columns is None else sweep.read_metrics(read_names(view.columns, "--columns"))
 
 
 def run(
     spec: str,
-    varied: Sequence[Axis],
+    varied: Sequence[SweepAxis],
     *,
     training: bool,
     limits: Sequence[str],
@@ -98,7 +205,12 @@ def run(
     jobs: int,
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
-    wanted = sweep.job(locate(spec), varied, training)
+    located = locate(spec)
+    wanted = sweep.job(located, varied, training)
+    unused = load.read(located).unused()
+    for axis in varied:
+        if axis.kind == "argument" and axis.varies in unused:
+            complain(f"warning: nothing uses the argument `{axis.varies}`: varying it changes nothing")
     held = [sweep.read_limit(text) for text in limits]
     if pareto is None:
         objectives = sweep.objectives_of(varied, held)
@@ -111,7 +223,7 @@ def run(
     return sweep.conclude(title, wanted, rows, held, objectives, sort)
 
 
-def _told(wanted: Job, jobs: int) -> Iterator[Row]:
+def _told(wanted: Job, jobs: int) -> Iterator[SweepRow]:
     """The rows, and on a long run how many there are by now, where standard error is a terminal."""
     total = prod(len(axis.values) for axis in wanted.axes)
     watched = sys.stderr is not None and sys.stderr.isatty()
@@ -135,7 +247,7 @@ def _say(text: str) -> None:
 
 def errors(found: Sweep) -> str:
     """What is wrong with combinations: every message once, with the first combination that has it; empty: nothing."""
-    first: dict[str, Row] = {}
+    first: dict[str, SweepRow] = {}
     count: dict[str, int] = {}
     for row in found.wrong:
         first.setdefault(row.wrong, row)
@@ -155,16 +267,7 @@ def render(found: Sweep, view: View, output: str | None) -> str:
         return swept.to_json(found)
     if view.format == "csv":
         return swept.to_csv(found, metrics)
-    drawn = swept.sheet(found, metrics or swept.DEFAULT, view.exact)
-    terminal = screen() if output in (None, "-") else None
-    plot = ""
-    if view.plot is not None or (terminal and view.format == "table" and not view.no_plot):
-        names = read_names(view.plot, "--plot") if view.plot else ()
-        plot = swept.plot(found, names, terminal.width if terminal else swept.WIDEST)
-        if terminal:
-            lines = plot.splitlines()
-            plot = "".join(f"{part}\n" for line in lines for part in sheet.fold(line, terminal.width))
-    if view.format == "markdown":
-        return sheet.markdown([drawn]) + (f"\n```text\n{plot}```\n" if plot else "")
-    text = sheet.terminal([drawn], terminal.width, terminal.color is not None) if terminal else sheet.plain([drawn])
-    return text + (f"\n{plot}" if plot else "")
+    names = None if view.plot is None else read_names(view.plot, "--plot")
+    if names is None and not view.no_plot and view.format == "table" and output in (None, "-") and screen():
+        names = []
+    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names), view.format, output)

@@ -2,9 +2,15 @@
 
 # typer reads the annotations while the process starts, so they are not postponed.
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from cnnprof.cli import complete
+from cnnprof.cli.options import TextOrJson
+from cnnprof.cli.output import deliver, show
+from cnnprof.devices import profiles
+from cnnprof.render import targets
 
 EXAMPLES = (
     "cnnprof targets",
@@ -14,17 +20,14 @@ EXAMPLES = (
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", autocompletion=complete.targets, help="Show this one.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Read further targets from a file of your own.")
     ] = None,
-    format: Annotated[Literal["text", "json"], typer.Option(help="How to print.")] = "text",
+    format: TextOrJson = "text",
 ) -> None:
     """List the devices that come with cnnprof: memory, bandwidth and peaks, each figure with its source."""
-    from cnnprof.cli.output import deliver, screen
-    from cnnprof.devices import profiles
-    from cnnprof.render.targets import listed
-
     found = list(profiles.targets(file).values()) if name is None else [profiles.find(name, file)]
-    terminal = screen()
-    deliver(listed(found, format, terminal and terminal.width))
+    deliver(targets.targets_json(found) if format == "json" else show(targets.document(found), format, None))

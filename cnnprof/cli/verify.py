@@ -1,16 +1,48 @@
-"""`cnnprof verify`: from words on the command line to checks."""
+"""`cnnprof verify`: its options, and from words on the command line to checks."""
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 import cnnprof
-from cnnprof.analysis.costs import count
 from cnnprof.analysis.verified import Verified
-from cnnprof.cli import complain
-from cnnprof.cli.analyze import read_inputs, read_settings
-from cnnprof.cli.output import screen
+from cnnprof.cli import BROKEN, complain
+from cnnprof.cli.arguments import read_inputs, read_settings
+from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson
+from cnnprof.cli.output import DATA, deliver, progress, settle, show
+from cnnprof.render import verified as drawn
+
+EXAMPLES = (
+    "cnnprof verify lenet5 resnet@18",
+    "cnnprof verify vgg@16 --fake --no-fvcore",
+    "cnnprof verify lenet5 --format json",
+)
+
+
+def command(
+    specs: Specs,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Annotated[
+        int, typer.Option(rich_help_panel=SHARED, help="Set the batch size; 2 shows what grows with the batch.")
+    ] = 2,
+    device: Device = "cpu",
+    fake: Annotated[
+        bool,
+        typer.Option("--fake", help="Use fake tensors, which take no memory, even below 1 GB. fvcore needs real ones."),
+    ] = False,
+    no_fvcore: Annotated[bool, typer.Option("--no-fvcore", help="Omit the comparison with fvcore.")] = False,
+    format: TableOrJson = None,
+    output: Output = None,
+) -> None:
+    """Compare every figure with PyTorch; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
+    chosen = settle(specs, format, output, DATA)
+    found = verified(specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore)
+    deliver(render(found, chosen, output), output)
+    if wrong := [each for each in found if not each.ok]:
+        complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
+        raise typer.Exit(BROKEN)
 
 
 def verified(
@@ -23,12 +55,11 @@ def verified(
     fake: bool,
     fvcore: bool,
 ) -> list[Verified]:
-    """The checks of all specs; says on standard error which one is at hand. Raises as `cnnprof.analyze`, and
-    MissingDependencyError, and UsageError for a device that is not there."""
+    """The checks of all specs; says on standard error which one is in progress. Raises as `cnnprof.analyze`, and
+    MissingDependencyError, and UsageError for a device that does not exist."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)
-    graphs = [cnnprof.unfold(spec, input=shapes, args=args) for spec in specs]
-    costs = [count(graph, batch) for graph in graphs]
+    reports = [cnnprof.analyze(spec, input=shapes, args=args, batch=batch) for spec in specs]
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find
@@ -36,21 +67,12 @@ def verified(
 
     there = find(device)
     found = []
-    for spec, graph, cost in zip(specs, graphs, costs, strict=True):
+    for spec, report in zip(specs, reports, strict=True):
         progress(f"verifying {spec}")
-        found.append(verify(graph, cost, there, fake=fake, fvcore=fvcore))
+        found.append(verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore))
     return found
 
 
-def progress(text: str) -> None:
-    """Says on standard error what is at hand, where somebody is watching."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        complain(text)
-
-
 def render(found: Sequence[Verified], form: str, output: str | None) -> str:
-    """The text of all checks: `json`, or a table."""
-    from cnnprof.render import verified as drawn
-
-    terminal = screen() if output in (None, "-") else None
-    return drawn.as_json(found) if form == "json" else drawn.text(found, terminal.width if terminal else None)
+    """The text of all checks: `json`, or for people."""
+    return drawn.to_json(found) if form == "json" else show(drawn.document(found), form, output)

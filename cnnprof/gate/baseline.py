@@ -23,26 +23,26 @@ LARGEST = 64 << 20
 _FRACTION = re.compile(r"[0-9]{1,100}/[0-9]{1,100}")
 _BEGINS = re.compile(rb"""\s*(\{\s*"(networks|version)"\s*:|$)""")
 _HINT = (
-    "`git checkout REF -- FILE` brings back the one that was committed; `cnnprof check --update-baseline` writes it "
-    "anew, from the figures of today"
+    "`git checkout REF -- FILE` restores the committed one; `cnnprof check --update-baseline` rewrites it "
+    "from the current figures"
 )
 
 
 def text(path: Path, name: str) -> bytes:
     """The bytes of a baseline file, which may be damaged, or empty. `name` stands for the file in errors.
 
-    Raises UsageError where it cannot be read, and for a file that is no baseline: whoever has it wants to keep it.
+    Raises UsageError where it cannot be read, and for a file that is not a baseline: whoever has it wants to keep it.
     """
     if not os.path.lexists(path):
         raise UsageError(
-            f"there is no baseline `{printable(name)}`: commit it, or compare with a revision (--baseline-ref REF); "
-            "`cnnprof check --update-baseline` writes a first one"
+            f"no baseline `{printable(name)}`: commit it, or compare with a revision (--baseline-ref REF); "
+            "`cnnprof check --update-baseline` creates one"
         )
     found = files.read(path, LARGEST + 1, name)
     if not _BEGINS.match(found):
         raise UsageError(
-            f"`{printable(name)}` is no baseline: one begins with `networks` or `version`, in JSON; name another file, "
-            "or remove this one"
+            f"`{printable(name)}` is not a baseline: one begins with `networks` or `version`, in JSON; name another "
+            "file, or remove this one"
         )
     if len(found) > LARGEST:
         message = f"the baseline `{printable(name)}` is larger than {LARGEST >> 20} MiB, the most that is read"
@@ -87,7 +87,7 @@ def read(path: Path, name: str) -> dict[str, Figures]:
 
 
 class _WrittenTwice(Exception):
-    """A key that an object has twice, as a merge may leave it: JSON takes the last in silence."""
+    """A key that an object has twice, as a merge may leave it: JSON silently takes the last."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

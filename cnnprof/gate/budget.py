@@ -1,4 +1,4 @@
-"""Limits, and what breaks them: Budget and Network → Checked.
+"""Limits, and what breaks them: Budget and CountedNetwork → Checked.
 
 A limit holds for a whole network, or (`path`) for every part of it that a pattern matches, each with all
 below it. A ratchet (`Increase`) holds against the same network's figures in a baseline. Limits are
@@ -13,17 +13,21 @@ from fractions import Fraction
 from glob import has_magic
 from itertools import takewhile
 from math import floor
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.costs import Costs
-from cnnprof.analysis.measured import Comparison
+from cnnprof.analysis.measured import TimeComparison
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import Report, Row, caveats
-from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, UsageError, brief, listing
-from cnnprof.language.spec import Limit
+from cnnprof.analysis.record import Record, plain
+from cnnprof.analysis.report import LayerRow, Report, caveats
+from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.metrics import METRICS
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
 
 SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
 """Metrics that are sums over layers, so that parts of a network have them too."""
@@ -31,7 +35,7 @@ SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
 MAX_PATTERNS = 100
 OWN = "the spec's own budget"
-"""The name of the budget that stands in a spec."""
+"""The name of the budget in a spec."""
 LATENCY = "latency_ratio"
 """Not a metric of the arithmetic: it is measured, and limited on request alone."""
 NAMED_LAYERS = 3
@@ -69,10 +73,16 @@ class Budget:
     """Limits under a name. `warnings` are only said; `message` is added to what a broken limit says."""
 
     name: str
-    limits: tuple[Limit, ...]
-    warnings: tuple[Limit, ...] = ()
+    limits: tuple[BudgetLimit, ...]
+    warnings: tuple[BudgetLimit, ...] = ()
     increases: tuple[Increase, ...] = ()
     message: str = ""
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """What it limits."""
+        limits: Sequence[BudgetLimit | Increase] = [*self.limits, *self.warnings, *self.increases]
+        return frozenset(each.metric for each in limits)
 
 
 class Figures(NamedTuple):
@@ -96,7 +106,7 @@ class Baseline(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class CountedNetwork:
     """A network and its costs.
 
     title: as a SPEC names it. file: as it is shown. lines: of the file, by layer path: those of the steps that lead
@@ -125,8 +135,8 @@ class Network:
             self._sums[metric] = sums
         return self._sums[metric]
 
-    def rows(self, path: str) -> Sequence[Row]:
-        """The rows of a layer or of a part: those that a part unfolds to stand together."""
+    def rows(self, path: str) -> Sequence[LayerRow]:
+        """The rows of a layer or of a part: those that a part unfolds to are contiguous."""
         if not self._spans:
             for number, row in enumerate(self.report.layers):
                 for prefix in paths.levels(row.path):
@@ -165,7 +175,7 @@ class Network:
         return self._changes[key]
 
 
-class Part(NamedTuple):
+class Contribution(NamedTuple):
     """What explains a figure: what layers carry, or (`changed`) by how much they grew since the baseline.
 
     path: of a layer, or the pattern of all that the repetitions of one step made. layers: how many.
@@ -200,14 +210,14 @@ class Cause(NamedTuple):
     amount: int
     changed: bool
     line: int | None
-    parts: tuple[Part, ...]
+    parts: tuple[Contribution, ...]
     rest: Rest
 
 
 class Why(NamedTuple):
-    """What is behind a figure. layers: the heaviest, one by one. causes: the same by step; rest: what they leave."""
+    """What makes up a figure. layers: the heaviest, one by one. causes: the same by step; rest: what they leave."""
 
-    layers: tuple[Part, ...] = ()
+    layers: tuple[Contribution, ...] = ()
     causes: tuple[Cause, ...] = ()
     rest: Rest = Rest()
 
@@ -223,7 +233,7 @@ class Verdict:
     limit: as written; `most` is what it comes to. base: the baseline's figure, of an increase.
     since: the baseline's name, where the network is in one.
     place: where the limit is written. line: of the network's file, where it is broken: of the outermost step.
-    around: parts over the same limit that contain this one, which are not told apart.
+    around: parts over the same limit that contain this one, which are not distinguished.
     estimate: whether the figure is one, and not exact.
     """
 
@@ -257,7 +267,7 @@ class Checked:
     """A budget and what a network made of it. `notes` say how far its figures are to be trusted.
 
     declared: layers with figures that the spec declares.
-    unheld: which limits could not be compared, and why that is no error.
+    unheld: which limits could not be compared, and why that is not an error.
     """
 
     network: str
@@ -290,12 +300,24 @@ class Wrong(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Updated(NamedTuple):
+    """A baseline file that was written: the figures by network before, None where there were none, and now.
+
+    limited: the metrics that a network's budget limits.
+    """
+
+    name: str
+    before: Mapping[str, Figures] | None
+    after: Mapping[str, Figures]
+    limited: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckResult(Record):
     """All that one run found. `valid`: networks that were unfolded. `notes`: on the run as a whole.
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
-    version: of cnnprof.
+    version: of cnnprof. said: what is to be said with the report. updated: the baseline file that was written.
     """
 
     checks: tuple[Checked, ...]
@@ -305,6 +327,8 @@ class Result:
     root: str = "/"
     version: str = ""
     notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    updated: Updated | None = None
 
     @property
     def exit_code(self) -> int:
@@ -313,8 +337,54 @@ class Result:
             return 2
         return 1 if any(checked.over for checked in self.checks) else 0
 
+    def require(self) -> CheckResult:
+        """This result, where all networks are within their budgets.
 
-def held_to_time(network: Network, measured: Comparison, limit: str, most: Fraction, place: str) -> Checked:
+        Raises UsageError where something is wrong, so that not all could be checked, and OverBudgetError, which names
+        the networks, metrics, limits and layers.
+        """
+        if self.problems:
+            raise UsageError("\n".join(wrong.text.removeprefix("error: ") for wrong in self.problems))
+        if self.exit_code:
+            from cnnprof.render.checks import text
+
+            raise OverBudgetError(text.over(self))
+        return self
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per limit and network that it was compared with."""
+        return [
+            {
+                "network": checked.network,
+                "file": checked.file,
+                "budget": checked.budget,
+                "rule": verdict.rule,
+                "metric": verdict.metric,
+                "path": verdict.path,
+                "figure": plain(verdict.figure),
+                "limit": verdict.limit,
+                "most": plain(verdict.most),
+                "broken": verdict.broken,
+                "over": verdict.over,
+            }
+            for checked in self.checks
+            for verdict in checked.verdicts
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render.checks import text
+        from cnnprof.render.document import Text, document
+
+        return document([Text(wrong.text, "over") for wrong in self.problems], text.document(self).blocks)
+
+    def to_markdown(self) -> str:
+        """The report for a pull request, as `cnnprof check --report markdown=-` writes it."""
+        from cnnprof.render.checks import markdown
+
+        return markdown.render(self)
+
+
+def held_to_time(network: CountedNetwork, measured: TimeComparison, limit: str, most: Fraction, place: str) -> Checked:
     """What a network makes of a limit on its time over a reference's. measured: the reference, then the network.
 
     The figure is the lower quartile of the ratios, turn by turn: a limit is broken where three quarters of the turns
@@ -332,7 +402,7 @@ def held_to_time(network: Network, measured: Comparison, limit: str, most: Fract
     return Checked(network.title, network.file, "command line", "", (verdict,), tuple(notes))
 
 
-def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[Checked, list[Problem]]:
+def judge(budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> tuple[Checked, list[Problem]]:
     """What a network makes of a budget, and which of its limits cannot be compared.
 
     A path pattern without a match is no problem here: see `unmatched`.
@@ -378,7 +448,7 @@ def judge(budget: Budget, network: Network, baseline: Baseline | None) -> tuple[
 
 
 def refused(budget: Budget) -> list[Problem]:
-    """The limits of parts that no part can be held to, wherever the budget is used."""
+    """The limits of parts that no part can be checked against, wherever the budget is used."""
     problems = []
     patterns: set[str] = set()
     for limit in (*budget.limits, *budget.warnings):
@@ -387,7 +457,8 @@ def refused(budget: Budget) -> list[Problem]:
         if limit.metric not in SUMMED:
             problems.append(
                 Problem(
-                    f"`{limit.metric}` is a figure of the whole network, no sum over layers, so `at` cannot limit it",
+                    f"`{limit.metric}` is a metric of the whole network, not a sum over layers, so `at` cannot limit "
+                    "it",
                     limit.mark,
                     f"limited by path: {listing(SUMMED)}",
                 )
@@ -406,7 +477,7 @@ def refused(budget: Budget) -> list[Problem]:
     return problems
 
 
-def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
+def unmatched(budget: Budget, networks: Sequence[CountedNetwork]) -> list[Problem]:
     """The path patterns of a budget that match nothing in any of its networks."""
     problems: list[Problem] = []
     bad = {problem.mark for problem in refused(budget)}
@@ -422,7 +493,7 @@ def unmatched(budget: Budget, networks: Sequence[Network]) -> list[Problem]:
     return problems
 
 
-def amount_of(row: Row, metric: str) -> int:
+def amount_of(row: LayerRow, metric: str) -> int:
     """A summed metric of one layer."""
     if metric == "inference_params":
         return row.params if row.executed else 0
@@ -440,24 +511,24 @@ def figures(report: Report) -> Figures:
     return Figures({metric: getattr(report.totals, metric) for metric in METRICS}, layers)
 
 
-def _total(network: Network, metric: str) -> Number | None:
+def _total(network: CountedNetwork, metric: str) -> Number | None:
     figure: Number | None = getattr(network.report.totals, metric)
     return figure
 
 
-def _no_past(network: Network, baseline: Baseline, mark: Mark) -> Problem:
+def _no_past(network: CountedNetwork, baseline: Baseline, mark: Mark) -> Problem:
     message = f"`{network.title}` is wrong in {baseline.name}, so its increase is not known: {baseline.wrong}"
     return Problem(message, mark, "compare with a revision where it is right, or leave `max_increase` out until it is")
 
 
-def _no_value(metric: str, network: Network, mark: Mark) -> Problem:
+def _no_value(metric: str, network: CountedNetwork, mark: Mark) -> Problem:
     if metric in network.report.refused:
         why = network.report.refused[metric]
-        return Problem(f"`{metric}` of {network.title} cannot be limited, there is none: {why}", mark)
+        return Problem(f"`{metric}` of {network.title} cannot be limited, since there is none: {why}", mark)
     return Problem(f"`{metric}` has no value for {network.title}, or none in the baseline: it cannot be limited", mark)
 
 
-def _of_parts(limit: Limit, network: Network, baseline: Baseline | None) -> list[Verdict]:
+def _of_parts(limit: BudgetLimit, network: CountedNetwork, baseline: Baseline | None) -> list[Verdict]:
     """The innermost parts over the limit; where there are none, the part that is nearest to it."""
     sums = network.sums(limit.metric)
     matched = paths.matching(limit.path or "", sums)
@@ -483,11 +554,11 @@ def _of_parts(limit: Limit, network: Network, baseline: Baseline | None) -> list
 
 def _verdict(
     rule: Rule,
-    limit: Limit | Increase,
+    limit: BudgetLimit | Increase,
     path: str | None,
     most: Number,
     figure: Number,
-    network: Network,
+    network: CountedNetwork,
     baseline: Baseline | None,
     base: Number | None = None,
     around: int = 0,
@@ -516,7 +587,7 @@ def _verdict(
     )
 
 
-def _is_estimate(network: Network, metric: str, path: str | None) -> bool:
+def _is_estimate(network: CountedNetwork, metric: str, path: str | None) -> bool:
     if path is None:
         return metric in network.report.estimates
     return metric == "activation_bytes" and not all(row.memory_exact for row in network.rows(path))
@@ -527,7 +598,7 @@ def place(mark: Mark) -> str:
     return str(mark) if isinstance(mark, Elsewhere) else f"{mark.source.name}:{mark.line + 1}"
 
 
-def _why(network: Network, metric: str, path: str | None, baseline: Baseline | None) -> Why:
+def _why(network: CountedNetwork, metric: str, path: str | None, baseline: Baseline | None) -> Why:
     """What grew most since the baseline; without one, or where nothing did, what carries most."""
     if metric in ("peak_activation_bytes", "torch_peak_activation_bytes"):
         peak: Peak = network.costs.peak if metric == "peak_activation_bytes" else network.costs.torch_peak
@@ -547,7 +618,9 @@ def _why(network: Network, metric: str, path: str | None, baseline: Baseline | N
     return _by_step(network, amounts, path)
 
 
-def _by_step(network: Network, amounts: Mapping[str, int], path: str | None, since: Baseline | None = None) -> Why:
+def _by_step(
+    network: CountedNetwork, amounts: Mapping[str, int], path: str | None, since: Baseline | None = None
+) -> Why:
     """Amounts of layers, gathered by the outermost step (or under the part that is limited), the heaviest named.
 
     Layers whose paths differ in numbers alone are those of one step that is repeated: they are named together.
@@ -559,12 +632,12 @@ def _by_step(network: Network, amounts: Mapping[str, int], path: str | None, sin
             inside.setdefault(paths.step(layer), []).append(layer)
     changed = since is not None
 
-    def part(layers: Sequence[str]) -> Part:
+    def part(layers: Sequence[str]) -> Contribution:
         """Layers of one step as one."""
         changes = network.changes(since) if since is not None else {}
         lines = _common([network.lines.get(layer, ()) for layer in layers])
         places = {row.line for layer in layers for row in network.rows(layer)}
-        return Part(
+        return Contribution(
             path=paths.common(layers),
             amount=sum(amounts[layer] for layer in layers),
             changed=changed,

@@ -1,6 +1,6 @@
 """The project file: `cnnprof.yaml`, or `[tool.cnnprof]` in a pyproject.toml, found upwards from a folder.
 
-Both are read by the same reader: TOML becomes the nodes that YAML would be. Its places are keys instead
+Both are read by the same reader: TOML becomes the nodes that YAML would be. Its locations are keys instead
 of lines (`pyproject.toml tool.cnnprof.budgets[0].max.params`), which is all that Python's reader tells.
 """
 
@@ -37,7 +37,7 @@ from cnnprof.files import read as read_file
 from cnnprof.gate.budget import Budget, Elsewhere, Increase
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
-from cnnprof.language.spec import Limit
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import MOST
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
@@ -54,7 +54,7 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _LARGEST = 10**9  # of a batch or a dimension; what the network makes of it is seen later
 
 
-class Pattern(NamedTuple):
+class FilePattern(NamedTuple):
     """A pattern of file names as written; an `!` before it excludes what it matches."""
 
     text: str
@@ -66,7 +66,7 @@ class Pattern(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BudgetEntry:
     """A budget of the project, the files it is for, and how their networks are analysed.
 
     inputs: shapes by name; an empty name is the first input's.
@@ -75,7 +75,7 @@ class Entry:
 
     budget: Budget
     mark: Mark
-    files: tuple[Pattern, ...]
+    files: tuple[FilePattern, ...]
     variant: str | None
     settings: MappingType[str, str]
     inputs: MappingType[str, Shape]
@@ -90,7 +90,7 @@ class Project:
 
     name: str
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[BudgetEntry, ...]
     baseline: str | None
 
 
@@ -117,7 +117,7 @@ def read(path: Path, name: str) -> Project:
     return reader.project(_root(path, name), name, path.parent)
 
 
-def files(project: Project, entry: Entry) -> tuple[list[str], list[Problem]]:
+def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
     """The files of a budget below the project's folder, sorted, and its patterns that match none.
 
     What excludes files may match none. Hidden files and folders match only where a pattern names them, and so do the
@@ -218,7 +218,7 @@ def _table(path: Path, name: str) -> dict[str, Any] | None:
     try:
         table = tomllib.loads(text.decode("utf-8")).get("tool", {}).get("cnnprof")
     except (ValueError, AttributeError, RecursionError) as error:
-        raise UsageError(f"`{printable(name)}` is not TOML that could be read: {error}") from None
+        raise UsageError(f"`{printable(name)}` cannot be read as TOML: {error}") from None
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"`{printable(name)}`: tool.cnnprof is a table")
     return table
@@ -272,7 +272,7 @@ class _Reader:
             found = f", found {described(version)}" if version is not None else ""
             self.problem(f"a project file says `version: {VERSION}`{found}", version.mark if version else root.mark)
         written = root.items.get("budgets")
-        entries: list[Entry] = []
+        entries: list[BudgetEntry] = []
         if isinstance(written, Sequence) and written.items:
             entries = [entry for node in written.items if (entry := self.entry(node)) is not None]
         else:
@@ -287,7 +287,7 @@ class _Reader:
         self.finish()
         return Project(name, folder, tuple(entries), baseline)
 
-    def entry(self, node: Node) -> Entry | None:
+    def entry(self, node: Node) -> BudgetEntry | None:
         if not isinstance(node, Mapping):
             self.problem(
                 f"a budget is a mapping with the keys {listing(BUDGET_KEYS)}, found {described(node)}", node.mark
@@ -308,7 +308,7 @@ class _Reader:
             increases=tuple(self.increases(get("max_increase"))),
             message=self.text(get("message"), "message") or "",
         )
-        return Entry(
+        return BudgetEntry(
             budget=budget,
             mark=node.mark,
             files=tuple(self.files(get("files"), node)),
@@ -320,7 +320,7 @@ class _Reader:
             marks=dict(_marks(node)),
         )
 
-    def files(self, node: Node | None, owner: Mapping) -> Iterator[Pattern]:
+    def files(self, node: Node | None, owner: Mapping) -> Iterator[FilePattern]:
         written = node.items if isinstance(node, Sequence) else []
         if not written:
             mark = node.mark if node else owner.mark
@@ -330,7 +330,7 @@ class _Reader:
             if text is None:
                 continue
             if self.below(text, text.removeprefix("!"), "a pattern names files", item.mark):
-                yield Pattern(text, item.mark)
+                yield FilePattern(text, item.mark)
         if written and all(isinstance(item, Scalar) and item.text.startswith("!") for item in written):
             self.problem("every pattern excludes files, so none is left", written[0].mark)
 
@@ -345,19 +345,19 @@ class _Reader:
         if not path or "\0" in path or ".." in path.split("/") or _ABSOLUTE.match(path):
             self.problem(f"{what} below the project's folder, found `{brief(text)}`", mark)
         elif "\\" in path:
-            self.problem(f"folders are told apart by `/`, found `{brief(text)}`", mark)
+            self.problem(f"folders are separated by `/`, found `{brief(text)}`", mark)
         else:
             return True
         return False
 
-    def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[Limit]:
+    def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[BudgetLimit]:
         for metric, key, value in self.metrics(node, what):
             try:
-                yield Limit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+                yield BudgetLimit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
             except UsageError as error:
                 self.problem(str(error), value.mark if value.text else key.mark)
 
-    def limits_of_parts(self, node: Node | None) -> Iterator[Limit]:
+    def limits_of_parts(self, node: Node | None) -> Iterator[BudgetLimit]:
         for path, _, below in self.entries(node, "at"):
             yield from self.limits(below, f"at {path}", path)
 
@@ -376,7 +376,7 @@ class _Reader:
             metric = metric_named(name, f"{key.mark}: ")
             if metric is None:
                 self.problem(
-                    f"a budget limits a metric, and `{brief(name)}` is none",
+                    f"a budget limits metrics, and `{brief(name)}` is not one",
                     key.mark,
                     nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}",
                 )
@@ -416,7 +416,7 @@ class _Reader:
     def dtype(self, node: Node | None) -> str:
         word = self.text(node, "dtype") or "float32"
         if word not in ITEM_SIZE and node is not None:
-            self.problem(f"no type `{brief(word)}`", node.mark, nearest(word, ITEM_SIZE))
+            self.problem(f"unknown dtype `{brief(word)}`", node.mark, nearest(word, ITEM_SIZE))
         return word
 
     # Small parts.
@@ -441,7 +441,7 @@ class _Reader:
         if node is None:
             return None
         if not isinstance(node, Scalar) or not node.text.strip() or node.is_null:
-            self.problem(f"`{what}` takes a text, found {described(node)}", node.mark)
+            self.problem(f"`{what}` takes a string, found {described(node)}", node.mark)
             return None
         return node.text
 

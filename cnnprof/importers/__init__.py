@@ -1,1 +1,1 @@
-"""Networks in the formats of other tools."""
+"""Other formats → graph, one file per format."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import inf, prod
 from typing import Literal, NamedTuple
 
@@ -160,9 +159,7 @@ class _Importer:
             if number not in self.ids:
                 raise UsageError(f"an output of `{shown}` does not depend on its inputs")
             self.builder.output("out" if place == 0 else self.names.plain(number), self.ids[number])
-        graph = self.builder.graph(self.names.network(self.name), source=self.name)
-        trained = replace(graph, training=True, layers=self.builder.resolved(training=True))
-        return replace(graph, trained=trained)
+        return self.builder.graph(self.names.network(self.name), same_in_training=True)
 
     def example(self, number: int) -> Shape:
         """Shape of a tensor of one example in the language's order. Raises UsageError where the batch is folded."""

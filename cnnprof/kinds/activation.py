@@ -23,6 +23,7 @@ class Activation(Kind):
         keeps its input for the backward pass
     """
 
+    role = "activation"
     per_output: ClassVar[Work]
     keeps: ClassVar[Kept] = "inputs"
     in_place: ClassVar[Kept | None] = None

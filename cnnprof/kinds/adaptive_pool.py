@@ -1,6 +1,5 @@
 """Pooling to an output size, over one, two or three axes."""
 
-from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -16,29 +15,24 @@ from cnnprof.model.kind import (
     Tensor,
     Work,
 )
-from cnnprof.model.window import Window, gcd
+from cnnprof.model.resized import Bins
+from cnnprof.model.window import Step, gcd
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 def places_read(size: int, out: int) -> int:
-    """Input places that the `out` windows read, summed: window i is ⌊i·size/out⌋ to ⌈(i + 1)·size/out⌉ − 1.
+    """Input positions that the `out` windows read, summed: window i is ⌊i·size/out⌋ to ⌈(i + 1)·size/out⌉ − 1.
 
-    Neighbours share a place unless their border i·size/out is whole, which gcd − 1 of the out − 1 are.
+    Neighbours share a position unless their border i·size/out is whole, which gcd − 1 of the out − 1 are.
     """
     return size + out - gcd(size, out)
 
 
-def reach_of_axis(size: int, out: int) -> Window | Everything:
-    """The longest of the windows, size/out places apart."""
-    if out == 1:
-        return EVERYTHING
-    shared = gcd(size, out)
-    step, phases = size // shared, out // shared
-    # Window i covers ⌈(step + i·step mod phases) / phases⌉ places; the remainder is phases − 1 somewhere.
-    longest = (step + 2 * phases - 2) // phases
-    return Window(longest, step if phases == 1 else Fraction(step, phases))
+def reach_of_axis(size: int, out: int) -> Step | Everything:
+    """The bins; a single one is the whole input, whichever position asks."""
+    return EVERYTHING if out == 1 else Bins(size, out)
 
 
 class AdaptivePool(Kind):
@@ -67,12 +61,12 @@ class AdaptiveMaxPool(AdaptivePool):
     """
     Shape:
         (channels, size, …) → (channels, output_size, …); window i of an axis covers
-        the places ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
+        the positions ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
     Fields:
         output_size: size of the output; null keeps the size of that axis
     FLOPs:
-        per output the places of its window − 1 compares; per axis the windows hold
-        size + output_size − gcd(size, output_size) places, and the axes multiply
+        per output the positions of its window − 1 compares; per axis the windows hold
+        size + output_size − gcd(size, output_size) positions, and the axes multiply
     Memory:
         keeps its input and the int64 index of each maximum for the backward pass; the indices are made at inference too
     """
@@ -95,12 +89,12 @@ class AdaptiveAvgPool(AdaptivePool):
     """
     Shape:
         (channels, size, …) → (channels, output_size, …); window i of an axis covers
-        the places ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
+        the positions ⌊i·size/output_size⌋ to ⌈(i + 1)·size/output_size⌉ − 1, so neighbours may overlap
     Fields:
         output_size: size of the output; null keeps the size of that axis
     FLOPs:
-        per output the places of its window − 1 adds and 1 divide; per axis the windows hold
-        size + output_size − gcd(size, output_size) places, and the axes multiply
+        per output the positions of its window − 1 adds and 1 divide; per axis the windows hold
+        size + output_size − gcd(size, output_size) positions, and the axes multiply
     Memory:
         keeps its input for the backward pass; nothing where every axis goes to 1 (a mean)
     """
@@ -169,6 +163,9 @@ class AdaptiveAvgPool2d(AdaptiveAvgPool, word="adaptive_avg_pool2d", axes=2):
           - adaptive_avg_pool2d: {output_size: 7}    # [512, 7, 7]
           - adaptive_avg_pool2d: {output_size: [null, 1]}    # [512, 7, 1]
     """
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0])  # 1 per value of the input, however often it is read
 
 
 class AdaptiveAvgPool3d(AdaptiveAvgPool, word="adaptive_avg_pool3d", axes=3):

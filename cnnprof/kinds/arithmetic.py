@@ -1,4 +1,4 @@
-"""Sums, differences and products of branches."""
+"""Sums, differences, products and quotients of branches, the larger and the smaller of two."""
 
 from functools import reduce
 from itertools import accumulate
@@ -6,26 +6,45 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, broadcast
+from cnnprof.model.kind import Channels, Kind, Memory, Shape, Tensor, Work, broadcast
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 class Arithmetic(Kind):
-    """What add, sub and mul share: tensors joined from left to right, two at a time."""
+    """What they share: tensors joined from left to right, two at a time, and a number with what came of them.
+
+    Fields:
+        scalar: a number that takes part as one more input, after the others
+    """
+
+    scalar: float | None = None
 
     broadcasts = True
 
     def output(self, *inputs: Shape) -> Shape:
-        if len(inputs) < 2:
-            raise ShapeError(f"`{self.word}` needs at least two inputs, found {len(inputs)}")
+        if self._operands(inputs) < 2:
+            raise ShapeError(f"`{self.word}` needs at least two inputs, found {self._operands(inputs)}")
         return broadcast(self.word, *inputs)
 
+    def channels(self, *inputs: Shape) -> Channels:
+        return "meet"
+
+    def _operands(self, inputs: tuple[Shape, ...]) -> int:
+        return len(inputs) + (self.scalar is not None)
+
     def _results(self, inputs: tuple[Shape, ...]) -> list[Shape]:
-        """Shapes of the results, from that of the first two inputs to the output."""
-        self.output(*inputs)
+        """Shapes of the results, from that of the first two operands to the output."""
+        shape = self.output(*inputs)
+        return self._of_inputs(inputs) + ([] if self.scalar is None else [shape])
+
+    def _of_inputs(self, inputs: tuple[Shape, ...]) -> list[Shape]:
+        """Those of them before the number comes in."""
         return list(accumulate(inputs, lambda left, right: broadcast(self.word, left, right)))[1:]
+
+    def _label(self) -> str:
+        return self.word if self.scalar is None else f"{self.word} {self.scalar:g}"
 
 
 class Add(Arithmetic, word="add", merge=True):
@@ -48,7 +67,7 @@ class Add(Arithmetic, word="add", merge=True):
         return Work(adds=sum(map(prod, self._results(inputs))))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        # Results never shrink, so that most is held when the last one is written beside the one before.
+        # Results never shrink, so that most is held when the last one is written next to the one before.
         # In place there is none: every term is added to the overwritten tensor.
         held = tuple(map(Tensor, self._results(inputs)[-2:-1]))
         return Memory(in_place="nothing", scratch=held, contiguous=contiguous)
@@ -58,12 +77,79 @@ class Add(Arithmetic, word="add", merge=True):
 
         from cnnprof.runtime.call import Call
 
+        number = () if self.scalar is None else (self.scalar,)
         return Call(
-            lambda *terms: reduce(torch.add, terms), lambda *terms: reduce(torch.Tensor.add_, terms), label="add"
+            lambda *terms: reduce(torch.add, (*terms, *number)),
+            lambda *terms: reduce(torch.Tensor.add_, (*terms, *number)),
+            label=self._label(),
         )
 
 
-class Sub(Arithmetic, word="sub", merge=True):
+class Mul(Arithmetic, word="mul", merge=True):
+    """Product of two or more branches, position by position, `torch.mul`.
+
+    Shape:
+        equal sizes in every dimension, or 1, which is repeated
+    FLOPs:
+        inputs − 1 multiplies per output; from left to right, where only later inputs are large
+    Memory:
+        keeps its inputs for the backward pass, and from three inputs on the intermediate products; a number
+        needs nothing kept
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - mul: {features: [], gate: [{adaptive_avg_pool2d: {output_size: 1}}, sigmoid]}    # [64, 56, 56]
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        return Work(multiplies=sum(map(prod, self._results(inputs))))
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        held = tuple(map(Tensor, self._results(inputs)[-2:-1]))
+        if len(inputs) == 1:
+            return Memory(scratch=held, contiguous=contiguous)
+        # The last product of inputs is no factor, or one of a number, which needs it not.
+        kept = tuple(map(Tensor, self._of_inputs(inputs)[:-1]))
+        return Memory(keeps="factors", saved=kept, scratch=held, contiguous=contiguous)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        import torch
+
+        from cnnprof.runtime.call import Call
+
+        number = () if self.scalar is None else (self.scalar,)
+        return Call(lambda *factors: reduce(torch.mul, (*factors, *number)), label=self._label())
+
+
+class OfTwo(Arithmetic):
+    """What takes exactly two operands."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        if self._operands(inputs) != 2:
+            raise ShapeError(f"`{self.word}` needs exactly two inputs, found {self._operands(inputs)}")
+        return super().output(*inputs)
+
+
+class InOrder(OfTwo):
+    """Of whose operands the first differs from the second.
+
+    Fields:
+        scalar: a number that takes part as the second input
+        scalar_first: whether it is the first one instead
+    """
+
+    scalar_first: bool = False
+
+    def output(self, *inputs: Shape) -> Shape:
+        if self.scalar_first and self.scalar is None:
+            raise ShapeError(f"`scalar_first` of `{self.word}` goes with `scalar`, found none")
+        return super().output(*inputs)
+
+    def _label(self) -> str:
+        return f"{super()._label()} first" if self.scalar_first else super()._label()
+
+
+class Sub(InOrder, word="sub", merge=True):
     """Difference of two branches, the first less the second, `torch.sub`.
 
     Shape:
@@ -78,11 +164,6 @@ class Sub(Arithmetic, word="sub", merge=True):
           - sub: {image: [], mean: [{adaptive_avg_pool2d: {output_size: 1}}]}    # [64, 56, 56]
     """
 
-    def output(self, *inputs: Shape) -> Shape:
-        if len(inputs) != 2:
-            raise ShapeError(f"`{self.word}` needs exactly two inputs, found {len(inputs)}")
-        return super().output(*inputs)
-
     def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(adds=prod(self.output(*inputs)))
 
@@ -94,34 +175,107 @@ class Sub(Arithmetic, word="sub", merge=True):
 
         from cnnprof.runtime.call import Call
 
-        return Call(torch.sub, label="sub")
+        number = self.scalar
+        if number is None:
+            return Call(torch.sub, label=self._label())
+        if self.scalar_first:
+            return Call(lambda tensor: torch.rsub(tensor, number), label=self._label())
+        return Call(lambda tensor: torch.sub(tensor, number), label=self._label())
 
 
-class Mul(Arithmetic, word="mul", merge=True):
-    """Product of two or more branches, place by place, `torch.mul`.
+class Div(InOrder, word="div", merge=True):
+    """Quotient of two branches, the first by the second, `torch.div`.
 
     Shape:
         equal sizes in every dimension, or 1, which is repeated
     FLOPs:
-        inputs − 1 multiplies per output; from left to right, where only later inputs are large
+        1 divide per output
     Memory:
-        keeps its inputs for the backward pass, and from three inputs on the intermediate products
+        keeps its inputs for the backward pass; divided by a number, none; a number divided by its input, the
+        reciprocal, which PyTorch computes first
     Example:
         input: [64, 56, 56]
         layers:
-          - mul: {features: [], gate: [{adaptive_avg_pool2d: {output_size: 1}}, sigmoid]}    # [64, 56, 56]
+          - div: {image: [], largest: [{adaptive_max_pool2d: {output_size: 1}}]}    # [64, 56, 56]
     """
 
     def work(self, *inputs: Shape, training: bool) -> Work:
-        return Work(multiplies=sum(map(prod, self._results(inputs))))
+        return Work(divides=prod(self.output(*inputs)))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        intermediate = tuple(map(Tensor, self._results(inputs)[:-1]))
-        return Memory(keeps="inputs", saved=intermediate, scratch=intermediate[-1:], contiguous=contiguous)
+        if self.scalar is None:
+            return Memory(keeps="quotient", contiguous=contiguous)
+        reciprocal = (Tensor(self.output(*inputs)),) if self.scalar_first else ()
+        return Memory(saved=reciprocal, scratch=reciprocal, contiguous=contiguous)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
 
         from cnnprof.runtime.call import Call
 
-        return Call(lambda *factors: reduce(torch.mul, factors), label="mul")
+        number = self.scalar
+        if number is None:
+            return Call(torch.div, label=self._label())
+        if self.scalar_first:
+            return Call(lambda tensor: number / tensor, label=self._label())
+        return Call(lambda tensor: torch.div(tensor, number), label=self._label())
+
+
+class Extreme(OfTwo):
+    """What the larger and the smaller share.
+
+    Shape:
+        equal sizes in every dimension, or 1, which is repeated
+    Fields:
+        scalar: a number that takes part as the second input
+    FLOPs:
+        1 comparison per output
+    Memory:
+        keeps its inputs for the backward pass
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        return Work(compares=prod(self.output(*inputs)))
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        return Memory(keeps="inputs", contiguous=contiguous)
+
+
+class Maximum(Extreme, word="maximum", merge=True):
+    """The larger of two branches, position by position, `torch.maximum`; of one and a number, `torch.clamp_min`.
+
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - maximum: {left: [relu], right: [tanh]}    # [64, 56, 56]
+    """
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        import torch
+
+        from cnnprof.runtime.call import Call
+
+        number = self.scalar
+        if number is None:
+            return Call(torch.maximum, label=self._label())
+        return Call(lambda tensor: torch.clamp_min(tensor, number), label=self._label())
+
+
+class Minimum(Extreme, word="minimum", merge=True):
+    """The smaller of two branches, position by position, `torch.minimum`; of one and a number, `torch.clamp_max`.
+
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - minimum: {left: [relu], right: [tanh]}    # [64, 56, 56]
+    """
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        import torch
+
+        from cnnprof.runtime.call import Call
+
+        number = self.scalar
+        if number is None:
+            return Call(torch.minimum, label=self._label())
+        return Call(lambda tensor: torch.clamp_max(tensor, number), label=self._label())

@@ -1,4 +1,4 @@
-"""Downsampling behind a fixed blur."""
+"""Downsampling after a fixed blur."""
 
 from math import comb, prod
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class BlurPool2d(Kind, word="blur_pool2d", axes=2):
-    """Blurs with a binomial kernel, then keeps every stride-th place (Zhang 2019).
+    """Blurs with a binomial kernel, then keeps every stride-th position (Zhang 2019).
 
     From "Making Convolutional Networks Shift-Invariant Again"; PyTorch has no class for it.
 
     Shape:
         (channels, height, width) → (channels, out, out), per axis out = ⌊(size − 1) / stride⌋ + 1; the border is
-        reflected, ⌊(kernel_size − 1) / 2⌋ places left and the rest of kernel_size − 1 right
+        reflected, ⌊(kernel_size − 1) / 2⌋ positions left and the rest of kernel_size − 1 right
     Fields:
         kernel_size: size of the kernel; 3 is (1, 2, 1) / 4 along both axes
         stride: step of the window
@@ -45,7 +45,7 @@ class BlurPool2d(Kind, word="blur_pool2d", axes=2):
         for size in sizes:
             if right >= size:
                 raise ShapeError(
-                    f"`{self.word}` with kernel_size {self.kernel_size} reflects {right} places of the border, "
+                    f"`{self.word}` with kernel_size {self.kernel_size} reflects {right} positions at the border, "
                     f"so it needs an axis of at least {right + 1}, found {size}"
                 )
             out.append(positions(left + size + right, self.kernel_size, self.stride, 0, 1))

@@ -14,9 +14,9 @@ class CenterCrop(Kind, word="center_crop"):
     """Keeps the middle of every spatial axis, as U-Net's skip connections do.
 
     Shape:
-        (channels, size, …) → (channels, output_size, …), from place ⌊(size − output_size) / 2⌋ on
+        (channels, size, …) → (channels, output_size, …), from position ⌊(size − output_size) / 2⌋ on
     Fields:
-        output_size: size of the output, at most that of the input; one number stands for all axes
+        output_size: size of the output, at most that of the input; one number applies to all axes
     Memory:
         a view
     Example:
@@ -52,7 +52,7 @@ class CenterCrop(Kind, word="center_crop"):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         output = self.output(*inputs)
         cut = [dim for dim, (size, places) in enumerate(zip(inputs[0], output, strict=True)) if size != places]
-        # What is cut out lies in one piece if no dimension before the last cut one has several places.
+        # What is cut out lies in one piece if no dimension before the last cut one has several positions.
         in_one_piece = not cut or all(places == 1 for places in output[: cut[-1]])
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
 

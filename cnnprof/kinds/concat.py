@@ -1,38 +1,63 @@
-"""Branches joined along their channels."""
+"""Branches joined along one dimension."""
 
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, listing
-from cnnprof.model.kind import Kind, Shape, show
+from cnnprof.model.kind import SAME_PLACE, UNKNOWN, Channels, Kind, Reach, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 class Concat(Kind, word="concat", merge=True):
-    """Joins branches along dimension 1, the channels, `torch.cat(…, dim=1)`.
+    """Joins branches along one dimension, the channels where nothing else is said, `torch.cat`.
 
     Shape:
-        (channels, …) of each branch → (sum of the channels, …); all other dimensions are equal
+        the sizes along `dim` add up: (channels, …) of each branch → (sum of the channels, …); all other
+        dimensions are equal
+    Fields:
+        dim: the dimension to join, the batch being 0, which stays as it is; 1 are the channels
     Memory:
         a copy of every input; keeps nothing for the backward pass
+    Reach:
+        along a spatial axis unknown: its positions come from several branches
     Example:
         input: [64, 56, 56]
         layers:
           - concat: {dense: [], new: [{conv2d: {out_channels: 32, kernel_size: 1}}]}    # [96, 56, 56]
     """
 
+    dim: int = 1
+
     def output(self, *inputs: Shape) -> Shape:
-        if not inputs or any(not shape or shape[1:] != inputs[0][1:] for shape in inputs):
+        if self.dim == 1 and (not inputs or any(not shape or shape[1:] != inputs[0][1:] for shape in inputs)):
             raise ShapeError(
                 f"`{self.word}` needs inputs that are equal in all dimensions but the first, "
                 f"found {listing([show(shape) for shape in inputs])}"
             )
-        return sum(shape[0] for shape in inputs), *inputs[0][1:]
+        index = self.dimension(self.dim, inputs[0])
+        before, after = inputs[0][:index], inputs[0][index + 1 :]
+        if any(
+            len(shape) != len(inputs[0]) or shape[:index] != before or shape[index + 1 :] != after for shape in inputs
+        ):
+            raise ShapeError(
+                f"`{self.word}` needs inputs that are equal in all dimensions but dimension {self.dim}, "
+                f"found {listing([show(shape) for shape in inputs])}"
+            )
+        return *before, sum(shape[index] for shape in inputs), *after
+
+    def reach(self, *inputs: Shape) -> Reach:
+        index = self.dimension(self.dim, inputs[0])
+        if index == 0:
+            return ()  # the channels, which stand for no position
+        return tuple(UNKNOWN if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
 
         from cnnprof.runtime.call import Call
 
-        return Call(lambda *tensors: torch.cat(tensors, dim=1), label="concat dim=1")
+        return Call(lambda *tensors: torch.cat(tensors, dim=self.dim), label=f"concat dim={self.dim}")
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "join" if self.dimension(self.dim, inputs[0]) == 0 else "meet"

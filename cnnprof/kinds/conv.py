@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import Channels, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,9 +21,9 @@ class Conv(Kind):
         out_channels: channels of the output
         kernel_size: size of the kernel
         stride: step of the window
-        padding: places added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
+        padding: positions added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
         dilation: distance between taps of the kernel
-        groups: groups of channels convolved apart; in_channels is depthwise
+        groups: groups of channels, convolved separately; in_channels is depthwise
         bias: whether a bias is added per output channel
         padding_mode: what the padding holds
     Weights:
@@ -33,6 +33,8 @@ class Conv(Kind):
     Memory:
         keeps its input for the backward pass; a padded copy where `same` pads unevenly or `padding_mode` is not zeros
     """
+
+    inferred = ("in_channels",)
 
     out_channels: int
     kernel_size: PerAxis
@@ -55,7 +57,7 @@ class Conv(Kind):
         if self.padding == "same" and any(step != 1 for step in self.stride):
             raise ShapeError(
                 f"`padding: same` of `{self.word}` needs stride 1, as in PyTorch, found stride {show(self.stride)}",
-                "give the padding as a number, such as kernel_size // 2",
+                self._padding_of_stride(),
             )
         padding = self._padding()
         self._refuse_padding_mode(sizes, padding)
@@ -80,8 +82,8 @@ class Conv(Kind):
         return named
 
     def reach(self, *inputs: Shape) -> Reach:
-        return SAME_PLACE, *(
-            window.Window(window.extent(kernel, dilation), stride, left)
+        return across(inputs[0][0], self.out_channels, self.groups), *(
+            window.Window(window.extent(kernel, dilation), stride, left, dilation)
             for kernel, dilation, stride, (left, _) in zip(
                 self.kernel_size, self.dilation, self.stride, self._padding(), strict=True
             )
@@ -115,6 +117,21 @@ class Conv(Kind):
         )
         return module
 
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        return self.kernel_size
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "depthwise" if self.groups == inputs[0][0] > 1 else "made"
+
+    def channel_divisor(self) -> int:
+        return self.groups
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        # `same` and `valid` trace as aten::_convolution_mode, which has no price; other modes than zeros pad first,
+        # and then convolve as ever.
+        return 0 if isinstance(self.padding, str) and self.padding_mode == "zeros" else None
+
     def _padding(self) -> tuple[tuple[int, int], ...]:
         """(left, right) per axis."""
         if self.padding == "same":
@@ -123,6 +140,16 @@ class Conv(Kind):
         if self.padding == "valid":
             return ((0, 0),) * len(self.kernel_size)
         return tuple((places, places) for places in self.padding)
+
+    def _padding_of_stride(self) -> str:
+        """The hint for `padding: same` with a stride: what gives ⌈size / stride⌉, uneven where the kernel is even."""
+        sides = self._padding()
+        if all(left == right for left, right in sides):
+            lefts = [left for left, _ in sides]
+            return f"write `padding: {show(lefts if len({*lefts}) > 1 else lefts[0])}`, which gives ⌈size / stride⌉"
+        counts = show([count for pair in reversed(sides) for count in pair])
+        mode = "" if self.padding_mode == "zeros" else f", mode: {self.padding_mode}"
+        return f"leave `padding` out, and put `- pad: {{pad: {counts}{mode}}}` before it, which gives ⌈size / stride⌉"
 
     def _refuse_padding_mode(self, sizes: Shape, padding: tuple[tuple[int, int], ...]) -> None:
         """Reflection needs padding below the size, wrapping around at most the size."""

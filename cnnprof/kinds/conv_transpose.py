@@ -1,38 +1,15 @@
 """Transposed convolution over one, two or three axes."""
 
-from fractions import Fraction
-from math import gcd, prod
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Work
+from cnnprof.model.kind import Channels, Kind, Memory, PerAxis, Reach, Shape, Work, across
+from cnnprof.model.resized import Transposed
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-def reach_of_axis(kernel: int, stride: int, padding: int, dilation: int) -> window.Window:
-    """What an output place sees: place y sees x by tap t where y = x·stride − padding + t·dilation.
-
-    So the taps that reach one y are stride/gcd(stride, dilation) apart, in one of as many phases, and
-    their input places dilation/gcd apart. The phase of tap 0 has the most taps.
-    """
-    shared = gcd(stride, dilation)
-    phases, apart = stride // shared, dilation // shared
-    extent = window.extent(-(-kernel // phases), apart)
-    # The first output's field has its centre here if any tap reaches it, else between the phases.
-    centre = Fraction(2 * padding - dilation * (kernel - 1), 2 * stride)
-    if padding % shared == 0:
-        # The first tap with t·dilation ≡ padding (mod stride) sees the last place.
-        tap = padding // shared * pow(apart, -1, phases) % phases
-        if tap < kernel:
-            last = (padding - tap * dilation) // stride
-            centre = last - Fraction((kernel - 1 - tap) // phases * apart, 2)
-    start = Fraction(extent - 1, 2) - centre
-    return window.Window(
-        extent, Fraction(1, stride) if stride > 1 else 1, int(start) if start.denominator == 1 else start
-    )
 
 
 class ConvTranspose(Kind):
@@ -43,24 +20,26 @@ class ConvTranspose(Kind):
     Fields:
         out_channels: channels of the output
         kernel_size: size of the kernel
-        stride: places between the inputs' kernels in the output
-        padding: places cut off the output on both sides
-        output_padding: places added to the output's right end; less than stride or than dilation
-        groups: groups of channels convolved apart
+        stride: positions between the inputs' kernels in the output
+        padding: positions cut off the output on both sides
+        output_padding: positions added to the output's right end; less than stride or than dilation
+        groups: groups of channels, convolved separately
         bias: whether a bias is added per output channel
         dilation: distance between taps of the kernel
         padding_mode: zeros, the only one there is
     Weights:
         weight (in_channels, out_channels / groups, kernel_size, …); bias (out_channels)
     FLOPs:
-        in_channels · size · … · (out_channels / groups) · kernel volume MACs, by the input's places, those that
+        in_channels · size · … · (out_channels / groups) · kernel volume MACs, by the input's positions, those that
         padding cuts off included; bias: 1 add per output
     Memory:
         keeps its input for the backward pass
     Reach:
-        the stride is divided by `stride`. An output place sees ⌈kernel_size·g / stride⌉ input places, dilation / g
-        apart, with g = gcd(stride, dilation), or fewer; the field is the larger. Its offset is that of the first output
+        output y sees input x where y = x·stride − padding + t·dilation for a tap t of the kernel: at most
+        ⌈kernel_size·g / stride⌉ inputs, dilation / g from each other, with g = gcd(stride, dilation); some see fewer
     """
+
+    inferred = ("in_channels",)
 
     out_channels: int
     kernel_size: PerAxis
@@ -93,8 +72,8 @@ class ConvTranspose(Kind):
             places = window.transposed_positions(size, kernel, stride, padding, output_padding, dilation)
             if places < 1:
                 raise ShapeError(
-                    f"`padding` of `{self.word}` must leave at least one place of the output, "
-                    f"found padding {padding} on both sides of {places + 2 * padding} places"
+                    f"`padding` of `{self.word}` must leave at least one position of the output, "
+                    f"found padding {padding} on both sides of {places + 2 * padding} positions"
                 )
             out.append(places)
         return self.out_channels, *out
@@ -106,10 +85,12 @@ class ConvTranspose(Kind):
         return named
 
     def reach(self, *inputs: Shape) -> Reach:
-        return SAME_PLACE, *map(reach_of_axis, self.kernel_size, self.stride, self.padding, self.dilation)
+        return across(inputs[0][0], self.out_channels, self.groups), *map(
+            Transposed, self.kernel_size, self.stride, self.padding, self.dilation
+        )
 
     def work(self, *inputs: Shape, training: bool) -> Work:
-        # Each input place adds its value times the kernel to the output.
+        # Each input position adds its value times the kernel to the output.
         taps = self.out_channels // self.groups * prod(self.kernel_size)
         return Work(macs=prod(inputs[0]) * taps, adds=prod(self.output(*inputs)) if self.bias else 0)
 
@@ -123,6 +104,16 @@ class ConvTranspose(Kind):
             inputs[0][0], **{name: getattr(self, name) for name in self.fields}
         )
         return module
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        return self.kernel_size
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "depthwise" if self.groups == inputs[0][0] > 1 else "made"
+
+    def channel_divisor(self) -> int:
+        return self.groups
 
 
 class ConvTranspose1d(ConvTranspose, word="conv_transpose1d", axes=1):

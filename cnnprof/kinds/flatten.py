@@ -16,7 +16,7 @@ class Flatten(Kind, word="flatten"):
     Shape:
         the dimensions start_dim to end_dim become one, as large as their product
     Fields:
-        start_dim: first dimension to join, the batch being 0, which stays apart
+        start_dim: first dimension to join, the batch being 0, which stays separate
         end_dim: last dimension to join; −1 is the last one
     Memory:
         a view; a copy where the input does not lie in memory in the order of its dimensions
@@ -41,7 +41,7 @@ class Flatten(Kind, word="flatten"):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         first, last = self._range(inputs[0])
-        # Dimensions of one place need no order: joining them to a longer one moves nothing.
+        # Dimensions of size 1 need no order: joining them to a longer one moves nothing.
         if sum(size != 1 for size in inputs[0][first : last + 1]) <= 1:
             return Memory(view=True, contiguous=contiguous)
         return Memory(view=contiguous)

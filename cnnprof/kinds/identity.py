@@ -1,4 +1,4 @@
-"""A layer that hands on its input."""
+"""A layer that passes its input through."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Identity(Kind, word="identity"):
-    """Hands on its input as it is, `torch.nn.Identity`.
+    """Passes its input through unchanged, `torch.nn.Identity`.
 
     Shape:
         any shape → the same shape

@@ -1,7 +1,7 @@
 """Resizing by interpolation."""
 
 from fractions import Fraction
-from math import ceil, floor, inf, prod
+from math import floor, inf, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.errors import ShapeError
@@ -18,8 +18,9 @@ from cnnprof.model.kind import (
     Work,
     show,
 )
+from cnnprof.model.resized import Antialiased, Bins, Nearest, Sampled
 from cnnprof.model.trace import called
-from cnnprof.model.window import Window, floor_sum, gcd
+from cnnprof.model.window import Step, floor_sum, gcd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 """Spatial axes that a mode is for; the others take one to three."""
 TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
-"""Input places per axis that an output place is a weighted sum of."""
+"""Input positions per axis that an output position is a weighted sum of."""
 
 
 @called
 def antialiased_taps(size: int, out: int, step: Fraction, taps: int) -> int:
-    """Input places that the `out` widened kernels read, summed: kernel i is centred on (i + ½)·step and
+    """Input positions that the `out` widened kernels read, summed: kernel i is centred on (i + ½)·step and
     as wide as taps·max(step, 1), from ⌊left + ½⌋ up to, without, ⌊right + ½⌋, clipped to the input."""
     support = Fraction(taps, 2) * max(step, Fraction(1))
 
@@ -56,30 +57,33 @@ class Interpolate(Kind, word="interpolate"):
     Shape:
         (channels, size, …) → (channels, out, …); out is `size`, or ⌊size · scale_factor⌋
     Fields:
-        size: size of the output; one number stands for all axes
+        size: size of the output; one number applies to all axes
         scale_factor: how many times larger the output is; give this or size
         mode: nearest, nearest-exact and area for one to three axes, linear for one, bilinear and bicubic for two,
             trilinear for three
         align_corners: whether the corners' centres, not their edges, stay in place; linear and cubic modes only
         antialias: whether the kernel widens where the output is smaller; bilinear and bicubic only
     FLOPs:
-        nearest, nearest-exact: none. With t = 2 (linear), 4 (bilinear), 8 (trilinear) or 16 (bicubic) weighted places
-        per output: t multiplies and t − 1 adds, however the weights are had, which all channels share.
+        nearest, nearest-exact: none. With t = 2 (linear), 4 (bilinear), 8 (trilinear) or 16 (bicubic) weighted
+        positions per output: t multiplies and t − 1 adds, without computing the weights, which all channels share.
         area: as adaptive_avg_pool. antialias: the last axis first, then the other, each output of
-        either the places of its kernel in multiplies, and one less in adds
+        either axis costing one multiply per position of its kernel, and one add less
     Memory:
         keeps nothing for the backward pass; area as adaptive_avg_pool
     Reach:
-        the stride is size / out, or 1 / scale_factor where that is given, or (size − 1) / (out − 1) with align_corners.
-        Linear modes see two places per axis, cubic ones four, around the sampling point, which starts at
-        (stride − 1) / 2, with align_corners at 0; one, where every sampling point is a place. nearest starts at 0,
-        nearest-exact at ⌊stride / 2⌋; area as adaptive_avg_pool
+        with step = size / out, or 1 / scale_factor where that is given, nearest sees the input position ⌊i·step⌋ and
+        nearest-exact ⌊(i + ½)·step⌋. Linear modes see two per axis, cubic ones four, around the sampling point
+        (i + ½)·step − ½, with align_corners i·(size − 1) / (out − 1); one, where that is a position; those outside of
+        the input count as its border. antialias: all that is less than half the kernel's width from that point.
+        area as adaptive_avg_pool
     Example:
         input: [256, 7, 7]
         layers:
           - interpolate: {scale_factor: 2}    # [256, 14, 14]
           - interpolate: {size: [28, 30], mode: bilinear, align_corners: false}    # [256, 28, 30]
     """
+
+    positional = ("size",)  # a list of several is a size per axis
 
     size: PerAxis | None = None
     scale_factor: FloatsPerAxis | None = None
@@ -99,7 +103,7 @@ class Interpolate(Kind, word="interpolate"):
             places = floor(size * scale) if 0 < scale < inf else 0
             if places < 1:
                 raise ShapeError(
-                    f"`scale_factor` of `{self.word}` must leave at least one place, "
+                    f"`scale_factor` of `{self.word}` must leave at least one position, "
                     f"found {show(scale)} on an axis of {size}"
                 )
             out.append(places)
@@ -114,7 +118,7 @@ class Interpolate(Kind, word="interpolate"):
         out = self.output(*inputs)[1:]
         outputs = channels * prod(out)
         if self.mode == "area":
-            # The windows of adaptive pooling; neighbours share a place unless their border is whole.
+            # The windows of adaptive pooling; neighbours share a position unless their border is whole.
             read = channels * prod(size + places - gcd(size, places) for size, places in zip(sizes, out, strict=True))
             return Work(adds=read - outputs, divides=outputs)
         if self.antialias:
@@ -144,6 +148,13 @@ class Interpolate(Kind, word="interpolate"):
         text = ", ".join(f"{name}={value}" for name, value in given.items() if value != self.fields[name].default)
         return Call(lambda tensor: functional.interpolate(tensor, **given), label=f"interpolate {text}")
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        outputs = self.output(*inputs)
+        if len(outputs) != 3 or self.antialias:
+            return 0
+        # aten::_adaptive_avg_pool2d, aten::upsample_nearest2d and aten::upsample_bilinear2d; no other has a price.
+        return {"area": prod(inputs[0]), "nearest": prod(outputs), "bilinear": 4 * prod(outputs)}.get(self.mode, 0)
+
     def _channels_and_axes(self, shape: Shape) -> Shape:
         """The shape, if it has as many dimensions as the mode takes."""
         axes = AXES.get(self.mode)
@@ -166,16 +177,16 @@ class Interpolate(Kind, word="interpolate"):
             raise ShapeError(f"`{self.word}` needs either `size` or `scale_factor`, found {found}")
         if self.align_corners is not None and self.mode not in TAPS:
             raise ShapeError(
-                f"`align_corners` of `{self.word}` goes with the modes linear, bilinear, bicubic and trilinear, "
+                f"`align_corners` of `{self.word}` applies only to the modes linear, bilinear, bicubic and trilinear, "
                 f"found mode {self.mode}"
             )
         if self.antialias and self.mode not in ("bilinear", "bicubic"):
             raise ShapeError(
-                f"`antialias` of `{self.word}` goes with the modes bilinear and bicubic, found mode {self.mode}"
+                f"`antialias` of `{self.word}` applies only to the modes bilinear and bicubic, found mode {self.mode}"
             )
 
     def _entries(self, name: str, given: tuple[Any, ...], axes: int) -> tuple[Any, ...]:
-        """One entry per axis; a single one stands for all."""
+        """One entry per axis; a single one applies to all."""
         if len(given) not in (1, axes):
             raise ShapeError(
                 f"`{name}` of `{self.word}` takes one number, or one per axis ({axes} axes), found {show(given)}"
@@ -183,9 +194,9 @@ class Interpolate(Kind, word="interpolate"):
         return given * axes if len(given) == 1 else given
 
     def _steps(self, sizes: Shape, out: Shape) -> list[Fraction]:
-        """Input places between the sampling points of neighbouring outputs, per axis."""
+        """Input positions between the sampling points of neighbouring outputs, per axis."""
         if self.align_corners:
-            # A single place that aligns corners has no next one.
+            # A single position that aligns corners has no next one.
             return [
                 Fraction(size - 1, places - 1) if places > 1 else Fraction(0)
                 for size, places in zip(sizes, out, strict=True)
@@ -195,23 +206,14 @@ class Interpolate(Kind, word="interpolate"):
             return [1 / Fraction(str(scale)) for scale in self._entries("scale_factor", self.scale_factor, len(sizes))]
         return [Fraction(size, places) for size, places in zip(sizes, out, strict=True)]
 
-    def _reach_of_axis(self, size: int, out: int, step: Fraction) -> Window | Everything:
-        stride = _whole(step or Fraction(size))
+    def _reach_of_axis(self, size: int, out: int, step: Fraction) -> Step | Everything:
         if self.mode == "area":
-            longest = (step.numerator + 2 * step.denominator - 2) // step.denominator
-            return EVERYTHING if out == 1 else Window(longest, stride)
-        if self.mode == "nearest":
-            return Window(1, stride)
-        if self.mode == "nearest-exact":
-            return Window(1, stride, -floor(step / 2))
-        first = Fraction(0) if self.align_corners else (step - 1) / 2
-        extent = TAPS[self.mode]
+            return EVERYTHING if out == 1 else Bins(size, out)
+        if self.mode not in TAPS:
+            return Nearest(step, Fraction(1, 2) if self.mode == "nearest-exact" else Fraction(0))
+        if size == 1:
+            return EVERYTHING  # all taps are moved to the only position there is
         if self.antialias:
-            extent = ceil(extent * max(step, Fraction(1)))
-        elif step.denominator == first.denominator == 1:
-            extent = 1  # the other places have weight 0
-        return Window(extent, stride, _whole(Fraction(extent - 1, 2) - first))
-
-
-def _whole(number: Fraction) -> int | Fraction:
-    return int(number) if number.denominator == 1 else number
+            # PyTorch centres these kernels on edges, align_corners or not.
+            return Antialiased(size, step, (step - 1) / 2, TAPS[self.mode])
+        return Sampled(size, step, Fraction(0) if self.align_corners else (step - 1) / 2, TAPS[self.mode])

@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Channels, Kind, Memory, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +30,8 @@ class Linear(Kind, word="linear"):
           - flatten    # [25088]
           - linear: {out_features: 1000}    # [1000]
     """
+
+    inferred = ("in_features",)
 
     out_features: int
     bias: bool = True
@@ -64,3 +66,15 @@ class Linear(Kind, word="linear"):
         from torch import nn
 
         return nn.Linear(inputs[0][-1], self.out_features, self.bias)
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "fixed" if len(inputs[0]) == 1 else "follow"
+
+    def doubt(self, *inputs: Shape) -> str:
+        shape = inputs[0]
+        if len(shape) == 1 or shape[-1] != 1:
+            return ""
+        return (
+            f"applies only to the last axis of {'×'.join(map(str, shape))}, a single value, as in PyTorch: "
+            "is a `flatten` missing before it?"
+        )

@@ -36,6 +36,8 @@ class Norm(Kind):
         1 divide; then 1 add (eps), 1 root, 1 divide; per output 1 multiply, weight 1 multiply, bias 1 add
     """
 
+    role = "norm"
+
     def _weight_and_bias(self, shape: Shape, affine: bool, bias: bool) -> dict[str, Shape]:
         named = {"weight": shape} if affine else {}
         return named | {"bias": shape} if affine and bias else named
@@ -64,6 +66,7 @@ class ChannelNorm(Norm):
     """
 
     ranks: ClassVar[tuple[int, ...]]
+    inferred = ("num_features",)
 
     eps: float = 1e-5
     momentum: float | None = 0.1
@@ -113,6 +116,9 @@ class ChannelNorm(Norm):
         module: nn.Module = getattr(nn, f"{type(self).__name__}{axes}d")(inputs[0][0], **self._arguments())
         return module
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0]) * (5 if self.affine else 4)
+
     def _own_statistics(self, training: bool) -> bool:
         return training or not self.track_running_stats
 
@@ -157,6 +163,11 @@ class BatchNorm(ChannelNorm, word="batch_norm"):
         in_order = contiguous or len(inputs[0]) < 3
         return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=in_order)
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        if self._own_statistics(training):
+            return super().fvcore(*inputs, training=training)
+        return prod(inputs[0]) * (2 if self.affine else 1)
+
 
 class InstanceNorm(ChannelNorm, word="instance_norm"):
     """Normalisation of each channel of each example, `torch.nn.InstanceNorm1d`, `2d` or `3d` by the input's dimensions.
@@ -184,7 +195,7 @@ class InstanceNorm(ChannelNorm, word="instance_norm"):
         if self._own_statistics(training) and prod(inputs[0][1:]) == 1:
             raise ShapeError(
                 f"`{self.word}` needs more than one position to take statistics over, found {show(inputs[0])}",
-                "the mean of a single value is the value itself, and nothing would be left of it",
+                "the mean of a single value is the value itself, so every output would be 0",
             )
         return 1
 
@@ -210,7 +221,7 @@ class GroupNorm(Norm, word="group_norm"):
     Shape:
         (channels, …) → the same shape
     Fields:
-        num_groups: groups that the channels are divided into, normalised apart
+        num_groups: groups that the channels are divided into, normalised separately
         eps: added to the variance
         affine: whether a weight and a bias are learned per channel
         bias: whether the bias is learned (where affine; false needs a recent PyTorch)
@@ -224,6 +235,9 @@ class GroupNorm(Norm, word="group_norm"):
         layers:
           - group_norm: {num_groups: 32}    # [64, 56, 56]
     """
+
+    inferred = ("num_channels",)
+    positional = ("num_groups", "num_channels", "eps", "affine", "bias")
 
     num_groups: int
     eps: float = 1e-5
@@ -269,6 +283,12 @@ class GroupNorm(Norm, word="group_norm"):
         from torch import nn
 
         return nn.GroupNorm(num_channels=inputs[0][0], **self._arguments())
+
+    def channel_divisor(self) -> int:
+        return self.num_groups
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0]) * (5 if self.affine else 4)
 
 
 class LayerNorm(Norm, word="layer_norm"):
@@ -327,6 +347,9 @@ class LayerNorm(Norm, word="layer_norm"):
         from torch import nn
 
         return nn.LayerNorm(self.normalized_shape, self.eps, elementwise_affine=self.elementwise_affine, bias=self.bias)
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return prod(inputs[0]) * (5 if self.elementwise_affine else 4)
 
     def _leading(self, shape: Shape) -> Shape:
         return shape[: max(0, len(shape) - len(self.normalized_shape))]

@@ -13,18 +13,18 @@ class Opaque(Kind, word="opaque"):
     """A layer that the language does not know, by its declared figures.
 
     They are taken as they are and carry the label "declared" wherever they are shown. A network with such a layer
-    cannot be built in PyTorch or verified, and behind it the receptive field is unknown. How the values of a declared
-    view lie in memory is unknown too, so whether a layer behind it copies is an estimate.
+    cannot be built in PyTorch or verified, and after it the receptive field is unknown. How the values of a declared
+    view lie in memory is unknown too, so whether a layer after it copies is an estimate.
 
     Shape:
-        `output_shape`, whatever comes before
+        `output_shape`, whatever comes before: one input or several
     Fields:
         output_shape: size of each dimension of one example, without the batch
         params: learnable values
         macs: multiply-accumulates for one example
-        flops: other scalar operations for one example, besides 2 for each multiply-accumulate
-        view: whether the output is the input's memory or a part of it, and nothing is written
-        keeps_input: whether it keeps its input for the backward pass; null: unless it is a view or keeps its output
+        flops: other scalar operations for one example, in addition to 2 for each multiply-accumulate
+        view: whether the output is the first input's memory or a part of it, and nothing is written
+        keeps_input: whether it keeps its inputs for the backward pass; null: unless it is a view or keeps its output
         keeps_output: whether it keeps its output instead
         saved: further values that it keeps for the backward pass, for one example
         scratch: values that it holds only while it runs, for one example
@@ -33,7 +33,7 @@ class Opaque(Kind, word="opaque"):
     FLOPs:
         macs MACs and flops adds, as declared
     Memory:
-        as declared; without a word it makes its output and keeps its input for the backward pass
+        as declared; by default it allocates its output and keeps its inputs for the backward pass
     Example:
         input: [64, 56, 56]
         layers:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Pad(Kind, word="pad"):
-    """Adds places around the input, or takes some away, `torch.nn.functional.pad`.
+    """Adds positions around the input, or removes some, `torch.nn.functional.pad`.
 
     Shape:
         each padded dimension becomes left + size + right
     Fields:
         pad: left and right of the last dimension, then of the one before, and so on; negative counts crop.
             Modes other than constant need a pair per spatial axis
-        mode: what the new places hold: a constant, the input mirrored without (reflect) its edge, its edge
+        mode: what the new positions hold: a constant, the input mirrored without (reflect) its edge, its edge
             (replicate), or the other end (circular)
         value: the constant
     Memory:
@@ -60,7 +60,7 @@ class Pad(Kind, word="pad"):
         out = tuple(left + size + right for size, (left, right) in zip(shape, self._sides(shape), strict=True))
         if min(out, default=1) < 1:
             raise ShapeError(
-                f"`pad` of `{self.word}` must leave at least one place of each dimension, "
+                f"`pad` of `{self.word}` must leave at least one position of each dimension, "
                 f"found {show(self.pad)} on the input {show(shape)}"
             )
         return out
@@ -89,7 +89,7 @@ class Pad(Kind, word="pad"):
     def _refuse_mode(self, shape: Shape, padded: int) -> None:
         """What PyTorch does not take in modes other than constant."""
         if self.value:
-            raise ShapeError(f"`value` of `{self.word}` goes with `mode: constant` alone, found {show(self.value)}")
+            raise ShapeError(f"`value` of `{self.word}` applies only to `mode: constant`, found {show(self.value)}")
         if not 1 <= padded <= 3 or len(shape) - padded not in (0, 1):
             raise ShapeError(
                 f"`mode: {self.mode}` of `{self.word}` needs two counts per spatial axis, for one to three axes, "
@@ -106,7 +106,7 @@ class Pad(Kind, word="pad"):
                 )
             kept = size + min(sides[0], 0) + min(sides[1], 0)
             if self.mode == "circular" and kept < max(sides[0], 1):
-                # PyTorch wraps what cropping leaves, and hands out unset memory where that is too little.
+                # PyTorch wraps what cropping leaves, and returns uninitialized memory where that is too little.
                 raise ShapeError(
                     f"`mode: circular` of `{self.word}` must not pad more on the left than cropping leaves, "
                     f"found {show(sides)} on an axis of {size}"

@@ -34,7 +34,7 @@ class Permute(Kind, word="permute"):
         return Regrouped(tuple((dim,) for dim in self._order(inputs[0])))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        # Dimensions of one place lie in order wherever they stand.
+        # Dimensions of size 1 lie in order wherever they are.
         moving = [dim for dim in self._order(inputs[0]) if inputs[0][dim] != 1]
         return Memory(view=True, contiguous=contiguous and moving == sorted(moving))
 

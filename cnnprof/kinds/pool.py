@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pool(Kind):
-    """What max and average pooling share: where their windows stand."""
+    """What max and average pooling share: where their windows are."""
 
     kernel_size: PerAxis
     stride: PerAxis | None = None
@@ -42,7 +42,7 @@ class Pool(Kind):
 
     def reach(self, *inputs: Shape) -> Reach:
         return SAME_PLACE, *(
-            window.Window(window.extent(kernel, dilation), stride, padding)
+            window.Window(window.extent(kernel, dilation), stride, padding, dilation)
             for _, kernel, stride, padding, dilation in self._axes(inputs[0][1:])
         )
 
@@ -73,7 +73,7 @@ class MaxPool(Pool):
     Fields:
         kernel_size: size of the window
         stride: step of the window; null is kernel_size
-        padding: places added on both sides, at most half of kernel_size
+        padding: positions added on both sides, at most half of kernel_size
         dilation: distance between taps of the window
         ceil_mode: whether the last window may hang over the right end
     FLOPs:
@@ -81,6 +81,8 @@ class MaxPool(Pool):
     Memory:
         keeps its input and the int64 index of each maximum for the backward pass; the indices are made at inference too
     """
+
+    positional = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
 
     dilation: PerAxis = 1
 
@@ -91,9 +93,9 @@ class MaxPool(Pool):
             # Only a window that starts in the padding can step over the input, and only one so short.
             if dilation > size and any(start % dilation >= size for start in range(-padding, 0, stride)):
                 raise ShapeError(
-                    f"every window of `{self.word}` must have a place on the input: one with padding {padding} and "
+                    f"every window of `{self.word}` must cover a position of the input: one with padding {padding} and "
                     f"dilation {dilation} steps over an axis of {size}",
-                    "PyTorch gives −infinity there, and its backward pass writes beside the tensor",
+                    "PyTorch gives −infinity there, and its backward pass writes outside the tensor",
                 )
         return shape
 
@@ -123,9 +125,9 @@ class AvgPool(Pool):
     Fields:
         kernel_size: size of the window
         stride: step of the window; null is kernel_size
-        padding: places added on both sides, at most half of kernel_size
+        padding: positions added on both sides, at most half of kernel_size
         ceil_mode: whether the last window may hang over the right end
-        count_include_pad: whether places of the padding count in the divisor
+        count_include_pad: whether positions of the padding count in the divisor
     FLOPs:
         per output its valid positions − 1 adds and 1 divide; valid positions are taps on the input, not on padding
     Memory:
@@ -153,9 +155,9 @@ class AvgPoolDivided(AvgPool):
     Fields:
         kernel_size: size of the window
         stride: step of the window; null is kernel_size
-        padding: places added on both sides, at most half of kernel_size
+        padding: positions added on both sides, at most half of kernel_size
         ceil_mode: whether the last window may hang over the right end
-        count_include_pad: whether places of the padding count in the divisor
+        count_include_pad: whether positions of the padding count in the divisor
         divisor_override: what every sum is divided by; null is the size of the window
     """
 
@@ -232,7 +234,7 @@ class AvgPool3d(AvgPoolDivided, word="avg_pool3d", axes=3):
         for size, kernel, *_ in self._axes(sizes):
             if kernel > size:
                 raise ShapeError(
-                    f"`kernel_size` of `{self.word}` must not be larger than the input, padding apart, as in PyTorch, "
+                    f"`kernel_size` of `{self.word}` must not be larger than the input without padding, as in PyTorch, "
                     f"found kernel_size {kernel} and an axis of {size}"
                 )
         return super().output(*inputs)

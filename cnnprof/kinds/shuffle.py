@@ -1,10 +1,11 @@
-"""Channels and places that change their order: pixel shuffle, its inverse, and channel shuffle."""
+"""Channels and positions reordered: pixel shuffle, its inverse, and channel shuffle."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import SAME_PLACE, Kind, Reach, Shape, show
+from cnnprof.model.resized import Nearest
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
-    """Spreads channels over places (sub-pixel convolution), `torch.nn.PixelShuffle`.
+    """Spreads channels over positions (sub-pixel convolution), `torch.nn.PixelShuffle`.
 
     Shape:
         (channels, height, width) → (channels / r², height·r, width·r) with r = upscale_factor
@@ -21,7 +22,7 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
     Memory:
         a copy; keeps nothing for the backward pass
     Reach:
-        the stride is divided by upscale_factor; r outputs in a row see the same place, from place 0 on
+        output i sees the input position ⌊i / r⌋
     Example:
         input: [64, 28, 28]
         layers:
@@ -42,7 +43,7 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
         return channels // factor**2, height * factor, width * factor
 
     def reach(self, *inputs: Shape) -> Reach:
-        step = Window(1, Fraction(1, self.upscale_factor) if self.upscale_factor > 1 else 1)
+        step = Nearest(Fraction(1, self.upscale_factor))
         return SAME_PLACE, step, step
 
     def module(self, *inputs: Shape) -> "nn.Module":
@@ -50,9 +51,12 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
 
         return nn.PixelShuffle(self.upscale_factor)
 
+    def channel_divisor(self) -> int:
+        return self.upscale_factor**2
+
 
 class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
-    """Gathers squares of places into channels (space to depth), `torch.nn.PixelUnshuffle`.
+    """Gathers squares of positions into channels (space to depth), `torch.nn.PixelUnshuffle`.
 
     Shape:
         (channels, height, width) → (channels·r², height / r, width / r) with r = downscale_factor
@@ -61,7 +65,7 @@ class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
     Memory:
         a copy; keeps nothing for the backward pass
     Reach:
-        an output place sees, over its channels, downscale_factor places per axis
+        an output position sees, over its channels, downscale_factor positions per axis
     Example:
         input: [3, 224, 224]
         layers:
@@ -92,7 +96,7 @@ class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
 
 
 class ChannelShuffle(Kind, word="channel_shuffle"):
-    """Deals the channels of each group out over all groups, `torch.nn.ChannelShuffle`.
+    """Interleaves the channels of the groups, `torch.nn.ChannelShuffle`.
 
     Shape:
         (channels, size, …) → the same; channel g·(channels / groups) + i goes to i·groups + g
@@ -126,3 +130,6 @@ class ChannelShuffle(Kind, word="channel_shuffle"):
         from torch import nn
 
         return nn.ChannelShuffle(self.groups)
+
+    def channel_divisor(self) -> int:
+        return self.groups

@@ -19,8 +19,8 @@ class Slice(Kind, word="slice"):
         the end, and what goes past the ends is cut there
     Fields:
         dim: the dimension to cut, the batch being 0, which stays whole
-        start: the first place that stays
-        end: the place after the last one that stays; null is the end
+        start: the first position that is kept
+        end: the position after the last one that is kept; null is the end
     Memory:
         a view
     Example:
@@ -56,7 +56,7 @@ class Slice(Kind, word="slice"):
         return Call(lambda tensor: tensor[places], label=f"slice dim={self.dim}, start={self.start}, end={self.end}")
 
     def _range(self, shape: Shape) -> tuple[int, int, int]:
-        """(dimension of the example, first place that stays, place after the last one that stays)."""
+        """(dimension of the example, first position that is kept, position after the last one that is kept)."""
         index = self.dimension(self.dim, shape)
         size = shape[index]
         start, end = (
@@ -65,7 +65,7 @@ class Slice(Kind, word="slice"):
         )
         if start >= end:
             raise ShapeError(
-                f"`{self.word}` must leave at least one place of dimension {self.dim}, "
+                f"`{self.word}` must leave at least one position of dimension {self.dim}, "
                 f"found start {self.start} and end {'null' if self.end is None else self.end} "
                 f"on a size of {shape[index]}"
             )

@@ -11,10 +11,11 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from cnnprof.errors import ExpressionError, brief, listing, nearest
 from cnnprof.model.kind import show
@@ -104,10 +105,19 @@ def read(text: str) -> Evaluator:
             tree = ast.parse(stripped, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ExpressionError(f"`{brief(text)}` is not an expression", _syntax_hint(stripped)) from None
+    if "^" in stripped and any(isinstance(each, ast.BitXor) for each in ast.walk(tree)):
+        raise ExpressionError(
+            f"`{brief(text)}`: `^` is not part of an expression", f"write `{brief(stripped.replace('^', '**'))}`"
+        )
     return _Reader().node(tree.body, 0)
 
 
+_DOLLAR = re.compile(r"\$\{\s*(\w+)\s*\}|\$(\w+)")
+
+
 def _syntax_hint(text: str) -> str:
+    if _DOLLAR.search(text):
+        return f"write names as they are: `{brief(_DOLLAR.sub(lambda match: match[1] or match[2], text))}`"
     if text.lstrip("-").isdigit():
         plain = text.lstrip("-").lstrip("0") or "0"
         return (
@@ -163,6 +173,11 @@ _COMPARE: dict[type, tuple[str, Callable[[Any, Any], bool]]] = {
 }
 
 
+def _is_list(value: Any) -> bool:
+    """Whether a value has entries: a list, a shape or a layer, and no word of a field such as `none`."""
+    return hasattr(value, "__len__") and not isinstance(value, str)
+
+
 def _number(value: Any, what: str) -> None:
     if not isinstance(value, int | float):
         raise ExpressionError(f"{what} takes numbers, found {show(value)}")
@@ -174,11 +189,10 @@ class _Reader:
     def node(self, tree: ast.expr, depth: int) -> Evaluator:
         if depth > MAX_DEPTH:
             raise ExpressionError(f"an expression is nested at most {MAX_DEPTH} deep, found more")
-        method = getattr(self, f"_{type(tree).__name__.lower()}", None)
+        method = self._READS.get(type(tree))
         if method is None:
             raise self._refused(tree, _NAMES.get(type(tree), "this"))
-        evaluator: Evaluator = method(tree, depth + 1)
-        return evaluator
+        return method(self, tree, depth + 1)
 
     @staticmethod
     def _refused(tree: ast.expr, what: str) -> ExpressionError:
@@ -188,7 +202,7 @@ class _Reader:
     def _constant(self, tree: ast.Constant, depth: int) -> Evaluator:
         value = tree.value
         if value is not None and not isinstance(value, int | float):
-            raise self._refused(tree, "an imaginary number" if isinstance(value, complex) else "a text")
+            raise self._refused(tree, "an imaginary number" if isinstance(value, complex) else "a string")
         if isinstance(value, int | float):
             bounded(value)
         return lambda scope: value
@@ -207,6 +221,8 @@ class _Reader:
                 error.column = error.column or column
                 if name.lower() in _CONSTANTS_ELSEWHERE:
                     error.hint = f"write {_CONSTANTS_ELSEWHERE[name.lower()]}"
+                    if name.lower() == "none":
+                        error.hint = "write `identity` for a layer that does nothing, `null` for no value"
                 raise
 
         return lookup
@@ -273,7 +289,7 @@ class _Reader:
                 if sign not in ("==", "!="):
                     _number(left, f"`{sign}`")
                     _number(right, f"`{sign}`")
-                elif left is not None and right is not None and (hasattr(left, "__len__") or hasattr(right, "__len__")):
+                elif left is not None and right is not None and (_is_list(left) or _is_list(right)):
                     # Lists have no bound, and of two layers it is not clear what would be equal.
                     raise ExpressionError(
                         f"`{sign}` does not compare lists, shapes or layers",
@@ -348,6 +364,19 @@ class _Reader:
 
         return evaluate
 
+    # All that an expression may consist of.
+    _READS: ClassVar[dict[type, Callable[[_Reader, Any, int], Evaluator]]] = {
+        ast.Constant: _constant,
+        ast.Name: _name,
+        ast.BinOp: _binop,
+        ast.UnaryOp: _unaryop,
+        ast.BoolOp: _boolop,
+        ast.Compare: _compare,
+        ast.IfExp: _ifexp,
+        ast.Subscript: _subscript,
+        ast.Call: _call,
+    }
+
 
 _NAMES: dict[type, str] = {
     ast.Attribute: "an attribute",
@@ -360,7 +389,7 @@ _NAMES: dict[type, str] = {
     ast.GeneratorExp: "a loop",
     ast.SetComp: "a loop",
     ast.DictComp: "a loop",
-    ast.JoinedStr: "a text",
+    ast.JoinedStr: "a string",
     ast.NamedExpr: "an assignment",
     ast.Starred: "a star",
 }

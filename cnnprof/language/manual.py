@@ -5,8 +5,8 @@ Fields:     one entry per YAML key; type and default come from the class
 Weights:    learnable tensors and their shapes
 FLOPs:      what is counted, in scalar operations by sort
 Memory:     what is kept, copied, or only viewed
-Reach:      what an output place sees, where that is not plain
-Example:    a spec that runs, each step's output shape behind it
+Reach:      what an output position sees, where that is not plain
+Example:    a spec that runs, each step's output shape after it
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TITLE = re.compile(r"([A-Z]\w*):")
 _ENTRY = re.compile(r"(\w+): (.*)")
 
 
-class Entry(NamedTuple):
+class FieldEntry(NamedTuple):
     """A field: what it takes in words, its default (None where `required`), what it means."""
 
     name: str
@@ -42,7 +42,7 @@ class Page(NamedTuple):
     summary: str
     details: str
     merge: bool
-    fields: tuple[Entry, ...]
+    fields: tuple[FieldEntry, ...]
     sections: Mapping[str, str]
 
 
@@ -68,7 +68,7 @@ def page(word: str) -> Page:
     kind = registry.find(word)
     if kind is None:
         hint = registry.suggestion(word, registry.kinds()) or "`cnnprof kinds` lists them"
-        raise UsageError(f"there is no kind `{word}`; {hint}")
+        raise UsageError(f"unknown kind `{word}`; {hint}")
     text = sections(kind)
     first, _, rest = text.pop("").partition("\n")
     text.pop("Fields", None)
@@ -79,7 +79,7 @@ def page(word: str) -> Page:
         details=rest.strip(),
         merge=kind.merge,
         fields=tuple(
-            Entry(
+            FieldEntry(
                 name,
                 field.expected,
                 field.default is REQUIRED,

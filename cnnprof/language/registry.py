@@ -1,4 +1,4 @@
-"""Finds the layer kinds: the classes in the folder `kinds`, then those of installed packages.
+"""Finds the layer kinds: the classes in the folder `kinds` by its table, then those of installed packages.
 
 A package offers a kind under the entry point `cnnprof.kinds`, its word and its class:
 
@@ -11,17 +11,16 @@ is not used and can replace nothing; and it is imported when its word is asked f
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnprof import kinds as folder
 from cnnprof.errors import COMPARED, UsageError, listing, nearest
+from cnnprof.kinds import CLASSES as CLASSES
 from cnnprof.model.kind import Kind
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ GROUP = "cnnprof.kinds"
 _plugins_wanted: ContextVar[bool] = ContextVar("plugins_wanted", default=True)
 
 
-# What other frameworks and papers call a kind, in lower case, without `_` and without the axes behind it (`2d`);
+# What other frameworks and papers call a kind, in lower case, without `_` and without the axes after it (`2d`);
 # `#` stands for their number. Names that differ from ours in that alone need no entry.
 CALLED = {
     "affine": "linear",
@@ -46,6 +45,7 @@ CALLED = {
     "deconvolution": "conv_transpose#d",
     "transposedconv": "conv_transpose#d",
     "upconv": "conv_transpose#d",
+    "depthwise": "conv#d: {groups: in_channels, …}",
     "depthwiseconv": "conv#d: {groups: in_channels, …}",
     "dwconv": "conv#d: {groups: in_channels, …}",
     "maxpooling": "max_pool#d",
@@ -99,6 +99,32 @@ CALLED = {
 }
 
 
+# Operations and layers of other frameworks that there is no kind for, in the form of `CALLED`, as far as they are spelt
+# nearly like a kind that does something else.
+WITHOUT_A_KIND = {
+    *(
+        "addr",
+        "and",
+        "arctanh",
+        "atanh",
+        "bilinear",
+        "dyrelu",
+        "frelu",
+        "geglu",
+        "globalresponsenorm",
+        "glu",
+        "hardmish",
+    ),
+    *("lu", "maxunpool", "minpool", "reglu", "rrelu", "rsub", "size", "softmin", "squeeze", "stride", "sum", "swiglu"),
+    *("tan", "unflatten", "unsqueeze"),
+}
+INSTEAD = (
+    "`cnnprof kinds` lists what there is; what is not in it is declared as `opaque`, with its figures, or added as a "
+    "kind by a plugin"
+)
+"""The hint for a word that no kind is called, and that is not a known one misspelt."""
+
+
 class Plugin(NamedTuple):
     """A kind that installed packages offer under a word, not imported yet."""
 
@@ -123,29 +149,26 @@ class Plugin(NamedTuple):
             message = f"{what} cannot be imported from `{entry.value}`: {type(error).__name__}: {error}"
             raise UsageError(message) from error
         if not (isinstance(kind, type) and issubclass(kind, Kind)):
-            raise UsageError(f"{what} is no subclass of `cnnprof.model.kind.Kind`: `{entry.value}`")
+            raise UsageError(f"{what} is not a subclass of `cnnprof.model.kind.Kind`: `{entry.value}`")
         if kind.word != self.word:
             raise UsageError(f"{what} calls itself `{kind.word}`: its entry point and its class must give one word")
         return kind
 
 
 @cache
+def own(word: str) -> type[Kind] | None:
+    """The kind of that word that comes with cnnprof, or None. Imports the file that it is in and no other."""
+    if word not in CLASSES:
+        return None
+    module, name = CLASSES[word]
+    kind: type[Kind] = getattr(import_module(f"cnnprof.kinds.{module}"), name)
+    return kind
+
+
+@cache
 def kinds() -> dict[str, type[Kind]]:
     """The kinds that come with cnnprof by the word that specs write, file by file in the order of their classes."""
-    found: dict[str, type[Kind]] = {}
-    for module_info in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if (
-                isinstance(value, type)
-                and issubclass(value, Kind)
-                and value.word
-                and value.__module__ == module.__name__
-            ):
-                if value.word in found:
-                    raise TypeError(f"two kinds are called {value.word}: {found[value.word]} and {value}")
-                found[value.word] = value
-    return found
+    return {word: kind for word in CLASSES if (kind := own(word))}
 
 
 def plugins() -> Mapping[str, Plugin]:
@@ -155,29 +178,65 @@ def plugins() -> Mapping[str, Plugin]:
 
 def find(word: str) -> type[Kind] | None:
     """The kind of that word, or None. Raises UsageError for one of an installed package that is broken."""
-    kind = kinds().get(word)
+    kind = own(word)
     if kind is None and word in plugins():
         kind = _load(word)
     return kind
 
 
-def suggestion(word: str, known: Iterable[str], axes: int | None = None) -> str:
-    """A hint for a word that is no kind: the same word spelt otherwise, what it is called here, or the nearest one.
+def suggestion(word: str, known: Iterable[str], axes: int | None = None, own: Iterable[str] = ()) -> str:
+    """A hint for a word that is no kind: the same word spelt otherwise, what it is called here, or one misspelt.
 
-    axes: of the tensor at hand, for a word that leaves them open, such as `maxpool`; None: not known.
+    known: kinds and blocks, of which one that is merely alike is another layer. own: names that the spec gives.
+    axes: of the current tensor, for a word that leaves them open, such as `maxpool`; None: not known.
     """
-    return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes)
+    return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes, tuple(islice(own, COMPARED)))
 
 
 @lru_cache(maxsize=256)  # as `errors.nearest`, for the same reasons
-def _suggestion(word: str, known: tuple[str, ...], axes: int | None) -> str:
+def _suggestion(word: str, known: tuple[str, ...], axes: int | None, own: tuple[str, ...]) -> str:
     plain = _plain(word)
     base, number = plain, str(axes if axes in (1, 2, 3) else 2)
     if plain.endswith(("1d", "2d", "3d")):
         base, number = plain[:-2], plain[-2]
-    spelt = {_plain(each): each for each in reversed(known)}
+    spelt = {_plain(each): each for each in reversed((*own, *known))}
     ours = spelt.get(plain) or spelt.get(f"{base}{number}d") or spelt.get(base) or CALLED.get(plain, CALLED.get(base))
-    return f"did you mean `{ours.replace('#', number)}`?" if ours else nearest(word, known)
+    if ours:
+        return f"did you mean `{ours.replace('#', number)}`?"
+    likely = list(own)
+    if not WITHOUT_A_KIND & {plain, base}:
+        likely += [each for each in known if _is_slip(plain, _plain(each)) or _is_slip(base, _plain(each))]
+        likely += [each for each in known if _is_part(word, each)]
+    hint = nearest(word, likely)
+    return hint if hint.startswith("did you mean") else ""
+
+
+def _is_part(word: str, known: str) -> bool:
+    """Whether a word is the beginning or the end of a block's name, as `bottleneck` is of `bottleneck_residual`."""
+    return len(word) > 5 and known not in kinds() and (known.startswith(f"{word}_") or known.endswith(f"_{word}"))
+
+
+def _is_slip(word: str, known: str) -> bool:
+    """Whether a word is another with one or two letters wrong, missing, in excess or exchanged, its digits aside."""
+    digits = [[letter for letter in each if letter.isdigit()] for each in (word, known)]
+    if all(digits) and digits[0] != digits[1]:
+        return False  # conv4d is no conv2d
+    return _distance(word, known) <= (1 if len(word) < 6 else 2)
+
+
+def _distance(left: str, right: str) -> int:
+    """Letters to replace, insert, take away, or exchange with the next one (optimal string alignment)."""
+    before: list[int] = []
+    above = list(range(len(right) + 1))
+    for i, letter in enumerate(left, 1):
+        row = [i]
+        for j, other in enumerate(right, 1):
+            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == other:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before, above = above, row
+    return above[-1]
 
 
 def _plain(word: str) -> str:
@@ -194,13 +253,18 @@ def without_plugins() -> Iterator[None]:
         _plugins_wanted.reset(token)
 
 
+def leave_plugins_out() -> None:
+    """From here on, in this process, there are only the kinds that come with cnnprof."""
+    _plugins_wanted.set(False)
+
+
 @cache
 def _installed() -> dict[str, Plugin]:
     from importlib.metadata import entry_points  # takes longer than a small analysis
 
     offers: dict[str, dict[str, EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name not in kinds():
+        if entry.name not in CLASSES:
             package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "?"
             offers.setdefault(entry.name, {})[package] = entry
     return {word: Plugin(word, offers[word]) for word in sorted(offers)}

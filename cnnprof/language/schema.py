@@ -2,7 +2,7 @@
 
     cnnprof schema > cnnprof-schema.json
 
-and a spec beside that file carries, among the comments at its top, the line
+and a spec next to that file carries, among the comments at its top, the line
 
     # yaml-language-server: $schema=cnnprof-schema.json
 
@@ -10,7 +10,7 @@ It follows from the kinds: their fields, types, words, defaults and manual entri
 messages that say something: `properties` and `type`, and no alternatives (`oneOf`), whose failure names no cause.
 
 It knows a spec's structure and not its meaning. A step may call a block of the file, a word that no
-schema can know, so an unknown word passes, with any arguments; but whatever stands beside the word of a
+schema can know, so an unknown word passes, with any arguments; but whatever is next to the word of a
 kind has to be a modifier, and a kind's fields are those it has. A file that gives a block or argument the
 name of a kind is the one sort of valid spec that it may refuse. Any number or list may be an expression.
 Editors read YAML's numbers and booleans where cnnprof reads text, so a name may be any scalar.
@@ -60,7 +60,7 @@ def schema() -> Schema:
                 "cnnprof": {"const": 1, "description": "The version of the language."},
                 "name": {
                     "type": SCALAR,
-                    "description": "What reports call the network; the file's name where it is left out.",
+                    "description": "The network's name in reports; default: the file's name.",
                 },
                 "input": _input(),
                 "args": _args("Values that `--set NAME=VALUE` and variants may change, by name, with their defaults."),
@@ -70,7 +70,7 @@ def schema() -> Schema:
                     "type": ["object", "null"],
                     "description": "Sets of arguments by name: the variant `small` of net.yaml is `net.yaml@small`.",
                 },
-                "budget": _budget("What the network may cost at most; `cnnprof check` fails where it costs more."),
+                "budget": _budget("Limits on the network's metrics; `cnnprof check` fails where one is exceeded."),
                 "inplace": {
                     "type": "boolean",
                     "default": True,
@@ -112,7 +112,7 @@ def schema() -> Schema:
 
 
 def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
-    """A word, or a mapping of one word and modifiers. Words that are no kind's are blocks of the file."""
+    """A word, or a mapping of one word and modifiers. Words that are not kinds are blocks of the file."""
     modifiers = _modifiers()
     words = {SIDE: _side()} | {word: _branches(kind) if kind.merge else _fields(kind) for word, kind in kinds.items()}
     blocks = {name: _shipped(block) for name, block in shipped_blocks().items()}
@@ -131,7 +131,7 @@ def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
             "type": ["object", "array", "string", "null"],
         },
         "propertyNames": _name(),
-        # Where the word is known, nothing else than modifiers stands beside it.
+        # Where the word is known, nothing but modifiers is next to it.
         "dependencies": {word: {"propertyNames": {"enum": [word, *modifiers]}} for word in words},
     }
 
@@ -141,14 +141,14 @@ def _modifiers() -> Schema:
         "name": {
             **_name(),
             "type": SCALAR,
-            "description": "What paths call this step instead of its word; later steps and expressions may name it.",
+            "description": "The step's name in paths, instead of its word; later steps and expressions may name it.",
         },
         "from": {"type": SCALAR, "description": "The earlier layer that this step reads, or `input`."},
         "repeat": {
             "type": ["integer", "string"],
             "minimum": 0,
-            "description": "How many times the step stands here, one after another; `index` counts them from 0. "
-            + EXPRESSION,
+            "description": "How many times the step is repeated, each reading the one before; `index` counts them "
+            "from 0. " + EXPRESSION,
         },
         "when": _when("the step"),
         "share": {"type": SCALAR, "description": "The earlier layer or block whose weights this step uses again."},
@@ -156,10 +156,10 @@ def _modifiers() -> Schema:
 
 
 def _when(what: str) -> Schema:
-    left_out = "hands its input on" if what == "the step" else "is not there"
+    left_out = "passes its input on" if what == "the step" else "is absent"
     return {
         "type": ["boolean", "string", "number"],
-        "description": f"Whether {what} is there; where not, it {left_out}. {EXPRESSION}",
+        "description": f"Whether {what} is present; if not, it {left_out}. {EXPRESSION}",
     }
 
 
@@ -176,7 +176,7 @@ def _required(kind: type[Kind]) -> list[str]:
 
 
 def _manual(kind: type[Kind]) -> Schema:
-    """What an editor shows of a kind: its summary beside a list, its whole entry on its own."""
+    """What an editor shows of a kind: its summary next to a list, its whole entry on its own."""
     sections = manual.sections(kind)
     parts = [sections.pop("")]
     for title in manual.ORDER:
@@ -223,7 +223,7 @@ def _branches(kind: type[Kind]) -> Schema:
 def _side() -> Schema:
     return {
         "description": "Side outputs: named branches from here, whose ends are outputs of the network. "
-        "The current tensor stays what it is.",
+        "The current tensor stays unchanged.",
         **_named_branches(),
     }
 
@@ -273,7 +273,7 @@ def _variant() -> Schema:
     return {
         "description": "Values for arguments by name, and a `budget` instead of the file's.",
         "type": ["object", "null"],
-        "properties": {"budget": _budget("What this variant may cost at most.")},
+        "properties": {"budget": _budget("Limits on this variant's metrics.")},
         "additionalProperties": {"type": [*SCALAR, "array", "null"]},
     }
 

@@ -1,4 +1,4 @@
-"""YAML text → nodes that know where they stand. The only file that imports yaml.
+"""YAML text → nodes that know where they are. The only file that imports yaml.
 
 Nodes are built from the C loader's events: keys and names stay the text as written (`50:`, `1x1:`,
 `no:` mean what they say), duplicate keys are seen, and nothing of YAML's type guessing, anchors,
@@ -17,12 +17,12 @@ from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText, SpecError, b
 # Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _QUOTED_IN_FLOW = re.compile(r"[\[\]{},]|: | #")
-# What stands before the first key of a text: a byte order mark, comments, and how far it is indented.
+# What comes before the first key of a text: a byte order mark, comments, and how far it is indented.
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:(?:#|---|%).*)?\n)*(?P<indent> *)(?P<brace>\{)?")
 _NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
-class Limits(NamedTuple):
+class TextLimits(NamedTuple):
     """What a text may be at most."""
 
     characters: int = 4 * 1024 * 1024
@@ -31,7 +31,7 @@ class Limits(NamedTuple):
     problems: int = MAX_PROBLEMS
 
 
-LIMITS = Limits()
+LIMITS = TextLimits()
 
 
 class Scalar:
@@ -100,7 +100,7 @@ def _written(node: Node) -> str:
     return "{…}"
 
 
-def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:
+def parse(text: str | bytes, name: str, limits: TextLimits = LIMITS) -> Node:
     """The node that a text holds; `name` stands for the file in errors.
 
     Raises SpecError for text that is not UTF-8, too large, not YAML, or YAML of a sort that specs do
@@ -120,7 +120,7 @@ def parse(text: str | bytes, name: str, limits: Limits = LIMITS) -> Node:
     except UnicodeEncodeError as error:  # half a surrogate pair, as Python decodes odd bytes of a command line
         raise SpecError([_unreadable(source, error.start)]) from None
     if root is None:
-        raise SpecError([Problem("expected a spec, found an empty text", start, "a spec begins with `cnnprof: 1`")])
+        raise SpecError([Problem("expected a spec, found empty text", start, "a spec begins with `cnnprof: 1`")])
     return root
 
 
@@ -153,7 +153,7 @@ def _decode(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The codec that skips the byte order mark counts from behind it.
+        # The codec that skips the byte order mark counts from after it.
         data = data.removeprefix(b"\xef\xbb\xbf")
         before = data[: error.start].decode("utf-8", "replace")
         mark = _mark_at(SourceText(name, before), len(before))
@@ -170,7 +170,7 @@ def _mark_at(source: SourceText, position: int) -> Mark:
 class _Builder:
     """Builds the nodes from the parser's events in one pass, collecting what YAML takes and specs do not."""
 
-    def __init__(self, source: SourceText, limits: Limits) -> None:
+    def __init__(self, source: SourceText, limits: TextLimits) -> None:
         self.source = source
         self.limits = limits
         self.problems: list[Problem] = []
@@ -199,7 +199,7 @@ class _Builder:
             if kind is yaml.ScalarEvent:
                 node = Scalar(event.value, not event.style, mark)
                 if not event.value and event.style == ">":
-                    self.problem("`>` begins a folded text, found an empty one", mark, _starts_with(">"))
+                    self.problem("`>` begins folded text, found none", mark, _starts_with(">"))
             elif kind is yaml.AliasEvent:
                 node = Scalar("", True, mark)
             else:
@@ -232,7 +232,7 @@ class _Builder:
         self.problem(
             f"{what} (`{sign}name`) are not part of the language",
             mark,
-            f"what repeats is a block; {_starts_with(sign)}",
+            f"use a block for what repeats; {_starts_with(sign)}",
         )
 
     def put(self, mapping: Mapping, node: Node) -> None:
@@ -250,13 +250,13 @@ class _Builder:
     def key(self, mapping: Mapping, node: Node) -> Scalar:
         if not isinstance(node, Scalar):
             self.problem(
-                f"expected a word as key, found a {type(node).__name__.lower().replace('sequence', 'list')}",
+                f"expected a word as the key, found a {type(node).__name__.lower().replace('sequence', 'list')}",
                 node.mark,
                 "a value that starts with `{` or `[` has to be quoted",
             )
             return Scalar("", False, node.mark)
         if node.text == "<<" and node.plain:
-            self.problem("merge keys (`<<`) are not part of the language", node.mark, "what repeats is a block")
+            self.problem("merge keys (`<<`) are not part of the language", node.mark, "use a block for what repeats")
         elif node.text in mapping.keys and node.text.count("(") == node.text.count(")"):
             first = mapping.keys[node.text].mark
             self.problem(f"the key `{brief(node.text)}` is written twice, first in line {first.line + 1}", node.mark)
@@ -323,7 +323,7 @@ def _starts_with(sign: str) -> str:
 _MODIFIER = re.compile(r"\s*(name|from|repeat|when|share)\s*:")
 _BARE_STEP = re.compile(r"\s*-\s+([A-Za-z0-9_-]+)\s*(#.*)?$")
 _NO_SPACE = re.compile(r"[\s-]*([A-Za-z0-9_-]+):(\S.*)")
-# Where the value at hand begins: behind the last of these in a line.
+# Where the current value begins: after the last of these in a line.
 _FLOW_VALUE = re.compile(r"^\s*|[:,]\s+|[{[]\s*")
 _BLOCK_VALUE = re.compile(r"^\s*(-\s+)*([^\s:{}\[\]]+:\s+)?")
 _RESERVED = "[{\"'*&!%@>|`"
@@ -331,7 +331,7 @@ _RESERVED = "[{\"'*&!%@>|`"
 
 def _unreadable(source: SourceText, position: int) -> Problem:
     found = f"the character U+{ord(source.text[position]):04X}" if position < len(source.text) else "one at the end"
-    message = f"not YAML: a text has no control characters, found {found}"
+    message = f"not YAML: a text cannot contain control characters, found {found}"
     return Problem(message, _mark_at(source, position), "remove it")
 
 
@@ -363,7 +363,7 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
     if "could not find expected ':'" in problem and (pair := _NO_SPACE.match(mark.source.line(began.line))):
         return f"a space after the colon: `{pair[1]}: {brief(pair[2])}`"
     if "unexpected ':'" in problem:
-        return "a colon ends a key where a space follows it; quote a text that holds one"
+        return "a colon ends a key where a space follows it; quote text that contains one"
     if "escape" in problem:
         return "a backslash in double quotes begins an escape; single quotes take it as it is"
     if ("directive" in problem or "document" in problem) and line.startswith(("%", "...", "---")):
@@ -372,6 +372,8 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
         return "indent with spaces: YAML takes no tabs"
     if "block sequence entries" in problem:
         return "a list begins on the next line, or is written in brackets: `[a, b]`"
+    if "flow" in context and (name := re.search(r"\$\{\s*(\w+)\s*\}", line)):
+        return f"write names as they are: `{name[1]}`"
     if "quoted scalar" in context:
         return f"the quote that opens in line {began.line + 1} is not closed"
     if "flow" in context and mark.line != began.line:
@@ -379,7 +381,7 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
     if "flow" in context and not line:
         return "a bracket is not closed"
     if not before.strip() and ("did not find expected" in problem or "document" in problem):
-        return "the keys of one mapping, and the dashes of one list, stand in one column"
+        return "align the keys of a mapping, and the dashes of a list, in one column"
     begin = _FLOW_VALUE if "flow" in context else _BLOCK_VALUE
     column = max(match.end() for match in begin.finditer(before))
     sign = line[column : column + 1]

@@ -10,7 +10,6 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,15 +18,16 @@ from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, b
 from cnnprof.language import registry, source
 from cnnprof.language.expression import CONSTANTS, FUNCTIONS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
-from cnnprof.model.kind import Kind, how_to_write
+from cnnprof.model.kind import REQUIRED, IntList, Kind, how_to_write, required
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 VERSION = "1"
 SIDE = "side"
 HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
-MODIFIERS = ("name", "from", "repeat", "when", "share")
+MODIFIERS = ("name", "from", "repeat", "start", "when", "share")
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_DOTTED = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VARIANT = re.compile(r"[A-Za-z0-9_.-]+")  # no path and no expression names a variant, so `0.5` can be one
 
 
@@ -48,6 +48,8 @@ class Step(NamedTuple):
     when: Node | None = None
     share: Scalar | None = None
     broken: bool = False
+    start: Node | None = None  # what `index` begins at
+    fields: Mapping | None = None  # of a merge, which stand in its own column
 
 
 class Branch(NamedTuple):
@@ -68,8 +70,7 @@ class Argument(NamedTuple):
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A named list of steps with arguments; `shipped` ones come with the tool and see only their own."""
 
     name: str
@@ -79,7 +80,7 @@ class Block:
     shipped: bool = False
 
 
-class Limit(NamedTuple):
+class BudgetLimit(NamedTuple):
     """A limit as written: `path` None is the whole network."""
 
     metric: str
@@ -94,12 +95,11 @@ class Variant(NamedTuple):
 
     name: str
     args: MappingType[str, Node]
-    budget: tuple[Limit, ...] | None
+    budget: tuple[BudgetLimit, ...] | None
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A file as written. `inputs` holds the dimensions by name; a single unnamed input is called `input`.
 
     problems: what is wrong with the structure; `unfold` raises them.
@@ -112,11 +112,28 @@ class Spec:
     several_inputs: bool
     args: tuple[Argument, ...]
     variants: MappingType[str, Variant]
-    budget: tuple[Limit, ...]
+    budget: tuple[BudgetLimit, ...]
     in_place: bool
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Spec {self.name}: {len(self.steps)} steps>"
+
+    def limits(self, variant: str | None = None) -> tuple[BudgetLimit, ...]:
+        """The budget of a variant: its own, or else the file's."""
+        chosen = self.variants.get(variant or "")
+        return self.budget if chosen is None or chosen.budget is None else chosen.budget
+
+    def unused(self) -> tuple[str, ...]:
+        """Arguments that the text mentions only where they are declared and set, so that they change nothing."""
+        return tuple(argument.name for argument in self.args if self._mentions(argument.name) == 0)
+
+    def _mentions(self, argument: str) -> int:
+        """How often the text has the argument's name, but for its declaration and the variants that set it."""
+        found = len(re.findall(rf"(?<![\w.]){re.escape(argument)}(?!\w)", self.mark.source.text))
+        return found - 1 - sum(argument in variant.args for variant in self.variants.values())
 
 
 def load(text: bytes, name: str) -> Spec:
@@ -144,15 +161,16 @@ def shipped_blocks() -> MappingType[str, Block]:
     return blocks
 
 
-@dataclass
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
-    shipped: bool = False
-    problems: list[Problem] = field(default_factory=list)
-    block_names: frozenset[str] = frozenset()
-    file_args: frozenset[str] = frozenset()
-    axes: int | None = None  # of the network's input, as far as it can be told
+    def __init__(self, shipped: bool = False) -> None:
+        self.shipped = shipped
+        self.problems: list[Problem] = []
+        self.block_names: frozenset[str] = frozenset()
+        self.file_args: frozenset[str] = frozenset()
+        self.axes: int | None = None  # of the network's input, as far as it can be told
+        self.layer_names: set[str] = set()  # of the steps so far
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -238,7 +256,7 @@ class _Reader:
                     "use letters, digits and _, and no word or function of expressions",
                 )
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
-                self.problem(f"`{name}` has a meaning of its own and cannot be an argument", key.mark)
+                self.problem(f"`{name}` is reserved and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
             if isinstance(value, Mapping):
                 self.problem(f"an argument's default is a value, found {described(value)}", value.mark)
@@ -266,8 +284,8 @@ class _Reader:
             variants[name] = Variant(name, args, budget, key.mark)
         return variants
 
-    def budget(self, node: Node | None) -> tuple[Limit, ...]:
-        limits: list[Limit] = []
+    def budget(self, node: Node | None) -> tuple[BudgetLimit, ...]:
+        limits: list[BudgetLimit] = []
         for key_text, key, value in self.entries(node, "budget"):
             if key_text == "at":
                 for path, path_key, below in self.entries(value, "`at` of a budget"):
@@ -279,11 +297,11 @@ class _Reader:
                 limits += self.limit(key_text, key, value, None)
         return tuple(limits)
 
-    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[Limit]:
+    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[BudgetLimit]:
         known = metric_named(metric, f"{key.mark}: ")
         if known is None:
             self.problem(
-                f"a budget limits a metric, and `{metric}` is none",
+                f"a budget limits metrics, and `{metric}` is not one",
                 key.mark,
                 nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
             )
@@ -291,7 +309,7 @@ class _Reader:
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
-                yield Limit(known, read_quantity(value.text, known), value.text, value.mark, path)
+                yield BudgetLimit(known, read_quantity(value.text, known), value.text, value.mark, path)
             except UsageError as error:
                 self.problem(str(error), value.mark)
 
@@ -302,7 +320,7 @@ class _Reader:
         for name, key, body in entries:
             self.legal_name(name, key.mark)
             if name == SIDE:
-                self.problem(f"`{SIDE}` has a meaning of its own and cannot be a block", key.mark)
+                self.problem(f"`{SIDE}` is reserved and cannot be a block", key.mark)
             if not isinstance(body, Mapping):
                 self.problem(
                     f"the block `{name}` is a mapping with `args` and `layers`, found {described(body)}", body.mark
@@ -362,23 +380,27 @@ class _Reader:
             if not kind.merge:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
-        name = from_ = repeat = when = share = None
+        name = from_ = repeat = when = share = start = fields = None
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
             get = node.items.get
             from_, share = self.word(get("from"), "from"), self.word(get("share"), "share")
-            repeat, when = get("repeat"), get("when")
+            repeat, when, start = get("repeat"), get("when"), get("start")
+            if kind is not None and kind.merge:
+                fields = _fields_of(node, kind)
         broken = len(self.problems) > found
         branches = None
         if is_merge and not (broken and body is None):
             branches = self.branches(word, body, mark, args)
             broken = broken or branches is None
-        return Step(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken)
+        return Step(
+            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields
+        )
 
     def is_block(self, word: str) -> bool:
         """Whether a word is a block of the file, or one that comes with the tool; no kind is called as one of those."""
         return word in self.block_names or (
-            not self.shipped and word not in registry.kinds() and word in shipped_blocks()
+            not self.shipped and word not in registry.CLASSES and word in shipped_blocks()
         )
 
     def unknown_word(self, word: str, mark: Mark, node: Scalar | Mapping, args: frozenset[str]) -> None:
@@ -388,12 +410,20 @@ class _Reader:
                 mark,
                 "write it below the step's word, in the word's own column",
             )
+        elif word in self.layer_names or word == "input":
+            self.problem(
+                f"`{brief(word)}` is an earlier layer, and a step begins with a layer kind or a block",
+                mark,
+                f"a step that reads it says so: `- identity:` with `from: {word}`; a branch that is nothing else is "
+                f"the bare word, `{word}`",
+            )
         else:
-            known = [*registry.kinds(), *self.block_names, *shipped_blocks(), *args, SIDE]
+            known = [*registry.CLASSES, *shipped_blocks(), SIDE]
+            own = [*self.block_names, *args, *(() if self.shipped else self.file_args)]
             self.problem(
                 f"`{brief(word)}` is neither a layer kind nor a block",
                 mark,
-                registry.suggestion(word, known, self.axes),
+                registry.suggestion(word, known, self.axes, own) or registry.INSTEAD,
             )
 
     def check_fields(self, kind: type[Kind], body: Node | None) -> None:
@@ -401,21 +431,18 @@ class _Reader:
         if isinstance(body, Mapping):
             for key, node in body.keys.items():
                 if key not in kind.fields:
-                    hint = nearest(key, kind.fields) or f"`{word}` has no fields"
-                    if key in MODIFIERS:
-                        hint = misplaced(key, word)
-                    self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, hint)
+                    self.problem(f"`{word}` has no field `{brief(key)}`", node.mark, no_field(kind, word, key))
         elif body is not None:
             message = f"`{word}` takes its fields by name, found {described(body)}"
             self.problem(message, body.mark, by_name(kind, word, body))
 
     def modifiers(self, node: Mapping, word: str, kind: type[Kind] | None, is_merge: bool) -> str | None:
-        """Checks the keys beside the word; returns the step's name."""
+        """Checks the keys next to the word; returns the step's name."""
         value = node.items[word]
         for key, key_node in node.keys.items():
-            if key == word or key in MODIFIERS:
+            if key == word or key in MODIFIERS or (is_merge and kind is not None and key in kind.fields):
                 continue
-            message = f"`{brief(key)}` is no modifier of a step: {listing(MODIFIERS)}"
+            message = f"`{brief(key)}` is not a modifier of a step: {listing(MODIFIERS)}"
             hint = nearest(key, MODIFIERS)
             if isinstance(value, Scalar) and value.is_null and (is_merge or kind is None or key in kind.fields):
                 what = "branches" if is_merge else "fields" if kind else "arguments"
@@ -423,9 +450,15 @@ class _Reader:
                     self.problem(message, key_node.mark, f"indent the {what} of `{word}` deeper than `{word}` itself")
                     break  # the other keys are there for the same reason
             self.problem(message, key_node.mark, hint)
+        if "start" in node.keys and "repeat" not in node.keys:
+            self.problem(
+                "`start` is where `index` begins, and this step has no `repeat`",
+                node.keys["start"].mark,
+                "add `repeat: 1`, or write the number into the step's name",
+            )
         text = self.text(node.items.get("name"), "name")
         if text is not None:
-            self.layer_name(text, node.items["name"].mark)
+            self.step_name(text, node.items["name"].mark)
         return text
 
     def branches(self, word: str, body: Node | None, mark: Mark, args: frozenset[str]) -> tuple[Branch, ...] | None:
@@ -456,7 +489,7 @@ class _Reader:
             self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
             return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
         if label in MODIFIERS:
-            self.problem(f"`{word}` has a branch called `{label}` that is no list", mark, misplaced(label, word))
+            self.problem(f"`{word}` has a branch called `{label}` that is not a list", mark, misplaced(label, word))
         elif node.is_null:
             self.problem(f"the branch `{label}` is empty", mark, "write `[]` for the identity")
         else:
@@ -508,26 +541,97 @@ class _Reader:
             self.problem(f"a name is made of letters, digits, _ and -, found `{brief(name)}`", mark)
         return legal
 
+    def step_name(self, name: str, mark: Mark) -> None:
+        """A step's name may have several levels, as those of imported layers have."""
+        if "." not in name:
+            self.layer_name(name, mark)
+            return
+        self.layer_names.add(name)
+        if not _DOTTED.fullmatch(name):
+            self.problem(
+                f"a name is made of letters, digits, _ and -, with a dot between levels, found `{brief(name)}`", mark
+            )
+
     def layer_name(self, name: str, mark: Mark) -> None:
+        self.layer_names.add(name)
         if self.legal_name(name, mark) and name in SPECIAL_NAMES:
-            self.problem(f"`{name}` has a meaning of its own in expressions and cannot name a layer", mark)
+            self.problem(f"`{name}` is reserved in expressions and cannot name a layer", mark)
+
+
+def _fields_of(node: Mapping, kind: type[Kind]) -> Mapping | None:
+    """The keys of a merge's step that are fields; None where there are none."""
+    names = [name for name in node.keys if name in kind.fields]
+    if not names:
+        return None
+    found = Mapping(node.mark, node.flow)
+    found.items = {name: node.items[name] for name in names}
+    found.keys = {name: node.keys[name] for name in names}
+    return found
 
 
 def misplaced(modifier: str, word: str) -> str:
-    """The hint for a modifier that stands among a step's fields, arguments or branches."""
+    """The hint for a modifier that is among a step's fields, arguments or branches."""
     return f"`{modifier}` belongs to the step: write it in the column of `{word}`"
 
 
+_OF_THE_INPUT = ("in_channels", "in_features", "num_features", "num_channels", "in_planes", "inplanes", "in_dim")
+"""What networks elsewhere call the size that here follows from a step's input."""
+
+
+def no_field(kind: type[Kind], word: str, name: str) -> str:
+    """The hint for a field that a kind does not have."""
+    if name in MODIFIERS:
+        return misplaced(name, word)
+    if name in _OF_THE_INPUT:
+        return left_out(name)
+    return nearest(name, kind.fields) or f"`{word}` has no fields"
+
+
+def no_argument(word: str, name: str, names: Iterable[str]) -> str:
+    """The hint for an argument that a block does not have."""
+    if name in MODIFIERS:
+        return misplaced(name, word)
+    if name in _OF_THE_INPUT:
+        return left_out(name)
+    return nearest(name, names) or "it has no arguments"
+
+
+def left_out(name: str) -> str:
+    """The hint for a size that is not to be said."""
+    return f"leave `{name}` out: it follows from the input"
+
+
 def by_name(kind: type[Kind], word: str, body: Node) -> str:
-    """The hint for fields written without their names: the same values with them."""
-    first = next(iter(kind.fields.values()), None)
-    if first is None:
+    """The hint for fields written without their names: the same values with them, in the order that PyTorch has.
+
+    Values that may mean several things are not written out.
+    """
+    if not kind.fields:
         return "it has no fields"
-    if first.name == "eps":  # what stands there is no `eps`
-        return f"write `{word}` alone: its channels are those of its input"
-    plain = first.type in (int, float, bool, str)  # so that a list is several fields, in their order
-    values = body.items if isinstance(body, Sequence) and plain else [body]
-    return how_to_write(kind, word, [source.written(value) for value in values])
+    values = body.items if isinstance(body, Sequence) else [body]
+    names = kind.positional or (*kind.inferred, *kind.fields)
+    first = kind.fields[next(name for name in names if name in kind.fields)]
+    if first.type is IntList or (len(names) == 1 and first.type not in (int, float)):  # the list is one value
+        names, values = (first.name,), [body]
+    elif len(values) == 1 and names[0] in kind.inferred and first.default is REQUIRED:
+        names = (first.name,)  # PyTorch asks for more than the input's size
+    given = dict(zip(names, map(_as_value, values), strict=False))
+    said = [name for name in kind.inferred if given.pop(name, None) is not None]
+    if said and not given:
+        return f"write `{word}` alone: `{said[0]}` follows from the input"
+    found = {name: value for name, value in given.items() if value is not None and name in kind.fields}
+    if len(found) < len(values) - len(said) or (said and not found.keys() >= {*required(kind)}):
+        return how_to_write(kind, word)
+    hint = how_to_write(kind, word, found)
+    return f"{hint}; `{said[0]}` follows from the input" if said else hint
+
+
+def _as_value(node: Node) -> str | None:
+    """A value as a field takes it; None where no field takes it."""
+    if isinstance(node, Mapping) or (isinstance(node, Sequence) and not all(isinstance(i, Scalar) for i in node.items)):
+        return None
+    text = source.written(node)
+    return {"True": "true", "False": "false", "None": "null"}.get(text, text)
 
 
 def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tuple[Branch, ...]:
@@ -535,7 +639,8 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
 
     `args` and `blocks` are the names that words in the branches may be. Raises SpecError.
     """
-    reader = _Reader(block_names=frozenset(blocks))
+    reader = _Reader()
+    reader.block_names = frozenset(blocks)
     branches = reader.branches(step.word, step.body, step.mark, frozenset(args))
     reader.finish()
     assert branches is not None

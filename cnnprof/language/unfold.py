@@ -1,8 +1,8 @@
 """Spec → Graph: unfolds blocks, repeats and branches and infers shapes, in one walk.
 
-Expressions may ask for the shape at hand (`in_channels`), so neither half can go first. An error does
-not stop the walk: the tensor it would have made is unknown, whatever depends on it is passed over in
-silence, and everything else is still checked.
+Expressions may ask for the current shape (`in_channels`), so neither half can go first. An error does
+not stop the walk: the tensor it would have made is unknown, whatever depends on it is silently
+skipped, and everything else is still checked.
 
 Who raises what: a rule raises a RuleError; whoever knows where it was broken reports it and raises
 `_Unknown`; a step, an argument or a branch that meets `_Unknown` has an unknown result, and the walk goes on.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from cnnprof.errors import (
     Mark,
     Problem,
     RuleError,
+    ShapeError,
     SpecError,
     UsageError,
     listing,
@@ -34,14 +34,14 @@ from cnnprof.errors import (
 from cnnprof.language import expression, registry, source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import (
-    MODIFIERS,
     SIDE,
     Block,
     Branch,
     Spec,
     Step,
     by_name,
-    misplaced,
+    no_argument,
+    no_field,
     read_branches,
     shipped_blocks,
 )
@@ -50,7 +50,7 @@ from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Field, Kind, Shape, show, whole
 
 
-class Limits(NamedTuple):
+class UnfoldLimits(NamedTuple):
     """How much a spec may unfold to, and how much work that may be."""
 
     layers: int = 100_000
@@ -64,7 +64,7 @@ class Limits(NamedTuple):
     field_entries: int = 64
 
 
-LIMITS = Limits()
+LIMITS = UnfoldLimits()
 _VARYING = re.compile(r"`[^`]*`|\[[^]]*\]|\d[\d,.]*")  # names and paths, lists, numbers
 # What counts for how many units of work; a unit takes 2 to 4 microseconds, whatever it is spent on.
 ENTRIES = 32  # of a list, that count as one
@@ -75,7 +75,7 @@ KIND = 8  # with fields that no layer had before
 FAILURE = 8
 
 
-class Work:
+class UnfoldWork:
     """How much work unfolding was: of one network, or of several that are counted together."""
 
     __slots__ = ("networks", "units")
@@ -85,7 +85,7 @@ class Work:
         self.units = 0
 
 
-class Tensor(NamedTuple):
+class TensorRef(NamedTuple):
     """A tensor of the graph; `shape` None: an error before it left it unknown.
 
     batched: False for a parameter, which all examples share.
@@ -99,8 +99,8 @@ class Tensor(NamedTuple):
 class LayerRef:
     """An earlier layer, block or input as the value of a name: indexed, it gives its dimensions without the batch.
 
-    path, layers: where the step stands, and the numbers of the layers that it made.
-    executed: whether it runs, or stays behind in a side output that only training executes.
+    path, layers: where the step is, and the numbers of the layers that it made.
+    executed: whether it runs, or is left out in a side output that only training executes.
     mark: the step that bears the name; None for what no step made.
     """
 
@@ -109,7 +109,7 @@ class LayerRef:
     def __init__(
         self,
         name: str,
-        tensor: Tensor,
+        tensor: TensorRef,
         path: str = "",
         layers: range = range(0),
         executed: bool = True,
@@ -167,11 +167,11 @@ class _Unknown(Exception):
 
 
 class _Stop(Exception):
-    """No further problem can be told apart, or a limit is reached."""
+    """No further problem can be distinguished, or a limit is reached."""
 
 
-_UNKNOWN = Tensor(-1, None)
-_ABSENT = object()  # for an argument that is not there, which `null` is not
+_UNKNOWN = TensorRef(-1, None)
+_ABSENT = object()  # for an argument that is absent, which `null` is not
 
 
 def unfold(
@@ -181,28 +181,30 @@ def unfold(
     settings: MappingType[str, Any] | None = None,
     inputs: MappingType[str, Shape] | None = None,
     training: bool = False,
-    limits: Limits = LIMITS,
-    work: Work | None = None,
+    limits: UnfoldLimits = LIMITS,
+    work: UnfoldWork | None = None,
 ) -> Graph:
     """The graph of a spec in a variant, with arguments set by name (text is read as in the spec) and
-    inputs replaced by shape. Out of training, `trained` holds the same network in training.
+    inputs replaced by shape. Out of training, `trained` is the same network in training; where the spec asks
+    whether it is `training`, it is unfolded when that is asked for, and may raise SpecError then.
 
     work: where what was done is added, whatever comes of it; the limit is on each network's own.
 
-    Raises UsageError for a variant, argument or input that is not there or cannot be, and SpecError with as
+    Raises UsageError for a variant, argument or input that does not exist or is not valid, and SpecError with as
     many problems of the spec as one run can find.
     """
-    own = Work()
+    own = UnfoldWork()
+
+    def train() -> Graph:
+        before = own.units
+        try:
+            return _Walker(spec, True, limits, own).walk(variant, settings or {}, inputs or {}, None)
+        finally:
+            if work is not None:
+                work.units += own.units - before
+
     try:
-        walker = _Walker(spec, training, limits, own)
-        graph = walker.walk(variant, settings or {}, inputs or {})
-        if training:
-            return graph
-        if walker.asked_for_training:
-            trained = _Walker(spec, True, limits, own).walk(variant, settings or {}, inputs or {})
-        else:  # the same layers, of which some treat memory differently
-            trained = replace(graph, training=True, layers=walker.builder.resolved(training=True))
-        return replace(graph, trained=trained)
+        return _Walker(spec, training, limits, own).walk(variant, settings or {}, inputs or {}, train)
     finally:
         if work is not None:
             work.networks += 1
@@ -217,7 +219,7 @@ class _Body:
 
     __slots__ = ("absent", "args", "entry", "layers", "repeated", "shipped")
 
-    def __init__(self, args: dict[str, Any], entry: Tensor | None, shipped: bool, repeated: str = "") -> None:
+    def __init__(self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "") -> None:
         self.args = args
         self.repeated = repeated
         self.entry = entry
@@ -227,11 +229,11 @@ class _Body:
 
 
 class _Scope:
-    """Where an expression's names get their values, for the tensor at hand."""
+    """Where an expression's names get their values, for the current tensor."""
 
     __slots__ = ("body", "index", "tensor", "walker")
 
-    def __init__(self, walker: _Walker, body: _Body, tensor: Tensor | None, index: int | None) -> None:
+    def __init__(self, walker: _Walker, body: _Body, tensor: TensorRef | None, index: int | None) -> None:
         self.walker = walker
         self.body = body
         self.tensor = tensor
@@ -269,10 +271,10 @@ class _Scope:
         """Why a name has no value here; `what` it should be, where that is a layer."""
         body, walker = self.body, self.walker
         if name in body.absent:
-            return ExpressionError(f"the layer `{name}` is not there: its `when` left it out")
+            return ExpressionError(f"the layer `{name}` does not exist here: its `when` is false")
         if name in walker.file_layers:
             return ExpressionError(
-                f"the layer `{name}` is not one of this block",
+                f"the layer `{name}` is not in this block",
                 "names do not cross a block's border: pass the layer as an argument",
             )
         if what:
@@ -280,17 +282,17 @@ class _Scope:
                 f"no earlier layer of this body is called `{name}`", nearest(name, chain(body.layers, ["input"]))
             )
         file_args = () if body.shipped else walker.file_args
-        known = chain(body.args, file_args, body.layers, _SPECIAL, walker.words())
-        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, known, self.axes))
+        own = chain(body.args, file_args, body.layers, _SPECIAL, () if body.shipped else walker.spec.blocks)
+        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, walker.words(), self.axes, own))
 
     @property
     def axes(self) -> int | None:
-        """How many axes the tensor at hand has; None where there is none, or an error left it unknown."""
+        """How many axes the current tensor has; None where there is none, or an error left it unknown."""
         return None if self.tensor is None or self.tensor.shape is None else len(self.tensor.shape) - 1
 
     def shape(self) -> Shape:
         if self.tensor is None:
-            raise ExpressionError("there is no tensor at hand here, so no shape either", self.walker.needs_from())
+            raise ExpressionError("there is no current tensor here, so no shape either", self.walker.needs_from())
         if self.tensor.shape is None:
             raise _Unknown
         return self.tensor.shape
@@ -299,7 +301,7 @@ class _Scope:
 def _in_channels(scope: _Scope) -> int:
     shape = scope.shape()
     if not shape:
-        raise ExpressionError("the tensor at hand has no dimension but the batch, so no channels")
+        raise ExpressionError("the current tensor has no dimension but the batch, so no channels")
     return shape[0]
 
 
@@ -324,7 +326,7 @@ def _input(scope: _Scope) -> LayerRef:
                 f"name one of {listing(list(scope.walker.inputs))}",
             )
         raise ExpressionError(
-            "arguments and inputs are evaluated before the network is entered: `input` is not there yet"
+            "arguments and inputs are evaluated before the network is entered: `input` does not exist yet"
         )
     return LayerRef("input", entry)
 
@@ -344,9 +346,9 @@ _SPECIAL: dict[str, Callable[[_Scope], Any]] = {
 
 
 class _Walker:
-    """The state of one walk: the layers so far, the problems so far, and where it stands."""
+    """The state of one walk: the layers so far, the problems so far, and where it is."""
 
-    def __init__(self, spec: Spec, training: bool, limits: Limits, work: Work) -> None:
+    def __init__(self, spec: Spec, training: bool, limits: UnfoldLimits, work: UnfoldWork) -> None:
         self.spec = spec
         self.training: bool = training
         self.asked_for_training = False
@@ -363,8 +365,8 @@ class _Walker:
         self.layers = self.builder.layers
         self.outputs = self.builder.outputs
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
-        self.problems: dict[tuple[Mark | None, str], Problem] = {}
-        # Where the walk stands.
+        self.problems: dict[tuple[Mark | str | None, ...], Problem] = {}
+        # Where the walk is.
         self.executed = True
         self.trail: list[Frame] = []
         self.calls: tuple[Mark, ...] = ()
@@ -377,17 +379,21 @@ class _Walker:
 
     # The file.
 
-    def walk(self, variant: str | None, settings: MappingType[str, Any], inputs: MappingType[str, Shape]) -> Graph:
+    def walk(
+        self,
+        variant: str | None,
+        settings: MappingType[str, Any],
+        inputs: MappingType[str, Shape],
+        train: Callable[[], Graph] | None,
+    ) -> Graph:
+        """The graph. train: walks again, in training."""
         spec = self.spec
-        budget = spec.budget
         overrides: MappingType[str, Node] = {}
         if variant is not None:
             if variant not in spec.variants:
                 hint = nearest(variant, spec.variants) or "it has no variants"
                 raise UsageError(f"{spec.name} has no variant `{variant}`; {hint}")
-            chosen = spec.variants[variant]
-            overrides = chosen.args
-            budget = budget if chosen.budget is None else chosen.budget
+            overrides = spec.variants[variant].args
         try:
             for problem in spec.problems:
                 self.problems[problem.mark, problem.message] = problem
@@ -397,9 +403,15 @@ class _Walker:
         except _Stop:
             pass
         if self.problems:
+            self.refuse_rank(inputs)
             raise SpecError(sorted(self.problems.values(), key=lambda problem: self.order(problem.mark)))
+        differs = self.asked_for_training and not self.training
         return self.builder.graph(
-            spec.name, variant=variant, source=spec.mark.source.name, args=self.file_args, budget=budget
+            spec.name,
+            variant=variant,
+            args=self.file_args,
+            train=train if differs else None,
+            same_in_training=not differs,
         )
 
     def order(self, mark: Mark | None) -> tuple[bool, int, int]:
@@ -449,7 +461,7 @@ class _Walker:
         except RuleError as error:
             raise UsageError(f"the argument `{name}` cannot be set to this: {error}") from None
         raise UsageError(
-            f"the argument `{name}` is set to a number, true, false, null, a list of these, or a text as "
+            f"the argument `{name}` is set to a number, true, false, null, a list of these, or a string as "
             f"in the spec, found a {type(value).__name__}"
         )
 
@@ -477,6 +489,19 @@ class _Walker:
         if failed:
             raise _Stop
 
+    def refuse_rank(self, given: MappingType[str, Shape]) -> None:
+        """Raises UsageError where a network that is wrong was given an input of another rank than its own."""
+        if self.spec.problems:
+            return
+        for name, shape in given.items():
+            own = self.spec.inputs[name]
+            if isinstance(own, Sequence) and len(own.items) != len(shape):
+                example = "x".join(["3", *["224"] * (len(own.items) - 1)])
+                raise UsageError(
+                    f"the input `{name}` of {self.spec.name} has {len(own.items)} dimensions, "
+                    f"{source.written(own)} in the spec, found {show(shape)}: give all of them, such as {example}"
+                )
+
     def input_shape(self, value: Any) -> Shape:
         if isinstance(value, list | tuple) and value:
             sizes = tuple([size for item in value if (size := whole(item)) is not None and size >= 1])
@@ -485,7 +510,7 @@ class _Walker:
         raise RuleError(f"an input is a list of dimensions of at least 1, found {show(value)}")
 
     def enter_network(self) -> None:
-        tensors = {name: Tensor(number, shape) for number, (name, shape) in enumerate(self.inputs.items())}
+        tensors = {name: TensorRef(number, shape) for number, (name, shape) in enumerate(self.inputs.items())}
         body = _Body({}, None if self.spec.several_inputs else tensors["input"], shipped=False)
         self.file_layers = body.layers
         if self.spec.several_inputs:
@@ -497,12 +522,26 @@ class _Walker:
                 self.report("the network ends with a parameter, which depends on no input", self.spec.mark)
         if not self.problems and not any(layer.executed for layer in self.layers):
             self.report("the network has no layer that runs: every step was left out", self.spec.mark)
+        if not self.problems:
+            self.refuse_paths_taken()
+
+    def refuse_paths_taken(self) -> None:
+        """Reports layers of one path: names with dots, and repeats that start, may make what another step made."""
+        taken: dict[str, Mark | None] = {}
+        for layer in self.layers:
+            if layer.path in taken:
+                other = taken[layer.path]
+                where = f"the step in line {other.line + 1}" if other else "another step"
+                self.report(
+                    f"the path `{layer.path}` is taken: {where} has it", layer.mark, "give one of them another name"
+                )
+            taken.setdefault(layer.path, layer.mark)
 
     # Steps.
 
     def sequence(
-        self, steps: Iterable[Step], tensor: Tensor | None, body: _Body, path: str, index: int | None
-    ) -> Tensor | None:
+        self, steps: Iterable[Step], tensor: TensorRef | None, body: _Body, path: str, index: int | None
+    ) -> TensorRef | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
         seen: set[str] = set()
         prefix = f"{path}." if path else ""
@@ -542,8 +581,8 @@ class _Walker:
         return tensor
 
     def moved_and_repeated(
-        self, step: Step, tensor: Tensor | None, body: _Body, path: str, index: int | None
-    ) -> tuple[Tensor | None, bool]:
+        self, step: Step, tensor: TensorRef | None, body: _Body, path: str, index: int | None
+    ) -> tuple[TensorRef | None, bool]:
         """A step with `from` or `repeat`: its last tensor, and whether any repetition was there."""
         if step.from_ is not None:
             try:
@@ -553,13 +592,15 @@ class _Walker:
         if step.repeat is None:
             return self.once(step, tensor, body, path, index)
         try:
-            count = self.count(step.repeat, _Scope(self, body, tensor, None))
+            scope = _Scope(self, body, tensor, None)
+            count = self.count(step.repeat, scope)
+            start = 0 if step.start is None else self.count(step.start, scope, "start")
         except _Unknown:
             return _UNKNOWN, True
         self.afford(count, step.mark)
         there = False
-        for number in range(count):
-            if number:
+        for number in range(start, start + count):
+            if number > start:
                 self.spend(1, step.mark)
             own = f"{path}.{number}"
             self.trail.append(Frame(own, step.mark))
@@ -571,8 +612,8 @@ class _Walker:
         return tensor, there
 
     def once(
-        self, step: Step, tensor: Tensor | None, body: _Body, path: str, index: int | None
-    ) -> tuple[Tensor | None, bool]:
+        self, step: Step, tensor: TensorRef | None, body: _Body, path: str, index: int | None
+    ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it."""
         scope = _Scope(self, body, tensor, index)
         executed = self.executed
@@ -603,7 +644,7 @@ class _Walker:
             self.executed = False
         return in_training
 
-    def apply(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
+    def apply(self, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         """The tensor after a step that is there."""
         word = step.word
         if word == SIDE:
@@ -612,10 +653,14 @@ class _Walker:
         if not isinstance(ref, StepRef):
             ref = self.target(word, scope.body)
         if ref is None and (value := scope.argument(word)) is not _ABSENT:
-            raise RuleError(f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block")
+            raise RuleError(
+                f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
+                "`identity` is the layer that does nothing" if value in (None, "none") else "",
+            )
         if ref is None:
             raise RuleError(
-                f"`{word}` is neither a layer kind nor a block", registry.suggestion(word, self.words(), scope.axes)
+                f"`{word}` is neither a layer kind nor a block",
+                registry.suggestion(word, self.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
             )
         target = ref.target
         if isinstance(target, Block):
@@ -658,8 +703,8 @@ class _Walker:
             field = kind.fields.get(name)
             try:
                 if field is None:
-                    hint = misplaced(name, kind.word) if name in MODIFIERS else nearest(name, kind.fields)
-                    raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint or "it has no fields")
+                    hint = no_field(kind, step.word, name)
+                    raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint)
                 values[name] = self.field(field, node, scope)
             except RuleError as error:
                 self.report(error.message, node.mark, error.hint)
@@ -707,16 +752,31 @@ class _Walker:
         if not found:
             self.report(first.message, step.mark, first.hint)
 
-    def add(self, path: str, kind: Kind, inputs: Collection[Tensor], mark: Mark) -> Tensor:
+    def add(self, path: str, kind: Kind, inputs: Collection[TensorRef], mark: Mark) -> TensorRef:
         """Appends a layer; its shape is unknown where an input's is."""
         if any(tensor.shape is None for tensor in inputs):
             raise _Unknown
         if len(self.layers) >= self.limits.layers:
             self.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
         read = [tensor.id for tensor in inputs]
-        made = self.builder.add(path, kind, read, mark=mark, executed=self.executed, calls=self.calls)
+        try:
+            made = self.builder.add(path, kind, read, mark=mark, executed=self.executed, calls=self.calls)
+        except ShapeError as error:
+            error.hint = error.hint or self.misread_input(kind, read)
+            raise
         self.spend(LAYER, mark)
-        return Tensor(made, self.builder.shapes[made], not kind.source)
+        return TensorRef(made, self.builder.shapes[made], not kind.source)
+
+    def misread_input(self, kind: Kind, ids: Collection[int]) -> str:
+        """The hint for a layer that cannot take the network's input: with a batch, or with its channels last."""
+        if kind.axes is None or min(ids) >= len(self.inputs):
+            return ""
+        (shape,) = (self.builder.shapes[tensor] for tensor in ids)
+        if len(shape) == kind.axes + 2 and (shape[0] == 1 or shape[1] in (1, 3)):
+            return f"an input is one example, without the batch: {show(shape[1:])}"
+        if len(shape) == kind.axes + 1 and shape[-1] in (1, 3) and min(shape[:-1]) > 3:
+            return f"channels come first: {show((shape[-1], *shape[:-1]))}"
+        return ""
 
     def share(self, step: Step, path: str, own: range, scope: _Scope) -> None:
         """Lets a step's layers use the weights and buffers of an earlier one's, equal by relative path and shape."""
@@ -740,6 +800,7 @@ class _Walker:
                 f"`{path}` cannot share the weights of `{ref.path}`: there is a `{has}{below}` but no "
                 f"`{lacks}{below}` with weights or buffers",
                 mark,
+                "" if step.repeat is None else self.shared_each_time(step, step.share, scope),
             )
             return
         for below, (number, state) in mine.items():
@@ -753,20 +814,37 @@ class _Walker:
             first = self.layers[source].shares
             self.layers[number] = self.layers[number]._replace(shares=source if first is None else first)
 
+    def shared_each_time(self, step: Step, of: Scalar, scope: _Scope) -> str:
+        """The hint for a repeated step that is to use one step's weights every time."""
+        body, written = step.body, f"{step.word}: {{…}}"
+        if body is None:
+            written = f"{step.word}: "
+        elif isinstance(body, Mapping):
+            fields = [f"{name}: {source.written(node)}" for name, node in body.items.items()]
+            names = {"index", *scope.body.layers, *scope.body.args}  # which the block does not see
+            if not names & {*re.findall(r"\w+", " ".join(fields))} and "…" not in "".join(fields):
+                written = f"{step.word}: {{{', '.join(fields)}}}"
+        count = source.written(step.repeat) if step.repeat is not None else ""
+        return (
+            "it shares with a step that is repeated as often; to use one step's weights every time, repeat a block: "
+            f"`again: {{args: {{of: required}}, layers: [{{{written}, share: of}}]}}` under `blocks`, and "
+            f"`- again: {{of: {of.text}}}` with `repeat: {count}`"
+        )
+
     def states(self, path: str, layers: range) -> dict[str, tuple[int, dict[str, object]]]:
         """Of a step's layers that have weights or buffers: path below the step → (number, shapes by name)."""
         found = {}
         for number in layers:
             layer = self.layers[number]
-            read = [self.builder.shapes[tensor] for tensor in layer.inputs]
-            state: dict[str, object] = {**layer.kind.weights(*read), **layer.kind.buffers(*read)}
+            answers = self.builder.answers[number]
+            state: dict[str, object] = {**answers.weights, **answers.buffers}
             if state:
                 found[layer.path.removeprefix(path)] = (number, state)
         return found
 
     # Blocks.
 
-    def block(self, block: Block, step: Step, path: str, scope: _Scope) -> Tensor | None:
+    def block(self, block: Block, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         given = self.arguments(block, step, scope)
         body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word)
         inside = _Scope(self, body, scope.tensor, None)
@@ -801,11 +879,10 @@ class _Walker:
         if isinstance(body, Mapping):
             for name, node in body.items.items():
                 if name not in names:
-                    hint = misplaced(name, step.word) if name in MODIFIERS else nearest(name, names)
                     self.report(
                         f"the block `{block.name}` has no argument `{name}`",
                         body.keys[name].mark,
-                        hint or "it has no arguments",
+                        no_argument(step.word, name, names),
                     )
                     failed = True
                     continue
@@ -832,22 +909,32 @@ class _Walker:
 
     # Branches.
 
-    def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> Tensor:
-        ends = [tensor for _, tensor, _ in self.ends(step, path, scope)]
+    def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> TensorRef:
+        numbers = self.numbers(kind, step, scope)
+        found = self.ends(step, path, scope, numbers)
+        ends = [tensor for _, tensor, _ in found]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
-        if len(ends) == 1:
+        made = self.make(kind, step._replace(body=step.fields), scope)
+        if numbers:
+            (label,) = numbers
+            values = {name: getattr(made, name) for name in kind.fields} | {"scalar": numbers[label]}
+            if "scalar_first" in kind.fields:
+                values["scalar_first"] = self.branches(step, scope)[0].label == label
+            made = kind(**values)
+        elif len(ends) == 1 and step.fields is None:
             return ends[0]
-        made = self.kinds.get((kind,))
-        if made is None:
-            made = self.kinds[kind,] = kind()
-        return self.add(path, made, ends, step.mark)
+        try:
+            return self.add(path, made, ends, step.mark)
+        except ShapeError as error:
+            labels = listing([label for label, _, _ in found])
+            raise ShapeError(f"{error.message}, in the branches {labels}", error.hint) from None
 
-    def side(self, step: Step, path: str, scope: _Scope) -> Tensor | None:
+    def side(self, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         for label, end, executed in self.ends(step, path, scope):
             if label in self.labels:
                 self.report(
-                    f"the side output `{label}` is there already: labels are unique in a network, "
+                    f"the side output `{label}` already exists: labels are unique in a network, "
                     "and `out` is the last layer",
                     step.mark,
                 )
@@ -857,12 +944,45 @@ class _Walker:
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor
 
-    def ends(self, step: Step, path: str, scope: _Scope) -> list[tuple[str, Tensor, bool]]:
-        """(label, last tensor, whether it is executed) of every branch that is there, in the order written."""
+    def numbers(self, kind: type[Kind], step: Step, scope: _Scope) -> dict[str, int | float]:
+        """The branch that is a number, by its label, where the kind takes one. Raises RuleError where several are."""
+        if "scalar" not in kind.fields:
+            return {}
+        found = {}
+        for branch in self.branches(step, scope):
+            value = None if branch.layer is None else self.number(branch.layer, scope)
+            if value is not None:
+                found[branch.label] = value
+        if len(found) > 1:
+            raise RuleError(
+                f"`{step.word}` takes one branch that is a number, found {listing(list(found))}",
+                "compute one number of them: `alpha * beta`",
+            )
+        return found
+
+    def number(self, node: Scalar, scope: _Scope) -> int | float | None:
+        """What a branch says that is a number; None where it names a layer, which a name means first."""
+        text = node.text
+        if text == "input" or text in scope.body.layers or text in scope.body.absent:
+            return None
+        if text.replace("-", "_").isidentifier() and not scope.knows(text):
+            return None
+        value = self.value(node, scope)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def ends(
+        self, step: Step, path: str, scope: _Scope, without: Collection[str] = ()
+    ) -> list[tuple[str, TensorRef, bool]]:
+        """(label, last tensor, whether it is executed) of every branch that is there, in the order written.
+
+        without: labels of those that are no tensors.
+        """
         found = []
         unknown = False
         executed, training = self.executed, self.training
         for branch in self.branches(step, scope):
+            if branch.label in without:
+                continue
             self.spend(1, branch.mark)
             try:
                 if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
@@ -879,7 +999,7 @@ class _Walker:
             raise _Unknown
         return found
 
-    def end(self, branch: Branch, path: str, scope: _Scope) -> Tensor:
+    def end(self, branch: Branch, path: str, scope: _Scope) -> TensorRef:
         if branch.layer is not None:
             return self.layer_named(branch.layer, scope).tensor
         self.deeper(branch.mark)
@@ -915,12 +1035,12 @@ class _Walker:
         if key not in self.targets:
             own = None if body.shipped else self.spec.blocks.get(name)
             # In this order each costs only what it has to: reading the shipped blocks, asking for plugins.
-            target = own or registry.kinds().get(name) or shipped_blocks().get(name) or registry.find(name)
+            target = own or registry.own(name) or shipped_blocks().get(name) or registry.find(name)
             self.targets[key] = None if target is None else StepRef(name, target)
         return self.targets[key]
 
     def words(self) -> Iterator[str]:
-        return chain(self.spec.blocks, shipped_blocks(), registry.kinds())
+        return chain(shipped_blocks(), registry.CLASSES)
 
     def needs_from(self) -> str:
         return "with several inputs the first step needs `from`" if self.spec.several_inputs else ""
@@ -1000,11 +1120,11 @@ class _Walker:
             raise _Unknown
         return bool(value)
 
-    def count(self, node: Node, scope: _Scope) -> int:
+    def count(self, node: Node, scope: _Scope, what: str = "repeat") -> int:
         value = self.value(node, scope)
         count = whole(value)
         if count is None or count < 0:
-            self.report(f"`repeat` takes an integer of at least 0, found {show(value)}", node.mark)
+            self.report(f"`{what}` takes an integer of at least 0, found {show(value)}", node.mark)
             raise _Unknown
         return count
 
@@ -1021,8 +1141,7 @@ class _Walker:
             self.stop(
                 f"unfolding a spec takes at most {self.limits.work:,} units of work, found more",
                 mark,
-                "look for a `repeat` of millions, repeats in repeats, blocks that use blocks, or long lists in any of "
-                "them",
+                "look for a `repeat` of millions, nested repeats, blocks that use blocks, or long lists in any of them",
             )
 
     def deeper(self, mark: Mark) -> None:
@@ -1037,7 +1156,12 @@ class _Walker:
     def report(self, message: str, mark: Mark | None, hint: str = "") -> None:
         """Keeps a problem, unless the same was found at the same place, if with other shapes or numbers."""
         self.work.units += FAILURE
-        self.problems.setdefault((mark, _sort(message)), Problem(message, mark, hint, tuple(self.trail)))
+        inside = None
+        if mark is not None and self.calls and mark.source is not self.calls[0].source:
+            # In a block that comes with the tool, whose lines are not the user's.
+            inside, mark = mark, next(call for call in reversed(self.calls) if call.source is self.calls[0].source)
+        problem = Problem(message, mark, hint, tuple(self.trail), inside)
+        self.problems.setdefault((mark, inside, _sort(message)), problem)
         if len(self.problems) >= self.limits.problems:
             raise _Stop
 
@@ -1096,7 +1220,7 @@ def _place(node: Scalar, error: ExpressionError) -> tuple[Mark, str]:
 
 
 def _is_cut(text: str) -> bool:
-    """Whether an expression ends where it could not: behind an operator or inside brackets."""
+    """Whether an expression ends where it could not: after an operator or inside brackets."""
     return (
         text.count("(") > text.count(")")
         or text.count("[") > text.count("]")

@@ -2,7 +2,7 @@
 
 A step is named after its layer's path, with `-` for the dots; it says `from` where it does not read the step
 before, and a merge's branches are the names of layers. Arguments, variants and blocks are gone: their values are
-in the fields. The layers of side outputs that only training executes stand in a `side` with `when: training`.
+in the fields. The layers of side outputs that only training executes are in a `side` with `when: training`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from itertools import groupby
 from typing import Any
 
 from cnnprof.errors import RuleError, UsageError
-from cnnprof.language.spec import SPECIAL_NAMES, VERSION
+from cnnprof.language.spec import SPECIAL_NAMES, VERSION, BudgetLimit
 from cnnprof.model.graph import Graph, Layer, Output
 from cnnprof.model.kind import Kind
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def write(graph: Graph, name: str = "", remarks: Iterable[str] = ()) -> str:
+def write(graph: Graph, name: str = "", remarks: Iterable[str] = (), limits: Iterable[BudgetLimit] = ()) -> str:
     """The text of a spec for a graph, `name` (its own where left out) in its header, remarks as comments on top.
 
-    Limits on the whole network stay in its budget; those on paths do not, since paths change. Raises UsageError
-    for a graph that training changes otherwise than by side outputs: no flat list of steps could say when.
+    limits: its budget. Those on the whole network stay in it; those on paths do not, since paths change.
+
+    Raises UsageError for a graph that training changes otherwise than by side outputs: no flat list of steps could say
+    when.
     """
-    return _Writer(graph).text(name or graph.name, remarks)
+    return _Writer(graph).text(name or graph.name, remarks, limits)
 
 
 class _Writer:
@@ -36,14 +38,14 @@ class _Writer:
         self.graph = graph
         self.names = _names(graph)
 
-    def text(self, name: str, remarks: Iterable[str]) -> str:
+    def text(self, name: str, remarks: Iterable[str], limits: Iterable[BudgetLimit]) -> str:
         graph = self.graph
         lines = [f"# {line}".rstrip() for remark in remarks for line in remark.split("\n")]
         lines += [f"cnnprof: {VERSION}", f"name: {_scalar(name)}", f"input: {self.inputs()}"]
         if not graph.in_place:
             lines.append("inplace: false")
-        if limits := [limit for limit in graph.budget if limit.path is None]:
-            lines += ["budget:", *(f"  {limit.metric}: {_scalar(limit.text)}" for limit in limits)]
+        if whole := [limit for limit in limits if limit.path is None]:
+            lines += ["budget:", *(f"  {limit.metric}: {_scalar(limit.text)}" for limit in whole)]
         lines += ["", "layers:", *(f"  {line}" for line in self.steps())]
         return "\n".join(lines) + "\n"
 
@@ -72,9 +74,9 @@ class _Writer:
             yield f"- concat: {{out: {self.names[last]}}}"  # a merge left with one branch is that branch
 
     def unexecuted(self, run: list[int], current: int | None, waiting: list[Output]) -> Iterator[str]:
-        """Layers in a row that are not executed, in the sides that they stand in. Takes those from `waiting`.
+        """Layers in a row that are not executed, in the sides that they are in. Takes those from `waiting`.
 
-        Where two sides follow one another, the first ends with its output, if the other's comes behind it.
+        Where two sides follow one another, the first ends with its output, if the other's comes after it.
         """
         first = len(self.graph.inputs)
         while run:
@@ -114,7 +116,7 @@ class _Writer:
         return found
 
     def side(self, output: Output, layers: list[int], current: int | None) -> Iterator[str]:
-        """A side that hands out a tensor, behind the layers that stand in it."""
+        """A side that outputs a tensor, after the layers that are in it."""
         name = self.names[output.tensor]
         if layers:
             yield "- side:"
@@ -132,7 +134,7 @@ class _Writer:
 
 
 def _cut(run: list[int], end: int) -> tuple[list[int], list[int]]:
-    """A run of layers up to one of them, and those behind it; all of them where that one is not among them."""
+    """A run of layers up to one of them, and those after it; all of them where that one is not among them."""
     place = run.index(end) + 1 if end in run else len(run)
     return run[:place], run[place:]
 

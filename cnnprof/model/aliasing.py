@@ -1,4 +1,4 @@
-"""Which layers hand on their input's storage: views, and layers that run in place.
+"""Which layers pass on their input's storage: views, and layers that run in place.
 
 One rule for inference and training. A layer whose torch.nn class takes `inplace`, or an `add`,
 overwrites an input that a layer made, that is no view, viewed or output, has the result's shape, has no
@@ -6,87 +6,169 @@ other reader ever, and whose last writer does not keep it for the backward pass 
 
 Of a tensor's layout two things are followed: whether its values lie in the order of its dimensions, and
 side by side. Behind a permutation PyTorch's operations keep the order they find or not, each as it likes; what
-a layer that looks beyond a single place copies there is an estimate, and the layer says so.
+a layer that looks beyond a single position copies there is an estimate, and the layer says so.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
+from typing import Literal, NamedTuple
 
-from cnnprof.model.graph import Layer, Output
-from cnnprof.model.kind import Kind, Memory, Shape
+from cnnprof.model.answers import Answers
+from cnnprof.model.graph import Layer, Output, Refusal
+from cnnprof.model.kind import Memory
+
+_WRITTEN = Layer._fields.index("overwrites")
+"""Fields of a layer before those that are decided here."""
+
+
+class _State(NamedTuple):
+    """What is known of a tensor.
+
+    in_order: its values lie in the order of its dimensions. dense: and side by side. settled: no permutation came
+    before. barred: why no layer may overwrite it, as far as its making goes; empty where one may.
+    """
+
+    in_order: bool = True
+    dense: bool = True
+    settled: bool = True
+    barred: Literal["", "input", "view", "other view", "kept"] = ""
+
+
+class _Decision(NamedTuple):
+    """What is decided of a layer, and what is then known of its output."""
+
+    view: bool
+    memory: Memory
+    exact: bool
+    state: _State
+
+
+_INPUT = _State(barred="input")
 
 
 def resolve(
-    layers: Sequence[Layer], inputs: Sequence[Shape], outputs: Sequence[Output], in_place: bool, training: bool
-) -> tuple[Layer, ...]:
-    """The layers with `view`, `overwrites`, `memory` and `memory_exact` decided.
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], in_place: bool
+) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """The layers in evaluation and in training, with all decided that a layer does to its inputs' storage.
 
-    inputs: the shapes of the network's inputs, which nobody overwrites: the caller holds them.
-    training: whether the graph runs in training, where dropout is no identity.
+    answers: of each layer's rules. inputs: how many the network has; nobody overwrites them: the caller holds them.
     """
-    first = len(inputs)
-    shapes = [*inputs, *(layer.shape for layer in layers)]
-    readers = Counter(chain.from_iterable(layer.inputs for layer in layers))
+    readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
     handed_out = {output.tensor for output in outputs}
-    # Per tensor: whether a layer may overwrite it as far as its making goes, and its layout.
-    writable = [False] * first + [True] * len(layers)
-    in_order = [True] * len(shapes)
-    dense = [True] * len(shapes)
-    settled = [True] * len(shapes)  # no permutation came before
-    memo: dict[tuple[Kind, tuple[Shape, ...], bool], tuple[Memory, Memory]] = {}
-    resolved = []
+    evaluation, training = (_Mode(in_place, inputs, readers, handed_out) for _ in range(2))
+    training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
+    evaluated, trained = [], []
+    for layer, own in zip(layers, answers, strict=True):
+        place, refusals = evaluation.overwritten(layer, own)
+        (view, memory, exact, state), other = evaluation.decision(layer, own, place)
+        resolved = Layer._make((*layer[:_WRITTEN], place, view, memory, exact, refusals))
+        apart = training.states is not evaluation.states
+        if apart:
+            place, refusals = training.overwritten(layer, own)
+            other = training.decision(layer, own, place)[1]
+        if not apart and other.state != state:
+            training.states, apart = [*evaluation.states], True
+        same = not apart and other[:3] == (view, memory, exact)
+        evaluated.append(resolved)
+        trained.append(resolved if same else Layer._make((*layer[:_WRITTEN], place, *other[:3], refusals)))
+        evaluation.states.append(state)
+        if apart:
+            training.states.append(other.state)
+    return tuple(evaluated), tuple(trained)
 
-    def memory(layer: Layer, read: tuple[Shape, ...], contiguous: bool) -> tuple[Memory, Memory]:
-        key = (layer.kind, read, contiguous)
-        if key not in memo:
-            rule = layer.kind.memory
-            memo[key] = tuple(rule(*read, training=mode, contiguous=contiguous) for mode in (False, True))  # type: ignore[assignment]
-        return memo[key]
 
-    for index, layer in enumerate(layers):
-        own = first + index
-        source = layer.inputs[0] if layer.inputs else own
-        contiguous = in_order[source] and dense[source]
-        read = tuple([shapes[tensor] for tensor in layer.inputs])
-        at_inference, at_training = memory(layer, read, contiguous)
-        overwrites = None
-        if in_place and at_training.in_place is not None:
-            for position, tensor in enumerate(layer.inputs):
-                if (
-                    writable[tensor]
-                    and readers[tensor] == 1
-                    and shapes[tensor] == layer.shape
-                    and tensor not in handed_out
-                ):
-                    overwrites = position
-                    break
-        view = False
-        if overwrites is None:
-            # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
-            # would be one of an input in order, since PyTorch finds a view more often than is followed here.
-            possible = (at_inference, at_training, *(() if contiguous else memory(layer, read, True)))
-            writable[own] = not any(each.view for each in possible) and at_training.keeps != "output"
-            view = at_training.view if training else at_inference.view
-        else:
-            writable[own] = at_training.in_place != "output"
-        in_order[own] = at_inference.contiguous
+class _Mode:
+    """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
+
+    def __init__(self, in_place: bool, inputs: int, readers: Mapping[int, int], handed_out: Collection[int]) -> None:
+        self.in_place = in_place
+        self.readers = readers
+        self.handed_out = handed_out
+        self.states = [_INPUT] * inputs
+        self.memo: dict[tuple[Answers, bool, _State, bool], tuple[_Decision, _Decision]] = {}
+
+    def overwritten(self, layer: Layer, own: Answers) -> tuple[int | None, tuple[Refusal, ...]]:
+        """The position of the input that a layer overwrites, and, where it could and does not, why each is barred."""
+        if not layer.inputs:
+            return None, ()
+        source = self.states[layer.inputs[0]]
+        if own.memory(True, source.in_order and source.dense).in_place is None:
+            return None, ()
+        refusals: list[Refusal] = []
+        for position, tensor in enumerate(layer.inputs):
+            refusal = self.refusal(tensor, own.inputs[position] == layer.shape)
+            if refusal is None:
+                return position, ()
+            refusals.append(refusal)
+        return None, tuple(refusals)
+
+    def refusal(self, tensor: int, same_shape: bool) -> Refusal | None:
+        """Why a layer that reads a tensor may not overwrite it; None where it may."""
+        barred = self.states[tensor].barred
+        if not self.in_place:
+            return "off"
+        if barred == "input":
+            return barred
+        if self.readers[tensor] > 1:
+            return "read"
+        if not same_shape:
+            return "shape"
+        if tensor in self.handed_out:
+            return "output"
+        return barred or None
+
+    def decision(self, layer: Layer, own: Answers, overwrites: int | None) -> tuple[_Decision, _Decision]:
+        """What else is decided of a layer, in evaluation and in training, by what this mode knows of its inputs."""
+        states = self.states
+        source = states[layer.inputs[0]] if layer.inputs else _State()
+        ordered = all(states[tensor].settled for tensor in layer.inputs)
+        key = (own, overwrites is not None, source, ordered)
+        found = self.memo.get(key)
+        if found is None:
+            evaluated = _decided(*key, False)
+            contiguous = source.in_order and source.dense
+            same = own.memory(False, contiguous) == own.memory(True, contiguous)
+            found = self.memo[key] = (evaluated, evaluated if same else _decided(*key, True))
+        return found
+
+
+def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, training: bool) -> _Decision:
+    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs."""
+    contiguous = source.in_order and source.dense
+    at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
+    view = False
+    barred: Literal["", "view", "other view", "kept"] = ""
+    if overwrites:
+        barred = "kept" if at_training.in_place == "output" else ""
+    else:
+        # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
+        # would be one of an input in order, since PyTorch finds a view more often than is followed here.
+        possible = [at_evaluation, at_training]
+        if not contiguous:
+            possible += [own.memory(False, True), own.memory(True, True)]
+        view = at_training.view if training else at_evaluation.view
         if view:
-            dense[own] = dense[source] and at_inference.dense
-        elif not dense[source]:  # what writes closes gaps and keeps the order that was there
-            in_order[own] = memory(layer, read, in_order[source])[0].contiguous
-        exact = True
-        ordered = all(settled[tensor] for tensor in layer.inputs)
-        if contiguous and ordered:
-            settled[own] = not view or at_inference.contiguous
-        else:
-            settled[own] = not view and ordered
-            # What computes every place from itself takes any order; what looks further may copy first.
-            exact = memory(layer, read, True) == memory(layer, read, False) and (view or not layer.kind.reach(*read))
-        mode = at_training if training else at_inference
-        if overwrites is not None and layer.kind.merge:
-            mode = mode._replace(scratch=())  # every term is added into place: no sum in between
-        resolved.append(layer._replace(overwrites=overwrites, view=view, memory=mode, memory_exact=exact))
-    return tuple(resolved)
+            barred = "view"
+        elif any(each.view for each in possible):
+            barred = "other view"
+        elif at_training.keeps == "output":
+            barred = "kept"
+    in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
+    if view:
+        dense = source.dense and at_evaluation.dense
+    elif not source.dense:  # what writes closes gaps and keeps the order that was there
+        in_order = own.memory(False, source.in_order).contiguous
+    if contiguous and ordered:
+        settled = not view or at_evaluation.contiguous
+    else:
+        settled = not view and ordered
+        # What computes every position from itself takes any order; what looks further may copy first.
+        alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
+        exact = alike and (view or not own.reach)
+    memory = at_training if training else at_evaluation
+    if overwrites and own.kind.merge:
+        memory = memory._replace(scratch=())  # every term is added into place: no sum in between
+    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))

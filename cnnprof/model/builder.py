@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from cnnprof.errors import Mark, RuleError
 from cnnprof.model import aliasing
+from cnnprof.model.answers import Answers, Memo
 from cnnprof.model.graph import Graph, Layer, Output
 from cnnprof.model.kind import Kind, Shape, show
-
-if TYPE_CHECKING:
-    from cnnprof.language.spec import Limit
 
 MOST_DIMENSION = 2**31 - 1
 MOST_RANK = 16
@@ -32,10 +31,12 @@ class Builder:
     training: whether the layers are those of the network in training.
     in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them.
     dimension, rank: the most that a tensor's dimension may be, and how many it may have.
+    memo: what rules answered before, of a graph that this one is made from.
     """
 
     __slots__ = (
-        "_answers", "_batched", "dimension", "in_place", "inputs", "layers", "outputs", "rank", "shapes", "training",
+        "_batched", "answers", "dimension", "in_place", "inputs", "layers", "memo", "outputs", "rank", "shapes",
+        "training",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +46,7 @@ class Builder:
         in_place: bool = True,
         dimension: int = MOST_DIMENSION,
         rank: int = MOST_RANK,
+        memo: Memo | None = None,
     ) -> None:
         self.training = training
         self.in_place = in_place
@@ -56,8 +58,9 @@ class Builder:
         self.shapes: list[Shape] = []
         """Of every tensor, one example, by id."""
         self._batched: list[bool] = []
-        # What a rule answered, for kinds that are one object.
-        self._answers: dict[tuple[int, tuple[Shape, ...]], Shape] = {}
+        self.memo = Memo() if memo is None else memo
+        self.answers: list[Answers] = []
+        """What the rules of each layer answer to its inputs."""
 
     def input(self, name: str, shape: Shape) -> int:
         """Adds an input, before the first layer; gives its tensor. Raises RuleError for a shape that cannot be."""
@@ -87,14 +90,13 @@ class Builder:
         if not all(batched) and not (kind.broadcasts and any(batched)):
             raise RuleError(
                 f"`{kind.word}` reads a parameter, which has no batch",
-                "a parameter goes into add, sub or mul, beside a tensor that has one",
+                "use a parameter in add, sub or mul, together with a tensor that has a batch",
             )
         read = tuple([self.shapes[tensor] for tensor in ids])
-        key = (id(kind), read)
-        shape = self._answers.get(key)
-        if shape is None:
-            shape = self._answers[key] = checked(kind.output(*read), self.dimension, self.rank)
-        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares=shares, calls=calls))
+        answers = self.memo[kind, read]
+        shape = checked(answers.output, self.dimension, self.rank)
+        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls))
+        self.answers.append(answers)
         self.shapes.append(shape)
         self._batched.append(not kind.source)
         return len(self.shapes) - 1
@@ -107,30 +109,37 @@ class Builder:
         """Makes a tensor an output of the network; the main one is called `out`."""
         self.outputs.append(Output(label, tensor, executed))
 
-    def resolved(self, training: bool | None = None) -> tuple[Layer, ...]:
-        """The layers, with what they do to memory decided."""
-        mode = self.training if training is None else training
-        return aliasing.resolve(self.layers, list(self.inputs.values()), self.outputs, self.in_place, mode)
-
     def graph(
         self,
         name: str,
         *,
         variant: str | None = None,
-        source: str = "",
         args: Mapping[str, Any] | None = None,
-        budget: tuple[Limit, ...] = (),
+        train: Callable[[], Graph] | None = None,
+        same_in_training: bool = False,
     ) -> Graph:
-        """The graph of the layers so far, without `trained`."""
-        return Graph(
+        """The graph of the layers so far.
+
+        train: makes the same network in training, where this one is not. same_in_training: it has the same layers.
+        """
+        both = aliasing.resolve(self.layers, self.answers, len(self.inputs), self.outputs, self.in_place)
+        graph = Graph(
             name=name,
             variant=variant,
-            source=source,
             inputs=self.inputs,
             args=args or {},
-            layers=self.resolved(),
+            layers=both[self.training],
             outputs=tuple(self.outputs),
             training=self.training,
-            budget=budget,
             in_place=self.in_place,
+            train=train,
+            memo=self.memo,
         )
+        if same_in_training and not self.training:
+            plain = graph
+
+            def in_training() -> Graph:
+                return replace(plain, layers=both[True], training=True).know(self.answers)
+
+            graph = replace(plain, train=in_training)
+        return graph.know(self.answers)

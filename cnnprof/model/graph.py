@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from cnnprof.errors import Mark
-from cnnprof.language.spec import Limit
+from cnnprof.errors import Mark, UsageError
+from cnnprof.model.answers import Answers, Memo
 from cnnprof.model.kind import Kind, Memory, Shape
 
-if TYPE_CHECKING:
-    from cnnprof.language.spec import Limit
+Refusal: TypeAlias = Literal["off", "input", "read", "shape", "output", "view", "other view", "kept"]
+"""Why a layer may not overwrite an input: nothing runs in place in this network; the caller holds it; others read it;
+it has another shape; the network outputs it; it is a view; it is one in the other mode, or may be; its own layer keeps
+it for the backward pass."""
 
 
 class Layer(NamedTuple):
@@ -20,13 +22,17 @@ class Layer(NamedTuple):
     inputs: ids of the tensors it reads, in order.
     shape: of its output, one example, without the batch.
     executed: False in a side output that exists only in training.
+    mark: the step that writes it; None where it was not written but imported.
+    shares: number of the earlier layer whose weights and buffers it uses; None: its own.
+    calls: the steps that entered the blocks it is in, the outermost first.
+
+    What `aliasing` decides, in the graph's mode:
+
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
-    memory: what else it does to memory, in the graph's mode.
-    memory_exact: False where it may view or copy, depending on strides that are not followed.
-    shares: number of the earlier layer whose weights and buffers it uses; None: its own.
-    mark: the step that writes it; None where it was not written but imported.
-    calls: the steps that entered the blocks it stands in, the outermost first.
+    memory: what else it does to memory.
+    memory_exact: False where it may view or copy, depending on strides, which are not tracked.
+    refusals: why it overwrites none of its inputs, for each of them; empty where it does, or no such layer can.
     """
 
     path: str
@@ -35,12 +41,13 @@ class Layer(NamedTuple):
     shape: Shape
     executed: bool
     mark: Mark | None
+    shares: int | None = None
+    calls: tuple[Mark, ...] = ()
     overwrites: int | None = None
     view: bool = False
     memory: Memory = Memory()
     memory_exact: bool = True
-    shares: int | None = None
-    calls: tuple[Mark, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
     @property
     def steps(self) -> tuple[Mark, ...]:
@@ -70,7 +77,7 @@ class Layer(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A tensor that the network hands out: the last one, or the end of a side branch."""
+    """An output of the network: the last one, or the end of a side branch."""
 
     label: str
     tensor: int
@@ -79,21 +86,59 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Graph:
-    """An unfolded network. Tensor ids: the inputs first, in order, then layer by layer."""
+    """An unfolded network. Tensor ids: the inputs first, in order, then layer by layer.
+
+    in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them.
+    train: makes the same network in training; None where this is it. Not compared, and not pickled.
+    memo: what the rules answered so far, of this graph and those made from it. Not compared, and not pickled.
+    """
 
     name: str
     variant: str | None
-    source: str
     inputs: Mapping[str, Shape]
     args: Mapping[str, Any]
     layers: tuple[Layer, ...]
     outputs: tuple[Output, ...]
     training: bool
-    budget: tuple[Limit, ...]
-    trained: Graph | None = None
-    """The same network unfolded in training; None where this is it."""
     in_place: bool = True
-    """Whether layers may overwrite their inputs, as far as `aliasing` lets them."""
+    train: Callable[[], Graph] | None = field(default=None, compare=False)
+    memo: Memo = field(default_factory=Memo, compare=False)
+    _trained: Graph | None = field(default=None, init=False, compare=False)
+    _answers: tuple[Answers, ...] | None = field(default=None, init=False, compare=False)
+
+    @property
+    def trained(self) -> Graph | None:
+        """The same network in training, made when it is first asked for; None where this is it.
+
+        Raises what unfolding raises where only training reaches the mistake, and UsageError where the graph was
+        pickled, which drops it.
+        """
+        if self._trained is None and self.train is not None:
+            object.__setattr__(self, "_trained", self.train())
+        return self._trained
+
+    def know(self, answers: Sequence[Answers]) -> Graph:
+        """This graph, told what the rules of each layer answer: what `answers` would look up."""
+        object.__setattr__(self, "_answers", tuple(answers))
+        return self
+
+    @property
+    def answers(self) -> tuple[Answers, ...]:
+        """What the rules of each layer answer to its inputs, in the layers' order."""
+        if self._answers is None:
+            shapes = self.shapes()
+            found = [self.memo[each.kind, tuple([shapes[tensor] for tensor in each.inputs])] for each in self.layers]
+            self.know(found)
+        assert self._answers is not None
+        return self._answers
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {each.name: getattr(self, each.name) for each in fields(self) if each.init and each.compare}
+        return {**kept, "train": None if self.train is None else _left_behind}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {"memo": Memo(), "_trained": None, "_answers": None, **state}.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         variant = "" if self.variant is None else f"@{self.variant}"
@@ -116,3 +161,7 @@ class Graph:
         """Path of the layer that computes a tensor, or the input's name."""
         first = len(self.inputs)
         return list(self.inputs)[tensor] if tensor < first else self.layers[tensor - first].path
+
+
+def _left_behind() -> Graph:
+    raise UsageError("the network in training was dropped when this graph was pickled: unfold it again")

@@ -2,8 +2,10 @@
 
 A kind is an immutable record whose annotated fields are its YAML keys, named and defaulted as in
 the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
-reach, work, memory, module. Shapes are those of one example; the batch multiplies elsewhere, in one place.
+reach, work, memory, module. Shapes are those of one example; the batch multiplies later, in `analysis`.
 Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
+Four further answers, most often the inherited ones, are what rewrites, pruning and other counters ask
+instead of knowing kinds by name: channels, channel_divisor, fvcore, doubt.
 
 `Kind` behaves like a frozen dataclass, but its methods are written once here instead of being
 generated for each of some sixty classes: generating them would cost 40 ms at every start.
@@ -12,9 +14,10 @@ generated for each of some sixty classes: generating them would cost 40 ms at ev
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from inspect import get_annotations
 from math import prod
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -22,6 +25,7 @@ from typing import (
     ClassVar,
     Literal,
     NamedTuple,
+    Self,
     TypeAlias,
     Union,
     dataclass_transform,
@@ -30,7 +34,8 @@ from typing import (
 )
 
 from cnnprof.errors import FieldError, ShapeError, UsageError, listing, nearest
-from cnnprof.model.window import Window
+from cnnprof.model.resized import Grouped
+from cnnprof.model.window import Step, Window
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,15 +82,16 @@ class Work(NamedTuple):
     powers: int = 0
 
 
-Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output", "clone"]
+Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "clone"]
 
 
 class Memory(NamedTuple):
-    """What a layer does to memory besides writing its output.
+    """What a layer does to memory in addition to writing its output.
 
     view: the output is the first input's storage, or part of it; nothing is written.
     keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
-        that a gradient is asked of; a product's are those whose partner asks for one.
+        that a gradient is asked of; "factors" those whose partner is asked for one; a "quotient" keeps its divisor,
+        and its dividend where one is asked of the divisor.
     in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.
@@ -104,20 +110,46 @@ class Memory(NamedTuple):
 
 
 class Everything(NamedTuple):
-    """A step of the receptive field: each output place sees all places along this dimension."""
+    """A step of the receptive field: each output position sees all positions along this dimension."""
 
 
 class Regrouped(NamedTuple):
     """A step of the receptive field that moves dimensions: output dimension i consists of the input
-    dimensions `dims[i]`; no place sees more than before."""
+    dimensions `dims[i]`; no place sees more than before.
+
+    A dimension that several consist of is split. kept: (dimension, place) for each of which one place stays.
+    """
 
     dims: tuple[tuple[int, ...], ...]
+    kept: tuple[tuple[int, int], ...] = ()
+
+
+class Unknown(NamedTuple):
+    """A step of the receptive field: what a place sees along this dimension, if anything, cannot be said."""
 
 
 EVERYTHING = Everything()
+UNKNOWN = Unknown()
 SAME_PLACE = Window(1)
-Reach: TypeAlias = tuple[Window | Everything, ...] | Regrouped | None
-"""One step per dimension of an example, channels included; empty: every place sees itself alone; None: unknown."""
+Reach: TypeAlias = tuple[Step | Everything | Unknown, ...] | Regrouped | None
+"""One step per dimension of an example, channels included; empty: every position sees itself alone; None: unknown."""
+
+
+def across(in_channels: int, out_channels: int, groups: int) -> Step | Everything:
+    """What an output channel sees of the input's channels, along which an axis of the image may run after a permute."""
+    return EVERYTHING if groups == 1 else Grouped(in_channels // groups, out_channels // groups)
+
+
+Channels: TypeAlias = Literal["follow", "join", "meet", "made", "depthwise", "fixed"]
+"""Where the channels of an output come from, its first dimension.
+
+follow: each from one of the only input, or from equally many; the rules say whether they take another number.
+join: from all inputs, one input after the other.
+meet: each from those at its position in every input that is not broadcast, so these inputs have equally many.
+made: new ones, each from all channels of a group of the input; the field `out_channels` says how many.
+depthwise: as made, in as many groups as the input has channels; the fields `groups` and `out_channels` count them.
+fixed: new ones, whose number is part of what the network computes.
+"""
 
 REQUIRED: Any = object()
 
@@ -272,7 +304,13 @@ class Kind:
     """Whether a parameter may be among its inputs."""
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
+    role: ClassVar[Literal["", "norm", "activation"]] = ""
+    """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}
+    inferred: ClassVar[tuple[str, ...]] = ()
+    """Arguments of the PyTorch constructor that are not fields, since they follow from the input."""
+    positional: ClassVar[tuple[str, ...]] = ()
+    """The arguments of the PyTorch constructor in its order, where that is not `inferred`, then the fields."""
 
     def __init_subclass__(cls, *, word: str = "", axes: int | None = None, merge: bool | None = None) -> None:
         cls.word = word
@@ -336,7 +374,7 @@ class Kind:
         return {}
 
     def reach(self, *inputs: Shape) -> Reach:
-        """What one output place sees of the input: one step per dimension; () is its own place."""
+        """What one output position sees of the input: one step per dimension; () is its own place."""
         return ()
 
     def work(self, *inputs: Shape, training: bool) -> Work:
@@ -350,6 +388,47 @@ class Kind:
     def module(self, *inputs: Shape) -> nn.Module:
         """The PyTorch module for inputs of these shapes. Imports torch."""
         raise UsageError(f"the kind `{self.word}` has no rule `module`, so a network with it cannot be built")
+
+    # What rewrites, pruning and other counters ask.
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Size per axis of the kernels that it learns; empty where it learns none."""
+        return ()
+
+    def channels(self, *inputs: Shape) -> Channels:
+        """Where the channels of the output come from."""
+        return "follow"
+
+    def channel_divisor(self) -> int:
+        """What has to divide the number of channels of the input, and of those that are made."""
+        return 1
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        """What fvcore.nn.FlopCountAnalysis counts for one example; None: the multiply-accumulates."""
+        return None
+
+    def doubt(self, *inputs: Shape) -> str:
+        """What is right as it is written, and seldom meant, as a sentence without its subject; empty: nothing."""
+        return ""
+
+    # Copies.
+
+    def changed(self, **fields: Any) -> Self:
+        """The same with some fields changed. Raises FieldError."""
+        return type(self)(**{name: getattr(self, name) for name in self.fields} | fields)
+
+    def stand_in(self, fields: Mapping[str, object], output: Shape | None = None) -> Self:
+        """A copy whose fields hold other objects, such as traced integers, as they are; it equals the original.
+
+        output: what its rule `output` answers, whatever the inputs, so that other rules begin where it ended.
+        """
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self))
+        vars(copy).update(fields)
+        if output is not None:
+            vars(copy)["output"] = lambda *inputs: output
+        return copy
 
     # What rules share.
 
@@ -374,7 +453,7 @@ class Kind:
     def dimension(self, dim: int, shape: Shape) -> int:
         """Index into an example's shape of dimension `dim`, counted with the batch as in PyTorch.
 
-        Raises ShapeError for the batch itself and for dimensions that are not there.
+        Raises ShapeError for the batch itself and for dimensions that do not exist.
         """
         rank = len(shape) + 1
         if not -rank <= dim < rank:
@@ -388,13 +467,18 @@ class Kind:
         return index
 
 
-def how_to_write(kind: type[Kind], word: str, found: Sequence[str] = ()) -> str:
+def required(kind: type[Kind]) -> list[str]:
+    """The fields that a kind must have."""
+    return [name for name, field in kind.fields.items() if field.default is REQUIRED]
+
+
+def how_to_write(kind: type[Kind], word: str, found: Mapping[str, str] = MappingProxyType({})) -> str:
     """A hint that shows a step of a kind with its fields by name: those that it must have, or else its first.
 
-    found: values for the first fields, as a spec writes them.
+    found: values of fields, as a spec writes them.
     """
-    required = [name for name, field in kind.fields.items() if field.default is REQUIRED] or list(kind.fields)[:1]
-    values = {name: _SHOWN.get(name, "…") for name in required} | dict(zip(kind.fields, found, strict=False))
+    names = required(kind) or ([] if found else list(kind.fields)[:1])
+    values = {name: _SHOWN.get(name, "…") for name in names} | {**found}
     hint = f"write `{word}: {{{', '.join(f'{name}: {value}' for name, value in values.items())}}}`"
     return f"{hint}; the batch is dimension 0, the channels are 1" if _SHOWN.keys() & values.keys() else hint
 
@@ -406,7 +490,7 @@ _SHOWN = {"dim": "1", "dims": "[0, …]"}
 def broadcast(word: str, *shapes: Shape) -> Shape:
     """The shape that tensors of these shapes broadcast to, aligned right as in PyTorch.
 
-    The batch stands before each shape, so all must have equally many dimensions. Raises ShapeError.
+    The batch comes before each shape, so all must have equally many dimensions. Raises ShapeError.
     """
     for shape in shapes:
         if len(shape) != len(shapes[0]):

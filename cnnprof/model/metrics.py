@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -13,7 +14,7 @@ from cnnprof.errors import UsageError, brief, listing
 class Metric(NamedTuple):
     """A figure of a whole network, an exact integer in its base unit."""
 
-    unit: Literal["count", "bytes", "places", "layers"]
+    unit: Literal["count", "bytes", "positions", "layers"]
     meaning: str
 
 
@@ -24,15 +25,15 @@ METRICS: dict[str, Metric] = {
     "macs": Metric("count", "multiply-accumulates of convolution and linear layers"),
     "flops": Metric("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "param_bytes": Metric("bytes", "bytes of the learnable values"),
-    "activation_bytes": Metric("bytes", "bytes of every tensor a forward pass materialises, the input not included"),
-    "peak_activation_bytes": Metric("bytes", "the most bytes of tensors alive after any layer, the input included"),
-    "torch_peak_activation_bytes": Metric("bytes", "the same with what PyTorch's operations hold while they run"),
-    "inference_bytes": Metric(
-        "bytes", "parameters, buffers and the peak in PyTorch: what inference takes of a GPU's memory"
-    ),
+    "activation_bytes": Metric("bytes", "bytes of every tensor that a forward pass materialises, excluding the input"),
+    "peak_activation_bytes": Metric("bytes", "peak bytes of tensors alive after any layer, including the input"),
+    "torch_peak_activation_bytes": Metric("bytes", "the same, plus what PyTorch's operations allocate while they run"),
+    "inference_bytes": Metric("bytes", "parameters, buffers and PyTorch's peak: the GPU memory that inference needs"),
     "training_bytes": Metric("bytes", "bytes of a training step: kept activations, parameters, gradients, optimizer"),
     "depth": Metric("layers", "convolution and linear layers on the longest path"),
-    "receptive_field": Metric("places", "input places that one output place sees, on the largest axis"),
+    "receptive_field": Metric(
+        "positions", "the most input positions that one output position sees, on the largest axis"
+    ),
 }
 
 RENAMED = {
@@ -58,6 +59,22 @@ def metric_named(name: str, where: str = "") -> str | None:
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
+
+
+def quantities(limits: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:
+    """Limits given in Python, each as `read_quantity` takes it: a number is in the metric's base unit.
+
+    Raises UsageError for what is no mapping.
+    """
+    given: object = limits or {}
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f'max is a mapping of metrics to limits, such as {{"params": "5M"}}, found {brief(repr(given))}'
+        )
+    for name, value in given.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        in_bytes = name in METRICS and METRICS[name].unit == "bytes"
+        yield str(name), f"{value}B" if number and in_bytes else str(value)
 
 
 def read_quantity(text: str, metric: str) -> int:

@@ -301,7 +301,7 @@ def term_of(number: Value | Traced) -> Term:
 
 
 def called(function: Function) -> Function:
-    """Makes a function of integers stand in terms as a call by its name, not by its inner arithmetic."""
+    """Makes a function of integers appear in terms as a call by its name, not by its inner arithmetic."""
 
     @wraps(function)
     def call(*args: Any, **named_args: Any) -> int:

@@ -1,6 +1,6 @@
-"""Where a sliding window can stand: the integer arithmetic that convolution and pooling share.
+"""Where a sliding window can be: the integer arithmetic that convolution and pooling share.
 
-Everything is per axis and in closed form, so that an axis of a billion places costs no more than
+Everything is per axis and in closed form, so that an axis of a billion positions costs no more than
 one of ten. Formulas: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning".
 """
 
@@ -8,22 +8,67 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cnnprof.model.trace import called
 
 
-class Window(NamedTuple):
-    """What one output place sees along one axis: `extent` input places, the first window starting
-    `padding` places before the input, the next ones `stride` places apart."""
+class Taps(NamedTuple):
+    """The input positions that one output position sees: first, first + apart, … last; none where last < first."""
 
-    extent: int | Fraction
-    stride: int | Fraction = 1
-    padding: int | Fraction = 0
+    first: int
+    last: int
+    apart: int = 1
+
+
+class Step(Protocol):
+    """Which positions of its input each output position sees, along one axis.
+
+    The formula holds for every integer position, inside the tensor or not: nothing is cut at borders.
+    """
+
+    @property
+    def rate(self) -> Fraction:
+        """Input positions per output position; as a/b in lowest terms, output p + b sees what p sees, moved by a."""
+
+    @property
+    def clamped(self) -> bool:
+        """Whether taps outside the input are moved to its border, so that what `rate` says ends there."""
+
+    def taps(self, position: int) -> Taps:
+        """What an output position sees of the input."""
+
+
+class Window(NamedTuple):
+    """The step of a convolution: every output position sees equally many input positions.
+
+    extent: positions from the first tap to the last; apart: from one tap to the next. The first window starts
+    `padding` positions before the input, the others `stride` after each other.
+    """
+
+    extent: int
+    stride: int = 1
+    padding: int = 0
+    apart: int = 1
+
+    @property
+    def rate(self) -> Fraction:
+        """Its stride."""
+        return Fraction(self.stride)
+
+    @property
+    def clamped(self) -> bool:
+        """It is not."""
+        return False
+
+    def taps(self, position: int) -> Taps:
+        """What the output position sees."""
+        first = position * self.stride - self.padding
+        return Taps(first, first + self.extent - 1, self.apart)
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """Input places from the first to the last tap: dilation·(kernel − 1) + 1."""
+    """Input positions from the first to the last tap: dilation·(kernel − 1) + 1."""
     return dilation * (kernel - 1) + 1
 
 
@@ -56,7 +101,7 @@ def same_sides(size: int, kernel: int, stride: int, dilation: int) -> tuple[int,
 
 
 def transposed_positions(size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
-    """Output places of a transposed convolution:
+    """Output positions of a transposed convolution:
     (size − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1."""
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 
@@ -65,7 +110,7 @@ def transposed_positions(size: int, kernel: int, stride: int, padding: int, outp
 def taps_inside(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
     """Taps that fall on the input itself, not on padding, summed over all `windows`.
 
-    Tap t of window o stands at o·stride − padding + t·dilation. Per window the taps inside number
+    Tap t of window o is at o·stride − padding + t·dilation. Per window the taps inside number
     #(taps before the right end) − #(taps before the left end), each clipped to 0..kernel.
     """
     return _taps_before(size, kernel, stride, padding, dilation, windows) - _taps_before(
@@ -76,7 +121,7 @@ def taps_inside(size: int, kernel: int, stride: int, padding: int, dilation: int
 def _taps_before(end: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> int:
     """Σ over windows o of clip(⌈(end + padding − o·stride) / dilation⌉, 0, kernel)."""
     start = end + padding
-    # Windows whose taps all stand before `end`; then those of which some do; then none.
+    # Windows whose taps are all before `end`; then those of which some do; then none.
     whole = min(windows, max(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
     some = min(windows, max(whole, -(-start // stride)))
     # The windows in between, last first: ⌈(first + i·stride) / dilation⌉ for i = 0, 1, …

@@ -6,77 +6,88 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.compare import DELTAS, Comparison, Difference, Line, Status, Subject, fold, gather
+from cnnprof.analysis.compare import (
+    DELTAS,
+    LONGEST_TITLE,
+    Difference,
+    Line,
+    NetworkComparison,
+    Status,
+    Subject,
+    fold,
+    gather,
+)
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import printable
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import words
 from cnnprof.render.csv import _cell
+from cnnprof.render.document import Block, Cell, Document, TableColumn, section
+from cnnprof.render.document import document as made
 from cnnprof.render.json import _number, _plain
-from cnnprof.render.sheet import Column, Sheet
 from cnnprof.render.words import ABOUT
 
 SCHEMA_VERSION = 2
 SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
-LONGEST_TITLE = 28
 UNKNOWN = "-"
 """What stands for a figure that is not known."""
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
 
 
-def sheets(comparison: Comparison, exact: bool = False, segments: int | None = None) -> list[Sheet]:
+def document(comparison: NetworkComparison, exact: bool = False, segments: int | None = None) -> Document:
     """The comparison as tables.
 
     segments: one row for neighbouring differences that share so many path segments, 0: for each; None: for those in
     the layers of one repeated step.
     """
-    found = [metrics(comparison, exact)]
-    if comparison.differences is not None:
-        found.append(layers(comparison, exact, segments))
-    return found
+    return made(
+        metrics(comparison, exact), [] if comparison.differences is None else layers(comparison, exact, segments)
+    )
 
 
-def metrics(comparison: Comparison, exact: bool = False) -> Sheet:
-    """A row per metric, two columns per network: its value and the ratio to the first."""
-    columns = [Column("", right=False)]
+def metrics(
+    comparison: NetworkComparison, exact: bool = False, title: str = "comparison", more: Sequence[str] = ()
+) -> list[Block]:
+    """A row per metric, two columns per network: its value and the ratio to the first. more: notes."""
+    columns = [TableColumn("", right=False)]
     for number, subject in enumerate(comparison.subjects):
-        columns.append(Column(_short(subject.title), repeats=number))
+        columns.append(TableColumn(_short(subject.title), repeats=number))
         if number:
-            columns.append(Column("ratio", repeats=number))
-    rows, strong = [], set()
-    for place, line in enumerate(comparison.lines):
-        cells = [line.metric]
+            columns.append(TableColumn("ratio", repeats=number))
+    rows = []
+    for line in comparison.lines:
+        cells = [Cell(line.metric)]
         for number, value in enumerate(line.values):
-            if line.best[number]:
-                strong.add((place, len(cells)))
             sign = _sign(comparison, number, line.metric)
-            cells.append((sign if value is not None else "") + figure(line.metric, value, exact))
-            cells[-1] += " *" if line.best[number] else "  "
+            text = (sign if value is not None else "") + figure(line.metric, value, exact)
+            best = line.best[number]
+            unit = METRICS[line.metric].unit
+            cells.append(Cell(text + (" *" if best else "  "), value, unit, "better" if best else ""))
             if number:
                 shown = ratio(line.ratios[number])
-                cells.append((sign or _sign(comparison, 0, line.metric)) + shown if shown else "")
-        rows.append(tuple(cells))
-    notes = ["* the least of its row"] if strong else []
+                about = (sign or _sign(comparison, 0, line.metric)) if shown else ""
+                cells.append(Cell(about + shown, line.ratios[number], "ratio"))
+        rows.append(cells)
+    notes = ["* the lowest of its row"] if any(any(line.best) for line in comparison.lines) else []
     titles = [subject.title for subject in comparison.subjects]
     notes += [f"{_short(title)}: {printable(title)}" for title in titles if _short(title) != printable(title)]
     notes += _labels(comparison)
+    facts = _facts(comparison.subjects[0])
     if len({_facts(subject) for subject in comparison.subjects}) > 1:
         notes += [f"{printable(subject.title)}: {', '.join(_facts(subject))}" for subject in comparison.subjects]
-        facts: tuple[str, ...] = ()
-    else:
-        facts = _facts(comparison.subjects[0])
-    return Sheet("comparison", tuple(columns), tuple(rows), facts, notes=tuple(notes), strong=frozenset(strong))
+        facts = ()
+    return section(title, columns, rows, facts, notes=[*notes, *more])
 
 
-def _sign(comparison: Comparison, number: int, metric: str) -> str:
+def _sign(comparison: NetworkComparison, number: int, metric: str) -> str:
     return words.about(comparison.subjects[number].report.estimates, metric)
 
 
-def _labels(comparison: Comparison) -> list[str]:
+def _labels(comparison: NetworkComparison) -> list[str]:
     """Which figures of which network are estimates or refused, and how many of its layers are declared."""
     return [
         note
@@ -93,16 +104,16 @@ def _short(title: str) -> str:
     return shown if len(shown) <= LONGEST_TITLE else f"…{shown[1 - LONGEST_TITLE :]}"
 
 
-def layers(comparison: Comparison, exact: bool, segments: int | None) -> Sheet:
+def layers(comparison: NetworkComparison, exact: bool, segments: int | None) -> list[Block]:
     """A row per layer in which two networks differ: what changed, and what that changes of the figures."""
     differences = comparison.differences
     assert differences is not None
     shown = gather(differences.layers) if segments is None else fold(differences.layers, segments)
     columns = (
-        Column("", right=False),
-        Column("layer", right=False, fold=True),
-        Column("what changed", right=False, fold=True),
-        *(Column(HEADERS[name], optional=rank) for name, rank in zip(DELTAS, (0, 0, 3, 2), strict=True)),
+        TableColumn("", right=False),
+        TableColumn("layer", right=False, fold=True),
+        TableColumn("what changed", right=False, fold=True),
+        *(TableColumn(HEADERS[name], optional=rank) for name, rank in zip(DELTAS, (0, 0, 3, 2), strict=True)),
     )
     rows = tuple(
         (
@@ -129,7 +140,7 @@ def layers(comparison: Comparison, exact: bool, segments: int | None) -> Sheet:
     if segments is None and len(rows) < len(differences.layers):
         found = f"{len(differences.layers):,} layers in {units.plural(len(rows), 'row')}"
         notes.append(f"{found}, one for a repeated step: --fold 0 shows every layer")
-    return Sheet("layers", columns, rows, (said, same), total if rows else None, tuple(notes))
+    return section("layers", columns, rows, (said, same), total, notes)
 
 
 def _what(each: Difference) -> str:
@@ -189,28 +200,28 @@ def _facts(subject: Subject) -> tuple[str, ...]:
 # For machines.
 
 
-def as_json(comparison: Comparison) -> str:
+def to_json(comparison: NetworkComparison) -> str:
     """An object: the networks with totals and ratios, which are best, and the layers that differ."""
-    return json.dumps(document(comparison), indent=2) + "\n"
+    return json.dumps(written(comparison), indent=2) + "\n"
 
 
-def document(comparison: Comparison) -> dict[str, Any]:
+def written(comparison: NetworkComparison) -> dict[str, Any]:
     """The comparison as JSON's values, schema version 1."""
-    written: dict[str, Any] = {
+    found: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "networks": [_network(comparison, number) for number in range(len(comparison.subjects))],
         "best": {line.metric: [number for number, best in enumerate(line.best) if best] for line in comparison.lines},
     }
     if comparison.differences is not None:
-        written["differences"] = {
+        found["differences"] = {
             "same": comparison.differences.same,
             "renamed": comparison.differences.renamed,
             "layers": [_layer(each) for each in comparison.differences.layers],
         }
-    return written
+    return found
 
 
-def _network(comparison: Comparison, number: int) -> dict[str, Any]:
+def _network(comparison: NetworkComparison, number: int) -> dict[str, Any]:
     subject = comparison.subjects[number]
     report = subject.report
 
@@ -250,7 +261,7 @@ def _layer(each: Difference) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_csv(comparison: Comparison) -> str:
+def to_csv(comparison: NetworkComparison) -> str:
     """A row per network and metric; with layers, a row per layer that differs instead."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

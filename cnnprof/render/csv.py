@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from cnnprof.analysis.report import COLUMNS, Table
+from cnnprof.analysis.columns import COLUMNS
+from cnnprof.analysis.report import ReportTable
 from cnnprof.errors import printable
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the beginning of a formula; the wide forms too, which some read alike."""
 
 
-def render(tables: Sequence[Table]) -> str:
+def render(tables: Sequence[ReportTable]) -> str:
     """One header and the rows of all tables; of several, the first column says which network."""
     several = len(tables) > 1
     text = io.StringIO()

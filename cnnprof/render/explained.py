@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.explain import Formula, LayerPage, Part, Section, Sum, SumPage
-from cnnprof.errors import printable
+from cnnprof.analysis.explain import Formula as Traced
+from cnnprof.analysis.explain import LayerPage, Sum, SumPage, SumPart
 from cnnprof.model.trace import Term
 from cnnprof.render import formula, words
-from cnnprof.render.sheet import BOLD, DIM, PLAIN
+from cnnprof.render.document import (
+    Block,
+    Cell,
+    Document,
+    Formula,
+    Formulas,
+    Heading,
+    KeyFigure,
+    KeyFigures,
+    Notes,
+    Table,
+    TableColumn,
+    Text,
+    row,
+)  # fmt: skip
+from cnnprof.render.document import document as made
 from cnnprof.render.words import ABOUT
 
 SCHEMA_VERSION = 2
-WIDEST_INDENT = 30
-"""What goes on in the next line stands below its formula, unless the label is longer than this."""
 ROUNDED_FROM = 100_000
 """Figures from here on are also given as 118 M."""
 
 
-def text(page: LayerPage | SumPage, width: int | None = None, color: bool = False) -> str:
-    """A page in lines of at most `width` cells, where that can be; color: whether escape codes are shown."""
-    drawn = _layer_page(page, width) if isinstance(page, LayerPage) else _sum_page(page, width)
-    lines = []
-    for line, style, indent in drawn:
-        for piece in _fold(printable(line), width, indent):
-            lines.append(f"{style}{piece}{PLAIN}" if color and style and piece else piece)
-    return "\n".join(lines) + "\n"
+def document(page: LayerPage | SumPage) -> Document:
+    """A page: of a layer each figure as a formula, of more each figure as a sum."""
+    return made(_layer_page(page) if isinstance(page, LayerPage) else _sum_page(page))
 
 
 def to_json(page: LayerPage | SumPage) -> str:
@@ -39,67 +46,45 @@ def to_json(page: LayerPage | SumPage) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION} | written, indent=2, ensure_ascii=False) + "\n"
 
 
-# Text. A line is (text, style, indent of the lines it goes on in).
-
-Line = tuple[str, str, int]
+# For people.
 
 
-def _layer_page(page: LayerPage, width: int | None) -> Iterator[Line]:
+def _layer_page(page: LayerPage) -> Iterator[Block]:
     inputs = ", ".join(f"{name} {units.shape(shape)}" for name, shape in page.inputs) or "no input"
-    yield f"{page.path}  {page.kind}", BOLD, 2
-    yield page.summary, "", 0
-    yield f"{page.network}, {words.lines(page.lines)} of {page.file}, batch {page.batch}, {page.dtype}", DIM, 2
-    yield f"{inputs} → {units.shape(page.output)}", "", 2
+    yield Heading(page.path, (page.kind,))
+    yield Text(page.summary)
+    yield Text(f"{page.network}, {words.lines(page.lines)} of {page.file}, batch {page.batch}, {page.dtype}", "dim")
+    yield Text(f"{inputs} → {units.shape(page.output)}")
     if page.fields:
-        yield "", "", 0
-        yield "Fields", BOLD, 0
-        name_width = max(map(len, page.fields))
-        value_width = max(map(len, page.fields.values()))
-        for name, held in page.fields.items():
-            before = f"  {name:<{name_width}}  {held:<{value_width}}  "
-            yield before + page.meanings.get(name, ""), "", len(before)
+        yield Heading("Fields", level=2)
+        fields = (KeyFigure(name, Cell(held), page.meanings.get(name, "")) for name, held in page.fields.items())
+        yield KeyFigures(tuple(fields), 2)
     for section in page.sections:
-        yield "", "", 0
-        yield from _section(section)
+        yield Heading(section.title, level=2)
+        if section.rule:
+            yield Text(section.rule, "dim", 2)
+        yield Formulas(tuple(map(_formula, section.formulas)))
+        for call in _calls(section.formulas):
+            yield Text(f"{formula.number(call.value)} = {formula.call(call)}: {call.meaning}", "", 2, 4)
+        yield from (Text(fact, "", 2) for fact in section.facts)
     if page.part is not None:
-        yield "", "", 0
-        yield from _sum_page(page.part, width)
+        yield from _sum_page(page.part)
 
 
-def _section(section: Section) -> Iterator[Line]:
-    yield section.title, BOLD, 0
-    for line in section.rule.split("\n") if section.rule else ():
-        yield f"  {line}", DIM, 4
-    if section.rule and section.formulas:
-        yield "", "", 0
-    for each in section.formulas:
-        yield from _formula(each)
-    for call in _calls(section.formulas):
-        yield f"  {formula.number(call.value)} = {formula.call(call)}: {call.meaning}", "", 6
-    for fact in section.facts:
-        yield f"  {fact}", "", 4
-
-
-def _formula(each: Formula) -> Iterator[Line]:
-    label = f"  {each.label} = "
-    indent = min(len(label), WIDEST_INDENT)
-    shown, named = formula.numbers(each.term), formula.names(each.term)
+def _formula(each: Traced) -> Formula:
     figure = _figure(each)
     if each.term.op == "value":
-        name = f"{each.term.name} = " if each.term.name else ""
-        yield f"{label}{name}{figure}", "", indent
-        return
-    yield f"{label}{shown} {'' if figure.startswith(ABOUT) else '= '}{figure}", "", indent
-    if named != shown:
-        yield " " * indent + named, DIM, indent
+        return Formula(each.label, each.term.name, figure)
+    shown, named = formula.numbers(each.term), formula.names(each.term)
+    return Formula(each.label, shown, figure, named if named != shown else "")
 
 
-def _figure(each: Formula) -> str:
+def _figure(each: Traced) -> str:
     """9,408; 118,013,952 (118 M); 3,211,264 bytes (3.06 MiB); ≈ 61.29."""
     value = each.value
     about = "" if each.exact else f"{ABOUT} "
     if isinstance(value, Fraction):
-        if each.unit == "places" and value.denominator <= 16:
+        if each.unit == "positions" and value.denominator <= 16:
             return about + formula.number(value)
         decimal = f"{float(value):.4g}"
         return decimal if Fraction(decimal) == value and each.exact else f"{ABOUT} {decimal}"
@@ -109,7 +94,7 @@ def _figure(each: Formula) -> str:
     return exact + (f" ({units.count(value)})" if value >= ROUNDED_FROM else "")
 
 
-def _calls(formulas: Sequence[Formula]) -> list[Term]:
+def _calls(formulas: Sequence[Traced]) -> list[Term]:
     """The calls whose results the formulas show, each once."""
     found = {
         formula.call(call): call
@@ -120,21 +105,17 @@ def _calls(formulas: Sequence[Formula]) -> list[Term]:
     return list(found.values())
 
 
-def _sum_page(page: SumPage, width: int | None) -> Iterator[Line]:
-    what = page.path or page.network
-    yield f"{what}  {units.plural(page.layers, 'layer')}", BOLD, 2
-    yield (f"{page.network}, " if page.path else "") + f"batch {page.batch}, {page.dtype}", DIM, 2
+def _sum_page(page: SumPage) -> Iterator[Block]:
+    yield Heading(page.path or page.network, (units.plural(page.layers, "layer"),))
+    yield Text((f"{page.network}, " if page.path else "") + f"batch {page.batch}, {page.dtype}", "dim")
     for each in page.sums:
-        yield "", "", 0
-        yield f"{each.name} = {_sum_figure(each)}", BOLD, 2
-        yield f"  {each.meaning}", DIM, 4
+        yield Heading(f"{each.name} = {_sum_figure(each)}", level=2)
+        yield Text(each.meaning, "dim")
         if each.parts:
-            yield from _parts(each, page.path, width)
+            yield _parts(each, page.path)
     refused = {each.name: each.refused for each in page.sums if each.refused}
-    if notes := words.labels([each.name for each in page.sums if not each.exact], page.declared, refused=refused):
-        yield "", "", 0
-        for note in notes:
-            yield note, DIM, 2
+    estimated = [each.name for each in page.sums if not each.exact]
+    yield Notes(tuple(words.labels(estimated, page.declared, refused=refused)))
 
 
 def _sum_figure(each: Sum) -> str:
@@ -146,50 +127,24 @@ def _sum_figure(each: Sum) -> str:
     return about + (f"{exact} ({rounded})" if each.value >= ROUNDED_FROM else exact)
 
 
-def _parts(each: Sum, prefix: str, width: int | None) -> Iterator[Line]:
-    rows = [(_below(part, prefix), _derivation(part), units.exact(int(part.term.value))) for part in each.parts]
-    rows.append(("sum", "", units.exact(each.value or 0)))
-    paths, shown, figures = (max(map(len, column)) for column in zip(*rows, strict=True))
-    together = width is None or 2 + paths + 2 + shown + 2 + figures <= width
-    for number, (path, derivation, figure) in enumerate(rows):
-        if number == len(rows) - 1:
-            yield "  " + "─" * (paths + 2 + shown + 2 + figures if together else (width or 0) - 2), "", 2
-        if together:
-            yield f"  {path:<{paths}}  {derivation:<{shown}}  {figure:>{figures}}", "", 4
-        else:
-            assert width is not None
-            room = max(1, width - 2 - len(path))
-            yield f"  {path}{figure:>{room}}" if len(figure) + 2 <= room else f"  {path} = {figure}", "", 4
-            if derivation:
-                yield f"    {derivation}", DIM, 6
+def _parts(each: Sum, prefix: str) -> Table:
+    columns = TableColumn("layer", False, True), TableColumn("formula", False, True), TableColumn(each.name)
+    rows = (
+        row(
+            _below(part, prefix), _derivation(part), Cell(units.exact(int(part.term.value)), part.term.value, each.unit)
+        )
+        for part in each.parts
+    )
+    return Table(columns, tuple(rows), (row("sum", "", Cell(units.exact(each.value or 0), each.value, each.unit)),))
 
 
-def _below(part: Part, prefix: str) -> str:
+def _below(part: SumPart, prefix: str) -> str:
     path = part.path.removeprefix(f"{prefix}.") if prefix else part.path
     return f"{path} (declared)" if part.declared else path
 
 
-def _derivation(part: Part) -> str:
+def _derivation(part: SumPart) -> str:
     return "" if part.term.op == "value" else formula.numbers(part.term)
-
-
-def _fold(text: str, width: int | None, indent: int) -> Iterator[str]:
-    """A line in pieces of at most `width` cells, broken behind a space or a factor."""
-    if width is None or len(text) <= width:
-        yield text.rstrip()
-        return
-    indent = min(indent, width // 2)
-    line = ""
-    for token in re.findall(r"\s*[^\s·]*·?", text):
-        if len(line) + len(token) > width and line.strip():
-            yield line.rstrip()
-            line, token = " " * indent, token.lstrip()
-        line += token
-        while len(line) > width:
-            yield line[:width]
-            line = " " * indent + line[width:]
-    if line.strip():
-        yield line.rstrip()
 
 
 # JSON.
@@ -222,7 +177,7 @@ def _layer_object(page: LayerPage) -> dict[str, Any]:
     }
 
 
-def _formula_object(each: Formula) -> dict[str, Any]:
+def _formula_object(each: Traced) -> dict[str, Any]:
     return {
         "label": each.label,
         "formula": formula.numbers(each.term),

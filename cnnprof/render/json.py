@@ -10,20 +10,20 @@ from typing import Any
 
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import Report, Row, Table
+from cnnprof.analysis.report import LayerRow, Report, ReportTable
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import METRICS
 
 SCHEMA_VERSION = 2
 
 
-def render(tables: Sequence[Table]) -> str:
+def render(tables: Sequence[ReportTable]) -> str:
     """One network as an object, several as a list; a layer is a line."""
     texts = [_text(document(table)) for table in tables]
     return (texts[0] if len(texts) == 1 else "[\n" + ",\n".join(texts) + "\n]") + "\n"
 
 
-def document(table: Table) -> dict[str, Any]:
+def document(table: ReportTable) -> dict[str, Any]:
     """A table as an object of the schema, version 1."""
     report = table.report
     kinds = {layer.path: layer.kind for layer in report.graph.layers}
@@ -61,6 +61,7 @@ def _totals(report: Report) -> dict[str, Any]:
     totals = report.totals
     metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
     return metrics | {
+        "receptive_field_min": totals.receptive_field_min,
         "receptive_field_exact": totals.receptive_field_exact,
         "memory_exact": totals.memory_exact,
         "buffer_bytes": totals.buffer_bytes,
@@ -77,7 +78,7 @@ def _peak(peak: Peak) -> dict[str, Any]:
     return {"bytes": peak.bytes, "layer": peak.layer, "alive": alive, "scratch": peak.scratch}
 
 
-def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> dict[str, Any]:
+def _layer(row: LayerRow, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> dict[str, Any]:
     """A row as an object; one that stands for several layers has no kind, and says how many."""
     config: Mapping[str, Any] = {}
     if row.layers == 1 and kind is not None:
@@ -102,6 +103,7 @@ def _layer(row: Row, kind: Kind | None, fields: dict[Kind, dict[str, Any]]) -> d
         "arithmetic_intensity": row.arithmetic_intensity,
         "receptive_field": {
             "size": _numbers(receptive_field.size),
+            "size_min": _numbers(receptive_field.size_min),
             "stride": _numbers(receptive_field.stride),
             "offset": _numbers(receptive_field.offset),
             "exact": receptive_field.exact,

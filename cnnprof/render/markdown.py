@@ -1,49 +1,83 @@
-"""A table for a pull-request comment."""
+"""A document for a pull-request comment."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
-from cnnprof.analysis.report import Table, columns
 from cnnprof.errors import printable
-from cnnprof.render import words
-
-COLUMNS = ("path", "kind", "config", "output_shape", "params", "macs", "activation_bytes")
-
-
-def render(tables: Sequence[Table]) -> str:
-    """The tables one after another, each under its network's name."""
-    return "\n".join(map(_render, tables))
-
-
-def _render(table: Table) -> str:
-    shown = table.columns or tuple(columns(COLUMNS))
-    rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
-    total = [words.total_cell(table, column) for column in shown]
-    if shown[0].name == "path":
-        total[0] = "total"
-    lines = [f"**{_escape(words.title(table))}** · {' · '.join(map(_escape, words.facts(table)))}"]
-    if arguments := words.arguments(table):
-        lines += ["", _escape(" · ".join(arguments))]
-    lines += [
-        "",
-        _row(column.header for column in shown),
-        _row("---:" if column.unit in words.NUMERIC else "---" for column in shown),
-        *(_row(_escape(words.cell(table, row, column)) for column in shown) for row in rows),
-        _row(f"**{text}**" if text else "" for text in total),
-        "",
-        *(f"- {line.label}: **{_escape(line.figure)}** ({_escape(line.note)})" for line in words.totals(table)),
-    ]
-    lines += ["", *map(_escape, notes)] if (notes := words.notes(table)) else []
-    return "\n".join(lines) + "\n"
+from cnnprof.render.document import (
+    NO_BREAK,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigures,
+    Notes,
+    Plot,
+    Table,
+    Text,
+)  # fmt: skip
 
 
-def _row(cells: Iterable[str]) -> str:
+def render(document: Document) -> str:
+    """The blocks one after another, each a paragraph."""
+    return "\n\n".join(map(markdown, document.blocks)) + "\n"
+
+
+def markdown(block: Block) -> str:
+    """One block."""
+    match block:
+        case Heading():
+            return " · ".join([f"**{escape(block.title)}**", *map(escape, block.facts)])
+        case Text():
+            return escape(block.text.replace(NO_BREAK, " "))
+        case Code():
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
+            return f"{fence}text\n{printable_lines(block.text)}\n{fence}"
+        case Notes():
+            return "\n".join(f"- {escape(note)}" for note in block.notes)
+        case KeyFigures():
+            return "\n".join(
+                f"- {escape(each.label)}: **{escape(each.figure.text)}**"
+                + (f" ({escape(each.note)})" if each.note else "")
+                for each in block.figures
+            )
+        case Table():
+            return "\n".join(_table(block.complete))
+        case Formulas():
+            return "\n".join(f"- {escape(each.text)}" for each in block.in_text())
+        case Plot():
+            return "\n\n".join(map(markdown, block.in_text()))
+
+
+def printable_lines(text: str) -> str:
+    """Lines that steer no terminal."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield row(escape(column.header) for column in table.columns)
+    yield row("---:" if column.right else "---" for column in table.columns)
+    for cells in table.rows:
+        yield row(map(_cell, cells))
+    for cells in table.totals:
+        yield row(_cell(cell._replace(meaning="strong")) for cell in cells)
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text.strip())
+    return f"**{text}**" if text and cell.meaning in ("strong", "better", "over") else text
+
+
+def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line; a pipe would end the cell.
 
     Nobody is mentioned, and nothing is linked.

@@ -9,19 +9,20 @@ from typing import Any
 from cnnprof.analysis import units
 from cnnprof.analysis.measured import (
     Alternated,
-    Comparison,
+    BatchResult,
     LayerTime,
     Machine,
     Measured,
     MemoryFigure,
     OutOfMemory,
-    Result,
     Separables,
+    SeparableTime,
     Settings,
+    TimeComparison,
     Times,
 )
-from cnnprof.errors import printable
-from cnnprof.render.grid import grid, paragraph
+from cnnprof.render.document import Block, Cell, Document, Heading, Table, TableColumn, Text, row
+from cnnprof.render.document import document as made
 
 SCHEMA_VERSION = 2
 
@@ -49,36 +50,37 @@ def percent(part: float | None) -> str:
 # For people.
 
 
-def text(networks: Sequence[Measured], *, top: int | None = None, width: int | None = None) -> str:
-    """Each network: the whole by batch, then each batch's layers and memory. top: only the slowest layers, first.
-    width: cells of a line; None: as wide as they are."""
-    return "\n".join("\n".join(_network(measured, top, width)) + "\n" for measured in networks)
+def document(networks: Sequence[Measured], top: int | None = None) -> Document:
+    """Each network: the whole by batch, then each batch's layers and memory. top: only the slowest layers, first."""
+    return made(block for measured in networks for block in _network(measured, top))
 
 
-def _network(measured: Measured, top: int | None, width: int | None) -> Iterator[str]:
+def _columns(*headers: str, left: Sequence[int] = (), fold: int = 0) -> tuple[TableColumn, ...]:
+    """Columns of numbers, some of texts; all but the first two may be left out from the right."""
+    return tuple(
+        TableColumn(header, n not in left, n == fold, optional=max(0, n - 1)) for n, header in enumerate(headers)
+    )
+
+
+def _network(measured: Measured, top: int | None) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape)}" for name, shape in measured.inputs.items()]
-    yield from paragraph("  ".join([printable(measured.title), *inputs, *_settings(measured.settings)]), width)
-    yield from _machine(measured.machine, width)
+    yield Heading(measured.title, (*inputs, *_settings(measured.settings)))
+    yield _machine(measured.machine)
     ceilings = measured.ceilings
-    yield from paragraph(
+    yield Text(
         f"ceilings, measured in this run: {rate(ceilings.flops_per_second)}FLOP/s (product of {ceilings.matrix}×"
         f"{ceilings.matrix} matrices), {rate(ceilings.bytes_per_second)}B/s (copy of "
-        f"{units.size(ceilings.copied_bytes)})",
-        width,
+        f"{units.size(ceilings.copied_bytes)})"
     )
     if measured.results:
-        yield ""
-        yield from grid(
-            ["batch", "median", "p10", "p90", "p99", "spread", "runs", "warm-up", "images/s", "of roofline"],
-            [_whole(result, measured.settings) for result in measured.results],
-            right=range(10),
-            width=width,
+        columns = _columns(
+            "batch", "median", "p10", "p90", "p99", "spread", "runs", "warm-up", "images/s", "of roofline"
         )
+        yield Table(columns, tuple(row(*_whole(result, measured.settings)) for result in measured.results))
     for failed in measured.out_of_memory:
-        yield from paragraph(out_of_memory(failed), width)
+        yield Text(out_of_memory(failed), "over")
     for result in measured.results:
-        yield ""
-        yield from _result(result, measured.settings, top, width)
+        yield from _result(result, measured.settings, top)
 
 
 def _settings(settings: Settings) -> list[str]:
@@ -86,15 +88,13 @@ def _settings(settings: Settings) -> list[str]:
     return [settings.dtype, *layout, "training step" if settings.step == "training" else settings.step, "warm caches"]
 
 
-def _machine(machine: Machine, width: int | None) -> list[str]:
+def _machine(machine: Machine) -> Text:
     threads = f"{units.plural(machine.threads, 'thread')} on {units.plural(machine.cores, 'core')}"
     details = [f"{name} {value}" for name, value in machine.details.items()]
-    return paragraph(
-        ", ".join([f"{machine.device}: {printable(machine.hardware)}", threads, machine.system, *details]), width
-    )
+    return Text(", ".join([f"{machine.device}: {machine.hardware}", threads, machine.system, *details]))
 
 
-def _whole(result: Result, settings: Settings) -> list[str]:
+def _whole(result: BatchResult, settings: Settings) -> list[str]:
     whole = result.whole
     least = sum(layer.limit.seconds for layer in result.layers if layer.limit)
     forward = settings.step == "inference" and whole.median  # the arithmetic is that of a forward pass
@@ -112,56 +112,47 @@ def _whole(result: Result, settings: Settings) -> list[str]:
 def out_of_memory(failed: OutOfMemory) -> str:
     """What was needed against what there is, in one line."""
     there = "" if failed.available is None else f", there is {units.size(failed.available)}"
-    return f"batch {failed.batch}: out of memory: it needs {units.size(failed.needed)} at least{there}"
+    return f"batch {failed.batch}: out of memory: it needs at least {units.size(failed.needed)}{there}"
 
 
-def _result(result: Result, settings: Settings, top: int | None, width: int | None) -> Iterator[str]:
+def _result(result: BatchResult, settings: Settings, top: int | None) -> Iterator[Block]:
     layers = list(result.layers)
     if top is not None:
         layers = sorted(layers, key=lambda layer: -layer.times.median)[:top]
     total = result.layers_seconds
     rest = total - sum(layer.times.median for layer in layers)
     hidden = len(result.layers) - len(layers)
-    footer = [["sum of layers", "", duration(total), "100.0 %", "", "", ""]]
+    totals = [row("sum of layers", "", Cell(duration(total), total, "seconds"), "100.0 %", "", "", "")]
     if hidden:
-        footer.insert(0, [f"{hidden:,} more", "", duration(rest), percent(rest / total if total else 0), "", "", ""])
-    yield from grid(
-        [f"batch {result.batch}: layer", "kind", "time", "of layers", "bound by", "reached", "spread"],
-        [_layer(layer, total) for layer in layers],
-        right=(2, 3, 5, 6),
-        width=width,
-        footer=footer,
+        more = Cell(duration(rest), rest, "seconds")
+        totals.insert(0, row(f"{hidden:,} more", "", more, percent(rest / total if total else 0), "", "", ""))
+    columns = _columns(
+        f"batch {result.batch}: layer", "kind", "time", "of layers", "bound by", "reached", "spread", left=(0, 1, 4)
     )
-    between = "calls between layers, and measuring"
+    yield Table(columns, tuple(row(*_layer(layer, total)) for layer in layers), tuple(totals))
+    between = "calls between layers, and measurement overhead"
     if settings.step == "training":
         between = "the backward pass and the update: the layers are those of the forward pass"
-    yield from paragraph(
+    yield Text(
         f"end to end {duration(result.whole.median)} − sum of layers {duration(total)} = "
-        f"{duration(result.residual)}: {between}",
-        width,
+        f"{duration(result.residual)}: {between}"
     )
     if any((layer.share or 0) > 1 for layer in result.layers):
-        yield from paragraph(
-            "above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted", width
-        )
+        yield Text("above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted")
     if result.memory:
-        yield ""
-        yield from grid(
-            [f"batch {result.batch}: memory", "predicted", "measured", "residual", "what"],
-            [_memory(figure) for figure in result.memory],
-            right=(1, 2, 3),
-            width=width,
-            folded=4,
+        columns = _columns(
+            f"batch {result.batch}: memory", "predicted", "measured", "residual", "what", left=(0, 4), fold=4
         )
+        yield Table(columns, tuple(row(*_memory(figure)) for figure in result.memory))
     for doubt in result.doubts:
-        yield from paragraph(f"warning: {doubt}", width)
+        yield Text(f"warning: {doubt}", "warning")
 
 
-def _layer(layer: LayerTime, total: float) -> list[str]:
+def _layer(layer: LayerTime, total: float) -> list[str | Cell]:
     return [
         layer.path,
         layer.kind,
-        duration(layer.times.median),
+        Cell(duration(layer.times.median), layer.times.median, "seconds"),
         percent(layer.times.median / total if total else 0),
         layer.limit.bound if layer.limit else "",
         percent(layer.share),
@@ -169,38 +160,39 @@ def _layer(layer: LayerTime, total: float) -> list[str]:
     ]
 
 
-def _memory(figure: MemoryFigure) -> list[str]:
+def _memory(figure: MemoryFigure) -> list[str | Cell]:
     residual = figure.residual
     sign = "−" if residual is not None and residual < 0 else ""
     return [
         figure.name,
-        "" if figure.predicted is None else units.size(figure.predicted),
-        units.size(figure.measured),
+        "" if figure.predicted is None else Cell(units.size(figure.predicted), figure.predicted, "bytes"),
+        Cell(units.size(figure.measured), figure.measured, "bytes"),
         "" if residual is None else f"{sign}{units.size(abs(residual))}",
         figure.note,
     ]
 
 
-def comparison_text(comparison: Comparison, width: int | None = None) -> str:
-    """Two networks by turns: the times of each, and the ratio with its spread."""
-    first, second = map(printable, comparison.names)
+def comparison_document(comparison: TimeComparison) -> Document:
+    """Two networks alternately: the times of each, and the ratio with its spread."""
+    first, second = comparison.names
     times = comparison.times
-    facts = [f"{second} against {first}", f"batch {comparison.batch}", *_settings(comparison.settings)]
-    lines = [*paragraph("  ".join(facts), width), *_machine(comparison.machine, width), ""]
-    lines += grid(
-        ["network", "median", "p10", "p90", "turns", "images/s"],
-        [_turns(name, each, comparison.batch) for name, each in ((first, times.first), (second, times.second))],
-        right=range(1, 6),
-        width=width,
-    )
     below, above = times.quartiles
-    lines += ["", *paragraph(
+    said = [
         f"{second} takes {times.ratios.median:.3f} times as long as {first}; the middle half of "
-        f"{times.ratios.runs} turns lies between {below:.3f} and {above:.3f}", width)]  # fmt: skip
+        f"{times.ratios.runs} turns lies between {below:.3f} and {above:.3f}"
+    ]
     if comparison.flops[0]:
-        lines += paragraph(f"its FLOPs are {comparison.flops[1] / comparison.flops[0]:.3f} times as many", width)
-    lines += [line for doubt in comparison.doubts for line in paragraph(f"warning: {doubt}", width)]
-    return "\n".join(lines) + "\n"
+        said.append(f"its FLOPs are {comparison.flops[1] / comparison.flops[0]:.3f} times as many")
+    rows = tuple(
+        row(*_turns(name, each, comparison.batch)) for name, each in ((first, times.first), (second, times.second))
+    )
+    return made(
+        Heading(f"{second} against {first}", (f"batch {comparison.batch}", *_settings(comparison.settings))),
+        _machine(comparison.machine),
+        Table(_columns("network", "median", "p10", "p90", "turns", "images/s", left=(0,)), rows),
+        map(Text, said),
+        (Text(f"warning: {doubt}", "warning") for doubt in comparison.doubts),
+    )
 
 
 def _turns(name: str, times: Times, batch: int) -> list[str]:
@@ -212,45 +204,46 @@ def _turns(name: str, times: Times, batch: int) -> list[str]:
     ]
 
 
-def separable_text(found: Separables, width: int | None = None) -> str:
-    """Convolution by convolution: the ratio of FLOPs beside the ratio of times."""
-    facts = [f"{printable(found.name)}: depthwise-separable against standard convolutions", f"batch {found.batch}"]
-    lines = paragraph("  ".join([*facts, *_settings(found.settings)]), width)
-    lines += [*_machine(found.machine, width), ""]
+def separable_document(found: Separables) -> Document:
+    """Convolution by convolution: the ratio of FLOPs next to the ratio of times."""
+    title = f"{found.name}: depthwise-separable against standard convolutions"
+    blocks: list[Block] = [
+        Heading(title, (f"batch {found.batch}", *_settings(found.settings))), _machine(found.machine),
+    ]  # fmt: skip
     if found.rows:
-        lines += grid(
-            ["layer", "FLOPs ratio", "time ratio", "middle half", "convolution", "separable", "configuration"],
-            [
-                [
-                    row.paths[0] + (f" and {len(row.paths) - 1} more" if len(row.paths) > 1 else ""),
-                    f"{row.flops_ratio:.3f}",
-                    f"{row.times.ratios.median:.3f}",
-                    " to ".join(f"{value:.3f}" for value in row.times.quartiles),
-                    duration(row.times.first.median),
-                    duration(row.times.second.median),
-                    f"{row.config}, {units.shape(row.shape)}",
-                ]
-                for row in found.rows
-            ],
-            right=(1, 2, 3, 4, 5),
-            width=width,
-        )
-        lines += ["", *paragraph("a ratio is the replacement's over the convolution's: above 1 it is slower", width)]
+        columns = _columns(
+            "layer", "FLOPs ratio", "time ratio", "middle half", "convolution", "separable", "configuration",
+            left=(0, 6),
+        )  # fmt: skip
+        blocks.append(Table(columns, tuple(map(_separable, found.rows))))
+        blocks.append(Text("a ratio is the replacement's over the convolution's: above 1 it is slower"))
     reasons: dict[str, list[str]] = {}
     for path, reason in found.skipped.items():
         reasons.setdefault(reason, []).append(path)
     for reason, paths in reasons.items():
-        lines += paragraph(f"left alone, {units.plural(len(paths), 'convolution')}: {reason}", width)
+        blocks.append(Text(f"unchanged, {units.plural(len(paths), 'convolution')}: {reason}"))
     if not found.rows and not reasons:
-        lines.append("there is no convolution in it")
-    lines += [line for warning in found.warnings for line in paragraph(f"warning: {warning}", width)]
-    return "\n".join(lines) + "\n"
+        blocks.append(Text("there is no convolution in it"))
+    return made(blocks, (Text(f"warning: {warning}", "warning") for warning in found.warnings))
+
+
+def _separable(each: SeparableTime) -> tuple[Cell, ...]:
+    first, second = each.times.first.median, each.times.second.median
+    return row(
+        each.paths[0] + (f" and {len(each.paths) - 1} more" if len(each.paths) > 1 else ""),
+        Cell(f"{each.flops_ratio:.3f}", each.flops_ratio, "ratio"),
+        Cell(f"{each.times.ratios.median:.3f}", each.times.ratios.median, "ratio"),
+        " to ".join(f"{value:.3f}" for value in each.times.quartiles),
+        Cell(duration(first), first, "seconds"),
+        Cell(duration(second), second, "seconds"),
+        f"{each.config}, {units.shape(each.shape)}",
+    )
 
 
 # JSON: seconds and bytes; times with their quantiles, and every run of the whole.
 
 
-def as_json(networks: Sequence[Measured]) -> str:
+def to_json(networks: Sequence[Measured]) -> str:
     """One network as an object, several as a list."""
     found = [_document(measured) for measured in networks]
     return _dump(found[0] if len(found) == 1 else found)
@@ -321,8 +314,8 @@ def _alternated(times: Alternated) -> dict[str, Any]:
     }
 
 
-def comparison_json(comparison: Comparison) -> str:
-    """Two networks by turns."""
+def comparison_json(comparison: TimeComparison) -> str:
+    """Two networks alternately."""
     first, second = comparison.names
     return _dump(
         {

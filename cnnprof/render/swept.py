@@ -17,43 +17,41 @@ from cnnprof.model.metrics import METRICS, metric_named
 from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
-from cnnprof.render.sheet import Column, Sheet
-from cnnprof.sweeps.run import Axis, Row, Sweep, is_numeric, number_of
+from cnnprof.render.document import Cell, Document, Meaning, Plot, TableColumn, section
+from cnnprof.render.document import document as made
+from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow, is_numeric, number_of
 
 SCHEMA_VERSION = 2
 DEFAULT = ("params", "macs", "peak_activation_bytes")
 OPTIMAL = "*"
-HEIGHT = 16
-WIDEST = 72
-"""Cells of a plot, whatever the terminal has."""
 SERIES = "abcdefghijklmnopqrstuvwxyz"
 
 
-def sheet(sweep: Sweep, metrics: Sequence[str] = DEFAULT, exact: bool = False) -> Sheet:
-    """A row per combination: its settings, its metrics, and a mark where it is Pareto-optimal."""
-    axes = list(sweep.axes)
-    columns = [Column(printable(axis.name), right=False, fold=True) for axis in axes]
-    columns += [Column(name, repeats=place) for place, name in enumerate(metrics)]
-    rows = [
-        (
-            *map(printable, row.point),
-            *(words.about(row.estimates, name) + figure(name, row.metrics[name], exact) for name in metrics),
-        )
-        for row in sweep.rows
-    ]
-    if sweep.objectives:
-        columns.append(Column("best", right=False))
-        rows = [(*cells, OPTIMAL if row.optimal else "") for cells, row in zip(rows, sweep.rows, strict=True)]
-    return Sheet(
-        title=printable(sweep.spec),
-        columns=tuple(columns),
-        rows=tuple(rows),
-        facts=(units.plural(sweep.combinations, "combination"),),
-        notes=(*notes(sweep), *_labels(sweep, metrics)),
-        strong=frozenset(
-            (line, place) for line, row in enumerate(sweep.rows) if row.optimal for place in range(len(columns))
-        ),
-    )
+def document(
+    sweep: Sweep, metrics: Sequence[str] = DEFAULT, exact: bool = False, plotted: Sequence[str] | None = None
+) -> Document:
+    """A row per combination: its settings, its metrics, and a mark where it is Pareto-optimal; and a plot.
+
+    plotted: what is plotted, empty to choose; None: no plot. Raises UsageError.
+    """
+    columns = [TableColumn(printable(axis.name), right=False, fold=True) for axis in sweep.axes]
+    columns += [TableColumn(name, repeats=place) for place, name in enumerate(metrics)]
+    columns += [TableColumn("best", right=False)] if sweep.objectives else []
+    rows = [_row(sweep, row, metrics, exact) for row in sweep.rows]
+    facts = (units.plural(sweep.combinations, "combination"),)
+    found = section(printable(sweep.spec), columns, rows, facts, notes=(*notes(sweep), *_labels(sweep, metrics)))
+    drawn = None if plotted is None else plot(sweep, plotted)
+    return made(found, [] if drawn is None else [drawn])
+
+
+def _row(sweep: Sweep, row: SweepRow, metrics: Sequence[str], exact: bool) -> list[Cell]:
+    meaning: Meaning = "better" if row.optimal else ""
+    cells = [Cell(printable(text), meaning=meaning) for text in row.point]
+    for name in metrics:
+        number = row.metrics[name]
+        text = words.about(row.estimates, name) + figure(name, number, exact)
+        cells.append(Cell(text, number, METRICS[name].unit, meaning))
+    return [*cells, Cell(OPTIMAL if row.optimal else "", meaning=meaning)] if sweep.objectives else cells
 
 
 def _labels(sweep: Sweep, metrics: Sequence[str]) -> list[str]:
@@ -83,7 +81,8 @@ def notes(sweep: Sweep) -> list[str]:
         found.append(f"{OPTIMAL} Pareto-optimal: {among} has {' and '.join(parts)}, and is better in one of them")
         if all(row.optimal for row in sweep.rows) and len(sweep.rows) > 1:
             found.append(
-                "every row is: whatever is larger costs more. --max limits a cost, --pareto compares by other figures"
+                "every row is Pareto-optimal: larger values always cost more. --max limits a cost, --pareto compares "
+                "by other metrics"
             )
     return found
 
@@ -99,47 +98,36 @@ class _Dimension(NamedTuple):
     texts: Sequence[str]
 
 
-def plot(sweep: Sweep, names: Sequence[str] = (), width: int = WIDEST) -> str:
-    """The rows in the plane of two metrics or varied numbers, X and Y; empty where there is nothing to plot.
+def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
+    """The rows in the plane of two metrics or varied numbers, X and Y; None where there is nothing to plot.
 
-    Without names: the first varied number and the first of the costs. Rows that differ in what is varied besides
-    have letters of their own; capitals are Pareto-optimal, where not all are. Raises UsageError.
+    Without names: the first varied number and the first of the costs. Rows that differ in what else is varied
+    have letters of their own; capital letters are Pareto-optimal, where not all are. Raises UsageError.
     """
     if not names:
         numeric = [axis.name for axis in sweep.varied if is_numeric(axis)]
         if not numeric:
-            return ""
+            return None
         names = (numeric[0], "macs")
     across, up = (_dimension(sweep, name) for name in plotted(names, sweep.axes))
     if len(sweep.rows) < 2:
-        return ""
+        return None
     series = next((axis for axis in sweep.varied if axis.name not in (across.name, up.name)), None)
     if series is not None and len(series.values) > len(SERIES):
         series = None
-    label = max(len(up.texts[0]), *map(len, up.texts), 1)
-    cells = max(8, min(width, WIDEST) - label - 3)
-    grid = [[" "] * cells for _ in range(HEIGHT)]
     some = any(row.optimal for row in sweep.rows) and not all(row.optimal for row in sweep.rows)
-    for row, x, y in zip(sweep.rows, _cells(across.values, cells), _cells(up.values, HEIGHT), strict=True):
+    points = []
+    for row, x, y in zip(sweep.rows, across.values, up.values, strict=True):
         mark = "o" if series is None else SERIES[series.values.index(sweep.setting(row, series.name))]
-        grid[HEIGHT - 1 - y][x] = mark.upper() if some and row.optimal else mark
-    highest, lowest = _text_at(up, max(up.values)), _text_at(up, min(up.values))
-    lines = [up.name]
-    for number, cell_row in enumerate(grid):
-        text = highest if number == 0 else lowest if number == HEIGHT - 1 else ""
-        lines.append(f"{text:>{label}} │ {''.join(cell_row)}".rstrip())
-    left, right = _text_at(across, min(across.values)), _text_at(across, max(across.values))
-    lines.append(f"{'':>{label}} └{'─' * (cells + 1)}")
-    lines.append(f"{'':>{label}}   {left}{right:>{max(1, cells - len(left))}}")
-    lines.append(f"{across.name:>{label + 3 + cells}}")
+        points.append((x, y, mark.upper() if some and row.optimal else mark))
+    legend = []
     if series is not None:
-        lines += ["", f"{series.name}: " + "  ".join(f"{SERIES[n]} {text}" for n, text in enumerate(series.values))]
-    if some:
-        lines.append("capitals are Pareto-optimal")
-    return "\n".join(map(printable, lines)) + "\n"
+        legend.append(f"{series.name}: " + "  ".join(f"{SERIES[n]} {text}" for n, text in enumerate(series.values)))
+    legend += ["capital letters are Pareto-optimal"] if some else []
+    return Plot(across.name, up.name, tuple(points), (_ends(across), _ends(up)), tuple(legend))
 
 
-def plotted(names: Sequence[str], axes: Sequence[Axis]) -> tuple[str, str]:
+def plotted(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[str, str]:
     """The names of a plot's X and Y. Raises UsageError."""
     if len(names) != 2:
         raise UsageError("--plot takes two names, X,Y, such as width,macs")
@@ -149,7 +137,7 @@ def plotted(names: Sequence[str], axes: Sequence[Axis]) -> tuple[str, str]:
     )
     for name in (across, up):
         if name in known and not is_numeric(known[name]):
-            raise UsageError(f"`{name}` has values that are no numbers, and cannot be plotted")
+            raise UsageError(f"`{name}` has values that are not numbers, and cannot be plotted")
         if name not in known and name not in METRICS:
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
@@ -165,15 +153,10 @@ def _dimension(sweep: Sweep, name: str) -> _Dimension:
     return _Dimension(name, list(map(Fraction, found)), [figure(name, number).strip() for number in found])
 
 
-def _cells(values: Sequence[Fraction], cells: int) -> list[int]:
-    """The cell of every value between the smallest and the largest."""
-    low, high = min(values), max(values)
-    step = (cells - 1) / (high - low) if low < high else Fraction(0)
-    return [round((value - low) * step) for value in values]
-
-
-def _text_at(dimension: _Dimension, number: Fraction) -> str:
-    return dimension.texts[list(dimension.values).index(number)]
+def _ends(dimension: _Dimension) -> tuple[str, str]:
+    """The texts of the smallest and the largest value."""
+    texts = dict(zip(dimension.values, dimension.texts, strict=True))
+    return texts[min(texts)], texts[max(texts)]
 
 
 # For machines.
@@ -194,7 +177,7 @@ def to_csv(sweep: Sweep, metrics: Sequence[str] | None = None) -> str:
 
 
 def to_json(sweep: Sweep) -> str:
-    """All that is known, those that are no valid networks included."""
+    """All that is known, including those that are not valid networks."""
     written: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "spec": sweep.spec,
@@ -216,14 +199,14 @@ def _list(lines: str) -> str:
     return f"[\n{lines}\n  ]" if lines else "[]"
 
 
-def _object(sweep: Sweep, row: Row) -> dict[str, Any]:
+def _object(sweep: Sweep, row: SweepRow) -> dict[str, Any]:
     metrics = {name: _number(number) for name, number in row.metrics.items()}
     found: dict[str, Any] = {"settings": _settings(sweep, row), "metrics": metrics}
     found |= {"estimates": list(row.estimates), "declared_layers": row.declared, "refused": dict(row.refused)}
     return found | {"pareto": row.optimal} if sweep.objectives else found
 
 
-def _settings(sweep: Sweep, row: Row) -> dict[str, str]:
+def _settings(sweep: Sweep, row: SweepRow) -> dict[str, str]:
     return {axis.name: text for axis, text in zip(sweep.axes, row.point, strict=True)}
 
 

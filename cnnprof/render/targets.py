@@ -1,4 +1,4 @@
-"""The list of targets, as text or JSON: what devices have, and where each figure is from."""
+"""The list of targets: what devices have, and where each figure is from."""
 
 from __future__ import annotations
 
@@ -7,28 +7,19 @@ from collections.abc import Iterator, Sequence
 
 from cnnprof.analysis import units
 from cnnprof.devices.profiles import Figure, Target
-from cnnprof.render.sheet import fold
-
-LABEL = 12  # cells of a figure's name, and of the figure
-
-
-def listed(found: Sequence[Target], form: str, width: int | None = None) -> str:
-    """Every target with its figures. width: of a terminal."""
-    if form == "json":
-        return json.dumps([_record(each) for each in found], indent=2, ensure_ascii=False) + "\n"
-    return "\n".join("\n".join(_lines(each, width)) + "\n" for each in found)
+from cnnprof.render.document import Block, Cell, Document, Heading, KeyFigure, KeyFigures
+from cnnprof.render.document import document as made
 
 
-def _lines(target: Target, width: int | None) -> Iterator[str]:
-    yield from fold(f"{target.name}  {target.title}", width or 2**31, "  ")
-    for name, value, figure in _figures(target):
-        lead = f"  {name:<{LABEL}}{value:<{LABEL}}"
-        if width is None or width < len(lead) + 24:
-            yield f"{lead}{figure.source}" if width is None else lead.rstrip()
-        else:
-            first, *more = fold(figure.source, width - len(lead), "")
-            yield lead + first
-            yield from (" " * len(lead) + part for part in more)
+def document(found: Sequence[Target]) -> Document:
+    """Every target with its figures and their sources."""
+    return made(block for each in found for block in _blocks(each))
+
+
+def _blocks(target: Target) -> Iterator[Block]:
+    yield Heading(target.name, (target.title,))
+    figures = (KeyFigure(name, Cell(text, figure.value), figure.source) for name, text, figure in _figures(target))
+    yield KeyFigures(tuple(figures), 2)
 
 
 def _figures(target: Target) -> Iterator[tuple[str, str, Figure]]:
@@ -41,6 +32,11 @@ def _figures(target: Target) -> Iterator[tuple[str, str, Figure]]:
         yield "bandwidth", f"{units.count(target.bandwidth.value)}B/s", target.bandwidth
     for dtype, figure in target.operations.items():
         yield dtype, f"{units.count(figure.value)}/s", figure
+
+
+def targets_json(found: Sequence[Target]) -> str:
+    """A list of objects."""
+    return json.dumps([_record(each) for each in found], indent=2, ensure_ascii=False) + "\n"
 
 
 def _record(target: Target) -> dict[str, object]:

@@ -1,217 +1,286 @@
-"""The table on a terminal: as many columns as fit, bars for shares, colours. The only file that imports rich.
+"""A document on a terminal: folded to its width, with bars and colours. The only file that imports Rich.
 
-Nothing is cropped: of several layouts the richest that fits is taken, and long paths go on in the next line.
+Nothing is cropped: texts are folded, optional columns left out, and a table whose columns repeat is broken into several
+below one another. Where all that does not help, each row becomes a list of its cells.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
-from typing import Literal, NamedTuple
 
-from rich.box import Box
 from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text
+from rich.text import Text as Styled
 
 from cnnprof.analysis import units
-from cnnprof.analysis.report import Column, Row, Table, columns
-from cnnprof.render import words
+from cnnprof.errors import printable
+from cnnprof.render.document import (
+    LABEL,
+    NO_BREAK,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigure,
+    KeyFigures,
+    Meaning,
+    Notes,
+    Plot,
+    Table,
+    Text,
+)  # fmt: skip
+from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, unbroken, widths
 
-ColorSystem = Literal["standard"]
-"""The sixteen colours that a terminal's own scheme decides about."""
-
-# From the richest to the poorest. `kind (…)` is the kind with its configuration.
-DESCRIBED = "kind (…)"
-LAYOUTS = (
-    ("path", DESCRIBED, "output_shape", "params", "macs", "activation_bytes", "receptive_field"),
-    ("path", "kind", "output_shape", "params", "macs", "activation_bytes", "receptive_field"),
-    ("path", "output_shape", "params", "macs", "activation_bytes", "receptive_field"),
-    ("path", "output_shape", "params", "macs", "activation_bytes"),
-    ("path", "output_shape", "params", "macs"),
-)
-BARE_LAYOUTS = (("path", "output_shape", "params", "macs"), ("path", "params", "macs"), ("path", "macs"))
-BARS = {"params": "cyan", "macs": "magenta"}
+STYLES: dict[Meaning, str] = {
+    "strong": "bold", "better": "bold green", "over": "bold red", "warning": "yellow", "within": "green",
+    "dim": "dim", "off": "dim italic", "bar": "cyan", "other bar": "magenta",
+}  # fmt: skip
 BAR = 8
 """Cells of a full bar, which stands for the largest row."""
-GAP = 2
+_BARS: tuple[Meaning, ...] = ("bar", "other bar")
 NARROWEST = 16
-"""What a text may be folded to; columns are left out before it gets less."""
-FOLDED = 1.2
-"""Lines per row, on average, that folding texts may lead to before columns are left out instead."""
-RULES = Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")
+"""What a text may be folded to."""
 
 
-def render(tables: Sequence[Table], width: int, color: ColorSystem | None) -> str:
-    """The tables one after another, in lines of at most `width` cells; `color` None: no escape codes at all.
-
-    Columns that were asked for are all shown: where they cannot fit, lines are longer than `width`.
-    """
-    return "\n".join(_draw(table, width, color) for table in tables)
-
-
-def _draw(table: Table, width: int, color: ColorSystem | None) -> str:
-    found = _layout(table, width)
-    needed = sum(column.width for column in found) + GAP * (len(found) - 1)
-    text = io.StringIO()
+def render(document: Document, width: int, color: bool) -> str:
+    """The blocks in lines of at most `width` cells, where that can be; color: whether escape codes are shown."""
+    drawn = draw(list(_fitted(document.blocks, width)))
+    if not color:
+        return lines(drawn)
+    file = io.StringIO()
     console = Console(
-        file=text,
-        width=max(width, needed),
-        color_system=color,
-        force_terminal=color is not None,
-        legacy_windows=False,
-        highlight=False,
+        file=file, width=2**20, color_system="standard", force_terminal=True, legacy_windows=False, highlight=False
     )
-    console.print(Text.assemble((words.title(table), "bold"), "  ", "  ".join(words.facts(table))), width=width)
-    if arguments := words.arguments(table):
-        console.print(Text("  ".join(arguments), "dim"), width=width)
-    console.print()
-    console.print(_grid(found))
-    console.print()
-    for part in _totals(table, width):
-        console.print(part, width=width)
-    if notes := [*_bars(found), *_left_out(table, found), *words.notes(table)]:
-        console.print()
-        for note in notes:
-            console.print(Text(note, "dim"), width=width)
-    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+    for line in drawn:
+        console.print(_styled(line), soft_wrap=True)
+    return file.getvalue().replace(NO_BREAK, " ")
 
 
-class _Column(NamedTuple):
-    """A column ready to be drawn. `largest` is the share of the row with a full bar, 0 without bars; `described`:
-    whether the configuration stands beside the kind."""
-
-    column: Column
-    header: Text
-    cells: list[Text]
-    total: Text
-    largest: float = 0
-    described: bool = False
-
-    @property
-    def width(self) -> int:
-        return max(max(map(len, text.plain.split("\n"))) for text in (self.header, self.total, *self.cells))
-
-    @property
-    def lines(self) -> int:
-        return sum(text.plain.count("\n") + 1 for text in self.cells)
-
-    def folded(self, width: int) -> _Column:
-        """The column in lines of at most `width` cells."""
-        fold = _fold_path if self.column.name == "path" else _fold_words
-        return self._replace(cells=[Text("\n".join(fold(cell.plain, width)), cell.style) for cell in self.cells])
-
-
-def _layout(table: Table, width: int) -> list[_Column]:
-    """The columns asked for, or the most that fit."""
-    if table.columns is not None:
-        return _fitted([_column(table, column) for column in table.columns], width)
-    made: dict[tuple[str, bool], _Column] = {}
-    layouts = [*((names, True) for names in LAYOUTS), *((names, False) for names in BARE_LAYOUTS)]
-    fitting = []
-    for names, bars in layouts:
-        for name in names:
-            if (name, bars) not in made:
-                (column,) = columns(["kind" if name == DESCRIBED else name])
-                made[name, bars] = _column(table, column, described=name == DESCRIBED, bars=bars)
-        found = _fitted([made[name, bars] for name in names], width)
-        if sum(column.width + GAP for column in found) - GAP <= width:
-            if max(column.lines for column in found) <= FOLDED * max(1, len(found[0].cells)):
-                return found
-            fitting.append(found)
-    # Long paths are folded, whatever it costs in lines, beside the most columns that leave them room.
-    return fitting[0] if fitting else found
-
-
-def _fitted(found: list[_Column], width: int) -> list[_Column]:
-    """The columns with their widest texts folded as far as needed, and as far as is sensible."""
-    excess = sum(column.width + GAP for column in found) - GAP - width
-    for name in ("config", "kind", "path"):
-        for number, column in enumerate(found):
-            if excess > 0 and column.column.name == name and column.width > NARROWEST:
-                found[number] = column.folded(max(NARROWEST, column.width - excess))
-                excess -= column.width - found[number].width
+def _styled(line: Line) -> Styled:
+    found = Styled.assemble(*((text, STYLES.get(meaning, "")) for text, meaning in line))
+    found.rstrip()
     return found
 
 
-def _fold_path(path: str, width: int) -> Iterator[str]:
-    """A path in lines of at most `width` cells, broken behind a dot where there is one."""
-    indent = ""
-    while len(indent + path) > width:
-        end = path.rfind(".", 1, width - len(indent)) + 1 or width - len(indent)
-        yield indent + path[:end]
-        path, indent = path[end:], "  "
-    yield indent + path
+def _fitted(blocks: Sequence[Block], width: int) -> Iterator[Block]:
+    """The blocks with all texts folded; what a table leaves out is said with the notes that follow it."""
+    said: list[str] = []
+    before: Block | None = None
+    for block in blocks:
+        if isinstance(block, Heading) and block.level == 1 and said:
+            yield Notes(tuple(_folded_lines(said, width)))
+            said = []
+        if isinstance(block, Table):
+            yield from _fitted_table(block, width, said)
+        elif isinstance(block, Notes):
+            yield Notes(tuple(_folded_lines([*said, *block.notes], width)))
+            said = []
+        else:
+            if isinstance(block, Formulas) and isinstance(before, Text):  # drawn as texts, after an empty line as ever
+                yield Text("")
+            yield from _fitted_text(block, width)
+        before = block
+    if said:
+        yield Notes(tuple(_folded_lines(said, width)))
 
 
-def _fold_words(text: str, width: int) -> Iterator[str]:
-    """A text in lines of at most `width` cells, broken at spaces where there are any."""
-    return iter(wrap(text, width, subsequent_indent="  ") or [""])
+def _folded_lines(texts: Sequence[str], width: int) -> Iterator[str]:
+    for text in texts:
+        yield from fold(printable(text), width)
 
 
-def _column(table: Table, column: Column, *, described: bool = False, bars: bool = False) -> _Column:
-    rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
-    texts = [words.cell(table, row, column) for row in rows]
-    if described:
-        texts = [f"{text} {words.configuration(row)}".rstrip() for text, row in zip(texts, rows, strict=True)]
-    total = "total" if column.name == "path" else words.total_cell(table, column)
-    header = column.header
-    if column.unit in words.NUMERIC:
-        width = max(map(len, (*texts, total, header)))
-        texts = [text.rjust(width) for text in texts]
-        total, header = total.rjust(width), header.rjust(width)
-    cells = [Text(text, _style(table, row)) for text, row in zip(texts, rows, strict=True)]
-    largest = 0.0
-    if bars and column.name in BARS:
-        largest = max((table.share(row, column) for row in table.rows), default=0)
-        for row, cell in zip(rows, cells, strict=True):
-            part = table.share(row, column) / largest if largest and row is not table.rest else 0
-            cell.append(" " + units.bar(part, BAR).ljust(BAR), BARS[column.name])
-        total, header = total + " " * (BAR + 1), header + " " * (BAR + 1)
-    return _Column(column, Text(header, "bold"), cells, Text(total, "bold"), largest, described)
+def _fitted_text(block: Block, width: int) -> Iterator[Block]:
+    match block:
+        case Heading():
+            first, *more = fold(printable((" " * GAP).join([block.title, *block.facts])), width)
+            if more or not block.facts:
+                yield Heading(first)
+                yield from map(Text, more)
+            else:
+                yield block
+        case Text():
+            indent = min(block.indent, width // 4) if block.indent < LABEL // 2 else min(block.indent, width // 2)
+            hang = " " * min(block.hang, width // 2)
+            lines = (
+                piece
+                for line in (_joined(block.text, width - indent) if not block.hang else block.text.split("\n"))
+                for piece in fold(unbroken(line), width - indent, hang)
+            )
+            yield block._replace(text="\n".join(lines), indent=indent)
+        case Code():
+            yield block._replace(
+                text="\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent))
+            )
+        case KeyFigures():
+            yield from _fitted_figures(block, width)
+        case Formulas() | Plot():
+            for each in block.in_text(width):
+                yield from _fitted_text(each, width)
 
 
-def _style(table: Table, row: Row) -> str:
-    if not row.executed:
-        return "dim italic"
-    return "dim" if row.view or row.in_place or row.kind == "input" or row is table.rest else ""
+def _code(line: str, width: int, indent: int) -> Iterator[str]:
+    if cells(line) <= width - indent:
+        return iter([line])
+    body = line.lstrip(" ")
+    margin = line[: min(len(line) - len(body), width // 4)]
+    return (margin + piece for piece in fold(printable(body), width - indent - len(margin)))
 
 
-def _grid(found: list[_Column]) -> Grid:
-    grid = Grid(box=RULES, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_footer=True, show_edge=False)
-    for column in found:
-        grid.add_column(column.header, column.total, no_wrap=True, min_width=column.width)
-    for cells in zip(*(column.cells for column in found), strict=True):
-        grid.add_row(*cells)
-    return grid
-
-
-def _totals(table: Table, width: int) -> Iterator[Grid | Text]:
-    lines = words.totals(table)
-    if width < NARROWEST + sum(GAP + max(map(len, texts)) for texts in ([*zip(*lines, strict=True)][:2])):
-        # No room for three columns: a paragraph each.
-        yield from (Text(f"{line.label}: {line.figure} ({line.note})") for line in lines)
+def _joined(text: str, width: int) -> Iterator[str]:
+    """The lines of a text; where one is too long, those that were broken for their length alone are put together."""
+    lines = text.split("\n")
+    if all(cells(line) <= width for line in lines):
+        yield from lines
         return
-    grid = Grid(box=None, show_header=False, padding=(0, GAP, 0, 0), pad_edge=False)
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for line in lines:
-        grid.add_row(*map(Text, line))
-    yield grid
+    while lines:
+        line = lines.pop(0)
+        while lines and lines[0].strip() and lines[0][:1] != " " and not line.endswith((";", ":", ".")):
+            line = f"{line} {lines.pop(0)}"
+        yield line
 
 
-def _left_out(table: Table, found: list[_Column]) -> Iterator[str]:
-    """The columns of the richest layout that this width has no room for."""
-    if table.columns is None:
-        shown = {column.column.name for column in found} | {"config" for column in found if column.described}
-        richest = ["kind", "config", *(name for name in LAYOUTS[0] if name != DESCRIBED)]
-        if names := [column.header for column in columns(richest) if column.name not in shown]:
-            yield f"no room for {', '.join(names)}: --columns chooses, a pipe shows all"
+def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
+    table = as_table(block)
+    label, figure, note = widths(table)
+    shown: list[KeyFigure] = []
+    room = width - block.indent - label - figure - 2 * GAP
+    if not note and (room := width - block.indent - label - GAP) >= min(figure, NARROWEST):
+        for each in block.figures:
+            text = "\n".join(fold(printable(each.figure.text), room, ""))
+            shown.append(each._replace(figure=each.figure._replace(text=text)))
+        yield block._replace(figures=tuple(shown))
+        return
+    if room < NARROWEST:  # no room for the columns: a paragraph each
+        for each in block.figures:
+            said = f"{each.label}: {each.figure.text}" + (f" ({each.note})" if each.note else "")
+            yield from _fitted_text(Text(said, "", block.indent), width)
+        return
+    shown = [each._replace(note="\n".join(fold(printable(each.note), room, ""))) for each in block.figures]
+    yield block._replace(figures=tuple(shown))
 
 
-def _bars(found: list[_Column]) -> Iterator[str]:
-    shares = [f"{column.column.header} {units.share(column.largest)}" for column in found if column.largest]
+# Tables.
+
+
+def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
+    """The table as one or several that are at most so wide; adds what has to be said about it to `said`."""
+    chosen, parts = _arranged(table, width)
+    if any(_excess(part, width) > 0 for part in parts):
+        yield from _records(table.complete, width)
+        return
+    shares = [
+        f"{chosen.columns[n - 1].header} {units.share(most)}"
+        for n, column in enumerate(chosen.columns)
+        if column.bar and (most := _most(chosen, n))
+    ]
     if shares:
-        yield f"a full bar is the largest row's share of the total: {', '.join(shares)}"
+        said.append(f"a full bar is the largest row's share of the total: {', '.join(shares)}")
+    shown = [column.header for column in chosen.columns]
+    out = [each.header for each in table.columns if not each.bar and not each.instead and each.header not in shown]
+    if out:
+        said.append(f"no room for {', '.join(out)}: {table.chooses}a pipe shows them")
+    yield from map(_with_bars, parts)
+
+
+def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
+    """The columns that there is room for, and with them the tables to be drawn."""
+    ranks = sorted({column.optional for column in table.columns if column.optional}, reverse=True)
+    patient: Table | None = None
+    for most in [float("inf"), *ranks]:
+        chosen = _without(table, most)
+        folded = _folded(chosen, width)
+        if _excess(folded, width) > 0:
+            continue
+        lines = max(
+            (sum(row[n].text.count("\n") + 1 for row in folded.rows) for n in range(len(folded.columns))), default=0
+        )
+        if lines <= table.patience * max(1, len(folded.rows)):
+            return chosen, [folded]
+        patient = patient or chosen
+    if patient is not None:  # long texts are folded, whatever it costs in lines
+        return patient, [_folded(patient, width)]
+    return chosen, _broken(folded, width) or [folded]
+
+
+def _without(table: Table, most: float) -> Table:
+    """The columns below a rank, less what replaces one that is present, or has little to say."""
+    kept = [n for n, column in enumerate(table.columns) if column.optional < most]
+    headers = {table.columns[n].header for n in kept}
+    kept = [n for n in kept if not (table.columns[n].instead and table.columns[n].instead in headers)]
+    return table.only([n for n in kept if not table.columns[n].instead or _mostly(table, n)])
+
+
+def _mostly(table: Table, place: int) -> bool:
+    """Whether at least half of the rows have something in a column."""
+    return 2 * sum(bool(row[place].text) for row in table.rows) >= len(table.rows)
+
+
+def _excess(table: Table, width: int) -> int:
+    sizes = (BAR if column.bar else size for column, size in zip(table.columns, widths(table), strict=True))
+    return sum(sizes) + sum(len(gap(table.columns, n)) for n in range(len(table.columns))) - width
+
+
+def _folded(table: Table, width: int) -> Table:
+    """The columns that may be folded, the widest first, as narrow as needed and sensible."""
+    sizes = widths(table)
+    excess = _excess(table, width)
+    while excess > 0:
+        wide = [n for n, column in enumerate(table.columns) if column.fold and sizes[n] > NARROWEST]
+        if not wide:
+            break
+        sizes[max(wide, key=sizes.__getitem__)] -= 1
+        excess -= 1
+
+    def narrow(text: str, place: int) -> str:
+        return "\n".join(fold(printable(text), sizes[place])) if table.columns[place].fold else text
+
+    def rows(found: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...]:
+        return tuple(tuple(c._replace(text=narrow(c.text, n)) for n, c in enumerate(row)) for row in found)
+
+    columns = tuple(column._replace(header=narrow(column.header, n)) for n, column in enumerate(table.columns))
+    return table._replace(columns=columns, rows=rows(table.rows), totals=rows(table.totals))
+
+
+def _broken(table: Table, width: int) -> list[Table]:
+    """The table in several with the columns that repeat shared out; none where that does not help."""
+    fixed = [n for n, column in enumerate(table.columns) if column.repeats is None]
+    found: list[Table] = []
+    taken: list[int] = []
+    for unit in sorted({column.repeats for column in table.columns if column.repeats is not None}):
+        own = [n for n, column in enumerate(table.columns) if column.repeats == unit]
+        if taken and _excess(table.only(sorted([*fixed, *taken, *own])), width) > 0:
+            found.append(table.only(sorted([*fixed, *taken])))
+            taken = []
+        taken += own
+    return [*found, table.only(sorted([*fixed, *taken]))] if taken else []
+
+
+def _records(table: Table, width: int) -> Iterator[Block]:
+    """Every row as lines `header: text`, for a terminal too narrow for a table."""
+    for row in (*table.rows, *table.totals):
+        lines = [
+            (f"{column.header}: {cell.text.strip()}" if column.header else cell.text.strip())
+            for column, cell in zip(table.columns, row, strict=True)
+            if cell.text.strip()
+        ]
+        yield Code("\n".join(piece for line in lines for piece in fold(printable(line), width)))
+
+
+def _most(table: Table, place: int) -> float:
+    return max((float(row[place].number or 0) for row in table.rows), default=0.0)
+
+
+def _with_bars(table: Table) -> Table:
+    """The table with its bars drawn."""
+    places = [number for number, column in enumerate(table.columns) if column.bar]
+    for place, meaning in zip(places, _BARS, strict=False):
+        most = _most(table, place)
+        bars = [units.bar(float(row[place].number or 0) / most if most else 0, BAR).ljust(BAR) for row in table.rows]
+        rows = tuple(
+            (*row[:place], Cell(bar, meaning=meaning), *row[place + 1 :])
+            for row, bar in zip(table.rows, bars, strict=True)
+        )
+        table = table._replace(rows=rows)
+    return table

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cnnprof.analysis import units
 from cnnprof.analysis.verified import Check, Mismatch, Verified
 from cnnprof.errors import printable
-from cnnprof.render.grid import grid, paragraph
+from cnnprof.render.document import Block, Cell, Document, Heading, Notes, Table, TableColumn, Text, row
+from cnnprof.render.document import document as made
 
 SCHEMA_VERSION = 2
+COLUMNS = (
+    TableColumn("", right=False), TableColumn("compared", right=False, fold=True), TableColumn("figures"),
+    TableColumn("total"), TableColumn("with", right=False, fold=True, optional=1),
+)  # fmt: skip
 SHOWN = 10
 """Mismatches of one check that are shown; JSON has all."""
-INDENT = " " * 8
 
 
-def text(networks: Sequence[Verified], width: int | None = None) -> str:
-    """Each network's checks, a line for each, with what was asked and what was said; lines of at most `width`."""
-    return "\n".join("\n".join(_network(verified, width)) + "\n" for verified in networks)
+def document(networks: Sequence[Verified]) -> Document:
+    """Each network's checks, a line for each, with what was asked and what was said."""
+    return made(block for verified in networks for block in _network(verified))
 
 
-def _network(verified: Verified, width: int | None) -> list[str]:
+def _network(verified: Verified) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape[1:])}" for name, shape in verified.inputs.items()]
     versions = [f"{name} {version}" for name, version in verified.versions.items()]
     tensors = f"{verified.tensors} tensors" + (f" ({verified.why})" if verified.why else "")
     facts = [*inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
-    lines = paragraph("  ".join([printable(verified.title), *facts]), width)
-    rows = [_row(check) for check in verified.checks]
-    table = grid(["", "compared", "figures", "total", "with"], rows, right=(2, 3), width=width, folded=4)
-    lines += ["", *table, ""]
+    yield Heading(printable(verified.title), tuple(facts))
+    yield Table(COLUMNS, tuple(map(_row, verified.checks)))
     for check in verified.checks:
-        for note in _notes(check):
-            lines += paragraph(note, width)
-    return [*lines, *paragraph(summary(verified), width)]
+        yield Notes(tuple(_notes(check)))
+    yield Text(summary(verified), "within" if verified.ok else "over")
 
 
 def summary(verified: Verified) -> str:
@@ -49,12 +50,13 @@ def summary(verified: Verified) -> str:
     return f"{title}: {units.plural(len(failed), 'check')} of {len(verified.checks)} failed: {printable(where)}"
 
 
-def _row(check: Check) -> list[str]:
+def _row(check: Check) -> tuple[Cell, ...]:
     if check.left_out:
-        return ["left out", check.name, "", "", check.left_out]
-    total = "" if check.total is None else units.exact(check.total)
-    figures = f"{check.compared:,} {check.unit}"
-    return ["ok" if check.ok else "FAILED", check.name, figures, total, check.against]
+        return row(Cell("left out", meaning="dim"), check.name, "", "", check.left_out)
+    said = Cell("ok", meaning="within") if check.ok else Cell("FAILED", meaning="over")
+    total = "" if check.total is None else Cell(units.exact(check.total), check.total)
+    figures = Cell(f"{check.compared:,} {check.unit}", check.compared, check.unit)
+    return row(said, check.name, figures, total, check.against)
 
 
 def _notes(check: Check) -> list[str]:
@@ -68,7 +70,7 @@ def _notes(check: Check) -> list[str]:
             f"{check.name}, exception: {reason}; it says {counted:,} where {macs:,} MACs are done, in "
             f"{units.plural(len(layers), 'layer')}: {', '.join(layers[:5])}{', …' if len(layers) > 5 else ''}"
         )
-    return [*found, ""] if found else []
+    return found
 
 
 def _mismatch(mismatch: Mismatch) -> str:
@@ -82,7 +84,7 @@ def _figure(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def as_json(networks: Sequence[Verified]) -> str:
+def to_json(networks: Sequence[Verified]) -> str:
     """One network as an object, several as a list."""
     found = [_document(verified) for verified in networks]
     return json.dumps(found[0] if len(found) == 1 else found, indent=2, default=str) + "\n"

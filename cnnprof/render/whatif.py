@@ -14,44 +14,41 @@ from cnnprof.errors import printable
 from cnnprof.model import paths
 from cnnprof.render import comparison as compared
 from cnnprof.render.csv import _cell
-from cnnprof.render.sheet import Column, Sheet
+from cnnprof.render.document import Block, Document, TableColumn, section
+from cnnprof.render.document import document as made
 
 NAMED = 4
 """Steps that are named of those skipped for one reason, where a page is to do."""
 
 
-def sheets(what: WhatIf, exact: bool = False, page: bool = False) -> list[Sheet]:
+def document(what: WhatIf, exact: bool = False, page: bool = False) -> Document:
     """A table per rewrite, then the whole network before and after. page: few names where many were skipped."""
-    total = compared.metrics(what.comparison, exact)
-    whole = Sheet(
-        "the whole network", total.columns, total.rows, total.facts, notes=(*total.notes, *what.notes),
-        strong=total.strong,
-    )  # fmt: skip
-    return [*(_stage(what, stage, exact, page) for stage in what.stages), whole]
+    stages = (block for stage in what.stages for block in _stage(what, stage, exact, page))
+    return made(stages, compared.metrics(what.comparison, exact, "the whole network", what.notes))
 
 
-def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> Sheet:
+def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> list[Block]:
     theory = any(each.closed_form is not None for each in stage.replaced)
     columns = [
-        Column("layer", right=False, fold=True),
-        Column("kernel, channels", right=False, optional=3),
-        Column("MACs"),
-        Column("after"),
-        Column("ratio"),
-        Column("params"),
-        Column("after"),
-        Column("ratio", optional=1),
+        TableColumn("layer", right=False, fold=True),
+        TableColumn("kernel, channels", right=False, optional=3),
+        TableColumn("MACs"),
+        TableColumn("after"),
+        TableColumn("ratio"),
+        TableColumn("params"),
+        TableColumn("after"),
+        TableColumn("ratio", optional=1),
     ]
     if theory:
-        columns[5:5] = [Column("closed form", optional=2)]
-        columns.append(Column("biases and norms", right=False, fold=True, optional=4))
+        columns[5:5] = [TableColumn("closed form", optional=2)]
+        columns.append(TableColumn("biases and norms", right=False, fold=True, optional=4))
     rows = tuple(_row(group, theory, exact) for group in paths.gather(stage.replaced, _alike))
     count = units.plural(len(stage.replaced), "layer")
-    return Sheet(
+    return section(
         f"{printable(what.before.title)}: {stage.name}",
-        tuple(columns),
+        columns,
         rows,
-        (f"{count} replaced", f"{len(stage.skipped):,} left alone"),
+        (f"{count} replaced", f"{len(stage.skipped):,} unchanged"),
         _sum(stage, theory, exact) if rows else None,
         (*([stage.note] if stage.note and rows else []), *_skipped(stage, page)),
     )
@@ -97,21 +94,21 @@ def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, 
 
 
 def _skipped(stage: Stage, page: bool) -> list[str]:
-    """`left alone, it is depthwise: block.*.depthwise.conv2d in 3 layers, …` for every reason."""
+    """`unchanged, it is depthwise: block.*.depthwise.conv2d in 3 layers, …` for every reason."""
     found = []
     for alike in paths.gather(stage.skipped, lambda each: each.reason):
         steps = paths.gather([each.path for each in alike], paths.step)
         told = steps[:NAMED] if page and len(steps) > NAMED + 1 else steps
         rest = len(alike) - sum(map(len, told))
         names = [*map(_named, told), *([units.plural(rest, "more layer")] if rest else [])]
-        found.append(f"left alone, {alike[0].reason}: {', '.join(names)}")
+        found.append(f"unchanged, {alike[0].reason}: {', '.join(names)}")
     return found
 
 
 # For machines.
 
 
-def as_json(what: WhatIf) -> str:
+def to_json(what: WhatIf) -> str:
     """An object: the stages, and the comparison of before and after."""
     written = {
         "schema_version": compared.SCHEMA_VERSION,
@@ -124,7 +121,7 @@ def as_json(what: WhatIf) -> str:
             }
             for stage in what.stages
         ],
-        "comparison": compared.document(what.comparison),
+        "comparison": compared.written(what.comparison),
         "notes": list(what.notes),
     }
     return json.dumps(written, indent=2) + "\n"
@@ -148,10 +145,10 @@ def _replaced(each: Replaced) -> dict[str, Any]:
     }
 
 
-def as_csv(what: WhatIf) -> str:
+def to_csv(what: WhatIf) -> str:
     """A row per layer that was replaced or skipped; where nothing is rewritten, one per metric before and after."""
     if not what.stages:
-        return compared.as_csv(what.comparison)
+        return compared.to_csv(what.comparison)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     figures = ("params", "macs", "activation_bytes")

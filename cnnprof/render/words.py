@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnnprof.analysis import units
+from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
 from cnnprof.analysis.memory import Peak
-from cnnprof.analysis.report import COLUMNS, Column, Row, Table, caveats, doubts
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.report import LayerRow, ReportTable, caveats, doubts
 from cnnprof.errors import printable
-from cnnprof.language import registry
-from cnnprof.model.kind import REQUIRED, show
+from cnnprof.model.kind import show
+from cnnprof.render.document import (
+    Block,
+    Cell,
+    Document,
+    Heading,
+    KeyFigure,
+    KeyFigures,
+    Meaning,
+    Notes,
+    TableColumn,
+    Text,
+)  # fmt: skip
+from cnnprof.render.document import Table as Grid
+from cnnprof.render.document import document as made
 
-NUMERIC = ("count", "bytes", "ratio", "places")
 NOTHING = "-"
 """What a layer that does not run does."""
 
@@ -24,20 +37,65 @@ ABOUT = "≈"
 """Before an estimate."""
 
 
-class Line(NamedTuple):
-    """A line below the table: what it is, the figure, and how it was counted."""
-
-    label: str
-    figure: str
-    note: str
+DESCRIBED = 1.2
+"""Lines per row, on average, that folding may lead to before columns are left out."""
 
 
-def title(table: Table) -> str:
+def document(tables: Sequence[ReportTable]) -> Document:
+    """The networks one after another: what their figures hold for, the table, the totals, and what has to be said."""
+    return made(block for table in tables for block in _blocks(table))
+
+
+def _blocks(table: ReportTable) -> Iterator[Block]:
+    yield Heading(title(table), tuple(facts(table)))
+    if said := arguments(table):
+        yield Text("  ".join(said), "dim")
+    yield _table(table)
+    yield KeyFigures(tuple(totals(table)))
+    yield Notes(tuple(notes(table)))
+
+
+def _table(table: ReportTable) -> Grid:
+    asked = table.columns is not None
+    columns = table.columns or tuple(column for column in COLUMNS.values() if column.rank is not None)
+    rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
+    heads: list[TableColumn] = []
+    cells: list[list[Cell]] = []
+    for number, column in enumerate(columns):
+        # Columns that were asked for are all shown: where they do not fit, some are shown below.
+        repeats = number if asked and column.name != "path" else None
+        rank = 0 if asked else column.rank or 0
+        heads.append(TableColumn(column.header, column.numeric, column.fold, rank, repeats, instead=column.instead))
+        total = Cell("total") if number == 0 and column.name == "path" else _total(table, column)
+        cells.append([*(_cell(table, row, column) for row in rows), total])
+        if column.bar and not asked:
+            heads.append(TableColumn("", False, optional=max(rank, BAR_RANK), bar=True))
+            bars = (Cell("", 0 if row is table.rest else table.share(row, column), "share") for row in rows)
+            cells.append([*bars, Cell("")])
+    *body, total_row = zip(*cells, strict=True)
+    chooses = "" if asked else "--columns or "
+    return Grid(tuple(heads), tuple(body), (total_row,), DESCRIBED, chooses)
+
+
+def _cell(table: ReportTable, row: LayerRow, column: ReportColumn) -> Cell:
+    value = column.value(row)
+    quiet = row.view or row.in_place or row.kind == "input" or row is table.rest
+    meaning: Meaning = "off" if not row.executed else "dim" if quiet else ""
+    return Cell(cell(table, row, column), value if column.numeric else None, column.unit, meaning)
+
+
+def _total(table: ReportTable, column: ReportColumn) -> Cell:
+    if not column.summed:
+        return Cell("")
+    return Cell(total_cell(table, column), table.total(column), column.unit)
+
+
+def title(table: ReportTable) -> str:
     """`resnet@50`."""
     return printable(table.report.title)
 
 
-def facts(table: Table) -> list[str]:
+def facts(table: ReportTable) -> list[str]:
     """What the figures hold for: input, batch, type, arguments."""
     report = table.report
     inputs = [
@@ -68,7 +126,7 @@ def lines(numbers: Sequence[int]) -> str:
     return f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
-def arguments(table: Table) -> list[str]:
+def arguments(table: ReportTable) -> list[str]:
     """`width=0.5` for every argument of the spec."""
     return [printable(f"{name}={argument(value)}") for name, value in table.report.args.items()]
 
@@ -78,7 +136,7 @@ def argument(value: Any) -> str:
     return show(value) if type(value) in (list, tuple, bool, type(None)) else show(str(value))
 
 
-def cell(table: Table, row: Row, column: Column) -> str:
+def cell(table: ReportTable, row: LayerRow, column: ReportColumn) -> str:
     """The text of a cell."""
     if column.name == "path":
         return f"{row.path} †" if not row.executed else row.path
@@ -93,23 +151,26 @@ def cell(table: Table, row: Row, column: Column) -> str:
     if column.name == "receptive_field" and row.receptive_field.size is None:
         return UNKNOWN
     value = column.value(row)
-    if column.unit == "places" and value is not None and not row.receptive_field.exact:
-        return f"{ABOUT}{figure(value, column)}"
+    if column.unit == "positions" and value is not None:
+        least = COLUMNS["receptive_field_min"].value(row) if column.name == "receptive_field" else value
+        return span(least, value, row.receptive_field.exact)
     if not row.executed and column.summed and not value:
         return NOTHING
     return (sign if column.name == "activation_bytes" else "") + figure(value, column, table.exact)
 
 
-def figure(value: Any, column: Column, exact: bool = False) -> str:
+def figure(value: Any, column: ReportColumn, exact: bool = False) -> str:
     """A value in its column's unit."""
     match column.unit:
         case "shape":
             return units.shape(value[1:])
+        case "shapes":
+            return ", ".join(units.shape(shape[1:]) for shape in value)
         case "count":
             return units.exact(value) if exact or column.name in ("line", "layers") else units.count(value)
         case "bytes":
             return units.exact(value) if exact else units.size(value)
-        case "places":
+        case "positions":
             return units.places(value)
         case "ratio":
             return units.ratio(value)
@@ -117,26 +178,14 @@ def figure(value: Any, column: Column, exact: bool = False) -> str:
             return value if isinstance(value, str) else show(value)
 
 
-def configuration(row: Row) -> str:
-    """A layer's fields as PyTorch would print them: the required ones without their names."""
-    kind = registry.find(row.kind)
-    text = row.config
-    if kind is None or not text:
-        return text
-    for name, field in kind.fields.items():
-        if field.default is REQUIRED:
-            text = re.sub(rf"\b{name}: ", "", text, count=1)
-    return text.replace(": ", " ")
-
-
-def total_cell(table: Table, column: Column) -> str:
+def total_cell(table: ReportTable, column: ReportColumn) -> str:
     """A cell of the row of totals; empty where a column has no sum."""
     if not column.summed:
         return ""
     return about(table.report.estimates, column.name) + figure(table.total(column), column, table.exact)
 
 
-def totals(table: Table) -> list[Line]:
+def totals(table: ReportTable) -> list[KeyFigure]:
     """The totals, each with the convention it is counted by."""
     report = table.report
     figures = report.totals
@@ -144,42 +193,46 @@ def totals(table: Table) -> list[Line]:
     idle = figures.params - figures.inference_params
     params = f"{units.count(figures.params)}, {units.size(figures.param_bytes)}"
     params += f"; {units.count(idle)} of them run only in training" if idle else ""
-    params += f"; {units.count(figures.buffers)} buffers apart" if figures.buffers else ""
+    params += f"; plus {units.count(figures.buffers)} buffers" if figures.buffers else ""
     other = units.count(sum(figures.work[1:]))  # all sorts of operations but the multiply-accumulates
     lines = [
-        Line("params", units.exact(figures.params), params),
-        Line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
-        Line("FLOPs", units.exact(figures.flops), f"{units.count(figures.flops)}: 2 per MAC, and {other} others"),
+        line("params", units.exact(figures.params), params),
+        line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
+        line(
+            "FLOPs",
+            units.exact(figures.flops),
+            f"{units.count(figures.flops)}: 2 per MAC, plus {other} other operations",
+        ),
         *(
-            Line(priced.name, units.exact(priced.total), f"{units.count(priced.total)}: {priced.rule}")
+            line(priced.name, units.exact(priced.total), f"{units.count(priced.total)}: {priced.rule}")
             for priced in table.priced
         ),
-        Line(
+        line(
             "activations",
             about(estimated, "activation_bytes")
             + (units.exact(figures.activation_bytes) if table.exact else units.size(figures.activation_bytes)),
-            "all that a forward pass makes, input apart",
+            "all tensors of a forward pass except the input",
         ),
-        Line(
+        line(
             "peak memory",
             about(estimated, "peak_activation_bytes")
             + (
                 units.exact(figures.peak_activation_bytes) if table.exact else units.size(figures.peak_activation_bytes)
             ),
-            "input too, weights apart; "
+            "with input, no weights; "
             f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
             "in PyTorch",
         ),
-        Line(
+        line(
             "inference",
             about(estimated, "inference_bytes")
             + (units.exact(figures.inference_bytes) if table.exact else units.size(figures.inference_bytes)),
-            "parameters, buffers and the peak in PyTorch",
+            "parameters, buffers and PyTorch's peak",
         ),
         _training_step(table),
-        Line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
-        Line("receptive field", _receptive_field(table), "input places on the largest axis"),
-        Line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
+        line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
+        line("receptive field", _receptive_field(table), "input positions on the largest axis"),
+        line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
         column = COLUMNS[name]
@@ -188,48 +241,59 @@ def totals(table: Table) -> list[Line]:
             text = f"{sign}{figure(heaviest.value, column)}, {sign}{units.share(heaviest.share)} of all {column.header}"
             more = f" and {units.exact(heaviest.equals)} more" if heaviest.equals else ""
             if name == "params" and (more or heaviest.layer_value != heaviest.value):
-                text += f"; in one layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
-            lines.append(Line(label, heaviest.path, text))
-    return [line for line in lines if line.figure]
+                text += f"; top layer {figure(heaviest.layer_value, column)}: {heaviest.layer}{more}"
+            lines.append(line(label, heaviest.path, text))
+    return [line for line in lines if line.figure.text]
 
 
-def _training_step(table: Table) -> Line:
+def line(label: str, figure: str, note: str) -> KeyFigure:
+    """A key figure by its text."""
+    return KeyFigure(label, Cell(figure, meaning="strong"), note)
+
+
+def _training_step(table: ReportTable) -> KeyFigure:
     report = table.report
     if report.step is None:
-        return Line("training step", "refused", "PyTorch refuses to train it: see below")
+        return line("training step", "refused", "PyTorch refuses to train it: see below")
     sign = about(report.estimates, "training_bytes")
     size = units.exact if table.exact else units.size
     kept = f"{sign}{units.size(report.step.kept)} for backward, weights, gradients, {report.optimizer}"
-    return Line("training step", f"{sign}{size(report.step.total)}", kept)
+    return line("training step", f"{sign}{size(report.step.total)}", kept)
 
 
 def _alive(peak: Peak) -> str:
     """`input 588 KiB, conv1 1.11 MiB, …`: the largest first, as many as say most of it."""
     largest = sorted(peak.alive, key=lambda storage: -storage.bytes)
     names = [
-        f"{'itself' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
+        f"{'its output' if storage.name == peak.layer else storage.name} {units.size(storage.bytes)}"
         for storage in largest[:4]
     ]
     return ", ".join([*names, *([f"{len(largest) - 4} more"] if len(largest) > 4 else [])])
 
 
-def _intensity(table: Table) -> str:
+def _intensity(table: ReportTable) -> str:
     totals = table.report.totals
     found = units.ratio(totals.arithmetic_intensity)
     return found if totals.memory_exact or not found else f"{ABOUT}{found}"
 
 
-def _receptive_field(table: Table) -> str:
+def _receptive_field(table: ReportTable) -> str:
     totals = table.report.totals
-    found = units.places(totals.receptive_field)
-    if found and not totals.receptive_field_exact:
-        return f"{ABOUT}{found}"
-    if not found and any(row.receptive_field.size is None for row in table.report.layers):
+    least, most = totals.receptive_field_min, totals.receptive_field
+    if least is not None and most is not None:
+        return span(least, most, totals.receptive_field_exact)
+    if any(row.receptive_field.size is None for row in table.report.layers):
         return UNKNOWN
-    return found  # a network without spatial axes has none
+    return ""  # a network without spatial axes has none
 
 
-def notes(table: Table) -> list[str]:
+def span(least: Number, most: Number, exact: bool = True) -> str:
+    """188–204, what positions see from the one that sees least to the one that sees most; 204 where all see as much."""
+    text = units.places(most) if least == most else f"{units.places(least)}–{units.places(most)}"
+    return text if exact else f"{ABOUT}{text}"
+
+
+def notes(table: ReportTable) -> list[str]:
     """What has to be said about the rows, and what is alive at the peak."""
     report = table.report
     sign = about(report.estimates, "peak_activation_bytes")
@@ -238,21 +302,24 @@ def notes(table: Table) -> list[str]:
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
     found += labels((), report.declared, refused=report.refused)
+    found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
-        found.append("--convention: of a declared layer its declared MACs count, and nothing else; no tool sees them")
+        found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
     graph = report.graph
     trained = [] if graph.trained is None else graph.trained.layers
     if copies := [layer.path for layer in (*graph.layers, *trained) if not layer.memory_exact]:
-        which = "the figures of memory are estimates" if sign else "the figure of a training step is an estimate"
+        which = "memory figures are estimates" if sign else "the training step is an estimate"
         found.append(
-            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides that are not followed behind a "
-            f"permutation or a slice: {which}"
+            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
+            f"permute or a slice: {which}"
         )
     if not all(row.receptive_field.exact for row in report.layers):
-        found.append(f"{ABOUT} behind an upsampling a place's field depends on the place: an estimate")
+        found.append(
+            f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
+        )
     found += doubts(graph)
     if any(not row.executed for row in table.rows):
-        found.append("† a side output, which runs only in training: its parameters count, nothing else does")
+        found.append("† a side output, which runs only in training: only its parameters count")
     if table.folded and len(table.rows) < len(table.report.layers) and not table.chosen:
         found.append(
             f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}: "

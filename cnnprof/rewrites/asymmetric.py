@@ -8,31 +8,32 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, ungrouped
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, ungrouped
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
 class Asymmetric(Rewrite):
     """A k×k convolution as k×1 and 1×k (Szegedy et al. 2016, Inception v3, section 3.2).
 
-    Applies to convolutions over images whose kernel is more than one place high and wide, not in groups. Each of
+    Applies to convolutions over images whose kernel is larger than 1 in both directions, not in groups. Each of
     the two takes its axis' stride, padding and dilation; both have the output's channels.
     """
 
     name: ClassVar[str] = "asymmetric"
     note: ClassVar[str] = (
-        "equal receptive field; both layers have the output's channels, so few input channels make the two dearer"
+        "equal receptive field; both layers have the output's channels, so with few input channels the two are more "
+        "expensive"
     )
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         kernel_volume(conv)
         ungrouped(conv, shape)
         if conv.axes != 2 or 1 in conv.kernel_size:
             shown = "×".join(map(str, conv.kernel_size))
-            raise Inapplicable(f"its kernel is {shown}: not more than one place high and wide")
-        column = Part("column", _along(conv, 0))
-        return interleaved(between, column, Part("row", _along(conv, 1)))
+            raise Inapplicable(f"its kernel is {shown}: not larger than 1 in both directions")
+        column = Replacement("column", _along(conv, 0))
+        return interleaved(between, column, Replacement("row", _along(conv, 1)))
 
 
 def _along(conv: Conv, axis: int) -> Conv:
@@ -41,8 +42,7 @@ def _along(conv: Conv, axis: int) -> Conv:
     def own(values: tuple[int, ...], otherwise: int) -> tuple[int, ...]:
         return tuple(value if number == axis else otherwise for number, value in enumerate(values))
 
-    return changed(
-        conv,
+    return conv.changed(
         kernel_size=own(conv.kernel_size, 1),
         stride=own(conv.stride, 1),
         padding=conv.padding if isinstance(conv.padding, str) else own(conv.padding, 0),

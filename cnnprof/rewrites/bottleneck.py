@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, pointwise, ungrouped
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, pointwise, ungrouped
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Bottleneck(Rewrite):
 
     factor: int = 4
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         kernel_volume(conv)
         ungrouped(conv, shape)
         middle = conv.out_channels // self.factor
@@ -33,7 +33,7 @@ class Bottleneck(Rewrite):
             raise Inapplicable(f"it has fewer than {self.factor} output channels")
         return interleaved(
             between,
-            Part("down", pointwise(conv, out_channels=middle)),
-            Part("middle", changed(conv, out_channels=middle)),
-            Part("up", pointwise(conv)),
+            Replacement("down", pointwise(conv, out_channels=middle)),
+            Replacement("middle", conv.changed(out_channels=middle)),
+            Replacement("up", pointwise(conv)),
         )

@@ -10,8 +10,8 @@ from typing import ClassVar
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.shuffle import ChannelShuffle
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, ungrouped
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, ungrouped
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Grouped(Rewrite):
 
     groups: int = 2
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         ungrouped(conv, shape)
         if shape[0] % self.groups or conv.out_channels % self.groups:
             raise Inapplicable(f"{self.groups} groups do not divide its {shape[0]} → {conv.out_channels} channels")
         shuffle = ChannelShuffle(groups=self.groups)
-        return [Part("grouped", changed(conv, groups=self.groups)), Part(shuffle.word, shuffle)]
+        return [Replacement("grouped", conv.changed(groups=self.groups)), Replacement(shuffle.word, shuffle)]
 
     def closed_form(self, conv: Conv) -> Fraction:
         """1/groups: section 3.1. A bias is not divided, and the MACs have none."""

@@ -5,8 +5,8 @@ least d, where d is what groups and shuffles ask the number to be divisible by, 
 
 - an add, sub or mul ties the channels that meet in it: they stay or go together;
 - a depthwise convolution has as many channels as its input; a concat those of its branches together; a linear layer
-  behind a flatten reads what is left;
-- the channels that the network hands out stay whole, and so do those that reach a layer whose fields count channels
+  after a flatten reads what is left;
+- channels that are a network output stay whole, and so do those that reach a layer whose fields count channels
   (a slice of them, a learned tensor, a permutation): pruning them would ask for another network.
 
 The figures of what is left come from analysing it, never from scaling (Li et al. 2017, "Pruning Filters for
@@ -16,24 +16,14 @@ Efficient ConvNets", section 3, counts what goes with a channel the same way).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 from typing import NamedTuple
 
 from cnnprof.errors import RuleError, UsageError
-from cnnprof.kinds.arithmetic import Arithmetic
-from cnnprof.kinds.concat import Concat
-from cnnprof.kinds.conv import Conv
-from cnnprof.kinds.conv_transpose import ConvTranspose
-from cnnprof.kinds.linear import Linear
-from cnnprof.kinds.norm import GroupNorm
-from cnnprof.kinds.shuffle import ChannelShuffle, PixelShuffle
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.rewrites.rebuild import Part, Rewritten, Selection, Skipped, rebuild
-
-Convolution = Conv | ConvTranspose
+from cnnprof.rewrites.rebuild import Replacement, Rewritten, Selection, Skipped, in_both_modes, rebuild
 
 
 def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> Rewritten:
@@ -42,12 +32,8 @@ def prune(graph: Graph, share: Fraction, selection: Selection | None = None) -> 
     Skipped are the convolutions that stay whole, each with the reason. Raises UsageError for another share.
     """
     if not 0 <= share < 1:
-        raise UsageError(f"a share of channels to remove is at least 0 and below 1, found {float(share):g}")
-    pruned = _prune(graph, share, selection or Selection())
-    if graph.trained is None:
-        return pruned
-    trained = _prune(graph.trained, share, selection or Selection()).graph
-    return replace(pruned, graph=replace(pruned.graph, trained=trained))
+        raise UsageError(f"a fraction of channels to remove is at least 0 and below 1, found {float(share):g}")
+    return in_both_modes(graph, lambda each: _prune(each, share, selection or Selection()))
 
 
 class _Group:
@@ -74,7 +60,7 @@ class _Group:
 
 
 class _Run(NamedTuple):
-    """The channels of a group in a tensor, each standing for `times` of the tensor's: places that a flatten made
+    """The channels of a group in a tensor, each standing for `times` of the tensor's: positions that a flatten made
     channels, or a fraction of one."""
 
     group: _Group
@@ -88,20 +74,19 @@ Layout = tuple[_Run, ...]
 def _prune(graph: Graph, share: Fraction, selection: Selection) -> Rewritten:
     layouts = _layouts(graph, selection)
     first = len(graph.inputs)
-    parts: dict[int, list[Part]] = {}
+    parts: dict[int, list[Replacement]] = {}
     skipped = []
     for number, layer in enumerate(graph.layers):
-        conv = layer.kind
-        if not isinstance(conv, Convolution):
+        channels = layer.kind.channels(*(graph.shape(tensor) for tensor in layer.inputs))
+        if channels not in ("made", "depthwise"):
             continue
         kept = _kept(layouts[first + number], share)
-        fields: dict[str, int] = {"out_channels": kept}
-        if _is_depthwise(layer, graph):
+        fields = {"out_channels": kept}
+        if channels == "depthwise":
             fields["groups"] = _kept(layouts[layer.inputs[0]], share)
-        if kept != conv.out_channels:
-            smaller = type(conv)(**{name: getattr(conv, name) for name in conv.fields} | fields)
-            parts[number] = [Part("", smaller)]
-        elif share and not _is_depthwise(layer, graph):
+        if kept != layer.shape[0]:
+            parts[number] = [Replacement("", layer.kind.changed(**fields))]
+        elif share and channels == "made":
             reason = selection.refusal(layer.path) or _why_whole(layouts[first + number])
             skipped.append(Skipped(layer.path, reason))
     rebuilt, changes = rebuild(graph, parts)
@@ -122,7 +107,7 @@ def _why_whole(layout: Layout) -> str:
             return group.whole
         if group.count % group.divisor:
             return f"{group.divisor} does not divide its {group.count} channels"
-    return "the share is less than one channel"
+    return "the fraction is less than one channel"
 
 
 # Layouts.
@@ -142,51 +127,39 @@ def _layouts(graph: Graph, selection: Selection) -> list[Layout]:
             for mine, theirs in zip(layer.inputs, owner.inputs, strict=True):
                 _tie(layouts[mine], layouts[theirs])
     for output in graph.outputs:
-        _keep_whole(layouts[output.tensor], "the network hands out its channels")
+        _keep_whole(layouts[output.tensor], "its channels are a network output")
     return layouts
 
 
 def _of_output(layer: Layer, read: Sequence[Layout], shapes: Sequence[Shape], selection: Selection) -> Layout:
     """The layout of a layer's output; ties those of its inputs where they meet in it."""
     kind, out = layer.kind, layer.shape
-    if isinstance(kind, Concat):
-        return tuple(run for layout in read for run in layout)
-    if isinstance(kind, Arithmetic):
-        full = [layout for layout, shape in zip(read, shapes, strict=True) if shape[0] == out[0]]
-        for layout in full[1:]:
-            _tie(full[0], layout)
-        return full[0]
-    if len(read) == 1 and isinstance(kind, Convolution):
-        depthwise = kind.groups == shapes[0][0] > 1
-        if depthwise:
+    match kind.channels(*shapes):
+        case "join":
+            return tuple(run for layout in read for run in layout)
+        case "meet":
+            full = [layout for layout, shape in zip(read, shapes, strict=True) if shape[0] == out[0]]
+            for layout in full[1:]:
+                _tie(full[0], layout)
+            return full[0]
+        case "made":
+            _divide(read[0], kind.channel_divisor())
+            refusal = selection.refusal(layer.path)
+            group = _Group(out[0], f"its channels are coupled to those of `{layer.path}`, {refusal}" if refusal else "")
+            _divide((_Run(group),), kind.channel_divisor())
+            return (_Run(group),)
+        case "depthwise":
             return _scaled(read[0], Fraction(out[0], shapes[0][0]))
-        _divide(read[0], kind.groups)
-        refusal = selection.refusal(layer.path)
-        group = _Group(out[0], f"its channels meet those of `{layer.path}`, {refusal}" if refusal else "")
-        _divide((_Run(group),), kind.groups)
-        return (_Run(group),)
-    if isinstance(kind, Linear) and len(shapes[0]) == 1:
-        return (_Run(_Group(out[0], f"its channels meet those of the linear layer `{layer.path}`")),)
-    if len(read) == 1 and (factor := _follows(kind, shapes[0], out)) is not None:
-        _divide(read[0], _divisor(kind))
-        return _scaled(read[0], factor)
-    reason = f"its channels reach `{layer.path}`, whose fields count them"
+        case "fixed":
+            return (_Run(_Group(out[0], f"its channels are coupled to those of the {kind.word} layer `{layer.path}`")),)
+        case "follow":
+            if len(read) == 1 and (factor := _follows(kind, shapes[0], out)) is not None:
+                _divide(read[0], kind.channel_divisor())
+                return _scaled(read[0], factor)
+    reason = f"its channels reach `{layer.path}`, whose fields depend on their number"
     for layout in read:
         _keep_whole(layout, reason)
     return (_Run(_Group(out[0] if out else 1, reason)),)
-
-
-def _is_depthwise(layer: Layer, graph: Graph) -> bool:
-    return isinstance(layer.kind, Convolution) and layer.kind.groups == graph.shape(layer.inputs[0])[0] > 1
-
-
-def _divisor(kind: Kind) -> int:
-    """What a layer needs the number of channels to be divisible by."""
-    if isinstance(kind, GroupNorm):
-        return kind.num_groups
-    if isinstance(kind, ChannelShuffle):
-        return kind.groups
-    return kind.upscale_factor**2 if isinstance(kind, PixelShuffle) else 1
 
 
 def _follows(kind: Kind, shape: Shape, out: Shape) -> Fraction | None:
@@ -196,7 +169,7 @@ def _follows(kind: Kind, shape: Shape, out: Shape) -> Fraction | None:
     """
     if kind.declared:
         return None
-    fewest = _divisor(kind)
+    fewest = kind.channel_divisor()
     if not out or fewest >= shape[0]:
         return Fraction(out[0], shape[0]) if out and fewest == shape[0] else None
     fewer = (fewest, *shape[1:])
@@ -254,7 +227,7 @@ def _tie_first(left: Layout, right: Layout) -> bool:
             continue
         if one.times != other.times:
             # What is one channel here is a part of one, or several, there.
-            reason = "its channels meet others in a sum that do not match them"
+            reason = "its channels are added to others that do not match them"
             _keep_whole(left, reason)
             _keep_whole(right, reason)
             return False

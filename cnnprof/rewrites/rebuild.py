@@ -1,11 +1,11 @@
-"""Graph → Graph: the same network with some layers replaced, its shapes walked anew.
+"""Graph → Graph: the same network with some layers replaced, its shapes inferred again.
 
 What rewrites and pruning have in common. Nothing here decides what is replaced, or by what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind
 
 
-class Part(NamedTuple):
-    """A layer that stands, with others, in the place of one: its kind, and the segment that extends the path.
+class Replacement(NamedTuple):
+    """A layer that replaces one, together with others: its kind, and the segment that extends the path.
 
     An empty segment keeps the path as it is.
     """
@@ -42,7 +42,7 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A network after a rewrite: what it changed, and what it left alone and why."""
+    """A network after a rewrite: what it changed, and what it left unchanged and why."""
 
     graph: Graph
     changes: tuple[Change, ...]
@@ -59,27 +59,27 @@ class Selection(NamedTuple):
         """Why a layer is not selected; empty where it is."""
         for pattern in self.except_:
             if paths.holds(pattern, path):
-                return f"--except {pattern} leaves it out"
+                return f"excluded by --except {pattern}"
         if self.only and not any(paths.holds(pattern, path) for pattern in self.only):
-            return "no --only names it"
+            return "not selected by --only"
         return ""
 
 
-def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, tuple[Change, ...]]:
+def rebuild(graph: Graph, parts: Mapping[int, Sequence[Replacement]]) -> tuple[Graph, tuple[Change, ...]]:
     """The graph with each layer of these numbers replaced by a chain of others, and what became of them.
 
     The first part reads what the layer read, each further one the part before. `trained` is not followed: it is
     a graph of its own. Raises ShapeError where the parts do not fit.
     """
     first = len(graph.inputs)
-    builder = Builder(training=graph.training, in_place=graph.in_place)
+    builder = Builder(training=graph.training, in_place=graph.in_place, memo=graph.memo)
     moved = [builder.input(name, shape) for name, shape in graph.inputs.items()]  # tensor before → tensor after
     changes = []
     for number, layer in enumerate(graph.layers):
         read: Sequence[int] = [moved[tensor] for tensor in layer.inputs]
         start = len(builder.layers)
         shares = None if layer.shares is None else moved[first + layer.shares] - first
-        for part in parts.get(number, [Part("", layer.kind)]):
+        for part in parts.get(number, [Replacement("", layer.kind)]):
             path = f"{layer.path}.{part.segment}" if part.segment else layer.path
             made = builder.add(
                 path, part.kind, read, mark=layer.mark, executed=layer.executed, shares=shares, calls=layer.calls
@@ -90,14 +90,27 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Part]]) -> tuple[Graph, t
             changes.append(Change(layer.path, number, range(start, len(builder.layers))))
     for output in graph.outputs:
         builder.output(output.label, moved[output.tensor], output.executed)
-    return replace(graph, layers=builder.resolved(), outputs=tuple(builder.outputs), trained=None), tuple(changes)
+    return builder.graph(graph.name, variant=graph.variant, args=graph.args), tuple(changes)
 
 
-def numbered(parts: Sequence[Part]) -> list[Part]:
-    """The parts with equal segments told apart as a spec tells equal words apart: `relu`, `relu_2`."""
+def in_both_modes(graph: Graph, rewrite: Callable[[Graph], Rewritten]) -> Rewritten:
+    """A graph after a rewrite; the same network in training is rewritten too, when it is asked for."""
+    rewritten = rewrite(graph)
+    if graph.train is None:
+        return rewritten
+
+    def train() -> Graph:
+        assert graph.trained is not None
+        return rewrite(graph.trained).graph
+
+    return replace(rewritten, graph=replace(rewritten.graph, train=train))
+
+
+def numbered(parts: Sequence[Replacement]) -> list[Replacement]:
+    """The parts with equal segments numbered as a spec numbers equal words: `relu`, `relu_2`."""
     counts: dict[str, int] = {}
     found = []
     for segment, kind in parts:
         counts[segment] = counts.get(segment, 0) + 1
-        found.append(Part(segment if counts[segment] == 1 else f"{segment}_{counts[segment]}", kind))
+        found.append(Replacement(segment if counts[segment] == 1 else f"{segment}_{counts[segment]}", kind))
     return found

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from cnnprof.kinds.conv import Conv
 from cnnprof.model.kind import Shape
-from cnnprof.rewrites.contract import Inapplicable, Rewrite, changed, interleaved, kernel_volume, ungrouped
-from cnnprof.rewrites.rebuild import Part
+from cnnprof.rewrites.contract import Inapplicable, Rewrite, interleaved, kernel_volume, ungrouped
+from cnnprof.rewrites.rebuild import Replacement
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Stacked(Rewrite):
 
     name: ClassVar[str] = "stacked"
     note: ClassVar[str] = (
-        "equal receptive field; every layer of a stack has the output's channels and the stride is the last "
-        "one's, so a large step or few input channels make a stack dearer"
+        "equal receptive field; every layer of a stack has the output's channels, and the last one has the stride, "
+        "so with a large stride or few input channels a stack is more expensive"
     )
 
-    def parts(self, conv: Conv, shape: Shape, between: Sequence[Part]) -> list[Part]:
+    def parts(self, conv: Conv, shape: Shape, between: Sequence[Replacement]) -> list[Replacement]:
         kernel_volume(conv)
         ungrouped(conv, shape)
         (kernel, *others) = set(conv.kernel_size)
@@ -39,15 +39,14 @@ class Stacked(Rewrite):
             raise Inapplicable("it is dilated")
         count = (kernel - 1) // 2
         stack = [
-            changed(
-                conv,
+            conv.changed(
                 kernel_size=3,
                 stride=conv.stride if number == count - 1 else 1,
                 padding=_share(conv.padding, number, count),
             )
             for number in range(count)
         ]
-        return interleaved(between, *(Part(conv.word, each) for each in stack))
+        return interleaved(between, *(Replacement(conv.word, each) for each in stack))
 
     def closed_form(self, conv: Conv) -> Fraction | None:
         """Left open: it depends on the channels of the input and on the stride."""

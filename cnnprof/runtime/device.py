@@ -2,7 +2,7 @@
 
 `Device` is the CPU and everything that devices share. A device that works on while Python goes on has its own
 clock: an event is put into its queue before and after, and read when the queue has been waited for, once. What is
-CUDA's alone stands in `Cuda`, what is Apple's in `Mps`; both are written to PyTorch's documentation.
+specific to CUDA is in `Cuda`, to Apple in `Mps`; both follow PyTorch's documentation.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Cuda(Device):
         return free + torch.cuda.memory_reserved(self.torch) - torch.cuda.memory_allocated(self.torch)
 
     def peak(self, run: Callable[[], object]) -> AllocatorPeak:
-        """What the caching allocator handed out at most during a run."""
+        """The most that the caching allocator allocated during a run."""
         self.wait()
         torch.cuda.reset_peak_memory_stats(self.torch)
         run()
@@ -178,7 +178,7 @@ class Cuda(Device):
         return self._allocator("peak")
 
     def held(self) -> AllocatorPeak:
-        """What the caching allocator has handed out now."""
+        """What the caching allocator has allocated now."""
         return self._allocator("current")
 
     def _allocator(self, when: Literal["current", "peak"]) -> AllocatorPeak:
@@ -256,7 +256,7 @@ def names() -> list[str]:
 def find(name: str = "auto") -> Device:
     """The device of a name: `cpu`, `cuda` (the first), `cuda:N`, `mps`, or `auto`, the fastest sort there is.
 
-    Raises UsageError for a device that is not there, naming those that are.
+    Raises UsageError for a device that does not exist, naming those that are.
     """
     there = names()
     wanted = name
@@ -266,7 +266,7 @@ def find(name: str = "auto") -> Device:
         wanted = "cuda:0"
     if wanted not in there:
         known = re.fullmatch(r"mps|cuda(:\d+)?", name)
-        what = "is not on this machine" if known else "is no device (auto, cpu, cuda, cuda:N, mps)"
+        what = "is not on this machine" if known else "is not a device (auto, cpu, cuda, cuda:N, mps)"
         raise UsageError(f"`{printable(name)}` {what}; PyTorch {torch.__version__} finds here: {listing(there)}")
     if wanted == "cpu":
         return Device()

@@ -1,6 +1,7 @@
-"""A network on a device: how long it takes, layer by layer and whole, and how much memory, beside the arithmetic.
+"""A network on a device: how long it takes, layer by layer and whole, and how much memory, compared with the
+predictions.
 
-The protocol, which `docs/measure-honestly.md` explains: warm up with the same shapes until the times stand still; then
+The protocol, which `docs/measure-honestly.md` explains: warm up with the same shapes until the times are stable; then
 run until the interquartile range is small, or the time given is up; put the device's own marks around each run, and
 wait for the device once per round of runs. Caches are warm: it is the same input and the same weights every time.
 """
@@ -22,16 +23,16 @@ from cnnprof.analysis.measured import (
     BLOCK,
     STEADY,
     Alternated,
+    BatchResult,
     Ceilings,
-    Comparison,
     LayerTime,
     Measured,
     MemoryFigure,
     OutOfMemory,
-    Result,
     Separables,
     SeparableTime,
     Settings,
+    TimeComparison,
     Times,
     block_bytes,
     crowded,
@@ -39,10 +40,9 @@ from cnnprof.analysis.measured import (
     limit,
 )
 from cnnprof.errors import UsageError, brief
-from cnnprof.kinds.conv import Conv
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.rewrites.contract import Inapplicable
+from cnnprof.rewrites.contract import Inapplicable, replaceable
 from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
 from cnnprof.runtime.build import Network, module
@@ -109,7 +109,7 @@ def sample(device: Device, run: Callable[[], object], patience: Patience = PATIE
 def alternate(
     device: Device, first: Callable[[], object], second: Callable[[], object], patience: Patience = PATIENCE
 ) -> Alternated:
-    """Times two things by turns, A B A B, until the ratio of their times stands still, or time is up. A turn is as
+    """Times two things alternately, A B A B, until the ratio of their times is stable, or time is up. A turn is as
     many runs as a tenth of a round takes, one at least; its time is the mean of its runs."""
     warm_ups = []
     sizes = []
@@ -158,7 +158,7 @@ def _round_size(each: float, patience: Patience) -> int:
 
 
 class Program(NamedTuple):
-    """A network on a device. step: one inference, or one training step; `mode` is to stand around it."""
+    """A network on a device. step: one inference, or one training step; `mode` is entered around it."""
 
     built: Network
     inputs: list[Tensor]
@@ -342,7 +342,7 @@ def _measure(
     patience: Patience,
     progress: Progress,
     fresh_process: bool,
-) -> Result:
+) -> BatchResult:
     batch = costs.batch
     title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
     ready = program(graph, device, batch, settings)
@@ -368,7 +368,7 @@ def _measure(
     progress(f"{title}, batch {batch}: memory")
     memory = tuple(_memory(graph, costs, device, settings, ready, fresh_process))
     warnings = [*doubts(whole), *(f"layer by layer, {doubt}" for doubt in doubts(passes)), *crowded(others())]
-    return Result(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
+    return BatchResult(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
 
 
 # Memory.
@@ -390,7 +390,7 @@ def _layout(settings: Settings) -> str:
 
 
 def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFigure]:
-    """Live tensors of a forward pass, or what a training step keeps of it, to the byte, weights apart."""
+    """Live tensors of a forward pass, or what a training step keeps of it, to the byte, excluding weights."""
     layout = _layout(settings)
     seen = watch(ready.built, ready.inputs, gradients=settings.step == "training")
     if settings.step == "training":
@@ -427,7 +427,7 @@ def _allocator(graph: Graph, costs: Costs, device: Cuda, settings: Settings, rea
     if peak.requested:
         yield MemoryFigure("requested", exact, peak.requested, f"bytes of tensors, not rounded; {what}")
     yield MemoryFigure("allocated", in_blocks, peak.allocated, f"the same in blocks of {BLOCK} bytes or more")
-    yield MemoryFigure("reserved", None, peak.reserved, "what the caching allocator holds from the driver")
+    yield MemoryFigure("reserved", None, peak.reserved, "what the caching allocator has reserved from the driver")
 
 
 # Comparisons.
@@ -442,15 +442,15 @@ def against(
     *,
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
-) -> Comparison:
-    """Two networks by turns, A B A B. names: what they are called by.
+) -> TimeComparison:
+    """Two networks alternately, A B A B. names: what they are called by.
 
     Raises UsageError as `measure`, and where both do not fit into memory.
     """
     if settings.step == "training":
         graphs = (graphs[0].trained or graphs[0], graphs[1].trained or graphs[1])
     costs = [count(graph, batch, settings.dtype) for graph in graphs]
-    progress(f"{names[0]} and {names[1]} by turns, batch {batch}")
+    progress(f"{names[0]} and {names[1]}, alternately, batch {batch}")
     needed, available = sum(needed_bytes(cost, settings) for cost in costs), device.available()
     try:
         if device.name == "cpu" and available is not None and needed > available:
@@ -463,7 +463,7 @@ def against(
         there = f", and there are {units.size(available)}" if available is not None else ""
         raise UsageError(f"out of memory: both networks need {units.size(needed)} at batch {batch}{there}") from None
     flops = (costs[0].totals.flops, costs[1].totals.flops)
-    return Comparison(names, batch, settings, device.machine(), times, flops, tuple(crowded(others())))
+    return TimeComparison(names, batch, settings, device.machine(), times, flops, tuple(crowded(others())))
 
 
 def separables(
@@ -475,22 +475,17 @@ def separables(
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
 ) -> Separables:
-    """Every convolution that has a depthwise-separable replacement against it, by turns, each sort of it once."""
-    shapes = graph.shapes()
-    same: dict[tuple[Conv, Shape], list[str]] = {}
+    """Every convolution that has a depthwise-separable replacement against it, alternately, each distinct one once."""
     skipped: dict[str, str] = {}
-    for layer in graph.layers:
-        if layer.executed and isinstance(layer.kind, Conv):
-            same.setdefault((layer.kind, shapes[layer.inputs[0]]), []).append(layer.path)
     rows = []
     crowd: list[float] = []
-    for (conv, shape), paths in same.items():
+    for (conv, shape), paths in replaceable(graph).items():
         try:
             depthwise, pointwise = (part.kind for part in Separable().parts(conv, shape, ()))
         except Inapplicable as reason:
             skipped |= dict.fromkeys(paths, reason.message)
             continue
-        progress(f"{paths[0]}: the convolution and its replacement by turns")
+        progress(f"{paths[0]}: the convolution and its replacement, alternately")
         parts = [(conv, shape), (depthwise, shape), (pointwise, depthwise.output(shape))]
         whole, *pieces = (_module(kind, read, device, settings) for kind, read in parts)
         flops, *fewer = (batch * price(kind.work(read, training=False)) for kind, read in parts)

@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ def measure(graph: Graph, batch: int, settings: Settings) -> Resident | None:
     import torch
 
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    job = pickle.dumps((replace(graph, trained=None), batch, settings, torch.get_num_threads()))
+    job = pickle.dumps((graph, batch, settings, torch.get_num_threads()))
     done = subprocess.run(
         [sys.executable, "-m", __name__], input=job, capture_output=True, env=environment, check=False
     )

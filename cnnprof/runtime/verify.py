@@ -42,7 +42,7 @@ SEED = 0
 def verify(
     graph: Graph, costs: Costs, device: Device, *, fake: bool = False, fvcore: bool = True, seed: int = SEED
 ) -> Verified:
-    """Sets the figures of a graph in evaluation beside PyTorch's.
+    """Compares the figures of a graph in evaluation with PyTorch's.
 
     costs: of the graph, in float32. device: "cuda" adds what its allocator says to the checks on the CPU.
     fake: fake tensors whatever the size. fvcore: whether to ask it.
@@ -50,7 +50,7 @@ def verify(
     Raises MissingDependencyError where fvcore is asked and not installed.
     """
     need = real_bytes(costs)
-    why = "as asked" if fake else f"the real thing would need {need / 2**30:.2f} GiB" if need > REAL_BYTES else ""
+    why = "as asked" if fake else f"real tensors would need {need / 2**30:.2f} GiB" if need > REAL_BYTES else ""
     mode = "fake" if why else "real"
     trained = graph.trained or graph
     with _tensors(mode):
@@ -86,16 +86,13 @@ def _tensors(mode: str) -> AbstractContextManager[Any]:
 
 def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
     """Parameters and buffers, by name and in number; those that layers share under the name of each."""
-    shapes = graph.shapes()
     parameters: dict[str, object] = {}
     buffers: dict[str, object] = {}
-    for layer in graph.layers:
-        read = [shapes[tensor] for tensor in layer.inputs]
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
         prefix = built.names[layer.path]
-        parameters |= {f"{prefix}.{name}": shape for name, shape in layer.kind.weights(*read).items()}
+        parameters |= {f"{prefix}.{name}": shape for name, shape in answers.weights.items()}
         buffers |= {
-            f"{prefix}.{name}": (tensor.shape, tensor.dtype or costs.dtype)
-            for name, tensor in layer.kind.buffers(*read).items()
+            f"{prefix}.{name}": (tensor.shape, tensor.dtype or costs.dtype) for name, tensor in answers.buffers.items()
         }
     yield compare(
         "parameters",
@@ -220,7 +217,7 @@ def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
 
 
 def _unless_estimated(graph: Graph, check: Check) -> Check:
-    """The check, but for differences at or behind the first layer whose memory is an estimate: those are no error,
+    """The check, but for differences at or after the first layer whose memory is an estimate: those are not errors,
     and where there are any, the check is left out and says why."""
     estimated = [layer.path for layer in graph.layers if not layer.memory_exact]
     if check.ok or not estimated:
@@ -228,7 +225,7 @@ def _unless_estimated(graph: Graph, check: Check) -> Check:
     paths = [layer.path for layer in graph.layers]
     exact = set(paths[: paths.index(estimated[0])])
     mismatches = tuple(mismatch for mismatch in check.mismatches if mismatch.where in exact)
-    why = f"an estimate: whether {estimated[0]} copies depends on strides that are not followed"
+    why = f"an estimate: whether {estimated[0]} copies depends on strides, which are not tracked"
     return check._replace(mismatches=mismatches, left_out="" if mismatches else why)
 
 
@@ -311,8 +308,8 @@ def _first_difference(trained: Graph, costs: Costs, kept: dict[str, int]) -> str
 # fvcore.
 
 # Where fvcore, version 0.1.5, is known to be wrong. What it counts there is compared all the same.
-_SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no price for aten::_convolution_mode"
-_OTHER = "fvcore has no price for this operator"
+_SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no rule for aten::_convolution_mode"
+_OTHER = "fvcore has no rule for this operator"
 _UNREAD = "fvcore does not see what no output depends on: its trace leaves that out"
 
 
@@ -358,12 +355,11 @@ def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
     wrong: dict[str, list[tuple[str, int, int]]] = {}
     for layer, row in zip(graph.layers, report.layers, strict=True):
         if layer.executed and row.macs and expected[layer.path] != row.macs:
-            same = isinstance(getattr(layer.kind, "padding", None), str)
-            reason = _UNREAD if layer.path in unread else _SAME if same else _OTHER
+            reason = _UNREAD if layer.path in unread else _SAME if priced[layer.path] == 0 else _OTHER
             wrong.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
     counted = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
     free = ", ".join(f"{name} {times}" for name, times in sorted(unpriced.items()))
-    detail = "; ".join(filter(None, [counted, free and f"without a price there: {free}"]))
+    detail = "; ".join(filter(None, [counted, free and f"not counted there: {free}"]))
     return compare(
         "fvcore",
         "FlopCountAnalysis, in its convention",
@@ -427,7 +423,7 @@ def _cuda(graph: Graph, costs: Costs, device: Cuda, seed: int) -> Iterator[Check
 
 
 def _on_device(graph: Graph, costs: Costs, device: Cuda, seed: int) -> tuple[int, AllocatorPeak]:
-    """The most bytes alive at a layer's end of a forward pass, and what the allocator handed out in another."""
+    """The most bytes alive at a layer's end of a forward pass, and what the allocator allocated in another."""
     built = module(graph, seed).to(device.torch)
     inputs = [torch.rand(costs.batch, *shape, device=device.torch) for shape in graph.inputs.values()]
     alive = watch(built, inputs).peak

@@ -20,8 +20,8 @@ class Seen:
     """What a pass showed, by the path of the layer that had just run; shapes include the batch, sizes are bytes.
 
     made: of the output, where it is a new storage. alive: of the storages alive when the layer had finished and its
-    dead inputs were not yet freed, weights apart, inputs included; inside: at most while it ran. kept: of what
-    autograd had saved by then, weights apart.
+    dead inputs were not yet freed, excluding weights, including inputs; inside: at most while it ran. kept: of what
+    autograd had saved by then, excluding weights.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -102,7 +102,7 @@ def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) 
             stack.callback(
                 own.register_forward_hook(lambda _, given, output, path=layer.path: end(path, given, output)).remove
             )
-        # The counter takes some operations apart, which `live` must not see: entered later, it is asked first.
+        # The counter decomposes some operations, which `live` must not see: entered later, it is asked first.
         stack.enter_context(counter)
         if gradients:
             stack.enter_context(torch.enable_grad())

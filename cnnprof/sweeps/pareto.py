@@ -85,7 +85,7 @@ def _undominated_in_three(above: list[Ranks], below: list[Ranks], entry: int) ->
 class _Stairs:
     """Points in two entries, and whether one of them is as large as another point in both.
 
-    A Fenwick tree: behind i stands the most of the last entry among some of the i largest values of the other.
+    A Fenwick tree: entry i holds the most of the last entry among some of the i largest values of the other.
     """
 
     def __init__(self, points: Iterable[Ranks], entry: int) -> None:

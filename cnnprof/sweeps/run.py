@@ -1,6 +1,6 @@
 """A spec under many settings → Sweep: every combination as a row, those within limits, the Pareto-optimal ones.
 
-What is best without an accuracy at hand? Of two networks that cost the same, the one with the larger settings
+What is best without a measured accuracy? Of two networks that cost the same, the one with the larger settings
 (wider, with a larger input) is the one to train; of two with equal settings the cheaper. So a row is Pareto-optimal
 where no other has every varied number as large and every cost as small, and one of them better. Where costs are
 limited, those are met by filtering, and what is left is to be as large as possible.
@@ -18,13 +18,16 @@ from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from cnnprof import load
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
-from cnnprof.language import registry, spec
-from cnnprof.language import unfold as expand
+from cnnprof.language import registry
+from cnnprof.language.spec import Spec
 from cnnprof.load import Located
+from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.sweeps import pareto
@@ -32,13 +35,15 @@ from cnnprof.sweeps import pareto
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
+    from cnnprof.render.document import Document
+
 MOST = 100_000
 """Combinations of one sweep."""
 COSTS = ("macs", "params")
 """What a row should have little of, unless it is told otherwise or limited."""
 
 
-class Axis(NamedTuple):
+class SweepAxis(NamedTuple):
     """What is varied, and its values as written. kind: where the values go.
 
     name: its own among the columns. target: what the spec calls it, where that is not its name.
@@ -59,7 +64,7 @@ Point: TypeAlias = tuple[str, ...]
 """One value of each axis."""
 
 
-class Limit(NamedTuple):
+class SweepLimit(NamedTuple):
     """At most so much of a metric, in its base unit."""
 
     metric: str
@@ -74,7 +79,7 @@ class Objective(NamedTuple):
     larger: bool
 
 
-class Row(NamedTuple):
+class SweepRow(NamedTuple):
     """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
 
     estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
@@ -90,24 +95,24 @@ class Row(NamedTuple):
     refused: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sweep(Record):
     """All combinations of the axes, in order.
 
-    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are no
+    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
     valid networks. objectives: by which rows are marked; none where nothing is to be compared.
     """
 
     spec: str
-    axes: tuple[Axis, ...]
-    limits: tuple[Limit, ...]
+    axes: tuple[SweepAxis, ...]
+    limits: tuple[SweepLimit, ...]
     objectives: tuple[Objective, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SweepRow, ...]
     over: int
-    wrong: tuple[Row, ...]
+    wrong: tuple[SweepRow, ...]
 
     @property
-    def varied(self) -> tuple[Axis, ...]:
+    def varied(self) -> tuple[SweepAxis, ...]:
         """The axes with more than one value."""
         return tuple(axis for axis in self.axes if len(axis.values) > 1)
 
@@ -116,9 +121,36 @@ class Sweep:
         """All of them, whatever became of them."""
         return len(self.rows) + self.over + len(self.wrong)
 
-    def setting(self, row: Row, name: str) -> str:
+    def setting(self, row: SweepRow, name: str) -> str:
         """A row's value on an axis, as written."""
         return row.point[[axis.name for axis in self.axes].index(name)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per row: its value on each axis, numbers as such, its metrics in base units, and what CSV has too."""
+        best = ("pareto",) if self.objectives else ()
+        return [
+            {
+                **{axis.name: _typed(axis, text) for axis, text in zip(self.axes, row.point, strict=True)},
+                **{name: plain(number) for name, number in row.metrics.items()},
+                "estimates": " ".join(row.estimates),
+                "declared_layers": row.declared,
+                **dict.fromkeys(best, row.optimal),
+            }
+            for row in self.rows
+        ]
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import swept
+
+        return swept.document(self)
+
+
+def _typed(axis: SweepAxis, written: str) -> int | float | str:
+    """A value on an axis as a data frame has it: whole numbers where all are, or else floats; shapes as text."""
+    if axis.kind not in ("argument", "batch") or not is_numeric(axis):
+        return written
+    whole = all(text.lstrip("-").isdigit() for text in axis.values)
+    return int(written) if whole else float(written)
 
 
 # Reading what is wanted.
@@ -128,10 +160,13 @@ TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared
 """Names of columns that no argument or input has: `set.depth` is the argument, `depth` the metric."""
 
 
-def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
-    """The axes with a column each: those of the spec's names that stand for something else too say their option."""
+def distinct(axes: Iterable[SweepAxis]) -> tuple[SweepAxis, ...]:
+    """The axes with a column each: those of the spec's names that stand for something else too say their option.
+
+    A batch of 1 and float32, which are what there is without an axis, have none.
+    """
     options = {"argument": "set", "input": "input"}
-    found = list(axes)
+    found = [axis for axis in axes if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
     count = Counter(axis.name for axis in found if axis.kind in options)
     return tuple(
         axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)
@@ -142,7 +177,7 @@ def distinct(axes: Iterable[Axis]) -> tuple[Axis, ...]:
 
 
 def read_values(text: str) -> tuple[str, ...]:
-    """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may stand in lists. Raises UsageError.
+    """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may appear in lists. Raises UsageError.
 
     A range has its end in it where a step meets it; without a step it is 1. Commas in brackets divide nothing.
     """
@@ -198,17 +233,17 @@ def _decimal(number: Decimal, whole: bool) -> str:
     return text + "0" if text.endswith(".") else text
 
 
-def read_limit(text: str) -> Limit:
+def read_limit(text: str) -> SweepLimit:
     """`macs=300M`. Raises UsageError."""
     name, equals, most = text.partition("=")
     name = name.strip()
     if not equals:
         raise UsageError(f"--max takes NAME=VALUE, such as macs=300M, found `{printable(brief(text))}`")
     metric = _metric(name)
-    return Limit(metric, read_quantity(most, metric), most.strip())
+    return SweepLimit(metric, read_quantity(most, metric), most.strip())
 
 
-def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objective, ...]:
+def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Objective, ...]:
     """`macs` (as little as can be), `width` (an axis: as much as can be); `+` and `-` before a name say which.
 
     Raises UsageError for a name that is neither, an axis without numbers, or fewer than two.
@@ -220,7 +255,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
         larger = written.strip().startswith("+") or (name in known and not written.strip().startswith("-"))
         if name in known:
             if not is_numeric(known[name]):
-                raise UsageError(f"`{name}` has values that are no numbers, so none of them is the largest")
+                raise UsageError(f"`{name}` has values that are not numbers, so none of them is the largest")
         elif (metric := metric_named(name)) is None:
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
@@ -233,7 +268,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[Axis]) -> tuple[Objecti
     return tuple(objectives)
 
 
-def objectives_of(axes: Sequence[Axis], limits: Sequence[Limit]) -> tuple[Objective, ...]:
+def objectives_of(axes: Sequence[SweepAxis], limits: Sequence[SweepLimit]) -> tuple[Objective, ...]:
     """Those that are sensible where none are asked for: every varied number as large as can be, and, unless there
     are limits, few multiply-accumulates and parameters."""
     large = [Objective(axis.name, True) for axis in axes if len(axis.values) > 1 and is_numeric(axis)]
@@ -246,7 +281,7 @@ def _metric(name: str) -> str:
     metric = metric_named(name)
     if metric is None:
         hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
-        raise UsageError(f"there is no metric `{printable(brief(name))}`; {hint}")
+        raise UsageError(f"unknown metric `{printable(brief(name))}`; {hint}")
     return metric
 
 
@@ -259,17 +294,28 @@ def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
 
 
 class Job(NamedTuple):
-    """What every combination has in common; small, and can be sent to another process."""
+    """What every combination has in common; small, and can be sent to another process.
+
+    read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
+    """
 
     text: bytes
     name: str
     variant: str | None
     settings: Mapping[str, Any]
-    axes: tuple[Axis, ...]
+    axes: tuple[SweepAxis, ...]
     training: bool
+    read: Spec | None = None
+    graph: Graph | None = None
+
+    def spec(self) -> Spec | None:
+        """The spec; None where there is none. Raises SpecError where its text cannot be read."""
+        if self.read is not None or self.graph is not None:
+            return self.read
+        return load.read(Located(self.name, self.text, None, {}))
 
 
-def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
+def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> Job:
     """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
     for axis in axes:
         if axis.kind == "argument" and (name := axis.varies) in located.settings:
@@ -277,19 +323,19 @@ def job(located: Located, axes: Sequence[Axis], training: bool = False) -> Job:
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:
-        raise UsageError(f"{number:,} combinations are more than a sweep takes: {MOST:,}")
+        raise UsageError(f"a sweep takes at most {MOST:,} combinations, found {number:,}")
     return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
 
 
-def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
+def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
     """A row for every combination, in order, as they come; in so many processes, which changes nothing else.
 
     A combination that is no valid network gives a row that says so. Raises SpecError where the spec's text itself
     cannot be read.
     """
-    read = spec.load(wanted.text, wanted.name)  # once, for its errors
+    read = wanted.spec()  # once, for its errors
     points = list(product(*(axis.values for axis in wanted.axes)))
-    jobs = min(jobs, len(points))
+    jobs = min(jobs, len(points)) if wanted.graph is None else 1  # without its training, which is not pickled
     if jobs <= 1:
         yield from map(partial(_row, wanted, read), points)
         return
@@ -309,7 +355,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[Row]:
             raise
 
 
-_of_process: Callable[[Point], Row]
+_of_process: Callable[[Point], SweepRow]
 _stopped: Event
 
 
@@ -336,16 +382,16 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
-        registry.without_plugins().__enter__()  # for as long as the process lives
-    _of_process = partial(_row, wanted, spec.load(wanted.text, wanted.name))
+        registry.leave_plugins_out()
+    _of_process = partial(_row, wanted, wanted.spec())
     _stopped = stopped
 
 
-def _row_of_process(point: Point) -> Row:
-    return Row(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
+def _row_of_process(point: Point) -> SweepRow:
+    return SweepRow(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
-def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
+def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
     settings, inputs = dict(wanted.settings), {}
     variant, batch, dtype = wanted.variant, 1, "float32"
     for axis, written in zip(wanted.axes, point, strict=True):
@@ -361,17 +407,22 @@ def _row(wanted: Job, read: spec.Spec, point: Point) -> Row:
             case "dtype":
                 dtype = written
     try:
-        graph = expand.unfold(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+        if read is None:
+            assert wanted.graph is not None
+            graph = wanted.graph
+        else:
+            graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
         costs = count(graph, batch, dtype)
     except CnnprofError as error:
-        return Row(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
+        return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
     figures = {name: getattr(costs.totals, name) for name in METRICS}
-    return Row(
+    return SweepRow(
         point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
     )
 
 
-def _input_name(axis: Axis, read: spec.Spec) -> str:
+def _input_name(axis: SweepAxis, read: Spec | None) -> str:
+    assert read is not None
     return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies
 
 
@@ -389,8 +440,8 @@ def shape(text: str) -> Shape:
 def conclude(
     spec_name: str,
     wanted: Job,
-    rows: Sequence[Row],
-    limits: Sequence[Limit] = (),
+    rows: Sequence[SweepRow],
+    limits: Sequence[SweepLimit] = (),
     objectives: Sequence[Objective] = (),
     sort: str | None = None,
 ) -> Sweep:
@@ -413,12 +464,12 @@ def conclude(
     )
 
 
-def _at_most(row: Row, limit: Limit) -> bool:
+def _at_most(row: SweepRow, limit: SweepLimit) -> bool:
     found = row.metrics[limit.metric]
     return found is not None and found <= limit.most  # what has no value is within no limit
 
 
-def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Decimal | float:
+def _score(row: SweepRow, objective: Objective, axes: Sequence[SweepAxis]) -> Number | Decimal | float:
     """The more, the better; what has no value is worse than anything."""
     found: Number | Decimal | None = row.metrics.get(objective.name)
     for axis, written in zip(axes, row.point, strict=True):
@@ -429,7 +480,7 @@ def _score(row: Row, objective: Objective, axes: Sequence[Axis]) -> Number | Dec
     return found if objective.larger else -found
 
 
-def number_of(axis: Axis, written: str) -> Decimal | None:
+def number_of(axis: SweepAxis, written: str) -> Decimal | None:
     """An axis's value as a number: of a shape how many values it has; None where it is none, or a name."""
     if axis.kind == "variant":
         return None
@@ -442,6 +493,6 @@ def number_of(axis: Axis, written: str) -> Decimal | None:
     return found if found.is_finite() else None
 
 
-def is_numeric(axis: Axis) -> bool:
+def is_numeric(axis: SweepAxis) -> bool:
     """Whether all values of an axis are numbers."""
     return all(number_of(axis, written) is not None for written in axis.values)

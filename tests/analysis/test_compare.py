@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 import cnnprof
 from cnnprof.analysis.align import align, common_subsequence
 from cnnprof.analysis.compare import DELTAS, compare, differences, fold, gather, subject
-from cnnprof.cli import main
 from cnnprof.errors import UsageError
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import comparison as drawn
-from cnnprof.render.sheet import plain, terminal
+from cnnprof.render import show
+from tests.support.commands import CLI, loaded, run
 from tests.support.networks import graph, network, report
 from tests.support.random_networks import seeded
-from tests.test_architecture import CLI, loaded
 
 items = st.lists(st.integers(0, 3), max_size=12)
 
@@ -169,10 +168,10 @@ REPEATED = "- conv2d: {out_channels: 4, kernel_size: 1, bias: false}\n  name: c\
 def test_a_gathered_table_says_so_and_how_to_see_all() -> None:
     first, second = report(network(REPEATED)), report(network(REPEATED.replace("channels: 4", "channels: 2")))
     found = compare([subject(first, "a"), subject(second, "b")], layers=True)
-    text = plain(drawn.sheets(found))
+    text = show(drawn.document(found), "text")
     assert "\n~  c.*    3 layers changed: out_channels 4 → 2     −30  −1.92 K  −3.84 K" in text
     assert text.endswith("\n4 layers in 2 rows, one for a repeated step: --fold 0 shows every layer\n")
-    every = plain(drawn.sheets(found, segments=0))
+    every = show(drawn.document(found, segments=0), "text")
     assert "\n~  c.1    out_channels 4 → 2; input 4×8×8 → 2×8×8 " in every
     assert "one for a repeated step" not in every
 
@@ -186,7 +185,7 @@ def test_what_is_not_said_of_all_is_counted() -> None:
 def test_json_names_the_file_of_a_line() -> None:
     first, second = report(network(REPEATED)), report(network(REPEATED.replace("repeat: 3", "repeat: 2")))
     found = compare([subject(first, "a"), subject(second, "b")], layers=True)
-    written = json.loads(drawn.as_json(found))["differences"]["layers"]
+    written = json.loads(drawn.to_json(found))["differences"]["layers"]
     line = network(REPEATED).split("\n").index("  - conv2d: {out_channels: 4, kernel_size: 1, bias: false}") + 1
     assert [(each["first"]["file"], each["first"]["line"]) for each in written] == [("net.yaml", line)]
 
@@ -242,27 +241,28 @@ def test_refuses(count: int, layers: bool, message: str) -> None:
 
 def sheets() -> str:
     first, second = report(network(BASE)), report(network(BASE.replace("out_channels: 4", "out_channels: 2")))
-    return plain(drawn.sheets(compare([subject(first, "a"), subject(second, "b")], layers=True)))
+    return show(drawn.document(compare([subject(first, "a"), subject(second, "b")], layers=True)), "text")
 
 
 PLAIN = """comparison  input 3×8×8  batch 1  float32
 
-                           a           b   ratio
-────────────────  ──────────  ──────────  ──────
-params                 112          56 *  0.500×
-inference_params        112          56 *  0.500×
-buffers                  0           0
-macs                6.91 K      3.46 K *  0.500×
-flops               14.5 K      7.26 K *  0.500×
-param_bytes          448 B       224 B *  0.500×
-activation_bytes  1.25 KiB       640 B *  0.500×
+                                      a           b   ratio
+───────────────────────────  ──────────  ──────────  ──────
+params                            112          56 *  0.500×
+inference_params                  112          56 *  0.500×
+buffers                             0           0
+macs                           6.91 K      3.46 K *  0.500×
+flops                          14.5 K      7.26 K *  0.500×
+param_bytes                     448 B       224 B *  0.500×
+activation_bytes             1.25 KiB       640 B *  0.500×
 peak_activation_bytes        2.00 KiB    1.38 KiB *  0.688×
 torch_peak_activation_bytes  2.50 KiB    1.62 KiB *  0.650×
-training_bytes    3.12 KiB    1.94 KiB *  0.620×
-depth                    1           1     1.00×
-receptive_field          4           4     1.00×
+inference_bytes              2.94 KiB    1.84 KiB *  0.628×
+training_bytes               3.12 KiB    1.94 KiB *  0.620×
+depth                               1           1     1.00×
+receptive_field                     4           4     1.00×
 
-* the least of its row
+* the lowest of its row
 
 layers  3 changed  0 layers the same
 
@@ -285,19 +285,14 @@ def test_plain() -> None:
 def test_fits_a_terminal(width: int, names: tuple[str, ...]) -> None:
     """Every network and every metric is shown, in lines that fit."""
     found = compare([subject(cnnprof.analyze(name), name) for name in names], layers=len(names) == 2)
-    text = terminal(drawn.sheets(found), width, color=False)
+    text = show(drawn.document(found), "text", width)
     assert max(map(len, text.split("\n"))) <= width
     assert all(name in text for name in (*names, *METRICS))
     assert "\x1b" not in text
-    assert "\x1b[1m" in terminal(drawn.sheets(found), width, color=True)
+    assert "\x1b[1m" in show(drawn.document(found), "text", width, color=True)
 
 
 # The command.
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(arguments)
-    return code, *capsys.readouterr()
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,4 +154,4 @@ def test_a_layer_that_does_not_run_counts_nothing() -> None:
 def test_an_unknown_convention_names_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         conventions.total(cnnprof.analyze("lenet5"), "thop")
-    assert str(caught.value) == "there is no convention `thop`; known: `macs`, `torch`, `fvcore`"
+    assert str(caught.value) == "unknown convention `thop`; known: `macs`, `torch`, `fvcore`"

@@ -50,12 +50,14 @@ def test_everything_that_is_counted_together() -> None:
         activation_bytes=8,
         depth=1,
         receptive_field=None,
+        receptive_field_min=None,
         receptive_field_exact=True,
         buffer_bytes=0,
         input_bytes=12,
         moved_bytes=(8 + 3 + 2) * 4,
         peak_activation_bytes=12 + 8,
         torch_peak_activation_bytes=12 + 8,
+        inference_bytes=32 + 0 + 12 + 8,
         training_bytes=12 + 32 + 32,
         memory_exact=True,
         work=work,
@@ -195,7 +197,7 @@ def test_counts_do_not_overflow() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "float23"}, "no type `float23`; did you mean `float32`?"),
+        ({"dtype": "float23"}, "unknown dtype `float23`; did you mean `float32`?"),
         ({"batch": 2.5}, "a batch is a whole number of examples, at least 1, found 2.5"),
         ({"batch": True}, "a batch is a whole number of examples, at least 1, found True"),
         ({"batch": 0}, "a batch is a whole number of examples, at least 1, found 0"),
@@ -221,7 +223,7 @@ def test_a_batch_that_pytorch_refuses_is_an_error_at_its_step() -> None:
         "net.yaml:7:5: error: group_norm: `group_norm` needs a batch of at least 2, found 1\n"
         "  7 |   - group_norm: {num_groups: 3}\n"
         "    |     ^\n"
-        "  hint: PyTorch takes no statistics of a single value"
+        "  hint: PyTorch cannot compute statistics of a single value"
     )
     assert count(unfolded, 2).totals.training_bytes is not None
 
@@ -235,7 +237,7 @@ def test_in_training_the_error_is_at_the_users_own_step() -> None:
         "net.yaml:7:5: error: conv_norm_act.norm: `batch_norm` needs a batch of at least 2 in training, found 1\n"
         "  7 |   - conv_norm_act: {channels: 8}\n"
         "    |     ^\n"
-        "  hint: PyTorch takes no statistics of a single value"
+        "  hint: PyTorch cannot compute statistics of a single value"
     )
 
 

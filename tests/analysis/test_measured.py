@@ -8,11 +8,11 @@ import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.measured import (
     Alternated,
+    BatchResult,
     Ceilings,
     LayerTime,
-    Limit,
     MemoryFigure,
-    Result,
+    RooflineLimit,
     Times,
     block_bytes,
     blocks,
@@ -87,25 +87,25 @@ CEILINGS = Ceilings(flops_per_second=100e9, bytes_per_second=10e9, matrix=8, cop
 
 ROOFLINE = [
     # 10 FLOPs per byte is where the two roofs meet
-    (100 * 10**9, 10**9, Limit(1.0, "compute")),
-    (10**9, 10**9, Limit(0.1, "memory")),
-    (10 * 10**9, 10**9, Limit(0.1, "compute")),
-    (0, 10**9, Limit(0.1, "memory")),
+    (100 * 10**9, 10**9, RooflineLimit(1.0, "compute")),
+    (10**9, 10**9, RooflineLimit(0.1, "memory")),
+    (10 * 10**9, 10**9, RooflineLimit(0.1, "compute")),
+    (0, 10**9, RooflineLimit(0.1, "memory")),
     (0, 0, None),
 ]
 
 
 @pytest.mark.parametrize(("flops", "moved", "expected"), ROOFLINE)
-def test_roofline(flops: int, moved: int, expected: Limit | None) -> None:
+def test_roofline(flops: int, moved: int, expected: RooflineLimit | None) -> None:
     assert limit(flops, moved, CEILINGS) == expected
 
 
 def test_shares_and_residuals() -> None:
-    slow = LayerTime("slow", "conv2d", Times((0.4,)), 1, 1, Limit(0.1, "compute"))
+    slow = LayerTime("slow", "conv2d", Times((0.4,)), 1, 1, RooflineLimit(0.1, "compute"))
     view = LayerTime("view", "flatten", Times((0.1,)), 0, 0, None)
     assert slow.share == pytest.approx(0.25)
     assert view.share is None
-    result = Result(8, Times((0.8,)), (slow, view), (), 1)
+    result = BatchResult(8, Times((0.8,)), (slow, view), (), 1)
     assert (result.layers_seconds, result.residual) == pytest.approx((0.5, 0.3))
     assert result.examples_per_second == pytest.approx(10)
     assert MemoryFigure("a", 1000, 1500, "").residual == 500

@@ -7,8 +7,7 @@ import pytest
 import cnnprof
 from cnnprof.analysis.memory import Scale, kept_for_backward, kept_of_product, peaks, training
 from cnnprof.errors import UsageError
-from tests.runtime.test_build import shipped
-from tests.support.networks import graph, network
+from tests.support.networks import graph, network, shipped
 
 FLOAT32 = Scale(1, 4)
 
@@ -228,7 +227,7 @@ def test_an_optimizers_state_is_of_the_type_unless_there_are_master_weights() ->
 def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         training(cnnprof.unfold("lenet5", training=True), FLOAT32, "adamm")
-    assert str(caught.value) == "no optimizer `adamm`; did you mean `adam`?"
+    assert str(caught.value) == "unknown optimizer `adamm`; did you mean `adam`?"
 
 
 @pytest.mark.torch

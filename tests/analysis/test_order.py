@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -138,9 +137,9 @@ def test_a_reordered_graph_is_the_same_network() -> None:
     rows = {row.path: row for row in before.layers}
     assert all(row.inputs == rows[row.path].inputs for row in after.layers)
     assert after.totals.peak_activation_bytes < before.totals.peak_activation_bytes
-    assert replace(after.totals, peak_activation_bytes=0, torch_peak_activation_bytes=0) == replace(
-        before.totals, peak_activation_bytes=0, torch_peak_activation_bytes=0
-    )
+    assert after.totals._replace(
+        peak_activation_bytes=0, torch_peak_activation_bytes=0, inference_bytes=0
+    ) == before.totals._replace(peak_activation_bytes=0, torch_peak_activation_bytes=0, inference_bytes=0)
     assert [best.tensor_name(output.tensor) for output in best.outputs] == [
         written.tensor_name(output.tensor) for output in written.outputs
     ]

@@ -147,4 +147,4 @@ def test_refuses_types(given: str, message: str) -> None:
 def test_refuses_shares() -> None:
     with pytest.raises(UsageError) as refused:
         stored(sparsity="1")
-    assert str(refused.value) == "a share of zeros is at least 0 and below 1, found 1"
+    assert str(refused.value) == "a fraction of zeros is at least 0 and below 1, found 1"

@@ -11,6 +11,7 @@ import pytest
 import cnnprof
 from cnnprof.analysis.receptive_field import follow
 from cnnprof.model.graph import Output
+from tests.support.field_networks import Mismatch, compare, drawn
 from tests.support.networks import graph, network, report
 
 HALF = Fraction(1, 2)
@@ -34,7 +35,7 @@ CASES = [
     ),
     pytest.param("- conv2d: {out_channels: 1, kernel_size: 4, padding: same}", (4, 1, HALF), id="same pads left less"),
     pytest.param("- batch_norm\n- relu", (1, 1, 0), id="place by place"),
-    pytest.param("- adaptive_avg_pool2d: {output_size: 1}", (32, 32, Fraction(31, 2)), id="global pooling"),
+    pytest.param("- adaptive_avg_pool2d: {output_size: 1}", (32, 0, Fraction(31, 2)), id="global pooling"),
     pytest.param("- adaptive_avg_pool2d: {output_size: 8}", (4, 4, Fraction(3, 2)), id="adaptive, whole windows"),
     pytest.param("- slice: {dim: 2, start: 5}", (1, 1, 5), id="a slice starts later"),
     pytest.param(
@@ -44,10 +45,14 @@ CASES = [
     ),
     pytest.param(
         "- mul:\n    gate: [{adaptive_avg_pool2d: {output_size: 1}}]\n    x: []",
-        (32, 1, Fraction(31, 2)),
-        id="a gate sees everything, on the grid of what it gates",
+        (32, 0, Fraction(31, 2)),
+        id="behind a gate every position sees everything",
     ),
-    pytest.param("- interpolate: {scale_factor: 2}", (1, HALF, 0), id="upsampling halves the stride"),
+    pytest.param(
+        "- interpolate: {scale_factor: 2}",
+        (1, None, None),
+        id="behind an upsampling fields are not equally far from each other",
+    ),
     pytest.param(
         "- conv2d: {out_channels: 1, kernel_size: 3}\n- flatten", (3, None, None), id="flatten keeps the field"
     ),
@@ -56,7 +61,7 @@ CASES = [
         (32, None, None),
         id="linear sees all positions",
     ),
-    pytest.param("- layer_norm: {normalized_shape: [1, 32, 32]}", (32, 1, Fraction(31, 2)), id="a norm over positions"),
+    pytest.param("- layer_norm: {normalized_shape: [1, 32, 32]}", (32, 0, Fraction(31, 2)), id="a norm over positions"),
 ]
 
 
@@ -89,71 +94,154 @@ def test_the_literature(spec: str, layer: str, size: int) -> None:
     [
         pytest.param(
             "- flatten: {start_dim: 2}\n- conv1d: {out_channels: 2, kernel_size: 1}",
-            [(1, 1, 32, True)] * 2,
-            id="a window of one place over a flattened dimension",
+            [(1, 1, 1, 32, True)] * 2,
+            id="a window of one position over a flattened dimension",
         ),
         pytest.param(
             "- flatten: {start_dim: 2}\n- conv1d: {out_channels: 2, kernel_size: 3}",
-            [(32, 32, 1, True)] * 2,
-            id="a wider one sees places of every row",
+            [(32, 32, 0, 1, False)] * 2,
+            id="a wider one sees positions of every row: all at most, an estimate",
+        ),
+        pytest.param(
+            "- flatten: {start_dim: 2}\n- slice: {dim: 2, start: 5}",
+            [(1, 1, 1, 32, True)] * 2,
+            id="part of a flattened dimension, where all see as much",
+        ),
+        pytest.param(
+            "- interpolate: {scale_factor: 2, mode: bilinear}\n- flatten: {start_dim: 2}\n- slice: {dim: 2, start: 5}",
+            [(2, 1, None, 64, False)] * 2,
+            id="part of a flattened dimension, where they do not",
         ),
         pytest.param(
             "- max_pool2d: {kernel_size: 2}\n- adaptive_avg_pool2d: {output_size: 1}",
-            [(32, 32, 1, True)] * 2,
+            [(32, 32, 0, 1, True)] * 2,
             id="everything, of a coarser grid",
         ),
         pytest.param(
             "- add:\n"
             "    rows: [{adaptive_avg_pool2d: {output_size: [1, 32]}}]\n"
             "    columns: [{adaptive_avg_pool2d: {output_size: [32, 1]}}]",
-            [(32, 32, 1, True), (32, 1, 32, True)],
-            id="neither stands on the output's grid: the first one's",
-        ),
-        pytest.param(
-            "- add:\n"
-            "    a: [{interpolate: {scale_factor: 2}}, {conv2d: {out_channels: 1, kernel_size: 3, padding: 1}}]\n"
-            "    b: [{interpolate: {scale_factor: 2}}]",
-            [(2, HALF, 64, False)] * 2,
-            id="an estimate in one branch is one of the sum",
+            [(32, 32, 0, 32, True)] * 2,
+            id="neither has the output's size: the other sees everything",
         ),
         pytest.param(
             "- layer_norm: {normalized_shape: [1, 32, 32]}\n- max_pool2d: {kernel_size: 2}",
-            [(33, 2, 16, True)] * 2,
-            id="a norm over positions keeps the places",
+            [(32, 32, 0, 16, True)] * 2,
+            id="behind a norm over positions all see everything",
+        ),
+        pytest.param(
+            "- permute: {dims: [0, 2, 3, 1]}\n- conv2d: {out_channels: 4, kernel_size: 1}",
+            [(32, 32, 0, 4, True), (1, 1, 1, 32, True)],
+            id="a convolution sees all of the axis that runs along its channels",
+        ),
+        pytest.param(
+            "- permute: {dims: [0, 2, 3, 1]}\n- conv2d: {out_channels: 8, kernel_size: 1, groups: 4}",
+            [(8, 8, 4, 8, True), (1, 1, 1, 32, True)],
+            id="or those of its group",
+        ),
+        pytest.param(
+            "- conv_transpose2d: {out_channels: 1, kernel_size: 1, stride: 2}",
+            [(1, 0, None, 63, True)] * 2,
+            id="some positions see nothing",
+        ),
+        pytest.param(
+            "- conv_transpose2d: {out_channels: 1, kernel_size: 2, stride: 2}\n- avg_pool2d: {kernel_size: 2}",
+            [(1, 1, 1, 32, True)] * 2,
+            id="up and down again is a grid again",
+        ),
+        pytest.param(
+            "- add:\n    gate: [{adaptive_avg_pool2d: {output_size: 1}}]\n    x: []\n- pad: {pad: [0, 0, 0, 2]}",
+            [(34, 32, None, 34, True), (32, 32, 0, 32, True)],
+            id="padding on the right adds positions, which see more than the others",
+        ),
+        pytest.param("- adaptive_avg_pool2d: {output_size: 5}", [(8, 7, None, 5, True)] * 2, id="bins"),
+    ],
+)
+def test_axes_by_hand(layers: str, axes: list[tuple[object, ...]]) -> None:
+    field = follow(graph(network(layers, "[1, 32, 32]")))[-1]
+    assert field is not None
+    assert [(axis.size, axis.smallest, axis.stride, axis.places, axis.exact) for axis in field.axes] == axes
+
+
+POOLED = "- adaptive_avg_pool2d: {output_size: 1}\n- interpolate: {size: 33, mode: %s}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "input", "expected"),
+    [
+        pytest.param(
+            "- conv2d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1}\n"
+            "- interpolate: {scale_factor: 2}\n"
+            "- conv2d: {out_channels: 1, kernel_size: 2}",
+            "[1, 64, 64]",
+            (5, 3, None),
+            id="a stride, then nearest",
+        ),
+        pytest.param(
+            "- conv2d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1}\n"
+            "- interpolate: {scale_factor: 2}\n"
+            "- conv2d: {out_channels: 1, kernel_size: 3, padding: 1}",
+            "[1, 64, 64]",
+            (5, 5, None),
+            id="of one size, and not equally far from each other",
+        ),
+        *(
+            pytest.param(POOLED % mode, "[16, 33, 33]", (33, 33, 0), id=f"a single position, {mode}")
+            for mode in ("bilinear", "bicubic", "nearest")
+        ),
+        pytest.param(
+            "- concat:\n"
+            "    conv: [{conv2d: {out_channels: 8, kernel_size: 3, padding: 12, dilation: 12}}]\n"
+            "    pool: [{adaptive_avg_pool2d: {output_size: 1}}, {interpolate: {size: 33, mode: bilinear}}]",
+            "[16, 33, 33]",
+            (45, 33, None),
+            id="atrous pyramid: 33 in the middle, 45 in the corners",
         ),
     ],
 )
-def test_places_and_grid_by_hand(layers: str, axes: list[tuple[object, ...]]) -> None:
-    field = follow(graph(network(layers, "[1, 32, 32]")))[-1]
-    assert field is not None
-    assert [(axis.size, axis.stride, axis.places, axis.exact) for axis in field.axes] == axes
-    assert all(type(number) is int or number.denominator > 1 for axis in field.axes for number in axis[:3])
+def test_fields_that_differ_by_position(layers: str, input: str, expected: tuple[int, int, int | None]) -> None:
+    told = report(network(layers, input))
+    found = told.layers[-1].receptive_field
+    assert found.size is not None
+    assert found.size_min is not None
+    assert (found.size[0], found.size_min[0], found.stride and found.stride[0]) == expected
+    assert (told.totals.receptive_field, told.totals.receptive_field_min) == expected[:2]
+    assert told.totals.receptive_field_exact
+
+
+@pytest.mark.parametrize("spec", ["unet@valid", "unet@same"])
+def test_both_u_nets(spec: str) -> None:
+    totals = cnnprof.analyze(spec).totals
+    assert (totals.receptive_field_min, totals.receptive_field, totals.receptive_field_exact) == (188, 204, True)
+
+
+def test_too_many_positions_are_an_estimate() -> None:
+    told = report(
+        network(
+            "- interpolate: {scale_factor: 2, mode: linear}\n- conv1d: {out_channels: 1, kernel_size: 3}", "[1, 40000]"
+        )
+    )
+    assert [row.receptive_field.exact for row in told.layers] == [False, False]
+    assert told.layers[0].receptive_field.size == (2,)
+    assert not told.totals.receptive_field_exact
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("first", range(0, 500, 100))
+def test_random_networks(first: int) -> None:
+    """Against the steps one by one, and against gradients."""
+    pytest.importorskip("torch")
+    for number in range(first, first + 100):
+        text, found = drawn((1, number))
+        try:
+            compare(found)
+        except Mismatch as mismatch:
+            pytest.fail(f"{mismatch}\n{text}")
 
 
 def test_axes_are_apart() -> None:
     row = report(network("- conv2d: {out_channels: 1, kernel_size: [3, 7], stride: [1, 2]}")).layers[-1]
-    assert row.receptive_field == ((3, 7), (1, 2), (1, 3), True)
-
-
-@pytest.mark.parametrize(
-    ("layers", "exact"),
-    [
-        ("- conv_transpose2d: {out_channels: 1, kernel_size: 2, stride: 2}", True),
-        ("- conv_transpose2d: {out_channels: 1, kernel_size: 3, stride: 2}", False),
-        ("- interpolate: {scale_factor: 2}", True),
-        ("- interpolate: {scale_factor: 2}\n- relu", True),
-        ("- interpolate: {scale_factor: 2}\n- conv2d: {out_channels: 1, kernel_size: 1}", True),
-        ("- interpolate: {scale_factor: 2}\n- conv2d: {out_channels: 1, kernel_size: 3}", False),
-        ("- interpolate: {scale_factor: 2, mode: bilinear}", False),
-        ("- adaptive_avg_pool2d: {output_size: 4}", True),
-        ("- adaptive_avg_pool2d: {output_size: 5}", False),
-    ],
-)
-def test_an_estimate_says_so(layers: str, exact: bool) -> None:
-    """Where neighbouring places see fields of different sizes, the figure is no longer exact."""
-    told = report(network(layers))
-    assert told.layers[-1].receptive_field.exact is exact
-    assert told.totals.receptive_field_exact is exact
+    assert row.receptive_field == ((3, 7), (3, 7), (1, 2), (1, 3), True)
 
 
 def test_the_metric_is_the_largest_axis() -> None:
@@ -191,7 +279,7 @@ def seeded() -> Iterator[None]:
     ],
 )
 def test_gradients_reach_exactly_the_field(layers: str) -> None:
-    """The input places that an inner output place depends on are the interval told, on both axes."""
+    """The input positions that an inner output position depends on are the interval told, on both axes."""
     torch = pytest.importorskip("torch")
     from cnnprof.runtime.build import module
 

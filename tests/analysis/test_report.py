@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import COLUMNS, Heaviest, doubts, lay_out
+from cnnprof.analysis.columns import COLUMNS
+from cnnprof.analysis.report import Heaviest, doubts, lay_out
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from tests.support.networks import graph, network, report
@@ -39,7 +40,7 @@ def test_a_network_without_weights_has_none_heaviest() -> None:
         (
             "- adaptive_avg_pool2d: {output_size: 1}\n- linear: {out_features: 2}\n- linear: {out_features: 2}",
             [
-                "linear reads the last axis of 3×1×1 alone, a single value, as PyTorch does: "
+                "linear applies only to the last axis of 3×1×1, a single value, as in PyTorch: "
                 "is a `flatten` missing before it?"
             ],
         ),
@@ -66,3 +67,35 @@ def test_doubts_list_the_shapes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Graph, "shapes", counting)
     assert (doubts(found), lists) == ([], 1)
+
+
+LAYERS = """
+- conv2d: {out_channels: 8, kernel_size: 7, stride: 2}
+- conv2d: {out_channels: 8, kernel_size: 3, groups: 8, padding: 1}
+- conv2d: {out_channels: 16, kernel_size: 3, groups: 8, padding: 1}
+- conv2d: {out_channels: 16, kernel_size: [1, 3], groups: 2, dilation: 2, padding: [0, 2]}
+- max_pool2d: {kernel_size: 3, stride: [2, 1]}
+- avg_pool2d: {kernel_size: 2}
+- blur_pool2d
+- conv_transpose2d: {out_channels: 4, kernel_size: 2, stride: 2}
+- batch_norm
+- flatten
+- linear: {out_features: 10}
+"""
+
+
+def test_the_notation_of_papers_and_what_enters() -> None:
+    found = report(network(LAYERS.strip(), "[3, 64, 64]"))
+    assert [COLUMNS["notation"].plain(row) for row in found.layers] == [
+        "7×7/2, 8", "3×3 dw", "3×3 dw, 16", "1×3, 16, 2 groups, dilation 2", "3×3/2×1 max", "2×2/2 avg", "3×3/2 blur",
+        "2×2/2 transposed, 4", "", "", "fc 10",
+    ]  # fmt: skip
+    assert COLUMNS["input_shape"].plain(found.layers[1]) == "1x8x29x29"
+    assert COLUMNS["notation"].plain(lay_out(found, segments=1).rows[0]) == "7×7/2, 8"
+
+
+def test_trainable_parameters_are_without_buffers() -> None:
+    shown = lay_out(report(network("- conv2d: {out_channels: 4, kernel_size: 1}\n- batch_norm")))
+    column = COLUMNS["trainable"]
+    assert (shown.total(column), shown.total(COLUMNS["buffers"])) == (sum(map(column.value, shown.rows)), 9)
+    assert shown.total(column) == shown.report.totals.params

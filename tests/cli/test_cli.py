@@ -6,109 +6,28 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
-import pty
 import re
 import shlex
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-import typer.main
 
 import cnnprof
-from cnnprof.cli import main
-from cnnprof.cli.app import app
+from cnnprof.cli.app import COMMANDS as NAMES
 from cnnprof.language.schema import schema
 from cnnprof.language.spec import shipped_blocks
-from cnnprof.render.sheet import cells
+from cnnprof.render.text import cells
+from tests.support.commands import CNNPROF, ENVIRONMENT, Done, Run, begun, on_a_terminal, process
 from tests.support.networks import network
 from tests.support.shown import GOLDEN
 
-CNNPROF = [sys.executable, "-m", "cnnprof"]
 ROOT = Path(cnnprof.__file__).parent.parent
-QUIET = {
-    name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "TERM", "CNNPROF_DEBUG")
-}
-ENVIRONMENT = {**QUIET, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command line in this process, its output not a terminal."""
-    monkeypatch.delenv("CNNPROF_DEBUG", raising=False)
-
-    def run_line(*args: str) -> Done:
-        code = main(args)
-        return Done(code, *capsys.readouterr())
-
-    return run_line
-
-
-def process(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m cnnprof` with its output piped."""
-    return subprocess.run(
-        [*CNNPROF, *args], capture_output=True, text=True, encoding="utf-8", check=False,
-        **{"env": ENVIRONMENT, "timeout": 60, **options},
-    )  # type: ignore[call-overload, no-any-return]  # fmt: skip
-
-
-def answering_interrupts() -> None:
-    """Runs in a process that is to answer Ctrl-C, whether the one that starts it does or was started by `nohup`."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def begun(program: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Starts Python as from a terminal, with a process group of its own, its output piped."""
-    return subprocess.Popen(
-        [sys.executable, *program],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "start_new_session": True,
-           "preexec_fn": answering_interrupts, **options},
-    )  # fmt: skip
-
-
-def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
-    """What the process writes to a terminal of that width."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environment = {**ENVIRONMENT, "TERM": "xterm-256color", **variables}
-    started = subprocess.Popen(
-        [*CNNPROF, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.STDOUT, env=environment
-    )
-    os.close(theirs)
-    written = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other side is closed
-            part = b""
-        if not part:
-            break
-        written += part
-    os.close(ours)
-    assert started.wait() == code
-    return written.decode().replace("\r\n", "\n")
-
-
 # What the commands give.
 
 
@@ -184,15 +103,14 @@ def test_a_sweep_leaves_no_column_out() -> None:
 
 @pytest.mark.parametrize("args", [["specs"], ["kinds"], ["kinds", "conv2d"]], ids=" ".join)
 def test_a_list_says_the_same_on_a_narrow_terminal(args: list[str]) -> None:
-    assert on_a_terminal(*args, width=60).split() == process(*args).stdout.split()
+    assert on_a_terminal(*args, width=60, NO_COLOR="1").split() == process(*args).stdout.split()
 
 
 def test_help_shows_every_summary_whole() -> None:
     text = process("--help", env={**ENVIRONMENT, "COLUMNS": "80"}).stdout
-    for command in app.registered_commands:
-        assert command.short_help is not None
-        assert len(command.short_help) <= 60
-        assert command.short_help in text
+    for short_help in NAMES.values():
+        assert len(short_help) <= 64
+        assert short_help in text
 
 
 def test_json_on_a_terminal_is_json() -> None:
@@ -266,7 +184,7 @@ def test_specs(run: Run) -> None:
 
 def test_kinds(run: Run) -> None:
     assert re.search(r"^conv2d +Convolution over an image", run("kinds").out, re.MULTILINE)
-    assert run("kinds", "conv2d").out.startswith("conv2d\n\n  Convolution over an image, `torch.nn.Conv2d`.\n\nShape\n")
+    assert run("kinds", "conv2d").out.startswith("conv2d\n  Convolution over an image, `torch.nn.Conv2d`.\n\nShape\n")
     assert json.loads(run("kinds", "relu", "--format", "json").out)["summary"] == "max(0, x), `torch.nn.ReLU`."
 
 
@@ -278,14 +196,14 @@ def test_version(run: Run) -> None:
 
 COMMANDS = [
     pytest.param([name] if name else [], marks=[pytest.mark.torch] * (name in ("verify", "measure")))
-    for name in ("", *typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for name in ("", *NAMES)
 ]
 
 
 def test_specs_prints_one_as_it_is_written(run: Run) -> None:
     assert run("specs", "lenet5") == Done(0, (ROOT / "specs" / "lenet5.yaml").read_text(encoding="utf-8"), "")
     assert json.loads(run("specs", "lenet5", "--format", "json").out)[0]["name"] == "lenet5"
-    assert run("specs", "lenet") == Done(2, "", "error: there is no architecture `lenet`; did you mean `lenet5`?\n")
+    assert run("specs", "lenet") == Done(2, "", "error: unknown architecture `lenet`; did you mean `lenet5`?\n")
 
 
 def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
@@ -355,26 +273,26 @@ REFUSES = [
         "error: several --input need names: --input left=3x64x64 --input right=3x64x64",
     ),
     (["analyze", "lenet5", "--input", "x=1x32x32"], "error: lenet5 has no input `x`; known: `input`"),
-    (["analyze", "lenet5", "--dtype", "float31"], "error: no type `float31`; did you mean `float32`?"),
+    (["analyze", "lenet5", "--dtype", "float31"], "error: unknown dtype `float31`; did you mean `float32`?"),
     (["analyze", "lenet5", "--batch", "0"], "error: a batch is a whole number of examples, at least 1, found 0"),
-    (["analyze", "lenet5", "--columns", "path,parms"], "error: there is no column `parms`; did you mean `params`?"),
+    (["analyze", "lenet5", "--columns", "path,parms"], "error: unknown column `parms`; did you mean `params`?"),
     (
         ["analyze", "lenet5", "--sort", "peak_activation_bytes"],
-        "error: `peak_activation_bytes` is a figure of the whole network, not of a layer: it is among the totals",
+        "error: `peak_activation_bytes` is a metric of the whole network, not of a layer: see the totals",
     ),
-    (["analyze", "lenet5", "--columns", "Layer,params"], "error: there is no column `Layer`; `path` has that heading"),
+    (["analyze", "lenet5", "--columns", "Layer,params"], "error: unknown column `Layer`; `path` has that heading"),
     (["analyze", "lenet5", "--columns", "path,params, path"], "error: --columns names `path` twice"),
     (["analyze", "vgg", "--convention", "torch", "--convention", "torch"], "error: --convention names `torch` twice"),
     (["explain", "lenet5", "--only", "macs,macs"], "error: --only names `macs` twice"),
-    (["analyze", "lenet5", "--sort", "mac"], "error: there is no column `mac`; did you mean `macs`?"),
-    (["analyze", "lenet5", "--convention", "fvcor"], "error: there is no convention `fvcor`; did you mean `fvcore`?"),
+    (["analyze", "lenet5", "--sort", "mac"], "error: unknown column `mac`; did you mean `macs`?"),
+    (["analyze", "lenet5", "--convention", "fvcor"], "error: unknown convention `fvcor`; did you mean `fvcore`?"),
     (
         ["analyze", "lenet5", "--format", "json", "--columns", "path"],
-        "error: --columns chooses what a table, csv or markdown shows; json has everything",
+        "error: --columns applies to tables, csv and markdown; json always has everything",
     ),
     (
         ["analyze", "lenet5", "--format", "csv", "--convention", "torch"],
-        "error: --convention adds a total, and csv has none; json has",
+        "error: --convention adds a total, and csv has no totals; json has them",
     ),
     (["analyze", "lenet5", "--format", "json", "--format", "csv"], "error: --format is given twice"),
     (["analyze", "lenet5", "--batch", "2", "-o", "x.txt", "--output", "y.txt"], "error: --output is given twice"),
@@ -382,21 +300,21 @@ REFUSES = [
     *(
         (
             [*command, "-o", f"net.{suffix}"],
-            f"error: the suffix of --output says the format ({known}), found `net.{suffix}`; --format says it too",
+            f"error: the suffix of --output selects the format ({known}), found `net.{suffix}`; or use --format",
         )
         for command, known in (
-            (["analyze", "lenet5"], ".json, .csv, .md, .txt"),
-            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .txt"),
-            (["separable", "lenet5"], ".json, .csv, .md, .txt"),
-            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .txt"),
-            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .txt"),
-            (["explain", "lenet5"], ".json, .txt"),
-            (["verify", "lenet5"], ".json, .txt"),
-            (["measure", "lenet5"], ".json, .txt"),
+            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .txt"),
+            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .txt"),
+            (["separable", "lenet5"], ".json, .csv, .md, .tex, .txt"),
+            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .tex, .txt"),
+            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .tex, .txt"),
+            (["explain", "lenet5"], ".json, .md, .tex, .txt"),
+            (["verify", "lenet5"], ".json, .md, .tex, .txt"),
+            (["measure", "lenet5"], ".json, .md, .tex, .txt"),
         )
         for suffix in ("html", *(["csv"] if "csv" not in known else []))
     ),
-    (["kinds", "conv_2d"], "error: there is no kind `conv_2d`; did you mean `conv2d`?"),
+    (["kinds", "conv_2d"], "error: unknown kind `conv_2d`; did you mean `conv2d`?"),
 ]  # fmt: skip
 
 
@@ -467,7 +385,7 @@ def test_usage_errors(run: Run, args: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "start"),
     [
-        ("r.json", '{\n  "schema_version": 1'),
+        ("r.json", '{\n  "schema_version": 2'),
         ("r.csv", "path,kind"),
         ("r.md", "**lenet5**"),
         ("r.txt", "lenet5  input"),
@@ -643,7 +561,7 @@ def test_a_bug_is_no_broken_budget(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert (done.code, done.out) == (70, "")
     first, *rest = done.err.split("\n")
     assert re.fullmatch(r"internal error: ZeroDivisionError in test_cli\.py:\d+: division by \\x1b\[31mzero", first)
-    assert rest[0].startswith(f"This is a bug of cnnprof {cnnprof.__version__} (Python 3.")
+    assert rest[0].startswith(f"This is a bug in cnnprof {cnnprof.__version__} (Python 3.")
     assert "CNNPROF_DEBUG=1" in rest[1]
     assert "Traceback" not in done.err
     monkeypatch.setenv("CNNPROF_DEBUG", "1")

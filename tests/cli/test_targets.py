@@ -6,30 +6,22 @@ import pytest
 
 from cnnprof.cli import main
 from cnnprof.devices.profiles import Figure, Target
-from cnnprof.render.targets import listed
+from cnnprof.render import show
+from cnnprof.render.targets import document
 
 BOARD = Target("board", "A board of mine", "microcontroller", Figure(65_536, "its manual, table 3"))
 
 
+CARD = Target(
+    "card", "A card", "gpu", bandwidth=Figure(2_039 * 10**9, "a"), operations={"int8": Figure(624 * 10**12, "b")}
+)
+
+
 def test_text():
-    assert listed([BOARD], "text") == ("board  A board of mine\n  ram         64.0 KiB    its manual, table 3\n")
-
-
-def test_a_gpu_has_rates():
-    target = Target(
-        "card", "A card", "gpu", bandwidth=Figure(2_039 * 10**9, "a"), operations={"int8": Figure(624 * 10**12, "b")}
+    assert show(document([BOARD, CARD]), "text") == (
+        "board  A board of mine\n\n  ram  64.0 KiB  its manual, table 3\n\n"
+        "card  A card\n\n  bandwidth  2.04 TB/s  a\n  int8       624 T/s    b\n"
     )
-    assert listed([target], "text") == ("card  A card\n  bandwidth   2.04 TB/s   a\n  int8        624 T/s     b\n")
-
-
-def test_a_source_is_folded_to_the_width_of_a_terminal():
-    target = BOARD._replace(ram=Figure(65_536, "the manual of the board, which is long, and table 3 in it"))
-    lines = listed([target], "text", 60).splitlines()
-    assert lines == [
-        "board  A board of mine",
-        "  ram         64.0 KiB    the manual of the board, which is",
-        "                          long, and table 3 in it",
-    ]
 
 
 def test_json(capsys):

@@ -21,7 +21,7 @@ import torch
 import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.measured import Ceilings, Settings, Times, blocks, peak_blocks
-from cnnprof.render.measured import as_json
+from cnnprof.render.measured import to_json
 from cnnprof.runtime.device import Cuda, Device
 from cnnprof.runtime.measure import Patience, Program, measure, program, sample
 from cnnprof.runtime.verify import verify
@@ -180,7 +180,7 @@ def latency(
     graph = cnnprof.unfold(spec)
     ceilings = known.get(settings.dtype)  # measured again where time did not allow it
     measured = measure(graph, device, [batch], settings, patience=patience, fresh_process=False, ceilings=ceilings)
-    document = json.loads(as_json([measured]))
+    document = json.loads(to_json([measured]))
     row: Row = {"network": spec, "batch": batch, "dtype": settings.dtype, "channels_last": settings.channels_last}
     if document["out_of_memory"]:
         return row | {"out_of_memory": document["out_of_memory"][0]}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-from cnnprof.analysis.report import Report, Row
+from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.model.graph import Layer
 from tests.benchmarks.counters import RECORD, SPECS, TOOLS
 
@@ -28,7 +28,7 @@ def about(record: dict[str, Any] | None = None) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return (
         f"Measured on {record['date']} with Python {record['python']} on {record['processor']} ({record['system']}), "
-        f"{record['threads']} thread, medians of {record['rounds']} rounds by turns: {versions}."
+        f"{record['threads']} thread, medians of {record['rounds']} rounds, alternating: {versions}."
     )
 
 
@@ -109,7 +109,7 @@ def _row(network: str, counter: str, counts: str, terms: str, params: str, found
 # What each adds to the MACs, read in its source; tests/test_counters.py holds the arithmetic to the record.
 
 
-def _of(report: Report, *kinds: str) -> Iterator[tuple[Layer, Row]]:
+def _of(report: Report, *kinds: str) -> Iterator[tuple[Layer, LayerRow]]:
     rows = zip(report.graph.layers, report.layers, strict=True)
     return ((layer, row) for layer, row in rows if row.kind in kinds)
 
@@ -163,6 +163,6 @@ RULES = {
 }
 TORCHINFO_PARAMS = Rule(
     "those of a residual branch twice, because the module that `cnnprof.build` makes calls an addition after the "
-    "branches that are registered below it, and torchinfo tells by the order of calls what is inside what",
+    "branches that are registered below it, and torchinfo infers nesting from the order of calls",
     _torchinfo_params,
 )

@@ -43,8 +43,8 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
     "problem": (0, 2),
     "report": (0, 2),
     "stop": (0, 2),
+    "say": (0, 2),
     "complain": (0, 2),
-    "_usage_error": (0, 1),
 }
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.
@@ -56,13 +56,17 @@ WORDING = {
     "misplaced": "language/spec.py",
 } | {
     "by_name": "language/spec.py",
+    "no_field": "language/spec.py",
+    "no_argument": "language/spec.py",
+    "left_out": "language/spec.py",
+    "_padding_of_stride": "",
     "how_to_write": "model/kind.py",
     "meant": "model/paths.py",
     "out_of_memory": "render/measured.py",
 }
 MOST = 8  # alternatives of one part that are written out
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LIMIT = re.compile(r"\bat most .*(found more|characters?, found)|combinations are more")
+LIMIT = re.compile(r"\bat most .*(found more|characters?, found)|combinations, found")
 
 # Messages by the heading that they stand under on the page: the first beginning of their file that fits.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -77,13 +81,21 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "gate/project.py",
         "gate/baseline.py",
         "model/metrics.py",
+        "gate/run.py",
         "cli/check.py",
         "git.py",
     ),
-    "rewrites": ("rewrites/", "analysis/quantize.py", "cli/rewrite.py", "language/write.py"),
-    "devices": ("devices/", "importers/", "analysis/arena.py", "analysis/converter.py"),
+    "rewrites": (
+        "rewrites/",
+        "analysis/quantize.py",
+        "analysis/rewritten.py",
+        "cli/before_after.py",
+        "language/write.py",
+    ),
+    "devices": ("devices/", "analysis/arena.py", "analysis/converter.py"),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
+    "importers": ("importers/",),
     "command": ("",),  # whatever is left: the command line, its files and its options
 }
 

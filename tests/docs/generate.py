@@ -5,11 +5,15 @@ From the repository root, `cog -r -I . README.md docs/*.md` writes it, `cog --ch
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
+import traceback
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from textwrap import indent
@@ -71,6 +75,27 @@ def excerpt(line: str, *starts: str) -> str:
     shown = [paragraph if paragraph.startswith(starts) else "…" for paragraph in paragraphs]
     kept = [text for before, text in zip(["", *shown], shown, strict=False) if (before, text) != ("…", "…")]
     return "\n".join([f"```console\n$ {line}", "\n\n".join(kept), "```"])
+
+
+SESSION: dict[str, Any] = {}
+"""The names of the examples in Python, which each part of a page goes on with."""
+
+
+def python(lines: str) -> str:
+    """Statements as Python's prompt shows them, with all that they print; run in the folder of the sample files."""
+    shown = []
+    for statement in ast.parse(lines).body:
+        text = ast.get_source_segment(lines, statement) or ""
+        first, *rest = text.split("\n")
+        shown += [f">>> {first}", *(f"... {line}" for line in rest)]
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.chdir(HERE):
+            try:
+                exec(compile(ast.Interactive([statement]), "<docs>", "single"), SESSION)
+            except (cnnprof.CnnprofError, KeyError) as error:
+                said.write("".join(traceback.format_exception_only(error)).removeprefix("cnnprof.errors."))
+        shown += [line.rstrip() for line in said.getvalue().splitlines()]
+    return "\n".join(["```pycon", *shown, "```"])
 
 
 def file(name: str) -> str:

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,16 +24,23 @@ from cnnprof.language import unfold as expand
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
-from cnnprof.render import csv, json, markdown, plain
+from cnnprof.model.metrics import RenamedWarning
+from cnnprof.render import csv, json, show, words
 from tests.support.networks import network
 
 # Less than people may write, so that an input is soon through.
-TEXTS = source.Limits(characters=100_000, nodes=5_000)
-NETWORKS = expand.Limits(layers=500, work=10_000)
+TEXTS = source.TextLimits(characters=100_000, nodes=5_000)
+NETWORKS = expand.UnfoldLimits(layers=500, work=10_000)
 
 
 def survives(text: str | bytes, **options: Any) -> bool:
     """Whether a text goes through the pipeline. Anything but a CnnprofError is raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RenamedWarning)
+        return _survives(text, **options)
+
+
+def _survives(text: str | bytes, **options: Any) -> bool:
     try:
         found = read(parse(text, "net.yaml", TEXTS))
         variant = next(iter(found.variants), None)
@@ -43,8 +51,10 @@ def survives(text: str | bytes, **options: Any) -> bool:
     except CnnprofError:
         return False
     else:
-        for renderer in (plain, json, csv, markdown):
-            assert renderer.render([table])
+        assert json.render([table])
+        assert csv.render([table])
+        for form in ("text", "markdown", "latex"):
+            assert show(words.document([table]), form)
         return True
     assert refused
     for problem in refused:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer.main
 
-from cnnprof.cli.app import app
+from cnnprof.cli import app
 from cnnprof.language import registry
 from cnnprof.language.spec import HEADER, MODIFIERS, SPECIAL_NAMES
 
@@ -20,11 +20,11 @@ WORDS = [
 ]  # fmt: skip
 
 
-_group: Any = typer.main.get_command(app)
-COMMANDS = [_group, *_group.commands.values()]
+_group: Any = typer.main.get_command(app.app)
+COMMANDS = [_group, *map(app.build, app.COMMANDS)]
 # Every command, option and word that an option takes.
 OPTIONS = [
-    *_group.commands,
+    *app.COMMANDS,
     *(option for command in COMMANDS for parameter in command.params for option in parameter.opts if option[0] == "-"),
     *(
         str(choice)

@@ -68,8 +68,8 @@ def test_figures_are_all_metrics_and_sums_over_layers() -> None:
 
 
 AGAIN = (
-    "`git checkout REF -- FILE` brings back the one that was committed; `cnnprof check --update-baseline` writes it "
-    "anew, from the figures of today"
+    "`git checkout REF -- FILE` restores the committed one; `cnnprof check --update-baseline` rewrites it "
+    "from the current figures"
 )
 
 
@@ -100,7 +100,8 @@ AGAIN = (
                           '{"totals": {}, "layers": {"a": {"params": -5}}}')
         ),
         *(
-            (text, "`b.json` is no baseline: one begins with `networks` or `version`, in JSON; name another file, or "
+            (text, "`b.json` is not a baseline: one begins with `networks` or `version`, in JSON; name another file, "
+                   "or "
              "remove this one")
             for text in ("[]", "\udcff", "cnnprof: 1", "9" * 5000, '{"name": "x", "version": 1}')
         ),
@@ -118,13 +119,13 @@ def test_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path / "b.json", "b.json")
     assert str(caught.value) == (
-        "there is no baseline `b.json`: commit it, or compare with a revision (--baseline-ref REF); "
-        "`cnnprof check --update-baseline` writes a first one"
+        "no baseline `b.json`: commit it, or compare with a revision (--baseline-ref REF); "
+        "`cnnprof check --update-baseline` creates one"
     )
 
 
 def test_a_pipe_is_none(tmp_path: Path) -> None:
     """And is not waited for."""
     os.mkfifo(tmp_path / "b.json")
-    with pytest.raises(UsageError, match=r"^cannot read `b\.json`: it is a pipe, and no file$"):
+    with pytest.raises(UsageError, match=r"^cannot read `b\.json`: it is a pipe, not a file$"):
         read(tmp_path / "b.json", "b.json")

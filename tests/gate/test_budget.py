@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.measured import Alternated, Comparison, Machine, Settings, Times
+from cnnprof.analysis.measured import Alternated, Machine, Settings, TimeComparison, Times
 from cnnprof.analysis.report import tabulate
-from cnnprof.errors import MAX_PROBLEMS, Mark, SourceText
+from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText
 from cnnprof.gate.budget import (
     MAX_PATTERNS,
     SUMMED,
     Baseline,
     Budget,
+    CheckResult,
+    CountedNetwork,
     Figures,
     Increase,
-    Network,
     Rest,
-    Result,
     Verdict,
     Wrong,
     figures,
@@ -33,7 +33,7 @@ from cnnprof.gate.budget import (
 )
 from cnnprof.language import source
 from cnnprof.language import unfold as expand
-from cnnprof.language.spec import Limit, read
+from cnnprof.language.spec import BudgetLimit, read
 from cnnprof.model.metrics import METRICS, read_quantity
 from cnnprof.model.paths import MAX_SEGMENTS
 from tests.support.networks import network as text_of
@@ -55,19 +55,19 @@ LINES = {path: TEXT[: TEXT.index(word)].count("\n") + 1 for path, word in (("a",
 PARAMS = {"a": 3 * 4 + 4, "b": 2 * (4 * 4 + 4), "b.0": 4 * 4 + 4, "b.1": 4 * 4 + 4, "flatten": 0, "fc": 4 * 64 * 2 + 2}
 
 
-def made(text: str = TEXT) -> Network:
+def made(text: str = TEXT) -> CountedNetwork:
     spec = read(source.parse(text, "net.yaml"))
     graph = expand.unfold(spec)
     costs = count(graph)
     lines = {layer.path: tuple(mark.line + 1 for mark in (*layer.calls, layer.mark)) for layer in graph.layers}
-    return Network("net.yaml", "net.yaml", lines, tabulate(graph, costs), costs)
+    return CountedNetwork("net.yaml", "net.yaml", lines, tabulate(graph, costs), costs)
 
 
-def timed(*ratios: float) -> Comparison:
+def timed(*ratios: float) -> TimeComparison:
     """The network beside a reference of one second, turn by turn."""
     times = Alternated(Times((1.0,) * len(ratios)), Times(ratios))
     machine = Machine("cpu", "a processor", "a system", 2, 2, {})
-    return Comparison(("base", "net.yaml"), 1, Settings("float32", False, "inference"), machine, times, (1, 1))
+    return TimeComparison(("base", "net.yaml"), 1, Settings("float32", False, "inference"), machine, times, (1, 1))
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_a_limit_on_time_is_broken_by_three_quarters_of_the_turns(ratios: list[f
     assert bool(checked.over) is broken
 
 
-def limit(metric: str, text: str, path: str | None = None, line: int = 11) -> Limit:
-    return Limit(metric, read_quantity(text, metric), text, Mark(SourceText("cnnprof.yaml", ""), line, 0), path)
+def limit(metric: str, text: str, path: str | None = None, line: int = 11) -> BudgetLimit:
+    return BudgetLimit(metric, read_quantity(text, metric), text, Mark(SourceText("cnnprof.yaml", ""), line, 0), path)
 
 
-def verdicts(*limits: Limit, baseline: Baseline | None = None, **parts: Any) -> list[Any]:
+def verdicts(*limits: BudgetLimit, baseline: Baseline | None = None, **parts: Any) -> list[Any]:
     checked, problems = judge(Budget("b", limits, **parts), made(), baseline)
     assert problems == []
     return list(checked.verdicts)
@@ -191,11 +191,11 @@ FIRST, SECOND = at("- conv2d"), at("- conv2d") + 1
 A, B, HEAD = at("- unit"), at("- unit: {channels: WIDTH}"), at("- conv2d: {out_channels: 2")
 
 
-def blocks(width: int) -> Network:
+def blocks(width: int) -> CountedNetwork:
     return made(BLOCKS.replace("WIDTH", str(width)))
 
 
-def params(network: Network, baseline: Baseline | None = None, path: str | None = None) -> Verdict:
+def params(network: CountedNetwork, baseline: Baseline | None = None, path: str | None = None) -> Verdict:
     """The verdict on a limit of one parameter."""
     checked, problems = judge(Budget("b", (limit("params", "1", path),)), network, baseline)
     assert problems == []
@@ -320,9 +320,9 @@ def test_a_network_whose_past_is_wrong() -> None:
     checked, (problem,) = judge(
         Budget("b", (), increases=(Increase("params", Fraction(0), "0%", mark),)), made(), wrong
     )
-    assert problem == (
+    assert problem == Problem(
         "`net.yaml` is wrong in origin/main, so its increase is not known: no layers",
-        mark, "compare with a revision where it is right, or leave `max_increase` out until it is", (),
+        mark, "compare with a revision where it is right, or leave `max_increase` out until it is",
     )  # fmt: skip
     assert (checked.verdicts, checked.unheld) == ((), ())
     assert judge(Budget("b", ()), made(), wrong)[1] == []
@@ -339,7 +339,7 @@ def test_warnings_break_nothing() -> None:
         (
             "depth",
             "a",
-            "`depth` is a figure of the whole network, no sum over layers, so `at` cannot limit it",
+            "`depth` is a metric of the whole network, not a sum over layers, so `at` cannot limit it",
         ),
         (
             "a",
@@ -409,7 +409,7 @@ def test_exit_codes() -> None:
     over, _ = judge(Budget("b", (limit("params", "1"),)), made(), None)
     within, _ = judge(Budget("b", (limit("params", "1K"),), (limit("params", "1"),)), made(), None)
     wrong = Wrong(None, None, "", "")
-    assert Result((within,), (), ()).exit_code == 0
-    assert Result((within, over), (), ()).exit_code == 1
-    assert Result((over,), (wrong,), ()).exit_code == 2
-    assert Result((), (), ()).exit_code == 0
+    assert CheckResult((within,), (), ()).exit_code == 0
+    assert CheckResult((within, over), (), ()).exit_code == 1
+    assert CheckResult((over,), (wrong,), ()).exit_code == 2
+    assert CheckResult((), (), ()).exit_code == 0

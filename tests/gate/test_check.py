@@ -7,19 +7,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree as xml
 
 import pytest
 import yaml
 
 from cnnprof import git
-from cnnprof.cli import check as command
-from cnnprof.cli import main
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
+from cnnprof.gate import run as gate
+from tests.support import commands
+from tests.support.commands import Run
 from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: width, kernel_size: 1}\n  name: conv\n- relu", header="args: {width: 4}")
@@ -28,13 +27,10 @@ MACS = 3 * 4 * 64
 LINE = NET[: NET.index("conv2d")].count("\n") + 1
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `cnnprof check …`."""
+    return lambda *arguments: commands.run(capsys, "check", *arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +42,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "net.yaml").write_text(NET)
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof check …`."""
-
-    def run_line(*args: str) -> Done:
-        code = main(["check", *args])
-        return Done(code, *capsys.readouterr())
-
-    return run_line
 
 
 def project(folder: Path, *keys: str, baseline: bool = False, name: str = "tiny") -> None:
@@ -119,13 +104,14 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (["max: {parms: 5}"], "cnnprof.yaml:5:9: error: a budget limits a metric, and `parms` is none"),
+        (["max: {parms: 5}"], "cnnprof.yaml:5:9: error: a budget limits metrics, and `parms` is not one"),
         (["max: {params: 5}", "set: {with: 5}"],
          "cnnprof.yaml:6:9: error: models/net.yaml: net has no argument `with` to set; did you mean `width`?"),
         (["max: {params: 5}", "variant: x"],
          "cnnprof.yaml:6:12: error: models/net.yaml: net has no variant `x`; it has no variants"),
         (["at: {cov: {params: 5}}"], "cnnprof.yaml:5:22: error: no layer's path matches `cov`"),
-        (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a figure of the whole network, no sum over "
+        (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a metric of the whole network, not a sum "
+                                     "over "
          "layers, so `at` cannot limit it"),
         (["max_increase: {params: 0%}"],
          "cnnprof.yaml:5:26: error: `max_increase` needs something to compare with"),
@@ -147,12 +133,12 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is here or above; write "
-         "one, or name a SPEC"),
+        ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is in this folder or above; "
+         "write one, or name a SPEC"),
         (["--max", "params=5"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for "
          "them"),
         (["--batch", "2"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them"),
-        (["lenet5", "--max", "parms=5"], "--max limits a metric, and `parms` is none; did you mean `params`?"),
+        (["lenet5", "--max", "parms=5"], "--max limits metrics, and `parms` is not one; did you mean `params`?"),
         (["lenet5", "--max", "params"], "--max takes NAME=VALUE, such as params=5M, found `params`"),
         (["lenet5", "--max", "peak_activation_bytes=5"], "a limit on `peak_activation_bytes` needs a unit of bytes "
          "(`KB`, `MB`, `KiB`, `MiB` …), found `5`"),
@@ -161,9 +147,9 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
         (["--config", "x"], "cannot read `x`: No such file or directory"),
         (["--update-baseline", "--baseline-ref", "x"], "--update-baseline writes a file, and --baseline-ref needs "
          "none: choose one"),
-        (["lenet5", "--update-baseline"], "--update-baseline writes a project's baseline: say it without SPEC and "
+        (["lenet5", "--update-baseline"], "--update-baseline writes a project's baseline: use it without SPEC and "
          "without --no-budgets"),
-        (["--report", "xml=x"], "no report format `xml`; known: `text`, `json`, `markdown`, `github`, `gitlab`, "
+        (["--report", "xml=x"], "unknown report format `xml`; known: `text`, `json`, `markdown`, `github`, `gitlab`, "
          "`junit`, `sarif`"),
         (["lenet5", "--report", "json"], "--report takes FORMAT=PATH, found `json`; `json=-` writes to standard "
          "output"),
@@ -174,14 +160,14 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
          "to a reference"),
         (["lenet5", "--max-latency", "1ms", "--against", "lenet5"], "--max-latency takes a ratio above 0, such as 1.2, "
          "found `1ms`"),
-        (["--max-latency", "1.2", "--against", "lenet5"], "--max-latency needs a SPEC, and goes without --no-budgets: "
-         "it is measured on request alone"),
-        (["lenet5", "--baseline-ref", "x"], "--baseline-ref has nothing to compare: no limit holds for what SPEC "
+        (["--max-latency", "1.2", "--against", "lenet5"], "--max-latency needs a SPEC, and does not go with "
+         "--no-budgets: latency is only measured on request"),
+        (["lenet5", "--baseline-ref", "x"], "--baseline-ref has nothing to compare: there is no limit on what SPEC "
          "names; add --max NAME=VALUE or a `budget` in the spec, or leave SPEC out where a project file has budgets"),
-        (["lenet5", "--no-budgets", "--max", "params=5"], "--no-budgets only sees whether specs are valid: --max and "
-         "--baseline-ref go without it"),
-        (["--no-budgets", "--baseline-ref", "x"], "--no-budgets only sees whether specs are valid: --max and "
-         "--baseline-ref go without it"),
+        (["lenet5", "--no-budgets", "--max", "params=5"], "--no-budgets only checks that specs are valid: it does not "
+         "go with --max or --baseline-ref"),
+        (["--no-budgets", "--baseline-ref", "x"], "--no-budgets only checks that specs are valid: it does not "
+         "go with --max or --baseline-ref"),
         (["lenet5", "--report", "json=no/folder"], "cannot write `no/folder`: No such file or directory"),
     ],
 )  # fmt: skip
@@ -261,7 +247,8 @@ def test_a_projects_budgets_that_a_spec_goes_without_are_named(folder: Path, run
     """Its success is not to be taken for theirs; of other files, and where only validity is asked for, nothing is."""
     (folder / name).write_text(text)
     (folder / "other.yaml").write_text(NET)
-    note = (f"note: {name} is not applied to a SPEC, and has budgets for it: `tiny`; `cnnprof check` without SPEC "
+    note = (f"note: {name} is not applied to a SPEC, although it has budgets for it: `tiny`; `cnnprof check` without "
+            "SPEC "
             "applies them\n")  # fmt: skip
     assert run("models/net.yaml")[::2] == (0, note)
     assert run("models/net.yaml,width=5", "--max", "params=1M")[::2] == (0, note)
@@ -402,8 +389,8 @@ def test_the_ratchet(folder: Path, run: Run) -> None:
     project(folder, "max_increase: {params: 0%, macs: 30%}", baseline=True)
     done = run()
     assert (done.code, done.err.splitlines()) == (2, [
-        "error: there is no baseline `base.json`: commit it, or compare with a revision (--baseline-ref REF); "
-        "`cnnprof check --update-baseline` writes a first one",
+        "error: no baseline `base.json`: commit it, or compare with a revision (--baseline-ref REF); "
+        "`cnnprof check --update-baseline` creates one",
     ])  # fmt: skip
     assert run("--update-baseline").err == "wrote base.json\n"
     assert run().code == 0
@@ -432,7 +419,7 @@ def test_a_baseline_is_not_updated_in_ci(folder: Path, run: Run, monkeypatch: py
     monkeypatch.setenv("CI", "true")
     done = run("--update-baseline")
     assert (done.code, done.err) == (
-        2, "error: --update-baseline is refused where CI is set: a person changes a baseline, and commits it\n",
+        2, "error: --update-baseline is refused where CI is set: baselines are updated and committed by a person\n",
     )  # fmt: skip
     assert not (folder / "base.json").exists()
     monkeypatch.setenv("CI", "false")
@@ -460,7 +447,7 @@ def test_what_an_update_changes_is_said(folder: Path, run: Run) -> None:
     project(folder, "max_increase: {params: 0%}", "warn: {macs: 1G}", baseline=True)
     (folder / "models" / "old.yaml").write_text(NET)
     assert run("--update-baseline").err == "wrote base.json\n"
-    assert run("--update-baseline").err == "wrote base.json\nno total is another than before\n"
+    assert run("--update-baseline").err == "wrote base.json\nno total has changed\n"
     widen(folder)
     (folder / "models" / "old.yaml").rename(folder / "models" / "renamed.yaml")
     first, second, *lines = run("--update-baseline").err.splitlines()
@@ -483,7 +470,7 @@ def test_errors_come_last(folder: Path) -> None:
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert lines[-2].endswith(", 1 error")
-    assert lines[-1].startswith("error: there is no baseline `base.json`: commit it, or ")
+    assert lines[-1].startswith("error: no baseline `base.json`: commit it, or ")
 
 
 def test_errors_are_said_where_no_report_can_be_written(folder: Path, run: Run) -> None:
@@ -587,7 +574,7 @@ def test_an_unknown_ref(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize("revision", ["", "--help", "x\0y", "a:b", "HEAD~5", "HEAD^{tree}"])
 def test_git_refuses_a_revision(folder: Path, revision: str) -> None:
     commit(folder)
-    with pytest.raises(UsageError, match=r"git knows no revision|names no file"):
+    with pytest.raises(UsageError, match=r"git knows no revision|does not name a file"):
         git.revision(revision)
 
 
@@ -788,7 +775,8 @@ def test_only_a_baseline_is_replaced(folder: Path, run: Run, text: str) -> None:
     project(folder, "max: {params: 1M}", baseline=True)
     (folder / "base.json").write_text(text)
     assert run("--update-baseline")[::2] == (
-        2, "error: `base.json` is no baseline: one begins with `networks` or `version`, in JSON; name another file, or "
+        2, "error: `base.json` is not a baseline: one begins with `networks` or `version`, in JSON; name another "
+           "file, or "
         "remove this one\n",
     )  # fmt: skip
     assert (folder / "base.json").read_text() == text
@@ -814,7 +802,7 @@ def test_no_report_replaces_what_is_read(folder: Path, run: Run, path: str) -> N
     ("args", "message"),
     [
         (["--batch", "0"], "a batch is a whole number of examples, at least 1, found 0"),
-        (["--dtype", "float31"], "no type `float31`; did you mean `float32`?"),
+        (["--dtype", "float31"], "unknown dtype `float31`; did you mean `float32`?"),
         (["--config", "a", "--config", "b"], "--config is given twice"),
         (["--batch", "1", "--batch", "1"], "--batch is given twice"),
         (["--set", "width=1", "--set", "width=2"], "--set width is given twice"),
@@ -841,8 +829,8 @@ def test_a_network_that_only_the_baseline_has_is_noted(folder: Path, run: Run) -
     done = run()
     assert (done.code, done.err) == (0, "")
     assert (
-        "note: base.json has networks that no budget is for now: `tiny: models/a.yaml`, `tiny: models/b.yaml`, "
-        "`tiny: models/c.yaml` and 1 more; `cnnprof check --update-baseline` takes them out\n"
+        "note: base.json has networks that no budget covers now: `tiny: models/a.yaml`, `tiny: models/b.yaml`, "
+        "`tiny: models/c.yaml` and 1 more; `cnnprof check --update-baseline` removes them\n"
     ) in done.out
 
 
@@ -891,7 +879,7 @@ TOO_MUCH = (
 @pytest.fixture
 def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network with 20 layers takes 52 units of work; all of a run, 100."""
-    monkeypatch.setattr(command, "MOST_WORK", 100)
+    monkeypatch.setattr(gate, "MOST_WORK", 100)
 
 
 @pytest.mark.usefixtures("little_work")

@@ -122,7 +122,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             for path in ("/etc/x.json", "../x.json", "a/../../x.json", "C:/x.json")
         ),
         (f"{BUDGET}  max: {{params: 1}}\nbaseline: a\\x.json", [
-            "6:11 folders are told apart by `/`, found `a\\x.json`",
+            "6:11 folders are separated by `/`, found `a\\x.json`",
         ]),
         (HEAD + "- name: a\n  files: []\n  max: {}\n  input: []", [
             "4:10 a budget has `files`, a list of patterns, found an empty list",
@@ -132,7 +132,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
         ("version: 1\nbudgets: [5]\nbaseline: []", [
             "2:11 a budget is a mapping with the keys `name`, `files`, `variant`, `set`, `input`, `batch`, `dtype`, "
             "`max`, `warn`, `max_increase`, `at`, `message`, found `5`",
-            "3:11 `baseline` takes a text, found an empty list",
+            "3:11 `baseline` takes a string, found an empty list",
         ]),
         (HEAD + "- max: {params: 5M}", [
             "3:3 a budget has a `name`",
@@ -143,10 +143,10 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "5:3 a budget has no key `maximum` | did you mean `max`?",
         ]),
         (BUDGET + "  max: {mac: 5, params: 1.5, peak_activation_bytes: 10, macs: [1]}", [
-            "5:9 a budget limits a metric, and `mac` is none | did you mean `macs`?",
+            "5:9 a budget limits metrics, and `mac` is not one | did you mean `macs`?",
             "5:25 a limit on `params` is a whole number, found `1.5` = 1.5",
-            "5:42 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
-            "5:52 a limit on `macs` is a number, found a list",
+            "5:53 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
+            "5:63 a limit on `macs` is a number, found a list",
         ]),
         (BUDGET + "  max_increase: {macs: 5, params: -1%, flops: 0}", [
             "5:24 an increase of `macs` is a percentage like `1.5%`, found `5` | did you mean `5%`?",
@@ -159,7 +159,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
         ]),
         (BUDGET + "  max: {params: 1}\n  batch: 0\n  dtype: float\n  input: [3, a]\n  set: 5", [
             "6:10 a batch is a whole number from 1, found `0`",
-            "7:10 no type `float` | did you mean `float64`?",
+            "7:10 unknown dtype `float` | did you mean `float64`?",
             "8:10 an input is a list of dimensions like [3, 224, 224], found a list",
             "9:8 expected a mapping for `set`, found `5`",
         ]),
@@ -167,7 +167,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "4:11 a pattern names files below the project's folder, found `/abs`",
             "4:17 a pattern names files below the project's folder, found `../up`",
             "4:24 a pattern names files below the project's folder, found `C:/x`",
-            "4:32 folders are told apart by `/`, found `a\\b`",
+            "4:32 folders are separated by `/`, found `a\\b`",
         ]),
         (HEAD + "- name: a\n  files: ['!x']\n  max: {params: 1}", [
             "4:11 every pattern excludes files, so none is left",
@@ -196,13 +196,13 @@ def test_refuses(tmp_path: Path, text: str, messages: list[str]) -> None:
         (
             "[tool.cnnprof\n",
             "pyproject.toml",
-            "`pyproject.toml` is not TOML that could be read: Expected ']' at the end of a table declaration "
+            "`pyproject.toml` cannot be read as TOML: Expected ']' at the end of a table declaration "
             "(at line 1, column 14)",
         ),
         (
             '[tool.cnnprof]\nversion = 1\n[[tool.cnnprof.budgets]]\nname = "a"\nfiles = ["x"]\nmax = {parms = true}',
             "pyproject.toml",
-            "pyproject.toml tool.cnnprof.budgets[0].max.parms: error: a budget limits a metric, and `parms` is none\n"
+            "pyproject.toml tool.cnnprof.budgets[0].max.parms: error: a budget limits metrics, and `parms` is not one\n"
             "  hint: did you mean `params`?",
         ),
     ],
@@ -287,7 +287,7 @@ def test_patterns_leave_out_the_project_file_and_the_baseline(tmp_path: Path) ->
         (
             b"[tool.cnnprof]\nversion = 1 # \xfc",
             "pyproject.toml",
-            "`pyproject.toml` is not TOML that could be read: 'utf-8' codec can't decode byte 0xfc in position 29: "
+            "`pyproject.toml` cannot be read as TOML: 'utf-8' codec can't decode byte 0xfc in position 29: "
             "invalid start byte",
         ),
         (
@@ -309,7 +309,7 @@ def test_refuses_bytes(tmp_path: Path, data: bytes, name: str, message: str) -> 
 def test_a_pipe_is_no_project_file(tmp_path: Path) -> None:
     """And is not waited for; a link to nowhere brings in no other project's."""
     os.mkfifo(tmp_path / "cnnprof.yaml")
-    with pytest.raises(UsageError, match=r"^cannot read `cnnprof\.yaml`: it is a pipe, and no file$"):
+    with pytest.raises(UsageError, match=r"^cannot read `cnnprof\.yaml`: it is a pipe, not a file$"):
         read(tmp_path / "cnnprof.yaml", "cnnprof.yaml")
     inner = tmp_path / "a"
     inner.mkdir()

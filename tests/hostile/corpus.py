@@ -8,8 +8,8 @@ from cnnprof.language import unfold as expand
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "files").iterdir())
 HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
-TEXTS = source.Limits(nodes=20_000)
-NETWORKS = expand.Limits(layers=500, work=5_000)
+TEXTS = source.TextLimits(nodes=20_000)
+NETWORKS = expand.UnfoldLimits(layers=500, work=5_000)
 
 GENERATED = {
     "400 kB of [": "[" * 400_000,

@@ -61,7 +61,7 @@ def test_odd_but_right(path: Path) -> None:
                                "most 8 deep, found more"),
         ("python_object", "3:10", "tags (`!name`) are not part of the language"),
         ("latin_1", "3:9", "expected UTF-8 text, found byte 0xfc"),
-        ("nul", "3:8", "not YAML: a text has no control characters, found the character U+0000"),
+        ("nul", "3:8", "not YAML: a text cannot contain control characters, found the character U+0000"),
         ("huge_input", "3:11", "a dimension is at most 2,147,483,647, found [1000000000000000000000000000]"),
     ],
 )  # fmt: skip
@@ -74,7 +74,7 @@ def test_what_is_said(name: str, place: str, message: str) -> None:
 @pytest.mark.parametrize("text", EXPLODING.values(), ids=EXPLODING.keys())
 def test_what_explodes_is_stopped_by_its_work(text: str) -> None:
     """Under the limits that hold for everyone: a unit of work is counted before, not after, whatever it is spent on."""
-    work = expand.Work()
+    work = expand.UnfoldWork()
     with pytest.raises(SpecError) as caught:
         unfold(read(parse(text, "net.yaml")), work=work)
     assert {problem.message for problem in caught.value.problems} & {

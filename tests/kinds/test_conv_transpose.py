@@ -7,9 +7,8 @@ import pytest
 
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from cnnprof.model.kind import SAME_PLACE, Kind, Shape, Work
-from cnnprof.model.window import Window
-from tests.support.against_torch import refused, said, same
+from cnnprof.model.kind import EVERYTHING, Work
+from tests.support.against_torch import said
 
 IMAGE = (8, 16, 16)
 
@@ -20,7 +19,7 @@ GIVES = [
         (4, 32, 32),
         # by the places of the input; those of the output would give four times as much
         Work(macs=8 * 16 * 16 * 4 * 4 * 4),
-        id="MACs by input places",
+        id="MACs by input positions",
     ),
     pytest.param(
         ConvTranspose2d(out_channels=4, kernel_size=3, stride=2, padding=1),
@@ -110,8 +109,8 @@ REFUSES = [
     pytest.param(
         ConvTranspose1d(out_channels=4, kernel_size=3, padding=3),
         (8, 3),
-        "`padding` of `conv_transpose1d` must leave at least one place of the output, "
-        "found padding 3 on both sides of 5 places",
+        "`padding` of `conv_transpose1d` must leave at least one position of the output, "
+        "found padding 3 on both sides of 5 positions",
         id="padding cuts everything off",
     ),
     pytest.param(
@@ -135,60 +134,23 @@ REFUSES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
-
-
-@pytest.mark.parametrize(
-    ("fields", "window"),
-    [
-        ({"kernel_size": 2, "stride": 2}, Window(1, Fraction(1, 2), 0)),
-        ({"kernel_size": 3, "stride": 2, "padding": 1}, Window(2, Fraction(1, 2), Fraction(1, 2))),
-        ({"kernel_size": 4, "stride": 2, "padding": 1}, Window(2, Fraction(1, 2), 1)),
-        ({"kernel_size": 3, "padding": 1}, Window(3, 1, 1)),
-        ({"kernel_size": 3, "stride": 2, "dilation": 2}, Window(3, Fraction(1, 2), 2)),
-    ],
-)
-def test_reach_by_hand(fields: dict[str, int], window: Window) -> None:
-    assert ConvTranspose1d(out_channels=1, **fields).reach((1, 9)) == (SAME_PLACE, window)
-
-
-def test_reach_is_the_largest_field_centred_on_the_first_outputs() -> None:
-    """Output place y sees input place x by tap t where y = x·stride − padding + t·dilation."""
+def test_reach_is_what_the_taps_say() -> None:
+    """Output position y sees input position x by tap t where y = x·stride − padding + t·dilation."""
     for kernel, stride, padding, dilation in product(range(1, 6), range(1, 5), range(4), range(1, 4)):
-        fields = []
-        for y in range(4 * stride * dilation):
-            seen = [
-                (y + padding - tap * dilation) // stride
-                for tap in range(kernel)
-                if (y + padding - tap * dilation) % stride == 0
-            ]
-            fields.append(sorted(seen))
         kind = ConvTranspose1d(out_channels=1, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
-        window = kind.reach((1, 99))[1]
-        case = (kernel, stride, padding, dilation)
-        assert window.extent == max(field[-1] - field[0] + 1 for field in fields if field), case
-        assert window.stride == Fraction(1, stride), case
-        # Where no tap reaches the first output: the input coordinate below the middle of the kernel.
-        middle = (padding - Fraction(dilation * (kernel - 1), 2)) / stride
-        expected = Fraction(fields[0][0] + fields[0][-1], 2) if fields[0] else middle
-        assert -window.padding + Fraction(window.extent - 1, 2) == expected, case
-        assert type(window.stride) is (int if stride == 1 else Fraction), case
-        assert type(window.padding) is (int if window.padding == int(window.padding) else Fraction), case
+        _, step = kind.reach((1, 99))
+        assert (step.rate, step.clamped) == (Fraction(1, stride), False)
+        for y in range(-5, 4 * stride * dilation):
+            sums = [y + padding - tap * dilation for tap in range(kernel)]
+            seen = sorted(total // stride for total in sums if total % stride == 0)
+            first, last, apart = step.taps(y)
+            assert list(range(first, last + 1, apart)) == seen, (kernel, stride, padding, dilation, y)
+
+
+def test_an_output_channel_sees_its_group() -> None:
+    assert ConvTranspose1d(out_channels=4, kernel_size=1).reach((6, 9))[0] == EVERYTHING
+    grouped = ConvTranspose1d(out_channels=4, kernel_size=1, groups=2).reach((6, 9))[0]
+    assert [grouped.taps(channel)[:2] for channel in range(4)] == [(0, 2), (0, 2), (3, 5), (3, 5)]
 
 
 @pytest.mark.parametrize("field", ["out_channels", "kernel_size", "stride", "dilation", "groups"])

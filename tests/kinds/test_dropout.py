@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
-from tests.support.against_torch import refused, said, same
+from tests.support.against_torch import said, same
 
 ONE_ZERO = Tensor((), per_example=False)
 
@@ -14,14 +14,20 @@ GIVES = [
     pytest.param(
         Dropout(),
         (4, 6, 5),
+        (4, 6, 5),
+        Work(),
         Work(compares=120, divides=120, multiplies=120),
         Tensor((4, 6, 5)),
         id="a float of noise per value",
     ),
-    pytest.param(Dropout(p=1), (4, 6, 5), Work(multiplies=120), ONE_ZERO, id="p 1 multiplies by a zero"),
+    pytest.param(
+        Dropout(p=1), (4, 6, 5), (4, 6, 5), Work(), Work(multiplies=120), ONE_ZERO, id="p 1 multiplies by a zero"
+    ),
     pytest.param(
         Dropout1d(p=0.1),
         (4, 30),
+        (4, 30),
+        Work(),
         Work(compares=4, divides=4, multiplies=4 * 30),
         Tensor((4,)),
         id="dropout1d",
@@ -29,6 +35,8 @@ GIVES = [
     pytest.param(
         Dropout2d(p=0.1),
         (4, 6, 5),
+        (4, 6, 5),
+        Work(),
         Work(compares=4, divides=4, multiplies=4 * 30),
         Tensor((4,)),
         id="dropout2d draws per channel and multiplies per value",
@@ -36,22 +44,30 @@ GIVES = [
     pytest.param(
         Dropout3d(p=0.1),
         (4, 2, 6, 5),
+        (4, 2, 6, 5),
+        Work(),
         Work(compares=4, divides=4, multiplies=4 * 60),
         Tensor((4,)),
         id="dropout3d",
     ),
-    pytest.param(Dropout2d(p=1), (4, 6, 5), Work(multiplies=120), ONE_ZERO, id="dropout2d with p 1"),
+    pytest.param(Dropout2d(p=1), (4, 6, 5), (4, 6, 5), Work(), Work(multiplies=120), ONE_ZERO, id="dropout2d with p 1"),
     pytest.param(
         AlphaDropout(),
         (4, 6, 5),
+        (4, 6, 5),
+        Work(),
         Work(compares=120, adds=3 * 120, multiplies=3 * 120),
         Tensor((4, 6, 5)),
         id="alpha_dropout shifts too",
     ),
-    pytest.param(AlphaDropout(p=1), (4, 6, 5), Work(multiplies=120), ONE_ZERO, id="alpha_dropout with p 1"),
+    pytest.param(
+        AlphaDropout(p=1), (4, 6, 5), (4, 6, 5), Work(), Work(multiplies=120), ONE_ZERO, id="alpha_dropout with p 1"
+    ),
     pytest.param(
         FeatureAlphaDropout(),
         (4, 6, 5),
+        (4, 6, 5),
+        Work(),
         Work(compares=4, adds=2 * 4 + 120, multiplies=2 * 4 + 120),
         Tensor((4,)),
         id="feature_alpha_dropout draws per channel",
@@ -93,35 +109,25 @@ REFUSES_ALONE = [
     pytest.param(
         Dropout1d(),
         (4096,),
-        "`dropout1d` needs an input of 2 dimensions (channels, width), found [4096]",
+        "`dropout1d` needs an input of 2 dimensions (channels, width), found [4096]\n"
+        "`dropout` drops single values of any input",
         id="dropout1d of features",
     ),
     pytest.param(
         Dropout2d(),
         (4, 6),
-        "`dropout2d` needs an input of 3 dimensions (channels, height, width), found [4, 6]",
+        "`dropout2d` needs an input of 3 dimensions (channels, height, width), found [4, 6]\n"
+        "`dropout` drops single values of any input",
         id="dropout2d of a sequence",
     ),
     pytest.param(
         Dropout3d(),
         (4, 6, 5),
-        "`dropout3d` needs an input of 4 dimensions (channels, depth, height, width), found [4, 6, 5]",
+        "`dropout3d` needs an input of 4 dimensions (channels, depth, height, width), found [4, 6, 5]\n"
+        "`dropout` drops single values of any input",
         id="dropout3d of an image",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "work", "noise"), GIVES)
-def test_gives(kind: Kind, shape: Shape, work: Work, noise: Tensor) -> None:
-    assert kind.output(shape) == shape
-    assert kind.work(shape, training=True) == work
-    assert kind.memory(shape, training=True, contiguous=True).saved == (noise,)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "work", "noise"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, work: Work, noise: Tensor) -> None:
-    same(kind, shape)
 
 
 def test_alpha_dropout_holds_its_shift_beside_the_noise() -> None:
@@ -132,9 +138,12 @@ def test_alpha_dropout_holds_its_shift_beside_the_noise() -> None:
     assert len(half) == 2 * len(whole) > 0
 
 
-@pytest.mark.parametrize(("kind", "shape", "work", "noise"), GIVES)
-def test_is_an_identity_in_evaluation(kind: Kind, shape: Shape, work: Work, noise: Tensor) -> None:
-    assert kind.work(shape, training=False) == Work()
+@pytest.mark.parametrize(("kind", "shape", "output", "evaluation", "training", "noise"), GIVES)
+def test_draws_noise_in_training_and_is_an_identity_in_evaluation(
+    kind: Kind, shape: Shape, output: Shape, evaluation: Work, training: Work, noise: Tensor
+) -> None:
+    assert kind.work(shape, training=True) == training
+    assert kind.memory(shape, training=True, contiguous=True).saved == (noise,)
     memory = kind.memory(shape, contiguous=False, training=False)
     assert memory == Memory(view=True, in_place=memory.in_place, contiguous=False)
 
@@ -162,19 +171,6 @@ def test_runs_in_place_as_its_module_does(training: bool) -> None:
     assert Dropout2d().memory(shape, training=training, contiguous=True).in_place == "nothing"
     assert AlphaDropout().memory(shape, training=training, contiguous=True).in_place is None
     assert FeatureAlphaDropout().memory(shape, training=training, contiguous=True).in_place is None
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
-
-
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES_ALONE)
-def test_refuses_what_pytorch_takes_for_something_else(kind: Kind, shape: Shape, message: str) -> None:
-    with pytest.raises(ShapeError) as caught:
-        kind.output(shape)
-    assert said(caught.value) == f"{message}\n`dropout` drops single values of any input"
 
 
 def test_the_batch_is_no_channel() -> None:

@@ -5,7 +5,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.flatten import Flatten
 from cnnprof.model.kind import Kind, Memory, Regrouped, Shape
-from tests.support.against_torch import refused, said, same
+from tests.support.against_torch import said
 
 GIVES = [
     pytest.param(Flatten(), (512, 7, 7), (512 * 7 * 7,), ((0, 1, 2),), id="all dimensions but the batch"),
@@ -34,21 +34,8 @@ REFUSES = [
 
 
 @pytest.mark.parametrize(("kind", "shape", "output", "dims"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, dims: tuple[tuple[int, ...], ...]) -> None:
-    assert kind.output(shape) == output
+def test_regroups_dimensions(kind: Kind, shape: Shape, output: Shape, dims: tuple[tuple[int, ...], ...]) -> None:
     assert kind.reach(shape) == Regrouped(dims)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "dims"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, dims: tuple[tuple[int, ...], ...]) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_the_batch_stays_apart() -> None:

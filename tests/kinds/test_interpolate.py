@@ -2,6 +2,7 @@
 
 import random
 from fractions import Fraction
+from itertools import product
 from math import floor
 
 import pytest
@@ -9,9 +10,7 @@ import pytest
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.adaptive_pool import AdaptiveAvgPool1d
 from cnnprof.kinds.interpolate import Interpolate, antialiased_taps
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Work
-from cnnprof.model.window import Window
-from tests.support.against_torch import refused, same
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Work
 
 GIVES = [
     pytest.param(Interpolate(scale_factor=1.5), (1, 7, 7), (1, 10, 10), Work(), id="7 times 1.5 is 10"),
@@ -147,100 +146,77 @@ REFUSES = [
     pytest.param(
         Interpolate(scale_factor=0.05),
         (4, 8, 8),
-        "`scale_factor` of `interpolate` must leave at least one place, found 0.05 on an axis of 8",
+        "`scale_factor` of `interpolate` must leave at least one position, found 0.05 on an axis of 8",
         id="nothing left",
     ),
     pytest.param(
         Interpolate(scale_factor=-2),
         (4, 8, 8),
-        "`scale_factor` of `interpolate` must leave at least one place, found -2.0 on an axis of 8",
+        "`scale_factor` of `interpolate` must leave at least one position, found -2.0 on an axis of 8",
         id="negative factor",
     ),
     pytest.param(
         Interpolate(scale_factor=float("inf")),
         (4, 8, 8),
-        "`scale_factor` of `interpolate` must leave at least one place, found inf on an axis of 8",
+        "`scale_factor` of `interpolate` must leave at least one position, found inf on an axis of 8",
         id="infinite factor",
     ),
     pytest.param(
         Interpolate(size=4, align_corners=True),
         (4, 8, 8),
-        "`align_corners` of `interpolate` goes with the modes linear, bilinear, bicubic and trilinear, "
+        "`align_corners` of `interpolate` applies only to the modes linear, bilinear, bicubic and trilinear, "
         "found mode nearest",
         id="align_corners of nearest",
     ),
     pytest.param(
         Interpolate(size=4, antialias=True, mode="trilinear"),
         (4, 8, 8, 8),
-        "`antialias` of `interpolate` goes with the modes bilinear and bicubic, found mode trilinear",
+        "`antialias` of `interpolate` applies only to the modes bilinear and bicubic, found mode trilinear",
         id="antialias of trilinear",
     ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
-
-
 def test_refuses_an_empty_output_in_every_mode() -> None:
     """PyTorch gives an empty tensor in mode area."""
-    with pytest.raises(ShapeError, match=r"must leave at least one place, found 0\.1 on an axis of 8"):
+    with pytest.raises(ShapeError, match=r"must leave at least one position, found 0\.1 on an axis of 8"):
         Interpolate(scale_factor=0.1, mode="area").output((4, 8, 8))
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "step"),
+    ("kind", "size", "seen"),
     [
-        pytest.param(Interpolate(scale_factor=2), 8, Window(1, Fraction(1, 2), 0), id="nearest"),
-        pytest.param(Interpolate(scale_factor=0.5), 8, Window(1, 2, 0), id="nearest, smaller"),
-        pytest.param(Interpolate(size=3), 7, Window(1, Fraction(7, 3), 0), id="nearest, by size"),
-        pytest.param(Interpolate(size=3, mode="nearest-exact"), 9, Window(1, 3, -1), id="nearest-exact"),
-        pytest.param(Interpolate(size=2, mode="nearest-exact"), 8, Window(1, 4, -2), id="nearest-exact, a quarter"),
+        pytest.param(Interpolate(scale_factor=2), 8, [(-1, -1), (0, 0), (0, 0), (1, 1)], id="nearest"),
+        pytest.param(Interpolate(size=3), 7, [(-3, -3), (0, 0), (2, 2), (4, 4)], id="nearest, by size"),
+        pytest.param(Interpolate(scale_factor=0.4), 7, [(-3, -3), (0, 0), (2, 2), (5, 5)], id="nearest, by factor"),
         pytest.param(
-            Interpolate(size=2, mode="linear", align_corners=True), 7, Window(1, 6, 0), id="both corners, nothing else"
+            Interpolate(size=2, mode="nearest-exact"), 8, [(-2, -2), (2, 2), (6, 6), (10, 10)], id="nearest-exact"
         ),
-        pytest.param(Interpolate(scale_factor=0.4, mode="area"), 7, Window(4, Fraction(7, 2), 0), id="area by factor"),
+        pytest.param(Interpolate(size=2, mode="area"), 7, [(-4, -1), (0, 3), (3, 6), (7, 10)], id="area"),
         pytest.param(
-            Interpolate(scale_factor=2, mode="linear"), 8, Window(2, Fraction(1, 2), Fraction(3, 4)), id="linear"
+            Interpolate(scale_factor=2, mode="linear"), 8, [(0, 0), (0, 0), (0, 1), (0, 1)], id="linear, clamped left"
         ),
         pytest.param(
-            Interpolate(scale_factor=1.5, mode="linear"), 7, Window(2, Fraction(2, 3), Fraction(2, 3)), id="by factor"
+            Interpolate(size=2, mode="linear"), 2, [(0, 0), (0, 0), (1, 1), (1, 1)], id="linear, a weight of 0"
+        ),
+        pytest.param(Interpolate(size=4, mode="linear"), 8, [(0, 0), (0, 1), (2, 3), (4, 5)], id="linear, smaller"),
+        pytest.param(
+            Interpolate(size=8, mode="linear", align_corners=True), 4, [(0, 0), (0, 0), (0, 1), (0, 1)], id="aligned"
         ),
         pytest.param(
-            Interpolate(size=10, mode="linear"), 7, Window(2, Fraction(7, 10), Fraction(13, 20)), id="by size"
+            Interpolate(size=1, mode="linear", align_corners=True), 7, [(0, 0)] * 4, id="the first corner alone"
         ),
-        pytest.param(
-            Interpolate(size=8, mode="linear", align_corners=True),
-            4,
-            Window(2, Fraction(3, 7), Fraction(1, 2)),
-            id="linear, aligned corners",
-        ),
-        pytest.param(
-            Interpolate(size=3, mode="linear", align_corners=True), 7, Window(1, 3, 0), id="sampled at whole places"
-        ),
-        pytest.param(
-            Interpolate(size=1, mode="linear", align_corners=True), 7, Window(1, 7, 0), id="the first corner alone"
-        ),
-        pytest.param(Interpolate(size=7, mode="area"), 14, Window(2, 2, 0), id="area"),
-        pytest.param(Interpolate(size=1, mode="area"), 14, EVERYTHING, id="area to 1"),
     ],
 )
-def test_reach(kind: Kind, size: int, step: Window) -> None:
-    assert kind.reach((1, size)) == (SAME_PLACE, step)
+def test_reach(kind: Kind, size: int, seen: list[tuple[int, int]]) -> None:
+    """What the positions −1 to 2 see."""
+    _, step = kind.reach((1, size))
+    assert [step.taps(position)[:2] for position in range(-1, 3)] == seen
+
+
+def test_one_position_is_all_there_is() -> None:
+    assert Interpolate(size=5, mode="linear").reach((1, 1)) == (SAME_PLACE, EVERYTHING)
+    assert Interpolate(size=1, mode="area").reach((1, 14)) == (SAME_PLACE, EVERYTHING)
 
 
 @pytest.mark.parametrize("size", range(1, 13))
@@ -255,24 +231,12 @@ def test_area_is_adaptive_average_pooling(size: int, out: int) -> None:
 
 
 def test_reach_of_cubic_and_widened_kernels() -> None:
-    cubic = Interpolate(scale_factor=2, mode="bicubic")
-    step = Window(4, Fraction(1, 2), Fraction(7, 4))
-    assert cubic.reach((1, 8, 8)) == (SAME_PLACE, step, step)
-    widened = Interpolate(size=[4, 3], mode="bilinear", antialias=True)
-    assert widened.reach((1, 8, 8)) == (SAME_PLACE, Window(4, 2, 1), Window(6, Fraction(8, 3), Fraction(5, 3)))
-    barely = Interpolate(size=[8, 6], mode="bilinear", antialias=True)
-    assert barely.reach((1, 8, 8)) == (
-        SAME_PLACE,
-        Window(2, 1, Fraction(1, 2)),
-        Window(3, Fraction(4, 3), Fraction(5, 6)),
-    )
-
-
-def test_whole_steps_are_integers() -> None:
-    step = Interpolate(size=4, mode="linear").reach((1, 8))[1]
-    assert step == Window(2, 2, 0)
-    assert (type(step.stride), type(step.padding)) == (int, int)
-    assert type(Interpolate(size=4, mode="linear", align_corners=True).reach((1, 4))[1].padding) is int
+    cubic = Interpolate(scale_factor=2, mode="bicubic").reach((1, 8, 8))[1]
+    assert [cubic.taps(position)[:2] for position in (0, 1, 5, 15)] == [(0, 1), (0, 2), (1, 4), (6, 7)]
+    whole = Interpolate(size=8, mode="bicubic", antialias=True).reach((1, 8, 8))[1]
+    assert [whole.taps(position)[:2] for position in (0, 3)] == [(0, 0), (3, 3)]
+    widened = Interpolate(size=[4, 3], mode="bilinear", antialias=True).reach((1, 8, 8))
+    assert [step.taps(1)[:2] for step in widened[1:]] == [(1, 4), (1, 6)]
 
 
 @pytest.mark.torch
@@ -282,25 +246,23 @@ def test_says_what_it_does() -> None:
 
 
 @pytest.mark.torch
-def test_linear_reach_is_that_of_the_gradient() -> None:
-    """Every place with a gradient lies in the field, and some output sees a field that wide."""
+@pytest.mark.parametrize("options", [{}, {"align_corners": True}, {"antialias": True}], ids=str)
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "area", "bilinear", "bicubic"])
+def test_reach_is_that_of_the_gradient(mode: str, options: dict[str, bool]) -> None:
     import torch
 
-    for size, out, align in [(8, 16, False), (9, 3, False), (8, 4, False), (7, 10, False), (7, 3, True), (7, 5, True)]:
-        kind = Interpolate(size=out, mode="linear", align_corners=align)
-        window = kind.reach((1, size))[1]
-        signal = torch.rand(1, 1, size, dtype=torch.float64, requires_grad=True)
-        output = kind.module((1, size))(signal)
-        widest = 0
-        for place in range(out):
-            (gradient,) = torch.autograd.grad(output[0, 0, place], signal, retain_graph=True)
-            seen = [at for at, weight in enumerate(gradient[0, 0].tolist()) if abs(weight) > 1e-9]
-            start = place * window.stride - window.padding
-            if start >= 0 and start + window.extent <= size:  # where the border does not repeat
-                assert start - Fraction(1, 2) <= seen[0]
-                assert seen[-1] <= start + window.extent - Fraction(1, 2)
-            widest = max(widest, seen[-1] - seen[0] + 1)
-        assert widest == window.extent, (size, out, align)
+    if options and mode not in ("bilinear", "bicubic"):
+        pytest.skip("not of this mode")
+    for size, out in product((1, 4, 7, 9), (2, 3, 7, 10, 16)):
+        kind = Interpolate(size=[out, 1], mode=mode, **options)
+        step = kind.reach((1, size, 1))[1]
+        signal = torch.rand(1, 1, size, 1, dtype=torch.float64, requires_grad=True)
+        output = kind.module((1, size, 1))(signal)
+        for position in range(out):
+            (gradient,) = torch.autograd.grad(output[0, 0, position, 0], signal, retain_graph=True)
+            seen = [at for at, weight in enumerate(gradient[0, 0, :, 0].tolist()) if abs(weight) > 1e-9]
+            told = (0, size - 1) if step == EVERYTHING else step.taps(position)[:2]
+            assert (seen[0], seen[-1]) == told, (size, out, position)
 
 
 def test_antialiased_taps_are_those_of_the_kernels() -> None:

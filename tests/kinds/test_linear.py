@@ -4,8 +4,8 @@ import pytest
 
 from cnnprof.errors import ShapeError
 from cnnprof.kinds.linear import Linear
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Shape, Tensor, Work
-from tests.support.against_torch import refused, said, same, torch
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Tensor, Work
+from tests.support.against_torch import said, torch
 
 GIVES = [
     pytest.param(
@@ -39,24 +39,6 @@ REFUSES = [
         id="no features",
     ),
 ]
-
-
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    assert kind.output(shape) == output
-    assert kind.work(shape, training=False) == work
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "work"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, work: Work) -> None:
-    same(kind, shape)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
 
 
 def test_the_batch_is_no_feature() -> None:

@@ -8,7 +8,9 @@ import cnnprof
 from cnnprof.analysis.costs import Costs, count
 from cnnprof.analysis.report import OF_MEMORY
 from cnnprof.errors import ShapeError, UsageError
+from cnnprof.kinds.linear import Linear
 from cnnprof.kinds.opaque import Opaque
+from cnnprof.model.builder import Builder
 from cnnprof.model.kind import Memory, Tensor, Work
 from tests.support.against_torch import said
 from tests.support.networks import graph, network, report
@@ -78,6 +80,25 @@ def test_a_declared_view_makes_nothing_and_nobody_overwrites_it() -> None:
     assert made.estimates == OF_MEMORY
 
 
+def test_it_takes_several_inputs() -> None:
+    """Which it keeps for the backward pass, and of which a declared view is the first one's memory."""
+    for view, made in [(False, 64 * 49), (True, 0)]:
+        builder = Builder(training=True)
+        query, memory = builder.input("query", (64, 49)), builder.input("memory", (16,))
+        projected = builder.add("query", Linear(out_features=49, bias=False), [query])
+        context = builder.add("memory", Linear(out_features=16, bias=False), [memory])
+        kind = Opaque(output_shape=[64, 49], params=7, macs=100, view=view, keeps_input=True)
+        builder.output("out", builder.add("attention", kind, [projected, context]))
+        layer = builder.graph("net").layers[-1]
+        assert (layer.inputs, layer.shape, layer.view) == ((2, 3), (64, 49), view)
+        counted = count(builder.graph("net"), 1)
+        assert counted.totals.params == 49 * 49 + 16 * 16 + 7
+        assert counted.training is not None
+        # The linear layers keep the two inputs.
+        assert counted.training.kept == 4 * (64 * 49 + 16 + 64 * 49 + 16)
+        assert counted.layers[-1].activation_bytes == 4 * made
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
@@ -114,7 +135,7 @@ def test_a_report_says_what_is_declared_and_what_is_unknown() -> None:
     )
     opaque, conv = told.layers
     assert (opaque.declared, conv.declared) == (True, False)
-    assert opaque.receptive_field == conv.receptive_field == (None, None, None, True)
+    assert opaque.receptive_field == conv.receptive_field == (None, None, None, None, True)
     assert told.totals.receptive_field is None
     assert told.totals.params == 100 + 2 * 4 * 9 + 2
     assert told.totals.macs == 6400 + 2 * 6 * 6 * 4 * 9

@@ -2,11 +2,9 @@
 
 import pytest
 
-from cnnprof.errors import ShapeError
 from cnnprof.kinds.slice import Slice
 from cnnprof.model.kind import SAME_PLACE, Kind, Shape
 from cnnprof.model.window import Window
-from tests.support.against_torch import refused, said, same
 
 GIVES = [
     pytest.param(Slice(dim=1, end=2), (6, 8, 9), (2, 8, 9), True, id="the first channels lie in one piece"),
@@ -28,36 +26,34 @@ REFUSES = [
     ),
 ]
 
-EMPTY = [
+# An empty tensor and a part of the batch are no layers of a network; PyTorch gives them.
+REFUSES_ALONE = [
     pytest.param(
         Slice(dim=2, start=5, end=5),
-        "`slice` must leave at least one place of dimension 2, found start 5 and end 5 on a size of 8",
+        (4, 8, 8),
+        "`slice` must leave at least one position of dimension 2, found start 5 and end 5 on a size of 8",
         id="start is end",
     ),
     pytest.param(
         Slice(dim=2, start=8),
-        "`slice` must leave at least one place of dimension 2, found start 8 and end null on a size of 8",
+        (4, 8, 8),
+        "`slice` must leave at least one position of dimension 2, found start 8 and end null on a size of 8",
         id="starts past the end",
     ),
     pytest.param(
         Slice(dim=0, end=1),
+        (4, 8, 8),
         "`slice` names dimension 0, the batch, which stays as it is",
         id="the batch",
     ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
-def test_gives(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
-    assert kind.output(shape) == output
-
-
 @pytest.mark.torch
 @pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
-def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
+def test_is_a_view(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
     import torch
 
-    same(kind, shape)
     whole = torch.rand(2, *shape)
     part = kind.module(shape)(whole)
     memory = kind.memory(shape, training=False, contiguous=True)
@@ -65,20 +61,6 @@ def test_agrees_with_pytorch(kind: Kind, shape: Shape, output: Shape, in_order: 
     assert part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
     assert memory.dense == part[0].is_contiguous() == in_order
     assert kind.memory(shape, contiguous=False, training=False).contiguous is False
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "message"), REFUSES)
-def test_refuses_what_pytorch_refuses(kind: Kind, shape: Shape, message: str) -> None:
-    assert refused(kind, shape) == message
-
-
-@pytest.mark.parametrize(("kind", "message"), EMPTY)
-def test_refuses_what_pytorch_would_accept(kind: Kind, message: str) -> None:
-    """An empty tensor and a part of the batch are no layers of a network."""
-    with pytest.raises(ShapeError) as caught:
-        kind.output((4, 8, 8))
-    assert said(caught.value) == message
 
 
 def test_reach_shifts_by_what_is_cut() -> None:

@@ -20,16 +20,36 @@ def test_a_problem_says_where_what_and_what_to_do() -> None:
     )
 
 
-def test_the_trail_is_said_from_the_inside_and_cut_where_a_block_uses_itself() -> None:
-    trail = tuple(Frame(".".join("b" * depth), Mark(TEXT, 1, 0)) for depth in range(1, 13))
-    lines = str(Problem("too deep", None, "", trail)).split("\n")
-    assert lines[1] == "  in b.b.b.b.b.b.b.b.b.b.b.b, written at net.yaml:2:1"
-    assert lines[5:] == [
+def test_the_trail_is_said_from_the_inside_and_cut() -> None:
+    trail = tuple(Frame(f"b{depth}", Mark(TEXT, depth, 0)) for depth in range(1, 13))
+    assert str(Problem("too deep", None, "", trail)).split("\n")[1:] == [
+        *[f"  in b{depth}, written at net.yaml:{depth + 1}:1" for depth in (12, 11, 10, 9)],
         "  in 5 more",
-        "  in b.b.b, written at net.yaml:2:1",
-        "  in b.b, written at net.yaml:2:1",
-        "  in b, written at net.yaml:2:1",
+        *[f"  in b{depth}, written at net.yaml:{depth + 1}:1" for depth in (3, 2, 1)],
     ]
+
+
+def test_of_a_block_that_uses_itself_the_trail_has_each_step_once() -> None:
+    trail = [Frame("a", Mark(TEXT, 0, 0)), Frame("a.b", Mark(TEXT, 1, 0))]
+    trail += [Frame(".".join(["a.b", *"c" * depth]), Mark(TEXT, 2, 2)) for depth in range(1, 63)]
+    assert str(Problem("too deep", None, "", tuple(trail))) == (
+        "error: too deep\n"
+        "  in a.b.c, written at net.yaml:3:3, and 61 times within itself\n"
+        "  in a.b, written at net.yaml:2:1\n"
+        "  in a, written at net.yaml:1:1"
+    )
+
+
+def test_what_is_wrong_inside_a_shipped_block_leads_with_the_user_s_line() -> None:
+    inside = Mark(SourceText("blocks.yaml", "conv:\n"), 0, 2)
+    step = Mark(TEXT, 2, 4)
+    assert str(Problem("the kernel is too large", step, "", (Frame("stem", step),), inside)) == (
+        "net.yaml:3:5: error: the kernel is too large\n"
+        "  3 |   - relux\n"
+        "    |     ^\n"
+        "  found at blocks.yaml:1:3, in a block that comes with cnnprof\n"
+        "  in stem, written at net.yaml:3:5"
+    )
 
 
 def test_of_a_long_line_the_part_around_the_place_is_shown() -> None:

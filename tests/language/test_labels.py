@@ -28,8 +28,8 @@ SPECS = {
         "  - permute: {dims: [0, 1, 3, 2]}\n  - conv2d: {out_channels: 4, kernel_size: 3}\n"
     ),
     "field": (
-        "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - interpolate: {scale_factor: 2, mode: nearest}\n"
-        "  - conv2d: {out_channels: 4, kernel_size: 3}\n"
+        "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n"
+        "  - flatten: {start_dim: 2}\n  - conv1d: {out_channels: 4, kernel_size: 3}\n"
     ),
     "refused": (
         "cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n"
@@ -157,7 +157,7 @@ def test_no_limit_holds_what_is_refused(tmp_path: Path) -> None:
     spec = str(tmp_path / "net.yaml")
     checked = CliRunner().invoke(app, ["check", spec, "--max", "training_bytes=1GB"])
     assert checked.exit_code == 2
-    assert f"`training_bytes` of {spec} cannot be limited, there is none: {WHY}" in checked.output
+    assert f"`training_bytes` of {spec} cannot be limited, since there is none: {WHY}" in checked.output
     swept = CliRunner().invoke(app, ["sweep", spec, "--batch", "1,2", "--max", "training_bytes=1GB"])
     assert "0 of 2 networks within training_bytes" in swept.output
 
@@ -165,13 +165,13 @@ def test_no_limit_holds_what_is_refused(tmp_path: Path) -> None:
 def test_an_explained_layer_has_the_reason(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(SPECS["refused"])
     told = CliRunner().invoke(app, ["explain", str(tmp_path / "net.yaml"), "conv2d"]).stdout
-    assert f"keeps nothing for the backward pass, there is none: {WHY}" in told
+    assert f"keeps nothing for a backward pass, since there is none: {WHY}" in told
 
 
 def test_conventions_say_what_they_make_of_declared_layers(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(SPECS["opaque"])
     result = CliRunner().invoke(app, ["analyze", str(tmp_path / "net.yaml"), "--convention", "torch"])
-    assert "its declared MACs count" in result.stdout
+    assert "only the declared MACs count" in result.stdout
 
 
 def test_the_best_order_says_so(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.render import catalogue
+from cnnprof.render import catalogue, show
 
 
 class Base(Kind):
@@ -65,17 +65,16 @@ def test_every_kind_has_a_page(word: str) -> None:
     assert page.summary
     assert all(field.meaning for field in page.fields)
     assert [field.name for field in page.fields] == list(kinds()[word].fields)
-    text = catalogue.page(page, "text")
+    text = show(catalogue.page(page), "text")
     for title, section in page.sections.items():
         assert f"\n{title}\n" in text
         assert all(line.strip() in text for line in section.split("\n"))
-    assert json.loads(catalogue.page(page, "json"))["kind"] == word
+    assert json.loads(catalogue.page_json(page))["kind"] == word
 
 
 def test_the_page_of_a_kind() -> None:
-    assert catalogue.page(manual.page("softmax"), "text") == (
+    assert show(catalogue.page(manual.page("softmax")), "text") == (
         """softmax
-
   Exponentials scaled to sum to 1, `torch.nn.Softmax`.
 
 Shape
@@ -83,8 +82,7 @@ Shape
 
 Fields
   dim: an integer; required
-      dimension along which the values sum to 1, counted with the batch as in PyTorch: 1 is the
-      channels
+      dimension along which the values sum to 1, counted with the batch as in PyTorch: 1 is the channels
 
 FLOPs
   e^(x − max) / sum, per row of n values: maximum n − 1 compares; differences n adds; n exponentials;
@@ -102,10 +100,10 @@ Example
 
 
 def test_the_list_of_kinds() -> None:
-    text = catalogue.kinds(manual.summaries(), ["fire"], "text")
+    text = show(catalogue.kinds(manual.summaries(), ["fire"]), "text")
     assert "\nconv2d                 Convolution over an image, `torch.nn.Conv2d`.\n" in text
-    assert "\n  blocks     fire\n" in text
-    listed = json.loads(catalogue.kinds(manual.summaries(), [], "json"))
+    assert "\nblocks     fire\n" in text
+    listed = json.loads(catalogue.kinds_json(manual.summaries()))
     assert [each["kind"] for each in listed][: len(kinds())] == sorted(kinds())
 
 
@@ -121,4 +119,4 @@ def test_the_list_of_kinds() -> None:
 def test_an_unknown_kind_names_the_one_that_is_meant(word: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         manual.page(word)
-    assert str(caught.value) == f"there is no kind `{word}`; {hint}"
+    assert str(caught.value) == f"unknown kind `{word}`; {hint}"

@@ -16,6 +16,7 @@ import pytest
 
 from cnnprof.language import registry
 from cnnprof.language.spec import shipped_blocks
+from tests.docs import kinds as tabulated
 
 ROOT = Path(__file__).parents[2]
 SPEC = """\
@@ -340,13 +341,13 @@ REFUSED = [
     pytest.param(
         "lost = broken:Lost",
         "class Lost: word = 'lost'",
-        "the kind `lost` of the package `broken 2.0` is no subclass of `cnnprof.model.kind.Kind`: `broken:Lost`",
+        "the kind `lost` of the package `broken 2.0` is not a subclass of `cnnprof.model.kind.Kind`: `broken:Lost`",
         id="no kind",
     ),
     pytest.param(
         "lost = broken:lost",
         "def lost(): pass",
-        "the kind `lost` of the package `broken 2.0` is no subclass of `cnnprof.model.kind.Kind`: `broken:lost`",
+        "the kind `lost` of the package `broken 2.0` is not a subclass of `cnnprof.model.kind.Kind`: `broken:lost`",
         id="no class",
     ),
     pytest.param(
@@ -388,3 +389,8 @@ def test_two_packages_with_one_word_are_refused(site, tmp_path):
     assert error("from cnnprof.language import registry; registry.find('swish')", site, tmp_path) == (
         "UsageError: several packages offer a kind `swish`: `cnnprof-swish 1.0`, `other 2.0`; uninstall all but one"
     )
+
+
+def test_the_table_of_kinds_is_generated() -> None:
+    """`cog -r -I . cnnprof/kinds/__init__.py` writes it."""
+    assert list(registry.CLASSES.items()) == list(tabulated.classes().items())

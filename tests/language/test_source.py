@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cnnprof.errors import SpecError
-from cnnprof.language.source import LIMITS, Limits, Mapping, Node, Scalar, Sequence, parse, written
+from cnnprof.language.source import LIMITS, Mapping, Node, Scalar, Sequence, TextLimits, parse, written
 
 
 def plain(node: Node) -> object:
@@ -17,7 +17,7 @@ def plain(node: Node) -> object:
     return {key: plain(value) for key, value in node.items.items()}
 
 
-def problems(text: str | bytes, limits: Limits = LIMITS) -> list[str]:
+def problems(text: str | bytes, limits: TextLimits = LIMITS) -> list[str]:
     """`line:column message | hint` of every problem."""
     with pytest.raises(SpecError) as caught:
         parse(text, "net.yaml", limits)
@@ -118,7 +118,7 @@ LOUD = [
     pytest.param(
         "{conv2d:}",
         "1:8 not YAML: found unexpected ':' (while scanning a plain scalar) | "
-        "a colon ends a key where a space follows it; quote a text that holds one",
+        "a colon ends a key where a space follows it; quote text that contains one",
         id="a colon before a brace",
     ),
     pytest.param(
@@ -141,7 +141,7 @@ LOUD = [
     pytest.param(
         "- a: 1\n b: 2",
         "2:2 not YAML: did not find expected '-' indicator (while parsing a block collection) | "
-        "the keys of one mapping, and the dashes of one list, stand in one column",
+        "align the keys of a mapping, and the dashes of a list, in one column",
         id="a modifier in the wrong column",
     ),
     pytest.param(
@@ -163,17 +163,17 @@ LOUD = [
     ),
     pytest.param(
         "é: a\nb: \x00",
-        "2:4 not YAML: a text has no control characters, found the character U+0000 | remove it",
+        "2:4 not YAML: a text cannot contain control characters, found the character U+0000 | remove it",
         id="NUL",
     ),
     pytest.param(
         "a: \x1b[31m",
-        "1:4 not YAML: a text has no control characters, found the character U+001B | remove it",
+        "1:4 not YAML: a text cannot contain control characters, found the character U+001B | remove it",
         id="an escape sequence",
     ),
     pytest.param(
         "a: \udc80",
-        "1:4 not YAML: a text has no control characters, found the character U+DC80 | remove it",
+        "1:4 not YAML: a text cannot contain control characters, found the character U+DC80 | remove it",
         id="half a surrogate pair",
     ),
 ]
@@ -205,20 +205,20 @@ REFUSED = [
         "a: &x 1\nb: *x\nc: {<<: *x}\nd: !x 1\n? [e]\n: 1",
         [
             "1:4 anchors (`&name`) are not part of the language | "
-            "what repeats is a block; a value that starts with `&` has to be quoted",
+            "use a block for what repeats; a value that starts with `&` has to be quoted",
             "2:4 aliases (`*name`) are not part of the language | "
-            "what repeats is a block; a value that starts with `*` has to be quoted",
-            "3:5 merge keys (`<<`) are not part of the language | what repeats is a block",
+            "use a block for what repeats; a value that starts with `*` has to be quoted",
+            "3:5 merge keys (`<<`) are not part of the language | use a block for what repeats",
             "3:9 aliases (`*name`) are not part of the language | "
-            "what repeats is a block; a value that starts with `*` has to be quoted",
+            "use a block for what repeats; a value that starts with `*` has to be quoted",
             "4:4 tags (`!name`) are not part of the language | a value that starts with `!` has to be quoted",
-            "5:3 expected a word as key, found a list | a value that starts with `{` or `[` has to be quoted",
+            "5:3 expected a word as the key, found a list | a value that starts with `{` or `[` has to be quoted",
         ],
         id="all that YAML has and specs do without, in one run",
     ),
     pytest.param(
         "repeat: >2\n",
-        ["1:9 `>` begins a folded text, found an empty one | a value that starts with `>` has to be quoted"],
+        ["1:9 `>` begins folded text, found none | a value that starts with `>` has to be quoted"],
         id="a comparison that YAML takes for a folded text",
     ),
     pytest.param(
@@ -226,9 +226,9 @@ REFUSED = [
         ["2:1 a file holds one spec, found a second document | remove the line `---`"],
         id="two documents",
     ),
-    pytest.param("", ["1:1 expected a spec, found an empty text | a spec begins with `cnnprof: 1`"], id="empty"),
+    pytest.param("", ["1:1 expected a spec, found empty text | a spec begins with `cnnprof: 1`"], id="empty"),
     pytest.param(
-        "# nothing\n", ["1:1 expected a spec, found an empty text | a spec begins with `cnnprof: 1`"], id="a comment"
+        "# nothing\n", ["1:1 expected a spec, found empty text | a spec begins with `cnnprof: 1`"], id="a comment"
     ),
     pytest.param(
         b"a: 1\r\n\xc3\xa9: \xff", ["2:4 expected UTF-8 text, found byte 0xff | save the file as UTF-8"], id="Latin-1"
@@ -250,13 +250,13 @@ def test_refuses(text: str | bytes, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("limits", "fits", "breaks", "problem"),
     [
-        (Limits(characters=10), lambda n: "#" * n + "\na", 8, "1:1 a spec has at most 10 characters, found 11"),
-        (Limits(depth=3), lambda n: "[" * n + "]" * n, 3, "1:4 a spec is nested at most 3 deep, found more"),
-        (Limits(nodes=5), lambda n: "[" + "a," * n + "]", 4, "1:10 a spec has at most 5 values, found more"),
+        (TextLimits(characters=10), lambda n: "#" * n + "\na", 8, "1:1 a spec has at most 10 characters, found 11"),
+        (TextLimits(depth=3), lambda n: "[" * n + "]" * n, 3, "1:4 a spec is nested at most 3 deep, found more"),
+        (TextLimits(nodes=5), lambda n: "[" + "a," * n + "]", 4, "1:10 a spec has at most 5 values, found more"),
     ],
     ids=["characters", "depth", "nodes"],
 )
-def test_limits_are_exact(limits: Limits, fits: Callable[[int], str], breaks: int, problem: str) -> None:
+def test_limits_are_exact(limits: TextLimits, fits: Callable[[int], str], breaks: int, problem: str) -> None:
     parse(fits(breaks), "net.yaml", limits)
     assert problems(fits(breaks + 1), limits) == [problem]
 

@@ -87,7 +87,7 @@ FILE = [
         [
             "2:9 an input is a list of dimensions, found an empty list | "
             "as in `input: [3, 224, 224]`, the shape of one example without the batch",
-            "2:19 `input` has a meaning of its own in expressions and cannot name a layer",
+            "2:19 `input` is reserved in expressions and cannot name a layer",
             "2:19 an input is a list of dimensions, found a mapping | "
             "as in `input: [3, 224, 224]`, the shape of one example without the batch",
         ],
@@ -102,7 +102,7 @@ FILE = [
                 for column, name in [(8, "max"), (16, "3a"), (23, "in"), (30, "é")]
             ],
             *[
-                f"3:{column} `{name}` has a meaning of its own and cannot be an argument"
+                f"3:{column} `{name}` is reserved and cannot be an argument"
                 for column, name in [(36, "index"), (46, "side"), (55, "required")]
             ],
             "3:71 an argument's default is a value, found a mapping",
@@ -121,12 +121,12 @@ FILE = [
     pytest.param(
         HEAD + "budget: {mac: 1, params: [1], macs: 1.5, peak_activation_bytes: 10, at: {a: , b: 3}}\nlayers: [relu]",
         [
-            "3:10 a budget limits a metric, and `mac` is none | did you mean `macs`?",
+            "3:10 a budget limits metrics, and `mac` is not one | did you mean `macs`?",
             "3:26 a limit on `params` is a number, found a list",
             "3:37 a limit on `macs` is a whole number, found `1.5` = 1.5",
-            "3:54 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
-            "3:63 the budget of `a` is a mapping of metrics",
-            "3:71 expected a mapping for the budget of `b`, found `3`",
+            "3:65 a limit on `peak_activation_bytes` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `10`",
+            "3:74 the budget of `a` is a mapping of metrics",
+            "3:82 expected a mapping for the budget of `b`, found `3`",
         ],
         id="budgets",
     ),
@@ -134,7 +134,7 @@ FILE = [
         HEAD + "inplace: no\nblocks: {b: [relu], side: {layers: [relu]}, c: {arg: {a: 1}}}\nlayers: []",
         [
             "4:13 the block `b` is a mapping with `args` and `layers`, found a list",
-            "4:21 `side` has a meaning of its own and cannot be a block",
+            "4:21 `side` is reserved and cannot be a block",
             "4:49 the block `c` has no key `arg` | did you mean `args`?",
             "4:48 expected `layers`, a list of steps, found nothing | each begins with a dash: `- conv2d: {…}`",
             "3:10 `inplace` is true or false, found `no`",
@@ -166,9 +166,9 @@ STEPS = [
     pytest.param(
         "- add:\n    a: []\n    b: [relu]\n    when: training\n- side:\n    aux: [relu]\n    name: x",
         [
-            "7:5 `add` has a branch called `when` that is no list | "
+            "7:5 `add` has a branch called `when` that is not a list | "
             "`when` belongs to the step: write it in the column of `add`",
-            "10:5 `side` has a branch called `name` that is no list | "
+            "10:5 `side` has a branch called `name` that is not a list | "
             "`name` belongs to the step: write it in the column of `side`",
         ],
         id="a modifier indented as a branch",
@@ -176,17 +176,17 @@ STEPS = [
     pytest.param(
         "- conv2d:\n  out_channels: 3\n  kernel_size: 3\n- add:\n  a: []\n  b: [relu]\n- side:\n  aux: [relu]",
         [
-            f"5:3 `out_channels` is no modifier of a step: {MODIFIERS} | "
+            f"5:3 `out_channels` is not a modifier of a step: {MODIFIERS} | "
             "indent the fields of `conv2d` deeper than `conv2d` itself",
-            f"8:3 `a` is no modifier of a step: {MODIFIERS} | indent the branches of `add` deeper than `add` itself",
-            f"11:3 `aux` is no modifier of a step: {MODIFIERS} | indent the branches of `side` deeper than `side` "
+            f"8:3 `a` is not a modifier of a step: {MODIFIERS} | indent the branches of `add` deeper than `add` itself",
+            f"11:3 `aux` is not a modifier of a step: {MODIFIERS} | indent the branches of `side` deeper than `side` "
             f"itself",
         ],
         id="fields and branches in the step's own column",
     ),
     pytest.param(
         "- relu:\n  repeet: 3",
-        [f"5:3 `repeet` is no modifier of a step: {MODIFIERS} | did you mean `repeat`?"],
+        [f"5:3 `repeet` is not a modifier of a step: {MODIFIERS} | did you mean `repeat`?"],
         id="a modifier that is none",
     ),
     pytest.param(
@@ -228,15 +228,18 @@ STEPS = [
                 (5, 24, "adaptive_avg_pool2d", "`1`", ": {output_size: 1}`"),
                 (6, 12, "dropout", "`0.2`", ": {p: 0.2}`"),
                 (7, 12, "softmax", "`-1`", ": {dim: -1}`; the batch is dimension 0, the channels are 1"),
-                (8, 15, "batch_norm", "`64`", "` alone: its channels are those of its input"),
-                (9, 11, "conv2d", "a list", ": {out_channels: 2 * width, kernel_size: 3, stride: 2}`"),
-                (10, 15, "max_pool2d", "a list", ": {kernel_size: [3, 2]}`"),
+                (8, 15, "batch_norm", "`64`", "` alone: `num_features` follows from the input"),
+                (
+                    *(9, 11, "conv2d", "a list"),
+                    ": {out_channels: 3, kernel_size: 2}`; `in_channels` follows from the input",
+                ),
+                (10, 15, "max_pool2d", "a list", ": {kernel_size: 3, stride: 2}`"),
                 (11, 11, "linear", "`max(1, a)`", ': {out_features: "max(1, a)"}`'),
             ]
         ]
         + [
             "12:9 `pad` has no field `1` | known: `pad`, `mode`, `value`",
-            "13:11 `linear` takes its fields by name, found a list | write `linear: {out_features: {…}}`",
+            "13:11 `linear` takes its fields by name, found a list | write `linear: {out_features: …}`",
         ],
         id="fields without names, the values in the hint",
     ),
@@ -244,7 +247,7 @@ STEPS = [
         "- relu:\n  name: a.b\n- relu:\n  name: index\n- relu:\n  name:\n- relu:\n  from: [a]",
         [
             "5:9 a name is made of letters, digits, _ and -, found `a.b`",
-            "7:9 `index` has a meaning of its own in expressions and cannot name a layer",
+            "7:9 `index` is reserved in expressions and cannot name a layer",
             "9:8 `name` takes a word, found nothing",
             "11:9 `from` takes a word, found a list",
         ],

@@ -7,9 +7,10 @@ import pytest
 
 from cnnprof.analysis.costs import count
 from cnnprof.errors import SpecError, UsageError
+from cnnprof.language.registry import INSTEAD
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
-from cnnprof.language.unfold import Limits, Work, unfold
+from cnnprof.language.unfold import UnfoldLimits, UnfoldWork, unfold
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 
@@ -374,7 +375,7 @@ NOT_SETTABLE = [
     (
         "small",
         {"settings": {"classes": {1}}},
-        "the argument `classes` is set to a number, true, false, null, a list of these, or a text as in the "
+        "the argument `classes` is set to a number, true, false, null, a list of these, or a string as in the "
         "spec, found a set",
     ),
     (
@@ -404,7 +405,8 @@ def test_cannot_be_set(variant: str | None, options: dict[str, Any], message: st
         ("{a: 1}", "argument classes:1:1: error: expected a value, found a mapping"),
         (
             "\udcff",
-            "argument classes:1:1: error: not YAML: a text has no control characters, found the character U+DCFF",
+            "argument classes:1:1: error: not YAML: a text cannot contain control characters, found the character "
+            "U+DCFF",
         ),
     ],
 )
@@ -422,7 +424,7 @@ REFUSES = [
         [
             "1:11 division by zero in `1 / 0`",
             "1:21 `c` has no value here",
-            "1:33 arguments and inputs are evaluated before the network is entered: `input` is not there yet",
+            "1:33 arguments and inputs are evaluated before the network is entered: `input` does not exist yet",
         ],
         id="arguments",
     ),
@@ -572,7 +574,7 @@ REFUSES = [
         "blocks: {b: {layers: [{relu: , from: a}, {conv2d: {out_channels: 'a[0]', kernel_size: 1}}]}}\n"
         "layers:\n- relu:\n  name: a\n- b",
         [
-            f"1:{column} the layer `a` is not one of this block | "
+            f"1:{column} the layer `a` is not in this block | "
             "names do not cross a block's border: pass the layer as an argument < b:5"
             for column in (38, 66)
         ],
@@ -583,7 +585,7 @@ REFUSES = [
         "gone, b: tanh}",
         [
             "8:9 no earlier layer of this body is called `enc2` | did you mean `enc1`?",
-            "9:12 the layer `gone` is not there: its `when` left it out",
+            "9:12 the layer `gone` does not exist here: its `when` is false",
             "9:21 no earlier layer of this body is called `tanh` | "
             "a branch that is a bare word is a layer; a list makes it a step: `[tanh]`",
         ],
@@ -607,7 +609,7 @@ REFUSES = [
     pytest.param(
         "layers:\n- side: {a: [relu], out: []}\n- side: {a: [tanh]}\n- relu",
         [
-            f"{line}:3 the side output `{label}` is there already: labels are unique in a network, and `out` is "
+            f"{line}:3 the side output `{label}` already exists: labels are unique in a network, and `out` is "
             f"the last "
             "layer"
             for line, label in [(2, "out"), (3, "a")]
@@ -627,7 +629,7 @@ REFUSES = [
         [
             "3:3 the argument `act` is 3, which is neither a layer kind nor a block",
             "4:27 expected a value, found a mapping | quote an expression that begins with `{`",
-            "6:3 `nothing` is neither a layer kind nor a block",
+            f"6:3 `nothing` is neither a layer kind nor a block | {INSTEAD}",
         ],
         id="problems of structure and of unfolding in one run",
     ),
@@ -749,7 +751,7 @@ def test_cannot_share(step: str, problem: str) -> None:
 # Work is bounded, by counts.
 
 WORK = (
-    "unfolding a spec takes at most {:,} units of work, found more | look for a `repeat` of millions, repeats in "
+    "unfolding a spec takes at most {:,} units of work, found more | look for a `repeat` of millions, nested "
     "repeats, blocks that use blocks, or long lists in any of them"
 )
 
@@ -759,44 +761,44 @@ WORK = (
     [
         (
             "layers: [{relu: , repeat: 10 ** 9, when: false}]",
-            Limits(),
+            UnfoldLimits(),
             f"1:11 {WORK.format(500_000)}",
         ),
         (
             "layers: [{add: {a: [], b: [], c: {when: false, layers: []}}, repeat: 200}]",
-            Limits(work=1000),
+            UnfoldLimits(work=1000),
             f"1:11 {WORK.format(1000)}",
         ),
         (
             "blocks: {b: {layers: [{relu: , repeat: 0}, {relu: , repeat: 0}]}}\nlayers: [{b: , repeat: 200}]",
-            Limits(work=1000),
+            UnfoldLimits(work=1000),
             f"2:11 {WORK.format(1000)} < b.90:2",
         ),
         (
             "layers: [{relu: , when: index < 0, repeat: 600}]",
-            Limits(work=1000),
+            UnfoldLimits(work=1000),
             f"1:11 {WORK.format(1000)}",
         ),
         (
             "layers: [{relu: , repeat: 10 ** 9}]",
-            Limits(),
+            UnfoldLimits(),
             f"1:11 {WORK.format(500_000)}",
         ),
         (
             "layers: [{relu: , repeat: 1001}]",
-            Limits(layers=1000),
+            UnfoldLimits(layers=1000),
             "1:11 a spec unfolds to at most 1,000 layers, found more < relu.1000:1",
         ),
         (
             "blocks: {b: {layers: [b]}}\nlayers: [b]",
-            Limits(nesting=2),
+            UnfoldLimits(nesting=2),
             "1:23 blocks and branches nest at most 2 deep, found more | "
             "does a block use itself without a `when` that ends it? < b.b.b:1 < b.b:1 < b:2",
         ),
     ],
     ids=["steps left out", "branches", "steps repeated 0 times", "values", "steps", "layers", "recursion"],
 )
-def test_limits_are_exact(text: str, limits: Limits, problem: str) -> None:
+def test_limits_are_exact(text: str, limits: UnfoldLimits, problem: str) -> None:
     assert problems(text, limits=limits) == [problem]
 
 
@@ -811,23 +813,35 @@ def test_limits_are_exact(text: str, limits: Limits, problem: str) -> None:
         pytest.param("layers: [relu, {relu: , when: false, repeat: 5}]", 24, id="repetitions that are left out"),
         pytest.param("layers: [relu, {add: {a: [], b: []}}]", 17, id="branches"),
         pytest.param("blocks: {b: {layers: []}}\nlayers: [relu, b]", 20, id="a block"),
-        pytest.param("layers: [relu, {relu: , when: training}]", 31, id="the walk for training too"),
     ],
 )
 def test_what_counts_for_how_much_work(text: str, units: int) -> None:
     """So much and no less has to be allowed."""
-    work = Work()
+    work = UnfoldWork()
     graph(text, work=work)
     assert (work.networks, work.units) == (1, units)
-    graph(text, limits=Limits(work=units))
-    assert WORK.format(units - 1) in problems(text, limits=Limits(work=units - 1))[0]
+    graph(text, limits=UnfoldLimits(work=units))
+    assert WORK.format(units - 1) in problems(text, limits=UnfoldLimits(work=units - 1))[0]
+
+
+def test_the_walk_for_training_counts_when_it_is_made() -> None:
+    work = UnfoldWork()
+    found = graph("layers: [relu, {relu: , when: training}]", work=work)
+    assert (work.networks, work.units) == (1, 15)
+    assert found.trained is not None
+    assert (work.networks, work.units) == (1, 31)
+    limited = graph("layers: [relu, {relu: , when: training}]", limits=UnfoldLimits(work=30))
+    with pytest.raises(SpecError) as raised:
+        assert limited.trained
+    problem = raised.value.problems[0]
+    assert f"{problem.message} | {problem.hint}" == WORK.format(30)
 
 
 def test_what_fails_counts_too() -> None:
     """In a side output, which no other step waits for."""
-    work = Work()
+    work = UnfoldWork()
     problems("layers: [{side: {a: [{softmax: {dim: 9}}]}}]", work=work)
-    fine = Work()
+    fine = UnfoldWork()
     graph("layers: [relu, {side: {a: [{softmax: {dim: 1}}]}}]", work=fine)
     assert work.units == fine.units - (1 + 8 + 1) - 1 + 8  # without the relu and the layer that came of it
 
@@ -876,7 +890,7 @@ layers:
 """
     calls = "".join(f"- conv2d: {{out_channels: {n}, kernel_size: 1}}\n  from: input\n- down\n" for n in (4, 5, 6, 70))
     assert problems(text + calls) == [
-        "6:9 `mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]` | "
+        "6:9 `mul` needs inputs with equally many dimensions, found `[4, 8, 8]`, `[4]`, in the branches `x`, `scale` | "
         "each has all dimensions, 1 where a value holds all along one: `[4, 1, 1]` for the channels < down:14",
         "7:9 `normalized_shape` of `layer_norm` must be the last sizes of the input, "
         "found normalized_shape [12] and input [4, 8, 8] < down:14",
@@ -897,8 +911,8 @@ def test_other_mistakes_at_one_place_are_other_problems() -> None:
 def test_a_step_that_fails_with_other_numbers_in_every_repetition_is_one_problem() -> None:
     """In a side output, which no other step waits for."""
     text = "layers:\n- side: {aux: [{softmax: {dim: 9 + index}}]}\n  repeat: 9000\n"
-    assert problems(text, limits=Limits(work=30_000)) == [
-        "2:3 the side output `aux` is there already: labels are unique in a network, and `out` is the last layer "
+    assert problems(text, limits=UnfoldLimits(work=30_000)) == [
+        "2:3 the side output `aux` already exists: labels are unique in a network, and `out` is the last layer "
         "< side.1:2",
         f"2:3 {WORK.format(30_000)}",
         "2:17 `softmax` names dimension 9, but the input [3, 8, 8] with its batch has 4 | "

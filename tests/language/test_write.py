@@ -11,7 +11,7 @@ from cnnprof.language import source
 from cnnprof.language import unfold as expand
 from cnnprof.language.spec import read
 from cnnprof.language.write import write
-from cnnprof.load import architectures
+from cnnprof.load import architectures, unfolded
 from tests.support.networks import graph, network
 from tests.support.random_networks import seeded
 
@@ -130,8 +130,9 @@ def test_gives(text: str, expected: str) -> None:
 
 def test_remarks_name_and_budget() -> None:
     """Limits on the whole network stay; paths change, so limits on them do not."""
-    found = graph(network("- relu", header="budget: {params: 1K, at: {relu: {macs: 5}}}"))
-    assert write(found, "other net", ["first", "second\nthird"]).split("\nlayers:")[0] == (
+    spec = read(source.parse(network("- relu", header="budget: {params: 1K, at: {relu: {macs: 5}}}"), "net.yaml"))
+    found = unfolded(spec)
+    assert write(found.graph, "other net", ["first", "second\nthird"], found.budget).split("\nlayers:")[0] == (
         '# first\n# second\n# third\ncnnprof: 1\nname: "other net"\ninput: [3, 8, 8]\nbudget:\n  params: "1K"\n'
     )
 

@@ -12,8 +12,8 @@ from cnnprof.analysis.explain import SumPage, explain
 from cnnprof.analysis.quantize import Typed, store
 from cnnprof.analysis.report import tabulate
 from cnnprof.errors import Mark, SourceText, UsageError
-from cnnprof.gate.budget import Budget, Network, judge
-from cnnprof.language.spec import Limit
+from cnnprof.gate.budget import Budget, CountedNetwork, judge
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.model.paths import (
     LOOKED_AT,
     MAX_SEGMENTS,
@@ -165,8 +165,8 @@ def test_one_dialect(pattern: str, layers: list[str]) -> None:
         assert [part.path for part in page.sums[0].parts] == layers
     else:
         assert [page.path] == layers
-    found = Network("net.yaml", "net.yaml", {}, tabulate(unfolded, costs), costs)
-    limit = Limit("params", 0, "0", Mark(SourceText("net.yaml", ""), 0, 0), pattern)
+    found = CountedNetwork("net.yaml", "net.yaml", {}, tabulate(unfolded, costs), costs)
+    limit = BudgetLimit("params", 0, "0", Mark(SourceText("net.yaml", ""), 0, 0), pattern)
     checked, problems = judge(Budget("b", (limit,)), found, None)
     assert problems == []
     over = {row.path for verdict in checked.over for row in found.rows(verdict.path or "") if row.params}

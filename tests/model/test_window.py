@@ -1,4 +1,4 @@
-"""Where a sliding window can stand: every formula against counting one by one."""
+"""Where a sliding window can be: every formula against counting one by one."""
 
 import random
 
@@ -20,7 +20,7 @@ CASES = [
 
 
 def taps(o: int, kernel: int, stride: int, padding: int, dilation: int) -> list[int]:
-    """Input places of window o's taps; negative ones are in the left padding."""
+    """Input positions of window o's taps; negative ones are in the left padding."""
     return [o * stride - padding + tap * dilation for tap in range(kernel)]
 
 

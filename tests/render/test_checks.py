@@ -14,7 +14,7 @@ from xml.etree import ElementTree as xml
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from cnnprof.gate.budget import Cause, Checked, Part, Rest, Result, Verdict, Why, Wrong
+from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Rest, Verdict, Why, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS, github, gitlab, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
@@ -22,7 +22,7 @@ from cnnprof.render.checks import json as written
 NASTY = "a|b <i>&\x1b[31m`*_%, x: y::error::pwned\r\n::error::@me ]]> \x00"
 
 
-def why(*parts: Part) -> Why:
+def why(*parts: Contribution) -> Why:
     """Each part is the only one of its step."""
     causes = (Cause(part.path, part.amount, part.changed, next(iter(part.lines), None), (part,), Rest())
               for part in parts)  # fmt: skip
@@ -33,14 +33,14 @@ def verdict(**fields: Any) -> Verdict:
     basic: dict[str, Any] = {
         "rule": "max", "metric": "params", "path": None, "limit": "5M", "most": 5_000_000, "figure": 5_123_456,
         "base": None, "since": None, "place": "cnnprof.yaml:12", "line": 23,
-        "why": why(Part("stage4.2.conv2d", 1_200_000, False, (23,)), Part("fc", 1_000, False)),
+        "why": why(Contribution("stage4.2.conv2d", 1_200_000, False, (23,)), Contribution("fc", 1_000, False)),
     }  # fmt: skip
     return Verdict(**{**basic, **fields})
 
 
 def result(*checks: Checked, problems: tuple[Wrong, ...] = (), valid: tuple[str, ...] = (),
-           notes: tuple[str, ...] = ()) -> Result:  # fmt: skip
-    return Result(checks, problems, valid, "/repo/sub", "/repo", "0.1.0", notes)
+           notes: tuple[str, ...] = ()) -> CheckResult:  # fmt: skip
+    return CheckResult(checks, problems, valid, "/repo/sub", "/repo", "0.1.0", notes)
 
 
 def checked(*verdicts: Verdict, **fields: Any) -> Checked:
@@ -55,10 +55,10 @@ GROWN = verdict(
     why=Why(
         causes=(
             Cause("a", 18_000, True, 7, (
-                Part("a.*.b", 12_000, True, (7, 3), 2, "out_channels 4 → 8; input 4×8×8 → 8×8×8"),
-                Part("a.0.c", 4_000, True, (7, 4)),
+                Contribution("a.*.b", 12_000, True, (7, 3), 2, "out_channels 4 → 8; input 4×8×8 → 8×8×8"),
+                Contribution("a.0.c", 4_000, True, (7, 4)),
             ), Rest(2, 2_000)),
-            Cause("d", 3_000, True, 9, (Part("d.e", 3_000, True, (9, 3)),), Rest()),
+            Cause("d", 3_000, True, 9, (Contribution("d.e", 3_000, True, (9, 3)),), Rest()),
         ),
         rest=Rest(1, -1_000),
     ),
@@ -76,7 +76,7 @@ EVERYTHING = result(
 )  # fmt: skip
 HOSTILE = result(
     checked(
-        verdict(limit=NASTY, place=NASTY, path=NASTY, why=why(Part(NASTY, 1, True, (), 2, NASTY)), since=NASTY),
+        verdict(limit=NASTY, place=NASTY, path=NASTY, why=why(Contribution(NASTY, 1, True, (), 2, NASTY)), since=NASTY),
         network=NASTY, file=NASTY, budget=NASTY, message=NASTY, notes=(NASTY,), unheld=(NASTY,),
     ),
     problems=(Wrong(NASTY, 1, NASTY, NASTY),),
@@ -179,22 +179,22 @@ def test_shares_are_rounded(part: int, whole: int, shown: str) -> None:
 )  # fmt: skip
 def test_what_changed_is_brief(what: str, told: str) -> None:
     """That its input changed is told of a layer in which nothing else did."""
-    grown = verdict(why=why(Part("a", 1, True, (), 1, what)))
+    grown = verdict(why=why(Contribution("a", 1, True, (), 1, what)))
     assert words.details(grown)[1:] == [f"  {told}"]
 
 
 AGAIN = checked(
     verdict(),
     verdict(rule="warn", limit="4M", most=4_000_000),
-    verdict(path="stage4", why=why(Part("stage4.2.conv2d", 1_200_000, False, (23,)))),
-    verdict(path="stage3", why=why(Part("stage3.conv2d", 1_000_000, False, (20,)))),
+    verdict(path="stage4", why=why(Contribution("stage4.2.conv2d", 1_200_000, False, (23,)))),
+    verdict(path="stage3", why=why(Contribution("stage3.conv2d", 1_000_000, False, (20,)))),
     verdict(metric="macs"),
 )
 
 
 @pytest.mark.parametrize("render", [text.render, markdown.render, github.render, junit.render],
                          ids=["text", "markdown", "github", "junit"])  # fmt: skip
-def test_layers_are_told_once_of_a_metric(render: Callable[[Result], str]) -> None:
+def test_layers_are_told_once_of_a_metric(render: Callable[[CheckResult], str]) -> None:
     """What is not among them is told all the same."""
     rendered = render(result(AGAIN))
     assert rendered.replace("\\", "").count("stage4.2.conv2d 1,200,000") == 2
@@ -202,7 +202,7 @@ def test_layers_are_told_once_of_a_metric(render: Callable[[Result], str]) -> No
 
 
 @pytest.mark.parametrize("render", [sarif.render, gitlab.render], ids=["sarif", "gitlab"])
-def test_an_issue_stands_alone(render: Callable[[Result], str]) -> None:
+def test_an_issue_stands_alone(render: Callable[[CheckResult], str]) -> None:
     """Where each limit is an entry of its own, its layers are with it; and none of it is indented."""
     rendered = render(result(AGAIN))
     assert rendered.count("stage4.2.conv2d 1,200,000") == 4
@@ -211,7 +211,7 @@ def test_an_issue_stands_alone(render: Callable[[Result], str]) -> None:
 
 def test_the_command_that_shows_what_changed() -> None:
     """Where the baseline has figures alone; it is quoted for a shell."""
-    grown = verdict(why=why(Part("a", 1, True)))
+    grown = verdict(why=why(Contribution("a", 1, True)))
     line = "cnnprof compare REF:./models/a.yaml@x models/a.yaml@x --layers"
     found = result(checked(grown, network="models/a.yaml@x"))
     assert words.command(found) == line
@@ -221,7 +221,7 @@ def test_the_command_that_shows_what_changed() -> None:
     assert "cnnprof compare REF\\:./models/a.yaml" in markdown.render(found)
     assert words.command(result(checked(grown, network="a b.yaml"))).startswith("cnnprof compare 'REF:./a b.yaml' 'a b")
     assert words.command(result(checked(verdict()))) == ""
-    assert words.command(result(checked(verdict(why=why(Part("a", 1, True, (), 1, "groups 1 → 2")))))) == ""
+    assert words.command(result(checked(verdict(why=why(Contribution("a", 1, True, (), 1, "groups 1 → 2")))))) == ""
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -243,14 +243,14 @@ def test_of_many_parts_five_are_told() -> None:
 
 @BOTH
 @pytest.mark.parametrize("form", FORMATS)
-def test_nothing_steers_a_terminal(found: Result, form: str) -> None:
+def test_nothing_steers_a_terminal(found: CheckResult, form: str) -> None:
     rendered = {"text": text, "json": written, "markdown": markdown, "github": github, "gitlab": gitlab,
                 "junit": junit, "sarif": sarif}[form].render(found)  # fmt: skip
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", rendered)
 
 
 @BOTH
-def test_no_line_of_text_is_a_workflow_command(found: Result) -> None:
+def test_no_line_of_text_is_a_workflow_command(found: CheckResult) -> None:
     """GitHub takes a line of the log that begins with :: for one, spaces before it or not."""
     assert not [line for line in text.render(found).splitlines() if line.strip().startswith("::")]
 
@@ -283,7 +283,7 @@ def test_github_one_annotation_per_file_and_budget() -> None:
         ("error", {"file": "sub/b.yaml", "line": "23", "title": "Over budget mobile"}),
         ("error", {"file": "sub/models/c d.yaml", "line": "3", "title": "cnnprof check"}),
         ("error", {"title": "cnnprof check"}),
-        ("notice", {"file": "sub/models/a.yaml", "line": "1", "title": "Not held to mobile"}),
+        ("notice", {"file": "sub/models/a.yaml", "line": "1", "title": "Not checked against mobile"}),
     ]
     assert found[0][2].splitlines()[:2] == [
         "params 5,123,456 is 123,456 (2.5 %) over the limit of 5M (cnnprof.yaml:12)",
@@ -312,7 +312,7 @@ def escaped_cells(line: str) -> int:
 
 
 @BOTH
-def test_markdown_is_a_table(found: Result) -> None:
+def test_markdown_is_a_table(found: CheckResult) -> None:
     from markdown_it import MarkdownIt
 
     rendered = markdown.render(found)
@@ -356,7 +356,7 @@ REST = keys(layers={"type": "integer", "minimum": 0}, amount=INTEGER)
 LAYERS = {"path": TEXT, "amount": INTEGER, "changed": {"type": "boolean"}, "line": LINE,
           "lines": items({"type": "integer", "minimum": 1}), "what": OPTIONAL}  # fmt: skip
 JSON = keys(
-    schema_version={"const": 1},
+    schema_version={"const": 2},
     exit_code={"enum": [0, 1, 2]},
     summary=TEXT,
     checks=items(keys(
@@ -383,7 +383,7 @@ JSON = keys(
 
 
 @BOTH
-def test_json(found: Result) -> None:
+def test_json(found: CheckResult) -> None:
     document = json.loads(written.render(found))
     Draft202012Validator(JSON).validate(document)
     assert document["exit_code"] == found.exit_code
@@ -410,7 +410,7 @@ GITLAB = items({
 
 
 @BOTH
-def test_gitlab(found: Result) -> None:
+def test_gitlab(found: CheckResult) -> None:
     issues = json.loads(gitlab.render(found))
     Draft202012Validator(GITLAB).validate(issues)
     assert len({issue["fingerprint"] for issue in issues}) == len(issues)
@@ -436,7 +436,7 @@ def test_fingerprints_are_stable(fields: dict[str, Any]) -> None:
 
 
 @BOTH
-def test_junit(found: Result) -> None:
+def test_junit(found: CheckResult) -> None:
     root = xml.fromstring(junit.render(found).encode())
     assert root.tag == "testsuites"
     cases = root.findall("testsuite/testcase")
@@ -456,7 +456,7 @@ def sarif_schema() -> dict[str, Any]:
 
 
 @BOTH
-def test_sarif(found: Result) -> None:
+def test_sarif(found: CheckResult) -> None:
     """By the schema that OASIS publishes; what GitHub asks for beside it, by hand."""
     document = json.loads(sarif.render(found))
     Draft4Validator(sarif_schema()).validate(document)

@@ -8,13 +8,14 @@ import io
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import COLUMNS, Table, lay_out
+from cnnprof.analysis.columns import COLUMNS
+from cnnprof.analysis.report import ReportTable, lay_out
 from cnnprof.render import csv as written
 from tests.support.networks import network, report
 from tests.support.shown import table
 
 
-def rows(*tables: Table) -> list[dict[str, str]]:
+def rows(*tables: ReportTable) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(written.render(tables))))
 
 
@@ -40,11 +41,10 @@ def test_several_networks_say_which() -> None:
     assert {row["network"] for row in read} == {"lenet5", "resnet@18"}
 
 
-def test_fractions_are_exact() -> None:
-    text = network(
-        "- interpolate: {scale_factor: 2}\n- interpolate: {size: 48}\n- avg_pool2d: {kernel_size: 3, stride: 1}"
-    )
-    assert [row["stride"] for row in rows(lay_out(report(text)))] == ["0.5", "1/6", "1/6"]
+def test_the_smallest_field_has_a_column() -> None:
+    text = network("- interpolate: {scale_factor: 2}\n- conv2d: {out_channels: 1, kernel_size: 4}")
+    told = [(row["receptive_field"], row["receptive_field_min"], row["stride"]) for row in rows(lay_out(report(text)))]
+    assert told == [("1", "1", ""), ("3", "2", "")]
 
 
 @pytest.mark.parametrize("name", ["=1+2", "+1", "-1", "@SUM"])

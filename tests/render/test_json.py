@@ -39,7 +39,9 @@ LAYER = keys(
         **dict.fromkeys(SUMMED, COUNT),
         "work": keys(dict.fromkeys(WORK, COUNT)),
         "arithmetic_intensity": {"type": ["number", "null"]},
-        "receptive_field": keys({"size": NUMBERS, "stride": NUMBERS, "offset": NUMBERS, "exact": {"type": "boolean"}}),
+        "receptive_field": keys(
+            {"size": NUMBERS, "size_min": NUMBERS, "stride": NUMBERS, "offset": NUMBERS, "exact": {"type": "boolean"}}
+        ),
         "executed": {"type": "boolean"},
         "view": {"type": "boolean"},
         "in_place": {"type": "boolean"},
@@ -61,7 +63,7 @@ PEAK = keys(
 )
 NETWORK = keys(
     {
-        "schema_version": {"const": 1},
+        "schema_version": {"const": 2},
         "name": {"type": "string"},
         "variant": {"type": ["string", "null"]},
         "source": {"type": "string"},
@@ -84,6 +86,7 @@ NETWORK = keys(
                 **dict.fromkeys(METRICS, COUNT),
                 "training_bytes": {"type": ["integer", "null"]},
                 "receptive_field": {"type": ["number", "string", "null"]},
+                "receptive_field_min": {"type": ["integer", "null"]},
                 "receptive_field_exact": {"type": "boolean"},
                 "memory_exact": {"type": "boolean"},
                 **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
@@ -168,12 +171,15 @@ def test_the_line_is_one_of_the_users_file() -> None:
         assert (layer["file"], layer["line"]) == ("net.yaml", expected[layer["path"]])
 
 
-def test_fractions_are_exact() -> None:
-    """An integer, a float that equals the fraction, or the text a/b."""
-    text = network("- interpolate: {scale_factor: 2}\n- interpolate: {size: 48}", "[3, 8, 12]")
-    fields = [layer["receptive_field"] for layer in document(lay_out(report(text)))["layers"]]
-    assert [field["stride"] for field in fields] == [[0.5, 0.5], ["1/6", 0.25]]
-    assert [field["size"] for field in fields] == [[1, 1], [1, 1]]
+def test_a_field_says_what_positions_see() -> None:
+    """An offset of halves is a float that equals it; where fields differ there is no grid."""
+    text = network("- avg_pool2d: {kernel_size: 2}\n- interpolate: {scale_factor: 2, mode: bilinear}", "[3, 8, 12]")
+    written = document(lay_out(report(text)))
+    assert [layer["receptive_field"] for layer in written["layers"]] == [
+        {"size": [2, 2], "size_min": [2, 2], "stride": [2, 2], "offset": [0.5, 0.5], "exact": True},
+        {"size": [4, 4], "size_min": [2, 2], "stride": None, "offset": None, "exact": True},
+    ]
+    assert (written["totals"]["receptive_field"], written["totals"]["receptive_field_min"]) == (4, 2)
 
 
 def test_folded_rows_say_how_many_layers_they_are() -> None:

@@ -7,34 +7,39 @@ import re
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import columns, lay_out
+from cnnprof.analysis.columns import columns
+from cnnprof.analysis.report import ReportTable, lay_out
 from cnnprof.kinds.activation import ReLU
-from cnnprof.render import plain
+from cnnprof.render import show, words
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
 
+def plain(tables: list[ReportTable]) -> str:
+    return show(words.document(tables), "text")
+
+
 @pytest.mark.parametrize("spec", ["lenet5", "mobilenet_v1"])
 def test_golden(spec: str) -> None:
-    same_as_golden(f"{spec}.piped.txt", plain.render([table(spec)]))
+    same_as_golden(f"{spec}.piped.txt", plain([table(spec)]))
 
 
 def test_every_layer_has_a_line() -> None:
     found = cnnprof.analyze("resnet@50")
-    text = plain.render([lay_out(found)])
+    text = plain([lay_out(found)])
     for row in found.layers:
         assert re.search(rf"^{re.escape(row.path)} +{row.kind} ", text, re.MULTILINE)
 
 
 def test_columns_line_up() -> None:
-    lines = plain.render([table("resnet@18", "path,params,macs", segments=1)]).split("\n")
+    lines = plain([table("resnet@18", "path,params,macs", segments=1)]).split("\n")
     start = next(number for number, line in enumerate(lines) if line.startswith("layer"))
     end = next(number for number, line in enumerate(lines) if line.startswith("total"))
     assert len({len(line) for line in lines[start : end + 1]}) == 1
 
 
 def test_exact_numbers_where_asked() -> None:
-    text = plain.render([table("lenet5", "path,params,activation_bytes", exact=True)])
+    text = plain([table("lenet5", "path,params,activation_bytes", exact=True)])
     assert re.search(r"^C5 +48,120 +480$", text, re.MULTILINE)
     assert re.search(r"^total +61,706 +58,408$", text, re.MULTILINE)
 
@@ -42,7 +47,7 @@ def test_exact_numbers_where_asked() -> None:
 def test_an_unknown_receptive_field_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """No field and an unknown one are two things."""
     monkeypatch.setattr(ReLU, "reach", lambda self, *inputs: None)
-    text = plain.render([lay_out(report(network("- relu\n- tanh")), columns=columns(["path", "receptive_field"]))])
+    text = plain([lay_out(report(network("- relu\n- tanh")), columns=columns(["path", "receptive_field"]))])
     assert re.search(r"^tanh +unknown$", text, re.MULTILINE)
     assert re.search(r"^receptive field +unknown ", text, re.MULTILINE)
-    assert "receptive field" not in plain.render([lay_out(report(network("- tanh", "[4]")))])
+    assert "receptive field" not in plain([lay_out(report(network("- tanh", "[4]")))])

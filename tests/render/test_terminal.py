@@ -8,17 +8,19 @@ import pytest
 from rich.cells import cell_len
 
 import cnnprof
-from cnnprof.analysis.report import Table, lay_out
+from cnnprof.analysis.report import ReportTable, lay_out
 from cnnprof.cli.analyze import PAGE
-from cnnprof.render import terminal
+from cnnprof.render import show, terminal, words
+from cnnprof.render.document import Cell, KeyFigure, KeyFigures, document
+from cnnprof.render.text import fold as folded
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def drawn(shown: Table, width: int, color: bool = False) -> str:
-    return terminal.render([shown], width, "standard" if color else None)
+def drawn(shown: ReportTable, width: int, color: bool = False) -> str:
+    return show(words.document([shown]), "text", width, color)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -76,14 +78,14 @@ def test_what_there_is_no_room_for_is_said() -> None:
     said = {
         width: re.findall(r"^no room for (.*): --columns", drawn(table("lenet5"), width), re.M) for width in (80, 200)
     }
-    assert said == {80: ["kind, configuration"], 200: []}
+    assert said == {80: ["kind, configuration, FLOPs, field"], 200: []}
     assert "no room for" not in drawn(table("lenet5", "path,params"), 80)
 
 
 def test_a_page_is_enough() -> None:
     """Fifty lines, for all that comes with the tool but a wide spread of arguments or layers that cannot be folded."""
     for spec in ("lenet5", "alexnet", "vgg", "resnet@50", "resnet@152", "mobilenet_v1"):
-        assert drawn(table(spec, page=PAGE), 80).count("\n") <= 52, spec
+        assert drawn(table(spec, page=PAGE), 80).count("\n") <= 53, spec
 
 
 def test_folding_is_said() -> None:
@@ -102,7 +104,7 @@ def test_bars_are_shares_of_the_largest_row() -> None:
 def test_side_outputs_are_marked() -> None:
     text = drawn(table("googlenet", page=PAGE), 120)
     assert re.search(r"^side\.aux1 † +8 layers", text, re.MULTILINE)
-    assert "† a side output, which runs only in training: its parameters count, nothing else does" in text
+    assert "† a side output, which runs only in training: only its parameters count" in text
 
 
 def test_rows_cut_by_top_are_summed() -> None:
@@ -111,12 +113,24 @@ def test_rows_cut_by_top_are_summed() -> None:
     assert "\ninput" not in text
 
 
-def test_columns_that_were_asked_for_are_shown_though_they_do_not_fit() -> None:
+def test_columns_that_were_asked_for_are_shown_below_where_they_do_not_fit() -> None:
+    """Each of the tables below one another begins with the layers."""
     names = "path,params,buffers,macs,flops,param_bytes,activation_bytes,adds,multiplies,line"
     text = drawn(table("lenet5", names), 60)
-    header = next(line for line in text.split("\n") if line.startswith("layer"))
-    assert header.split()[-3:] == ["adds", "multiplies", "line"]
-    assert not re.search(r"…", text)
+    headers = [line.split() for line in text.split("\n") if line.startswith("layer")]
+    assert headers == [
+        ["layer", "params", "buffers", "MACs", "FLOPs", "weights"],
+        ["layer", "activations", "adds", "multiplies", "line"],
+    ]
+    assert max(map(cell_len, text.split("\n"))) <= 60
+    assert "no room" not in text
+
+
+def test_the_notation_stays_where_the_configuration_has_no_room() -> None:
+    narrow, wide = (drawn(table("lenet5"), width).split("\n") for width in (80, 200))
+    headers = [next(line.split() for line in lines if line.startswith("layer")) for lines in (narrow, wide)]
+    assert [("notation" in header, "configuration" in header) for header in headers] == [(True, False), (False, True)]
+    assert any(line.startswith("S2       2×2/2 avg  6×14×14 ") for line in narrow)
 
 
 def test_what_a_stranger_wrote_steers_no_terminal() -> None:
@@ -135,5 +149,19 @@ def test_a_very_narrow_terminal_loses_nothing() -> None:
 
 
 def test_several_tables_stand_one_after_another() -> None:
-    text = terminal.render([table("lenet5"), table("alexnet")], 80, None)
+    text = show(words.document([table("lenet5"), table("alexnet")]), "text", 80)
     assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]
+
+
+@pytest.mark.parametrize("width", [0, 1, 3, 8])
+def test_a_line_has_at_least_one_character(width: int) -> None:
+    assert list(folded("", width)) == [""]
+    assert "".join(line.strip() for line in folded("abcdef", width)) == "abcdef"
+
+
+@pytest.mark.parametrize("width", [8, 24, 60])
+def test_key_figures_without_notes_are_folded(width: int) -> None:
+    figures = KeyFigures((KeyFigure("conv2d", Cell("Convolution over an image, `torch.nn.Conv2d`.")),))
+    shown = terminal.render(document(figures), width, color=False)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "".join(shown.split()).replace(":", "") == "conv2dConvolutionoveranimage,`torch.nn.Conv2d`."

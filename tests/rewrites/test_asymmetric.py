@@ -32,12 +32,12 @@ def test_gives(conv: str, expected: list[str]) -> None:
 
 
 REFUSES = [
-    ("conv2d", "out_channels: 4, kernel_size: 1", "[3, 9, 9]", "its kernel is a single place"),
+    ("conv2d", "out_channels: 4, kernel_size: 1", "[3, 9, 9]", "its kernel is 1×1"),
     ("conv2d", "out_channels: 4, kernel_size: [1, 3]", "[3, 9, 9]",
-     "its kernel is 1×3: not more than one place high and wide"),
-    ("conv1d", "out_channels: 4, kernel_size: 3", "[3, 9]", "its kernel is 3: not more than one place high and wide"),
+     "its kernel is 1×3: not larger than 1 in both directions"),
+    ("conv1d", "out_channels: 4, kernel_size: 3", "[3, 9]", "its kernel is 3: not larger than 1 in both directions"),
     ("conv3d", "out_channels: 4, kernel_size: 3", "[3, 9, 9, 9]",
-     "its kernel is 3×3×3: not more than one place high and wide"),
+     "its kernel is 3×3×3: not larger than 1 in both directions"),
     ("conv2d", "out_channels: 3, kernel_size: 3, groups: 3", "[3, 9, 9]", "it is depthwise"),
 ]  # fmt: skip
 

@@ -32,7 +32,7 @@ def test_gives(factor: int, conv: str, expected: list[str]) -> None:
 
 
 REFUSES = [
-    ("out_channels: 8, kernel_size: 1", "its kernel is a single place"),
+    ("out_channels: 8, kernel_size: 1", "its kernel is 1×1"),
     ("out_channels: 3, kernel_size: 3", "it has fewer than 4 output channels"),
     ("out_channels: 9, kernel_size: 3, groups: 3", "it is depthwise"),
 ]

@@ -10,15 +10,12 @@ from pathlib import Path
 import pytest
 
 import cnnprof
-from cnnprof.cli import main
-from cnnprof.cli.rewrite import Setup, Wish, what_if
+from cnnprof import load
+from cnnprof.analysis.rewritten import Wish, what_if
+from cnnprof.render import show
 from cnnprof.render import whatif as drawn
-from cnnprof.render.sheet import terminal
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(arguments)
-    return code, *capsys.readouterr()
+from cnnprof.render.document import Notes
+from tests.support.commands import run
 
 
 def table(text: str, title: str) -> dict[str, str]:
@@ -28,19 +25,19 @@ def table(text: str, title: str) -> dict[str, str]:
 
 
 def test_separable(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The course notes' network: the layers, the whole, what was left alone, and the saved spec."""
+    """The course notes' network: the layers, the whole, what was unchanged, and the saved spec."""
     path = tmp_path / "new.yaml"
     arguments = ["separable", "mobilenet_v1@full_conv", "--except", "stem*", "--write", str(path), "--exact"]
     code, out, err = run(capsys, *arguments)
     assert (code, err) == (0, "")
-    assert out.startswith("mobilenet_v1@full_conv: separable  13 layers replaced  1 left alone\n")
+    assert out.startswith("mobilenet_v1@full_conv: separable  13 layers replaced  1 unchanged\n")
     # 64/9 … per layer: 1/64 + 1/9 = 0.127, of 112·112·32·64·9 = 231,211,008 multiplications.
     assert table(out, "separable")["block.conv.conv2d"] == (
         "3×3, 32 → 64 231,211,008 29,302,784 0.127× 0.127× 18,432 2,400 0.130× batch_norm + 64"
     )
     assert table(out, "the whole network")["macs"] == "4,867,293,184 568,740,352 * 0.117×"
     assert table(out, "the whole network")["params"] == "29,294,088 4,231,976 * 0.144×"
-    assert "left alone, --except stem* leaves it out: stem.conv.conv2d\n" in out
+    assert "unchanged, excluded by --except stem*: stem.conv.conv2d\n" in out
     assert cnnprof.analyze(str(path)).totals == cnnprof.analyze("mobilenet_v1").totals
     assert path.read_text(encoding="utf-8").startswith("# mobilenet_v1@full_conv: separable\n")
 
@@ -54,17 +51,19 @@ def test_layers_of_one_step_are_a_row(capsys: pytest.CaptureFixture[str]) -> Non
     )
     _, out, _ = run(capsys, "separable", "resnet@18", "--only", "**.shortcut", "--only", "conv1")
     assert (
-        "\nleft alone, no --only names it: conv2_x.*.add.body.conv_bn.conv2d in 2 layers, "
+        "\nunchanged, not selected by --only: conv2_x.*.add.body.conv_bn.conv2d in 2 layers, "
         "conv2_x.*.add.body.conv_bn_2.conv2d in 2 layers, "
     ) in out
 
 
 def test_a_page_names_few_of_the_layers_left_alone() -> None:
-    found = what_if("resnet@50", Setup((), (), 1, "float32"), Wish(["separable"]))
-    (stage, _) = drawn.sheets(found, page=True)
-    (told,) = [note for note in stage.notes if note.startswith("left alone")]
+    found = what_if(load.network("resnet@50"), "resnet@50", Wish(["separable"]))
+    notes = [
+        note for block in drawn.document(found, page=True).blocks if isinstance(block, Notes) for note in block.notes
+    ]
+    (told,) = [note for note in notes if note.startswith("unchanged")]
     assert told == (
-        "left alone, its kernel is a single place: conv2_x.*.add.body.conv_bn.conv2d in 3 layers, "
+        "unchanged, its kernel is 1×1: conv2_x.*.add.body.conv_bn.conv2d in 3 layers, "
         "conv2_x.*.add.body.conv_bn_3.conv2d in 3 layers, conv2_x.0.add.shortcut.conv_bn.conv2d, "
         "conv3_x.*.add.body.conv_bn.conv2d in 4 layers, 25 more layers"
     )
@@ -73,8 +72,8 @@ def test_a_page_names_few_of_the_layers_left_alone() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("spec", ["mobilenet_v1@full_conv", "googlenet", "resnet@50"])
 def test_fits_a_terminal(width: int, spec: str) -> None:
-    found = what_if(spec, Setup((), (), 1, "float32"), Wish(["separable"]))
-    text = terminal(drawn.sheets(found, page=True), width, color=False)
+    found = what_if(load.network(spec), spec, Wish(["separable"]))
+    text = show(drawn.document(found, page=True), "text", width)
     assert max(map(len, text.split("\n"))) <= width
 
 
@@ -122,17 +121,20 @@ def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_sparsity_is_labelled(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "rewrite", "vgg", "--sparsity", "0.9")
-    assert "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes are the values" in out
+    assert (
+        "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes count "
+        "the remaining values" in out
+    )
     assert table(out, "the whole network")["macs"] == "15.5 G 15.5 G 1.00×"
 
 
 REFUSES = [
     (
         ["lenet5"],
-        "say what to do: --with NAME (separable, stacked, asymmetric, bottleneck, grouped), --prune, --sparsity, "
+        "nothing to do: give --with NAME (separable, stacked, asymmetric, bottleneck, grouped), --prune, --sparsity, "
         "--weights or --activations",
     ),
-    (["lenet5", "--with", "sepa"], "there is no rewrite `sepa`; did you mean `separable`?"),
+    (["lenet5", "--with", "sepa"], "unknown rewrite `sepa`; did you mean `separable`?"),
     (["lenet5", "--with", "separable", "--factor", "3"], "--factor is an option of `--with bottleneck`"),
     (
         ["lenet5", "--with", "separable", "--only", "fc*"],
@@ -160,10 +162,13 @@ REFUSES = [
         "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found "
         "`stem.`",
     ),
-    (["lenet5", "--prune", "1.5"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1.5`"),
-    (["lenet5", "--prune", "1/0"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `1/0`"),
-    (["lenet5", "--prune", "a"], "--prune takes a share of at least 0 and below 1, such as 0.5 or 50%, found `a`"),
-    (["lenet5", "--sparsity=-1"], "--sparsity takes a share of at least 0 and below 1, such as 0.5 or 50%, found `-1`"),
+    (["lenet5", "--prune", "1.5"], "--prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found "
+                                   "`1.5`"),
+    (["lenet5", "--prune", "1/0"], "--prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found "
+                                   "`1/0`"),
+    (["lenet5", "--prune", "a"], "--prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `a`"),
+    (["lenet5", "--sparsity=-1"], "--sparsity takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found "
+                                  "`-1`"),
     (
         ["lenet5", "--weights", "int8", "--write", "x.yaml"],
         "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
@@ -171,7 +176,7 @@ REFUSES = [
     ),
     (
         ["lenet5", "--prune", "0.5", "--write", "-"],
-        "--write takes a file: standard output shows what became of the network",
+        "--write takes a file: standard output shows the report",
     ),
     (["lenet5", "--prune", "0.5", "--write", "none/x.yaml"], "cannot write `none/x.yaml`: No such file or directory"),
 ]  # fmt: skip

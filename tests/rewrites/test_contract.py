@@ -9,10 +9,9 @@ from cnnprof.analysis.align import common_subsequence
 from cnnprof.analysis.costs import count
 from cnnprof.kinds.conv import Conv
 from cnnprof.language.write import write
-from cnnprof.model.graph import Graph
 from cnnprof.rewrites import REWRITES
 from cnnprof.rewrites.contract import rewrite
-from tests.support.rewritten import ZOO, totals
+from tests.support.rewritten import ZOO, multiplications, totals
 
 every_rewrite = pytest.mark.parametrize("name", REWRITES)
 
@@ -47,21 +46,6 @@ def test_everything_else_stays(name: str, spec: str) -> None:
 def test_what_is_written_is_what_was_promised(name: str, spec: str) -> None:
     after = rewrite(cnnprof.unfold(spec), REWRITES[name]()).graph
     assert totals(write(after)) == count(after).totals
-
-
-def multiplications(graph: Graph) -> int:
-    """MACs as PyTorch counts them, on a module of this graph that has no storage."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from cnnprof.runtime.build import module
-
-    with torch.device("meta"):
-        network = module(graph).eval()
-        inputs = [torch.empty(1, *shape) for shape in graph.inputs.values()]
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(*inputs)
-    return counter.get_total_flops() // 2
 
 
 @pytest.mark.torch

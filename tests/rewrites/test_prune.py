@@ -13,9 +13,8 @@ from cnnprof.language.write import write
 from cnnprof.model.graph import Graph
 from cnnprof.rewrites.prune import prune
 from cnnprof.rewrites.rebuild import Rewritten, Selection
-from tests.rewrites.test_contract import multiplications
 from tests.support.networks import graph, network
-from tests.support.rewritten import ZOO, totals
+from tests.support.rewritten import ZOO, multiplications, totals
 
 HALF = Fraction(1, 2)
 
@@ -110,29 +109,29 @@ def test_gives(layers: str, expected: list[int]) -> None:
 
 WHOLE = [
     # layers behind which nothing else stands, the reasons in order
-    ("- conv2d: {out_channels: 8, kernel_size: 1}\n- relu", ["the network hands out its channels"]),
+    ("- conv2d: {out_channels: 8, kernel_size: 1}\n- relu", ["its channels are a network output"]),
     (
         "- conv2d: {out_channels: 3, kernel_size: 1}\n- add: {x: [], y: input}" + END,
         ["it is the network's input"],
     ),
     (
         "- conv2d: {out_channels: 8, kernel_size: 1}\n- slice: {dim: 1, start: 0, end: 4}" + END,
-        ["its channels reach `slice`, whose fields count them"],
+        ["its channels reach `slice`, whose fields depend on their number"],
     ),
     (
         "- conv2d: {out_channels: 8, kernel_size: 1}\n- permute: {dims: [0, 2, 3, 1]}\n- relu",
-        ["its channels reach `permute`, whose fields count them"],
+        ["its channels reach `permute`, whose fields depend on their number"],
     ),
     (
         "- conv2d: {out_channels: 8, kernel_size: 1}\n- prelu: {num_parameters: 8}" + END,
-        ["its channels reach `prelu`, whose fields count them"],
+        ["its channels reach `prelu`, whose fields depend on their number"],
     ),
     (
         "- conv2d: {out_channels: 10, kernel_size: 8}\n- flatten\n- add: {x: [], y: [{linear: {out_features: 10}}]}"
         "\n- linear: {out_features: 2}",
-        ["its channels meet those of the linear layer `add.y.linear`"],
+        ["its channels are coupled to those of the linear layer `add.y.linear`"],
     ),
-    ("- conv2d: {out_channels: 1, kernel_size: 1}" + END, ["the share is less than one channel"]),
+    ("- conv2d: {out_channels: 1, kernel_size: 1}" + END, ["the fraction is less than one channel"]),
 ]
 
 
@@ -153,8 +152,8 @@ def test_patterns() -> None:
     layers = "\n".join(line[8:] for line in layers.strip("\n").split("\n")).rstrip() + END
     found = pruned(layers, except_=("stem",))
     assert [tuple(each) for each in found.skipped] == [
-        ("stem", "--except stem leaves it out"),
-        ("add.y.conv2d_2", "its channels meet those of `stem`, --except stem leaves it out"),
+        ("stem", "excluded by --except stem"),
+        ("add.y.conv2d_2", "its channels are coupled to those of `stem`, excluded by --except stem"),
     ]
     assert convolutions(found.graph) == [8, 3, 8]
     assert convolutions(pruned(layers, only=("add.y.conv2d",)).graph) == [8, 3, 8]
@@ -171,7 +170,7 @@ def test_by_hand() -> None:
 def test_refuses(share: Fraction) -> None:
     with pytest.raises(UsageError) as refused:
         pruned("- relu", share)
-    assert str(refused.value) == f"a share of channels to remove is at least 0 and below 1, found {float(share):g}"
+    assert str(refused.value) == f"a fraction of channels to remove is at least 0 and below 1, found {float(share):g}"
 
 
 @pytest.mark.parametrize("spec", ZOO)

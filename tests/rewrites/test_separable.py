@@ -43,7 +43,7 @@ def test_gives(conv: str, expected: list[str]) -> None:
 
 
 REFUSES = [
-    ("out_channels: 8, kernel_size: 1", "its kernel is a single place"),
+    ("out_channels: 8, kernel_size: 1", "its kernel is 1×1"),
     ("out_channels: 6, kernel_size: 3, groups: 3", "it is depthwise"),
 ]
 
@@ -132,7 +132,7 @@ def test_the_course_notes() -> None:
     found = cnnprof.unfold("mobilenet_v1@full_conv")
     assert (count(found).totals.macs, count(found).totals.params) == (4_867_293_184, 29_294_088)
     after = rewrite(found, Separable(), Selection(except_=("stem*",)))
-    assert [tuple(skipped) for skipped in after.skipped] == [("stem.conv.conv2d", "--except stem* leaves it out")]
+    assert [tuple(skipped) for skipped in after.skipped] == [("stem.conv.conv2d", "excluded by --except stem*")]
     figures = count(after.graph).totals
     assert (figures.macs, figures.params) == (568_740_352, 4_231_976)
     assert figures == cnnprof.analyze("mobilenet_v1").totals  # memory, training and depth as well

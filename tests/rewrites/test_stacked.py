@@ -39,7 +39,7 @@ def test_gives(conv: str, expected: list[str]) -> None:
 
 
 REFUSES = [
-    ("out_channels: 4, kernel_size: 1", "its kernel is a single place"),
+    ("out_channels: 4, kernel_size: 1", "its kernel is 1×1"),
     ("out_channels: 4, kernel_size: 3", "its kernel is 3×3: not odd, equal on all axes and at least 5"),
     ("out_channels: 4, kernel_size: 4", "its kernel is 4×4: not odd, equal on all axes and at least 5"),
     ("out_channels: 4, kernel_size: [5, 7]", "its kernel is 5×7: not odd, equal on all axes and at least 5"),

@@ -7,25 +7,13 @@ import sys
 import pytest
 
 import cnnprof
-from cnnprof import load as locate
 from cnnprof.errors import MissingDependencyError
-from cnnprof.language import source
-from cnnprof.language.spec import read
-from tests.support.networks import graph, network
+from tests.support.networks import graph, network, shipped
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch
 
 BATCH = 2
-
-
-def shipped() -> list[str]:
-    """Every architecture that comes with the tool, in every variant."""
-    found = []
-    for name, path in locate.architectures().items():
-        variants = read(source.parse(path.read_bytes(), name)).variants
-        found += [name, *(f"{name}@{variant}" for variant in variants)]
-    return found
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])

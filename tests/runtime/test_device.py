@@ -42,9 +42,9 @@ REFUSED = [
     (["cpu"], "cuda", "`cuda` is not on this machine; PyTorch {} finds here: `cpu`"),
     (["cpu"], "mps", "`mps` is not on this machine; PyTorch {} finds here: `cpu`"),
     (["cpu", "cuda:0"], "cuda:7", "`cuda:7` is not on this machine; PyTorch {} finds here: `cpu`, `cuda:0`"),
-    (["cpu"], "tpu", "`tpu` is no device (auto, cpu, cuda, cuda:N, mps); PyTorch {} finds here: `cpu`"),
-    (["cpu"], "", "`` is no device (auto, cpu, cuda, cuda:N, mps); PyTorch {} finds here: `cpu`"),
-    (["cpu"], "a\x1bb", "`a\\x1bb` is no device (auto, cpu, cuda, cuda:N, mps); PyTorch {} finds here: `cpu`"),
+    (["cpu"], "tpu", "`tpu` is not a device (auto, cpu, cuda, cuda:N, mps); PyTorch {} finds here: `cpu`"),
+    (["cpu"], "", "`` is not a device (auto, cpu, cuda, cuda:N, mps); PyTorch {} finds here: `cpu`"),
+    (["cpu"], "a\x1bb", "`a\\x1bb` is not a device (auto, cpu, cuda, cuda:N, mps); PyTorch {} finds here: `cpu`"),
 ]
 
 

@@ -14,15 +14,14 @@ from cnnprof.analysis.measured import AllocatorPeak
 from cnnprof.analysis.verified import Check, Verified
 from cnnprof.errors import MissingDependencyError
 from cnnprof.model.graph import Graph
-from tests.runtime.test_build import shipped
-from tests.support.networks import graph, network
+from tests.support.networks import graph, network, shipped
+from tests.support.verifying import BATCH, failures, verified
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch
 
 from tests.support.fake_cuda import FakeCuda  # noqa: E402  # behind importorskip
 
-BATCH = 2
 NET = """
 - conv2d: {out_channels: 4, kernel_size: 3, padding: 1}
 - batch_norm
@@ -34,18 +33,6 @@ NET = """
 - flatten
 - linear: {out_features: 5}
 """
-
-
-def verified(unfolded: Graph, costs: Costs | None = None, **options: bool) -> Verified:
-    from cnnprof.runtime.device import find
-    from cnnprof.runtime.verify import verify
-
-    return verify(unfolded, costs or count(unfolded, BATCH), find("cpu"), **options)
-
-
-def failures(found: Verified) -> dict[str, tuple[str, object, object]]:
-    """The first mismatch of every check that failed."""
-    return {check.name: tuple(check.mismatches[0]) for check in found.checks if not check.ok}
 
 
 @pytest.mark.parametrize("spec", shipped())
@@ -77,7 +64,7 @@ def test_what_needs_a_gigabyte_is_fake() -> None:
     unfolded = graph(network("- linear: {out_features: 20000}", "[20000]"))
     found = verified(unfolded, count(unfolded, 1), fvcore=False)
     assert found.ok
-    assert (found.tensors, found.why) == ("fake", "the real thing would need 1.49 GiB")
+    assert (found.tensors, found.why) == ("fake", "real tensors would need 1.49 GiB")
 
 
 def test_nothing_stays_behind() -> None:
@@ -99,7 +86,7 @@ def layer_cost(path: str, **changes: int) -> Callable[[Graph, Costs], tuple[Grap
                 cost = cost._replace(work=cost.work._replace(macs=cost.work.macs + more))
             else:
                 cost = cost._replace(**{name: getattr(cost, name) + more})
-        return unfolded, replace(costs, layers=(*costs.layers[:number], cost, *costs.layers[number + 1 :]))
+        return unfolded, costs._replace(layers=(*costs.layers[:number], cost, *costs.layers[number + 1 :]))
 
     return plant
 
@@ -107,7 +94,7 @@ def layer_cost(path: str, **changes: int) -> Callable[[Graph, Costs], tuple[Grap
 def total(**changes: int) -> Callable[[Graph, Costs], tuple[Graph, Costs]]:
     def plant(unfolded: Graph, costs: Costs) -> tuple[Graph, Costs]:
         altered = {name: getattr(costs.totals, name) + more for name, more in changes.items()}
-        return unfolded, replace(costs, totals=replace(costs.totals, **altered))
+        return unfolded, costs._replace(totals=costs.totals._replace(**altered))
 
     return plant
 
@@ -115,7 +102,7 @@ def total(**changes: int) -> Callable[[Graph, Costs], tuple[Graph, Costs]]:
 def record(name: str, field: str) -> Callable[[Graph, Costs], tuple[Graph, Costs]]:
     def plant(unfolded: Graph, costs: Costs) -> tuple[Graph, Costs]:
         old = getattr(costs, name)
-        return unfolded, replace(costs, **{name: old._replace(**{field: getattr(old, field) + 1})})
+        return unfolded, costs._replace(**{name: old._replace(**{field: getattr(old, field) + 1})})
 
     return plant
 
@@ -182,7 +169,7 @@ def test_a_wrong_rule_of_what_is_kept_is_caught_at_its_layer() -> None:
     path = "add.body.dropout"
     trained = altered_layer(unfolded.trained, path, memory=unfolded.trained.layers[4].memory._replace(saved=()))
     assert unfolded.trained.layers[4].path == path
-    altered = replace(unfolded, trained=trained)
+    altered = replace(unfolded, train=lambda: trained)
     where, ours, theirs = failures(verified(altered, count(altered, BATCH), fvcore=False))["kept for backward"]
     assert where == path
     assert theirs - ours == BYTES
@@ -221,7 +208,7 @@ def test_where_fvcore_is_wrong_the_exception_is_named() -> None:
     assert found.ok
     (excepted,) = found.excepted
     assert excepted.reason == (
-        "fvcore counts 0 for `padding: same` and `valid`: it has no price for aten::_convolution_mode"
+        "fvcore counts 0 for `padding: same` and `valid`: it has no rule for aten::_convolution_mode"
     )
     assert (excepted.layers, excepted.counted, excepted.macs) == (("conv2d",), 0, MACS)
 
@@ -229,7 +216,7 @@ def test_where_fvcore_is_wrong_the_exception_is_named() -> None:
 def test_operators_without_a_price_are_listed() -> None:
     found = check(verified(graph(network(NET))), "fvcore")
     assert found.detail == (
-        "conv 32,256, batch_norm 1,024, linear 640; without a price there: add_ 1, dropout_ 1, max_pool2d 1"
+        "conv 32,256, batch_norm 1,024, linear 640; not counted there: add_ 1, dropout_ 1, max_pool2d 1"
     )
     assert found.excepted == ()
 

@@ -11,8 +11,8 @@ from cnnprof.errors import UsageError
 from cnnprof.language.manual import page
 from cnnprof.language.registry import kinds
 from cnnprof.language.spec import shipped_blocks
-from tests.runtime.test_verify import failures, verified
 from tests.support.networks import graph, network
+from tests.support.verifying import failures, verified
 
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
 pytestmark = pytest.mark.torch

@@ -45,7 +45,8 @@ def keeps_what_autograd_keeps(kind: Kind, *shapes: Shape, training: bool) -> Non
     memory = kind.memory(*shapes, training=training, contiguous=True)
     apart = _saved_bytes(kind, shapes, training, in_place=False)
     assert apart == _kept_bytes(kind, shapes, memory.keeps, memory.saved), f"{training=}"
-    if memory.in_place is not None and not memory.view:
+    # Only an input of the same shape can be overwritten.
+    if memory.in_place is not None and not memory.view and kind.output(*shapes) == shapes[0]:
         in_place = _saved_bytes(kind, shapes, training, in_place=True)
         assert in_place == _kept_bytes(kind, shapes, memory.in_place, memory.saved), f"in place, {training=}"
 
@@ -73,6 +74,8 @@ def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[
         "nothing": [],
         "inputs": [Tensor(shape) for shape in shapes],
         "differentiable inputs": [Tensor(shape) for shape in shapes],
+        "factors": [Tensor(shape) for shape in shapes],
+        "quotient": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
         "clone": [Tensor(shapes[0])],
     }[keeps]

@@ -10,6 +10,7 @@ from cnnprof.analysis.report import Report, tabulate
 from cnnprof.language import source
 from cnnprof.language import unfold as expand
 from cnnprof.language.spec import read
+from cnnprof.load import architectures
 from cnnprof.model.graph import Graph
 
 
@@ -28,3 +29,12 @@ def report(text: str, batch: int = 1, dtype: str = "float32", **options: Any) ->
     """The report on a spec's text."""
     unfolded = graph(text, **options)
     return tabulate(unfolded, count(unfolded, batch, dtype))
+
+
+def shipped() -> list[str]:
+    """Every architecture that comes with the tool, in every variant."""
+    found = []
+    for name, path in architectures().items():
+        variants = read(source.parse(path.read_bytes(), name)).variants
+        found += [name, *(f"{name}@{variant}" for variant in variants)]
+    return found

@@ -274,6 +274,28 @@ def along(choose: Choice, shape: Shape) -> Fields:
     return {"dim": choose.integer(1, last) if choose.chance(80) else choose.pick([-1, -last, last + 1, -last - 2])}
 
 
+def reshape(choose: Choice, shape: Shape) -> Fields:
+    """A dimension split, neighbours joined, one of 1 put in, or sizes at random."""
+    sizes = list(shape)
+    for _ in range(choose.pick([1, 1, 2])):
+        at = choose.integer(0, len(sizes) - 1)
+        how = choose.integer(0, 99)
+        if how < 40:
+            part = choose.pick([2, 3, 4])
+            sizes[at : at + 1] = [part, sizes[at] // part] if sizes[at] % part == 0 else [sizes[at]]
+        elif how < 70:
+            sizes[at : at + 2] = [prod(sizes[at : at + 2])]
+        elif how < 85:
+            sizes.insert(at, 1)
+        elif how < 95:
+            sizes = [size for size in sizes if size != 1] or [1]
+        else:
+            sizes[at] = choose.pick([1, 2, 7, 0, -2])
+    if choose.chance(40):
+        sizes[choose.integer(0, len(sizes) - 1)] = -1
+    return {"shape": sizes}
+
+
 def shuffle(name: str) -> Rule:
     return lambda choose, shape: {name: choose.pick([1, 2, 2, 3])}
 
@@ -330,6 +352,8 @@ TABLE: dict[str, Rule] = {
     "slice": cut,
     "softmax": along,
     "log_softmax": along,
+    "reshape": reshape,
+    "select": lambda choose, shape: along(choose, shape) | {"index": choose.pick([0, 0, 1, -1, -2, 5])},
 }
 
 
@@ -348,7 +372,7 @@ TABLE |= {
     for word, kind in kinds().items()
     if word not in TABLE and not kind.merge and not kind.source and not kind.declared
 }
-MERGES = ("add", "sub", "mul", "concat")
+MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum")
 # Kinds that are not drawn as a step, and why.
 EXCEPTIONS = {
     "parameter": "it has no batch, so it is drawn only as a branch of add, sub and mul, where it is repeated",
@@ -780,7 +804,9 @@ class Artist:
         """A merge whose branches mostly fit each other."""
         choose = self.choose
         word = choose.pick(MERGES)
-        count = 2 if word == "sub" and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
+        count = (
+            2 if word in ("sub", "div", "maximum", "minimum") and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
+        )
         trial = body.copy()
         branches: dict[str, Branch] = {}
         target = shape
@@ -1149,6 +1175,7 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
     "PyTorch crops where an uneven border is added by hand; that is what `pad` is for": lambda refusal: (
         re.search("`padding` of `conv.d` must be at least 0", refusal.message) is not None
     ),
+    "PyTorch leaves a number for each example": lambda refusal: "leave at least one dimension" in refusal.message,
     "PyTorch wraps around unset memory": lambda refusal: "than cropping leaves" in refusal.message,
     "PyTorch's backward pass writes beside the tensor": lambda refusal: "steps over an axis" in refusal.message,
     "PyTorch takes further dimensions before the channels": lambda refusal: (

@@ -43,3 +43,18 @@ def refusal(rule: Rewrite, conv: str, input: str = "[3, 9, 9]", kind: str = "con
 
 def totals(text: str) -> Totals:
     return count(expand.unfold(read(source.parse(text, "written.yaml")))).totals
+
+
+def multiplications(graph: Graph) -> int:
+    """MACs as PyTorch counts them, on a module of this graph that has no storage."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from cnnprof.runtime.build import module
+
+    with torch.device("meta"):
+        network = module(graph).eval()
+        inputs = [torch.empty(1, *shape) for shape in graph.inputs.values()]
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(*inputs)
+    return counter.get_total_flops() // 2

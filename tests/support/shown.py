@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import cnnprof
-from cnnprof.analysis.report import Table, columns, lay_out
+from cnnprof.analysis.columns import columns
+from cnnprof.analysis.report import ReportTable, lay_out
 
 GOLDEN = Path(__file__).parents[1] / "render" / "golden"
 REGENERATE = os.environ.get("CNNPROF_REGENERATE") == "1"
 
 
-def table(spec: str, shown: str | None = None, *, page: int | None = None, **options: Any) -> Table:
+def table(spec: str, shown: str | None = None, *, page: int | None = None, **options: Any) -> ReportTable:
     """The table of a spec; `shown` names its columns, `options` are those of `lay_out`."""
     chosen = None if shown is None else columns(shown.split(","))
     return lay_out(cnnprof.analyze(spec), columns=chosen, page=page, **options)

@@ -23,18 +23,19 @@ from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.load import locate
 from cnnprof.model.metrics import METRICS
-from cnnprof.render import sheet, swept
+from cnnprof.render import show, swept
+from cnnprof.render.document import Document
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Axis, Limit, Objective, Row, Sweep
+from cnnprof.sweeps.run import Objective, Sweep, SweepAxis, SweepLimit, SweepRow
 from tests.support.networks import network
 
 PAPERS = yaml.safe_load((Path(__file__).parents[1] / "golden" / "papers.yaml").read_text(encoding="utf-8"))
-WIDTH = Axis("width", "argument", ("0.25", "0.5", "0.75", "1.0"))
-SIZE = Axis("input", "input", ("3x128x128", "3x160x160", "3x192x192", "3x224x224"))
+WIDTH = SweepAxis("width", "argument", ("0.25", "0.5", "0.75", "1.0"))
+SIZE = SweepAxis("input", "input", ("3x128x128", "3x160x160", "3x192x192", "3x224x224"))
 
 
-def swept_over(spec: str, *axes: Axis, limits: tuple[Limit, ...] = (), jobs: int = 1) -> Sweep:
+def swept_over(spec: str, *axes: SweepAxis, limits: tuple[SweepLimit, ...] = (), jobs: int = 1) -> Sweep:
     wanted = sweep.job(locate(spec), axes)
     return sweep.conclude(spec, wanted, list(sweep.run(wanted, jobs)), limits, sweep.objectives_of(axes, limits))
 
@@ -89,7 +90,7 @@ def test_rows_are_what_analyze_says(mobilenet: list[dict[str, str]]) -> None:
 
 
 def test_jobs_change_nothing() -> None:
-    axes = (WIDTH, Axis("input", "input", ("3x32x32", "3x64x64", "3x1x1")))
+    axes = (WIDTH, SweepAxis("input", "input", ("3x32x32", "3x64x64", "3x1x1")))
     assert swept_over("mobilenet_v1", *axes, jobs=3) == swept_over("mobilenet_v1", *axes)
 
 
@@ -144,8 +145,10 @@ def test_values_that_are_refused(text: str, message: str) -> None:
 
 def ranked(points: list[tuple[str, int | None]], *objectives: Objective) -> list[bool]:
     """Which rows of (width, macs) are marked."""
-    wanted = sweep.Job(b"", "net", None, {}, (Axis("width", "argument", tuple(width for width, _ in points)),), False)
-    rows = [Row((width,), {"macs": macs, "params": 7}) for width, macs in points]
+    wanted = sweep.Job(
+        b"", "net", None, {}, (SweepAxis("width", "argument", tuple(width for width, _ in points)),), False
+    )
+    rows = [SweepRow((width,), {"macs": macs, "params": 7}) for width, macs in points]
     return [row.optimal for row in sweep.conclude("net", wanted, rows, (), objectives).rows]
 
 
@@ -209,10 +212,10 @@ def test_pareto(points: list[tuple[str, int | None]], objectives: tuple[Objectiv
 
 
 def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
-    wanted = sweep.Job(b"", "net", None, {}, (Axis("width", "argument", ("1", "2", "3")),), False)
-    rows = [Row((width,), {"macs": macs}) for width, macs in (("1", None), ("2", 9), ("3", 5))]
+    wanted = sweep.Job(b"", "net", None, {}, (SweepAxis("width", "argument", ("1", "2", "3")),), False)
+    rows = [SweepRow((width,), {"macs": macs}) for width, macs in (("1", None), ("2", 9), ("3", 5))]
     assert [row.point for row in sweep.conclude("net", wanted, rows, sort="macs").rows] == [("3",), ("2",), ("1",)]
-    limited = sweep.conclude("net", wanted, rows, (Limit("macs", 10, "10"),))
+    limited = sweep.conclude("net", wanted, rows, (SweepLimit("macs", 10, "10"),))
     assert ([row.point for row in limited.rows], limited.over) == ([("2",), ("3",)], 1)
 
 
@@ -220,15 +223,15 @@ def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
     ("axes", "limits", "expected"),
     [
         ([WIDTH, SIZE], [], ["+width", "+input", "-macs", "-params"]),
-        ([WIDTH, SIZE], [Limit("macs", 1, "1")], ["+width", "+input"]),
+        ([WIDTH, SIZE], [SweepLimit("macs", 1, "1")], ["+width", "+input"]),
         ([WIDTH], [], ["+width", "-macs", "-params"]),
-        ([WIDTH], [Limit("macs", 1, "1")], []),
-        ([Axis("act", "argument", ("relu", "silu"))], [], []),
-        ([Axis("variant", "variant", ("18", "50"))], [], []),
+        ([WIDTH], [SweepLimit("macs", 1, "1")], []),
+        ([SweepAxis("act", "argument", ("relu", "silu"))], [], []),
+        ([SweepAxis("variant", "variant", ("18", "50"))], [], []),
         ([], [], []),
     ],
 )
-def test_what_is_best_by_default(axes: list[Axis], limits: list[Limit], expected: list[str]) -> None:
+def test_what_is_best_by_default(axes: list[SweepAxis], limits: list[SweepLimit], expected: list[str]) -> None:
     """Varied numbers large and costs small; within limits, numbers large; nothing where that means nothing."""
     found = sweep.objectives_of(axes, limits)
     assert [f"{'+' if each.larger else '-'}{each.name}" for each in found] == expected
@@ -265,27 +268,28 @@ def test_names_and_signs_of_objectives() -> None:
         ("--set width=1 --set width=2", "`width` is varied twice: write all its values in one option"),
         ("--input 3x", "--input takes shapes such as 3x128x128,3x160x160, found `3x`"),
         ("--batch 0", "--batch takes numbers from 1 on, such as 1,8,32, found `0`"),
-        ("--dtype float17", "no type `float17`; did you mean `float16`?"),
+        ("--dtype float17", "unknown dtype `float17`; did you mean `float16`?"),
         ("--max macs", "--max takes NAME=VALUE, such as macs=300M, found `macs`"),
-        ("--max mac=3", "there is no metric `mac`; did you mean `macs`?"),
+        ("--max mac=3", "unknown metric `mac`; did you mean `macs`?"),
         ("--max macs=many", "a limit on `macs` is a number like `5M` or `600000`, found `many`"),
         ("--pareto macs", "--pareto takes at least two names, such as macs,width"),
         ("--pareto macs,paramz", "`paramz` is neither a metric nor varied; did you mean `params`?"),
-        ("--set block=full,separable --pareto macs,block", "`block` has values that are no numbers, so none of them is "
+        ("--set block=full,separable --pareto macs,block", "`block` has values that are not numbers, so none of them "
+                                                           "is "
          "the largest"),
         ("--pareto macs,macs", "--pareto names `macs` twice"),
         ("--pareto macs,+macs", "--pareto names `macs` twice"),
         ("--columns params,params", "--columns names `params` twice"),
         ("--plot macs,macs", "--plot names `macs` twice"),
-        ("--columns paramz", "there is no metric `paramz`; did you mean `params`?"),
-        ("--sort paramz", "there is no metric `paramz`; did you mean `params`?"),
+        ("--columns paramz", "unknown metric `paramz`; did you mean `params`?"),
+        ("--sort paramz", "unknown metric `paramz`; did you mean `params`?"),
         ("--plot macs", "--plot takes two names, X,Y, such as width,macs"),
         ("--plot macs,paramz", "`paramz` is neither a metric nor varied; did you mean `params`?"),
-        ("--set block=full,separable --plot block,macs", "`block` has values that are no numbers, and cannot be "
+        ("--set block=full,separable --plot block,macs", "`block` has values that are not numbers, and cannot be "
          "plotted"),
-        ("--plot macs,params --format csv", "--plot draws for people; csv is for machines"),
-        ("--columns macs --format json", "--columns chooses what a table, csv or markdown shows; json has everything"),
-        ("--set width=1:500 --set classes=1:500", "250,000 combinations are more than a sweep takes: 100,000"),
+        ("--plot macs,params --format csv", "--plot does not go with csv, which is for machines"),
+        ("--columns macs --format json", "--columns applies to tables, csv and markdown; json always has everything"),
+        ("--set width=1:500 --set classes=1:500", "a sweep takes at most 100,000 combinations, found 250,000"),
     ],
 )  # fmt: skip
 def test_what_is_refused(args: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,7 +411,7 @@ def limited() -> Sweep:
 
 
 def test_the_table(limited: Sweep) -> None:
-    assert sheet.plain([swept.sheet(limited, ("params", "macs"))]) == (
+    assert show(swept.document(limited, ("params", "macs")), "text") == (
         """mobilenet_v1  16 combinations
 
 width  input      params    macs  best
@@ -446,19 +450,26 @@ PLOT = """macs
          0.25                                0.5
                                            width
 
-input: a 3x128x128  b 3x160x160  c 3x192x192  d 3x224x224
-capitals are Pareto-optimal
+input: a 3x128x128  b 3x160x160  c 3x192x192  d
+  3x224x224
+capital letters are Pareto-optimal
 """
 
 
+def plotted(found: Sweep, *names: str, width: int) -> str:
+    plot = swept.plot(found, names)
+    assert plot is not None
+    return show(Document((plot,)), "text", width)
+
+
 def test_the_plot(limited: Sweep) -> None:
-    assert swept.plot(limited, width=48) == PLOT
-    assert max(map(len, swept.plot(limited, ("macs", "params"), width=60).split("\n")[:-4])) <= 60
+    assert plotted(limited, width=48) == PLOT
+    assert max(map(len, plotted(limited, "macs", "params", width=60).split("\n")[:-4])) <= 60
 
 
 def test_nothing_to_plot() -> None:
-    assert swept.plot(swept_over("lenet5")) == ""
-    assert swept.plot(swept_over("lenet5", Axis("classes", "argument", ("1",))), ("classes", "macs")) == ""
+    assert swept.plot(swept_over("lenet5")) is None
+    assert swept.plot(swept_over("lenet5", SweepAxis("classes", "argument", ("1",))), ("classes", "macs")) is None
 
 
 def test_csv_is_exact(limited: Sweep) -> None:
@@ -469,7 +480,7 @@ def test_csv_is_exact(limited: Sweep) -> None:
 
 def test_json_has_everything(limited: Sweep) -> None:
     found = json.loads(swept.to_json(limited))
-    assert (found["schema_version"], found["limits"], found["over_limits"]) == (1, {"macs": 100_000_000}, 10)
+    assert (found["schema_version"], found["limits"], found["over_limits"]) == (2, {"macs": 100_000_000}, 10)
     assert found["objectives"] == {"width": "larger", "input": "larger"}
     assert set(found["rows"][0]["metrics"]) == set(METRICS)
 

@@ -7,7 +7,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 from cnnprof.errors import brief, printable_lines
-from cnnprof.gate.budget import Checked, Result, Verdict
+from cnnprof.gate.budget import Checked, CheckResult, Verdict
 from cnnprof.render.checks import words
 
 SUMMARY_BYTES = 1024 * 1024
@@ -16,7 +16,7 @@ MOST = 10
 """Broken limits that one annotation tells."""
 
 
-def render(result: Result) -> str:
+def render(result: CheckResult) -> str:
     """Errors first: GitHub shows the first ten of a step."""
     commands: list[tuple[int, str]] = []
     for (name, budget), found in _grouped(result).items():
@@ -40,12 +40,12 @@ def render(result: Result) -> str:
     for checked in result.checks:
         for note in checked.unheld:
             place, text = words.path(result, checked.file), f"{checked.network}: {note}"
-            commands.append((2, _command("notice", place, 1, f"Not held to {checked.budget}", text)))
+            commands.append((2, _command("notice", place, 1, f"Not checked against {checked.budget}", text)))
     commands.sort(key=lambda command: command[0])
     return "".join(f"{command}\n" for _, command in commands)
 
 
-def _grouped(result: Result) -> dict[tuple[str, str], list[tuple[Checked, Verdict]]]:
+def _grouped(result: CheckResult) -> dict[tuple[str, str], list[tuple[Checked, Verdict]]]:
     """What is broken, by file and budget, failures first."""
     groups: dict[tuple[str, str], list[tuple[Checked, Verdict]]] = {}
     for checked in result.checks:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cnnprof.gate.budget import Checked, Result, Verdict, Wrong
+from cnnprof.gate.budget import Checked, CheckResult, Verdict, Wrong
 from cnnprof.render.checks import words
 
 
-def render(result: Result) -> str:
+def render(result: CheckResult) -> str:
     """A list of issues, with fingerprints that do not change with lines or figures."""
     issues = [_issue(result, checked, verdict) for checked in result.checks for verdict in checked.broken] + [
         _problem(result, wrong) for wrong in result.problems
@@ -19,7 +19,7 @@ def render(result: Result) -> str:
     return json.dumps(list(unique.values()), indent=2) + "\n"
 
 
-def _issue(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
+def _issue(result: CheckResult, checked: Checked, verdict: Verdict) -> dict[str, Any]:
     details = [*words.details(verdict), *words.note(checked)]
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
     return {
@@ -32,7 +32,7 @@ def _issue(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]
     }
 
 
-def _note(result: Result, checked: Checked, note: str) -> dict[str, Any]:
+def _note(result: CheckResult, checked: Checked, note: str) -> dict[str, Any]:
     """A limit that could not be compared."""
     where = (checked.network, words.path(result, checked.file), checked.budget)
     return {
@@ -44,7 +44,7 @@ def _note(result: Result, checked: Checked, note: str) -> dict[str, Any]:
     }
 
 
-def _problem(result: Result, wrong: Wrong) -> dict[str, Any]:
+def _problem(result: CheckResult, wrong: Wrong) -> dict[str, Any]:
     return {
         "description": words.plain(wrong.message),
         "check_name": "cnnprof-wrong",

@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import Any
 
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.gate.budget import Cause, Checked, Part, Result, Verdict, Wrong
+from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Verdict, Wrong
 from cnnprof.render.checks import words
 
 SCHEMA_VERSION = 2
 
 
-def render(result: Result) -> str:
+def render(result: CheckResult) -> str:
     """One object; `checks` are budgets of networks, `problems` what could not be checked."""
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -27,7 +27,7 @@ def render(result: Result) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _checked(result: Result, checked: Checked) -> dict[str, Any]:
+def _checked(result: CheckResult, checked: Checked) -> dict[str, Any]:
     return {
         "network": checked.network,
         "file": checked.file,
@@ -42,7 +42,7 @@ def _checked(result: Result, checked: Checked) -> dict[str, Any]:
     }
 
 
-def _verdict(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
+def _verdict(result: CheckResult, checked: Checked, verdict: Verdict) -> dict[str, Any]:
     return {
         "rule": verdict.rule,
         "metric": verdict.metric,
@@ -64,9 +64,9 @@ def _verdict(result: Result, checked: Checked, verdict: Verdict) -> dict[str, An
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
-    """Layers behind a figure; `line` is their own, or the outermost of `lines` where they are in a block that comes
-    with the tool; `lines` are those of the steps that lead there, the outermost first."""
+def _part(part: Contribution) -> dict[str, Any]:
+    """The layers that make up a figure; `line` is their own, or the outermost of `lines` where they are in a block that
+    comes with the tool; `lines` are those of the steps that lead there, the outermost first."""
     placed = {"path": part.path, "amount": part.amount, "changed": part.changed, "line": part.line}
     return {**placed, "lines": list(part.lines), "what": part.what or None}
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as xml
 
 from cnnprof.errors import printable_lines
-from cnnprof.gate.budget import Checked, Result, Verdict, Wrong
+from cnnprof.gate.budget import Checked, CheckResult, Verdict, Wrong
 from cnnprof.render.checks import words
 
 VALID = "validation"
 
 
-def render(result: Result) -> str:
+def render(result: CheckResult) -> str:
     """Broken limits are failures, what could not be checked is an error, warnings are output."""
     root = xml.Element("testsuites", name="cnnprof check")
     suites: dict[str, list[xml.Element]] = {}
@@ -42,7 +42,7 @@ def _counts(cases: Iterable[xml.Element]) -> dict[str, str]:
     return {"tests": str(len(found)), "failures": str(failures), "errors": str(errors), "skipped": "0"}
 
 
-def _case(result: Result, checked: Checked) -> xml.Element:
+def _case(result: CheckResult, checked: Checked) -> xml.Element:
     file = words.path(result, checked.file)
     case = xml.Element(
         "testcase", classname=words.plain(checked.budget), name=words.plain(checked.network), file=words.plain(file)
@@ -67,7 +67,7 @@ def _told(checked: Checked, verdict: Verdict, seen: words.Told) -> list[str]:
     return [head, *(f"    {line}" for line in words.untold(checked, verdict, seen))]
 
 
-def _problem(result: Result, wrong: Wrong) -> xml.Element:
+def _problem(result: CheckResult, wrong: Wrong) -> xml.Element:
     case = xml.Element("testcase", classname=VALID, name=words.plain(wrong.file or "cnnprof check"))
     if wrong.file is not None:
         case.set("file", words.plain(words.path(result, wrong.file)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from cnnprof.gate.budget import Checked, Result, Verdict
+from cnnprof.gate.budget import Checked, CheckResult, Verdict
 from cnnprof.render.checks import words
 
 HEADER = ("", "network", "metric", "figure", "limit", "used", "budget")
@@ -15,12 +15,12 @@ MOST = 5
 CUT = "\n\nThe rest is left out: the report is too long for here.\n"
 
 
-def render(result: Result) -> str:
-    """Headline, errors, the table of what is broken with the layers behind it, and what is not, folded away."""
+def render(result: CheckResult) -> str:
+    """Headline, errors, the table of what is broken with the layers that make it up, and what is not, folded away."""
     return "\n\n".join(_sections(result)) + "\n"
 
 
-def fitting(result: Result, size: int) -> str:
+def fitting(result: CheckResult, size: int) -> str:
     """The same in at most so many bytes: sections at the end are left out, what is broken last."""
     whole = render(result)
     if _bytes(whole) <= size:
@@ -38,7 +38,7 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "backslashreplace"))
 
 
-def _sections(result: Result) -> Iterator[str]:
+def _sections(result: CheckResult) -> Iterator[str]:
     yield f"### cnnprof check: {escape(words.summary(result))}"
     for wrong in result.problems:
         where = "" if wrong.file is None else f"{wrong.file}:{wrong.line}: " if wrong.line else f"{wrong.file}: "
@@ -66,7 +66,7 @@ def _sections(result: Result) -> Iterator[str]:
 
 
 def _details(checked: Checked, seen: words.Told) -> Iterator[str]:
-    """The layers behind what is broken, and the budget's message."""
+    """The layers that make up what is broken, and the budget's message."""
     for limit in words.by_limit(checked):
         for verdict in limit[:MOST]:
             if details := words.untold(checked, verdict, seen):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from cnnprof.gate.budget import LATENCY, Checked, Result, Verdict, Wrong
+from cnnprof.gate.budget import LATENCY, Checked, CheckResult, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import words
 
@@ -20,7 +20,7 @@ _RULES = {
 _LEVELS = {"max": "error", "warn": "warning", "max_increase": "error"}
 
 
-def render(result: Result) -> str:
+def render(result: CheckResult) -> str:
     """One run. Rule ids are `max/params` and so on, `wrong` for what could not be checked."""
     results = [_broken(result, checked, verdict) for checked in result.checks for verdict in checked.broken]
     results += [_wrong(result, wrong) for wrong in result.problems]
@@ -38,7 +38,7 @@ def render(result: Result) -> str:
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _invocation(result: Result) -> dict[str, Any]:
+def _invocation(result: CheckResult) -> dict[str, Any]:
     notes = [f"{checked.network}, {words.budget(checked)}: {note}"
              for checked in result.checks for note in (*checked.unheld, *checked.notes)]  # fmt: skip
     told = [{"level": "note", "message": {"text": words.plain(note)}} for note in (*notes, *result.notes)]
@@ -62,7 +62,7 @@ def _rules() -> list[dict[str, Any]]:
         {
             "id": f"max/{LATENCY}",
             "shortDescription": {"text": _RULES["max"].format(LATENCY)},
-            "fullDescription": {"text": f"{LATENCY}: time over that of a reference network, measured by turns."},
+            "fullDescription": {"text": f"{LATENCY}: time over that of a reference network, measured alternately."},
             "defaultConfiguration": {"level": _LEVELS["max"]},
         }
     )
@@ -70,7 +70,7 @@ def _rules() -> list[dict[str, Any]]:
     return [*rules, {"id": WRONG, "shortDescription": {"text": wrong}, "defaultConfiguration": {"level": "error"}}]
 
 
-def _broken(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any]:
+def _broken(result: CheckResult, checked: Checked, verdict: Verdict) -> dict[str, Any]:
     network = "" if checked.network == checked.file else f"{words.plain(checked.network)}: "
     head = f"{network}{words.sentence(verdict)}; {words.budget(checked)} at {words.plain(verdict.place)}"
     return {
@@ -82,7 +82,7 @@ def _broken(result: Result, checked: Checked, verdict: Verdict) -> dict[str, Any
     }
 
 
-def _wrong(result: Result, wrong: Wrong) -> dict[str, Any]:
+def _wrong(result: CheckResult, wrong: Wrong) -> dict[str, Any]:
     return {
         "ruleId": WRONG,
         "level": "error",
@@ -92,7 +92,7 @@ def _wrong(result: Result, wrong: Wrong) -> dict[str, Any]:
     }
 
 
-def _location(result: Result, file: str | None, line: int | None) -> dict[str, Any]:
+def _location(result: CheckResult, file: str | None, line: int | None) -> dict[str, Any]:
     uri = quote(words.path(result, file).encode("utf-8", "surrogateescape"))
     artifact = {"uri": uri, "uriBaseId": "ROOT"} if not uri.startswith("/") else {"uri": f"file://{uri}"}
     return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": line or 1}}}

@@ -4,52 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnprof.gate.budget import Checked, Result, Verdict
+from cnnprof.gate.budget import Checked, CheckResult, Verdict
+from cnnprof.render import show
 from cnnprof.render.checks import words
-from cnnprof.render.sheet import fold
+from cnnprof.render.document import Document, Meaning, Text
+from cnnprof.render.document import document as made
 
 MOST = 5
 """Parts over one limit that are told one by one."""
 
 
-def render(result: Result, width: int | None = None) -> str:
-    """Broken limits first; the last line sums up. width: of a terminal, for which lines are broken between words."""
-    lines: list[str] = []
-    told: words.Told = set()
-    for checked in result.checks:
-        lines += _broken(checked, told)
+def render(result: CheckResult) -> str:
+    """The report as wide as it is."""
+    return show(document(result), "text")
+
+
+def document(result: CheckResult) -> Document:
+    """Broken limits first; the last line sums up."""
+    broken = _all_broken(result)
     if command := words.command(result):
-        lines.append(f"{command}  # shows what changed since the revision REF")
+        broken.append(Text(f"{command}  # shows what changed since the revision REF"))
+    rest: list[Text] = []
     for checked in result.checks:
         if not checked.broken:
-            lines.append(_within(checked))
-        lines += [f"  note: {words.plain(note)}" for note in (*checked.unheld, *checked.notes)]
+            rest.append(Text(_within(checked), "within"))
+        rest += [Text(f"note: {words.plain(note)}", "", 2) for note in (*checked.unheld, *checked.notes)]
     checked_networks = {checked.network for checked in result.checks}
-    lines += [f"valid: {words.plain(network)}" for network in result.valid if network not in checked_networks]
-    lines += [f"note: {words.plain(note)}" for note in result.notes]
-    lines.append(words.summary(result))
-    if width is not None:
-        lines = [part for line in lines for part in _folded(line, width)]
-    return "\n".join(lines) + "\n"
+    rest += [Text(f"valid: {words.plain(network)}") for network in result.valid if network not in checked_networks]
+    rest += [Text(f"note: {words.plain(note)}") for note in result.notes]
+    return made(broken, rest, Text(words.summary(result), "strong"))
 
 
-def _folded(line: str, width: int) -> Iterator[str]:
-    text = line.lstrip(" ")
-    margin = line[: min(len(line) - len(text), width // 4)]
-    yield from (margin + part for part in fold(text, width - len(margin)))
+def over(result: CheckResult) -> str:
+    """What is broken, and no more."""
+    return show(made(_all_broken(result)), "text").rstrip("\n")
 
 
-def _broken(checked: Checked, told: words.Told) -> Iterator[str]:
+def _all_broken(result: CheckResult) -> list[Text]:
+    told: words.Told = set()
+    return [line for checked in result.checks for line in _broken(checked, told)]
+
+
+def _broken(checked: Checked, told: words.Told) -> Iterator[Text]:
     for limit in words.by_limit(checked):
         for verdict in limit[:MOST]:
-            level = "over" if verdict.over else "warning"
-            yield f"{words.plain(checked.file)}:{verdict.line}: {level}: {words.sentence(verdict)}"
-            yield f"    {_budget(checked, verdict)}"
-            yield from (f"    {line}" for line in words.untold(checked, verdict, told))
+            level: Meaning = "over" if verdict.over else "warning"
+            yield Text(f"{words.plain(checked.file)}:{verdict.line}: {level}: {words.sentence(verdict)}", level)
+            yield Text(_budget(checked, verdict), "", 4)
+            for line in words.untold(checked, verdict, told):
+                text = line.lstrip(" ")
+                yield Text(text, "", 4 + len(line) - len(text))
         if len(limit) > MOST:
-            yield f"    {words.more(limit, MOST)}"
+            yield Text(words.more(limit, MOST), "", 4)
     if checked.broken:
-        yield from (f"    {line}" for line in words.note(checked))
+        yield from (Text(line, "", 4) for line in words.note(checked))
 
 
 def _budget(checked: Checked, verdict: Verdict) -> str:

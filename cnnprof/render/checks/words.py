@@ -1,4 +1,4 @@
-"""What the formats have in common: a verdict in a sentence, the layers behind it, and fingerprints."""
+"""What the formats have in common: a verdict in a sentence, the layers that make it up, and fingerprints."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import TypeAlias
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, Part, Rest, Result, Verdict, Wrong
+from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Rest, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
+NAMED = 3
+"""Totals that one line names."""
 WHAT = 68
 """Characters in which a layer's change is told, at most."""
 
@@ -50,7 +52,7 @@ def figure_of(verdict: Verdict) -> str:
 
 
 def difference(value: Number, metric: str) -> str:
-    """The same without the second unit, for what stands beside a figure that has it."""
+    """The same without the second unit, for what is next to a figure that has it."""
     return amount(value, metric).partition(" (")[0]
 
 
@@ -70,7 +72,7 @@ def share(part: Number, whole: Number) -> str:
 
 
 def bracketed(text: str) -> str:
-    """`(text)` behind a space, or nothing."""
+    """`(text)` after a space, or nothing."""
     return f" ({text})" if text else ""
 
 
@@ -107,7 +109,7 @@ def _since(verdict: Verdict, changed: bool) -> str:
     return f" since {plain(verdict.since or '')}" if changed else ""
 
 
-def part(part: Part, verdict: Verdict, since: str = "") -> list[str]:
+def part(part: Contribution, verdict: Verdict, since: str = "") -> list[str]:
     """`stage4.*.conv2d +1,200,000 in 3 layers, lines 40, 22, 13`, and below it what changed there."""
     text = _figure(part.path, part.amount, verdict, part.changed)
     if part.layers > 1:
@@ -158,7 +160,7 @@ def around(verdict: Verdict) -> str:
 
 
 def details(verdict: Verdict) -> list[str]:
-    """What stands below the sentence: the steps and layers behind it, and what contains them."""
+    """What is printed below the sentence: the steps and layers that make it up, and what contains them."""
     why = verdict.why
     lines = [line for each in why.causes for line in cause(each, verdict)]
     lines += _rest(why.rest, verdict, any(each.changed for each in why.causes))
@@ -182,7 +184,7 @@ def untold(checked: Checked, verdict: Verdict, told: Told) -> list[str]:
     return details(verdict)
 
 
-def command(result: Result) -> str:
+def command(result: CheckResult) -> str:
     """The command that shows what changed, where only figures of the past are known; empty where none does."""
     for checked in result.checks:
         parts = [part for verdict in checked.broken for cause in verdict.why.causes for part in cause.parts]
@@ -216,7 +218,7 @@ def tightest(checked: Checked) -> Verdict | None:
     return max(used, key=lambda verdict: used[verdict], default=None)
 
 
-def summary(result: Result) -> str:
+def summary(result: CheckResult) -> str:
     """`3 networks: 1 over budget, 2 within; 1 file wrong`."""
     over = len({checked.network for checked in result.checks if checked.over})
     networks = {checked.network for checked in result.checks} | set(result.valid)
@@ -234,18 +236,42 @@ def summary(result: Result) -> str:
     return head + ", ".join(parts) if parts else "nothing to check"
 
 
-def path(result: Result, file: str | None) -> str:
+def changes(updated: Updated) -> list[str]:
+    """What a new baseline changes of an old one, a line per network: of the totals those that its budget limits."""
+    lines = []
+    before = updated.before or {}
+    for key in sorted({*before, *updated.after}):
+        old, new = before.get(key), updated.after.get(key)
+        if old is None or new is None:
+            lines.append(f"  {key}: {'new' if new is not None else 'gone'}")
+            continue
+        changed = {
+            metric: f"{metric} {difference(was, metric)} → {difference(now, metric)}"
+            for metric in METRICS
+            if (was := old.totals.get(metric)) is not None
+            and (now := new.totals.get(metric)) is not None
+            and was != now
+        }
+        if changed:
+            limited = updated.limited[key]
+            told = [changed[metric] for metric in changed if metric in limited][:NAMED] or [*changed.values()][:1]
+            more = len(changed) - len(told)
+            lines.append(f"  {key}: {', '.join(told)}" + (f" and {more} more" if more else ""))
+    return lines
+
+
+def path(result: CheckResult, file: str | None) -> str:
     """A file's name from the root of the repository, with `/`."""
     return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
 
 
-def fingerprint(result: Result, checked: Checked, verdict: Verdict) -> str:
+def fingerprint(result: CheckResult, checked: Checked, verdict: Verdict) -> str:
     """What stays the same while a limit stays broken, whatever lines and figures do."""
     where = (checked.network, path(result, checked.file), checked.budget)
     return digest((*where, verdict.rule, verdict.metric, verdict.path or ""))
 
 
-def fingerprint_of_problem(result: Result, wrong: Wrong) -> str:
+def fingerprint_of_problem(result: CheckResult, wrong: Wrong) -> str:
     """As `fingerprint`."""
     return digest(("wrong", path(result, wrong.file), wrong.message))
 

@@ -1,0 +1,36 @@
+"""Network → Costs → Report: the one way from a graph to its figures, which every command takes."""
+
+from __future__ import annotations
+
+from cnnprof.analysis.costs import count, scale_of
+from cnnprof.analysis.memory import peaks
+from cnnprof.analysis.report import Order, Report, tabulate
+from cnnprof.errors import UsageError
+from cnnprof.load import Network
+
+
+def analyze(
+    network: Network,
+    batch: int = 1,
+    dtype: str = "float32",
+    optimizer: str = "sgd",
+    master_weights: bool = False,
+    order: Order = "written",
+) -> Report:
+    """The report on a network. Options as `cnnprof.analyze` takes them; raises as it does."""
+    if order not in ("written", "best"):
+        raise UsageError(f"order is `written` or `best`, found `{order}`")
+    graph, source, budget, unused = network
+    written_peak, refused = None, {}
+    if order == "best":
+        from cnnprof.analysis.order import TooManyStates, best_order, reordered
+
+        scale = scale_of(batch, dtype)
+        try:
+            best = reordered(graph, best_order(graph, scale))
+        except TooManyStates as error:
+            refused["best_order"] = f"{error}, so the order is the one written"
+        else:
+            written_peak, graph = peaks(graph, scale)[0].bytes, best
+    costs = count(graph, batch, dtype, optimizer, master_weights)
+    return tabulate(graph, costs, written_peak, refused, source=source, budget=budget, unused=unused)

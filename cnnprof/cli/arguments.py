@@ -1,0 +1,72 @@
+"""What the words on the command line stand for: shapes, settings, names, and the reports on SPECs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cnnprof
+from cnnprof.cli import WRONG, complain, describe
+from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
+
+if TYPE_CHECKING:
+    from cnnprof.analysis.report import Report
+    from cnnprof.model.kind import Shape
+
+
+def reports(specs: Sequence[str], inputs: Sequence[str], settings: Sequence[str], **options: Any) -> list[Report]:
+    """The reports on all specs; options as `cnnprof.analyze` takes them.
+
+    Where some specs are wrong, says of each what is, and ends the process.
+    """
+    shapes = read_inputs(inputs)
+    args = read_settings(settings)
+    made = []
+    wrong: dict[str, None] = {}
+    for spec in specs:
+        try:
+            made.append(cnnprof.analyze(spec, input=shapes, args=args, **options))
+        except CnnprofError as error:
+            wrong[describe(error)] = None
+    if wrong:
+        complain("\n".join(wrong))
+        raise SystemExit(WRONG)
+    return made
+
+
+def read_names(text: str, option: str) -> list[str]:
+    """The names that an option lists, `a,b`, each once. Raises UsageError."""
+    names = [name.strip() for name in text.split(",")]
+    refuse_twice(names, option)
+    return names
+
+
+def read_inputs(given: Sequence[str]) -> Shape | Mapping[str, Shape] | None:
+    """`3x192x192`, or `left=3x64x64` and so on by name. Raises UsageError."""
+    if not given:
+        return None
+    named = dict(text.rpartition("=")[::2] for text in given)
+    shapes = {name: _shape(text) for name, text in named.items()}
+    if "" not in shapes:
+        return shapes
+    if len(given) > 1:
+        raise UsageError("several --input need names: --input left=3x64x64 --input right=3x64x64")
+    return shapes[""]
+
+
+def _shape(text: str) -> Shape:
+    sizes = text.lower().replace("×", "x").split("x")
+    if not all(size.isascii() and size.isdigit() and len(size) <= 18 for size in sizes):
+        raise UsageError(f"--input takes a shape such as 3x224x224, found `{printable(text)}`")
+    return tuple(map(int, sizes))
+
+
+def read_settings(given: Sequence[str]) -> dict[str, str]:
+    """`key=value` by key. Raises UsageError."""
+    settings = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set takes KEY=VALUE, such as classes=10, found `{printable(text)}`")
+        settings[key.strip()] = value.strip()
+    return settings

@@ -1,0 +1,60 @@
+"""What `cnnprof rewrite` and `cnnprof separable` share: from words to a network before and after, and to a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cnnprof import load
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rewritten import Wish, what_if
+from cnnprof.analysis.whatif import WhatIf
+from cnnprof.cli.arguments import read_inputs, read_settings
+from cnnprof.cli.output import screen, show
+from cnnprof.errors import UsageError, printable
+from cnnprof.files import save
+from cnnprof.language.write import write as write_spec
+from cnnprof.render import whatif as drawn
+
+
+class Setup(NamedTuple):
+    """What a network is analyzed for; as the options of the command line."""
+
+    inputs: Sequence[str]
+    settings: Sequence[str]
+    batch: int
+    dtype: str
+
+
+def before_and_after(spec: str, setup: Setup, wish: Wish, write: str | None) -> WhatIf:
+    """The network before and after; writes the spec of what came out where asked to. Raises as `what_if`."""
+    network = load.network(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
+    found = what_if(network, spec, wish, setup.batch, setup.dtype)
+    if write is not None:
+        _save(found.after.report, spec, setup, wish, write)
+    return found
+
+
+def render(found: WhatIf, *, exact: bool, format: str, output: str | None) -> str:
+    """The text of it in one format."""
+    if format == "json":
+        return drawn.to_json(found)
+    if format == "csv":
+        return drawn.to_csv(found)
+    page = format == "table" and output in (None, "-") and screen() is not None
+    return show(drawn.document(found, exact, page), format, output)
+
+
+def _save(now: Report, spec: str, setup: Setup, wish: Wish, path: str) -> None:
+    if path == "-":
+        raise UsageError("--write takes a file: standard output shows the report")
+    if wish.weights or wish.activations or wish.sparsity:
+        raise UsageError(
+            "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
+            "--activations and --sparsity"
+        )
+    settings = "".join(f" --set {text}" for text in setup.settings)
+    remarks = [printable(f"{spec}{settings}: {wish.title}"), "written by cnnprof rewrite, a step per layer"]
+    pruned = ["pruned"] if wish.prune else []
+    name = "_".join([now.name, *([now.variant] if now.variant else []), *wish.rewrites, *pruned])
+    save(write_spec(now.graph, name, remarks, now.budget), path)

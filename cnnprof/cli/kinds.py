@@ -1,0 +1,52 @@
+"""`cnnprof kinds`: the layer kinds, and the manual page or the text of one."""
+
+from typing import Annotated
+
+import typer
+
+from cnnprof.cli import complete
+from cnnprof.cli.options import TextOrJson
+from cnnprof.cli.output import deliver, show
+from cnnprof.language import manual
+from cnnprof.language.spec import shipped_blocks
+from cnnprof.render import catalogue
+
+EXAMPLES = (
+    "cnnprof kinds",
+    "cnnprof kinds conv2d",
+    "cnnprof kinds conv2d --format json",
+)
+
+
+def command(
+    word: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            autocompletion=complete.kinds,
+            help="Show the manual page of one kind, or the text of a block.",
+        ),
+    ] = None,
+    format: TextOrJson = "text",
+) -> None:
+    """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
+    if word is None:
+        listed = manual.summaries()
+        document = catalogue.kinds(listed, list(shipped_blocks()))
+        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None))
+    elif format == "text" and (written := block(word)):
+        deliver(written)
+    else:
+        page = manual.page(word)
+        deliver(catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None))
+
+
+def block(name: str) -> str | None:
+    """A block that comes with the tool as it is written; None where there is none of that name."""
+    blocks = shipped_blocks()
+    if name not in blocks:
+        return None
+    mark = blocks[name].mark
+    after = [each.mark.line for each in blocks.values() if each.mark.line > mark.line]
+    lines = mark.source.lines()[mark.line : min(after, default=None)]
+    return "\n".join(lines).strip("\n") + "\n"

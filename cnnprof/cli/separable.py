@@ -1,0 +1,46 @@
+"""`cnnprof separable`: its options. What it does is `rewrite --with separable`."""
+
+from cnnprof.analysis.rewritten import Wish
+from cnnprof.cli.before_after import Setup, before_and_after, render
+from cnnprof.cli.options import (
+    Arguments,
+    Batch,
+    Dtype,
+    Exact,
+    Except,
+    Format,
+    Inputs,
+    NoBetween,
+    Only,
+    Output,
+    Spec,
+    Write,
+)
+from cnnprof.cli.output import deliver, settle
+
+EXAMPLES = (
+    "cnnprof separable mobilenet_v1@full_conv --except stem",
+    "cnnprof separable vgg --only 'conv4*' --only 'conv5*' --no-between",
+    "cnnprof separable resnet@18 --format json",
+)
+
+
+def command(
+    spec: Spec,
+    only: Only = None,
+    except_: Except = None,
+    no_between: NoBetween = False,
+    write: Write = None,
+    input: Inputs = None,
+    set: Arguments = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    exact: Exact = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
+    chosen = settle([spec], format, output, write=write)
+    wish = Wish(["separable"], only or [], except_ or [], not no_between)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
+    deliver(render(found, exact=exact, format=chosen, output=output), output)

@@ -1,0 +1,654 @@
+"""A run of `check`: which networks are checked against which budgets. Nothing here prints, or reads an option."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from cnnprof import files, load
+from cnnprof.analysis.analyze import analyze
+from cnnprof.analysis.measured import Settings
+from cnnprof.errors import (
+    CnnprofError,
+    Mark,
+    Problem,
+    SourceText,
+    SpecError,
+    UsageError,
+    brief,
+    listing,
+    nearest,
+    printable,
+    printable_lines,
+)
+from cnnprof.gate.budget import (
+    OWN,
+    Baseline,
+    Budget,
+    Checked,
+    CheckResult,
+    CountedNetwork,
+    Elsewhere,
+    Figures,
+    Updated,
+    Wrong,
+    figures,
+    held_to_time,
+    judge,
+    unmatched,
+)
+from cnnprof.language.spec import BudgetLimit, Spec
+from cnnprof.language.unfold import UnfoldWork
+from cnnprof.load import MOST, Located, Source, locate
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Shape
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+
+if TYPE_CHECKING:
+    from cnnprof.gate.project import BudgetEntry, Project
+    from cnnprof.git import Revision
+
+COMMAND_LINE, ARGUMENT = "--max", "max"
+"""Where a limit is written that is in no file: an option, or an argument in Python."""
+PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
+MOST_WORK = 5_000_000
+"""Units of work, as `expand` counts them, of all networks and variants of one run: some thousand ResNet-50."""
+NAMED = 3
+"""Networks that one line names."""
+NO_LIMITS = Budget("", ())
+T = TypeVar("T")
+
+
+class Setup(NamedTuple):
+    """How a network is analysed, besides its file. inputs: shapes by name; an empty name is the first input's."""
+
+    variant: str | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[tuple[str, Shape], ...] = ()
+    batch: int = 1
+    dtype: str = "float32"
+
+    def title(self, file: str) -> str:
+        """As a SPEC: `net.yaml@small,classes=10`."""
+        variant = "" if self.variant is None else f"@{self.variant}"
+        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings)])
+
+
+AS_WRITTEN = Setup()
+
+
+class Latency(NamedTuple):
+    """A limit on the time of a forward pass over that of a reference network, a SPEC."""
+
+    most: Fraction
+    text: str
+    against: str
+
+
+class Held(NamedTuple):
+    """A network that a budget of the project is for; `key` is its name in the baseline."""
+
+    entry: BudgetEntry
+    key: str
+    network: CountedNetwork
+    setup: Setup
+
+
+@dataclass
+class Run:
+    """One run: what is analysed once and used often, and what was found so far."""
+
+    baseline_ref: str | None = None
+    latency: Latency | None = None
+    version: str = ""
+    checks: list[Checked] = field(default_factory=list)
+    valid: dict[str, None] = field(default_factory=dict)
+    wrong: dict[str, Wrong] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    updated: Updated | None = None
+    _specs: dict[str, Spec | None] = field(default_factory=dict)
+    _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
+    _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
+    _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
+    _work: UnfoldWork = field(default_factory=UnfoldWork)
+    _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
+
+    def result(self) -> CheckResult:
+        """All that was found. Nothing is within a budget that has errors; over it, it is."""
+        checks = tuple(each for each in self.checks if each.over or (each.budget, each.network) not in self._partly)
+        problems = tuple(self.wrong.values())
+        return CheckResult(
+            checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
+            self.updated,
+        )  # fmt: skip
+
+    def say(self, text: str) -> None:
+        """Keeps what is to be said with the report."""
+        self.said.append(text)
+
+    # What is wrong does not stop the run.
+
+    def attempt(
+        self, action: Callable[..., T], *arguments: object, file: str | None = None, mark: Mark | None = None
+    ) -> T | None:
+        """What an action gives; None where it raises, which is kept.
+
+        file: which it is about. mark: where what asks for it is written, which locates an error that has no location.
+        """
+        try:
+            return action(*arguments)
+        except SpecError as error:
+            for problem in error.problems:
+                self.problem(problem, file)
+        except CnnprofError as error:
+            if mark is not None:
+                self.problem(Problem(str(error) if file is None else f"{file}: {error}", mark), file)
+            else:
+                text = f"error: {printable(str(error))}"
+                self.wrong[text] = Wrong(file, None, printable_lines(str(error)), text)
+        return None
+
+    def problem(self, problem: Problem, file: str | None = None) -> None:
+        """Keeps a problem, once."""
+        mark = problem.mark
+        line = None if mark is None or isinstance(mark, Elsewhere) else mark.line + 1
+        name = file if mark is None or mark.source.name in (COMMAND_LINE, ARGUMENT) else mark.source.name
+        self.wrong[str(problem)] = Wrong(name, line, printable_lines(_message(problem)), str(problem))
+
+    # What is analysed.
+
+    def spec(self, located: Located) -> Spec | None:
+        """The spec of a file, read once."""
+        if located.name not in self._specs:
+            self._specs[located.name] = self.attempt(load.read, located, file=located.name)
+        return self._specs[located.name]
+
+    def validate(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> None:
+        """Unfolds a network, and no more."""
+        if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
+            self.valid[setup.title(file)] = None
+
+    def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
+        """A network and its costs; None where it is wrong."""
+        key = (file, setup)
+        if key not in self._networks:
+            self._networks[key] = self.attempt(_network, spec, file, setup, self._work, file=file, mark=mark)
+        return self._networks[key]
+
+    def past(self, file: str, setup: Setup) -> Baseline | None:
+        """The same network as it was at `--baseline-ref`, None without one. Raises UsageError."""
+        if self.baseline_ref is None:
+            return None
+        key = (file, setup)
+        if key not in self._past:
+            new = file in self._foreign
+            self._past[key] = (
+                Baseline(self.baseline_ref, None) if new else _past(self._revision, file, setup, self._work)
+            )
+        return self._past[key]
+
+    @cached_property
+    def _revision(self) -> Revision:
+        """`--baseline-ref`. Raises UsageError."""
+        from cnnprof import git
+
+        return git.revision(self.baseline_ref or "")
+
+    @property
+    def files(self) -> list[str]:
+        """The user's files that were read."""
+        return [name for name in self._specs if name not in self._foreign]
+
+    @property
+    def compared(self) -> bool:
+        """Whether any network was looked for at `--baseline-ref`."""
+        return bool(self._past)
+
+    def judge(self, budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> None:
+        """Holds a network to a budget."""
+        checked, problems = judge(budget, network, baseline)
+        self.checks.append(checked)
+        for problem in problems:
+            self.problem(problem, network.file)
+        if problems or (baseline is None and budget.increases):
+            self.partly(budget, network)
+
+    def partly(self, budget: Budget, network: CountedNetwork) -> None:
+        """Notes that some of a budget could not be compared."""
+        self._partly.add((budget.name, network.title))
+
+    # Which networks.
+
+    def own(self, file: str, spec: Spec, setups: Sequence[Setup]) -> None:
+        """Holds a file's networks to the file's own budgets."""
+        held: dict[tuple[BudgetLimit, ...], list[CountedNetwork]] = {}
+        complete = True
+        for setup in setups:
+            limits = spec.limits(setup.variant)
+            if not limits:
+                self.validate(spec, file, setup)
+                continue
+            network = self.network(spec, file, setup)
+            if network is None:
+                complete = False
+                continue
+            held.setdefault(limits, []).append(network)
+            baseline = self.attempt(self.past, file, setup, file=file)
+            self.judge(Budget(OWN, limits), network, baseline)
+        if complete:  # a network that is wrong may be the one that has the path
+            for limits, networks in held.items():
+                self.patterns(Budget(OWN, limits), networks)
+
+    def patterns(self, budget: Budget, networks: Sequence[CountedNetwork]) -> None:
+        """Says which path patterns of a budget match nothing in any of its networks."""
+        for problem in unmatched(budget, networks):
+            self.problem(problem)
+            for network in networks:
+                self.partly(budget, network)
+
+    def graph(self, graph: Graph, given: Setup, budget: Budget, budgets: bool) -> None:
+        """Checks a network that is no spec's any more. Raises UsageError for what only a spec can be given."""
+        if given.variant is not None or given.settings or given.inputs:
+            raise load.unfolded_already()
+        title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
+        network = self.attempt(_analyzed, load.Network(graph), title, title, given, file=title)
+        if network is None:
+            return
+        if budget.limits and budgets:
+            self.judge(budget, network, None)
+        else:
+            self.valid[title] = None
+
+    def located(self, spec: Source) -> tuple[Located, Spec] | None:
+        """What a SPEC names, and the spec in it; None where it is wrong."""
+        if isinstance(spec, Spec):
+            located = Located(self.unused(spec.mark.source.name), b"", None, {})
+            self._specs[located.name] = spec
+            self._foreign.add(located.name)
+            return located, spec
+        found = self.attempt(load.locate_any, spec, files.repository(Path.cwd()))
+        read = None if found is None else self.spec(found)
+        if found is None or read is None:
+            return None
+        if not (str(spec).startswith(found.name) and os.path.exists(found.name)):
+            self._foreign.add(found.name)
+        return found, read
+
+    def unused(self, name: str) -> str:
+        """A name for a text that no other has: texts in Python have none of their own."""
+        names = (name if number == 1 else f"{name} {number}" for number in count(1))
+        return next(each for each in names if each not in self._specs)
+
+    def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
+        """Checks what a SPEC names. budget: in addition to the spec's own."""
+        if isinstance(source, Graph):
+            self.graph(source, given, budget, budgets)
+            return
+        found = self.located(source)
+        if found is None:
+            return
+        located, spec = found
+        settings = {**located.settings, **dict(given.settings)}
+        setup = given._replace(variant=load.chosen(located, given.variant), settings=tuple(settings.items()))
+        one = setup.variant is not None or settings
+        setups = [setup] if one else [given._replace(variant=each.variant) for each in _setups(spec)]
+        if not budgets:
+            for each in setups:
+                self.validate(spec, located.name, each)
+            return
+        self.own(located.name, spec, setups)
+        for each in setups if budget.limits else []:
+            self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
+            if (network := self.network(spec, located.name, each)) is not None:
+                baseline = self.attempt(self.past, located.name, each, file=located.name)
+                self.judge(budget, network, baseline)
+        if self.latency is not None:
+            self.valid.pop(setup.title(located.name), None)
+            if (network := self.network(spec, located.name, setup)) is not None:
+                checked = self.attempt(_timed, network, setup, self.latency, self._work, file=located.name)
+                if checked is not None:
+                    self.checks.append(checked)
+
+    def project(self, found: Project, budgets: bool, update: bool) -> None:
+        """Checks all that a project file names."""
+        held = [held for entry in found.entries for held in self.entry(found, entry, budgets)]
+        if not budgets:
+            return
+        known = self.attempt(self.baseline, found, held, update, file=found.name)
+        if known is not None and not self.wrong:
+            self.gone(known, held)
+        for entry, key, network, setup in held:
+            baseline = self.attempt(self.past, network.file, setup, file=network.file)
+            if baseline is None and known is not None:
+                baseline = Baseline(known[0], known[1].get(key))
+                if baseline.figures is None and entry.budget.increases:
+                    message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
+                    hint = (
+                        "if it was renamed, rename its entry there to keep its history; if it is new, "
+                        "`cnnprof check --update-baseline` adds it"
+                    )
+                    self.problem(Problem(message, entry.mark, hint))
+                    self.partly(entry.budget, network)
+            self.judge(entry.budget, network, baseline)
+        covered = {(network.file, setup.variant) for _, _, network, setup in held}
+        free = []
+        for file in dict.fromkeys(network.file for _, _, network, _ in held):
+            spec = self._specs[file]
+            assert spec is not None
+            self.own(file, spec, [setup for setup in _setups(spec) if spec.limits(setup.variant)])
+            variants = [Setup(variant) for variant in spec.variants if (file, variant) not in covered]
+            free += [setup.title(file) for setup in variants if not spec.limits(setup.variant)]
+        if free:
+            more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
+            self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
+
+    def gone(self, known: tuple[str, Mapping[str, Figures]], held: Sequence[Held]) -> None:
+        """Notes the networks that only the baseline has."""
+        name, networks = known
+        here = {each.key for each in held}
+        gone = [printable(key) for key in networks if key not in here]
+        if gone:
+            more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
+            self.notes.append(
+                f"{printable(name)} has networks that no budget covers now: {listing(gone[:NAMED])}{more}; "
+                "`cnnprof check --update-baseline` removes them"
+            )
+
+    def entry(self, found: Project, entry: BudgetEntry, budgets: bool) -> list[Held]:
+        """The networks of one budget; says which of its patterns match nothing."""
+        from cnnprof.gate import project
+
+        held = []
+        names, problems = project.files(found, entry)
+        for problem in problems:
+            self.problem(problem)
+        setup = _setup(entry)
+        for name in names:
+            path = found.folder / name
+            file = _shown(path)
+            text = self.attempt(_read_inside, path, found.folder, file, file=file)
+            spec = None if text is None else self.spec(Located(file, text, None, {}))
+            if spec is None:
+                continue
+            if not budgets:
+                self.validate(spec, file, setup, _mark(entry, spec))
+            elif (network := self.network(spec, file, setup, _mark(entry, spec))) is not None:
+                variant = "" if setup.variant is None else f"@{setup.variant}"
+                held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, setup))
+        if budgets and held and len(held) == len(names):
+            self.patterns(entry.budget, [each.network for each in held])
+        return held
+
+    def baseline(self, found: Project, held: Sequence[Held], update: bool) -> tuple[str, Mapping[str, Figures]] | None:
+        """The baseline file's name and figures, None where there is none to use; writes it first where asked to.
+
+        Raises UsageError where there has to be one.
+        """
+        from cnnprof.gate import baseline
+
+        ratchets = [increase.mark for entry in found.entries for increase in entry.budget.increases]
+        if self.baseline_ref is not None:
+            return None
+        if found.baseline is None:
+            if update:
+                raise UsageError(f"{found.name} names no baseline to update; add `baseline: cnnprof-baseline.json`")
+            if ratchets:
+                message = "`max_increase` needs something to compare with"
+                hint = "add `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
+                raise SpecError([Problem(message, ratchets[0], hint)])
+            return None
+        path = found.folder / found.baseline
+        name = _shown(path)
+        files.refuse_leaving(path, found.folder, name)
+        if update and not self.wrong:
+            before = None
+            if os.path.lexists(path):
+                baseline.text(path, name)  # what is not a baseline is not replaced
+                with suppress(UsageError):  # one that is damaged is
+                    before = baseline.read(path, name)
+            after = {each.key: figures(each.network.report) for each in held}
+            files.save(baseline.write(after), str(path))
+            limited = {each.key: each.entry.budget.metrics for each in held}
+            self.updated = Updated(name, before, after, limited)
+        return name, baseline.read(path, name)
+
+
+def check_specs(
+    specs: Sequence[Source],
+    given: Setup = AS_WRITTEN,
+    budget: Budget = NO_LIMITS,
+    *,
+    budgets: bool = True,
+    baseline_ref: str | None = None,
+    latency: Latency | None = None,
+    version: str = "",
+) -> CheckResult:
+    """What networks make of their specs' own budgets, and of one more for all of them.
+
+    budgets: False: only whether they are valid. version: of cnnprof.
+
+    Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
+    given; what else is wrong is in the result.
+    """
+    run = Run(baseline_ref, latency, version)
+    for spec in specs:
+        load.refuse_other(spec)
+    unique = {id(spec) if isinstance(spec, Spec | Graph) else spec: spec for spec in specs}
+    for spec in unique.values():
+        run.named(spec, given, budget, budgets)
+    if baseline_ref is not None and not run.compared and not run.wrong:
+        raise UsageError(
+            "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE or a "
+            "`budget` in the spec, or leave SPEC out where a project file has budgets"
+        )
+    if budgets and (covering := _covering(run.files)):
+        name, names = covering
+        run.say(
+            f"note: {printable(name)} is not applied to a SPEC, although it has budgets for it: {listing(names)}; "
+            "`cnnprof check` without SPEC applies them"
+        )
+    return run.result()
+
+
+def check_project(
+    config: str | None = None,
+    *,
+    budgets: bool = True,
+    baseline_ref: str | None = None,
+    update: bool = False,
+    written: Sequence[str] = (),
+    version: str = "",
+) -> CheckResult:
+    """What the networks of a project make of its budgets, and of their specs' own.
+
+    config: the project file; found from the working directory upwards where left out. update: write the baseline first.
+    written: the files that reports go to. Raises UsageError where one of those is read.
+    """
+    run = Run(baseline_ref, version=version)
+    found = run.attempt(_project, config)
+    if found is not None:
+        files.refuse_inputs(written, _inputs(found))
+        run.project(found, budgets, update)
+    return run.result()
+
+
+def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork) -> Checked:
+    """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
+    with."""
+    located = locate(latency.against, files.repository(Path.cwd()))
+    other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
+    reference = _unfold(load.read(located), other, work).graph
+
+    from cnnprof.runtime.device import find, threads
+    from cnnprof.runtime.measure import against
+
+    settings = Settings(setup.dtype, channels_last=False, step="inference")
+    names = (latency.against, network.title)
+    with threads(None):
+        measured = against((reference, network.report.graph), names, find("auto"), setup.batch, settings)
+    return held_to_time(network, measured, latency.text, latency.most, f"--max-latency {latency.text}")
+
+
+def _project(config: str | None) -> Project:
+    from cnnprof.gate import project
+
+    path = Path(config) if config is not None else project.find(Path.cwd())
+    if path is None:
+        raise UsageError(
+            f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is in this folder or "
+            "above; write one, or name a SPEC"
+        )
+    files.refuse_leaving(path, files.repository(path.absolute().parent), _shown(path))
+    return project.read(path.absolute(), _shown(path))
+
+
+def _inputs(found: Project) -> list[str]:
+    """The files of a project: its own, its baseline and its specs."""
+    from cnnprof.gate import project
+
+    names = [name for entry in found.entries for name in project.files(found, entry)[0]]
+    own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
+    return [*own, *(str(found.folder / name) for name in dict.fromkeys(names))]
+
+
+def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
+    """The project file that has budgets for files which were checked without it, and their names; None without one.
+
+    A SPEC may be a variant, a revision or a network of its own, with settings that no budget knows: so a project's
+    budgets hold for the project's networks, all of them, and nobody is to take a SPEC's success for theirs.
+    """
+    here = Path.cwd()
+    if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
+        return None
+    from cnnprof.gate import project
+
+    try:
+        found = _project(None)
+    except CnnprofError:  # not what was asked for
+        return None
+    wanted = set(map(os.path.realpath, files))
+    names = [
+        entry.budget.name
+        for entry in found.entries
+        if any(os.path.realpath(found.folder / name) in wanted for name in project.files(found, entry)[0])
+    ]
+    return (found.name, names) if names else None
+
+
+def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[BudgetLimit, ...]:
+    """Limits by the names of their metrics, `("params", "5M")`; option: where they are written. Raises UsageError."""
+    limits = []
+    for name, value in given:
+        metric = metric_named(name, f"{option}: ")
+        if metric is None:
+            hint = nearest(name, METRICS)
+            raise UsageError(
+                f"{option} limits metrics, and `{brief(printable(name))}` is not one; "
+                f"{hint or 'metrics: ' + listing(list(METRICS))}"
+            )
+        mark = Elsewhere(SourceText(option, printable(f"{name}={value}")), 0, 0)
+        limits.append(BudgetLimit(metric, read_quantity(value, metric), value, mark))
+    return tuple(limits)
+
+
+def _mark(entry: BudgetEntry, spec: Spec) -> Mark:
+    """Where a budget asks for something that a spec does not have; otherwise the budget's own place."""
+    return next((entry.marks[key] for key in _lacking(spec, _setup(entry))), entry.mark)
+
+
+def _lacking(spec: Spec, setup: Setup) -> list[str]:
+    """What a setup names and a spec does not have: `variant`, `set NAME`, `input NAME`, as in the marks of an entry."""
+    arguments = {argument.name for argument in spec.args}
+    lacking = ["variant"] * (setup.variant is not None and setup.variant not in spec.variants)
+    lacking += [f"set {name}" for name, _ in setup.settings if name not in arguments]
+    lacking += [f"input {name}" for name, _ in setup.inputs if name and name not in spec.inputs]
+    return lacking
+
+
+def _setup(entry: BudgetEntry) -> Setup:
+    return Setup(entry.variant, tuple(entry.settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype)
+
+
+def _setups(spec: Spec) -> list[Setup]:
+    """The network as written, where its arguments all have values, and every variant."""
+    written = not spec.variants or all(argument.default is not None for argument in spec.args)
+    return [Setup()] * written + [Setup(variant) for variant in spec.variants]
+
+
+def _read_inside(path: Path, folder: Path, name: str) -> bytes:
+    """The bytes of a spec that a project names. Raises UsageError."""
+    files.refuse_leaving(path, folder, name)
+    return files.read(path, MOST, name)
+
+
+def _afford(work: UnfoldWork) -> None:
+    """Raises UsageError where the networks so far took all that one run may take."""
+    if work.units > MOST_WORK:
+        raise UsageError(
+            f"unfolding the networks of one check takes at most {MOST_WORK:,} units of work, found more: "
+            f"{work.networks:,} networks and variants took {work.units:,}; check fewer files or variants at once"
+        )
+
+
+def _unfold(spec: Spec, setup: Setup, work: UnfoldWork) -> load.Network:
+    _afford(work)
+    return load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=dict(setup.inputs), work=work)
+
+
+def _validate(spec: Spec, setup: Setup, work: UnfoldWork) -> bool:
+    """Unfolds a network, and the same in training, where other steps may be wrong."""
+    return _unfold(spec, setup, work).graph.trained is not None
+
+
+def _network(spec: Spec, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
+    return _analyzed(_unfold(spec, setup, work), setup.title(file), file, setup)
+
+
+def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> CountedNetwork:
+    report = analyze(network, setup.batch, setup.dtype)
+    lines = {layer.path: layer.lines for layer in report.graph.layers}
+    return CountedNetwork(title, file, lines, report, report.costs)
+
+
+def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Baseline:
+    """A network as it was: without figures where it did not exist, or (`wrong`) could not be analysed.
+
+    Raises UsageError where git cannot say.
+    """
+    _afford(work)
+    text = revision.read(revision.path_of(file))
+    if text is None:
+        return Baseline(revision.name, None)
+    try:
+        spec = load.read(Located(file, text, None, {}))
+        if _lacking(spec, setup):
+            return Baseline(revision.name, None)
+        report = _network(spec, file, setup, work).report
+    except SpecError as error:
+        return Baseline(revision.name, None, wrong=error.problems[0].message)
+    except CnnprofError as error:
+        return Baseline(revision.name, None, wrong=str(error))
+    return Baseline(revision.name, figures(report), report)
+
+
+def _message(problem: Problem) -> str:
+    return f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+
+
+def _folders() -> tuple[str, str]:
+    """The working directory, and the root of the repository that it is in."""
+    here = Path.cwd()
+    return here.as_posix(), files.repository(here).as_posix()
+
+
+def _shown(path: Path) -> str:
+    """A file from here, with `/`."""
+    return Path(os.path.relpath(path)).as_posix()

@@ -1,0 +1,499 @@
+"""Node by node: constants are computed, the others become layers, and each layer's shape is checked against ONNX's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, shape_inference
+
+from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
+from cnnprof.importers.onnx.names import Scopes, plain
+from cnnprof.kinds.opaque import Opaque
+from cnnprof.kinds.parameter import Parameter
+from cnnprof.model.builder import Builder
+from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Kind, Shape, show
+
+MOST_FOLDED = 65_536
+"""Values of a constant up to which it is computed; of larger ones only the shape is known."""
+OLDEST = 7
+_CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
+_QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
+_PRODUCTS = frozenset(
+    ("Attention", "Conv", "ConvTranspose", "DeformConv", "DFT", "Einsum", "Gemm", "GRU", "LSTM", "RNN", "STFT")
+)
+"""Operators whose multiply-accumulates nothing here counts where no kind takes them."""
+
+
+class NoKind(Exception):
+    """No kind stands for a node; the message says why."""
+
+
+class Constant(NamedTuple):
+    """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array)."""
+
+    name: str
+    shape: Shape
+    values: Any = None
+
+    @property
+    def numel(self) -> int:
+        """How many values it has."""
+        return prod(self.shape)
+
+
+class OpaqueLayer(NamedTuple):
+    """A layer that no kind stands for: its path, its operator and why."""
+
+    path: str
+    operator: str
+    reason: str
+
+
+class Found(NamedTuple):
+    """What reading gave: see `Imported`."""
+
+    graph: Graph
+    opaque: tuple[OpaqueLayer, ...]
+    shapes: int
+    params: int
+    notes: tuple[str, ...]
+
+
+class Node:
+    """One node as its rule sees it, and the layers that the rule adds for it."""
+
+    def __init__(self, reader: Reader, proto: Any, number: int) -> None:
+        self.reader = reader
+        self.operator: str = proto.op_type
+        self.number = number
+        self.names = list(proto.input)
+        self.inputs = [reader.values[name] if name else None for name in proto.input]
+        self.attributes = {each.name: onnx.helper.get_attribute_value(each) for each in proto.attribute}
+        self.outputs = list(proto.output)
+        self.made: list[Shape | None] = []
+        self._path = ""
+
+    def tensor(self, position: int = 0) -> int:
+        """A tensor that depends on the network's input. Raises NoKind where there is another."""
+        value = self.inputs[position] if position < len(self.inputs) else None
+        if not isinstance(value, int):
+            raise NoKind(
+                "its first input is a constant" if position == 0 else f"its input {position + 1} is a constant"
+            )
+        return value
+
+    def shape(self, position: int = 0) -> Shape:
+        """Shape of one example of a tensor."""
+        return self.reader.builder.shapes[self.tensor(position)]
+
+    def constant(self, position: int) -> Constant | None:
+        """A constant; None where the input is left out. Raises NoKind where it depends on the network's input."""
+        value = self.inputs[position] if position < len(self.inputs) else None
+        if isinstance(value, int):
+            raise NoKind(f"its input {position + 1} depends on the network's input")
+        return value
+
+    def values(self, position: int) -> Any:
+        """The values of a constant as a NumPy array; None where the input is left out. Raises NoKind."""
+        found = self.constant(position)
+        if found is not None and found.values is None:
+            raise NoKind(f"the values of its input {position + 1} are not known")
+        return None if found is None else found.values
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute."""
+        value = self.attributes.get(name, default)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+    @property
+    def out(self) -> Shape:
+        """Shape of one example of the first output, by ONNX's inference. Raises NoKind where that does not tell."""
+        if not self.made or self.made[0] is None:
+            raise NoKind("the shape of its output is not known")
+        return self.reader.example(self.made[0], self)
+
+    @property
+    def path(self) -> str:
+        """That of the node's own layer."""
+        if not self._path:
+            self._path = self.reader.scopes.path(self.number, self.operator)
+        return self._path
+
+    def add(self, kind: Kind, *tensors: int, suffix: str = "", learned: tuple[Constant | None, ...] = ()) -> int:
+        """Appends a layer; suffix: of one beside the node's own. learned: the tensors that its weights are in."""
+        path = self.reader.scopes.unique(f"{self.path}.{suffix}") if suffix else self.path
+        return self.reader.add(path, kind, tensors, learned)
+
+    def parameter(self, constant: Constant, rank: int, suffix: str) -> int:
+        """A constant as a parameter of so many dimensions of one example. Raises NoKind where it has a batch."""
+        shape = (1,) * (rank + 1 - len(constant.shape)) + constant.shape
+        if shape[0] != 1 or len(shape) != rank + 1:
+            raise NoKind("a constant among its inputs has a batch")
+        return self.add(Parameter(shape=shape[1:]), suffix=suffix, learned=(constant,))
+
+
+class Reader:
+    """The state of one reading: a value for every name so far, and the graph in the making."""
+
+    def __init__(self, model: Any, file: str, name: str) -> None:
+        self.model = model
+        self.file = file
+        self.name = name
+        self.opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 1)
+        self.builder = Builder()
+        self.scopes = Scopes(model.graph.node)
+        self.values: dict[str, int | Constant] = {}
+        self.types: dict[str, Any] = {}
+        self.readers = Counter(name for node in model.graph.node for name in node.input)
+        self.batch = 1
+        self.shares: dict[tuple[object, ...], int] = {}
+        self.learned: dict[str, int] = {}
+        self.opaque: list[OpaqueLayer] = []
+        self.agreeing = 0
+        self.biased: set[int] = set()
+        self.following = {name: node for node in model.graph.node for name in node.input}
+
+    def read(self, inputs: Mapping[str, Shape]) -> Found:
+        """The network. Raises UsageError."""
+        if self.opset < OLDEST:
+            raise UsageError(f"`{self.file}` is of opset {self.opset}, of which the oldest that is read is {OLDEST}")
+        self.read_constants()
+        self.read_inputs(inputs)
+        for number, proto in enumerate(self.model.graph.node):
+            self.read_node(number, proto)
+        self.read_outputs()
+        counted = sum(
+            prod(shape)
+            for layer in self.builder.layers
+            if layer.shares is None and not isinstance(layer.kind, Opaque)
+            for shape in layer.kind.weights(*(self.builder.shapes[tensor] for tensor in layer.inputs)).values()
+        )
+        stored = sum(self.learned.values())
+        graph = self.builder.graph(self.name, same_in_training=True)
+        notes = self.notes()
+        if counted != stored:
+            notes.append(
+                f"its layers have {counted:,} parameters in {stored:,} values: the exporter merged equal tensors"
+            )
+        return Found(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes))
+
+    def notes(self) -> list[str]:
+        """What of the file is worth saying beside its figures."""
+        operators = {node.op_type for node in self.model.graph.node}
+        if self.model.producer_name == "pytorch" and "Conv" in operators and "BatchNormalization" not in operators:
+            return ["written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "
+                    "from the module's, multiply-accumulates do not"]  # fmt: skip
+        return []
+
+    # What is there before the first node.
+
+    def read_constants(self) -> None:
+        """Makes the file's initializers known. Raises UsageError for sparse ones."""
+        if self.model.graph.sparse_initializer:
+            raise UsageError(f"`{self.file}` has sparse tensors, which are not read")
+        for tensor in self.model.graph.initializer:
+            self.keep(tensor.name, self.constant(tensor.name, tensor), tensor.data_type)
+
+    def constant(self, name: str, tensor: Any) -> Constant:
+        """A tensor of the file: its shape, and its values where the file has them and they are few."""
+        shape = tuple(tensor.dims)
+        if any(size < 0 for size in shape):
+            raise UsageError(f"the tensor `{printable(brief(name))}` of `{self.file}` has the shape {show(shape)}")
+        there = tensor.raw_data or any(
+            len(getattr(tensor, f"{sort}_data")) for sort in ("float", "int32", "int64", "double", "uint64")
+        )
+        if (
+            tensor.data_location == onnx.TensorProto.EXTERNAL
+            or (not there and prod(shape))
+            or prod(shape) > MOST_FOLDED
+        ):
+            return Constant(name, shape)
+        try:
+            return Constant(name, shape, numpy_helper.to_array(tensor))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(
+                f"the tensor `{printable(brief(name))}` of `{self.file}` cannot be read: {printable(brief(str(error)))}"
+            ) from None
+
+    def keep(self, name: str, constant: Constant, data_type: int | None = None) -> None:
+        """Makes a constant known by a name."""
+        if name in self.values:
+            raise UsageError(f"`{self.file}` makes `{printable(brief(name))}` twice")
+        if data_type is None:
+            data_type = onnx.helper.np_dtype_to_tensor_dtype(constant.values.dtype)
+        self.values[name] = constant
+        self.types[name] = onnx.helper.make_tensor_type_proto(data_type, constant.shape)
+
+    def read_inputs(self, given: Mapping[str, Shape]) -> None:
+        """Adds the inputs, in the shapes given or declared. Raises UsageError where one is missing or cannot be."""
+        declared = {each.name: each.type.tensor_type for each in self.model.graph.input if each.name not in self.values}
+        if not declared:
+            raise UsageError(f"`{self.file}` has no input")
+        shapes = {name: [dim.dim_value or None for dim in of.shape.dim] for name, of in declared.items()}
+        for name, sizes in chosen(shapes, given, self.file).items():
+            self.batch = sizes[0] if not self.builder.inputs else self.batch
+            if sizes[0] != self.batch:
+                raise UsageError(f"the inputs of `{self.file}` have different batches: {self.batch} and {sizes[0]}")
+            own = "input" if len(declared) == 1 else plain(name)
+            try:
+                self.values[name] = self.builder.input(own, tuple(sizes[1:]))
+            except RuleError as error:
+                raise UsageError(f"the input `{printable(brief(name))}` of `{self.file}`: {error}") from None
+            self.types[name] = onnx.helper.make_tensor_type_proto(declared[name].elem_type or 1, sizes)
+        for name in self.builder.inputs:
+            self.scopes.unique(name)
+
+    # Nodes.
+
+    def wrong(self, proto: Any, what: str) -> UsageError:
+        """An error of a node, by its name."""
+        name = proto.name or (proto.output[0] if proto.output else "")
+        return UsageError(
+            f"`{self.file}`: the node `{printable(brief(name))}` ({printable(brief(proto.op_type))}) {what}"
+        )
+
+    def read_node(self, number: int, proto: Any) -> None:
+        """Adds what a node computes: layers, or a constant. Raises UsageError for what cannot be read."""
+        self.refuse(proto)
+        node = Node(self, proto, number)
+        if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
+            full = np.array(self.full(node.inputs[0])[node.get("start", 0) : node.get("end")], np.int64)
+            self.keep(proto.output[0], Constant(proto.output[0], full.shape, full))
+            return
+        outputs = self.inferred(proto)
+        node.made = [_static(outputs.get(name)) for name in proto.output]
+        if not any(isinstance(value, int) for value in node.inputs):
+            self.fold(proto, node, outputs)
+            return
+        try:
+            from cnnprof.importers.onnx.rules import RULES
+
+            rule: Callable[[Node], int | list[int]] | None = RULES.get(proto.op_type)
+            if rule is None:
+                raise NoKind("no kind does what it does")
+            before = len(self.builder.layers)
+            try:
+                made = rule(node)
+            except NoKind:
+                if len(self.builder.layers) > before:
+                    raise AssertionError(f"{proto.op_type}: a rule changed its mind") from None
+                raise
+        except NoKind as reason:
+            made = self.declare(proto, node, str(reason))
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+            # Attributes of another type or length than the operator has: ONNX's inference does not look at all.
+            what = f"{type(error).__name__}: {printable(brief(str(error), 200))}"
+            raise self.wrong(proto, f"has inputs or attributes that do not fit it: {what}") from None
+        except RuleError as error:
+            raise self.wrong(proto, f"cannot be read: {'; '.join(filter(None, [error.message, error.hint]))}") from None
+        for name, tensor in zip(filter(None, proto.output), [made] if isinstance(made, int) else made, strict=False):
+            self.bind(proto, name, tensor, outputs.get(name))
+
+    def refuse(self, proto: Any) -> None:
+        """Raises UsageError for a node that no graph can say."""
+        operator = proto.op_type
+        if proto.domain not in ("", "ai.onnx"):
+            raise self.wrong(proto, f"is of the domain `{printable(brief(proto.domain))}`, which is not ONNX's own")
+        if operator in _CONTROL:
+            raise self.wrong(proto, "decides while it runs what is computed; export the network without it")
+        if operator in _QUANTISED or operator.startswith("QLinear"):
+            raise self.wrong(proto, "is quantised; export the network in floating point")
+        for name in filter(None, proto.input):
+            if name not in self.values:
+                raise self.wrong(proto, f"reads `{printable(brief(name))}`, which nothing before it makes")
+
+    def inferred(self, proto: Any) -> dict[str, Any]:
+        """The types of a node's outputs by ONNX's own inference. Raises UsageError where the node cannot be."""
+        try:
+            schema = onnx.defs.get_schema(proto.op_type, self.opset, "")
+        except onnx.defs.SchemaError:
+            raise self.wrong(proto, f"is no operator of opset {self.opset}") from None
+        names = list(filter(None, proto.input))
+        data = {
+            name: numpy_helper.from_array(value.values, name)
+            for name in names
+            if isinstance(value := self.values[name], Constant) and value.values is not None
+        }
+        types = {name: self.types[name] for name in names}
+        try:
+            return shape_inference.infer_node_outputs(
+                schema, proto, types, data, opset_imports=[onnx.helper.make_opsetid("", self.opset)]
+            )
+        except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+            raise self.wrong(proto, f"does not fit its inputs: {printable(brief(str(error), 300))}") from None
+
+    def fold(self, proto: Any, node: Node, outputs: Mapping[str, Any]) -> None:
+        """Computes what depends on no input; of what is large, only the shape."""
+        for name, shape in zip(proto.output, node.made, strict=True):
+            if name and shape is None:
+                raise self.wrong(proto, "is computed of constants, and its shape is not known")
+        small = all(shape is None or prod(shape) <= MOST_FOLDED for shape in node.made)
+        if small and all(value is None or value.values is not None for value in node.inputs):  # type: ignore[union-attr]
+            try:
+                found = self.computed(proto, node)
+            except Exception as error:  # whatever NumPy makes of a stranger's constants
+                if isinstance(error, MemoryError):
+                    raise
+                raise self.wrong(proto, f"cannot be computed: {printable(brief(str(error), 200))}") from None
+            for name, values in zip(filter(None, proto.output), found, strict=False):
+                array = np.asarray(values)
+                self.keep(name, Constant(name, array.shape, array))
+            return
+        for name, shape in zip(proto.output, node.made, strict=True):
+            if name and shape is not None:
+                self.keep(name, Constant(name, shape), outputs[name].tensor_type.elem_type)
+
+    def computed(self, proto: Any, node: Node) -> list[Any]:
+        """The outputs of a node of constants, by ONNX's reference implementation."""
+        from onnx.reference import ReferenceEvaluator
+
+        helper = onnx.helper
+        named = {name: value.values for name, value in zip(node.names, node.inputs, strict=True)
+                 if isinstance(value, Constant)}  # fmt: skip
+        graph = helper.make_graph(
+            [proto],
+            "constant",
+            [helper.make_value_info(name, self.types[name]) for name in named],
+            [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
+        return list(ReferenceEvaluator(model).run(None, named))
+
+    def bind(self, proto: Any, name: str, tensor: int, of: Any) -> None:
+        """Makes a layer's tensor known by a name, once ONNX's inference agrees on its shape."""
+        if name in self.values:
+            raise self.wrong(proto, f"makes `{printable(brief(name))}`, which is there already")
+        full, expected = self.full(tensor), _static(of)
+        if expected is not None:
+            if expected != full:
+                raise self.wrong(proto, f"makes {show(expected)} by ONNX's rules, and {show(full)} as it was read")
+            self.agreeing += 1
+        self.values[name] = tensor
+        kind = of.tensor_type.elem_type if of is not None and of.tensor_type.elem_type else 1
+        self.types[name] = onnx.helper.make_tensor_type_proto(kind, full)
+
+    def full(self, tensor: int) -> Shape:
+        """A tensor's shape with its batch."""
+        return self.batch, *self.builder.shapes[tensor]
+
+    def example(self, full: Shape, node: Node) -> Shape:
+        """A shape of one example. Raises UsageError where the first dimension is not the batch."""
+        if len(full) < 2 or full[0] != self.batch:
+            name = self.model.graph.node[node.number]
+            raise self.wrong(name, f"makes {show(full)}, whose first dimension is not the batch of {self.batch}")
+        return full[1:]
+
+    def add(self, path: str, kind: Kind, tensors: tuple[int, ...], learned: tuple[Constant | None, ...]) -> int:
+        """Appends a layer whose weights are in these tensors; equal tensors of an earlier layer are shared."""
+        names = tuple(each.name for each in learned if each is not None)
+        number = len(self.builder.layers)
+        shares = None
+        if names and not isinstance(kind, Parameter):
+            key = (kind, names, tuple(self.builder.shapes[tensor][0] for tensor in tensors))
+            shares = self.shares.setdefault(key, number)
+        self.learned.update({each.name: each.numel for each in learned if each is not None})
+        made = self.builder.add(path, kind, tensors, shares=None if shares == number else shares)
+        read = [self.builder.shapes[tensor] for tensor in tensors]
+        own = sum(map(prod, kind.weights(*read).values()))
+        given = sum(each.numel for each in learned if each is not None)
+        if not isinstance(kind, Opaque) and own != given:
+            raise RuleError(f"its weights hold {given:,} values, expected {own:,}")
+        return made
+
+    def declare(self, proto: Any, node: Node, reason: str) -> list[int]:
+        """A node without a kind as opaque layers, one for each output that is read. Raises UsageError."""
+        if proto.op_type in _PRODUCTS:
+            raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
+        tensors = [value for value in node.inputs if isinstance(value, int)]
+        constants = [value for value in node.inputs if isinstance(value, Constant)]
+        stored = {tensor.name for tensor in self.model.graph.initializer if tensor.data_type in (1, 10, 11, 16)}
+        params = sum(each.numel for each in constants if each.name in stored)
+        found: list[int] = []
+        for name, shape in zip(proto.output, node.made, strict=True):
+            if not name:
+                continue
+            if shape is None:
+                raise self.wrong(proto, f"has no kind ({reason}), and ONNX's rules do not tell its shape")
+            shape = self.example(shape, node)
+            macs = 0
+            if proto.op_type == "MatMul":
+                macs = prod(shape) * self.types[proto.input[0]].tensor_type.shape.dim[-1].dim_value
+            path = self.scopes.unique(f"{node.path}.{len(found)}") if found else node.path
+            kind = Opaque(output_shape=shape, params=0 if found else params, macs=macs)
+            found.append(self.builder.add(path, kind, tensors))
+            self.opaque.append(OpaqueLayer(path, proto.op_type, reason))
+        return found
+
+    def bias_behind(self, node: Node, features: int) -> Constant | None:
+        """The bias that the only reader of a product adds to it: MatMul and Add are one linear layer."""
+        (name,) = node.outputs
+        follower = self.following.get(name)
+        if follower is None or follower.op_type != "Add" or self.readers[name] != 1:
+            return None
+        if any(output.name == name for output in self.model.graph.output):
+            return None
+        other = self.values.get(follower.input[1 if follower.input[0] == name else 0])
+        return other if isinstance(other, Constant) and other.shape == (features,) else None
+
+    def bias_done(self, node: Node) -> int | None:
+        """The linear layer that has this addition in it already."""
+        return next((value for value in node.inputs if isinstance(value, int) and value in self.biased), None)
+
+    def read_outputs(self) -> None:
+        """Names the outputs. Raises UsageError for one that depends on no input, and where there is none."""
+        labels = []
+        for number, output in enumerate(self.model.graph.output):
+            tensor = self.values.get(output.name)
+            if not isinstance(tensor, int):
+                what = "no node makes" if tensor is None else "depends on no input"
+                raise UsageError(f"the output `{printable(brief(output.name))}` of `{self.file}`: {what}")
+            label = "out" if number == 0 else plain(output.name) or "output"
+            while label in labels:
+                label += "_"
+            labels.append(label)
+            self.builder.output(label, tensor)
+        if not labels:
+            raise UsageError(f"`{self.file}` has no output")
+        if not self.builder.layers:
+            raise UsageError(f"`{self.file}` has no layer: its outputs are its inputs")
+
+
+def _static(of: Any) -> Shape | None:
+    """A type's shape; None where it is not known in all dimensions."""
+    if of is None or not of.HasField("tensor_type") or not of.tensor_type.HasField("shape"):
+        return None
+    dims = of.tensor_type.shape.dim
+    return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+
+
+def chosen(declared: Mapping[str, list[int | None]], given: Mapping[str, Shape], file: str) -> dict[str, list[int]]:
+    """Every input's shape with its batch. declared: as in the file, None for what it leaves open.
+
+    Raises UsageError where it leaves open what nobody gave, or what was given is at odds with it.
+    """
+    alone = len(declared) == 1
+    for name in given:
+        if name not in declared and not (name == "input" and alone):
+            raise UsageError(f"`{file}` has no input `{printable(brief(name))}`; {nearest(name, declared)}")
+    found = {}
+    for name, sizes in declared.items():
+        shown = f"the input `{printable(brief(name))}` of `{file}`"
+        if len(sizes) < 2:
+            raise UsageError(f"{shown} needs a batch and at least one dimension, found {len(sizes)} in all")
+        own = given.get(name, given.get("input") if alone else None)
+        open_shape = f"[{', '.join('?' if size is None else str(size) for size in sizes[1:])}]"
+        if own is not None:
+            fits = len(own) == len(sizes) - 1
+            if not fits or any(size not in (None, new) for size, new in zip(sizes[1:], own, strict=True)):
+                raise UsageError(f"{shown} is {open_shape} for one example, found {show(own)}")
+            sizes = [sizes[0], *own]
+        if None in sizes[1:]:
+            raise UsageError(f"{shown} is {open_shape} for one example: give its shape, as in --input 3x224x224")
+        found[name] = [size or 1 for size in sizes]
+    return found

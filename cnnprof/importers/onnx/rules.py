@@ -1,0 +1,551 @@
+"""What the operators of ONNX are here: operator → kinds. https://onnx.ai/onnx/operators/ says what each does.
+
+A rule takes a node, adds layers and gives the tensor of its output, or one for each. It raises NoKind before it adds
+any layer; who calls it makes the node an opaque layer then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, prod
+from typing import Any, TypeAlias
+
+from cnnprof.errors import RuleError
+from cnnprof.importers.onnx.reader import Constant, Node, NoKind
+from cnnprof.kinds import (
+    activation,
+    adaptive_pool,
+    arithmetic,
+    concat,
+    conv,
+    conv_transpose,
+    dropout,
+    flatten,
+    identity,
+    interpolate,
+    linear,
+    local_response_norm,
+    norm,
+    pad,
+    permute,
+    pool,
+    reshape,
+    select,
+    shuffle,
+    slice,
+    softmax,
+)  # fmt: skip
+from cnnprof.model.kind import Kind
+
+Rule: TypeAlias = Callable[[Node], "int | list[int]"]
+
+_CONV = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
+_TRANSPOSED = {1: conv_transpose.ConvTranspose1d, 2: conv_transpose.ConvTranspose2d, 3: conv_transpose.ConvTranspose3d}
+_MAX_POOL = {1: pool.MaxPool1d, 2: pool.MaxPool2d, 3: pool.MaxPool3d}
+_AVG_POOL = {1: pool.AvgPool1d, 2: pool.AvgPool2d, 3: pool.AvgPool3d}
+_ADAPTIVE_MAX = {
+    1: adaptive_pool.AdaptiveMaxPool1d, 2: adaptive_pool.AdaptiveMaxPool2d, 3: adaptive_pool.AdaptiveMaxPool3d,
+}  # fmt: skip
+_ADAPTIVE_AVG = {
+    1: adaptive_pool.AdaptiveAvgPool1d, 2: adaptive_pool.AdaptiveAvgPool2d, 3: adaptive_pool.AdaptiveAvgPool3d,
+}  # fmt: skip
+
+
+# Windows.
+
+
+def _axes(node: Node, kinds: dict[int, Any]) -> int:
+    axes = len(node.shape()) - 1
+    if axes not in kinds:
+        raise NoKind(f"it has {axes} spatial axes, and there are kinds for 1 to 3")
+    return axes
+
+
+def _pads(node: Node, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[tuple[int, int]]:
+    """(before, after) of every spatial axis, of `pads` or `auto_pad`."""
+    sizes = node.shape()[1:]
+    auto = node.get("auto_pad", "NOTSET")
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        found = []
+        for size, extent, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
+            total = max((-(-size // stride) - 1) * stride + dilation * (extent - 1) + 1 - size, 0)
+            small, large = total // 2, total - total // 2
+            found.append((small, large) if auto == "SAME_UPPER" else (large, small))
+        return found
+    if auto == "VALID":
+        return [(0, 0)] * len(sizes)
+    pads = node.get("pads") or [0] * (2 * len(sizes))
+    if len(pads) != 2 * len(sizes):
+        raise NoKind(f"it has {len(pads)} pads for {len(sizes)} axes")
+    return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
+
+
+def _padded(node: Node, pads: Sequence[tuple[int, int]], value: float = 0.0) -> int:
+    """The node's input, padded by a step of its own."""
+    flat = [count for pair in reversed(pads) for count in pair]
+    return node.add(pad.Pad(pad=flat, value=value), node.tensor(), suffix="pad")
+
+
+def _window(node: Node, kernel: Sequence[int]) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """(strides, dilations, pads)."""
+    ones = [1] * len(kernel)
+    strides, dilations = list(node.get("strides") or ones), list(node.get("dilations") or ones)
+    if not len(strides) == len(dilations) == len(kernel) == len(node.shape()) - 1:
+        raise NoKind("its fields do not have one entry for each spatial axis")
+    return strides, dilations, _pads(node, kernel, strides, dilations)
+
+
+def _conv(node: Node) -> int:
+    kind = _CONV[_axes(node, _CONV)]
+    weight, bias = node.constant(1), node.constant(2)
+    if weight is None:
+        raise NoKind("it has no weight")
+    kernel = list(weight.shape[2:])
+    strides, dilations, pads = _window(node, kernel)
+    even = all(before == after >= 0 for before, after in pads)
+    read = node.tensor() if even else _padded(node, pads)
+    return node.add(
+        kind(
+            out_channels=weight.shape[0], kernel_size=kernel, stride=strides, dilation=dilations,
+            padding=[before for before, _ in pads] if even else 0, groups=node.get("group", 1), bias=bias is not None,
+        ),
+        read, learned=(weight, bias),
+    )  # fmt: skip
+
+
+def _conv_transpose(node: Node) -> int:
+    kind = _TRANSPOSED[_axes(node, _TRANSPOSED)]
+    weight, bias = node.constant(1), node.constant(2)
+    if weight is None or node.get("output_shape") or node.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        raise NoKind("its pads follow from the shape of its output")
+    kernel, groups = list(weight.shape[2:]), node.get("group", 1)
+    strides, dilations, pads = _window(node, kernel)
+    if any(before != after for before, after in pads):
+        raise NoKind("its pads are uneven")
+    return node.add(
+        kind(
+            out_channels=weight.shape[1] * groups, kernel_size=kernel, stride=strides, dilation=dilations,
+            padding=[before for before, _ in pads], output_padding=node.get("output_padding") or 0, groups=groups,
+            bias=bias is not None,
+        ),
+        node.tensor(), learned=(weight, bias),
+    )  # fmt: skip
+
+
+def _max_pool(node: Node) -> int:
+    kind = _MAX_POOL[_axes(node, _MAX_POOL)]
+    if len([name for name in node.outputs if name]) > 1:
+        raise NoKind("it gives the places of its maxima")
+    kernel = list(node.get("kernel_shape"))
+    strides, dilations, pads = _window(node, kernel)
+    even = all(0 <= before == after <= size // 2 for (before, after), size in zip(pads, kernel, strict=True))
+    read = node.tensor() if even else _padded(node, pads, -inf)
+    return node.add(
+        kind(
+            kernel_size=kernel, stride=strides, dilation=dilations, ceil_mode=bool(node.get("ceil_mode", 0)),
+            padding=[before for before, _ in pads] if even else 0,
+        ),
+        read,
+    )  # fmt: skip
+
+
+def _avg_pool(node: Node) -> int:
+    kind = _AVG_POOL[_axes(node, _AVG_POOL)]
+    kernel = list(node.get("kernel_shape"))
+    strides, dilations, pads = _window(node, kernel)
+    counted = bool(node.get("count_include_pad", 0))
+    even = all(0 <= before == after <= size // 2 for (before, after), size in zip(pads, kernel, strict=True))
+    if any(dilation != 1 for dilation in dilations):
+        raise NoKind("it is dilated")
+    if not even and not counted:
+        sizes = node.shape()[1:]
+        if all(
+            first + size <= extent and after >= 0
+            for (first, after), size, extent in zip(pads, sizes, kernel, strict=True)
+        ) and node.out[1:] == (1,) * len(sizes):  # one window over all there is
+            return node.add(_ADAPTIVE_AVG[len(sizes)](output_size=1), node.tensor())
+        # Padding that only a last window hangs into, and that does not count, is what `ceil_mode` says.
+        before = [first for first, _ in pads]
+        hanging = kind(kernel_size=kernel, stride=strides, padding=before, ceil_mode=True, count_include_pad=False)
+        try:
+            fits = min(after - first for first, after in pads) >= 0 and hanging.output(node.shape()) == node.out
+        except RuleError:
+            fits = False
+        if not fits:
+            raise NoKind("its pads are uneven and do not count in the mean")
+        return node.add(hanging, node.tensor())
+    read = node.tensor() if even else _padded(node, pads)
+    return node.add(
+        kind(
+            kernel_size=kernel, stride=strides, ceil_mode=bool(node.get("ceil_mode", 0)), count_include_pad=counted,
+            padding=[before for before, _ in pads] if even else 0,
+        ),
+        read,
+    )  # fmt: skip
+
+
+def _global(kinds: dict[int, Any]) -> Rule:
+    return lambda node: node.add(kinds[_axes(node, kinds)](output_size=1), node.tensor())
+
+
+def _reduce_mean(node: Node) -> int:
+    axes = node.get("axes")
+    if axes is None:
+        values = node.values(1)
+        axes = [] if values is None else values.tolist()
+    rank = len(node.shape()) + 1
+    spatial = _axes(node, _ADAPTIVE_AVG)
+    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
+        raise NoKind("it is no mean over all positions")
+    shape = node.out
+    pooled = _ADAPTIVE_AVG[spatial](output_size=1)
+    if node.get("keepdims", 1):
+        return node.add(pooled, node.tensor())
+    return node.add(flatten.Flatten() if len(shape) == 1 else reshape.Reshape(shape=shape), node.add(
+        pooled, node.tensor(), suffix="pool"))  # fmt: skip
+
+
+# Norms.
+
+
+def _batch_norm(node: Node) -> int:
+    if node.get("training_mode", 0):
+        raise NoKind("it is in training")
+    scale, bias = node.constant(1), node.constant(2)
+    return node.add(norm.BatchNorm(eps=node.get("epsilon", 1e-5)), node.tensor(), learned=(scale, bias))
+
+
+def _instance_norm(node: Node) -> int:
+    learned = (node.constant(1), node.constant(2))
+    return node.add(norm.InstanceNorm(eps=node.get("epsilon", 1e-5), affine=True), node.tensor(), learned=learned)
+
+
+def _layer_norm(node: Node) -> int:
+    scale, bias = node.constant(1), node.constant(2)
+    rank = len(node.shape()) + 1
+    axis = node.get("axis", -1) % rank
+    if axis == 0 or scale is None or len([name for name in node.outputs if name]) > 1:
+        raise NoKind("it normalises over the batch, or gives its mean")
+    kind = norm.LayerNorm(
+        normalized_shape=node.shape()[axis - 1 :], eps=node.get("epsilon", 1e-5), bias=bias is not None
+    )
+    return node.add(kind, node.tensor(), learned=(scale, bias))
+
+
+def _group_norm(node: Node) -> int:
+    learned = (node.constant(1), node.constant(2))
+    return node.add(
+        norm.GroupNorm(num_groups=node.get("num_groups"), eps=node.get("epsilon", 1e-5)), node.tensor(), learned=learned
+    )
+
+
+def _lrn(node: Node) -> int:
+    kind = local_response_norm.LocalResponseNorm(
+        size=node.get("size"), alpha=node.get("alpha", 1e-4), beta=node.get("beta", 0.75), k=node.get("bias", 1.0)
+    )
+    return node.add(kind, node.tensor())
+
+
+# Matrices.
+
+
+def _gemm(node: Node) -> int:
+    weight, bias = node.constant(1), node.constant(2)
+    if node.get("transA", 0) or weight is None or len(weight.shape) != 2:
+        raise NoKind("its first matrix is transposed")
+    features = weight.shape[0 if node.get("transB", 0) else 1]
+    if bias is not None and bias.numel != features:
+        raise NoKind("it adds no bias of one value per feature")
+    return node.add(linear.Linear(out_features=features, bias=bias is not None), node.tensor(), learned=(weight, bias))
+
+
+def _matmul(node: Node) -> int:
+    weight = node.constant(1)
+    if weight is None or len(weight.shape) != 2:
+        raise NoKind("its second matrix is no weight of two dimensions")
+    bias = node.reader.bias_behind(node, weight.shape[1])
+    made = node.add(
+        linear.Linear(out_features=weight.shape[1], bias=bias is not None), node.tensor(), learned=(weight, bias)
+    )
+    if bias is not None:
+        node.reader.biased.add(made)
+    return made
+
+
+# Position by position.
+
+
+def _plain(kind: type[Kind]) -> Rule:
+    return lambda node: node.add(kind(), node.tensor())
+
+
+def _with(kind: type[Kind], **fields: tuple[str, float]) -> Rule:
+    """A kind with fields of attributes: field → (attribute, its default)."""
+    return lambda node: node.add(kind(**{field: node.get(*of) for field, of in fields.items()}), node.tensor())
+
+
+def _hardsigmoid(node: Node) -> int:
+    if abs(node.get("alpha", 0.2) - 1 / 6) > 1e-4 or node.get("beta", 0.5) != 0.5:
+        raise NoKind("its slope is not 1/6")
+    return node.add(activation.Hardsigmoid(), node.tensor())
+
+
+def _prelu(node: Node) -> int:
+    slope = node.constant(1)
+    if slope is None or slope.numel not in (1, node.shape()[0]):
+        raise NoKind("it has no slope for all channels, or for each")
+    return node.add(activation.PReLU(num_parameters=slope.numel), node.tensor(), learned=(slope,))
+
+
+def _clip(node: Node) -> int:
+    least, most = node.get("min"), node.get("max")
+    if len(node.inputs) > 1:
+        bounds = [node.values(position) for position in (1, 2)]
+        least, most = (None if bound is None else float(bound.reshape(-1)[0]) for bound in bounds)
+    if least is None or least <= -3e38:
+        kind: Kind = identity.Identity() if most is None or most >= 3e38 else arithmetic.Minimum(scalar=most)
+    elif most is None or most >= 3e38:
+        kind = arithmetic.Maximum(scalar=least)
+    else:
+        kind = activation.ReLU6() if (least, most) == (0, 6) else activation.Hardtanh(min_val=least, max_val=most)
+    return node.add(kind, node.tensor())
+
+
+def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
+    """Joins its inputs two at a time; a number is one of the operands, a larger constant a parameter."""
+
+    def rule(node: Node) -> int:
+        if kind is arithmetic.Add and (done := node.reader.bias_done(node)) is not None:
+            return done
+        rank = len(node.out)
+        tensors = [value for value in node.inputs if isinstance(value, int)]
+        constants = [value for value in node.inputs if isinstance(value, Constant)]
+        if any(len(node.reader.builder.shapes[tensor]) != rank for tensor in tensors):
+            raise NoKind("its inputs have unequally many dimensions")
+        first = isinstance(node.inputs[0], Constant)
+        if len(constants) == 1 and constants[0].numel == 1 and constants[0].values is not None and len(tensors) >= 1:
+            number = float(constants[0].values.reshape(-1)[0])
+            pair = kind in (arithmetic.Sub, arithmetic.Div)
+            fields: dict[str, Any] = {"scalar": number, **({"scalar_first": True} if pair and first else {})}
+            if len(tensors) == 1 or kind in (arithmetic.Add, arithmetic.Mul):
+                return node.add(kind(**fields), *tensors)
+        if any(
+            len(each.shape) > rank + 1 or (len(each.shape) == rank + 1 and each.shape[0] != 1) for each in constants
+        ):
+            raise NoKind("a constant among its inputs has a batch")
+        operands = [
+            value if isinstance(value, int) else node.parameter(value, rank, "constant")
+            for value in node.inputs
+            if value is not None
+        ]
+        if len(operands) == 1:
+            return node.add(identity.Identity(), *operands)
+        if len(operands) > 2 and issubclass(kind, arithmetic.OfTwo):
+            for position, operand in enumerate(operands[1:-1], start=1):
+                operands[0] = node.add(kind(), operands[0], operand, suffix=str(position))
+            operands = [operands[0], operands[-1]]
+        return node.add(kind(), *operands)
+
+    return rule
+
+
+def _gelu(node: Node) -> int:
+    return node.add(activation.GELU(approximate=node.get("approximate", "none")), node.tensor())
+
+
+def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
+    def rule(node: Node) -> int:
+        shape, old = node.shape(), node.reader.opset < 13
+        axis = node.get("axis", 1 if old else -1) % (len(shape) + 1)
+        if axis == 0:
+            raise NoKind("it runs along the batch")
+        if not old or prod(shape[axis:]) == 1:
+            return node.add(kind(dim=axis), node.tensor())
+        # Before opset 13 all dimensions from the axis on are one.
+        joined = node.add(reshape.Reshape(shape=[*shape[: axis - 1], -1]), node.tensor(), suffix="joined")
+        made = node.add(kind(dim=axis), joined, suffix="softmax")
+        return node.add(reshape.Reshape(shape=shape), made)
+
+    return rule
+
+
+def _dropout(node: Node) -> int:
+    if len([name for name in node.outputs if name and node.reader.readers[name]]) > 1:
+        raise NoKind("it gives its mask")
+    return node.add(dropout.Dropout(p=node.get("ratio", 0.5)), node.tensor())
+
+
+# Dimensions.
+
+
+def _reshape(node: Node) -> int:
+    shape = node.out
+    return node.add(flatten.Flatten() if len(shape) == 1 else reshape.Reshape(shape=shape), node.tensor())
+
+
+def _transpose(node: Node) -> int:
+    dims = node.get("perm") or list(range(len(node.shape()), -1, -1))
+    if dims[0] != 0:
+        raise NoKind("it moves the batch")
+    return node.add(permute.Permute(dims=dims), node.tensor())
+
+
+def _concat(node: Node) -> int:
+    axis = node.get("axis", 1) % (len(node.out) + 1)
+    if axis == 0 or not all(isinstance(value, int) for value in node.inputs):
+        raise NoKind("it joins a constant, or along the batch")
+    return node.add(concat.Concat(dim=axis), *(value for value in node.inputs if isinstance(value, int)))
+
+
+def _split(node: Node) -> list[int]:
+    dim = node.get("axis", 0) % (len(node.shape()) + 1)
+    if dim == 0 or None in node.made:
+        raise NoKind("it splits the batch")
+    found, start = [], 0
+    for number, shape in enumerate(node.made):
+        assert shape is not None
+        kind = slice.Slice(dim=dim, start=start, end=start + shape[dim])
+        found.append(node.add(kind, node.tensor(), suffix=str(number)))
+        start += shape[dim]
+    return found
+
+
+def _slice(node: Node) -> int:
+    rank = len(node.shape()) + 1
+    if node.reader.opset < 10:
+        starts, ends, axes, steps = node.get("starts"), node.get("ends"), node.get("axes"), None
+    else:
+        starts, ends, axes, steps = (
+            None if (values := node.values(position)) is None else values.tolist() for position in (1, 2, 3, 4)
+        )
+    axes = list(range(len(starts))) if axes is None else axes
+    if (steps and any(step != 1 for step in steps)) or any(axis % rank == 0 for axis in axes):
+        raise NoKind("it takes steps other than 1, or cuts the batch")
+    kinds = [
+        slice.Slice(dim=axis % rank, start=start, end=min(end, 2**62))
+        for axis, start, end in zip(axes, starts, ends, strict=True)
+    ]
+    made = node.tensor()
+    for number, kind in enumerate(kinds):
+        made = node.add(kind, made, suffix="" if number == len(kinds) - 1 else str(number))
+    return made
+
+
+def _gather(node: Node) -> int:
+    index = node.values(1)
+    axis = node.get("axis", 0) % (len(node.shape()) + 1)
+    if axis == 0 or index is None or index.ndim != 0:
+        raise NoKind("it takes several positions, or examples")
+    return node.add(select.Select(dim=axis, index=int(index)), node.tensor())
+
+
+_PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+
+
+def _pad(node: Node) -> int:
+    rank = len(node.shape()) + 1
+    if node.reader.opset < 11:
+        pads, value, axes = node.get("pads"), node.get("value", 0.0), None
+    else:
+        given, number, axes = node.values(1), node.values(2), node.values(3)
+        pads, value = given.tolist(), 0.0 if number is None else float(number.reshape(-1)[0])
+    own = list(range(rank)) if axes is None else [axis % rank for axis in axes.tolist()]
+    sides = dict(zip(own, zip(pads[: len(own)], pads[len(own) :], strict=True), strict=True))
+    if sides.pop(0, (0, 0)) != (0, 0):
+        raise NoKind("it pads the batch")
+    mode = _PAD_MODES[node.get("mode", "constant")]
+    first = 2 if mode != "constant" else 1
+    if mode != "constant" and sides.get(1, (0, 0)) != (0, 0):
+        raise NoKind(f"it pads the channels in the mode {mode}")
+    flat = [count for dim in range(rank - 1, first - 1, -1) for count in sides.get(dim, (0, 0))]
+    return node.add(pad.Pad(pad=flat, mode=mode, value=value if mode == "constant" else 0.0), node.tensor())
+
+
+_SMOOTH = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def _resize(node: Node) -> int:
+    shape, out = node.shape(), node.out
+    axes = len(shape) - 1
+    mode, corners = node.get("mode", "nearest"), node.get("coordinate_transformation_mode", "half_pixel")
+    if shape[0] != out[0] or axes not in _SMOOTH:
+        raise NoKind("it resizes the channels")
+    size = out[1:]
+    if mode == "nearest":
+        return node.add(interpolate.Interpolate(size=size), node.tensor())
+    if mode == "cubic" and axes != 2:
+        raise NoKind("there is no cubic interpolation but along two axes")
+    kind = interpolate.Interpolate(
+        size=size, mode="bicubic" if mode == "cubic" else _SMOOTH[axes], align_corners=corners == "align_corners",
+        antialias=bool(node.get("antialias", 0)),
+    )  # fmt: skip
+    return node.add(kind, node.tensor())
+
+
+def _shuffled(kind: type[Kind], field: str) -> Rule:
+    return lambda node: node.add(kind(**{field: node.get("blocksize")}), node.tensor())
+
+
+def _cast(node: Node) -> int:
+    if node.get("to") not in (1, 10, 11, 16):
+        raise NoKind("it makes numbers of another sort")
+    return node.add(identity.Identity(), node.tensor())
+
+
+RULES: dict[str, Rule] = {
+    "Add": _arithmetic(arithmetic.Add),
+    "AveragePool": _avg_pool,
+    "BatchNormalization": _batch_norm,
+    "Cast": _cast,
+    "Celu": _with(activation.CELU, alpha=("alpha", 1.0)),
+    "Clip": _clip,
+    "Concat": _concat,
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "DepthToSpace": _shuffled(shuffle.PixelShuffle, "upscale_factor"),
+    "Div": _arithmetic(arithmetic.Div),
+    "Dropout": _dropout,
+    "Elu": _with(activation.ELU, alpha=("alpha", 1.0)),
+    "Flatten": _reshape,
+    "Gather": _gather,
+    "Gelu": _gelu,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _global(_ADAPTIVE_AVG),
+    "GlobalMaxPool": _global(_ADAPTIVE_MAX),
+    "GroupNormalization": _group_norm,
+    "HardSigmoid": _hardsigmoid,
+    "HardSwish": _plain(activation.Hardswish),
+    "Identity": _plain(identity.Identity),
+    "InstanceNormalization": _instance_norm,
+    "LRN": _lrn,
+    "LayerNormalization": _layer_norm,
+    "LeakyRelu": _with(activation.LeakyReLU, negative_slope=("alpha", 0.01)),
+    "LogSoftmax": _softmax(softmax.LogSoftmax),
+    "MatMul": _matmul,
+    "Max": _arithmetic(arithmetic.Maximum),
+    "MaxPool": _max_pool,
+    "Min": _arithmetic(arithmetic.Minimum),
+    "Mish": _plain(activation.Mish),
+    "Mul": _arithmetic(arithmetic.Mul),
+    "PRelu": _prelu,
+    "Pad": _pad,
+    "ReduceMean": _reduce_mean,
+    "Relu": _plain(activation.ReLU),
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Selu": _plain(activation.SELU),
+    "Sigmoid": _plain(activation.Sigmoid),
+    "Slice": _slice,
+    "Softmax": _softmax(softmax.Softmax),
+    "Softplus": _plain(activation.Softplus),
+    "Softsign": _plain(activation.Softsign),
+    "SpaceToDepth": _shuffled(shuffle.PixelUnshuffle, "downscale_factor"),
+    "Split": _split,
+    "Squeeze": _reshape,
+    "Sub": _arithmetic(arithmetic.Sub),
+    "Sum": _arithmetic(arithmetic.Add),
+    "Tanh": _plain(activation.Tanh),
+    "Transpose": _transpose,
+    "Unsqueeze": _reshape,
+    "Upsample": _resize,
+}

@@ -1,0 +1,183 @@
+"""Aligned text, as wide as it is: every row and every column, for pipes and files.
+
+Widths are in character cells: an ideograph takes two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from cnnprof.errors import printable
+from cnnprof.render.document import (
+    NO_BREAK,
+    Block,
+    Cell,
+    Code,
+    Document,
+    Formulas,
+    Heading,
+    KeyFigures,
+    Meaning,
+    Notes,
+    Plot,
+    Table,
+    TableColumn,
+    Text,
+)  # fmt: skip
+
+GAP = 2
+Line: TypeAlias = list[tuple[str, Meaning]]
+"""Pieces of a line, and what each means."""
+ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures), Formulas: (Text,)}
+"""What follows without an empty line between."""
+
+
+def render(document: Document) -> str:
+    """The blocks one after another."""
+    blocks = [block.complete if isinstance(block, Table) else block for block in document.blocks]
+    return lines(draw(blocks))
+
+
+def lines(drawn: Iterator[Line]) -> str:
+    """Lines as text alone; what is not to be broken there is a space like any other."""
+    return "".join("".join(text for text, _ in line).rstrip().replace(NO_BREAK, " ") + "\n" for line in drawn)
+
+
+def draw(blocks: Sequence[Block]) -> Iterator[Line]:
+    """The lines of all blocks."""
+    before: Block | None = None
+    for block in blocks:
+        if before is not None and not isinstance(block, ATTACHED.get(type(before), ())):
+            yield []
+        yield from _block(block)
+        before = block
+
+
+def _block(block: Block) -> Iterator[Line]:
+    match block:
+        case Heading():
+            pieces: Line = [(printable(block.title), "strong")]
+            yield [*pieces, *((" " * GAP + printable(fact), "") for fact in block.facts)]
+        case Text():
+            margin = " " * block.indent
+            for line in block.text.split("\n"):
+                yield [(margin, ""), (unbroken(line), block.meaning)]
+        case Code():
+            for line in block.text.split("\n"):
+                yield [(" " * block.indent + printable(line), "")]
+        case Notes():
+            for note in block.notes:
+                yield [(printable(note), "dim")]
+        case KeyFigures():
+            yield from ([(" " * block.indent, ""), *line] for line in _rows(as_table(block)))
+        case Table():
+            yield from _table(block)
+        case Formulas() | Plot():
+            yield from draw(block.in_text())
+
+
+def as_table(block: KeyFigures) -> Table:
+    """Key figures as a table without a header."""
+    columns = (TableColumn("", right=False), TableColumn("", right=False), TableColumn("", right=False, fold=True))
+    return Table(
+        columns, tuple((Cell(each.label, meaning="dim"), each.figure, Cell(each.note)) for each in block.figures)
+    )
+
+
+def _rows(table: Table) -> Iterator[Line]:
+    sizes = widths(table)
+    for row in table.rows:
+        yield from _drawn(row, table, sizes)
+
+
+def _table(table: Table) -> Iterator[Line]:
+    sizes = widths(table)
+    gaps = [gap(table.columns, number) for number in range(len(sizes))]
+    rule = "".join((("─" if column.bar else " ") * len(space)) + "─" * size
+                   for space, size, column in zip(gaps, sizes, table.columns, strict=True))  # fmt: skip
+    header = tuple(Cell(column.header, meaning="strong") for column in table.columns)
+    yield from _drawn(header, table, sizes)
+    yield [(rule, "")]
+    for row in table.rows:
+        yield from _drawn(row, table, sizes)
+    if table.totals:
+        yield [(rule, "")]
+        for row in table.totals:
+            yield from _drawn(tuple(cell._replace(meaning="strong") for cell in row), table, sizes)
+
+
+def gap(columns: Sequence[TableColumn], number: int) -> str:
+    """What comes before a column: a bar is nearer to its figure."""
+    return "" if number == 0 else " " if columns[number].bar else " " * GAP
+
+
+def _drawn(row: Sequence[Cell], table: Table, sizes: Sequence[int]) -> Iterator[Line]:
+    texts = [[printable(line) for line in cell.text.split("\n")] for cell in row]
+    for number in range(max(map(len, texts))):
+        line: Line = []
+        for place, (lines, size, column, cell) in enumerate(zip(texts, sizes, table.columns, row, strict=True)):
+            shown = lines[number] if number < len(lines) else ""
+            space = " " * (size - cells(shown))
+            line.append((gap(table.columns, place), ""))
+            line += [(space, ""), (shown, cell.meaning)] if column.right else [(shown, cell.meaning), (space, "")]
+        yield line
+
+
+def widths(table: Table) -> list[int]:
+    """Cells of every column."""
+    texts = [[column.header for column in table.columns]]
+    texts += [[cell.text for cell in row] for row in (*table.rows, *table.totals)]
+    return [
+        max(cells(printable(line)) for text in column for line in text.split("\n"))
+        for column in zip(*texts, strict=True)
+    ]
+
+
+def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
+    """A text in lines of at most `width` cells, broken after a space or factor, else a dot, where there is one."""
+    lead = ""
+    width = max(width, len(indent) + 1)  # a line has at least one character
+    while cells(lead + text) > width:
+        room = _fitting(text, width - len(lead))
+        space = max(text.rfind(" ", 1, room + 1), text.rfind("·", 1, room))
+        if space < 0:  # rather at a space of an item than in a word
+            space = text.rfind(NO_BREAK, 1, room + 1)
+        dot = text.rfind(".", 1, room)
+        end = space + 1 if space > 0 else dot + 1 if dot > 0 else room
+        yield (lead + text[:end]).rstrip()
+        text, lead = text[end:].lstrip(" " + NO_BREAK), indent
+    if text or not lead:
+        yield lead + text
+
+
+def unbroken(text: str) -> str:
+    """The text as `printable` has it, with its spaces that no line may be broken at."""
+    return NO_BREAK.join(map(printable, text.split(NO_BREAK)))
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a printable text takes."""
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if character.isascii():
+        return 1
+    from unicodedata import category, east_asian_width
+
+    if category(character) in ("Mn", "Me"):  # stands on the character before it
+        return 0
+    return 2 if east_asian_width(character) in ("W", "F") else 1
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters from a text's beginning fit into so many cells; at least one."""
+    if text.isascii():
+        return max(1, width)
+    taken = 0
+    for place, character in enumerate(text):
+        taken += _cells_of(character)
+        if taken > width:
+            return max(1, place)
+    return max(1, len(text))

@@ -1,0 +1,111 @@
+"""Commands as files: each is found by its name, built alone, and its options read alike everywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cnnprof.cli
+from cnnprof.cli.app import COMMANDS, build
+from cnnprof.cli.options import SHARED
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+COMMON = ("input", "set", "batch", "dtype", "format", "output")
+FIRST_WORDS = (
+    "Add", "Analyze", "Apply", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
+    "Install", "Keep",
+    "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Remove", "Rewrite", "Run", "Save", "Set",
+    "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
+)  # fmt: skip
+# Every command with what makes it run to its end on a small network.
+RUNS = {
+    "analyze": ["lenet5"],
+    "check": ["lenet5"],
+    "compare": ["lenet5", "alexnet"],
+    "separable": ["lenet5"],
+    "rewrite": ["lenet5", "--prune", "0.5"],
+    "verify": ["lenet5", "--no-fvcore"],
+    "measure": ["lenet5", "--seconds", "0.01", "--device", "cpu"],
+    "explain": ["lenet5"],
+    "sweep": ["lenet5", "--batch", "1,2"],
+    "specs": [],
+    "kinds": [],
+    "schema": [],
+}
+
+
+def imported(*arguments: str) -> set[str]:
+    """The commands' modules that a process has imported when it ends."""
+    program = (
+        "import atexit, sys\n"
+        f"names = {sorted(COMMANDS)}\n"
+        "atexit.register(lambda: print('imported:', *(n for n in names if f'cnnprof.cli.{n}' in sys.modules)))\n"
+        "from cnnprof.cli import main\nsys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].removeprefix("imported:").split())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.torch] * (name in ("verify", "measure"))) for name in COMMANDS],
+)
+def test_a_command_imports_no_other(name: str) -> None:
+    assert imported(name, *RUNS[name]) == {name}
+    assert imported(name, "--help") == {name}
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_is_no_command_imports_none(option: str) -> None:
+    assert imported(option) == set()
+
+
+def test_every_file_with_a_command_is_listed() -> None:
+    files = Path(cnnprof.cli.__file__).parent.glob("*.py")
+    assert {path.stem for path in files if "\ndef command(" in path.read_text(encoding="utf-8")} == set(COMMANDS)
+
+
+def options(name: str) -> list[Any]:
+    """The arguments and options of a command."""
+    return list(build(name).params)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_shared_options_are_in_one_section_of_the_help(name: str) -> None:
+    sections = {option.name: option.rich_help_panel for option in options(name)}
+    assert {option for option, section in sections.items() if section == SHARED} == {*COMMON} & {*sections}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_texts_begin_with_a_verb(name: str) -> None:
+    texts = [COMMANDS[name], build(name).help or "", *(option.help for option in options(name))]
+    assert [text for text in texts if text.split()[0].rstrip(",") not in FIRST_WORDS] == []
+
+
+def test_a_command_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cnnprof.cli.main(["analyse", "lenet5"]) == 2
+    assert capsys.readouterr().err == (
+        "Usage: cnnprof [OPTIONS] COMMAND [ARGS]...\nTry 'cnnprof -h' for help.\n\n"
+        "Error: No such command 'analyse'. Did you mean 'analyze'?\n"
+    )
+
+
+def test_garbage_is_collected_while_a_command_runs() -> None:
+    """Not before: imports make none."""
+    program = (
+        "import gc, sys\nimport cnnprof.cli.schema as command\nfrom cnnprof.cli import main\n"
+        "made = command.schema.schema\n"
+        "command.schema.schema = lambda: (print(gc.isenabled(), gc.get_freeze_count() > 0), made())[1]\n"
+        "sys.argv[1:] = ['schema', '-o', '/dev/null']\nsys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")

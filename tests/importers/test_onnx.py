@@ -1,0 +1,363 @@
+"""ONNX files as networks: figures against ONNX's own inference and published ones, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnprof.analysis.costs import count
+from cnnprof.errors import UsageError
+
+onnx = pytest.importorskip("onnx")
+np = pytest.importorskip("numpy")
+
+from onnx import TensorProto, helper, numpy_helper, shape_inference  # noqa: E402
+
+from cnnprof.importers.onnx import Imported, load  # noqa: E402
+
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+# Parameters and multiply-accumulates as published, where the file is the published network.
+PUBLISHED = {
+    "light_resnet50": (25_557_032, 4_089_184_256),  # torchvision's, stride in the 1×1 as He et al. 2015 would be less
+    "light_vgg19": (143_667_240, 19_632_062_464),
+    "light_squeezenet": (1_235_496, None),
+}
+
+
+def counted_by_onnx(model: Any) -> tuple[int, int]:
+    """(parameters, MACs) by the shapes that ONNX's inference gives the whole file, weights being what they are."""
+    whole = shape_inference.infer_shapes(model, data_prop=True)
+    shapes = {each.name: tuple(each.dims) for each in model.graph.initializer}
+    shapes |= {
+        each.name: tuple(dim.dim_value for dim in each.type.tensor_type.shape.dim)
+        for each in [*whole.graph.value_info, *whole.graph.input, *whole.graph.output]
+    }
+    of_constants = {each.name for each in model.graph.initializer}
+    for node in model.graph.node:
+        if all(name in of_constants for name in node.input):
+            of_constants.update(node.output)
+    params, macs = set(), 0
+    for node in model.graph.node:
+        own = [name for name in node.input[:3] if name in of_constants]
+        if node.op_type in ("Conv", "Gemm", "BatchNormalization", "Mul", "Add") and len(own) < len(node.input):
+            params.update(own)
+        if node.op_type == "Conv":
+            macs += prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
+        elif node.op_type == "Gemm":
+            macs += prod(shapes[node.input[1]])
+    return sum(prod(shapes[name]) for name in params), macs
+
+
+@pytest.mark.parametrize("path", sorted(LIGHT.glob("*.onnx")), ids=lambda path: path.stem)
+def test_the_networks_of_the_package_onnx_are_exact(path: Path) -> None:
+    imported = load(path)
+    totals = count(imported.graph, 1).totals
+    assert (totals.params, totals.macs) == counted_by_onnx(onnx.load(path))
+    assert imported.opaque == ()
+    assert imported.params == totals.params
+    assert imported.shapes > 20
+    params, macs = PUBLISHED.get(path.stem, (None, None))
+    assert params in (None, totals.params)
+    assert macs in (None, totals.macs)
+
+
+# Files made here.
+
+
+def model(
+    nodes: list[Any],
+    constants: dict[str, Any] | None = None,
+    inputs: dict[str, list[Any]] | None = None,
+    outputs: list[str] | None = None,
+    opset: int = 17,
+    **options: Any,
+) -> Any:
+    """A model of nodes; the output is the last one's unless others are named."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+         for name, shape in (inputs or {"x": [1, 3, 8, 9]}).items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs or [nodes[-1].output[0]]],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], **options)
+
+
+def imported(tmp_path: Path, made: Any, **inputs: tuple[int, ...]) -> Imported:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
+    return load(path, inputs)
+
+
+def refusal(tmp_path: Path, made: Any, **inputs: tuple[int, ...]) -> str:
+    with pytest.raises(UsageError) as caught:
+        imported(tmp_path, made, **inputs)
+    return str(caught.value).replace(str(tmp_path / "net.onnx"), "net.onnx")
+
+
+def told(found: Imported) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [(layer.path, layer.kind.word, layer.shape) for layer in found.graph.layers]
+
+
+def floats(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
+CONV = helper.make_node("Conv", ["x", "w"], ["c"], "/stem/conv/Conv")
+
+
+def test_layers_keep_the_names_of_their_modules(tmp_path: Path) -> None:
+    older = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "/layer1/layer1.0/conv1/Conv"),
+        helper.make_node("Relu", ["a"], ["b"], "/layer1/layer1.0/relu/Relu"),
+        helper.make_node("Relu", ["b"], ["c"], "/layer1/layer1.0/relu/Relu_1"),
+        helper.make_node("Add", ["a", "c"], ["d"], "/layer1/layer1.0/Add"),
+    ]
+    paths = [path for path, _, _ in told(imported(tmp_path, model(older, {"w": floats(4, 3, 1, 1)})))]
+    assert paths == ["layer1.0.conv1", "layer1.0.relu.relu", "layer1.0.relu.relu_2", "layer1.0.add"]
+    newer = helper.make_node("Relu", ["x"], ["y"], "node_relu_7")
+    newer.metadata_props.add(key="pkg.torch.onnx.name_scopes", value="['', 'features', 'features.1', 'relu']")
+    assert told(imported(tmp_path, model([newer], opset=20)))[0][0] == "features.1"
+
+
+def test_a_batch_and_sizes_that_the_file_leaves_open_are_given(tmp_path: Path) -> None:
+    made = model([CONV], {"w": floats(4, 3, 3, 3)}, {"x": ["N", 3, "H", "W"]})
+    assert told(imported(tmp_path, made, x=(3, 32, 20))) == [("stem.conv", "conv2d", (4, 30, 18))]
+    assert told(imported(tmp_path, made, input=(3, 16, 16)))[0][2] == (4, 14, 14)
+    assert refusal(tmp_path, made) == (
+        "the input `x` of `net.onnx` is [3, ?, ?] for one example: give its shape, as in --input 3x224x224"
+    )
+    assert refusal(tmp_path, made, x=(4, 32, 20)) == (
+        "the input `x` of `net.onnx` is [3, ?, ?] for one example, found [4, 32, 20]"
+    )
+    assert refusal(tmp_path, made, y=(3, 8, 8)) == "`net.onnx` has no input `y`; known: `x`"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, ["pad", "conv2d"]),  # 8 rows: one more below
+        ({"auto_pad": "SAME_LOWER", "strides": [1, 1]}, ["conv2d"]),
+        ({"auto_pad": "VALID"}, ["conv2d"]),
+        ({"pads": [0, 1, 2, 1]}, ["pad", "conv2d"]),
+        ({"pads": [1, 1, 1, 1], "dilations": [2, 2]}, ["conv2d"]),
+    ],
+)
+def test_pads(tmp_path: Path, attributes: dict[str, Any], words: list[str]) -> None:
+    """Whatever they are, the shape is ONNX's own."""
+    found = imported(
+        tmp_path, model([helper.make_node("Conv", ["x", "w"], ["y"], **attributes)], {"w": floats(4, 3, 3, 3)})
+    )
+    assert [word for _, word, _ in told(found)] == words
+    assert found.shapes == 1
+
+
+def test_chains_of_shapes_are_computed(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "zero"], ["n"], axis=0),
+        helper.make_node("Unsqueeze", ["n", "axes"], ["n1"]),
+        helper.make_node("Concat", ["n1", "rest"], ["to"], axis=0),
+        helper.make_node("Reshape", ["x", "to"], ["y"], "view"),
+    ]
+    constants = {"zero": np.int64(0), "axes": np.array([0], np.int64), "rest": np.array([3, -1], np.int64)}
+    assert told(imported(tmp_path, model(nodes, constants, {"x": ["N", 3, 8, 9]}))) == [("view", "reshape", (3, 72))]
+
+
+def test_a_product_and_a_sum_are_one_linear_layer(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"], "/fc/MatMul"),
+        helper.make_node("Add", ["b", "m"], ["y"], "/fc/Add"),
+        helper.make_node("Gemm", ["y", "v", "c"], ["z"], "/head/Gemm", transB=1),
+    ]
+    constants = {"w": floats(6, 5), "b": floats(5), "v": floats(4, 5), "c": floats(4)}
+    found = imported(tmp_path, model(nodes, constants, {"x": [1, 6]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [("linear", (5,)), ("linear", (4,))]
+    totals = count(found.graph, 1).totals
+    assert (totals.params, totals.macs) == (6 * 5 + 5 + 4 * 5 + 4, 6 * 5 + 5 * 4)
+
+
+def test_numbers_are_operands_and_larger_constants_parameters(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "half"], ["a"]),
+        helper.make_node("Sub", ["one", "a"], ["b"]),
+        helper.make_node("Div", ["b", "scale"], ["c"]),
+        helper.make_node("Max", ["c", "x", "b"], ["d"]),
+    ]
+    constants = {"half": np.float32(0.5), "one": np.array([1], np.float32), "scale": floats(3, 1, 1)}
+    found = imported(tmp_path, model(nodes, constants))
+    words = [word for _, word, _ in told(found)]
+    assert words == ["mul", "sub", "parameter", "div", "maximum", "maximum"]
+    first, second = (layer.kind for layer in found.graph.layers[:2])
+    assert (first.scalar, second.scalar, second.scalar_first) == (0.5, 1, True)
+    assert count(found.graph, 1).totals.flops == 5 * 3 * 8 * 9
+    assert count(found.graph, 1).totals.params == 3
+
+
+def test_what_has_no_kind_is_opaque_and_listed(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Erf", ["x"], ["y"], "/act/Erf"),
+        helper.make_node("Transpose", ["y"], ["t"], perm=[0, 1, 3, 2]),
+        helper.make_node("MatMul", ["y", "t"], ["z"], "/attn/MatMul"),
+    ]
+    found = imported(tmp_path, model(nodes))
+    assert [(path, operator, reason) for path, operator, reason in found.opaque] == [
+        ("act", "Erf", "no kind does what it does"),
+        ("attn", "MatMul", "its input 2 depends on the network's input"),
+    ]
+    assert told(found)[-1] == ("attn", "opaque", (3, 8, 8))
+    assert count(found.graph, 1).totals.macs == 3 * 8 * 8 * 9
+
+
+def test_says_that_the_exporter_folds_batch_norm(tmp_path: Path) -> None:
+    found = imported(tmp_path, model([CONV], {"w": floats(4, 3, 3, 3)}, producer_name="pytorch"))
+    assert found.notes == (
+        "written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ from the "
+        "module's, multiply-accumulates do not",
+    )
+
+
+def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"])]
+    found = imported(tmp_path, model(nodes, {"w": floats(3, 3, 1, 1)}))
+    assert [layer.shares for layer in found.graph.layers] == [None, 0]
+    assert count(found.graph, 1).totals.params == found.params == 9
+
+
+def test_data_outside_the_file_is_never_opened(tmp_path: Path) -> None:
+    made = model([CONV], {"w": floats(4, 3, 3, 3)})
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    assert count(imported(tmp_path, made).graph, 1).totals.params == 4 * 3 * 9
+
+
+# What is refused.
+
+REFUSED = [
+    (
+        model([helper.make_node("Relu", ["y"], ["x2"], "loop"), helper.make_node("Relu", ["x2"], ["y"])]),
+        "`net.onnx`: the node `loop` (Relu) reads `y`, which nothing before it makes",
+    ),
+    (
+        model([helper.make_node("Fused", ["x"], ["y"], "f", domain="com.acme")]),
+        "`net.onnx`: the node `f` (Fused) is of the domain `com.acme`, which is not ONNX's own",
+    ),
+    (
+        model([helper.make_node("Nope", ["x"], ["y"], "n")]),
+        "`net.onnx`: the node `n` (Nope) is no operator of opset 17",
+    ),
+    (
+        model([helper.make_node("If", ["x"], ["y"], "i")]),
+        "`net.onnx`: the node `i` (If) decides while it runs what is computed; export the network without it",
+    ),
+    (
+        model([helper.make_node("QLinearConv", ["x"], ["y"], "q")]),
+        "`net.onnx`: the node `q` (QLinearConv) is quantised; export the network in floating point",
+    ),
+    (
+        model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], "l", hidden_size=4)],
+              {"w": floats(1, 16, 8), "r": floats(1, 16, 4)}, {"x": [1, 5, 8]}),
+        "`net.onnx`: the node `l` (LSTM) has no kind, and its multiply-accumulates are not counted: "
+        "no kind does what it does",
+    ),
+    (
+        model([helper.make_node("Reshape", ["x", "to"], ["y"], "r")], {"to": np.array([3, 72], np.int64)}),
+        "`net.onnx`: the node `r` (Reshape) makes [3, 72], whose first dimension is not the batch of 1",
+    ),
+    (
+        model([helper.make_node("Relu", ["x"], ["y"], "a"), helper.make_node("Relu", ["x"], ["y"], "b")]),
+        "`net.onnx`: the node `b` (Relu) makes `y`, which is there already",
+    ),
+    (model([helper.make_node("Relu", ["x"], ["y"])], opset=6),
+     "`net.onnx` is of opset 6, of which the oldest that is read is 7"),
+    (model([helper.make_node("Relu", ["x"], ["y"])], outputs=["z"]), "the output `z` of `net.onnx`: no node makes"),
+    (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes behind its message"),
+    (b"\xff" * 20, "`net.onnx` is no whole ONNX model: a number that begins before byte 10 has no end"),
+    (b"hello: world\n", "`net.onnx` is no whole ONNX model: byte 2 begins no field of a message"),
+    (b"", "`net.onnx` is empty, expected an ONNX model"),
+    (b"\x08\x07", "`net.onnx` is no ONNX model: it has no graph with nodes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
+def test_refuses(tmp_path: Path, made: Any, message: str) -> None:
+    assert refusal(tmp_path, made) == message
+
+
+def test_a_file_cut_anywhere_ends_in_an_error_or_is_whole(tmp_path: Path) -> None:
+    whole = model([CONV], {"w": floats(4, 3, 3, 3)}).SerializeToString()
+    for length in range(1, len(whole)):
+        assert "net.onnx" in refusal(tmp_path, whole[:length])
+
+
+def test_bytes_that_flip_end_in_an_answer_or_an_error(tmp_path: Path) -> None:
+    whole = bytearray((LIGHT / "light_squeezenet.onnx").read_bytes())
+    generator = np.random.default_rng(1)
+    answers = set()
+    for _ in range(150):
+        changed = bytearray(whole)
+        for _ in range(3):
+            changed[generator.integers(len(changed))] = generator.integers(256)
+        try:
+            imported(tmp_path, bytes(changed))
+        except UsageError as error:
+            answers.add("net.onnx" in str(error))
+        else:
+            answers.add(True)
+    assert answers == {True}
+
+
+def test_graphs_nested_without_end_are_not_followed(tmp_path: Path) -> None:
+    inner = b""
+    for _ in range(200):  # a graph with a node with an attribute with a graph …
+        for key in (0x32, 0x2A, 0x0A):
+            inner = bytes([key]) + _length(len(inner)) + inner
+    assert refusal(tmp_path, b"\x3a" + _length(len(inner)) + inner) == (
+        "`net.onnx` is no whole ONNX model: its graphs nest more than 16 messages deep"
+    )
+
+
+def _length(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _length(value >> 7)
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+from cnnprof.importers.onnx import load
+found = load(Path(sys.argv[1]))
+# Not getrusage's: that counts what the parent had before this process was itself.
+print(found.params, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts kilobytes as Linux does")
+def test_weights_are_stepped_over(tmp_path: Path) -> None:
+    """A file of 553 MB, most of it a hole, in less than 100 MB."""
+    features = 553_000_000 // 4 // 25_088
+    made = model([helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)], inputs={"x": [1, 25_088]})
+    data = features * 25_088 * 4
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[features, 25_088]).SerializeToString()
+    head = tensor + b"\x4a" + _length(data)  # raw_data
+    graph = made.graph.SerializeToString() + b"\x2a" + _length(len(head) + data) + head
+    made.ClearField("graph")
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        file.write(made.SerializeToString() + b"\x3a" + _length(len(graph) + data) + graph)
+        file.truncate(file.tell() + data)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    params, kilobytes = map(int, done.stdout.split())
+    assert params == features * 25_088
+    assert path.stat().st_size > 552_000_000
+    assert kilobytes * 1024 < 100_000_000
