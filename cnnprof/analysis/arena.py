@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
-from cnnprof.errors import CnnprofError, listing
-from cnnprof.model.deployed import BITS, Deployed, DeployedTensor, Operator
+from cnnprof.errors import listing
+from cnnprof.model.deployed import BITS, Deployed, DeployedTensor, NotPlanned, Operator
 
 ALIGNMENT = 16
 """Bytes that every buffer's size is rounded up to."""
@@ -29,10 +29,6 @@ MAX_BUFFERS = 2_000
 """Buffers up to which a better plan is looked for."""
 MAX_PLANNED = 20_000
 """Buffers up to which there is a plan: it takes time that grows with their square."""
-
-
-class NotPlanned(CnnprofError):
-    """A figure of planned memory is refused, and the message says why."""
 
 
 class Buffer(NamedTuple):
@@ -58,7 +54,7 @@ class Placed(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind its last byte."""
+        """The offset after its last byte."""
         return self.offset + self.buffer.bytes
 
 
@@ -122,7 +118,7 @@ def plan_arena(network: Deployed) -> Arena:
 
 
 def buffers(network: Deployed) -> list[Buffer]:
-    """What the planner places, in its order: the tensors that are no constants as the file has them, then the
+    """What the planner places, in its order: the tensors that are not constants as the file has them, then the
     kernels' scratch operator by operator.
 
     A tensor is needed from the operator that writes it to the last that reads it, the network's outputs to the end.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cnnprof.analysis.arena import Arena, NotPlanned, flash_bytes, persistent_bytes, plan_arena
-from cnnprof.analysis.converter import convert
-from cnnprof.model.deployed import Deployed
+from cnnprof.analysis.arena import Arena, flash_bytes, persistent_bytes, plan_arena
+from cnnprof.model.deployed import Deployed, NotPlanned
 from cnnprof.model.graph import Graph
+from cnnprof.rewrites.converter import convert
 
 
 class Deployment(NamedTuple):

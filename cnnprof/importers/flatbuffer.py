@@ -1,6 +1,6 @@
 """FlatBuffers, read with every offset checked, since a file comes from a stranger.
 
-A table is at a position, its vtable says where its fields are, and what is no number is behind an offset. All integers
+A table is at a position, its vtable says where its fields are, and what is no number is after an offset. All integers
 are little-endian. Format: https://flatbuffers.dev/internals/. The generated readers of the package `flatbuffers` check
 no lengths, and offsets may lead to one place a million times: a few kilobytes would keep a reader busy for hours. Here
 what is read has a budget, which grows with the file.
@@ -128,6 +128,6 @@ class Table:
         count = self._file.number("I", start)
         if start + 4 + count * size > len(self._file.data):
             raise DamagedFile(
-                f"a list of {count:,} entries at byte {start:,} goes on behind the end, {len(self._file.data):,}"
+                f"a list of {count:,} entries at byte {start:,} goes on after the end, {len(self._file.data):,}"
             )
         return start + 4, count

@@ -1,7 +1,7 @@
 """TensorFlow Lite files as graphs, and as the operators and tensors that a device runs.
 
 The graph is the network's arithmetic in the language's order of dimensions: channels first, no batch. A value keeps its
-place in a tensor of four dimensions but for that order; what reads them in a row (`reshape`, a matrix behind it) has
+place in a tensor of four dimensions but for that order; what reads them in a row (`reshape`, a matrix after it) has
 its weights in the file's order, which changes no figure. Quantising and its inverse are identities there; their tensors
 count in the deployed network. An operator without a kind becomes `opaque`, and a warning names it.
 """
@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from math import inf, prod
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from cnnprof.errors import RuleError, UsageError, brief, listing, printable
 from cnnprof.importers import tflite_file
+from cnnprof.importers.imported import Imported, OpaqueLayer, stem
 from cnnprof.importers.tflite_file import Contents, FileOperator
 from cnnprof.importers.tflite_schema import ACTIVATIONS
 from cnnprof.kinds.activation import ELU, GELU, Hardswish, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6, Sigmoid, Tanh
@@ -53,26 +54,6 @@ MOVES_VALUES = {
 """Operators that compute nothing, so that an opaque layer in their place has its true work: none."""
 
 
-class UncountedWarning(UserWarning):
-    """A file has operators whose work is not known."""
-
-
-class Imported(NamedTuple):
-    """A network from a file.
-
-    graph: its arithmetic. deployed: its operators and tensors as they run.
-    opaque: operators without a kind, by name. uncounted: those of them that compute, whose work counts as 0.
-    custom: names of operators that are no part of TensorFlow Lite. file_bytes: of the file.
-    """
-
-    graph: Graph
-    deployed: Deployed
-    opaque: tuple[str, ...]
-    uncounted: tuple[str, ...]
-    custom: tuple[str, ...]
-    file_bytes: int
-
-
 def load(data: bytes, name: str) -> Imported:
     """The network in a TensorFlow Lite file; `name` stands for the file.
 
@@ -86,12 +67,12 @@ def load(data: bytes, name: str) -> Imported:
         shown = brief(printable(name), 200)
         raise UsageError(f"the TensorFlow Lite file `{shown}` holds what no network can: {error}") from None
     return Imported(
+        "TensorFlow Lite",
         graph,
-        deployed(contents, importer.paths),
-        tuple(dict.fromkeys(importer.opaque)),
-        tuple(dict.fromkeys(word for word in importer.opaque if word not in MOVES_VALUES)),
-        tuple(dict.fromkeys(operator.word for operator in contents.operators if operator.custom)),
-        contents.size,
+        tuple(importer.opaque),
+        {"shapes": importer.agreeing},
+        deployed=deployed(contents, importer.paths),
+        file_bytes=contents.size,
     )
 
 
@@ -134,7 +115,9 @@ class _Importer:
         self.builder = Builder()
         self.names = _Names(contents)
         self.paths: list[str] = []
-        self.opaque: list[str] = []
+        self.opaque: list[OpaqueLayer] = []
+        self.agreeing = 0
+        """Outputs of layers that have the shape which the file says."""
         self.ids: dict[int, int] = {}
         self.constant = {number for number, tensor in enumerate(contents.tensors) if tensor.constant or tensor.variable}
         self.weights: dict[tuple[int, Kind, Shape], int] = {}  # who has them first: the number of the layer
@@ -192,15 +175,20 @@ class _Importer:
         shapes = [self.builder.shapes[tensor] for tensor in tensors]
         if kinds and fused is not None and _output([*kinds, fused], shapes) == expected:
             self.chain(path, [*kinds, fused], tensors, operator)
+            self.agreeing += 1
             return
-        self.opaque.append(operator.word)
+        if operator.word in MOVES_VALUES:
+            reason = "it only moves values, which is no work"
+        else:
+            reason = f"{'a custom operator' if operator.custom else 'it has no kind'}, whose work counts as 0"
+        self.opaque.append(OpaqueLayer(path, operator.word, reason))
         for place, output in enumerate(operator.outputs):
             own = path if place == 0 else self.names.free(f"{path}_{place}")
             kind = Opaque(output_shape=self.example(output), params=0 if place else self.params(operator), macs=0)
             self.ids[output] = self.builder.add(own, kind, [self.ids[number] for number in read])
 
     def chain(self, path: str, kinds: Sequence[Kind], tensors: Sequence[int], operator: FileOperator) -> None:
-        """Adds layers one behind the other. The one that has the weights has the path of the operator."""
+        """Adds layers one after the other. The one that has the weights has the path of the operator."""
         kinds = [kind for kind in kinds if not isinstance(kind, Identity)] or [Identity()]
         main = next((kind for kind in kinds if isinstance(kind, Conv2d | ConvTranspose2d | Linear)), None)
         own = kinds[0] if main is None else main
@@ -283,7 +271,7 @@ class _Importer:
 class _Names:
     """Paths of layers from the names of tensors.
 
-    A converter calls a tensor by the operations that were fused into it, each behind its module:
+    A converter calls a tensor by the operations that were fused into it, each after its module:
     `model/re_lu_1/Relu;model/conv2d_1/convolution`. The layer is called by the module: `conv2d_1`.
     """
 
@@ -296,7 +284,7 @@ class _Names:
 
     def network(self, file: str) -> str:
         """The network's name: the file's, without folder and suffix."""
-        return _clean(re.split(r"[/\\]", file)[-1].removesuffix(".tflite")) or "network"
+        return _clean(stem(file)) or "network"
 
     def plain(self, number: int) -> str:
         """The name of a tensor, one that no layer, input or output has."""
@@ -393,7 +381,7 @@ SPLITS = {"SPLIT": 1, "SPLIT_V": 0}
 """Operators with a part of their input in each output, and which input that is."""
 
 
-# The rules: an operator → the kinds of its layers, one behind the other; None where there are none.
+# The rules: an operator → the kinds of its layers, one after the other; None where there are none.
 
 Rule = Callable[[_Importer, FileOperator], "list[Kind] | None"]
 

@@ -130,7 +130,7 @@ def _tensor(table: Table, buffer: Table) -> DeployedTensor:
         name=name,
         shape=shape,
         dtype=TYPES[number] if 0 <= number < len(TYPES) else f"type {number}",
-        # A file above 2 GiB has its weights behind the tables.
+        # A file above 2 GiB has its weights after the tables.
         constant=buffer.length(0, 1) > 0 or buffer.number(2, "Q") > 0,
         variable=bool(table.number(5, "B")),
         scales=quantization.length(2, 4) if quantization else 0,

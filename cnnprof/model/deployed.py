@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
+from cnnprof.errors import CnnprofError
 from cnnprof.model.kind import Shape
 
 BITS = {
@@ -17,6 +18,10 @@ BITS = {
     "UINT8": 8, "UINT16": 16, "UINT32": 32, "UINT64": 64, "BOOL": 8,
 }  # fmt: skip
 """Bits of one value, by the name that TensorFlow Lite gives the type; types whose size is not known are left out."""
+
+
+class NotPlanned(CnnprofError):
+    """A figure of planned memory is refused, and the message says why."""
 
 
 class DeployedTensor(NamedTuple):

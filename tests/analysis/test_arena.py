@@ -12,7 +12,6 @@ from cnnprof.analysis.arena import (
     TAIL_ERROR,
     Arena,
     Buffer,
-    NotPlanned,
     Placed,
     Plan,
     _first_fit,
@@ -24,9 +23,9 @@ from cnnprof.analysis.arena import (
     plan_arena,
     scratch,
 )
-from cnnprof.analysis.converter import convert
 from cnnprof.importers import tflite
-from cnnprof.model.deployed import Deployed, DeployedTensor, Operator
+from cnnprof.model.deployed import Deployed, DeployedTensor, NotPlanned, Operator
+from cnnprof.rewrites.converter import convert
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
 MEASURED = json.loads((GOLDEN / "measured.json").read_text())["nets"]

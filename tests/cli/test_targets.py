@@ -19,8 +19,8 @@ CARD = Target(
 
 def test_text():
     assert show(document([BOARD, CARD]), "text") == (
-        "board  A board of mine\n\n  ram  64.0 KiB  its manual, table 3\n\n"
-        "card  A card\n\n  bandwidth  2.04 TB/s  a\n  int8       624 T/s    b\n"
+        "board  A board of mine\n  ram  64.0 KiB  its manual, table 3\n\n"
+        "card  A card\n  bandwidth  2.04 TB/s  a\n  int8       624 T/s    b\n"
     )
 
 
@@ -45,7 +45,7 @@ def test_a_file_of_ones_own(tmp_path, capsys):
     path = tmp_path / "own.yaml"
     path.write_text("cnnprof_targets: 1\ntargets: {mine: {sort: microcontroller, ram: {is: 1 KiB, source: me}}}\n")
     assert main(["targets", "mine", "--file", str(path)]) == 0
-    assert capsys.readouterr().out == "mine  mine\n  ram         1.00 KiB    me\n"
+    assert capsys.readouterr().out == "mine  mine\n  ram  1.00 KiB  me\n"
 
 
 @pytest.mark.parametrize(

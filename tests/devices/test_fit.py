@@ -6,12 +6,12 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR, flash_bytes, persistent_bytes, plan_arena
-from cnnprof.analysis.converter import convert
 from cnnprof.analysis.costs import count
 from cnnprof.devices.fit import NOTED, PREPARING, Need, gpu, largest_batch, microcontroller, worst
 from cnnprof.devices.profiles import Figure, Target, find
 from cnnprof.errors import UsageError
 from cnnprof.importers import tflite
+from cnnprof.rewrites.converter import convert
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
 

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 import cnnprof
 from cnnprof import errors
-from cnnprof.analysis.arena import NotPlanned
 from cnnprof.cli import main
 from cnnprof.importers.flatbuffer import DamagedFile
+from cnnprof.model.deployed import NotPlanned
 from cnnprof.rewrites.contract import Inapplicable
 
 PACKAGE = Path(cnnprof.__file__).parent
@@ -85,6 +85,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/check.py",
         "git.py",
     ),
+    "devices": ("devices/", "analysis/arena.py", "rewrites/converter.py"),
     "rewrites": (
         "rewrites/",
         "analysis/quantize.py",
@@ -92,7 +93,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/before_after.py",
         "language/write.py",
     ),
-    "devices": ("devices/", "analysis/arena.py", "analysis/converter.py"),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
     "importers": ("importers/",),

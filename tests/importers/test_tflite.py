@@ -85,7 +85,8 @@ def test_a_file_has_the_figures_of_the_spec_of_the_same_network(name):
     """Multiply-accumulates and shapes of what has weights; parameters in the file are those with batch norm folded."""
     file = tflite.load(golden(name), f"{name}.tflite")
     spec = cnnprof.unfold(SPECS.get(name, str(GOLDEN / f"{name}.yaml")))
-    assert file.opaque == file.custom == file.uncounted == ()
+    assert file.opaque == ()
+    assert file.compared["shapes"] > len(file.graph.layers) / 3
     assert file.graph.name == name
     assert file.file_bytes == MEASURED[name]["file_bytes"]
     assert list(file.graph.inputs.values()) == list(spec.inputs.values())
@@ -180,7 +181,7 @@ def test_a_fused_activation_is_a_layer(number, word):
 
 def test_an_activation_without_a_kind_makes_the_operator_opaque():
     imported = tflite.load(conv(8, 1, VALID, activation=5), "net.tflite")
-    assert imported.opaque == ("CONV_2D",)
+    assert imported.opaque == (("conv_2d", "CONV_2D", "it has no kind, whose work counts as 0"),)
     (layer,) = imported.graph.layers
     assert (layer.kind.word, layer.kind.params, layer.shape) == ("opaque", 6 * 3 * 3 * 4 + 6, (6, 6, 6))
 
@@ -379,7 +380,7 @@ def test_a_float_file_takes_four_bytes_a_value():
 def test_custom_operators_are_named():
     data = write([image("in", 1, 8, 8, 4), image("out", 1, 10, 7)], [Op("CUSTOM", [0], [1], custom="TFLite_Detection")])
     imported = tflite.load(data, "net.tflite")
-    assert imported.custom == imported.opaque == imported.uncounted == ("TFLite_Detection",)
+    assert imported.opaque == (("tflite_detection", "TFLite_Detection", "a custom operator, whose work counts as 0"),)
     assert [(layer.kind.word, layer.shape) for layer in imported.graph.layers] == [("opaque", (10, 7))]
 
 
@@ -502,7 +503,7 @@ def test_a_list_that_is_longer_than_the_file_is_refused():
     at = data.index(struct.pack("<3i", 2, 1, 8))  # a shape of two dimensions
     data[at : at + 4] = struct.pack("<I", 2**31)
     with pytest.raises(
-        UsageError, match=r"is damaged: a list of 2,147,483,648 entries at byte \d+ goes on behind the end"
+        UsageError, match=r"is damaged: a list of 2,147,483,648 entries at byte \d+ goes on after the end"
     ):
         tflite.load(bytes(data), "net.tflite")
 

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 import cnnprof
-from cnnprof.analysis.arena import NotPlanned, plan_arena
-from cnnprof.analysis.converter import RULES, convert
+from cnnprof.analysis.arena import plan_arena
 from cnnprof.importers import tflite
+from cnnprof.model.deployed import NotPlanned
+from cnnprof.rewrites.converter import RULES, convert
 from tests.support.random_networks import graph_of, seeded
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
@@ -123,7 +124,7 @@ def test_what_looks_alike_is_not_folded(shape, layers, tmp_path):
 
 def test_a_note_says_where_a_file_may_differ():
     network = convert(cnnprof.unfold(str(GOLDEN / "x_dense.yaml")))
-    assert network.notes == ("branches of `concat` may be quantised anew before it, which depends on their values",)
+    assert network.notes == ("branches of `concat` may be quantised again before it, which depends on their values",)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
-from cnnprof.analysis.arena import NotPlanned
 from cnnprof.errors import brief, printable
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.conv_transpose import ConvTranspose
 from cnnprof.kinds.pad import Pad
 from cnnprof.kinds.pool import Pool
-from cnnprof.model.deployed import Deployed, DeployedTensor, Operator
+from cnnprof.model.deployed import Deployed, DeployedTensor, NotPlanned, Operator
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
 from cnnprof.model.window import Window, same_sides
@@ -29,7 +28,7 @@ class Step:
     reads, makes: numbers of tensors. order: the layer's number, then where among the steps that come of the layer: 0 is
         the layer itself, less is before it.
     weights: shape of its quantised constant, as it is stored. bias: whether it has one per output channel.
-    before, behind: shapes of int32 constants that it reads before its tensors, and behind them.
+    before, behind: shapes of int32 constants that it reads before its tensors, and after them.
     activated: whether an activation is part of it. padded: whether its padding is decided.
     """
 
@@ -139,7 +138,7 @@ class Network:
         self._insert(step)
 
     def chain(self, step: Step, words: Sequence[str], shapes: Sequence[Shape] = ()) -> list[Step]:
-        """Puts steps one behind the other in place of a step. shapes: of what they make, but for the last; as what the
+        """Puts steps one after the other in place of a step. shapes: of what they make, but for the last; as what the
         step reads where there are none."""
         self._remove(step)
         tensor = step.reads[0]
@@ -209,7 +208,7 @@ def dropout_vanishes(network: Network) -> None:
 
 
 def global_pooling_flattens(network: Network) -> None:
-    """Global average or maximum pooling with a flatten behind it is one reduction that drops the axes."""
+    """Global average or maximum pooling with a flatten after it is one reduction that drops the axes."""
     for step in network.steps("flatten"):
         pool = network.only_maker(step)
         if pool and pool.name.startswith("adaptive_") and prod(network.shapes[pool.makes][1:]) == 1:
@@ -217,7 +216,7 @@ def global_pooling_flattens(network: Network) -> None:
 
 
 def elementwise_goes_before_flatten(network: Network) -> None:
-    """A function of single values behind a flatten moves before it, where a convolution may take it."""
+    """A function of single values after a flatten moves before it, where a convolution may take it."""
     for step in reversed(network.steps("flatten")):
         while (reader := network.only_reader(step)) and reader.name in ELEMENTWISE:
             source, end = step.reads[0], reader.makes
@@ -244,15 +243,15 @@ def flatten_before_linear_vanishes(network: Network) -> None:
 
 def batch_norm_folds(network: Network) -> None:
     """Batch norm folds into the convolution or linear layer before it, where that has no other reader, or, where it
-    normalises features, into a linear layer behind it; otherwise it is a product and a sum."""
+    normalises features, into a linear layer after it; otherwise it is a product and a sum."""
     for step in network.steps("batch_norm"):
-        before, behind = network.only_maker(step), network.only_reader(step)
+        before, follower = network.only_maker(step), network.only_reader(step)
         features = len(network.shapes[step.makes]) == 1
         if before and before.name in WEIGHTED and (features or before.name != "linear"):
             before.bias = True
             network.absorb(before, step)
-        elif behind and behind.name == "linear" and features:
-            behind.bias = True
+        elif follower and follower.name == "linear" and features:
+            follower.bias = True
             network.bypass(step)
         else:
             channels = network.channels(step.makes)
@@ -366,8 +365,8 @@ def padding_stands_alone(network: Network) -> None:
 
 
 def sequences_are_images(network: Network) -> None:
-    """What slides over a sequence slides over an image of one row: a reshape stands before the first such operator and
-    behind the last; what computes each position from itself goes along."""
+    """What slides over a sequence slides over an image of one row: a reshape comes before the first such operator and
+    after the last; what computes each position from itself goes along."""
     windows = ("conv1d", "max_pool1d", "avg_pool1d", "PAD", "PADV2", "MIRROR_PAD")
     along = (*ELEMENTWISE, "RELU", "RELU6", "add", "sub", "mul", "MUL", "ADD", "LOGISTIC", "prelu", "concat")
     lifted = network.lifted
@@ -545,7 +544,7 @@ def _interpolate(network: Network, step: Step) -> None:
 
 def _concat(network: Network, step: Step) -> None:
     step.word = "CONCATENATION"
-    network.note("branches of `concat` may be quantised anew before it, which depends on their values")
+    network.note("branches of `concat` may be quantised again before it, which depends on their values")
 
 
 def _permute(network: Network, step: Step) -> None:
