@@ -86,7 +86,7 @@ NETWORK = keys(
                         "format": {"type": "string"},
                         "opaque": {
                             "type": "array",
-                            "items": keys(dict.fromkeys(("path", "operator", "reason"), {"type": "string"})),
+                            "items": keys({key: {"type": "string"} for key in ("path", "operator", "reason")}),
                         },
                         "compared": {"type": "object", "additionalProperties": COUNT},
                         "notes": {"type": "array", "items": {"type": "string"}},
