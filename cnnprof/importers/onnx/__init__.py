@@ -7,35 +7,17 @@ where they are few. Data outside the file is never opened.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnnprof.errors import MissingDependencyError, UsageError, brief, printable
+from cnnprof.importers.common import Imported
 from cnnprof.importers.onnx.structure import structure
-from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 
-if TYPE_CHECKING:
-    from cnnprof.importers.onnx.reader import OpaqueLayer
+__all__ = ["Imported", "load"]
 
 MOST_NODES = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A network from a file, and what was found on the way.
-
-    opaque: the layers that only have declared figures. shapes: how many tensors' shapes ONNX's own inference agrees
-    with. params: values of the tensors that layers take their weights from, each counted once.
-    notes: what a reader should know.
-    """
-
-    graph: Graph
-    opaque: tuple[OpaqueLayer, ...]
-    shapes: int
-    params: int
-    notes: tuple[str, ...]
 
 
 def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:

@@ -12,7 +12,8 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
-from cnnprof.importers.onnx.names import Scopes, plain
+from cnnprof.importers.common import NoKind, OpaqueLayer, plain
+from cnnprof.importers.onnx.names import Scopes
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.builder import Builder
@@ -30,10 +31,6 @@ _PRODUCTS = frozenset(
 """Operators whose multiply-accumulates nothing here counts where no kind takes them."""
 
 
-class NoKind(Exception):
-    """No kind stands for a node; the message says why."""
-
-
 class Constant(NamedTuple):
     """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array)."""
 
@@ -45,14 +42,6 @@ class Constant(NamedTuple):
     def numel(self) -> int:
         """How many values it has."""
         return prod(self.shape)
-
-
-class OpaqueLayer(NamedTuple):
-    """A layer that no kind stands for: its path, its operator and why."""
-
-    path: str
-    operator: str
-    reason: str
 
 
 class Found(NamedTuple):
