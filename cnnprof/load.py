@@ -18,8 +18,9 @@ from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.importers import reference as formats
 from cnnprof.importers.reference import Reference
-from cnnprof.language.source import LIMITS, parse
+from cnnprof.language.source import LIMITS, Node, Scalar, described, parse
 from cnnprof.language.source import Mapping as MappingNode
+from cnnprof.language.source import Sequence as SequenceNode
 from cnnprof.language.spec import BudgetLimit, Spec
 from cnnprof.language.spec import load as spec_of
 from cnnprof.language.unfold import UnfoldWork, unfold
@@ -28,7 +29,7 @@ from cnnprof.model.kind import Shape
 
 if TYPE_CHECKING:
     from cnnprof.git import Revision
-    from cnnprof.importers.imported import Imported
+    from cnnprof.importers.common import Imported
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _SUFFIXES = (".yaml", ".yml", *formats.FILES)
@@ -220,7 +221,7 @@ def imported(located: Located, inputs: Mapping[str, Shape] | None = None, traini
     if located.settings and not reference.runs_code:
         names = ", ".join(f"`{brief(printable(name))}`" for name in located.settings)
         raise UsageError(f"{reference.called}, which takes no arguments: leave out {names}")
-    settings = {name: value if isinstance(value, str) else as_text(value) for name, value in located.settings.items()}
+    settings = {name: _value(name, value) for name, value in located.settings.items()}
     with _on_disk(located) as path:
         found = formats.load(reference._replace(settings=settings), path, inputs or {})
     graph = (training and found.graph.trained) or found.graph
@@ -232,6 +233,29 @@ def refuse_imports(located: Located) -> Located:
     if located.reference is not None:
         raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec")
     return located
+
+
+def _value(name: str, written: Any) -> Any:
+    """The value of an argument of code: a YAML scalar, or a list of those. Raises SpecError, and UsageError."""
+    if not isinstance(written, str):
+        return written
+    node = parse(written or "null", f"argument {name}")
+    if isinstance(node, MappingNode):
+        raise UsageError(f"the argument `{brief(printable(name))}` is a scalar or a list, found {described(node)}")
+    return _python(node)
+
+
+def _python(node: Node) -> Any:
+    if isinstance(node, SequenceNode):
+        return [_python(item) for item in node.items]
+    assert isinstance(node, Scalar)
+    words = {"true": True, "false": False}
+    if not node.plain or node.is_null or node.text in words:
+        return node.text if not node.plain else words.get(node.text)
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(node.text)
+    return node.text
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from cnnprof.model.kind import Kind, Shape, Work, show
 from cnnprof.model.metrics import METRICS
 
 if TYPE_CHECKING:
-    from cnnprof.importers.imported import Imported
+    from cnnprof.importers.common import Imported
     from cnnprof.render.document import Document
 
 Order: TypeAlias = Literal["written", "best"]

@@ -11,7 +11,7 @@ from typing import Any
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable
-from cnnprof.importers.imported import Imported
+from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import METRICS
 
@@ -79,7 +79,7 @@ def _imported(found: Imported) -> dict[str, Any]:
     return {
         "format": found.format,
         "opaque": [layer._asdict() for layer in found.opaque],
-        "compared": dict(found.compared),
+        "compared": found.agreeing,
         "notes": list(found.notes),
     }
 

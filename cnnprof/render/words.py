@@ -29,7 +29,7 @@ from cnnprof.render.document import Table as Grid
 from cnnprof.render.document import document as made
 
 if TYPE_CHECKING:
-    from cnnprof.importers.imported import Imported
+    from cnnprof.importers.common import Imported
 
 NOTHING = "-"
 """What a layer that does not run does."""
@@ -40,7 +40,13 @@ ABOUT = "≈"
 """Before an estimate."""
 
 
-COMPARED = {"params": "parameter", "shapes": "tensor shape", "macs": "MAC", "buffers": "buffer"}
+COMPARED = {
+    "params": "parameter tensor",
+    "shapes": "tensor shape",
+    "macs": "MAC",
+    "buffers": "buffer tensor",
+    "modules": "module",
+}
 """Names for people of what an import was compared in."""
 
 DESCRIBED = 1.2
@@ -276,8 +282,8 @@ def imported(found: Imported) -> list[str]:
     for (operator, reason), paths in reasons.items():
         more = f" and {units.exact(len(paths) - 1)} more" if len(paths) > 1 else ""
         said.append(printable(f"warning: {paths[0]}{more} ({operator}) is opaque: {reason}"))
-    if found.compared:
-        amounts = [units.plural(count, COMPARED.get(name, name)) for name, count in found.compared.items()]
+    if found.agreeing:
+        amounts = [units.plural(count, COMPARED.get(name, name)) for name, count in found.agreeing.items()]
         said.append(f"read from {found.format}, which agrees: {', '.join(amounts)}")
     return said
 
