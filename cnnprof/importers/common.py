@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cnnprof.model.deployed import Deployed
 from cnnprof.model.graph import Graph
+
+if TYPE_CHECKING:
+    from cnnprof.model.deployed import Deployed
 
 
 class NoKind(Exception):

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, printable
-from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Shape, show
+
+if TYPE_CHECKING:
+    from cnnprof.importers.common import Imported
 
 FILES = {".onnx": "onnx", ".tflite": "tflite", ".pt2": "pt2"}
 """Formats by the suffix of their files."""
@@ -89,6 +90,8 @@ def load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -
 
     Raises UsageError where it cannot be read, and MissingDependencyError where a package is missing.
     """
+    from dataclasses import replace  # which no spec needs
+
     return replace(_load(reference, path, inputs), format=NAMES.get(reference.format, reference.format))
 
 
