@@ -26,6 +26,7 @@ from cnnprof.language.spec import load as spec_of
 from cnnprof.language.unfold import UnfoldWork, unfold
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
+from cnnprof.model.types import AS_COMPUTED, Types
 
 if TYPE_CHECKING:
     from cnnprof.git import Revision
@@ -177,7 +178,8 @@ def unfolded_already() -> UsageError:
 class Network(NamedTuple):
     """A network, the name of what it was read from, the limits that it sets, and its unused arguments.
 
-    imported: of one in another format, what was noticed.
+    imported: of one in another format, what was noticed. with_: what was done to it, as written; types: how its values
+    are stored after that; notes: what is to be said of it.
     """
 
     graph: Graph
@@ -185,6 +187,9 @@ class Network(NamedTuple):
     budget: tuple[BudgetLimit, ...] = ()
     unused: tuple[str, ...] = ()
     imported: Imported | None = None
+    with_: tuple[str, ...] = ()
+    types: Types = AS_COMPUTED
+    notes: tuple[str, ...] = ()
 
 
 def network(
@@ -194,8 +199,47 @@ def network(
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     training: bool = False,
+    with_: Sequence[str] = (),
 ) -> Network:
     """The network that a source stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
+    found = _network(source, variant=variant, input=input, args=args, training=training)
+    return granted(found, with_)
+
+
+def granted(found: Network, with_: Sequence[str]) -> Network:
+    """A network after what `--with` asks for. Raises UsageError."""
+    if not with_:
+        return found
+    from cnnprof.rewrites import wishes  # which few commands need
+
+    for wish in wishes.read([with_] if isinstance(with_, str) else with_):
+        made = wishes.grant(wish, found.graph, found.types)
+        found = found._replace(
+            graph=made.graph,
+            types=made.types,
+            with_=(*found.with_, wish.written),
+            notes=(*found.notes, *wishes.notes(wish, made)),
+        )
+    return found
+
+
+def refuse_types(found: Network, what: str) -> None:
+    """Raises UsageError where values are stored in other types. what: is not known of those."""
+    if found.types != AS_COMPUTED:
+        stored = ", ".join(found.with_)
+        raise UsageError(
+            f"{what} is of one dtype, and not of how values are stored: leave out what does that of {stored}"
+        )
+
+
+def _network(
+    source: Source,
+    *,
+    variant: str | None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    args: Mapping[str, Any] | None,
+    training: bool,
+) -> Network:
     refuse_other(source)
     if isinstance(source, Graph):
         if variant is not None or input is not None or args or training:
