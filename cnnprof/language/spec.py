@@ -49,7 +49,7 @@ class Step(NamedTuple):
     share: Scalar | None = None
     broken: bool = False
     start: Node | None = None  # what `index` begins at
-    fields: Mapping | None = None  # of a merge, which stand in its own column
+    fields: Mapping | None = None  # of a merge, in the column of its word
 
 
 class Branch(NamedTuple):

@@ -975,7 +975,7 @@ class _Walker:
     ) -> list[tuple[str, TensorRef, bool]]:
         """(label, last tensor, whether it is executed) of every branch that is there, in the order written.
 
-        without: labels of those that are no tensors.
+        without: labels of those that are not tensors.
         """
         found = []
         unknown = False

@@ -68,7 +68,7 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
 
 
 def _names(graph: Any) -> Iterator[object]:
-    """Every name in a graph; protobuf gives bytes for those that are no UTF-8."""
+    """Every name in a graph; protobuf gives bytes for those that are not UTF-8."""
     for node in graph.node:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)

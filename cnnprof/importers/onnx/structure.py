@@ -1,7 +1,7 @@
 """The bytes of an ONNX file without its weights: what is left of it is a model whose large tensors have only a shape.
 
 The file is mapped and its wire format walked (protobuf's, of onnx.proto): a tensor's data is stepped over, so that a
-file of gigabytes costs the pages of its structure. Nothing is opened beside it.
+file of gigabytes costs the pages of its structure. No other file is opened.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class _Source:
             else:
                 raise self.refuse(f"byte {first:,} begins no field of a message")
             if at > end:
-                raise self.refuse(f"the field at byte {first:,} ends {at - end:,} bytes behind its message")
+                raise self.refuse(f"the field at byte {first:,} ends {at - end:,} bytes after its message")
             yield _Field(key >> 3, wire, first, value, at)
 
 
