@@ -32,7 +32,7 @@ from cnnprof.model.metrics import METRICS
 Schema: TypeAlias = dict[str, Any]
 
 NAME = "^[A-Za-z0-9_-]+$"
-DOTTED_NAME = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+DOTTED_NAME = r"^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 VARIANT_NAME = "^[A-Za-z0-9_.-]+$"
 SCALAR = ["string", "number", "boolean"]
 EXPRESSION = "An expression: arithmetic, comparisons, `and or not`, `a if b else c`, names and `name[0]`."
@@ -151,7 +151,7 @@ def _modifiers() -> Schema:
             **_name(DOTTED_NAME, "A name is made of letters, digits, _ and -, with dots between its levels."),
             "type": SCALAR,
             "description": "The step's name in paths, instead of its word; later steps and expressions may name it. "
-            "Dots in it are levels of its path.",
+            "Dots in it are levels of its path; one before it leaves the branch that the step is in.",
         },
         "from": {
             "type": [*SCALAR, "array"],

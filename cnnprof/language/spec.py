@@ -27,7 +27,7 @@ HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "
 MODIFIERS = ("name", "from", "repeat", "start", "when", "share")
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_DOTTED = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_DOTTED = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VARIANT = re.compile(r"[A-Za-z0-9_.-]+")  # no path and no expression names a variant, so `0.5` can be one
 
 
@@ -50,6 +50,7 @@ class Step(NamedTuple):
     broken: bool = False
     start: Node | None = None  # what `index` begins at
     fields: Mapping | None = None  # of a merge, which stand in its own column
+    outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
 
 
 class Branch(NamedTuple):
@@ -381,8 +382,11 @@ class _Reader:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
         name = from_ = repeat = when = share = start = fields = None
+        outer = False
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
+            outer = name is not None and name.startswith(".")
+            name = name and name.removeprefix(".")
             get = node.items.get
             from_, share = self.sources(get("from")), self.word(get("share"), "share")
             repeat, when, start = get("repeat"), get("when"), get("start")
@@ -394,7 +398,7 @@ class _Reader:
             branches = self.branches(word, body, mark, args)
             broken = broken or branches is None
         return Step(
-            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields
+            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields, outer
         )
 
     def is_block(self, word: str) -> bool:
@@ -555,7 +559,7 @@ class _Reader:
         if "." not in name:
             self.layer_name(name, mark)
             return
-        self.layer_names.add(name)
+        self.layer_names.add(name.removeprefix("."))
         if not _DOTTED.fullmatch(name):
             self.problem(
                 f"a name of several levels is letters, digits, _ and - with single dots between, found `{brief(name)}`",

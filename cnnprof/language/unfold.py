@@ -217,12 +217,16 @@ class _Body:
     """A block's or the file's names: its arguments, what it was entered with, its layers so far.
 
     repeated: the word of the step that called the block, if that one has an `index`.
+    path: of the block; empty for the file.
     """
 
-    __slots__ = ("absent", "args", "entry", "layers", "repeated", "shipped")
+    __slots__ = ("absent", "args", "entry", "layers", "path", "repeated", "shipped")
 
-    def __init__(self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "") -> None:
+    def __init__(
+        self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "", path: str = ""
+    ) -> None:
         self.args = args
+        self.path = path
         self.repeated = repeated
         self.entry = entry
         self.layers: dict[str, LayerRef] = {}
@@ -534,6 +538,8 @@ class _Walker:
             if layer.path in taken:
                 other = taken[layer.path]
                 where = f"the step in line {other.line + 1}" if other else "another step"
+                if other is layer.mark:
+                    where = "this step itself"
                 self.report(
                     f"the path `{layer.path}` is taken: {where} has it", layer.mark, "give one of them another name"
                 )
@@ -546,9 +552,9 @@ class _Walker:
     ) -> TensorRef | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
         seen: set[str] = set()
-        prefix = f"{path}." if path else ""
         for step in steps:
-            own = prefix + step.segment
+            above = body.path if step.outer else path
+            own = f"{above}.{step.segment}" if above else step.segment
             self.spend(1, step.mark)
             first = len(self.layers)
             there = True
@@ -564,8 +570,8 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if step.segment in seen or (own in self.inputs and step.name is None):
-                holder = "another step of this list" if step.segment in seen else "an input"
+            if own in seen or (own in self.inputs and step.name is None):
+                holder = "another step of this list" if own in seen else "an input"
                 self.report(
                     f"the path `{own}` is taken: {holder} has it",
                     step.mark,
@@ -574,7 +580,7 @@ class _Walker:
             elif step.name is not None and (other := body.layers.get(step.name)) and other.mark is not step.mark:
                 where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
                 self.report(f"the name `{step.name}` is taken by {where}", step.mark, "give one of them another name")
-            seen.add(step.segment)
+            seen.add(own)
             if step.share is not None:
                 self.share(step, own, range(first, len(self.layers)), _Scope(self, body, tensor, index))
             if step.name is not None and tensor is not None:
@@ -867,7 +873,7 @@ class _Walker:
 
     def block(self, block: Block, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         given = self.arguments(block, step, scope)
-        body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word)
+        body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word, path)
         inside = _Scope(self, body, scope.tensor, None)
         if step.repeat is None:  # each repetition is in the trail already
             self.trail.append(Frame(path, step.mark))

@@ -25,6 +25,27 @@ def test_names_of_several_levels_and_a_start() -> None:
     assert [layer.shape[0] for layer in made.layers] == [4, 5, 6, 4, 4]
 
 
+def test_a_dot_before_a_name_leaves_the_branch() -> None:
+    """Of a merge and of a side, at the top and in a block, at any depth."""
+    made = graph(
+        network(
+            """
+            - b
+            - side:
+                aux:
+                  - relu:
+                    name: .head.relu
+                  - add: {a: head.relu, b: [{relu6: , name: .head.relu6}, tanh]}
+              when: training
+            """,
+            header="blocks: {b: {layers: [{add: {x: [{relu: , name: .conv.1}], y: conv.1}}]}}",
+        )
+    )
+    assert [layer.path for layer in made.layers] == [
+        "b.conv.1", "b.add", "head.relu", "head.relu6", "side.aux.add.b.tanh", "side.aux.add",
+    ]  # fmt: skip
+
+
 def test_numbers_and_fields_of_merges() -> None:
     made = graph(
         network(
@@ -111,6 +132,14 @@ OPAQUE = "opaque: {output_shape: [4], params: 0, macs: 0}"
         (
             "- relu:\n  name: a.1\n- relu:\n  name: a\n  repeat: 2",
             "the path `a.1` is taken: the step in line 6 has it | give one of them another name",
+        ),
+        (
+            "- add: {a: [{relu: , name: .x}], b: []}\n  repeat: 2",
+            "the path `x` is taken: this step itself has it | give one of them another name",
+        ),
+        (
+            "- relu:\n  name: ..b",
+            "a name of several levels is letters, digits, _ and - with single dots between, found `..b` | ",
         ),
         (
             "- relu:\n  name: a..b",

@@ -202,6 +202,7 @@ PASSES = {
     "the field of a merge": HEAD + "layers:\n  - concat: {a: [], b: []}\n    dim: 2\n    repeat: 2\n    name: c",
     "names of several levels, a start": HEAD
     + "layers:\n  - relu:\n    name: layer1.0.relu\n  - relu:\n    name: layer1\n    repeat: 2\n    start: 1",
+    "a name that leaves its branch": HEAD + "layers:\n  - add: {a: [{relu: , name: .a.1}], b: []}",
     "several layers read": HEAD
     + "layers:\n  - relu:\n    name: a\n  - opaque: {output_shape: [4], params: 0, macs: 0}\n    from: [a, input]",
     "a side output": HEAD + "layers:\n  - side: {aux: [relu]}\n    when: training\n  - relu",
