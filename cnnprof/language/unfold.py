@@ -40,6 +40,7 @@ from cnnprof.language.spec import (
     Spec,
     Step,
     by_name,
+    misplaced,
     no_argument,
     no_field,
     read_branches,
@@ -171,6 +172,7 @@ class _Stop(Exception):
 
 
 _UNKNOWN = TensorRef(-1, None)
+_NUMBER = "scalar"  # the field of a merge that takes a number as a branch
 _ABSENT = object()  # for an argument that is absent, which `null` is not
 
 
@@ -215,12 +217,16 @@ class _Body:
     """A block's or the file's names: its arguments, what it was entered with, its layers so far.
 
     repeated: the word of the step that called the block, if that one has an `index`.
+    path: of the block; empty for the file.
     """
 
-    __slots__ = ("absent", "args", "entry", "layers", "repeated", "shipped")
+    __slots__ = ("absent", "args", "entry", "layers", "path", "repeated", "shipped")
 
-    def __init__(self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "") -> None:
+    def __init__(
+        self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "", path: str = ""
+    ) -> None:
         self.args = args
+        self.path = path
         self.repeated = repeated
         self.entry = entry
         self.layers: dict[str, LayerRef] = {}
@@ -532,6 +538,8 @@ class _Walker:
             if layer.path in taken:
                 other = taken[layer.path]
                 where = f"the step in line {other.line + 1}" if other else "another step"
+                if other is layer.mark:
+                    where = "this step itself"
                 self.report(
                     f"the path `{layer.path}` is taken: {where} has it", layer.mark, "give one of them another name"
                 )
@@ -544,9 +552,9 @@ class _Walker:
     ) -> TensorRef | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
         seen: set[str] = set()
-        prefix = f"{path}." if path else ""
         for step in steps:
-            own = prefix + step.segment
+            above = body.path if step.outer else path
+            own = f"{above}.{step.segment}" if above else step.segment
             self.spend(1, step.mark)
             first = len(self.layers)
             there = True
@@ -562,8 +570,8 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if step.segment in seen or (own in self.inputs and step.name is None):
-                holder = "another step of this list" if step.segment in seen else "an input"
+            if own in seen or (own in self.inputs and step.name is None):
+                holder = "another step of this list" if own in seen else "an input"
                 self.report(
                     f"the path `{own}` is taken: {holder} has it",
                     step.mark,
@@ -572,7 +580,7 @@ class _Walker:
             elif step.name is not None and (other := body.layers.get(step.name)) and other.mark is not step.mark:
                 where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
                 self.report(f"the name `{step.name}` is taken by {where}", step.mark, "give one of them another name")
-            seen.add(step.segment)
+            seen.add(own)
             if step.share is not None:
                 self.share(step, own, range(first, len(self.layers)), _Scope(self, body, tensor, index))
             if step.name is not None and tensor is not None:
@@ -585,12 +593,21 @@ class _Walker:
     ) -> tuple[TensorRef | None, bool]:
         """A step with `from` or `repeat`: its last tensor, and whether any repetition was there."""
         if step.from_ is not None:
+            first = step.from_.items[0] if isinstance(step.from_, Sequence) else step.from_
+            assert isinstance(first, Scalar)
             try:
-                tensor = self.layer_named(step.from_, _Scope(self, body, None, index)).tensor
+                tensor = self.layer_named(first, _Scope(self, body, None, index)).tensor
             except _Unknown:
                 tensor = _UNKNOWN
         if step.repeat is None:
             return self.once(step, tensor, body, path, index)
+        if isinstance(step.from_, Sequence):
+            self.report(
+                f"`{step.word}` reads several layers, and a repeated step reads the one before",
+                step.from_.mark,
+                "write the steps one by one, or repeat a block that has the layers as arguments",
+            )
+            return _UNKNOWN, True
         try:
             scope = _Scope(self, body, tensor, None)
             count = self.count(step.repeat, scope)
@@ -663,6 +680,13 @@ class _Walker:
                 registry.suggestion(word, self.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
             )
         target = ref.target
+        if isinstance(step.from_, Sequence) and (isinstance(target, Block) or not target.several):
+            instead = "a block takes further layers as arguments"
+            if not isinstance(target, Block):
+                instead = "join them first: `concat` or `add`, with a branch for each"
+                if target.merge:
+                    instead = f"a merge names what it reads in its branches: `{word}: {{a: x, b: y}}`"
+            raise RuleError(f"`{word}` reads one layer, and its `from` lists several", instead)
         if isinstance(target, Block):
             return self.block(target, step, path, scope)
         if target.merge:
@@ -672,7 +696,10 @@ class _Walker:
             return self.add(path, made, (), step.mark)
         if scope.tensor is None:
             raise RuleError(f"`{word}` has no input", self.needs_from())
-        return self.add(path, made, (scope.tensor,), step.mark)
+        read = [scope.tensor]
+        if isinstance(step.from_, Sequence):
+            read += [self.layer_named(node, scope).tensor for node in step.from_.items[1:] if isinstance(node, Scalar)]
+        return self.add(path, made, read, step.mark)
 
     # Layers of a kind.
 
@@ -846,7 +873,7 @@ class _Walker:
 
     def block(self, block: Block, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         given = self.arguments(block, step, scope)
-        body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word)
+        body = _Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word, path)
         inside = _Scope(self, body, scope.tensor, None)
         if step.repeat is None:  # each repetition is in the trail already
             self.trail.append(Frame(path, step.mark))
@@ -910,19 +937,21 @@ class _Walker:
     # Branches.
 
     def merge(self, kind: type[Kind], step: Step, path: str, scope: _Scope) -> TensorRef:
-        numbers = self.numbers(kind, step, scope)
-        found = self.ends(step, path, scope, numbers)
-        ends = [tensor for _, tensor, _ in found]
+        found = self.ends(step, path, scope, kind)
+        ends = [end for _, end, _ in found if isinstance(end, TensorRef)]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
         made = self.make(kind, step._replace(body=step.fields), scope)
+        numbers = [(label, end) for label, end, _ in found if not isinstance(end, TensorRef)]
+        if len(numbers) > 1:
+            raise RuleError(
+                f"`{step.word}` takes one branch that is a number, found {listing([label for label, _ in numbers])}",
+                "compute one number of them: `alpha * beta`",
+            )
         if numbers:
-            (label,) = numbers
-            values = {name: getattr(made, name) for name in kind.fields} | {"scalar": numbers[label]}
-            if "scalar_first" in kind.fields:
-                values["scalar_first"] = self.branches(step, scope)[0].label == label
-            made = kind(**values)
-        elif len(ends) == 1 and step.fields is None:
+            given = {_NUMBER: numbers[0][1], "scalar_first": found[0][0] == numbers[0][0]}
+            made = made.changed(**{name: value for name, value in given.items() if name in kind.fields})
+        if len(ends) == 1 and getattr(made, _NUMBER, None) is None:
             return ends[0]
         try:
             return self.add(path, made, ends, step.mark)
@@ -932,6 +961,7 @@ class _Walker:
 
     def side(self, step: Step, path: str, scope: _Scope) -> TensorRef | None:
         for label, end, executed in self.ends(step, path, scope):
+            assert isinstance(end, TensorRef)
             if label in self.labels:
                 self.report(
                     f"the side output `{label}` already exists: labels are unique in a network, "
@@ -944,52 +974,25 @@ class _Walker:
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor
 
-    def numbers(self, kind: type[Kind], step: Step, scope: _Scope) -> dict[str, int | float]:
-        """The branch that is a number, by its label, where the kind takes one. Raises RuleError where several are."""
-        if "scalar" not in kind.fields:
-            return {}
-        found = {}
-        for branch in self.branches(step, scope):
-            value = None if branch.layer is None else self.number(branch.layer, scope)
-            if value is not None:
-                found[branch.label] = value
-        if len(found) > 1:
-            raise RuleError(
-                f"`{step.word}` takes one branch that is a number, found {listing(list(found))}",
-                "compute one number of them: `alpha * beta`",
-            )
-        return found
-
-    def number(self, node: Scalar, scope: _Scope) -> int | float | None:
-        """What a branch says that is a number; None where it names a layer, which a name means first."""
-        text = node.text
-        if text == "input" or text in scope.body.layers or text in scope.body.absent:
-            return None
-        if text.replace("-", "_").isidentifier() and not scope.knows(text):
-            return None
-        value = self.value(node, scope)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
     def ends(
-        self, step: Step, path: str, scope: _Scope, without: Collection[str] = ()
-    ) -> list[tuple[str, TensorRef, bool]]:
-        """(label, last tensor, whether it is executed) of every branch that is there, in the order written.
+        self, step: Step, path: str, scope: _Scope, kind: type[Kind] | None = None
+    ) -> list[tuple[str, TensorRef | float, bool]]:
+        """(label, last tensor or number, whether it is executed) of every branch that is there, in the order written.
 
-        without: labels of those that are not tensors.
+        kind: the merge's; None for a side.
         """
-        found = []
+        found: list[tuple[str, TensorRef | float, bool]] = []
         unknown = False
         executed, training = self.executed, self.training
         for branch in self.branches(step, scope):
-            if branch.label in without:
-                continue
             self.spend(1, branch.mark)
             try:
                 if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
                     continue
                 self.training = training or not self.executed
-                end = self.end(branch, f"{path}.{branch.label}", scope)
-                unknown = unknown or end.shape is None
+                number = None if kind is None else self.number(branch, kind, scope)
+                end = self.end(branch, f"{path}.{branch.label}", scope) if number is None else number
+                unknown = unknown or (isinstance(end, TensorRef) and end.shape is None)
                 found.append((branch.label, end, self.executed))
             except _Unknown:
                 unknown = True
@@ -998,6 +1001,26 @@ class _Walker:
         if unknown and step.word != SIDE:
             raise _Unknown
         return found
+
+    def number(self, branch: Branch, kind: type[Kind], scope: _Scope) -> float | None:
+        """What a merge's branch says that is a number; None where it has steps or names a layer, which a name means
+        first."""
+        if branch.layer is None:
+            return None
+        text = branch.layer.text
+        if text == "input" or text in scope.body.layers or text in scope.body.absent:
+            return None
+        if branch.label == "start" or (branch.label in kind.fields and branch.label != _NUMBER):
+            self.report(
+                f"`{kind.word}` has a branch called `{branch.label}` that is not a list",
+                branch.mark,
+                misplaced(branch.label, kind.word),
+            )
+            raise _Unknown
+        if _NUMBER not in kind.fields or (text.replace("-", "_").isidentifier() and not scope.knows(text)):
+            return None
+        value = self.value(branch.layer, scope)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def end(self, branch: Branch, path: str, scope: _Scope) -> TensorRef:
         if branch.layer is not None:
@@ -1068,6 +1091,7 @@ class _Walker:
             return _input(scope)
         if name in scope.body.layers:
             return scope.body.layers[name]
+        self.refuse_inner(name, scope)
         if not name.replace("-", "_").isidentifier() and isinstance(value := self.value(node, scope), LayerRef):
             return value  # an entry of a list of layers, `skips[index]`
         if self.target(name, scope.body) is not None:
@@ -1076,6 +1100,23 @@ class _Walker:
                 f"a branch that is a bare word is a layer; a list makes it a step: `[{name}]`",
             )
         raise scope.missing(name, what="layer")
+
+    def refuse_inner(self, name: str, scope: _Scope) -> None:
+        """Raises RuleError for the path of what is in an earlier step: names do not go that deep."""
+        outer, dot, inner = name.rpartition(".")
+        if dot and inner.isdigit() and outer in scope.body.layers:
+            raise RuleError(
+                f"the repetitions of `{outer}` have no names of their own, and `{outer}` is the last one",
+                f"write the one that is read as a step, `name: {name}`, with a `repeat` before it and one after it "
+                f"that begins with `start: {int(inner) + 1}`",
+            )
+        while outer and outer not in scope.body.layers:
+            outer = outer.rpartition(".")[0]
+        if outer:
+            raise RuleError(
+                f"`{name}` is in the step `{outer}`, whose layers have no names outside of it",
+                "names do not cross a block's border: write the layer in this list of steps",
+            )
 
     def value(self, node: Node, scope: _Scope) -> Any:
         """The value of a node: a list item by item, a text as an expression. Reports where there is none."""
