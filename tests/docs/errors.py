@@ -41,6 +41,9 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
     "stop": (0, 2),
     "say": (0, 2),
     "complain": (0, 2),
+    "wrong": (1, 2),
+    "broken": (0, 1),
+    "NoKind": (0, 1),
 }
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.
