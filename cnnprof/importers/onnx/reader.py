@@ -12,11 +12,11 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
+from cnnprof.importers.imported import Imported, OpaqueLayer
 from cnnprof.importers.onnx.names import Scopes, plain
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.builder import Builder
-from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape, show
 
 MOST_FOLDED = 65_536
@@ -45,24 +45,6 @@ class Constant(NamedTuple):
     def numel(self) -> int:
         """How many values it has."""
         return prod(self.shape)
-
-
-class OpaqueLayer(NamedTuple):
-    """A layer that no kind stands for: its path, its operator and why."""
-
-    path: str
-    operator: str
-    reason: str
-
-
-class Found(NamedTuple):
-    """What reading gave: see `Imported`."""
-
-    graph: Graph
-    opaque: tuple[OpaqueLayer, ...]
-    shapes: int
-    params: int
-    notes: tuple[str, ...]
 
 
 class Node:
@@ -159,7 +141,7 @@ class Reader:
         self.biased: set[int] = set()
         self.following = {name: node for node in model.graph.node for name in node.input}
 
-    def read(self, inputs: Mapping[str, Shape]) -> Found:
+    def read(self, inputs: Mapping[str, Shape]) -> Imported:
         """The network. Raises UsageError."""
         if self.opset < OLDEST:
             raise UsageError(f"`{self.file}` is of opset {self.opset}, of which the oldest that is read is {OLDEST}")
@@ -181,7 +163,8 @@ class Reader:
             notes.append(
                 f"its layers have {counted:,} parameters in {stored:,} values: the exporter merged equal tensors"
             )
-        return Found(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes))
+        compared = {"shapes": self.agreeing, **({"params": stored} if counted == stored else {})}
+        return Imported("ONNX", graph, tuple(self.opaque), compared, tuple(notes))
 
     def notes(self) -> list[str]:
         """What a reader of the figures should know about the file."""
@@ -478,6 +461,7 @@ def chosen(declared: Mapping[str, list[int | None]], given: Mapping[str, Shape],
     Raises UsageError where it leaves open what nobody gave, or what was given is at odds with it.
     """
     alone = len(declared) == 1
+    given = {name or next(iter(declared)): shape for name, shape in given.items()}
     for name in given:
         if name not in declared and not (name == "input" and alone):
             raise UsageError(f"`{file}` has no input `{printable(brief(name))}`; {nearest(name, declared)}")
