@@ -51,12 +51,12 @@ HANDED_ON = {
     ("language/unfold.py", "branches"): "reports the problems of spec.read_branches",
     ("language/unfold.py", "evaluate_inputs"): "reports what a rule raised",
     ("language/unfold.py", "fields"): "reports what a rule raised",
-    ("language/unfold.py", "layer_named"): "reports what a rule raised",
+    ("language/values.py", "layer_named"): "reports what a rule raised",
     ("language/unfold.py", "once"): "reports what a rule raised",
-    ("language/unfold.py", "report"): "makes a problem of its callers' messages, which are read at the calls",
+    ("language/problems.py", "report"): "makes a problem of its callers' messages, which are read at the calls",
     ("language/unfold.py", "report_fields"): "reports what a kind's fields raised",
-    ("language/unfold.py", "stop"): "hands its callers' messages to report",
-    ("language/unfold.py", "value"): "reports what a rule or an expression raised",
+    ("language/problems.py", "stop"): "hands its callers' messages to report",
+    ("language/values.py", "value"): "reports what a rule or an expression raised",
     ("kinds/dropout.py", "output"): "gives another error's message another hint",
     ("devices/profiles.py", "figure"): "reports what metrics.read_amount raised",
     ("devices/profiles.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
@@ -70,8 +70,9 @@ HANDED_ON = {
 }
 # What is raised beside the errors of cnnprof, by what is written behind `raise`.
 OTHERS = {
-    "_Stop": "ends a walk whose problems are reported already",
-    "_Unknown": "stands for a value whose problem is reported already",
+    "Stop": "ends a walk whose problems are reported already",
+    "Unknown": "stands for a value whose problem is reported already",
+    "self.problems.error": "makes the SpecError of the problems",
     "_NoMemory": "is caught in the same file",
     "TooManyStates": "becomes what a report says of the order",
     "PermissionError": "is the operating system's",
