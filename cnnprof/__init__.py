@@ -11,7 +11,7 @@ Every function takes a network as one of
     a Spec    a text that was read: `cnnprof.parse(text)`
     a Graph   a network that is unfolded: `cnnprof.unfold(…)`, `cnnprof.rewrite(…).graph`
 
-and these options, as far as they apply. Beside a Graph, those of the spec that it came from are a UsageError.
+and these options, as far as they apply. With a Graph, those of the spec that it came from are a UsageError.
 
     variant   of the spec, where the SPEC does not name one after `@`
     input     shape of one example without the batch, (channels, height, width) for images; by name where the network
@@ -265,7 +265,7 @@ def check(
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
-    max: limits next to the specs' own, {"params": "5M"}; a number is in base units.
+    max: limits in addition to the specs' own, {"params": "5M"}; a number is in base units.
     config: the project file to check where there is no spec; found from the working directory upwards if left out.
     baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
 

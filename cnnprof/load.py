@@ -18,12 +18,13 @@ from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.importers import reference as formats
 from cnnprof.importers.reference import Reference
+from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.source import LIMITS, Node, Scalar, described, parse
 from cnnprof.language.source import Mapping as MappingNode
 from cnnprof.language.source import Sequence as SequenceNode
 from cnnprof.language.spec import BudgetLimit, Spec
 from cnnprof.language.spec import load as spec_of
-from cnnprof.language.unfold import UnfoldWork, unfold
+from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.types import AS_COMPUTED, Types

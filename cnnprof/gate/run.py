@@ -44,8 +44,8 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import BudgetLimit, Spec
-from cnnprof.language.unfold import UnfoldWork
 from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
