@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, printable
-from cnnprof.importers.imported import Imported
 from cnnprof.model.kind import Shape, show
+
+if TYPE_CHECKING:
+    from cnnprof.importers.common import Imported
 
 FILES = {".onnx": "onnx", ".tflite": "tflite", ".pt2": "pt2"}
 """Formats by the suffix of their files."""
 CODE = ("torch", "timm", "torchvision")
 """Formats that run somebody's code."""
+NAMES = {"onnx": "ONNX", "tflite": "TensorFlow Lite", "pt2": "torch.export", "torch": "PyTorch"}
+"""What people call a format, where that is not its own word."""
 CALLED = {
     "onnx": "an ONNX file",
     "tflite": "a TensorFlow Lite file",
@@ -45,14 +48,14 @@ class Reference(NamedTuple):
 
     format: of FILES or CODE. text: the SPEC without its arguments.
     module: of `torch`, that is imported, or a file `….py`. name: of code, in it: a class, a factory or a module.
-    settings: what it is called with, as written: YAML scalars.
+    settings: what it is called with.
     """
 
     format: str
     text: str
     module: str = ""
     name: str = ""
-    settings: Mapping[str, str] = {}
+    settings: Mapping[str, Any] = {}
 
     @property
     def runs_code(self) -> bool:
@@ -87,6 +90,12 @@ def load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -
 
     Raises UsageError where it cannot be read, and MissingDependencyError where a package is missing.
     """
+    from dataclasses import replace  # which no spec needs
+
+    return replace(_load(reference, path, inputs), format=NAMES.get(reference.format, reference.format))
+
+
+def _load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -> Imported:
     if reference.format == "onnx":
         from cnnprof.importers import onnx
 
@@ -99,19 +108,19 @@ def load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -
         found = tflite.load(files.read(path, MOST_OF_TFLITE, reference.text), reference.text)
         _refuse_inputs(reference, found.graph.inputs, inputs)
         return found
-    return _torch(reference, path, inputs)
-
-
-def _torch(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -> Imported:
-    """What the importer of PyTorch's formats gives. Raises UsageError as long as there is none."""
-    if find_spec("cnnprof.importers.torch") is None:
-        raise UsageError(f"{reference.called}, which this version of cnnprof does not read")
-    importer = import_module("cnnprof.importers.torch")
     if reference.format == "pt2":
-        found: Imported = importer.load_archive(path, inputs, reference.text)
-    else:
-        found = importer.load(reference, inputs)
-    return found
+        raise UsageError(f"{reference.called}, which this version of cnnprof does not read")
+    return _torch(reference, inputs)
+
+
+def _torch(reference: Reference, inputs: Mapping[str, Shape]) -> Imported:
+    """The network of a module that code makes."""
+    from cnnprof.importers import torch
+
+    origin: Any = reference.format
+    name = f"{reference.module}:{reference.name}" if reference.module else reference.name
+    shapes = {each or "input": shape for each, shape in inputs.items()}
+    return torch.load(torch.Reference(origin, name, reference.settings), shapes)
 
 
 def _refuse_inputs(reference: Reference, own: Mapping[str, Shape], given: Mapping[str, Shape]) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from cnnprof.errors import RuleError, UsageError, brief, listing, printable
 from cnnprof.importers import tflite_file
-from cnnprof.importers.imported import Imported, OpaqueLayer, stem
+from cnnprof.importers.common import Imported, OpaqueLayer, params_of, stem
 from cnnprof.importers.tflite_file import Contents, FileOperator
 from cnnprof.importers.tflite_schema import ACTIVATIONS
 from cnnprof.kinds.activation import ELU, GELU, Hardswish, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6, Sigmoid, Tanh
@@ -67,10 +67,11 @@ def load(data: bytes, name: str) -> Imported:
         shown = brief(printable(name), 200)
         raise UsageError(f"the TensorFlow Lite file `{shown}` holds what no network can: {error}") from None
     return Imported(
-        "TensorFlow Lite",
         graph,
         tuple(importer.opaque),
-        {"shapes": importer.agreeing},
+        importer.agreeing,
+        params_of(graph),
+        (),
         deployed=deployed(contents, importer.paths),
         file_bytes=contents.size,
     )

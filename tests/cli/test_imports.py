@@ -21,7 +21,7 @@ COMMANDS = {
     "compare": ["lenet5"],
     "explain": ["--only", "params,macs"],
     "separable": [],
-    "rewrite": ["--prune", "0.5"],
+    "rewrite": ["--with", "prune=0.5"],
 }
 MEASURING = {
     "verify": ["--no-fvcore"],
@@ -74,10 +74,10 @@ def test_figures_of_tflite() -> None:
 
 
 def test_what_was_compared_is_said(run: Run) -> None:
-    said = "read from ONNX, which agrees: 2 tensor shapes, 112 parameters"
+    said = "read from ONNX, which agrees: 2 tensor shapes, 2 parameter tensors"
     assert run("analyze", "net.onnx").out.endswith(f"{said}\n")
     found = json.loads(run("analyze", "net.onnx", "--format", "json").out)["imported"]
-    assert found == {"format": "ONNX", "opaque": [], "compared": {"shapes": 2, "params": 112}, "notes": []}
+    assert found == {"format": "ONNX", "opaque": [], "compared": {"shapes": 2, "params": 2}, "notes": []}
     assert json.loads(run("analyze", "lenet5", "--format", "json").out)["imported"] is None
 
 
@@ -210,8 +210,8 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
 
     given = []
 
-    def load(found: reference.Reference, path: Path | None, inputs: object) -> object:
-        given.append((found.module, found.name, dict(found.settings), path, inputs))
+    def load(found: reference.Reference, inputs: object) -> object:
+        given.append((found.module, found.name, dict(found.settings), inputs))
         return onnx.load(Path("net.onnx"))
 
     monkeypatch.setattr(reference, "_torch", load)
@@ -221,7 +221,7 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
     )
     done = run("check", "--allow-code")
     assert (done.code, done.err) == (1, "")
-    assert given == [("pkg.models", "Net", {"depth": "3"}, None, {"": (3, 8, 8)})]
+    assert given == [("pkg.models", "Net", {"depth": 3}, {"": (3, 8, 8)})]
     assert "params 112 is 12 (12.0 %) over the limit of 100" in done.out
 
 
@@ -259,3 +259,60 @@ def test_a_variant_of_a_file_is_wrong_where_the_project_says_it(folder: Path, ru
     done = run("check")
     assert done.code == 2
     assert done.err.startswith("cnnprof.yaml:5:12: error: net.onnx: `net.onnx` is an ONNX file, which has no variants")
+
+
+NET = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=4, sizes=(1,)):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3, padding=1)
+        self.bn = nn.BatchNorm2d(width)
+        assert list(sizes) == [1, 2] or sizes == (1,)
+
+    def forward(self, x):
+        return self.bn(self.conv(x)).relu()
+
+
+built = Net()
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("module", ["mine", "mine.py"])
+@pytest.mark.parametrize("name", ["Net", "built", "Net,width=8", "Net,width=4,sizes=[1, 2]"])
+def test_somebodys_module(folder: Path, module: str, name: str, run: Run) -> None:
+    (folder / "mine.py").write_text(NET)
+    width = 8 if "8" in name else 4
+    done = run("analyze", f"torch:{module}:{name}", "--input", "3x8x8", "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert found["totals"]["params"] == width * 28 + 2 * width
+    assert [layer["path"] for layer in found["layers"]] == ["conv", "bn", "relu"]
+    assert (found["imported"]["format"], found["imported"]["compared"]["params"]) == ("PyTorch", 4)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("command", "options"), (COMMANDS | MEASURING).items())
+def test_every_command_takes_a_module(folder: Path, command: str, options: list[str], run: Run) -> None:
+    (folder / "mine.py").write_text(NET)
+    if command == "compare":
+        options = ["net.onnx"]
+    done = run(command, "torch:mine:Net", *options, "--input", "3x8x8")
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.torch
+def test_a_project_runs_code_that_it_was_told_to(folder: Path, run: Run) -> None:
+    (folder / "mine.py").write_text(NET)
+    (folder / "cnnprof.yaml").write_text(
+        "version: 1\nbudgets:\n- name: size\n  specs: ['torch:mine:Net,width=8', 'torch:mine:built']\n"
+        "  input: [3, 8, 8]\n  max: {params: 200}\n"
+    )
+    assert run("check").code == 2
+    done = run("check", "--allow-code")
+    assert (done.code, done.err) == (1, "")
+    assert "over: params 240 is 40 (20.0 %) over the limit of 200" in done.out
+    assert "ok: torch:mine:built" in done.out

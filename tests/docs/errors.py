@@ -99,7 +99,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "devices": ("devices/", "analysis/arena.py", "rewrites/converter.py"),
     "rewrites": (
         "rewrites/",
-        "analysis/quantize.py",
+        "model/types.py",
         "analysis/rewritten.py",
         "cli/before_after.py",
         "language/write.py",

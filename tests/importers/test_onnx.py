@@ -18,7 +18,7 @@ np = pytest.importorskip("numpy")
 
 from onnx import TensorProto, helper, numpy_helper, shape_inference  # noqa: E402
 
-from cnnprof.importers.imported import Imported  # noqa: E402
+from cnnprof.importers.common import Imported  # noqa: E402
 from cnnprof.importers.onnx import load  # noqa: E402
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -60,8 +60,8 @@ def test_the_networks_of_the_package_onnx_are_exact(path: Path) -> None:
     totals = count(imported.graph, 1).totals
     assert (totals.params, totals.macs) == counted_by_onnx(onnx.load(path))
     assert imported.opaque == ()
-    assert imported.compared["params"] == totals.params
-    assert imported.compared["shapes"] > 20
+    assert imported.params == totals.params
+    assert imported.shapes > 20
     params, macs = PUBLISHED.get(path.stem, (None, None))
     assert params in (None, totals.params)
     assert macs in (None, totals.macs)
@@ -156,7 +156,7 @@ def test_pads(tmp_path: Path, attributes: dict[str, Any], words: list[str]) -> N
         tmp_path, model([helper.make_node("Conv", ["x", "w"], ["y"], **attributes)], {"w": floats(4, 3, 3, 3)})
     )
     assert [word for _, word, _ in told(found)] == words
-    assert found.compared["shapes"] == 1
+    assert found.shapes == 1
 
 
 def test_chains_of_shapes_are_computed(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"])]
     found = imported(tmp_path, model(nodes, {"w": floats(3, 3, 1, 1)}))
     assert [layer.shares for layer in found.graph.layers] == [None, 0]
-    assert count(found.graph, 1).totals.params == found.compared["params"] == 9
+    assert count(found.graph, 1).totals.params == found.params == 9
 
 
 def test_data_outside_the_file_is_never_opened(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ from pathlib import Path
 from cnnprof.importers.onnx import load
 found = load(Path(sys.argv[1]))
 # Not getrusage's: that counts what the parent had before this process was itself.
-print(found.compared["params"], re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+print(found.params, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 

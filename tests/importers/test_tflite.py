@@ -86,7 +86,7 @@ def test_a_file_has_the_figures_of_the_spec_of_the_same_network(name):
     file = tflite.load(golden(name), f"{name}.tflite")
     spec = cnnprof.unfold(SPECS.get(name, str(GOLDEN / f"{name}.yaml")))
     assert file.opaque == ()
-    assert file.compared["shapes"] > len(file.graph.layers) / 3
+    assert file.shapes > len(file.graph.layers) / 3
     assert file.graph.name == name
     assert file.file_bytes == MEASURED[name]["file_bytes"]
     assert list(file.graph.inputs.values()) == list(spec.inputs.values())

@@ -11,12 +11,13 @@ from jsonschema import Draft202012Validator
 
 import cnnprof
 from cnnprof.analysis.report import Priced, lay_out
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS, PLANNED
 from cnnprof.render import json as written
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
 COUNT = {"type": "integer", "minimum": 0}
+UNKNOWN = {"type": ["integer", "null"], "minimum": 0}
 SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
 NUMBERS = {"type": ["array", "null"], "items": {"type": ["number", "string"], "pattern": "^-?[0-9]+/[0-9]+$"}}
 SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -48,6 +49,7 @@ LAYER = keys(
         "in_place": {"type": "boolean"},
         "declared": {"type": "boolean"},
         "memory_exact": {"type": "boolean"},
+        "dtype": {"type": "string"},
         "file": {"type": ["string", "null"]},
         "line": {"type": ["integer", "null"], "minimum": 1},
         "layers": {"type": "integer", "minimum": 2},
@@ -60,6 +62,25 @@ PEAK = keys(
         "layer": {"type": "string"},
         "alive": {"type": "array", "items": keys({"name": {"type": "string"}, "bytes": COUNT})},
         "scratch": COUNT,
+    }
+)
+DEPLOYMENT = keys(
+    {
+        "refused": {"type": ["string", "null"]},
+        **dict.fromkeys(("lower_bound", "best_plan_bytes", "waste"), COUNT),
+        "best_plan_proved": {"type": "boolean"},
+        "peak": {"type": "string"},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "buffers": {
+            "type": "array",
+            "items": keys(
+                {
+                    "name": {"type": "string"},
+                    **dict.fromkeys(("bytes", "offset", "best_offset", "first", "last"), COUNT),
+                    "scratch": {"type": "boolean"},
+                }
+            ),
+        },
     }
 )
 NETWORK = keys(
@@ -78,6 +99,7 @@ NETWORK = keys(
         "estimates": {"type": "array", "items": {"enum": list(METRICS)}},
         "declared_layers": COUNT,
         "refused": {"type": "object", "additionalProperties": {"type": "string"}},
+        "with": {"type": "array", "items": {"type": "string"}},
         "imported": {
             "anyOf": [
                 {"type": "null"},
@@ -94,14 +116,16 @@ NETWORK = keys(
                 ),
             ]
         },
+        "deployment": {"anyOf": [{"type": "null"}, keys({"refused": {"type": "string"}}), DEPLOYMENT]},
         "outputs": {
             "type": "array",
             "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),
         },
         "totals": keys(
             {
-                **dict.fromkeys(METRICS, COUNT),
-                "training_bytes": {"type": ["integer", "null"]},
+                **dict.fromkeys(COUNTED, COUNT),
+                **dict.fromkeys(PLANNED, UNKNOWN),
+                **dict.fromkeys(("torch_peak_activation_bytes", "inference_bytes", "training_bytes"), UNKNOWN),
                 "receptive_field": {"type": ["number", "string", "null"]},
                 "receptive_field_min": {"type": ["integer", "null"]},
                 "receptive_field_exact": {"type": "boolean"},
@@ -109,10 +133,11 @@ NETWORK = keys(
                 **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
                 "arithmetic_intensity": {"type": ["number", "null"]},
                 "work": keys(dict.fromkeys(WORK, COUNT)),
-            }
+            },
+            optional=tuple(PLANNED),
         ),
         "peak": PEAK,
-        "torch_peak": PEAK,
+        "torch_peak": {"anyOf": [{"type": "null"}, PEAK]},
         "training_step": {
             "anyOf": [
                 {"type": "null"},

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cnnprof.errors import MissingDependencyError, UsageError, brief, printable
-from cnnprof.importers.imported import Imported, stem
+from cnnprof.importers.common import Imported, stem
 from cnnprof.importers.onnx.structure import structure
 from cnnprof.model.kind import Shape
+
+__all__ = ["Imported", "load"]
 
 MOST_NODES = 100_000
 

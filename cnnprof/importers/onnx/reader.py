@@ -12,8 +12,8 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
-from cnnprof.importers.imported import Imported, OpaqueLayer
-from cnnprof.importers.onnx.names import Scopes, plain
+from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, params_of, plain
+from cnnprof.importers.onnx.names import Scopes
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.builder import Builder
@@ -28,10 +28,6 @@ _PRODUCTS = frozenset(
     ("Attention", "Conv", "ConvTranspose", "DeformConv", "DFT", "Einsum", "Gemm", "GRU", "LSTM", "RNN", "STFT")
 )
 """Operators whose multiply-accumulates nothing here counts where no kind takes them."""
-
-
-class NoKind(Exception):
-    """No kind stands for a node; the message says why."""
 
 
 class Constant(NamedTuple):
@@ -150,21 +146,15 @@ class Reader:
         for number, proto in enumerate(self.model.graph.node):
             self.read_node(number, proto)
         self.read_outputs()
-        counted = sum(
-            prod(shape)
-            for layer in self.builder.layers
-            if layer.shares is None and not isinstance(layer.kind, Opaque)
-            for shape in layer.kind.weights(*(self.builder.shapes[tensor] for tensor in layer.inputs)).values()
-        )
-        stored = sum(self.learned.values())
         graph = self.builder.graph(self.name, same_in_training=True)
+        counted, stored = params_of(graph), sum(self.learned.values())
         notes = self.notes()
         if counted != stored:
             notes.append(
                 f"its layers have {counted:,} parameters in {stored:,} values: the exporter merged equal tensors"
             )
-        compared = {"shapes": self.agreeing, **({"params": stored} if counted == stored else {})}
-        return Imported("ONNX", graph, tuple(self.opaque), compared, tuple(notes))
+        compared = Compared(len(self.learned), 0) if counted == stored else None
+        return Imported(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes), compared)
 
     def notes(self) -> list[str]:
         """What a reader of the figures should know about the file."""

@@ -11,7 +11,8 @@ from math import inf, prod
 from typing import Any, TypeAlias
 
 from cnnprof.errors import RuleError
-from cnnprof.importers.onnx.reader import Constant, Node, NoKind
+from cnnprof.importers.common import NoKind
+from cnnprof.importers.onnx.reader import Constant, Node
 from cnnprof.kinds import (
     activation,
     adaptive_pool,
