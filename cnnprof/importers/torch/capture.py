@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.importers.common import plain
 from cnnprof.importers.torch.program import Batch, Call, Program, Ref, Stored, TensorType
+from cnnprof.importers.torch.rules import joined
 from cnnprof.model.kind import Shape
 
 # Primes for the batch: a size of the network is seldom a multiple of one.
@@ -136,8 +138,6 @@ class _Reading:
 
     def program(self) -> Program:
         """As plain data. Raises UsageError for what no graph can say."""
-        from cnnprof.importers.torch.rules import joined
-
         graph = self.exported.graph
         calls = [call for node in graph.nodes if (call := self.call(node)) is not None]
         stored, constants, inputs = {}, {}, []
@@ -155,7 +155,7 @@ class _Reading:
             name=self.name, batch=self.batch, types=self.types, inputs=named,
             stored=stored, constants=constants, held=self.held, calls=tuple(calls), outputs=tuple(self.outputs()),
         )  # fmt: skip
-        return _replaced(found, joined(found))
+        return replace(found, calls=joined(found))
 
     def stranger(self, target: str, own: str) -> Stored:
         """A buffer that the module does not hold under this name, as tensors that it keeps as plain attributes."""
@@ -172,8 +172,8 @@ class _Reading:
             return None
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
             raise UsageError(
-                f"`{self.name}`: its program has `{printable(brief(str(node.target)))}`, which is no operator: it decides "
-                "while it runs what is computed, or switches modes inside"
+                f"`{self.name}`: its program has `{printable(brief(str(node.target)))}`, which is no operator: it "
+                "decides while it runs what is computed, or switches modes inside"
             )
         namespace, _, operator = node.target._schema.name.partition("::")
         if namespace != "aten":
@@ -251,12 +251,6 @@ def held(module: nn.Module) -> tuple[dict[Stored, Shape], dict[str, Stored]]:
             names[name] = known.setdefault(id(tensor), Stored(name, learned))
             shapes[names[name]] = tuple(tensor.shape)
     return shapes, names
-
-
-def _replaced(program: Program, calls: tuple[Call, ...]) -> Program:
-    from dataclasses import replace
-
-    return replace(program, calls=calls)
 
 
 def _argument(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
@@ -14,13 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnnprof.errors import UsageError, printable
 from cnnprof.importers.common import Compared
 from cnnprof.importers.torch.capture import Example, mode
+from cnnprof.importers.torch.network import Network
 from cnnprof.importers.torch.program import Program
-from cnnprof.importers.torch.reader import Network, Reader
+from cnnprof.importers.torch.reader import Reader
 from cnnprof.model.kind import show
 
 
 class Ran(NamedTuple):
-    """What a module did on meta: multiply-accumulates of one example by module, and the shapes that modules gave."""
+    """What a module did on meta: multiply-accumulates of the batch by module, and the shapes that modules gave."""
 
     macs: dict[str, int]
     shapes: dict[str, list[tuple[int, ...]]]
@@ -32,7 +33,7 @@ def compare(module: nn.Module, given: Example, reader: Reader, name: str) -> tup
     _compare_params(network, program, name)
     buffers, notes = _compare_buffers(network, program)
     try:
-        ran = _run(module, given, program.batch.size)
+        ran = _run(module, given)
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("the module does not run on PyTorch's device `meta`, so that nobody else counted its "
@@ -40,9 +41,9 @@ def compare(module: nn.Module, given: Example, reader: Reader, name: str) -> tup
     learned = [stored for stored in program.held if stored.learned]
     if ran is None:
         return Compared(len(learned), buffers), notes
-    _compare_macs(network, ran, name)
+    notes += _compare_macs(network, ran, program.batch.size, name)
     modules = _compare_shapes(program, ran, name)
-    return Compared(len(learned), buffers, ran.macs.get("", 0), modules), notes
+    return Compared(len(learned), buffers, ran.macs[""] // program.batch.size, modules), notes
 
 
 def _compare_params(network: Network, program: Program, name: str) -> None:
@@ -86,7 +87,7 @@ def _some(names: Mapping[str, Any]) -> str:
     return ", ".join([*shown, *(["…"] if len(names) > 3 else [])])
 
 
-def _run(module: nn.Module, given: Example, batch: int) -> Ran:
+def _run(module: nn.Module, given: Example) -> Ran:
     """Runs a module on meta, with its parameters replaced by tensors without memory."""
     tensors = {
         name: torch.empty_like(tensor, device="meta")
@@ -109,33 +110,36 @@ def _run(module: nn.Module, given: Example, batch: int) -> Ran:
     finally:
         for each in hooks:
             each.remove()
-    counts = {name: sum(counts.values()) // (2 * batch) for name, counts in counter.get_flop_counts().items()}
+    counts = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
     root = type(module).__name__
     macs = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name not in ("Global", root)}
     return Ran({**macs, "": counts.get("Global", 0)}, dict(shapes))
 
 
-def _compare_macs(network: Network, ran: Ran, name: str) -> None:
-    """Of the whole network; where they differ, of every module. Raises UsageError."""
-    own: dict[str, int] = defaultdict(int)
-    total = 0
+def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> list[str]:
+    """Of the whole network; where they differ, of every module. Raises UsageError. A note on those of no example."""
+    own: Counter[str] = Counter(network.constant_macs)
     for layer in network.layers:
-        if layer.after is not None:
-            continue
-        macs = layer.kind.work(*(network.shapes[tensor] for tensor in layer.inputs), training=False).macs
-        own[layer.scope] += macs
-        total += macs
-    if total == ran.macs[""]:
-        return
+        if layer.after is None:
+            shapes = [network.shapes[tensor] for tensor in layer.inputs]
+            own[layer.scope] += batch * layer.kind.work(*shapes, training=False).macs
+    if own.total() == ran.macs[""]:
+        constant = network.constant_macs.total()
+        return (
+            [f"{constant:,} multiply-accumulates for each batch, of parameters alone, are not counted"]
+            if constant
+            else []
+        )
     for scope in own:
         inside = sum(count for other, count in own.items() if other == scope or other.startswith(f"{scope}."))
         if scope and inside != ran.macs.get(scope, 0):
             raise UsageError(
-                f"`{name}`: the module `{printable(scope)}` has {inside:,} multiply-accumulates as it was read, "
-                f"and {ran.macs.get(scope, 0):,} as PyTorch counts them"
+                f"`{name}`: the module `{printable(scope)}` has {inside // batch:,} multiply-accumulates as it was read, "
+                f"and {ran.macs.get(scope, 0) // batch:,} as PyTorch counts them"
             )
     raise UsageError(
-        f"`{name}` has {total:,} multiply-accumulates as it was read, and {ran.macs['']:,} as PyTorch counts them"
+        f"`{name}` has {own.total() // batch:,} multiply-accumulates as it was read, and {ran.macs[''] // batch:,} as "
+        "PyTorch counts them"
     )
 
 

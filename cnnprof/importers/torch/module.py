@@ -12,8 +12,9 @@ from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
 from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program
 from cnnprof.importers.torch.check import compare
+from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
-from cnnprof.importers.torch.reader import Network, Reader, unused
+from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import told
 from cnnprof.model.kind import Shape, show
 

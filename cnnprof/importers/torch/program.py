@@ -53,13 +53,14 @@ class Call(NamedTuple):
 
     @property
     def plain(self) -> str:
-        """The operator's name without the `_` of one that overwrites its input."""
-        return self.operator.rstrip("_") if self.overwrites else self.operator
+        """The operator's name without the `_` of one that changes its input."""
+        changes = self.operator.endswith("_") and not self.operator.endswith("__")
+        return self.operator[:-1] if changes else self.operator
 
     @property
     def overwrites(self) -> bool:
         """Whether it writes into its first argument."""
-        return self.operator.endswith("_") and not self.operator.endswith("__")
+        return self.plain != self.operator and self.operator != "detach_"
 
     def reads(self) -> Iterator[str]:
         """The names of the tensors that it reads, in order."""

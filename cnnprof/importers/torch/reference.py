@@ -252,7 +252,10 @@ def _of_torchvision(reference: Reference, torchvision: Any, meta: bool) -> Resol
     builder = models.get_model_builder(name)
     offline = {each: None for each in ("weights", "weights_backbone") if each in inspect.signature(builder).parameters}
     made = _made(reference, lambda **args: builder(**{**offline, **args}), reference.args, meta)
-    return _part(reference, Resolved(made, _size(models.get_model_weights(name))), part)
+    size, own = _size(models.get_model_weights(name)), getattr(made, "image_size", None)
+    if size is not None and isinstance(own, int):  # of a vision transformer, whose weights may take larger images
+        size = (*size[:-2], own, own)
+    return _part(reference, Resolved(made, size), part)
 
 
 def _size(weights: Any) -> Shape | None:

@@ -12,8 +12,9 @@ from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers.common import NoKind
+from cnnprof.importers.torch.network import Batched, Constant
+from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Place, Program, Ref
-from cnnprof.importers.torch.reader import Batched, Constant, Node
 from cnnprof.kinds import (
     activation,
     adaptive_pool,
@@ -659,13 +660,11 @@ KEEPS_NOTHING = frozenset(("add", "cat", "clone", "concat", "constant_pad_nd", "
 
 
 def products(node: Node) -> int | None:
-    """Multiply-accumulates of one example, as PyTorch's FlopCounterMode counts them; None where nothing here does."""
-    operator, batch = node.call.plain, node.reader.program.batch.size
+    """Multiply-accumulates of a call, its whole batch, by the rules of PyTorch's FlopCounterMode; None: not known."""
+    operator = node.call.plain
     rule = _PRODUCTS.get(operator)
     macs = None if operator in _UNCOUNTED else 0 if rule is None else rule(node)
-    if macs is None and node.reader.measure is not None:
-        macs = node.reader.measure(node.call)
-    return None if macs is None or macs % batch else macs // batch
+    return node.reader.measure(node.call) if macs is None and node.reader.measure is not None else macs
 
 
 _UNCOUNTED = frozenset((
