@@ -411,11 +411,21 @@ def test_products_of_constants_are_said() -> None:
     assert (totals.params, totals.macs) == (24, 0)
 
 
+def test_those_of_a_batch_of_constants_are_their_readers() -> None:
+    module = Calls(lambda m, x: x + m.conv(torch.zeros(x.shape[0], 2, 8, 6)), conv=nn.Conv2d(2, 4, 1))
+    found = imported(module)
+    assert [each[:2] for each in found.opaque] == [("add", "add")]
+    totals = count(found.graph, 1).totals
+    assert (totals.params, totals.macs) == (12, 48 * 8)
+    assert found.compared is not None
+    assert found.compared.macs == 48 * 8
+
+
 def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
     module = Calls(lambda m, x: m.act(m.conv2(m.conv(x).relu_())), conv=nn.Conv2d(4, 4, 1), conv2=nn.Conv2d(4, 4, 1),
                    act=nn.ReLU())  # fmt: skip
     assert imported(module).notes == (
-        "1 layers run in place in one of the module and this graph and not in the other: peak memory differs",
+        "1 layers run in place in either the module or this graph and not in both: peak memory differs",
     )
     module.act.inplace = True
     assert imported(module).notes == ()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 from torch import nn
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
-from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program
-from cnnprof.importers.torch.check import compare
+from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
 from cnnprof.importers.torch.reader import Reader
@@ -58,16 +57,12 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     if unused(network, evaluated.held):
         reader, notes = _with_heads(module, given, reader, shown)
         network = reader.network
-    for stored in (left := unused(network, evaluated.held)):
-        network.hold(stored, evaluated.held[stored])
-    if left:
-        values = sum(prod(evaluated.held[stored]) for stored in left)
-        notes.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
-    compared, found = compare(module, given, reader, shown)
-    graph = network.graph()
-    paths = network.paths()
-    notes += [*found, *_frozen(module), *_memory(network, graph.layers)]
-    return Imported(graph, reader.opaque(paths), network.agreeing, network.params(), tuple(notes), compared)
+    try:
+        ran = run(module, given)
+    except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
+        ran = None
+        notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
+    return finished(reader, ran, shown, [*notes, *_frozen(module)])
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -132,17 +127,3 @@ def _frozen(module: nn.Module) -> list[str]:
         return []
     values = sum(tensor.numel() for tensor in frozen)
     return [f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"]
-
-
-def _memory(network: Network, layers: Any) -> list[str]:
-    """A note on layers that run in place here and not in the module, or the other way round."""
-    order = network.order()
-    other = sum(
-        (layer.overwrites is not None) != network.layers[number].overwrites
-        for number, layer in zip(order, layers, strict=True)
-    )
-    if not other:
-        return []
-    return [
-        f"{other:,} layers run in place in one of the module and this graph and not in the other: peak memory differs"
-    ]

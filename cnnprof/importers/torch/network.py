@@ -28,6 +28,7 @@ class Constant(NamedTuple):
     stored: Stored | None = None
     sources: frozenset[Stored] = frozenset()
     number: float | None = None
+    work: frozenset[str] = frozenset()
 
 
 class Batched(NamedTuple):
@@ -63,7 +64,8 @@ class Network:
     """The layers of a network as they are found, in evaluation and then those that only training runs.
 
     shapes: of one example of every tensor, the inputs first. counted: parameters that a layer has.
-    constant_macs: multiply-accumulates of what depends on no input, once for each batch, by module.
+    constant_macs: multiply-accumulates of what depends on no input, by module. work: those of the whole batch of
+    tensors that have one all the same, by the tensor's name, until a layer that reads it takes them over.
     """
 
     def __init__(self, name: str) -> None:
@@ -79,6 +81,7 @@ class Network:
         self.parameters: dict[tuple[Stored, Shape], int] = {}
         self.agreeing = 0
         self.constant_macs: Counter[str] = Counter()
+        self.work: dict[str, tuple[str, int]] = {}
 
     def input(self, name: str, shape: Shape) -> int:
         """Adds an input; gives its tensor."""

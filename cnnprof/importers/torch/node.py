@@ -89,7 +89,7 @@ class Node:
         """The shape of an output, with its batch."""
         name = self.call.outputs[number]
         assert name is not None
-        return self.reader.program.types[name].shape
+        return self.reader.program.shapes[name]
 
     def out(self, number: int = 0) -> tuple[Shape, Place]:
         """The shape of one example of an output, and where its batch is. Raises NoKind."""
@@ -123,7 +123,8 @@ class Node:
         shape = (1,) * (rank - len(value.shape)) + value.shape
         if len(shape) == rank + 1 and shape[0] == 1:
             shape = shape[1:]
-        if len(shape) != rank or self.reader.program.batch.place(shape):
+        batch = self.reader.program.batch
+        if len(shape) != rank or (batch.prime and batch.place(shape)):
             raise NoKind("a parameter among its operands has a batch, or is folded into one")
         network = self.reader.network
         found = network.parameters.get((stored, shape))

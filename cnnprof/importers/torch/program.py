@@ -6,7 +6,7 @@ them (https://docs.pytorch.org/docs/stable/torch.compiler_ir.html); an argument 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,13 +21,6 @@ class Ref(NamedTuple):
     """A tensor as an argument, by its name in the program."""
 
     name: str
-
-
-class TensorType(NamedTuple):
-    """A tensor's shape, with its batch, and the type of its values."""
-
-    shape: Shape
-    dtype: str = "float32"
 
 
 class Stored(NamedTuple):
@@ -111,17 +104,27 @@ class Batch(NamedTuple):
 class Program:
     """A network as a list of calls.
 
-    types: of every tensor, by name. inputs: shown name → tensor. stored: tensors that are parameters and buffers.
+    shapes: of every tensor, by name. inputs: shown name → tensor. stored: tensors that are parameters and buffers.
     constants: other tensors that are there from the start; the value of one that is a single number, where it is known.
     held: the shapes of the module's parameters and buffers. outputs: (label, tensor); the main one is called `out`.
     """
 
     name: str
     batch: Batch
-    types: Mapping[str, TensorType]
+    shapes: Mapping[str, Shape]
     inputs: Mapping[str, str]
     stored: Mapping[str, Stored]
     constants: Mapping[str, float | None]
     held: Mapping[Stored, Shape]
     calls: tuple[Call, ...]
     outputs: tuple[tuple[str, str], ...]
+
+
+class Ran(NamedTuple):
+    """What a module did when it ran: multiply-accumulates of the batch by module, and the shapes that modules gave.
+
+    The whole is the module ``; what is no tensor has the shape ().
+    """
+
+    macs: Mapping[str, int]
+    shapes: Mapping[str, Sequence[Shape]]

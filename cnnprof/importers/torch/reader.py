@@ -59,7 +59,7 @@ class Reader:
     def read(self) -> None:
         """Adds all layers, and the outputs. Raises UsageError."""
         for shown, name in self.program.inputs.items():
-            shape = self.program.types[name].shape
+            shape = self.program.shapes[name]
             place = self.program.batch.place(shape)
             if place is None:
                 raise self.wrong(None, f"its input `{shown}` is {show(shape)}, which has no batch")
@@ -148,9 +148,9 @@ class Reader:
     def bind_stored(self) -> None:
         """Makes parameters, buffers and constants known."""
         for name, stored in self.program.stored.items():
-            self.bind(name, Constant(self.program.types[name].shape, stored, frozenset([stored])))
+            self.bind(name, Constant(self.program.shapes[name], stored, frozenset([stored])))
         for name, number in self.program.constants.items():
-            self.bind(name, Constant(self.program.types[name].shape, number=number))
+            self.bind(name, Constant(self.program.shapes[name], number=number))
 
     # One call.
 
@@ -229,14 +229,20 @@ class Reader:
         if call.plain in ("full", "scalar_tensor"):
             given = call.args.get("fill_value", call.args.get("s"))
             number = float(given) if isinstance(given, int | float) else None
+        work = frozenset(name for value in constants for name in value.work)
         if self.evaluated is None and call.plain not in CREATING and (macs := products(node)):
-            self.network.constant_macs[call.scope] += macs
+            made = next(filter(None, call.outputs))
+            if self.program.batch.prime and self.program.batch.place(self.program.shapes[made]):
+                self.network.work[made] = call.scope, macs
+                work |= {made}
+            else:
+                self.network.constant_macs[call.scope] += macs
         for name in call.outputs:
             if name is None:
                 continue
-            shape = self.program.types[name].shape
+            shape = self.program.shapes[name]
             same = first is not None and prod(shape) == prod(first.shape)
-            self.bind(name, Constant(shape, first.stored if first and same else None, sources, number), call)
+            self.bind(name, Constant(shape, first.stored if first and same else None, sources, number, work), call)
         self.overwritten(node)
 
     def layer(
@@ -282,6 +288,8 @@ class Reader:
         batch = self.program.batch.size
         if macs is None or macs % batch:
             raise self.wrong(call, "has no kind, and its multiply-accumulates are not counted")
+        work = {name for value in node.found() if isinstance(value, Constant) for name in value.work}
+        macs += sum(network.work.pop(name)[1] for name in work if name in network.work)
         found: list[int | None] = []
         for number, name in enumerate(call.outputs):
             if name is None:
@@ -335,7 +343,7 @@ class Reader:
         for name in self.sharing[memory]:
             own, of = self.values[name], self.lies[name][1]
             if isinstance(value, Constant) and isinstance(own, Constant):  # of which only the sources matter
-                self.values[name] = Constant(own.shape, sources=own.sources | value.sources)
+                self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, own.work | value.work)
             elif of == view:
                 self.values[name] = value
             elif of == memory and whole is not None:
@@ -345,7 +353,7 @@ class Reader:
 
     def written(self, node: Node, memory: str, value: Batched) -> Batched | None:
         """A tensor after a part of it was overwritten, as an opaque layer; None where it has no batch."""
-        shape = self.program.types[memory].shape
+        shape = self.program.shapes[memory]
         place, before = self.program.batch.place(shape), self.values[memory]
         if place is None or memory in self.stale or self.evaluated is not None:
             return None

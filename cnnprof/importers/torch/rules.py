@@ -8,6 +8,7 @@ arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
 
@@ -512,9 +513,9 @@ def _expand(node: Node) -> int | list[int | None]:
 
 def _other_is_smaller(node: Node, call: Call) -> bool:
     """Whether an operator that reads the output has no other operand of its whole shape."""
-    own, types = node.call.outputs[0], node.reader.program.types
+    own, shapes = node.call.outputs[0], node.reader.program.shapes
     others = [name for name in call.reads() if name != own]
-    return not any(types[name].shape == node.full() for name in others)
+    return not any(shapes[name] == node.full() for name in others)
 
 
 RULES: dict[str, Rule] = {
@@ -678,7 +679,7 @@ def _full(node: Node, name: str) -> Shape:
     """The shape of an argument with its batch."""
     reference = node.call.args[name]
     assert isinstance(reference, Ref)
-    return node.reader.program.types[reference.name].shape
+    return node.reader.program.shapes[reference.name]
 
 
 def _of_matrices(first: str, second: str) -> Callable[[Node], int]:
@@ -716,11 +717,11 @@ def _of_einsum(node: Node) -> int | None:
     operands = node.call.args["tensors"]
     if len(inputs) != 2 or "." in "".join(inputs):
         return 0 if len(inputs) == 1 else None
-    types = node.reader.program.types
+    shapes = node.reader.program.shapes
     sizes = {
         letter: size
         for letters, operand in zip(inputs, operands, strict=True)
-        for letter, size in zip(letters, types[operand.name].shape, strict=True)
+        for letter, size in zip(letters, shapes[operand.name], strict=True)
     }
     return prod(sizes.values())
 
@@ -751,8 +752,8 @@ _PRODUCTS: dict[str, Callable[[Node], int | None]] = {
 # Several calls that are one layer.
 
 
-def joined(program: Program) -> tuple[Call, ...]:
-    """The calls, those that shuffle channels by a view, a transposition and a view back as one."""
+def joined(program: Program) -> Program:
+    """The program, its calls that shuffle channels by a view, a transposition and a view back as one."""
     readers: dict[str, list[int]] = {}
     for number, call in enumerate(program.calls):
         for name in call.reads():
@@ -780,7 +781,7 @@ def joined(program: Program) -> tuple[Call, ...]:
             calls[each] = None
         calls[last] = Call("channel_shuffle", {"self": call.args["self"], "groups": groups},
                            program.calls[last].outputs, call.scope, call.call)  # fmt: skip
-    return tuple(call for call in calls if call is not None)
+    return replace(program, calls=tuple(call for call in calls if call is not None))
 
 
 _VIEWING = ("view", "reshape")
@@ -792,11 +793,11 @@ def _shuffled(program: Program, chain: Sequence[Call]) -> int | None:
     calls = [call for call in chain if call.plain != "contiguous"]
     if len(calls) < 3 or calls[1].plain not in _SWAPPING or calls[2].plain not in _VIEWING:
         return None
-    shapes = [program.types[name].shape for call in calls[:3] for name in call.outputs if name]
+    shapes = [program.shapes[name] for call in calls[:3] for name in call.outputs if name]
     reference = calls[0].args["self"]
     if not isinstance(reference, Ref):
         return None
-    read = program.types[reference.name].shape
+    read = program.shapes[reference.name]
     if len(read) < 3 or program.batch.place(read) != Place(0) or len(shapes) != 3:
         return None
     (batch, groups, inside, *rest), swapped, out = shapes if len(shapes[0]) > 3 else ((0, 0, 0), (), ())
