@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
 
 
 class NoKind(Exception):
     """No kind does what an operator does; the message says why."""
+
+
+class MismatchError(UsageError):
+    """What was read is not what its source says: the importer is wrong, not the user."""
 
 
 class OpaqueLayer(NamedTuple):

@@ -610,6 +610,13 @@ def test_what_loses_the_batch_is_refused() -> None:
     assert refusal(Calls(lambda m, x: x)) == "`Calls`: it has no layer: its outputs are its inputs"
 
 
+def test_examples_that_depend_on_each_other_are_refused() -> None:
+    assert refusal(Calls(lambda m, x: x.flatten(1) @ x.flatten(1).t())) == (
+        "`Calls` cannot be read: a tensor is [batch, batch]: examples of a batch that depend on each other are no "
+        "network of one example"
+    )
+
+
 # Checked before it is believed.
 
 

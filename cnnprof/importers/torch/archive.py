@@ -53,12 +53,12 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
             reader = Reader(Network(plain(path.stem) or "network"), program)
             reader.read()
             return finished(reader, None, shown)
-        except AmbiguousBatch:
-            continue
+        except AmbiguousBatch as found:
+            reason = found.told(prime)
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
             what = f"{type(error).__name__}: {printable(brief(str(error), 200))}"
             raise UsageError(f"`{shown}` is no archive of torch.export that is read here: {what}") from None
-    raise UsageError(f"`{shown}` has sizes of all sorts: nothing tells where the batch of its tensors is")
+    raise UsageError(f"`{shown}` cannot be read: {reason}")
 
 
 class _Content:

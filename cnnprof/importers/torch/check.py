@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from cnnprof.errors import UsageError, printable
-from cnnprof.importers.common import Compared, Imported
+from cnnprof.errors import printable
+from cnnprof.importers.common import Compared, Imported, MismatchError
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import Program, Ran
 from cnnprof.importers.torch.reader import Reader
@@ -19,7 +19,7 @@ from cnnprof.model.kind import show
 def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] = ()) -> Imported:
     """What was read, once it was compared with its source. ran: what the module did; None where nobody ran it.
 
-    Raises UsageError that names the first layer that differs.
+    Raises MismatchError that names the first layer that differs.
     """
     network, held = reader.network, reader.program.held
     found = list(notes)
@@ -48,7 +48,7 @@ def _memory(network: Network, layers: Sequence[Layer]) -> list[str]:
 def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list[str]]:
     """What was compared, and what a reader should know. ran: what the module did; None where nobody ran it.
 
-    Raises UsageError that names the first layer that differs.
+    Raises MismatchError that names the first layer that differs.
     """
     network, program = reader.network, reader.program
     _compare_params(network, program, shown)
@@ -67,7 +67,7 @@ def _compare_params(network: Network, program: Program, name: str) -> None:
     missing = [stored.name for stored in program.held if stored.learned and stored not in network.counted]
     if missing or network.params() != expected:
         what = f"; `{missing[0]}` is in none" if missing else ""
-        raise UsageError(
+        raise MismatchError(
             f"`{name}`: its layers have {network.params():,} parameters, and the module {expected:,}{what}"
         )
 
@@ -103,7 +103,7 @@ def _some(names: Mapping[str, Any]) -> str:
 
 
 def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> list[str]:
-    """Of the whole network; where they differ, of every module. Raises UsageError. A note on those of no example."""
+    """Of the whole network; where they differ, of every module. Raises MismatchError. A note on those of no example."""
     constant: Counter[str] = Counter(network.constant_macs)
     for scope, left in network.work.values():
         constant[scope] += left
@@ -118,18 +118,18 @@ def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> list[str
     for scope in own:
         inside = sum(count for other, count in own.items() if other == scope or other.startswith(f"{scope}."))
         if scope and inside != ran.macs.get(scope, 0):
-            raise UsageError(
+            raise MismatchError(
                 f"`{name}`: the module `{printable(scope)}` has {inside // batch:,} multiply-accumulates as it was "
                 f"read, and {ran.macs.get(scope, 0) // batch:,} as PyTorch counts them"
             )
-    raise UsageError(
+    raise MismatchError(
         f"`{name}` has {own.total() // batch:,} multiply-accumulates as it was read, and {ran.macs[''] // batch:,} as "
         "PyTorch counts them"
     )
 
 
 def _compare_shapes(program: Program, ran: Ran, name: str) -> int:
-    """How many calls of modules without parts, and of the whole, gave what was read. Raises UsageError.
+    """How many calls of modules without parts, and of the whole, gave what was read. Raises MismatchError.
 
     A module gives the last tensor that it makes, or at least one of those.
     """
@@ -145,7 +145,7 @@ def _compare_shapes(program: Program, ran: Ran, name: str) -> int:
             continue
         if shapes[number] not in own:
             where = f"the module `{printable(scope)}`" if scope else "it"
-            raise UsageError(
+            raise MismatchError(
                 f"`{name}`: {where} gives {show(own[-1])} as it was read, and {show(shapes[number])} in PyTorch"
             )
         equal += 1

@@ -37,13 +37,14 @@ def imported(
             raise UsageError(
                 f"the input `{printable(brief(key))}` of `{shown}` is {show(shape)}, expected sizes of at least 1"
             )
+    reason = "it has sizes of all sorts, so that nothing tells where the batch of a tensor is"
     for batch in primes(module, inputs)[:4]:
         given = example(module, inputs, dtypes, batch, shown)
         try:
             return _of_batch(module, given, batch, name, shown)
-        except AmbiguousBatch:
-            continue
-    raise UsageError(f"`{shown}` has sizes of all sorts: nothing tells where the batch of its tensors is")
+        except AmbiguousBatch as found:
+            reason = found.told(batch)
+    raise UsageError(f"`{shown}` cannot be read: {reason}")
 
 
 def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:

@@ -14,7 +14,17 @@ from cnnprof.model.kind import Shape
 
 
 class AmbiguousBatch(Exception):
-    """A tensor has two dimensions that could hold the batch."""
+    """A tensor has two dimensions that could hold the batch: a size is a multiple of it, or examples are compared."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def told(self, batch: int) -> str:
+        """What is wrong, where it is so whatever the batch."""
+        shape = [f"{size // batch} · batch" if size % batch == 0 else str(size) for size in self.shape]
+        text = ", ".join("batch" if size == "1 · batch" else size for size in shape)
+        return f"a tensor is [{text}]: examples of a batch that depend on each other are no network of one example"
 
 
 class Ref(NamedTuple):
@@ -96,7 +106,7 @@ class Batch(NamedTuple):
             return Place(0, shape[0] // self.size)
         dims = [dim for dim, size in enumerate(shape) if size and size % self.size == 0]
         if len(dims) > 1:
-            raise AmbiguousBatch
+            raise AmbiguousBatch(shape)
         return Place(dims[0], shape[dims[0]] // self.size) if dims else None
 
 

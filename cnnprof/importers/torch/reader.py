@@ -9,7 +9,7 @@ from math import prod
 from typing import TypeAlias
 
 from cnnprof.errors import RuleError, UsageError, brief, printable
-from cnnprof.importers.common import NoKind, OpaqueLayer
+from cnnprof.importers.common import MismatchError, NoKind, OpaqueLayer
 from cnnprof.importers.torch.network import Batched, Constant, ImportedLayer, Network, Value
 from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Place, Program, Stored
@@ -160,12 +160,12 @@ class Reader:
         self.seen[own] += 1
         return *own, self.seen[own]
 
-    def wrong(self, call: Call | None, what: str) -> UsageError:
+    def wrong(self, call: Call | None, what: str, error: type[UsageError] = UsageError) -> UsageError:
         """An error of a call, by its operator and its module."""
         where = "" if call is None else f"the operator `{call.operator}`"
         if call is not None and call.scope:
             where += f" in `{printable(brief(call.scope))}`"
-        return UsageError(f"`{self.program.name}`: {where} {what}" if where else f"`{self.program.name}`: {what}")
+        return error(f"`{self.program.name}`: {where} {what}" if where else f"`{self.program.name}`: {what}")
 
     def value(self, name: str, call: Call | None) -> Value:
         """What a name stands for. Raises UsageError where nothing makes it, or it was overwritten in part."""
@@ -201,7 +201,8 @@ class Reader:
             self.network.forget(before)
             made = self.declare(node, str(reason))
         except RuleError as error:
-            raise self.wrong(call, f"cannot be read: {'; '.join(filter(None, [error.message, error.hint]))}") from None
+            text = "; ".join(filter(None, [error.message, error.hint]))
+            raise self.wrong(call, f"cannot be read: {text}", MismatchError) from None
         for number, tensor in enumerate(made if isinstance(made, list) else [made]):
             name = call.outputs[number] if number < len(call.outputs) else None
             if name is not None and tensor is not None:
