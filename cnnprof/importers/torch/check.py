@@ -12,7 +12,6 @@ from cnnprof.importers.common import Compared, Imported, MismatchError
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import Program, Ran
 from cnnprof.importers.torch.reader import Reader
-from cnnprof.model.graph import Layer
 from cnnprof.model.kind import show
 
 
@@ -30,19 +29,12 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
         found.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
     compared, differences = compare(reader, ran, shown)
     graph, paths = network.graph(), network.paths()
-    found += [*differences, *_memory(network, graph.layers)]
+    found += differences
+    if other := network.differing(graph):
+        found.append(
+            f"{other:,} layers run in place in either the module or this graph and not in both: peak memory differs"
+        )
     return Imported(graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared)
-
-
-def _memory(network: Network, layers: Sequence[Layer]) -> list[str]:
-    """A note on layers that run in place here and not in the module, or the other way round."""
-    other = sum(
-        (layer.overwrites is not None) != network.layers[number].overwrites
-        for number, layer in zip(network.order(), layers, strict=True)
-    )
-    if not other:
-        return []
-    return [f"{other:,} layers run in place in either the module or this graph and not in both: peak memory differs"]
 
 
 def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list[str]]:

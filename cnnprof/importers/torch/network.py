@@ -147,9 +147,26 @@ class Network:
         after = self.layers[number].after
         return number if after is None else after - 0.5, number
 
-    def graph(self, training: bool = False) -> Graph:
-        """The graph in evaluation, or in training."""
-        builder = Builder(training=training, in_place=self.in_place, memo=self.memo)
+    def graph(self) -> Graph:
+        """The graph in evaluation, which makes the one in training.
+
+        Layers run in place in all of it or in none, whichever is nearer to the module.
+        """
+        if not any(layer.overwrites for layer in self.layers):
+            return self._graph(in_place=False)
+        found = self._graph(in_place=True)
+        some = sum(layer.overwrites for layer in self.layers)
+        return found if self.differing(found) <= some else self._graph(in_place=False)
+
+    def differing(self, graph: Graph) -> int:
+        """How many layers run in place in the graph and not in the module, or the other way round."""
+        return sum(
+            (layer.overwrites is not None) != self.layers[number].overwrites
+            for number, layer in zip(self.order(), graph.layers, strict=True)
+        )
+
+    def _graph(self, in_place: bool, training: bool = False) -> Graph:
+        builder = Builder(training=training, in_place=in_place, memo=self.memo)
         tensors = {number: builder.input(name, shape) for number, (name, shape) in enumerate(self.inputs.items())}
         paths, place = self.paths(), {}
         for position, number in enumerate(self.order()):
@@ -164,14 +181,9 @@ class Network:
             )
         for label, tensor, executed in self.outputs:
             builder.output(label, tensors[tensor], training or executed)
-        heads = any(layer.after is not None for layer in self.layers)
-        train = (lambda: self.graph(training=True)) if heads and not training else None
-        return builder.graph(self.name, train=train, same_in_training=not heads)
-
-    @property
-    def in_place(self) -> bool:
-        """Whether any operator of the module writes into its input."""
-        return any(layer.overwrites for layer in self.layers)
+        if all(layer.after is None for layer in self.layers):
+            return builder.graph(self.name, same_in_training=True)
+        return builder.graph(self.name, train=None if training else lambda: self._graph(in_place, training=True))
 
 
 def _owner(layer: ImportedLayer) -> str:
