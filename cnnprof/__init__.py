@@ -13,7 +13,7 @@ Every function takes a network as one of
 
 and these options, as far as they apply. Beside a Graph, those of the spec that it came from are a UsageError.
 
-    variant   of the spec, where the SPEC does not name one behind `@`
+    variant   of the spec, where the SPEC does not name one after `@`
     input     shape of one example without the batch, (channels, height, width) for images; by name where the network
               has several inputs. The spec's own where it is left out.
     args      values for the spec's arguments by name
@@ -267,7 +267,7 @@ def check(
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
-    max: limits beside the specs' own, {"params": "5M"}; a number is in base units.
+    max: limits next to the specs' own, {"params": "5M"}; a number is in base units.
     config: the project file to check where there is no spec; found from the working directory upwards if left out.
     baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
 

@@ -20,7 +20,7 @@ def analyze(
     """The report on a network. Options as `cnnprof.analyze` takes them; raises as it does."""
     if order not in ("written", "best"):
         raise UsageError(f"order is `written` or `best`, found `{order}`")
-    graph, source, budget, unused = network
+    graph = network.graph
     written_peak, refused = None, {}
     if order == "best":
         from cnnprof.analysis.order import TooManyStates, best_order, reordered
@@ -33,4 +33,13 @@ def analyze(
         else:
             written_peak, graph = peaks(graph, scale)[0].bytes, best
     costs = count(graph, batch, dtype, optimizer, master_weights)
-    return tabulate(graph, costs, written_peak, refused, source=source, budget=budget, unused=unused)
+    return tabulate(
+        graph,
+        costs,
+        written_peak,
+        refused,
+        source=network.source,
+        budget=network.budget,
+        unused=network.unused,
+        imported=network.imported,
+    )

@@ -313,7 +313,7 @@ class _Explainer:
             return (), ("the same shape as its input",)
         names = self.dimensions(self.first + number)
         formulas = tuple(Formula(f"output {name}", term) for name, term in zip(names, terms, strict=True))
-        return formulas, ("declared in the spec, not computed",) if layer.kind.declared else ()
+        return formulas, ("declared, not computed",) if layer.kind.declared else ()
 
     def _weights(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
@@ -336,7 +336,7 @@ class _Explainer:
             formulas += [*parts, Formula("buffers", total)]
             facts.append("buffers are stored with the weights but not learned")
         if layer.kind.declared:
-            facts.append("declared in the spec, not computed")
+            facts.append("declared, not computed")
         return tuple(formulas), tuple(facts)
 
     def work(self, number: int, rules: _Rules) -> dict[str, Term]:
@@ -351,7 +351,7 @@ class _Explainer:
         if not layer.executed:
             return (), ("none: a side output, which runs only in training",)
         work = self.work(number, rules)
-        facts = ["declared in the spec, not computed"] if layer.kind.declared else []
+        facts = ["declared, not computed"] if layer.kind.declared else []
         if not work:
             return (), (*facts, "none")
         formulas = [Formula("MACs" if sort == "macs" else sort, term) for sort, term in work.items()]
@@ -399,7 +399,7 @@ class _Explainer:
             if layer.memory.scratch:
                 facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_activation_bytes")
         if layer.kind.declared:
-            facts.append("declared in the spec, not computed")
+            facts.append("declared, not computed")
         if not layer.memory_exact:
             facts.append("whether it copies depends on strides, which are not tracked: an estimate")
         kept, told = self._kept(layer, rules)

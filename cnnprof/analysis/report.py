@@ -22,6 +22,7 @@ from cnnprof.model.kind import Kind, Shape, Work, show
 from cnnprof.model.metrics import METRICS
 
 if TYPE_CHECKING:
+    from cnnprof.importers.common import Imported
     from cnnprof.render.document import Document
 
 Order: TypeAlias = Literal["written", "best"]
@@ -67,14 +68,14 @@ def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
 
 
 def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """What has to be said about figures: which metrics are estimates, how many layers the spec declares, and what
+    """What has to be said about figures: which metrics are estimates, how many layers are declared, and what
     there is none of, and why."""
     found = []
     if estimated:
         found.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
     if declared:
         layers = "1 layer" if declared == 1 else f"{declared:,} layers"
-        found.append(f"the figures of {layers} are declared in the spec, not computed")
+        found.append(f"the figures of {layers} are declared, not computed")
     return found + [f"no {name}: {why}" for name, why in refused.items()]
 
 
@@ -139,6 +140,7 @@ class Report(Record):
     layers: in execution order. totals: every metric.
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
     step: what a training step takes; None where PyTorch refuses it.
+    imported: what was noticed when it was read from another format; None for a spec.
     graph: the network itself. costs: what it was counted to have and do.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
@@ -161,6 +163,7 @@ class Report(Record):
     outputs: tuple[Output, ...]
     budget: tuple[BudgetLimit, ...]
     unused: tuple[str, ...]
+    imported: Imported | None
     graph: Graph
     costs: Costs
     order: Order
@@ -212,11 +215,13 @@ def tabulate(
     source: str = "",
     budget: tuple[BudgetLimit, ...] = (),
     unused: tuple[str, ...] = (),
+    imported: Imported | None = None,
 ) -> Report:
     """The report on a graph and its costs.
 
     written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
     source, budget, unused: of the spec that the graph is of; `unused` are arguments that change nothing.
+    imported: what was noticed where the graph is of another format.
     """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
@@ -280,6 +285,7 @@ def tabulate(
         outputs=graph.outputs,
         budget=budget,
         unused=unused,
+        imported=imported,
         graph=graph,
         costs=costs,
         order="written" if written_peak_bytes is None else "best",

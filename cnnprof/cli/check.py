@@ -38,6 +38,7 @@ def check(
     update_baseline: bool,
     latency: Latency | None = None,
     reports: Sequence[Wanted] = (),
+    allow_code: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -57,6 +58,8 @@ def check(
         )
     if not budgets and (limits or baseline_ref is not None):
         raise UsageError("--no-budgets only checks that specs are valid: it does not go with --max or --baseline-ref")
+    if allow_code and specs:
+        raise UsageError("--allow-code is for the code that a project file names: a SPEC may name code without it")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
@@ -69,7 +72,7 @@ def check(
         raise UsageError("--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them")
     return check_project(
         config, budgets=budgets, baseline_ref=baseline_ref, update=update_baseline, written=written,
-        version=cnnprof.__version__,
+        version=cnnprof.__version__, allow_code=allow_code,
     )  # fmt: skip
 
 
@@ -240,6 +243,14 @@ def command(
         bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
     ] = False,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Read this project file.")] = None,
+    allow_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code",
+            help="Run the code that the project file names: torch:, timm: and torchvision: below `specs`. A pull "
+            "request may change both.",
+        ),
+    ] = False,
     max_latency: Annotated[
         str | None,
         typer.Option(metavar="RATIO", help="Limit the measured time over that of --against. Needs PyTorch."),
@@ -265,6 +276,7 @@ def command(
         update_baseline=update_baseline,
         latency=read_latency(max_latency, against),
         reports=wanted,
+        allow_code=allow_code,
     )
     write_reports(result, wanted)
     raise typer.Exit(result.exit_code)

@@ -31,7 +31,8 @@ Specs = Annotated[
         autocompletion=complete.specs,
         help="Read networks from NAME|PATH[@VARIANT][,key=value...]: a file, - for standard input, an architecture "
         "that `cnnprof specs` lists, or REF:PATH for a file at a git revision: PATH from the top of the repository, "
-        "./PATH from here.",
+        "./PATH from here. From other formats: a file .onnx or .tflite; torch:MODULE:NAME[,key=value...], "
+        "torch:FILE.py:NAME, timm:NAME or torchvision:NAME, which run that code.",
     ),
 ]
 Spec = Annotated[
@@ -93,7 +94,7 @@ Inputs = Annotated[
         metavar="[NAME=]SHAPE",
         callback=once,
         rich_help_panel=SHARED,
-        help="Set the shape of one example, as 3x192x192, instead of the spec's.",
+        help="Set the shape of one example, as 3x192x192, instead of the spec's; a module needs it.",
     ),
 ]
 Arguments = Annotated[

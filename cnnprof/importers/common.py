@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
+
+if TYPE_CHECKING:
+    from cnnprof.model.deployed import Deployed
 
 
 class NoKind(Exception):
@@ -48,6 +52,8 @@ class Imported:
     opaque: the layers that only have declared figures. shapes: how many tensors' shapes the format's own inference
     agrees with. params: values of the tensors that layers take their weights from, each counted once.
     notes: what a reader should know. compared: what was checked against the source itself.
+    format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
+    and file_bytes: of its file.
     """
 
     graph: Graph
@@ -56,6 +62,15 @@ class Imported:
     params: int
     notes: tuple[str, ...]
     compared: Compared | None = None
+    format: str = ""
+    deployed: Deployed | None = None
+    file_bytes: int | None = None
+
+    @property
+    def agreeing(self) -> dict[str, int]:
+        """How much was compared with the source and is equal, by what it is; what nothing is of is left out."""
+        compared = {} if self.compared is None else self.compared._asdict()
+        return {name: count for name, count in {"shapes": self.shapes, **compared}.items() if count}
 
 
 class Paths:
@@ -97,3 +112,19 @@ def _label(path: tuple[object, ...]) -> str:
         f"output_{part}" if isinstance(part, int) and not number else str(part) for number, part in enumerate(path)
     ]
     return plain(".".join(parts)) or "output"
+
+
+def stem(file: str) -> str:
+    """The name of a file without its folders, its revision and its suffix; `network` where nothing is left."""
+    return re.split(r"[/\\:]", file)[-1].rpartition(".")[0] or "network"
+
+
+def params_of(graph: Graph) -> int:
+    """Parameters of the layers that have a kind, shared ones counted once."""
+    shapes = graph.shapes()
+    return sum(
+        prod(shape)
+        for layer in graph.layers
+        if layer.shares is None and not layer.kind.declared
+        for shape in layer.kind.weights(*(shapes[tensor] for tensor in layer.inputs)).values()
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable
+from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import METRICS
 
@@ -43,6 +44,7 @@ def document(table: ReportTable) -> dict[str, Any]:
         "estimates": list(report.estimates),
         "declared_layers": report.declared,
         "refused": dict(report.refused),
+        "imported": report.imported and _imported(report.imported),
         "outputs": [
             {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
             for output in report.outputs
@@ -69,6 +71,16 @@ def _totals(report: Report) -> dict[str, Any]:
         "moved_bytes": totals.moved_bytes,
         "arithmetic_intensity": totals.arithmetic_intensity,
         "work": totals.work._asdict(),
+    }
+
+
+def _imported(found: Imported) -> dict[str, Any]:
+    """What was noticed when a network was read from another format."""
+    return {
+        "format": found.format,
+        "opaque": [layer._asdict() for layer in found.opaque],
+        "compared": found.agreeing,
+        "notes": list(found.notes),
     }
 
 

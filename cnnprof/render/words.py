@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis import units
 from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
@@ -28,6 +28,9 @@ from cnnprof.render.document import (
 from cnnprof.render.document import Table as Grid
 from cnnprof.render.document import document as made
 
+if TYPE_CHECKING:
+    from cnnprof.importers.common import Imported
+
 NOTHING = "-"
 """What a layer that does not run does."""
 
@@ -36,6 +39,15 @@ UNKNOWN = "unknown"
 ABOUT = "≈"
 """Before an estimate."""
 
+
+COMPARED = {
+    "params": "parameter tensor",
+    "shapes": "tensor shape",
+    "macs": "MAC",
+    "buffers": "buffer tensor",
+    "modules": "module",
+}
+"""Names for people of what an import was compared in."""
 
 DESCRIBED = 1.2
 """Lines per row, on average, that folding may lead to before columns are left out."""
@@ -261,6 +273,21 @@ def _training_step(table: ReportTable) -> KeyFigure:
     return line("training step", f"{sign}{size(report.step.total)}", kept)
 
 
+def imported(found: Imported) -> list[str]:
+    """What has to be said of a network that was read from another format."""
+    said = [printable(note) for note in found.notes]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for layer in found.opaque:
+        reasons.setdefault((layer.operator, layer.reason), []).append(layer.path)
+    for (operator, reason), paths in reasons.items():
+        more = f" and {units.exact(len(paths) - 1)} more" if len(paths) > 1 else ""
+        said.append(printable(f"warning: {paths[0]}{more} ({operator}) is opaque: {reason}"))
+    if found.agreeing:
+        amounts = [units.plural(count, COMPARED.get(name, name)) for name, count in found.agreeing.items()]
+        said.append(f"read from {found.format}, which agrees: {', '.join(amounts)}")
+    return said
+
+
 def _alive(peak: Peak) -> str:
     """`input 588 KiB, conv1 1.11 MiB, …`: the largest first, as many as say most of it."""
     largest = sorted(peak.alive, key=lambda storage: -storage.bytes)
@@ -302,6 +329,7 @@ def notes(table: ReportTable) -> list[str]:
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
     found += labels((), report.declared, refused=report.refused)
+    found += [] if report.imported is None else imported(report.imported)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")

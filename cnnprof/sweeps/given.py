@@ -56,7 +56,7 @@ def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:
         return job(Located(title_of(source), b"", None, {}), axes)._replace(graph=source)
     if isinstance(source, Spec):
         return job(Located(title_of(source), b"", None, {}), axes, training)._replace(read=source)
-    return job(load.locate_any(source), axes, training)
+    return job(load.refuse_imports(load.locate_any(source)), axes, training)
 
 
 def title_of(source: Source) -> str:

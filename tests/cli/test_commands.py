@@ -33,6 +33,7 @@ RUNS = {
     "measure": ["lenet5", "--seconds", "0.01", "--device", "cpu"],
     "explain": ["lenet5"],
     "sweep": ["lenet5", "--batch", "1,2"],
+    "targets": [],
     "specs": [],
     "kinds": [],
     "schema": [],

@@ -25,12 +25,16 @@ from typing import Any, NamedTuple
 import cnnprof
 from cnnprof import errors
 from cnnprof.cli import main
+from cnnprof.importers.flatbuffer import DamagedFile
+from cnnprof.model.deployed import NotPlanned
 from cnnprof.rewrites.contract import Inapplicable
 
 PACKAGE = Path(cnnprof.__file__).parent
 CLASSES = {
     **{name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)},
     "Inapplicable": Inapplicable,
+    "NotPlanned": NotPlanned,
+    "DamagedFile": DamagedFile,
 }
 # Who is told a message: the place of the message among its arguments, and that of the hint.
 SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
@@ -81,6 +85,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/check.py",
         "git.py",
     ),
+    "devices": ("devices/", "analysis/arena.py", "rewrites/converter.py"),
     "rewrites": (
         "rewrites/",
         "analysis/quantize.py",

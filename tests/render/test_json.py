@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,8 +48,8 @@ LAYER = keys(
         "in_place": {"type": "boolean"},
         "declared": {"type": "boolean"},
         "memory_exact": {"type": "boolean"},
-        "file": {"type": "string"},
-        "line": {"type": "integer", "minimum": 1},
+        "file": {"type": ["string", "null"]},
+        "line": {"type": ["integer", "null"], "minimum": 1},
         "layers": {"type": "integer", "minimum": 2},
     },
     optional=("layers",),
@@ -77,6 +78,22 @@ NETWORK = keys(
         "estimates": {"type": "array", "items": {"enum": list(METRICS)}},
         "declared_layers": COUNT,
         "refused": {"type": "object", "additionalProperties": {"type": "string"}},
+        "imported": {
+            "anyOf": [
+                {"type": "null"},
+                keys(
+                    {
+                        "format": {"type": "string"},
+                        "opaque": {
+                            "type": "array",
+                            "items": keys({key: {"type": "string"} for key in ("path", "operator", "reason")}),
+                        },
+                        "compared": {"type": "object", "additionalProperties": COUNT},
+                        "notes": {"type": "array", "items": {"type": "string"}},
+                    }
+                ),
+            ]
+        },
         "outputs": {
             "type": "array",
             "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),
@@ -112,6 +129,11 @@ NETWORK = keys(
     },
     optional=("conventions",),
 )
+
+
+def test_schema_of_a_network_in_another_format() -> None:
+    file = Path(__file__).parents[1] / "golden" / "tflm" / "ds_cnn_kws.tflite"
+    Draft202012Validator(NETWORK).validate(document(table(str(file))))
 
 
 def refuse(constant: str) -> None:

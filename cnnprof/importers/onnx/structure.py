@@ -1,16 +1,18 @@
 """The bytes of an ONNX file without its weights: what is left of it is a model whose large tensors have only a shape.
 
 The file is mapped and its wire format walked (protobuf's, of onnx.proto): a tensor's data is stepped over, so that a
-file of gigabytes costs the pages of its structure. Nothing is opened beside it.
+file of gigabytes costs the pages of its structure. Nothing is opened next to it.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cnnprof import files
 from cnnprof.errors import UsageError, printable
 
 SMALL = 4096
@@ -41,12 +43,15 @@ class _Field(NamedTuple):
     end: int
 
 
-def structure(path: Path) -> bytes:
-    """A file's model without the values of its large tensors. Raises UsageError where it is no such file."""
-    shown = printable(str(path))
+def structure(path: Path, name: str | None = None) -> bytes:
+    """A file's model without the values of its large tensors. name: stands for the path in errors.
+
+    Raises UsageError where it is no such file.
+    """
+    shown = printable(str(path) if name is None else name)
     try:
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
+        with files.opened(path, name) as file:
+            if os.fstat(file.fileno()).st_size == 0:
                 raise UsageError(f"`{shown}` is empty, expected an ONNX model")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found = bytearray()
@@ -101,7 +106,7 @@ class _Source:
             else:
                 raise self.refuse(f"byte {first:,} begins no field of a message")
             if at > end:
-                raise self.refuse(f"the field at byte {first:,} ends {at - end:,} bytes behind its message")
+                raise self.refuse(f"the field at byte {first:,} ends {at - end:,} bytes after its message")
             yield _Field(key >> 3, wire, first, value, at)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.importers.common import Imported, main_first, plain
+from cnnprof.importers.common import Imported, main_first, plain, stem
 from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network
 from cnnprof.importers.torch.program import AmbiguousBatch, Batch, Call, Program, Ref, Stored
@@ -34,12 +34,15 @@ PRIMES = (10007, 10009, 10037, 10039)
 """What a batch that was left open is taken for: numbers that sizes of networks are seldom multiples of."""
 
 
-def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
-    """The network of an archive. inputs: shapes of one example, by name, of those whose sizes were left open.
+def load(path: Path, inputs: Mapping[str, Shape] | None = None, name: str | None = None) -> Imported:
+    """The network of an archive.
+
+    inputs: shapes of one example, by name, of those whose sizes were left open; an empty name is the first input's.
+    name: stands for the path in errors.
 
     Raises UsageError where the file is no such archive, or has what no graph can say.
     """
-    shown = printable(str(path))
+    shown = printable(name or str(path))
     try:
         with zipfile.ZipFile(path) as archive:
             content = _Content(archive, shown)
@@ -50,7 +53,7 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
     for prime in PRIMES:
         try:
             program = _Reading(content, inputs or {}, prime, shown).program()
-            reader = Reader(Network(plain(path.stem) or "network"), program)
+            reader = Reader(Network(plain(stem(name or str(path))) or "network"), program)
             reader.read()
             return finished(reader, None, shown)
         except AmbiguousBatch as found:
@@ -152,6 +155,7 @@ class _Reading:
         arguments = [spec["user_input"]["arg"] for spec in specs if "user_input" in spec]
         names = [argument["as_tensor"]["name"] for argument in arguments if "as_tensor" in argument]
         alone = len(names) == 1
+        given = {name or next(iter(names), ""): shape for name, shape in given.items()}
         for name in given:
             if name not in names and not (alone and name == "input"):
                 raise UsageError(f"`{self.shown}` has no input `{printable(brief(name))}`; {nearest(name, names)}")
