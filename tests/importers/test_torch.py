@@ -345,9 +345,18 @@ def test_an_input_may_hold_integers() -> None:
     assert found.params == 60 + 14
 
 
+def refusal_of_nothing() -> str:
+    with pytest.raises(UsageError) as caught:
+        load(Reference("torch", "torch.nn:ReLU"))
+    return str(caught.value)
+
+
 def test_an_input_is_needed() -> None:
-    with pytest.raises(UsageError, match="`Residual` needs the shape of one example: give it as in --input 3x224x224"):
+    with pytest.raises(UsageError, match="a Residual needs the shape of one example, as input="):
         load(Residual())
+    assert refusal_of_nothing() == (
+        "`torch:torch.nn:ReLU` needs the shape of one example: give it as in --input 3x224x224"
+    )
     assert refusal(Residual(), 4, 0, 6) == "the input `input` of `Residual` is [4, 0, 6], expected sizes of at least 1"
 
 
@@ -856,3 +865,38 @@ def test_sizes_are_those_of_one_example() -> None:
     found = imported(Residual())
     assert found.shapes == len(found.graph.layers)
     assert all(prod(layer.shape) for layer in found.graph.layers)
+
+
+# From Python.
+
+
+def test_functions_take_a_module() -> None:
+    import cnnprof
+
+    module = WithHead()
+    report = cnnprof.analyze(module, input=(4, 8, 6))
+    assert report.totals.params == sum(each.numel() for each in module.parameters())
+    assert report.imported is not None
+    assert report.imported.format == "PyTorch"
+    assert cnnprof.analyze(module, input=(4, 8, 6), training=True).totals.macs > report.totals.macs
+    assert [layer.path for layer in cnnprof.unfold(module, input={"x": (4, 8, 6)}).layers][0] == "stem"
+    assert cnnprof.build(module, input=(4, 8, 6)).get_submodule("stem").weight.shape == (4, 4, 1, 1)
+    assert cnnprof.explain(module, "stem", input=(4, 8, 6)) is not None
+    assert cnnprof.compare(module, module, input=(4, 8, 6)) is not None
+    assert cnnprof.check(module, input=(4, 8, 6), max={"params": "1K"}).exit_code == 0
+    assert cnnprof.check(module, input=(4, 8, 6), max={"params": 10}).exit_code == 1
+
+
+def test_what_a_module_does_not_take() -> None:
+    import cnnprof
+
+    made = "a torch.nn.Module is made already: variant and args are for specs"
+    for call, text in (
+        (lambda: cnnprof.analyze(WithHead(), input=(4, 8, 6), args={"width": 2}), made),
+        (lambda: cnnprof.check(WithHead(), input=(4, 8, 6), variant="small", max={"params": 10}), made),
+        (lambda: cnnprof.sweep(WithHead(), batch=[1, 2]), "a torch.nn.Module has no arguments to vary; "),
+        (lambda: cnnprof.analyze(WithHead()), "a WithHead needs the shape of one example, as input=(3, 224, 224)"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            call()
+        assert str(caught.value).startswith(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cnnprof.errors import MissingDependencyError
+from cnnprof.errors import MissingDependencyError, UsageError
 from cnnprof.importers.common import Compared, Imported
 from cnnprof.importers.torch.reference import Reference
 from cnnprof.model.kind import Shape
@@ -46,6 +46,8 @@ def load(
     from cnnprof.importers.torch.reference import resolve
 
     if not isinstance(target, Reference):
+        if not inputs:
+            raise UsageError(f"a {type(target).__name__} needs the shape of one example, as input=(3, 224, 224)")
         return imported(target, inputs, dtypes or {}, name or type(target).__name__, type(target).__name__)
     own = name or target.name.rpartition(":")[2]
     found = resolve(target)
