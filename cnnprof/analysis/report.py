@@ -76,7 +76,10 @@ def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] 
     if declared:
         layers = "1 layer" if declared == 1 else f"{declared:,} layers"
         found.append(f"the figures of {layers} are declared, not computed")
-    return found + [f"no {name}: {why}" for name, why in refused.items()]
+    reasons: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        reasons.setdefault(why, []).append(name)
+    return found + [f"no {', '.join(names)}: {why}" for why, names in reasons.items()]
 
 
 def doubts(graph: Graph) -> list[str]:
@@ -100,6 +103,7 @@ class LayerRow(NamedTuple):
     file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
     memory_exact: False where the layer may view or copy, depending on strides, which are not tracked.
+    dtype: that the output is stored in.
     fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
@@ -126,6 +130,7 @@ class LayerRow(NamedTuple):
     declared: bool = False
     memory_exact: bool = True
     layers: int = 1
+    dtype: str = ""
     fields: Kind | None = None
 
     def record(self) -> dict[str, Any]:
@@ -141,6 +146,7 @@ class Report(Record):
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
     step: what a training step takes; None where PyTorch refuses it.
     imported: what was noticed when it was read from another format; None for a spec.
+    with_: what was done to it before it was analyzed, as written, in order; notes: what is to be said of that.
     graph: the network itself. costs: what it was counted to have and do.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
@@ -164,6 +170,8 @@ class Report(Record):
     budget: tuple[BudgetLimit, ...]
     unused: tuple[str, ...]
     imported: Imported | None
+    with_: tuple[str, ...]
+    notes: tuple[str, ...]
     graph: Graph
     costs: Costs
     order: Order
@@ -216,12 +224,15 @@ def tabulate(
     budget: tuple[BudgetLimit, ...] = (),
     unused: tuple[str, ...] = (),
     imported: Imported | None = None,
+    with_: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
 
     written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
     source, budget, unused: of the spec that the graph is of; `unused` are arguments that change nothing.
-    imported: what was noticed where the graph is of another format.
+    imported: what was noticed where the graph is of another format. with_, notes: what was done to it before, and what
+    is to be said of that.
     """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
@@ -264,6 +275,7 @@ def tabulate(
                 line=None if place is None else place.line + 1,
                 declared=layer.kind.declared,
                 memory_exact=layer.memory_exact,
+                dtype=costs.types[first + number] if costs.types else costs.dtype,
                 fields=layer.kind,
             )
         )
@@ -286,6 +298,8 @@ def tabulate(
         budget=budget,
         unused=unused,
         imported=imported,
+        with_=with_,
+        notes=notes,
         graph=graph,
         costs=costs,
         order="written" if written_peak_bytes is None else "best",

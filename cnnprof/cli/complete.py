@@ -223,19 +223,15 @@ def sums(incomplete: str) -> list[str]:
     return _listed(incomplete, SUMS)
 
 
-def rewrites() -> list[str]:
-    """For `--with`."""
-    from cnnprof.rewrites import REWRITES
+def wishes(incomplete: str) -> list[tuple[str, str]]:
+    """For `--with`: what can be done, and after `weights=` and `activations=` the types, after a pattern too."""
+    from cnnprof.model.types import CHOSEN
+    from cnnprof.rewrites.wishes import NAMES
 
-    return list(REWRITES)
-
-
-def stored(incomplete: str) -> list[str]:
-    """For `--weights` and `--activations`: types, after a pattern too."""
-    from cnnprof.analysis.quantize import BITS
-
-    pattern, equals, _ = incomplete.rpartition("=")
-    return [f"{pattern}{equals}{name}" for name in BITS]
+    if incomplete.startswith(("weights=", "activations=")):
+        before, equals, _ = incomplete.rpartition("=")
+        return [(f"{before}{equals}{name}", "") for name in CHOSEN]
+    return list(NAMES.items())
 
 
 def reports() -> list[str]:

@@ -108,6 +108,18 @@ Arguments = Annotated[
         help="Set an argument of the spec. Repeatable.",
     ),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="NAME[=VALUE]",
+        autocompletion=complete.wishes,
+        rich_help_panel=SHARED,
+        help="Apply these to every network first, in the order given: fuse_bn, int8, int16, weights=TYPE, "
+        "activations=TYPE, prune=SHARE, sparsity=SHARE, separable, stacked, asymmetric, bottleneck=N, "
+        "grouped=N. Repeatable.",
+    ),
+]
 Batch = Annotated[
     int, typer.Option(rich_help_panel=SHARED, help="Set the batch size, which multiplies work and activations.")
 ]

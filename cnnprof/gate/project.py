@@ -42,13 +42,14 @@ from cnnprof.load import MOST, code_in
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.model.paths import advance, begin
+from cnnprof.rewrites.wishes import read as read_wishes
 
 FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
 VERSION = "1"
 KEYS = ("version", "budgets", "baseline")
 LIMITING = ("max", "warn", "max_increase", "at")
-BUDGET_KEYS = ("name", "files", "specs", "variant", "set", "input", "batch", "dtype", *LIMITING, "message")
+BUDGET_KEYS = ("name", "files", "specs", "variant", "set", "input", "with", "batch", "dtype", *LIMITING, "message")
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _LARGEST = 10**9  # of a batch or a dimension; what the network makes of it is seen later
@@ -87,6 +88,7 @@ class BudgetEntry:
     variant: str | None
     settings: MappingType[str, str]
     inputs: MappingType[str, Shape]
+    with_: tuple[str, ...]
     batch: int
     dtype: str
     marks: MappingType[str, Mark] = field(default_factory=dict)
@@ -324,6 +326,7 @@ class _Reader:
             variant=self.text(get("variant"), "variant"),
             settings=self.settings(get("set")),
             inputs=self.inputs(get("input")),
+            with_=tuple(self.wishes(get("with"))),
             batch=self.batch(get("batch")),
             dtype=self.dtype(get("dtype")),
             marks=dict(_marks(node)),
@@ -428,6 +431,19 @@ class _Reader:
                 return tuple(size for size in sizes if size is not None)
         self.problem(f"an input is a list of dimensions like [3, 224, 224], found {described(node)}", node.mark)
         return ()
+
+    def wishes(self, node: Node | None) -> Iterator[str]:
+        """What is done to the networks first: one name, or a list of them."""
+        for item in node.items if isinstance(node, Sequence) else [] if node is None else [node]:
+            text = self.text(item, "with")
+            if text is None:
+                continue
+            try:
+                read_wishes([text])
+            except UsageError as error:
+                self.problem(str(error), item.mark)
+            else:
+                yield text
 
     def batch(self, node: Node | None) -> int:
         size = 1 if node is None else self.whole(node, _LARGEST)

@@ -44,8 +44,8 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import BudgetLimit, Spec
-from cnnprof.language.unfold import UnfoldWork
 from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
@@ -76,11 +76,13 @@ class Setup(NamedTuple):
     inputs: tuple[tuple[str, Shape], ...] = ()
     batch: int = 1
     dtype: str = "float32"
+    with_: tuple[str, ...] = ()
 
     def title(self, file: str) -> str:
-        """As a SPEC: `net.yaml@small,classes=10`."""
+        """As a SPEC: `net.yaml@small,classes=10`, and what is done to it first."""
         variant = "" if self.variant is None else f"@{self.variant}"
-        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings)])
+        done = [f" with {', '.join(self.with_)}"] if self.with_ else []
+        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings), *done])
 
 
 AS_WRITTEN = Setup()
@@ -265,7 +267,7 @@ class Run:
         if given.variant is not None or given.settings or given.inputs:
             raise load.unfolded_already()
         title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
-        network = self.attempt(_analyzed, load.Network(graph), title, title, given, file=title)
+        network = self.attempt(_graph, graph, title, given, file=title)
         if network is None:
             return
         if budget.limits and budgets:
@@ -607,7 +609,9 @@ def _setup(entry: BudgetEntry, code: Code | None = None) -> Setup:
     """How a budget's networks are analysed. code: which has arguments of its own."""
     located = None if code is None else load.code_in(code.text)
     settings = {**({} if located is None else located.settings), **entry.settings}
-    return Setup(entry.variant, tuple(settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype)
+    return Setup(
+        entry.variant, tuple(settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype, entry.with_
+    )
 
 
 def _setups(spec: Readable) -> list[Setup]:
@@ -647,8 +651,11 @@ def _unfold(spec: Readable, setup: Setup, work: UnfoldWork) -> load.Network:
     _afford(work)
     if isinstance(spec, Located):
         located = spec._replace(variant=setup.variant, settings=dict(setup.settings))
-        return load.imported(located, dict(setup.inputs))
-    return load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=dict(setup.inputs), work=work)
+        found = load.imported(located, dict(setup.inputs))
+    else:
+        inputs = dict(setup.inputs)
+        found = load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
+    return load.granted(found, setup.with_)
 
 
 def _validate(spec: Readable, setup: Setup, work: UnfoldWork) -> bool:
@@ -658,6 +665,10 @@ def _validate(spec: Readable, setup: Setup, work: UnfoldWork) -> bool:
 
 def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
     return _analyzed(_unfold(spec, setup, work), setup.title(file), file, setup)
+
+
+def _graph(graph: Graph, title: str, setup: Setup) -> CountedNetwork:
+    return _analyzed(load.granted(load.Network(graph), setup.with_), title, title, setup)
 
 
 def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> CountedNetwork:

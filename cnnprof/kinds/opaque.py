@@ -52,6 +52,7 @@ class Opaque(Kind, word="opaque"):
     scratch: int = 0
 
     declared = True
+    several = True
 
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(1, "output_shape")

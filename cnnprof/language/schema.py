@@ -11,9 +11,9 @@ messages that say something: `properties` and `type`, and no alternatives (`oneO
 
 It knows a spec's structure and not its meaning. A step may call a block of the file, a word that no
 schema can know, so an unknown word passes, with any arguments; but whatever is next to the word of a
-kind has to be a modifier, and a kind's fields are those it has. A file that gives a block or argument the
-name of a kind is the one sort of valid spec that it may refuse. Any number or list may be an expression.
-Editors read YAML's numbers and booleans where cnnprof reads text, so a name may be any scalar.
+kind has to be a modifier, or a field of a merge, and a kind's fields are those it has. A file that gives a block or
+argument the name of a kind or a modifier is the one sort of valid spec that it may refuse. Any number or list may be
+an expression. Editors read YAML's numbers and booleans where cnnprof reads text, so a name may be any scalar.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from cnnprof.model.metrics import METRICS
 Schema: TypeAlias = dict[str, Any]
 
 NAME = "^[A-Za-z0-9_-]+$"
+DOTTED_NAME = r"^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 VARIANT_NAME = "^[A-Za-z0-9_.-]+$"
 SCALAR = ["string", "number", "boolean"]
 EXPRESSION = "An expression: arithmetic, comparisons, `and or not`, `a if b else c`, names and `name[0]`."
@@ -99,7 +100,7 @@ def schema() -> Schema:
             },
             "branch": {
                 "description": "A list of steps from the merge's input on (`[]` is that input itself), "
-                "the name of an earlier layer, or steps under a condition.",
+                "the name of an earlier layer, steps under a condition, or, of arithmetic, a number.",
                 **_object({"when": _when("the branch"), "layers": _steps("The branch, step by step.")}, ["layers"]),
                 "type": ["array", "object", *SCALAR],
                 "items": {"$ref": "#/definitions/step"},
@@ -116,39 +117,58 @@ def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
     modifiers = _modifiers()
     words = {SIDE: _side()} | {word: _branches(kind) if kind.merge else _fields(kind) for word, kind in kinds.items()}
     blocks = {name: _shipped(block) for name, block in shipped_blocks().items()}
+    merges = {word: _own_fields(kind) for word, kind in kinds.items() if kind.merge}
+    own_fields = {name: {"description": field["description"]} for own in merges.values() for name, field in own.items()}
     bare = [word for word, kind in kinds.items() if not kind.merge and not _required(kind)]
     return {
         "description": "A layer kind or a block: `- WORD`, or `- WORD:` with its fields and, in the word's own column, "
-        "any of `name`, `from`, `repeat`, `when` and `share`.",
+        "any of `name`, `from`, `repeat`, `start`, `when` and `share`, and the fields of a merge.",
         "type": ["object", "string"],
         # Explains a bare word. The last alternative takes anything, so this refuses nothing.
         "anyOf": [*({"const": word, "description": words[word]["description"]} for word in bare), {}],
         **_name(),
         "minProperties": 1,
-        "properties": {**blocks, **words, **modifiers},
+        "properties": {**own_fields, **blocks, **words, **modifiers},
         "additionalProperties": {
             "description": "A block of this file with its arguments, by name or as a list in their order.",
             "type": ["object", "array", "string", "null"],
         },
         "propertyNames": _name(),
-        # Where the word is known, nothing but modifiers is next to it.
-        "dependencies": {word: {"propertyNames": {"enum": [word, *modifiers]}} for word in words},
+        # Where the word is known, nothing but modifiers is next to it, and a merge's fields.
+        "dependencies": {
+            word: {
+                "propertyNames": {"enum": [word, *merges.get(word, {}), *modifiers]},
+                **({"properties": merges[word]} if merges.get(word) else {}),
+            }
+            for word in words
+        },
     }
 
 
 def _modifiers() -> Schema:
     return {
         "name": {
-            **_name(),
+            **_name(DOTTED_NAME, "A name is made of letters, digits, _ and -, with dots between its levels."),
             "type": SCALAR,
-            "description": "The step's name in paths, instead of its word; later steps and expressions may name it.",
+            "description": "The step's name in paths, instead of its word; later steps and expressions may name it. "
+            "Dots in it are levels of its path; one before it leaves the branch that the step is in.",
         },
-        "from": {"type": SCALAR, "description": "The earlier layer that this step reads, or `input`."},
+        "from": {
+            "type": [*SCALAR, "array"],
+            "items": {"type": SCALAR},
+            "minItems": 1,
+            "description": "The earlier layer that this step reads, or `input`; or a list of several.",
+        },
         "repeat": {
             "type": ["integer", "string"],
             "minimum": 0,
             "description": "How many times the step is repeated, each reading the one before; `index` counts them "
-            "from 0. " + EXPRESSION,
+            "from 0, or from `start`. " + EXPRESSION,
+        },
+        "start": {
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "description": "What `index`, and the number in the path, begin at in the first repetition. " + EXPRESSION,
         },
         "when": _when("the step"),
         "share": {"type": SCALAR, "description": "The earlier layer or block whose weights this step uses again."},
@@ -164,11 +184,14 @@ def _when(what: str) -> Schema:
 
 
 def _fields(kind: type[Kind]) -> Schema:
-    described = manual.fields(kind)
-    fields = {name: _field(field, kind.axes, described.get(name, "")) for name, field in kind.fields.items()}
     required = _required(kind)
-    found = {**_manual(kind), **_object(fields, required)}
+    found = {**_manual(kind), **_object(_own_fields(kind), required)}
     return found if required else {**found, "type": ["object", "null"]}
+
+
+def _own_fields(kind: type[Kind]) -> dict[str, Schema]:
+    described = manual.fields(kind)
+    return {name: _field(field, kind.axes, described.get(name, "")) for name, field in kind.fields.items()}
 
 
 def _required(kind: type[Kind]) -> list[str]:

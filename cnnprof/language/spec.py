@@ -27,7 +27,7 @@ HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "
 MODIFIERS = ("name", "from", "repeat", "start", "when", "share")
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_DOTTED = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_DOTTED = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VARIANT = re.compile(r"[A-Za-z0-9_.-]+")  # no path and no expression names a variant, so `0.5` can be one
 
 
@@ -43,13 +43,14 @@ class Step(NamedTuple):
     branches: tuple[Branch, ...] | None  # of a merge or side; None where only unfolding can tell
     segment: str  # of its path: the name, or the word with its number among equal words
     name: str | None = None
-    from_: Scalar | None = None
+    from_: Scalar | Sequence | None = None  # a list where it reads several layers
     repeat: Node | None = None
     when: Node | None = None
     share: Scalar | None = None
     broken: bool = False
     start: Node | None = None  # what `index` begins at
-    fields: Mapping | None = None  # of a merge, which stand in its own column
+    fields: Mapping | None = None  # of a merge, in the column of its word
+    outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
 
 
 class Branch(NamedTuple):
@@ -381,10 +382,13 @@ class _Reader:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
         name = from_ = repeat = when = share = start = fields = None
+        outer = False
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
+            outer = name is not None and name.startswith(".")
+            name = name and name.removeprefix(".")
             get = node.items.get
-            from_, share = self.word(get("from"), "from"), self.word(get("share"), "share")
+            from_, share = self.sources(get("from")), self.word(get("share"), "share")
             repeat, when, start = get("repeat"), get("when"), get("start")
             if kind is not None and kind.merge:
                 fields = _fields_of(node, kind)
@@ -394,7 +398,7 @@ class _Reader:
             branches = self.branches(word, body, mark, args)
             broken = broken or branches is None
         return Step(
-            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields
+            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields, outer
         )
 
     def is_block(self, word: str) -> bool:
@@ -488,7 +492,7 @@ class _Reader:
                 return Branch(label, mark, (_broken(node.mark),))
             self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
             return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
-        if label in MODIFIERS:
+        if label in MODIFIERS and label != "start":  # which a branch of a layer may be called
             self.problem(f"`{word}` has a branch called `{label}` that is not a list", mark, misplaced(label, word))
         elif node.is_null:
             self.problem(f"the branch `{label}` is empty", mark, "write `[]` for the identity")
@@ -527,6 +531,15 @@ class _Reader:
         assert isinstance(node, Scalar)
         return node
 
+    def sources(self, node: Node | None) -> Scalar | Sequence | None:
+        """What `from` says: a word, or a list of at least one."""
+        if not isinstance(node, Sequence):
+            return self.word(node, "from")
+        if not node.items:
+            self.problem("`from` takes a word or a list of words, found an empty list", node.mark)
+        words = [self.word(item, "from") for item in node.items]
+        return node if words and None not in words else None
+
     def flag(self, node: Node | None, default: bool) -> bool:
         if node is None:
             return default
@@ -546,10 +559,11 @@ class _Reader:
         if "." not in name:
             self.layer_name(name, mark)
             return
-        self.layer_names.add(name)
+        self.layer_names.add(name.removeprefix("."))
         if not _DOTTED.fullmatch(name):
             self.problem(
-                f"a name is made of letters, digits, _ and -, with a dot between levels, found `{brief(name)}`", mark
+                f"a name of several levels is letters, digits, _ and - with single dots between, found `{brief(name)}`",
+                mark,
             )
 
     def layer_name(self, name: str, mark: Mark) -> None:

@@ -300,6 +300,8 @@ class Kind:
     """Whether the step takes named branches instead of fields and one input."""
     source: ClassVar[bool] = False
     """Whether it reads nothing: it gives a parameter, which has no batch."""
+    several: ClassVar[bool] = False
+    """Whether a step of it may list several layers in `from`, though it has no branches."""
     broadcasts: ClassVar[bool] = False
     """Whether a parameter may be among its inputs."""
     declared: ClassVar[bool] = False

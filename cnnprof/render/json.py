@@ -44,6 +44,7 @@ def document(table: ReportTable) -> dict[str, Any]:
         "estimates": list(report.estimates),
         "declared_layers": report.declared,
         "refused": dict(report.refused),
+        "with": list(report.with_),
         "imported": report.imported and _imported(report.imported),
         "outputs": [
             {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
@@ -51,7 +52,7 @@ def document(table: ReportTable) -> dict[str, Any]:
         ],
         "totals": _totals(report),
         "peak": _peak(report.peak),
-        "torch_peak": _peak(report.torch_peak),
+        "torch_peak": None if report.totals.torch_peak_activation_bytes is None else _peak(report.torch_peak),
         "training_step": report.step and {**report.step._asdict(), "optimizer_name": report.optimizer},
     }
     if table.priced:
@@ -125,6 +126,7 @@ def _layer(row: LayerRow, kind: Kind | None, fields: dict[Kind, dict[str, Any]])
         "in_place": row.in_place,
         "declared": row.declared,
         "memory_exact": row.memory_exact,
+        "dtype": row.dtype,
         "file": row.file,
         "line": row.line,
     }

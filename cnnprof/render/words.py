@@ -116,7 +116,8 @@ def facts(table: ReportTable) -> list[str]:
     ]
     mode = ["training"] if report.training else []
     best = ["best order"] if report.order == "best" else []
-    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best]
+    done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
+    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best, *done]
 
 
 def about(estimates: Collection[str], metric: str) -> str:
@@ -231,16 +232,9 @@ def totals(table: ReportTable) -> list[KeyFigure]:
             + (
                 units.exact(figures.peak_activation_bytes) if table.exact else units.size(figures.peak_activation_bytes)
             ),
-            "with input, no weights; "
-            f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
-            "in PyTorch",
+            "with input, no weights" + _in_torch(table),
         ),
-        line(
-            "inference",
-            about(estimated, "inference_bytes")
-            + (units.exact(figures.inference_bytes) if table.exact else units.size(figures.inference_bytes)),
-            "parameters, buffers and PyTorch's peak",
-        ),
+        line("inference", _inference(table), "parameters, buffers and PyTorch's peak"),
         _training_step(table),
         line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
         line("receptive field", _receptive_field(table), "input positions on the largest axis"),
@@ -263,8 +257,25 @@ def line(label: str, figure: str, note: str) -> KeyFigure:
     return KeyFigure(label, Cell(figure, meaning="strong"), note)
 
 
+def _in_torch(table: ReportTable) -> str:
+    report = table.report
+    peak = report.totals.torch_peak_activation_bytes
+    sign = about(report.estimates, "torch_peak_activation_bytes")
+    return "" if peak is None else f"; {sign}{units.size(peak)} in PyTorch"
+
+
+def _inference(table: ReportTable) -> str:
+    report = table.report
+    needed = report.totals.inference_bytes
+    if needed is None:
+        return ""
+    return about(report.estimates, "inference_bytes") + (units.exact if table.exact else units.size)(needed)
+
+
 def _training_step(table: ReportTable) -> KeyFigure:
     report = table.report
+    if "training_bytes" in report.costs.refusals:
+        return line("training step", "", "")
     if report.step is None:
         return line("training step", "refused", "PyTorch refuses to train it: see below")
     sign = about(report.estimates, "training_bytes")
@@ -330,6 +341,7 @@ def notes(table: ReportTable) -> list[str]:
         found.append(f"best order: {best}; as written {written}")
     found += labels((), report.declared, refused=report.refused)
     found += [] if report.imported is None else imported(report.imported)
+    found += map(printable, report.notes)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")

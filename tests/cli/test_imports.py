@@ -21,7 +21,7 @@ COMMANDS = {
     "compare": ["lenet5"],
     "explain": ["--only", "params,macs"],
     "separable": [],
-    "rewrite": ["--prune", "0.5"],
+    "rewrite": ["--with", "prune=0.5"],
 }
 MEASURING = {
     "verify": ["--no-fvcore"],

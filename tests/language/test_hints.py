@@ -198,9 +198,9 @@ FOREIGN = [
         "unflatten",
         "glu",
     ),
-    *("swiglu", "drop_path", "stochastic_depth", "view", "reshape", "squeeze", "unsqueeze", "div", "max", "tan"),
+    *("swiglu", "drop_path", "stochastic_depth", "view", "stack", "squeeze", "unsqueeze", "dim", "max", "tan"),
     *("max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d", "rms_norm", "weight_norm", "rrelu", "softmin", "bilinear"),
-    *("multi_head_attention", "deform_conv2d", "layer_scale", "size", "se", "hardshrink", "select", "expand", "LSTM"),
+    *("multi_head_attention", "deform_conv2d", "layer_scale", "size", "se", "hardshrink", "roll", "expand", "LSTM"),
 ]
 
 

@@ -68,7 +68,8 @@ def test_it_is_json():
 
 def test_it_knows_the_words_of_the_language():
     assert tuple(SCHEMA["properties"]) == HEADER
-    assert set(STEP["properties"]) == {*kinds(), *shipped_blocks(), SIDE, *MODIFIERS}
+    beside = {name for kind in kinds().values() if kind.merge for name in kind.fields}
+    assert set(STEP["properties"]) == {*kinds(), *shipped_blocks(), SIDE, *MODIFIERS, *beside}
     assert set(SCHEMA["properties"]["budget"]["properties"]) == {*METRICS, "at"}
 
 
@@ -151,7 +152,8 @@ def test_words_are_offered_beside_expressions():
 def test_a_default_passes(word):
     """A kind's fields as the schema gives them, each with its own default."""
     for name, field in kinds()[word].fields.items():
-        own = STEP["properties"][word]["properties"][name]
+        where = STEP["dependencies"] if kinds()[word].merge else STEP["properties"]
+        own = where[word]["properties"][name]
         assert ("default" in own) == (field.default is not REQUIRED)
         if "default" in own:
             assert own["default"] == field.default
@@ -196,6 +198,13 @@ PASSES = {
     + "layers:\n  - conv2d: {out_channels: 2.0, kernel_size: k, stride: [2 * 1, 1], bias: not norm}",
     "a word where a number may stand": HEAD + "layers:\n  - conv2d: {out_channels: 4, kernel_size: 3, padding: same}",
     "branches": HEAD + "layers:\n  - add: {50: [], no: input, 1x1: [relu], last: {when: true, layers: [relu]}}",
+    "numbers as branches": HEAD + "layers:\n  - mul: {x: [], half: 0.5}\n  - sub: {one: 1, x: []}",
+    "the field of a merge": HEAD + "layers:\n  - concat: {a: [], b: []}\n    dim: 2\n    repeat: 2\n    name: c",
+    "names of several levels, a start": HEAD
+    + "layers:\n  - relu:\n    name: layer1.0.relu\n  - relu:\n    name: layer1\n    repeat: 2\n    start: 1",
+    "a name that leaves its branch": HEAD + "layers:\n  - add: {a: [{relu: , name: .a.1}], b: []}",
+    "several layers read": HEAD
+    + "layers:\n  - relu:\n    name: a\n  - opaque: {output_shape: [4], params: 0, macs: 0}\n    from: [a, input]",
     "a side output": HEAD + "layers:\n  - side: {aux: [relu]}\n    when: training\n  - relu",
     "several inputs": "cnnprof: 1\ninput: {left: [3, size, 8], right: [3]}\nlayers: [relu]",
     "an empty header": HEAD + "name: 50\nargs:\nblocks:\nvariants:\nbudget:\nlayers: [relu]",
@@ -271,6 +280,17 @@ def test_passes(text):
         pytest.param("layers:\n  - relu:\n    repeat: -1", [("layers/0/repeat", "minimum")], id="a negative repeat"),
         pytest.param("layers:\n  - relu:\n    when: [a]", [("layers/0/when", "type")], id="a list for a condition"),
         pytest.param("layers:\n  - relu:\n    name: a b", [("layers/0/name", "pattern")], id="a name of two words"),
+        pytest.param("layers:\n  - relu:\n    name: a..b", [("layers/0/name", "pattern")], id="a level without a name"),
+        pytest.param(
+            "layers:\n  - relu:\n    repeat: 2\n    start: -1", [("layers/0/start", "minimum")], id="a negative start"
+        ),
+        pytest.param("layers:\n  - relu:\n    from: []", [("layers/0/from", "minItems")], id="from nothing"),
+        pytest.param(
+            "layers:\n  - concat: {a: [], b: []}\n    dim: 1.5", [("layers/0/dim", "type")], id="half a dimension"
+        ),
+        pytest.param(
+            "layers:\n  - add: {a: [], b: []}\n    dim: 2", [("layers/0", "enum")], id="another merge's field"
+        ),
         pytest.param("layers:\n  - relu when x", [("layers/0", "pattern")], id="a word of three words"),
         pytest.param("layers: [7, [relu]]", [("layers/0", "type"), ("layers/1", "type")], id="no word"),
         pytest.param("layers: [{}]", [("layers/0", "minProperties")], id="an empty step"),

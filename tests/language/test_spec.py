@@ -64,7 +64,7 @@ def test_an_argument_called_budget_is_what_a_variant_sets() -> None:
     assert list(found.variants["a"].args) == ["budget"]
 
 
-MODIFIERS = "`name`, `from`, `repeat`, `when`, `share`"
+MODIFIERS = "`name`, `from`, `repeat`, `start`, `when`, `share`"
 HEADER = "`cnnprof`, `name`, `input`, `args`, `variants`, `budget`, `inplace`, `blocks`, `layers`"
 
 FILE = [
@@ -244,12 +244,16 @@ STEPS = [
         id="fields without names, the values in the hint",
     ),
     pytest.param(
-        "- relu:\n  name: a.b\n- relu:\n  name: index\n- relu:\n  name:\n- relu:\n  from: [a]",
+        "- relu:\n  name: a/b\n- relu:\n  name: index\n- relu:\n  name:\n- relu:\n  from: {a: b}\n"
+        "- relu:\n  name: a..b\n- relu:\n  from: []\n- relu:\n  from: [a, [b]]",
         [
-            "5:9 a name is made of letters, digits, _ and -, found `a.b`",
+            "5:9 a name is made of letters, digits, _ and -, found `a/b`",
             "7:9 `index` is reserved in expressions and cannot name a layer",
             "9:8 `name` takes a word, found nothing",
-            "11:9 `from` takes a word, found a list",
+            "11:9 `from` takes a word, found a mapping",
+            "13:9 a name of several levels is letters, digits, _ and - with single dots between, found `a..b`",
+            "15:9 `from` takes a word or a list of words, found an empty list",
+            "17:13 `from` takes a word, found a list",
         ],
         id="names",
     ),

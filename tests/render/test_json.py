@@ -17,6 +17,7 @@ from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
 COUNT = {"type": "integer", "minimum": 0}
+UNKNOWN = {"type": ["integer", "null"], "minimum": 0}
 SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
 NUMBERS = {"type": ["array", "null"], "items": {"type": ["number", "string"], "pattern": "^-?[0-9]+/[0-9]+$"}}
 SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -48,6 +49,7 @@ LAYER = keys(
         "in_place": {"type": "boolean"},
         "declared": {"type": "boolean"},
         "memory_exact": {"type": "boolean"},
+        "dtype": {"type": "string"},
         "file": {"type": ["string", "null"]},
         "line": {"type": ["integer", "null"], "minimum": 1},
         "layers": {"type": "integer", "minimum": 2},
@@ -78,6 +80,7 @@ NETWORK = keys(
         "estimates": {"type": "array", "items": {"enum": list(METRICS)}},
         "declared_layers": COUNT,
         "refused": {"type": "object", "additionalProperties": {"type": "string"}},
+        "with": {"type": "array", "items": {"type": "string"}},
         "imported": {
             "anyOf": [
                 {"type": "null"},
@@ -101,7 +104,7 @@ NETWORK = keys(
         "totals": keys(
             {
                 **dict.fromkeys(METRICS, COUNT),
-                "training_bytes": {"type": ["integer", "null"]},
+                **dict.fromkeys(("torch_peak_activation_bytes", "inference_bytes", "training_bytes"), UNKNOWN),
                 "receptive_field": {"type": ["number", "string", "null"]},
                 "receptive_field_min": {"type": ["integer", "null"]},
                 "receptive_field_exact": {"type": "boolean"},
@@ -112,7 +115,7 @@ NETWORK = keys(
             }
         ),
         "peak": PEAK,
-        "torch_peak": PEAK,
+        "torch_peak": {"anyOf": [{"type": "null"}, PEAK]},
         "training_step": {
             "anyOf": [
                 {"type": "null"},

@@ -104,7 +104,7 @@ class Node:
         return self._path
 
     def add(self, kind: Kind, *tensors: int, suffix: str = "", learned: tuple[Constant | None, ...] = ()) -> int:
-        """Appends a layer; suffix: of one next to the node's own. learned: the tensors that its weights are in."""
+        """Appends a layer; suffix: of a further layer of the node. learned: the tensors that its weights are in."""
         path = self.reader.scopes.unique(f"{self.path}.{suffix}") if suffix else self.path
         return self.reader.add(path, kind, tensors, learned)
 
@@ -157,7 +157,7 @@ class Reader:
         return Imported(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes), compared)
 
     def notes(self) -> list[str]:
-        """What of the file is worth saying next to its figures."""
+        """What a reader of the figures should know about the file."""
         operators = {node.op_type for node in self.model.graph.node}
         if self.model.producer_name == "pytorch" and "Conv" in operators and "BatchNormalization" not in operators:
             return ["written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "

@@ -1,7 +1,7 @@
 """The bytes of an ONNX file without its weights: what is left of it is a model whose large tensors have only a shape.
 
 The file is mapped and its wire format walked (protobuf's, of onnx.proto): a tensor's data is stepped over, so that a
-file of gigabytes costs the pages of its structure. Nothing is opened next to it.
+file of gigabytes costs the pages of its structure. No other file is opened.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Source:
         self.data = data
         self.name = name
 
-    def refuse(self, what: str) -> UsageError:
+    def broken(self, what: str) -> UsageError:
         """The error that says what is wrong with the file."""
         return UsageError(f"`{self.name}` is no whole ONNX model: {what}")
 
@@ -80,7 +80,7 @@ class _Source:
         value = shift = 0
         while True:
             if at >= end or shift > 63:
-                raise self.refuse(f"a number that begins before byte {at:,} has no end")
+                raise self.broken(f"a number that begins before byte {at:,} has no end")
             byte = self.data[at]
             at += 1
             value |= (byte & 0x7F) << shift
@@ -104,16 +104,16 @@ class _Source:
             elif wire in (1, 5):
                 at += 8 if wire == 1 else 4
             else:
-                raise self.refuse(f"byte {first:,} begins no field of a message")
+                raise self.broken(f"byte {first:,} begins no field of a message")
             if at > end:
-                raise self.refuse(f"the field at byte {first:,} ends {at - end:,} bytes after its message")
+                raise self.broken(f"the field at byte {first:,} ends {at - end:,} bytes after its message")
             yield _Field(key >> 3, wire, first, value, at)
 
 
 def _walk(source: _Source, start: int, end: int, message: str, found: bytearray, depth: int) -> None:
     """Appends a message without the values of its large tensors."""
     if depth > MOST_NESTING:
-        raise source.refuse(f"its graphs nest more than {MOST_NESTING} messages deep")
+        raise source.broken(f"its graphs nest more than {MOST_NESTING} messages deep")
     inside = _WALKED[message]
     drop = message == "tensor" and end - start > SMALL
     for field in source.fields(start, end):
@@ -125,10 +125,10 @@ def _walk(source: _Source, start: int, end: int, message: str, found: bytearray,
             found += _varint(field.number << 3 | 2) + _varint(len(part)) + part
         else:
             if len(found) + field.end - field.start > MOST_BYTES:
-                raise source.refuse(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
+                raise source.broken(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
             found += source.data[field.start : field.end]
     if len(found) > MOST_BYTES:
-        raise source.refuse(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
+        raise source.broken(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
 
 
 def _varint(value: int) -> bytes:
