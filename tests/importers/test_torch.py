@@ -784,12 +784,12 @@ def test_what_a_module_prints_does_not_go_to_the_output(package: Path, capsys: p
     [
         ("nowhere.at_all:Net", {}, "there is no module `nowhere.at_all` in "),
         ("nowhere.py:Net", {}, "there is no file `nowhere.py`"),
-        ("mynet:Nett", {}, "`mynet` has no `Nett`; did you mean `Net`?"),
-        ("mynet:model.back", {}, "`mynet:model` has no `back`; did you mean `backbone`?"),
+        ("mynet:Nett", {}, "`mynet` has no attribute `Nett`; did you mean `Net`?"),
+        ("mynet:model.back", {}, "`mynet:model` has no attribute `back`; did you mean `backbone`?"),
         ("mynet:number", {}, "`torch:mynet:number` is 3, which is no torch.nn.Module and makes none"),
         ("mynet:other", {}, "`torch:mynet:other` gives {}, expected a torch.nn.Module"),
-        ("mynet:broken", {}, "`torch:mynet:broken` fails: ValueError: no luck (mynet.py:27)"),
-        ("mynet:Net", {"depth": 3}, "`torch:mynet:Net,depth=3` fails: TypeError: "),
+        ("mynet:broken", {}, "the code of `torch:mynet:broken` fails: ValueError: no luck (mynet.py:27)"),
+        ("mynet:Net", {"depth": 3}, "the code of `torch:mynet:Net,depth=3` fails: TypeError: "),
         ("mynet:model", {"width": 3}, "`torch:mynet:model,width=3` is a module already, and takes no arguments"),
         ("mynet", {}, "`torch:mynet` names no module: write torch:MODULE:NAME or torch:FILE.py:NAME"),
     ],
@@ -805,7 +805,7 @@ def test_a_module_that_cannot_be_imported(package: Path) -> None:
     )
     (package / "lacking.py").write_text("import no_such_package_here\n")
     assert refusal(Reference("torch", "lacking:Net")) == (
-        "`lacking` fails: ModuleNotFoundError: No module named 'no_such_package_here' (lacking.py:1)"
+        "the code of `lacking` fails: ModuleNotFoundError: No module named 'no_such_package_here' (lacking.py:1)"
     )
 
 
@@ -879,7 +879,7 @@ def test_functions_take_a_module() -> None:
     assert report.imported is not None
     assert report.imported.format == "PyTorch"
     assert cnnprof.analyze(module, input=(4, 8, 6), training=True).totals.macs > report.totals.macs
-    assert [layer.path for layer in cnnprof.unfold(module, input={"x": (4, 8, 6)}).layers][0] == "stem"
+    assert cnnprof.unfold(module, input={"x": (4, 8, 6)}).layers[0].path == "stem"
     assert cnnprof.build(module, input=(4, 8, 6)).get_submodule("stem").weight.shape == (4, 4, 1, 1)
     assert cnnprof.explain(module, "stem", input=(4, 8, 6)) is not None
     assert cnnprof.compare(module, module, input=(4, 8, 6)) is not None

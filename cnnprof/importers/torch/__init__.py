@@ -37,13 +37,13 @@ def load(
     and where what was read is not the module; MissingDependencyError without PyTorch.
     """
     try:
-        from cnnprof.importers.torch.module import CannotExport, imported
+        from cnnprof.importers.torch.module import imported
     except ImportError:
         raise MissingDependencyError(
             "reading a PyTorch module needs PyTorch: pip install 'cnnprof[torch]'; beside a cnnprof that is installed "
             "on its own, uv run --with cnnprof cnnprof …, in the environment of the module"
         ) from None
-    from cnnprof.importers.torch.reference import resolve
+    from cnnprof.importers.torch.reference import CannotExport, resolve
 
     if not isinstance(target, Reference):
         if not inputs:

@@ -14,15 +14,11 @@ from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
 from cnnprof.importers.torch.reader import Reader
-from cnnprof.importers.torch.reference import told
+from cnnprof.importers.torch.reference import CannotExport, told
 from cnnprof.model.kind import Shape, show
 
 MOST_PARAMETERS = 10_000
 """Of a module: more are no convolutional network."""
-
-
-class CannotExport(UsageError):
-    """PyTorch cannot export a module."""
 
 
 def imported(

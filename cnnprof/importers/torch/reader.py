@@ -160,12 +160,18 @@ class Reader:
         self.seen[own] += 1
         return *own, self.seen[own]
 
-    def wrong(self, call: Call | None, what: str, error: type[UsageError] = UsageError) -> UsageError:
+    def wrong(self, call: Call | None, what: str) -> UsageError:
         """An error of a call, by its operator and its module."""
-        where = "" if call is None else f"the operator `{call.operator}`"
-        if call is not None and call.scope:
-            where += f" in `{printable(brief(call.scope))}`"
-        return error(f"`{self.program.name}`: {where} {what}" if where else f"`{self.program.name}`: {what}")
+        return UsageError(self.where(call) + what)
+
+    def mismatch(self, call: Call, what: str) -> MismatchError:
+        """The error of a call that was read as something else than it is."""
+        return MismatchError(self.where(call) + what)
+
+    def where(self, call: Call | None) -> str:
+        """The beginning of a message: the program, the operator, and its module."""
+        inside = f" in `{printable(brief(call.scope))}`" if call is not None and call.scope else ""
+        return f"`{self.program.name}`: " + ("" if call is None else f"the operator `{call.operator}`{inside} ")
 
     def value(self, name: str, call: Call | None) -> Value:
         """What a name stands for. Raises UsageError where nothing makes it, or it was overwritten in part."""
@@ -202,7 +208,7 @@ class Reader:
             made = self.declare(node, str(reason))
         except RuleError as error:
             text = "; ".join(filter(None, [error.message, error.hint]))
-            raise self.wrong(call, f"cannot be read: {text}", MismatchError) from None
+            raise self.mismatch(call, f"cannot be read: {text}") from None
         for number, tensor in enumerate(made if isinstance(made, list) else [made]):
             name = call.outputs[number] if number < len(call.outputs) else None
             if name is not None and tensor is not None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class CannotExport(UsageError):
+    """PyTorch cannot export a module."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A module by name, and what its class or factory is called with.
@@ -109,7 +113,9 @@ def _followed(reference: Reference, found: Any, names: list[str], meta: bool) ->
                 if number
                 else reference.name.rpartition(":")[0]
             )
-            raise UsageError(f"`{printable(brief(where))}` has no `{printable(brief(name))}`; {nearest(name, known)}")
+            raise UsageError(
+                f"`{printable(brief(where))}` has no attribute `{printable(brief(name))}`; {nearest(name, known)}"
+            )
         found = getattr(found, name)
     if not isinstance(found, nn.Module):
         found, args = _made(reference, found, args or {}, meta), None
@@ -152,7 +158,7 @@ def _called(shown: str, code: Callable[[], Any]) -> Any:
     except (Exception, SystemExit) as error:
         if isinstance(error, UsageError | MissingDependencyError):
             raise
-        raise UsageError(f"`{shown}` fails: {told(error)}") from None
+        raise UsageError(f"the code of `{shown}` fails: {told(error)}") from None
 
 
 def told(error: BaseException) -> str:
