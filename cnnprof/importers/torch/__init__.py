@@ -40,7 +40,7 @@ def load(
         from cnnprof.importers.torch.module import imported
     except ImportError:
         raise MissingDependencyError(
-            "reading a PyTorch module needs PyTorch: pip install 'cnnprof[torch]'; beside a cnnprof that is installed "
+            "reading a PyTorch module needs PyTorch: pip install 'cnnprof[torch]'; where cnnprof is installed "
             "on its own, uv run --with cnnprof cnnprof …, in the environment of the module"
         ) from None
     from cnnprof.importers.torch.reference import CannotExport, resolve

@@ -48,9 +48,8 @@ def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list
     params = sum(stored.learned for stored in program.held)
     if ran is None:
         return Compared(params, buffers), notes
-    notes += _compare_macs(network, ran, program.batch.size, shown)
-    modules = _compare_shapes(program, ran, shown)
-    return Compared(params, buffers, ran.macs[""] // program.batch.size, modules), notes
+    macs, said = _compare_macs(network, ran, program.batch.size, shown)
+    return Compared(params, buffers, macs, _compare_shapes(program, ran, shown)), [*notes, *said]
 
 
 def _compare_params(network: Network, program: Program, name: str) -> None:
@@ -65,7 +64,7 @@ def _compare_params(network: Network, program: Program, name: str) -> None:
 
 
 def _compare_buffers(network: Network, program: Program) -> tuple[int, list[str]]:
-    """How many buffers are a layer's own, in name and shape; a note on those that are no layer's."""
+    """How many buffers are a layer's own, in name and shape; a note on those that belong to no layer."""
     left = {stored.name: shape for stored, shape in program.held.items() if not stored.learned}
     equal, without = 0, 0
     for layer in network.layers:
@@ -94,8 +93,11 @@ def _some(names: Mapping[str, Any]) -> str:
     return ", ".join([*shown, *(["…"] if len(names) > 3 else [])])
 
 
-def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> list[str]:
-    """Of the whole network; where they differ, of every module. Raises MismatchError. A note on those of no example."""
+def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> tuple[int, list[str]]:
+    """(those of one example, a note on those that belong to none), of the whole network.
+
+    Raises MismatchError that names a module that differs.
+    """
     constant: Counter[str] = Counter(network.constant_macs)
     for scope, left in network.work.values():
         constant[scope] += left
@@ -106,7 +108,7 @@ def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> list[str
             own[layer.scope] += batch * layer.kind.work(*shapes, training=False).macs
     if own.total() == ran.macs[""]:
         text = f"{constant.total():,} multiply-accumulates for each batch, of parameters alone, are not counted"
-        return [text] if constant else []
+        return (own.total() - constant.total()) // batch, [text] if constant else []
     for scope in own:
         inside = sum(count for other, count in own.items() if other == scope or other.startswith(f"{scope}."))
         if scope and inside != ran.macs.get(scope, 0):

@@ -44,7 +44,7 @@ Value: TypeAlias = Constant | Batched
 class ImportedLayer(NamedTuple):
     """A layer before it has its path.
 
-    scope, call: the module that it is in, and which call of it. word: what it is called beside others of the module.
+    scope, call: the module that it is in, and which call of it. word: what it is called among others of the module.
     learned: what it takes its weights from. overwrites: whether the module's own operator writes into its input.
     after: how many layers of evaluation come before it; None of one that evaluation runs itself.
     """

@@ -111,7 +111,7 @@ class Node:
         return name not in self.reader.handed_out and all(call.plain in operators for call in readers)
 
     def add(self, kind: Kind, *values: Batched | int, word: str = "", learned: Sequence[Constant | None] = ()) -> int:
-        """Appends a layer; word: what it is called beside others. learned: what its weights are, in their order."""
+        """Appends a layer; word: what it is called among others. learned: what its weights are, in their order."""
         tensors = tuple(value if isinstance(value, int) else value.tensor for value in values)
         return self.reader.add(self.call, kind, tensors, word, [each for each in learned if each is not None])
 

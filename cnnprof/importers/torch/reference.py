@@ -78,7 +78,7 @@ def _package(name: str) -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             f"`{name}:` needs the package {name} ({printable(brief(str(error)))}): pip install {name}; "
-            f"beside a cnnprof that is installed on its own, uv run --with cnnprof --with {name} cnnprof …"
+            f"where cnnprof is installed on its own, uv run --with cnnprof --with {name} cnnprof …"
         ) from None
 
 
@@ -181,7 +181,7 @@ def _import(name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(
                 f"there is no module `{shown}` in {printable(brief(sys.executable, 200))} or the working directory; "
-                "beside a cnnprof that is installed on its own, uv run --with cnnprof cnnprof …"
+                "where cnnprof is installed on its own, uv run --with cnnprof cnnprof …"
             ) from None
         return _called(shown, lambda: importlib.import_module(name))  # type: ignore[no-any-return]
     except (Exception, SystemExit) as error:  # noqa: BLE001

@@ -123,7 +123,7 @@ def _max_pool(node: Node) -> list[int | None]:
     read = node.front()
     axes = _axes(node, _MAX_POOL, read)
     if len(node.call.outputs) > 1 and node.is_read(1):
-        raise NoKind("it gives the places of its maxima")
+        raise NoKind("it gives the positions of its maxima")
     kernel = _per_axis(node.get("kernel_size"), axes)
     kind = _MAX_POOL[axes](
         kernel_size=kernel,
@@ -156,7 +156,7 @@ def _adaptive(kinds: dict[int, Any]) -> Rule:
         read = node.front()
         axes = _axes(node, kinds, read)
         if len(node.call.outputs) > 1 and node.is_read(1):
-            raise NoKind("it gives the places of its maxima")
+            raise NoKind("it gives the positions of its maxima")
         return [node.add(kinds[axes](output_size=_per_axis(node.get("output_size"), axes)), read)]
 
     return rule
@@ -374,7 +374,7 @@ def _reshape(node: Node) -> int:
     if out == node.shape(read):
         return read.tensor
     if not out:
-        raise NoKind("it leaves no dimension beside the batch")
+        raise NoKind("it leaves no dimension but the batch")
     return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), read)
 
 
@@ -463,7 +463,7 @@ def _unbind(node: Node) -> list[int | None]:
     read = node.tensor()
     dim = node.dim(read.place, node.rank(read), node.get("dim", 0))
     if len(node.shape(read)) == 1:
-        raise NoKind("it leaves no dimension beside the batch")
+        raise NoKind("it leaves no dimension but the batch")
     return [
         node.add(select.Select(dim=dim, index=number), read) if node.is_read(number) else None
         for number in range(len(node.call.outputs))
@@ -474,7 +474,7 @@ def _select(node: Node) -> int:
     read = node.tensor()
     dim = node.dim(read.place, node.rank(read), node.get("dim"))
     if len(node.shape(read)) == 1:
-        raise NoKind("it leaves no dimension beside the batch")
+        raise NoKind("it leaves no dimension but the batch")
     return node.add(select.Select(dim=dim, index=node.get("index")), read)
 
 
