@@ -10,6 +10,7 @@ Every function takes a network as one of
     a Path    a file, whatever it is called
     a Spec    a text that was read: `cnnprof.parse(text)`
     a Graph   a network that is unfolded: `cnnprof.unfold(…)`, `cnnprof.rewrite(…).graph`
+    a Module  of PyTorch, with `input`: it is exported and read, and left as it was
 
 and these options, as far as they apply. With a Graph, those of the spec that it came from are a UsageError.
 
