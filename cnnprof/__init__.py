@@ -301,8 +301,10 @@ def to_yaml(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    flat: bool = False,
 ) -> str:
-    """The text of a spec that unfolds to the same layers, a step each; `name` in its header, the network's without.
+    """The text of a spec that unfolds to the same layers under the same paths; `name` in its header, the network's
+    without. What is alike becomes blocks and repeats; with `flat` there is a step per layer.
 
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
@@ -310,7 +312,7 @@ def to_yaml(
     from cnnprof.load import network
 
     found = network(spec, variant=variant, input=input, args=args)
-    return write(found.graph, name, limits=found.budget)
+    return write(found.graph, name, limits=found.budget, folded=not flat)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from cnnprof.cli.options import (
     Dtype,
     Exact,
     Except,
+    Flat,
     Format,
     Inputs,
     NoBetween,
@@ -71,6 +72,7 @@ def command(
         ),
     ] = None,
     write: Write = None,
+    flat: Flat = False,
     input: Inputs = None,
     set: Arguments = None,
     batch: Batch = 1,
@@ -85,5 +87,5 @@ def command(
         with_ or [], only or [], except_ or [], not no_between, factor, groups, prune, sparsity,
         weights or [], activations or [],
     )  # fmt: skip
-    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write, flat)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

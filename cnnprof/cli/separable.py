@@ -8,6 +8,7 @@ from cnnprof.cli.options import (
     Dtype,
     Exact,
     Except,
+    Flat,
     Format,
     Inputs,
     NoBetween,
@@ -31,6 +32,7 @@ def command(
     except_: Except = None,
     no_between: NoBetween = False,
     write: Write = None,
+    flat: Flat = False,
     input: Inputs = None,
     set: Arguments = None,
     batch: Batch = 1,
@@ -42,5 +44,5 @@ def command(
     """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
     chosen = settle([spec], format, output, write=write)
     wish = Wish(["separable"], only or [], except_ or [], not no_between)
-    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write, flat)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

@@ -142,7 +142,7 @@ class InOrder(OfTwo):
 
     def output(self, *inputs: Shape) -> Shape:
         if self.scalar_first and self.scalar is None:
-            raise ShapeError(f"`scalar_first` of `{self.word}` goes with `scalar`, found none")
+            raise ShapeError(f"`scalar_first` of `{self.word}` applies only to `scalar`, found none")
         return super().output(*inputs)
 
     def _label(self) -> str:

@@ -24,8 +24,11 @@ from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES
 from cnnprof.model.graph import Graph
 
 MOST_LEVELS = 60  # of paths; what is deeper stays a list
-CALL_LINES = 3  # of a block's call, about
+MOST_AHEAD = 2  # parts of a module that are left out of its block, in front
+CALL_LINES = 2  # of a block's call
 HEAD_LINES = 4  # of a block, in addition to its steps
+MOST_PASSES = 8  # over the candidates for blocks
+MOST_WEIGHED = 300  # candidates, each of which is tried; of more all are blocks
 CHANNELS = ("out_channels", "out_features", "groups", "num_groups", "num_parameters")
 SHORT = {"out_channels": "channels", "out_features": "features", "kernel_size": "kernel"}
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -101,19 +104,20 @@ class Folded:
     blocks: dict[int, Block]  # by `Module.like`
     parts: list[Part]
     values: list[dict[str, Text]]
+    repeats: bool = True  # whether equal neighbours are one step
 
 
 def flat(graph: Graph) -> Folded:
     """A step per layer."""
     parts = [Part(layer.path, number, number + 1) for number, layer in enumerate(graph.layers)]
-    return Folded({}, parts, _Values(graph, {}, {}).of_file(parts))
+    return Folded({}, parts, _Values(graph, {}, {}).of_file(parts), repeats=False)
 
 
 def fold(graph: Graph, classes: Mapping[str, str] | None = None) -> Folded:
     """The network in blocks. classes: what the author calls the modules, by path; else their paths name them."""
     finder = _Modules(graph)
     top = list(finder.parts("", 0, len(graph.layers), 0))
-    chosen = _worthwhile(finder.alike, top)
+    chosen = _worthwhile(graph, finder.alike, top)
     blocks: dict[int, Block] = {}
     naming = _Naming(graph, classes or {}, {*chosen})
     for like in chosen:  # inner ones first
@@ -175,16 +179,26 @@ class _Modules:
                 yield from (Part(self.layers[each].path[skip:], each, each + 1) for each in range(begin, number))
                 continue
             below = list(self.parts(inner, begin, number, level + 1))
-            module = self.module(inner, begin, number, below)
+            ahead, module = self.after_joining(inner, begin, number, below)
+            yield from (part._replace(name=f"{segment}.{part.name}".rstrip(".")) for part in below[:ahead])
             if module is not None:
-                yield Part(segment, begin, number, module)
-            else:
-                yield from (part._replace(name=f"{segment}.{part.name}".rstrip(".")) for part in below)
+                yield Part(segment, below[ahead].first, number, module)
+
+    def after_joining(self, path: str, first: int, end: int, parts: list[Part]) -> tuple[int, Module | None]:
+        """All layers below a path as a module, but for a few parts ahead, which join what the others read.
+
+        Gives how many parts are left ahead: all of them where there is no module.
+        """
+        for ahead in range(min(MOST_AHEAD + 1, len(parts)) if self.sizes[path] == end - first else 0):
+            module = self.module(path, parts[ahead].first, end, parts[ahead:])
+            if module is not None:
+                return ahead, module
+        return len(parts), None
 
     def module(self, path: str, first: int, end: int, parts: list[Part]) -> Module | None:
         """Layers in a row below a path as a module; None where they are none."""
         names = [path.rpartition(".")[2], *(part.name for part in parts)]
-        if end - first < 2 or self.sizes[path] != end - first or not all(names) or {*names} & {*SPECIAL_NAMES}:
+        if end - first < 2 or not all(names) or {*names} & {*SPECIAL_NAMES}:
             return None
         entered = self.inputs + first
         entries = {tensor for layer in self.layers[first:end] for tensor in layer.inputs if tensor < entered}
@@ -230,22 +244,77 @@ def _is_in(path: str, outer: str) -> bool:
     return path.startswith(outer) and path[len(outer) : len(outer) + 1] in ("", ".")
 
 
-def _worthwhile(alike: Mapping[int, Sequence[Module]], top: Sequence[Part]) -> list[int]:
-    """Which modules alike save lines as a block, inner ones first."""
-    chosen = {like for like, modules in alike.items() if len(modules) > 1}
-    while True:
-        bodies = {like: list(expanded(alike[like][0].parts, chosen)) for like in chosen}
-        uses = Counter(
-            part.module.like for parts in (*bodies.values(), expanded(top, chosen)) for part in parts if part.module
+class _Size:
+    """How many lines a spec has, about, for a choice of the modules that are blocks."""
+
+    def __init__(self, graph: Graph, alike: Mapping[int, Sequence[Module]], top: Sequence[Part]) -> None:
+        self.graph = graph
+        self.alike = alike
+        self.top = self.contents(top)
+        self.inner = {like: self.contents(modules[0].parts) for like, modules in alike.items()}
+
+    def contents(self, parts: Sequence[Part]) -> tuple[int, Counter[tuple[int, bool]]]:
+        """(lines of its own layers, modules in it): `Module.like`, and whether it repeats the one before it."""
+        lines = 0
+        modules: Counter[tuple[int, bool]] = Counter()
+        before: Part | None = None
+        for part in parts:
+            if part.module is None:
+                lines += 1 if part.name == self.graph.layers[part.first].kind.word else 2
+            else:
+                again = before is not None and self.is_repeated(before, part)
+                modules[part.module.like, again] += 1
+            before = part
+        return lines, modules
+
+    def is_repeated(self, before: Part, part: Part) -> bool:
+        """Whether a part is the same as the one before it in every field, and reads it."""
+        one, other = before.module, part.module
+        if one is None or other is None or one.like != other.like or one.end != other.first:
+            return False
+        layers = self.graph.layers
+        kinds = zip(layers[one.first : one.end], layers[other.first : other.end], strict=True)
+        return part.name.rpartition(".")[2].isdigit() and all(a.kind == b.kind for a, b in kinds)
+
+    def total(self, chosen: set[int]) -> int:
+        """The lines of the blocks that are used, and of the file."""
+        lines = dict[int, int]()
+        used = {*chosen} & {like for like, _ in self.top[1]}
+        for like, contents in self.inner.items():  # inner ones first
+            lines[like] = self.lines(contents, lines, chosen)
+        waiting = [like for like, _ in self.top[1]]
+        seen: set[int] = set()
+        while waiting:
+            like = waiting.pop()
+            if like not in seen:
+                seen.add(like)
+                waiting += [each for each, _ in self.inner[like][1]]
+        used = seen & chosen
+        return self.lines(self.top, lines, chosen) + sum(lines[like] + HEAD_LINES for like in used)
+
+    def lines(self, contents: tuple[int, Counter[tuple[int, bool]]], inner: Mapping[int, int], chosen: set[int]) -> int:
+        own, modules = contents
+        calls = {True: 0, False: CALL_LINES}
+        return own + sum(
+            count * (calls[again] if like in chosen else inner[like]) for (like, again), count in modules.items()
         )
-        poor = set()
-        for like, parts in bodies.items():
-            lines = 2 * len(parts)
-            if uses[like] * lines <= lines + HEAD_LINES + CALL_LINES * uses[like]:
-                poor.add(like)
-        if not poor:
-            return [like for like in alike if like in chosen]
-        chosen -= poor
+
+
+def _worthwhile(graph: Graph, alike: Mapping[int, Sequence[Module]], top: Sequence[Part]) -> list[int]:
+    """Which modules alike are blocks, inner ones first: those that make the spec shorter, changed one by one."""
+    chosen = {like for like, modules in alike.items() if len(modules) > 1}
+    size = _Size(graph, alike, top)
+    least = size.total(chosen)
+    candidates = sorted(chosen)
+    for _ in range(MOST_PASSES if len(candidates) <= MOST_WEIGHED else 0):
+        before = least
+        for like in candidates:
+            changed = chosen ^ {like}
+            if (lines := size.total(changed)) < least:
+                chosen, least = changed, lines
+        if least == before:
+            break
+    return [like for like in alike if like in chosen]
 
 
 class _Naming:
@@ -255,14 +324,15 @@ class _Naming:
         self.graph = graph
         self.chosen = chosen
         self.classes = classes
-        self.taken = {SIDE, *registry.CLASSES, *registry.plugins()}
+        self.kinds = {SIDE, *registry.CLASSES, *registry.plugins()}
+        self.taken: set[str] = set()
 
     def block(self, modules: Sequence[Module]) -> str:
         """What the author calls the first of some modules alike, or their path."""
         module = modules[0]
         said = self.classes.get(module.path) or self.called(module)
         name = _snake(said or module.path)
-        if name in self.taken and f"{name}_block" not in self.taken:
+        if name in self.kinds:
             name = f"{name}_block"
         found, number = name, 1
         while found in self.taken:

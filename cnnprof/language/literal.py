@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from math import isfinite
 from typing import Any
 
 from cnnprof.errors import UsageError
 from cnnprof.model.kind import REQUIRED, Kind
 
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_PLAIN = re.compile(r"\.?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def fields(kind: Kind) -> dict[str, Any]:
@@ -21,9 +20,17 @@ def fields(kind: Kind) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
 
 
-@cache
 def defaults(kind: type[Kind]) -> dict[str, Any]:
     """The `plain` defaults of a kind's fields; none of those that it must have."""
+    if kind not in _defaults:
+        _defaults[kind] = _found(kind)
+    return _defaults[kind]
+
+
+_defaults: dict[type[Kind], dict[str, Any]] = {}
+
+
+def _found(kind: type[Kind]) -> dict[str, Any]:
     return {
         name: None if field.default is None else plain(kind, field.convert(field.default, kind.axes))
         for name, field in kind.fields.items()

@@ -172,6 +172,7 @@ class _Stop(Exception):
 
 
 _UNKNOWN = TensorRef(-1, None)
+_NAME_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NUMBER = "scalar"  # the field of a merge that takes a number as a branch
 _ABSENT = object()  # for an argument that is absent, which `null` is not
 
@@ -551,7 +552,7 @@ class _Walker:
         self, steps: Iterable[Step], tensor: TensorRef | None, body: _Body, path: str, index: int | None
     ) -> TensorRef | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
-        seen: set[str] = set()
+        seen: dict[str, bool] = {}  # paths of steps: whether they are repeated
         for step in steps:
             above = body.path if step.outer else path
             own = f"{above}.{step.segment}" if above else step.segment
@@ -570,17 +571,23 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if own in seen or (own in self.inputs and step.name is None):
+            goes_on = step.start is not None and seen.get(own, False)  # with other numbers, as is checked at the end
+            if not goes_on and (own in seen or (own in self.inputs and step.name is None)):
                 holder = "another step of this list" if own in seen else "an input"
                 self.report(
                     f"the path `{own}` is taken: {holder} has it",
                     step.mark,
                     "give one of them another name",
                 )
-            elif step.name is not None and (other := body.layers.get(step.name)) and other.mark is not step.mark:
+            elif (
+                not goes_on
+                and step.name is not None
+                and (other := body.layers.get(step.name))
+                and other.mark is not step.mark
+            ):
                 where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
                 self.report(f"the name `{step.name}` is taken by {where}", step.mark, "give one of them another name")
-            seen.add(own)
+            seen[own] = step.repeat is not None
             if step.share is not None:
                 self.share(step, own, range(first, len(self.layers)), _Scope(self, body, tensor, index))
             if step.name is not None and tensor is not None:
@@ -1017,7 +1024,7 @@ class _Walker:
                 misplaced(branch.label, kind.word),
             )
             raise _Unknown
-        if _NUMBER not in kind.fields or (text.replace("-", "_").isidentifier() and not scope.knows(text)):
+        if _NUMBER not in kind.fields or (_NAME_LIKE.fullmatch(text) and not scope.knows(text)):
             return None
         value = self.value(branch.layer, scope)
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None

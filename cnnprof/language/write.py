@@ -11,18 +11,20 @@ What is written is unfolded and compared before it is given.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language import source
-from cnnprof.language.fold import Block, Folded, Part, Text, flat, fold
+from cnnprof.language.fold import Folded, Part, Text, flat, fold
 from cnnprof.language.literal import fields, literal, scalar
 from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES, VERSION, BudgetLimit, read
 from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph, Layer, Output
 
+WIDTH = 120
 _NUMBERED = re.compile(r"(.+)\.(0|[1-9][0-9]{0,8})")
 _NUMBER = ("scalar", "scalar_first")  # the fields of a merge that a branch says
 
@@ -86,19 +88,21 @@ class _Body:
     def __init__(
         self,
         graph: Graph,
-        blocks: Mapping[int, Block],
+        folded: Folded,
         parts: Sequence[Part],
         values: Sequence[Mapping[str, Text]],
         entries: Mapping[int, str],
     ) -> None:
         self.graph = graph
-        self.blocks = blocks
+        self.folded = folded
+        self.blocks = folded.blocks
         self.parts = parts
         self.values = values
         self.entries = entries
         self.names = {**entries, **{self.tensor(part): part.name for part in parts}}  # of tensors
         self.taken = {*self.names.values()}
         self.asked: set[int] = set()  # tensors that a step calls by name
+        self.bases: Counter[str] = Counter()  # names of repeated steps, which several may have
         self.counts: dict[str, int] = {}  # of steps by word, as unfolding numbers them
 
     def tensor(self, part: Part) -> int:
@@ -112,7 +116,12 @@ class _Body:
     def steps(self, runs: Sequence[_Run], end: int | None = None) -> Iterator[str]:
         """The text of runs in order; end: the tensor that the last of them has to leave."""
         self.ask(runs, end)
+        for run in runs:
+            self.bases.update(self.base(group) for group in self.groups(run) if len(group) > 1)
         grouped = [list(self.groups(run)) for run in runs]
+        for group in chain.from_iterable(grouped):
+            if len(group) > 1:
+                self.names[self.tensor(self.parts[group[-1]])] = self.base(group)
         current = None
         for run, groups in zip(runs, grouped, strict=True):
             if run.side is None:
@@ -151,11 +160,11 @@ class _Body:
         place = 0
         while place < len(run.parts):
             end = place + 1
-            if run.side is None and self.blocks:
+            if run.side is None and self.folded.repeats:
                 end = self.repetitions(run.parts, place)
-            if end - place > 1:
-                base = self.parts[run.parts[place]].name.rpartition(".")[0]
-                self.names[self.tensor(self.parts[run.parts[end - 1]])] = base
+                group = run.parts[place:end]
+                if len(group) > 1 and self.bases[self.base(group)] > 1 and self.is_asked(group[-1]):
+                    end -= 1  # its name is another's too
             yield run.parts[place:end]
             place = end
 
@@ -181,6 +190,13 @@ class _Body:
             end += 1
         return end
 
+    def base(self, group: Sequence[int]) -> str:
+        """The name of a step for parts that are numbered below it."""
+        return self.parts[group[0]].name.rpartition(".")[0]
+
+    def is_asked(self, number: int) -> bool:
+        return self.tensor(self.parts[number]) in self.asked
+
     def is_repeatable(self, part: Part) -> bool:
         layer = self.graph.layers[part.first]
         return part.module is not None or (not layer.kind.merge and layer.shares is None)
@@ -204,7 +220,7 @@ class _Body:
             first, last = self.parts[group[0]], self.parts[group[-1]]
             word = self.word(first)
             name = self.names[self.tensor(last)]
-            own = f".{name}" if outer else self.wanted(word, name, self.tensor(last) in self.asked)
+            own = f".{name}" if outer else self.wanted(word, name, self.is_asked(group[-1]))
             body, modifiers = self.written(first, self.values[group[0]], current)
             if own:
                 modifiers.insert(0, f"name: {scalar(own)}")
@@ -217,7 +233,7 @@ class _Body:
             current = self.tensor(last)
 
     def written(self, part: Part, values: Mapping[str, Text], current: int | None) -> tuple[Text, list[str]]:
-        """What stands behind the word of a part, and its modifiers: what it reads, and whose weights it has."""
+        """What comes after the word of a part, and its modifiers: what it reads, and whose weights it has."""
         layer = self.graph.layers[part.first]
         read = self.read(part)
         if part.module is None and layer.kind.merge:
@@ -250,7 +266,7 @@ class _Body:
                 "and a merge left with one branch is that branch"
             )
         if number is not None:
-            text = literal(number)
+            text = literal(int(number) if number.is_integer() and abs(number) < 2**53 else number)
             own = {_unique("number", branches): f"({text})" if text in self.taken else text}  # a layer comes first
             branches = own | branches if first else branches | own
         return _mapping(branches), [f"{name}: {literal(value)}" for name, value in values.items()]
@@ -263,7 +279,7 @@ class _Body:
         if path.startswith(f"{layer.path}."):
             label = path.removeprefix(f"{layer.path}.").partition(".")[0]
         else:
-            label = next((each for each in reversed(path.split(".")) if not each.isdigit()), "x")
+            label = next((each for each in reversed(self.names[tensor].split(".")) if not each.isdigit()), "x")
         return f"{label}_branch" if label in MODIFIERS or label in layer.kind.fields else label
 
     def side(self, run: _Run, output: Output, groups: Iterable[Sequence[int]]) -> Iterator[str]:
@@ -303,7 +319,7 @@ class _File:
         blocks = [f"  {line}" for line in self.blocks()]
         lines += ["", "blocks:", *blocks] if blocks else []
         lines += ["", "layers:", *(f"  {line}" for line in self.layers())]
-        return "\n".join(lines) + "\n"
+        return "\n".join(map(_wrapped, lines)) + "\n"
 
     def inputs(self) -> str:
         shapes = {scalar(name): literal(shape) for name, shape in self.graph.inputs.items()}
@@ -318,12 +334,12 @@ class _File:
                 yield f"  args: {_mapping(texts)}"
             yield "  layers:"
             entry = block.module.entry
-            body = _Body(self.graph, self.folded.blocks, block.parts, block.values, {entry: "input"})
+            body = _Body(self.graph, self.folded, block.parts, block.values, {entry: "input"})
             yield from (f"    {line}" for line in body.steps([_Run(range(len(block.parts)), entry)]))
 
     def layers(self) -> Iterator[str]:
         names = dict(enumerate(self.graph.inputs))
-        body = _Body(self.graph, self.folded.blocks, self.folded.parts, self.folded.values, names)
+        body = _Body(self.graph, self.folded, self.folded.parts, self.folded.values, names)
         last = next(output.tensor for output in self.graph.outputs if output.label == "out")
         yield from body.steps(list(self.runs()), last)
 
@@ -392,6 +408,15 @@ def _refuse_what_training_changes(graph: Graph) -> None:
 def _mapping(values: Mapping[str, Text]) -> Text:
     """A mapping in one line; empty for none."""
     return "{" + ", ".join(f"{name}: {value}" for name, value in values.items()) + "}" if values else ""
+
+
+def _wrapped(line: str) -> str:
+    """A line in several where it is too long, broken in its mapping or list."""
+    rest, inner, lines = line, " " * (len(line) - len(line.lstrip()) + 4), []
+    while len(rest) > WIDTH and (end := rest.rfind(", ", len(inner) + 1, WIDTH)) > 0 and "{" in line:
+        lines.append(rest[: end + 1])
+        rest = inner + rest[end + 2 :]
+    return "\n".join([*lines, rest])
 
 
 def _unique(name: str, taken: Iterable[str]) -> str:
