@@ -12,14 +12,14 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from cnnprof.language import registry
 from cnnprof.language.expression import CONSTANTS, FUNCTIONS
-from cnnprof.language.literal import defaults, literal, plain
+from cnnprof.language.literal import literal
 from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES
 from cnnprof.model.graph import Graph
 
@@ -29,8 +29,10 @@ CALL_LINES = 2  # of a block's call
 HEAD_LINES = 4  # of a block, in addition to its steps
 MOST_PASSES = 8  # over the candidates for blocks
 MOST_WEIGHED = 300  # candidates, each of which is tried; of more all are blocks
-CHANNELS = ("out_channels", "out_features", "groups", "num_groups", "num_parameters")
-SHORT = {"out_channels": "channels", "out_features": "features", "kernel_size": "kernel"}
+CHANNELS = (
+    *("in_channels", "in_features", "num_features", "num_channels", "channels"),
+    *("out_channels", "out_features", "groups", "num_groups", "num_parameters"),
+)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Text: TypeAlias = str
@@ -97,6 +99,48 @@ class Block:
     values: list[dict[str, Text]] = field(default_factory=list)  # of each part: fields, or arguments of the call
 
 
+class Said(NamedTuple):
+    """What a form says of a layer. what: has to be the same in modules alike, whose values may differ.
+
+    usual: values that are left out. Values have names, by which `CHANNELS` and the like know them.
+    """
+
+    what: Hashable
+    values: Mapping[str, Any]
+    usual: Mapping[str, Any]
+
+
+class Form(NamedTuple):
+    """How layers are written: in a spec, or as source.
+
+    implicit: whether `in_channels` means something where a value is written. short: shorter names of arguments.
+    reserved: names that no argument can have.
+    """
+
+    say: Callable[[Graph, int], Said]
+    literal: Callable[[Any], Text]
+    implicit: bool
+    short: Mapping[str, str]
+    reserved: frozenset[str]
+
+
+def _as_fields(graph: Graph, number: int) -> Said:
+    """A layer by its kind and fields."""
+    kind = graph.layers[number].kind
+    if kind.merge:  # whose fields are among its branches
+        return Said(kind, {}, {})
+    return Said(kind.word, {name: kind.plain(getattr(kind, name)) for name in kind.fields}, kind.usual())
+
+
+SPEC = Form(
+    _as_fields,
+    literal,
+    implicit=True,
+    short={"out_channels": "channels", "out_features": "features", "kernel_size": "kernel"},
+    reserved=frozenset((*SPECIAL_NAMES, *MODIFIERS, *FUNCTIONS, *CONSTANTS, SIDE, *registry.CLASSES)),
+)
+
+
 @dataclass(slots=True)
 class Folded:
     """A network as blocks, each used by later ones, and the steps of the file."""
@@ -110,12 +154,12 @@ class Folded:
 def flat(graph: Graph) -> Folded:
     """A step per layer."""
     parts = [Part(layer.path, number, number + 1) for number, layer in enumerate(graph.layers)]
-    return Folded({}, parts, _Values(graph, {}, {}).of_file(parts), repeats=False)
+    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), repeats=False)
 
 
-def fold(graph: Graph, classes: Mapping[str, str] | None = None) -> Folded:
+def fold(graph: Graph, classes: Mapping[str, str] | None = None, form: Form = SPEC) -> Folded:
     """The network in blocks. classes: what the author calls the modules, by path; else their paths name them."""
-    finder = _Modules(graph)
+    finder = _Modules(graph, form)
     top = list(finder.parts("", 0, len(graph.layers), 0))
     chosen = _worthwhile(graph, finder.alike, top)
     blocks: dict[int, Block] = {}
@@ -123,7 +167,7 @@ def fold(graph: Graph, classes: Mapping[str, str] | None = None) -> Folded:
     for like in chosen:  # inner ones first
         modules = finder.alike[like]
         blocks[like] = Block(naming.block(modules), modules[0])
-    values = _Values(graph, finder.alike, blocks)
+    values = _Values(graph, form, finder.alike, blocks)
     for like, block in blocks.items():
         block.parts = list(expanded(block.module.parts, blocks))
         block.values = values.of_block(like, block)
@@ -144,7 +188,9 @@ def expanded(parts: Iterable[Part], blocks: Mapping[int, object] | set[int], pre
 class _Modules:
     """Finds the modules of a graph, and which of them are alike: `alike`, inner ones first."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, form: Form) -> None:
+        self.graph = graph
+        self.form = form
         self.layers = graph.layers
         self.inputs = len(graph.inputs)
         self.alike: dict[int, list[Module]] = {}
@@ -228,7 +274,7 @@ class _Modules:
                 continue
             layer = self.layers[part.first]
             shares = None if layer.shares is None else places.get(self.inputs + layer.shares, layer.path)
-            what = layer.kind if layer.kind.merge else layer.kind.word
+            what = self.form.say(self.graph, part.first).what
             yield part.name, what, tuple(places[tensor] for tensor in layer.inputs), shares
 
 
@@ -373,8 +419,11 @@ def _snake(text: str) -> str:
 class _Values:
     """Fields and arguments of every part as text, and the arguments of every block."""
 
-    def __init__(self, graph: Graph, alike: Mapping[int, Sequence[Module]], blocks: Mapping[int, Block]) -> None:
+    def __init__(
+        self, graph: Graph, form: Form, alike: Mapping[int, Sequence[Module]], blocks: Mapping[int, Block]
+    ) -> None:
         self.graph = graph
+        self.form = form
         self.alike = alike
         self.blocks = blocks
         self.given: dict[Module, dict[str, Any]] = {}  # arguments of the call of a module
@@ -382,7 +431,8 @@ class _Values:
     def of_block(self, like: int, block: Block) -> list[dict[str, Text]]:
         """The values of a block's parts, after those of the blocks in it; finds its arguments."""
         modules = self.alike[like]
-        shared = _Shared(block, {part.name for part in block.parts}, {each.name for each in self.blocks.values()})
+        names = {each.name for each in self.blocks.values()} | {part.name for part in block.parts}
+        shared = _Shared(block, self.form, names)
         inner = [list(expanded(module.parts, self.blocks)) for module in modules]
         values = [self.of_parts([parts[place] for parts in inner], shared) for place in range(len(block.parts))]
         for number, module in enumerate(modules):
@@ -396,17 +446,17 @@ class _Values:
     def of_parts(self, parts: Sequence[Part], shared: _Shared | None) -> dict[str, Text]:
         """The values of one part, which is in every module alike."""
         columns, sorts, usual = self.columns(parts)
-        into = None if shared is None else self.channels(parts)
+        into = None if shared is None or not self.form.implicit else self.channels(parts)
         found = {}
         for name, column in columns.items():
             if len(set(map(_typed, column))) > 1:
                 assert shared is not None
                 found[name] = shared.text(sorts.get(name, name), usual.get(name, ...), column, into)
             elif _typed(column[0]) != _typed(usual.get(name, ...)):
-                found[name] = literal(column[0])
+                found[name] = self.form.literal(column[0])
         return found
 
-    def columns(self, parts: Sequence[Part]) -> tuple[dict[str, list[Any]], dict[str, str], dict[str, Any]]:
+    def columns(self, parts: Sequence[Part]) -> tuple[dict[str, list[Any]], dict[str, str], Mapping[str, Any]]:
         """Per field or argument: its values, what sort it is of, its default."""
         module = parts[0].module
         if module is not None:
@@ -417,12 +467,8 @@ class _Values:
                 {each.name: each.sort for each in block.arguments},
                 {each.name: each.default for each in block.arguments},
             )
-        kinds = [self.graph.layers[part.first].kind for part in parts]
-        if kinds[0].merge:
-            return {}, {}, {}
-        sort = type(kinds[0])
-        columns = {name: [plain(sort, getattr(kind, name)) for kind in kinds] for name in sort.fields}
-        return columns, {}, defaults(sort)
+        said = [self.form.say(self.graph, part.first) for part in parts]
+        return {name: [each.values[name] for each in said] for name in said[0].values}, {}, said[0].usual
 
     def channels(self, parts: Sequence[Part]) -> list[int] | None:
         """What `in_channels` is at the part, in every module alike."""
@@ -436,9 +482,10 @@ class _Values:
 class _Shared:
     """Expressions for values that differ among modules alike; makes arguments of their block where there are none."""
 
-    def __init__(self, block: Block, names: set[str], blocks: set[str]) -> None:
+    def __init__(self, block: Block, form: Form, names: set[str]) -> None:
         self.block = block
-        self.taken = names | blocks | {*registry.CLASSES, *SPECIAL_NAMES, *MODIFIERS, *FUNCTIONS, *CONSTANTS, SIDE}
+        self.form = form
+        self.taken = names | form.reserved
 
     def text(self, sort: str, usual: Any, column: list[Any], channels: list[int] | None) -> Text:
         """An expression of these values: an argument, `in_channels`, a multiple of either, or a new argument.
@@ -460,7 +507,7 @@ class _Shared:
             for argument in self.block.arguments:
                 if argument.sort == "kernel_size" and column == [_half(each) for each in argument.column]:
                     return f"{argument.name} // 2"
-        name = self.name(SHORT.get(sort, sort))
+        name = self.name(self.form.short.get(sort, sort))
         self.block.arguments.append(Argument(name, sort, usual, column))
         return name
 

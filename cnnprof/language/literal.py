@@ -8,40 +8,16 @@ from math import isfinite
 from typing import Any
 
 from cnnprof.errors import UsageError
-from cnnprof.model.kind import REQUIRED, Kind
+from cnnprof.model.kind import Kind
 
 _PLAIN = re.compile(r"\.?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def fields(kind: Kind) -> dict[str, Any]:
     """The fields that differ from their defaults, as `plain` values."""
-    usual = defaults(type(kind))
-    values = {name: plain(type(kind), getattr(kind, name)) for name in kind.fields}
+    usual = kind.usual()
+    values = {name: kind.plain(getattr(kind, name)) for name in kind.fields}
     return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
-
-
-def defaults(kind: type[Kind]) -> dict[str, Any]:
-    """The `plain` defaults of a kind's fields; none of those that it must have."""
-    if kind not in _defaults:
-        _defaults[kind] = _found(kind)
-    return _defaults[kind]
-
-
-_defaults: dict[type[Kind], dict[str, Any]] = {}
-
-
-def _found(kind: type[Kind]) -> dict[str, Any]:
-    return {
-        name: None if field.default is None else plain(kind, field.convert(field.default, kind.axes))
-        for name, field in kind.fields.items()
-        if field.default is not REQUIRED
-    }
-
-
-def plain(kind: type[Kind], value: Any) -> Any:
-    """A field's value as one writes it: equal axes as one number."""
-    same = isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1
-    return value[0] if same else value
 
 
 def literal(value: Any) -> str:
