@@ -15,8 +15,8 @@ _BLUR_POOL = """\
 class BlurPool2d(nn.Module):
     def __init__(self, channels, kernel_size, stride):
         super().__init__()
-        row = torch.tensor([math.comb(kernel_size - 1, tap) for tap in range(kernel_size)])
-        row = row / 2 ** (kernel_size - 1)
+        taps = [math.comb(kernel_size - 1, tap) for tap in range(kernel_size)]
+        row = torch.tensor(taps) / 2 ** (kernel_size - 1)
         self.register_buffer("kernel", torch.outer(row, row).repeat(channels, 1, 1, 1))
         self.stride = stride
         self.padding = ((kernel_size - 1) // 2, kernel_size // 2) * 2

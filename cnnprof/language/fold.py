@@ -14,14 +14,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple, TypeAlias
 
+from cnnprof.errors import UsageError
 from cnnprof.language import registry
 from cnnprof.language.expression import CONSTANTS, FUNCTIONS
 from cnnprof.language.literal import literal
 from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, Layer
 
 MOST_LEVELS = 60  # of paths; what is deeper stays a list
 MOST_AHEAD = 2  # parts of a module that are left out of its block, in front
@@ -173,6 +174,23 @@ def fold(graph: Graph, classes: Mapping[str, str] | None = None, form: Form = SP
         block.values = values.of_block(like, block)
     parts = list(expanded(top, blocks))
     return Folded(blocks, parts, values.of_file(parts))
+
+
+def refuse_what_training_changes(graph: Graph, form: str) -> None:
+    """Raises UsageError for a graph that is another in training, but for side outputs that only training executes."""
+    trained = graph.trained
+    if trained is None:
+        return
+    for layer, other in zip_longest(graph.layers, trained.layers):
+        if layer is None or other is None or _edges(layer) != _edges(other):
+            path = (layer or other).path
+            raise UsageError(f"{graph.name} cannot be written as {form}: training changes it at `{path}`")
+    if {each[:2] for each in graph.outputs} != {each[:2] for each in trained.outputs}:
+        raise UsageError(f"{graph.name} cannot be written as {form}: training changes its side outputs")
+
+
+def _edges(layer: Layer) -> tuple[object, ...]:
+    return layer.path, layer.kind, layer.inputs, layer.shares
 
 
 def expanded(parts: Iterable[Part], blocks: Mapping[int, object] | set[int], prefix: str = "") -> Iterator[Part]:

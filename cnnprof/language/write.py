@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language import source
-from cnnprof.language.fold import Folded, Part, Text, flat, fold
+from cnnprof.language.fold import Folded, Part, Text, flat, fold, refuse_what_training_changes
 from cnnprof.language.literal import fields, literal, scalar
 from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES, VERSION, BudgetLimit, read
 from cnnprof.language.unfold import unfold
@@ -46,7 +46,7 @@ def write(
     Raises UsageError for a graph that no spec gives: one that training changes otherwise than by side outputs, or with
     names, numbers or inputs of a layer that the language cannot say.
     """
-    _refuse_what_training_changes(graph)
+    refuse_what_training_changes(graph, "a spec")
     text = _File(graph, fold(graph, classes) if folded else flat(graph)).text(name or graph.name, remarks, limits)
     _check(graph, text)
     return text
@@ -386,23 +386,6 @@ def _cut(run: Sequence[int], end: int | None) -> tuple[Sequence[int], Sequence[i
     """A run of layers up to one of them, and those after it; all of them where that one is not among them."""
     place = run.index(end) + 1 if end in run else len(run)
     return run[:place], run[place:]
-
-
-def _refuse_what_training_changes(graph: Graph) -> None:
-    trained = graph.trained
-    if trained is None:
-        return
-    for layer, other in zip(graph.layers, trained.layers, strict=False):
-        if (layer.path, layer.kind, layer.inputs, layer.shares) != (
-            other.path, other.kind, other.inputs, other.shares,
-        ):  # fmt: skip
-            break
-    else:
-        if len(graph.layers) == len(trained.layers):
-            return
-        longer = max(graph.layers, trained.layers, key=len)
-        layer = longer[min(len(graph.layers), len(trained.layers))]
-    raise UsageError(f"{graph.name} cannot be written as a spec: training changes it at `{layer.path}`")
 
 
 def _mapping(values: Mapping[str, Text]) -> Text:
