@@ -30,6 +30,9 @@ from cnnprof.model.kind import Shape
 from cnnprof.model.types import AS_COMPUTED, Types
 
 if TYPE_CHECKING:
+    from torch import nn
+    from typing_extensions import TypeIs
+
     from cnnprof.git import Revision
     from cnnprof.importers.common import Imported
 
@@ -149,8 +152,9 @@ def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
     return base, None, dict(pairs)
 
 
-Source: TypeAlias = str | Path | Spec | Graph
-"""What stands for a network: a SPEC, a file whatever it is called, a text that was read, a network unfolded."""
+Source: TypeAlias = "str | Path | Spec | Graph | nn.Module"
+"""What stands for a network: a SPEC, a file whatever it is called, a text that was read, a network unfolded, and a
+module of PyTorch."""
 
 
 def locate_any(source: str | Path, inside: Path | None = None) -> Located:
@@ -167,8 +171,15 @@ def locate_any(source: str | Path, inside: Path | None = None) -> Located:
 
 def refuse_other(source: object) -> None:
     """Raises UsageError for what stands for no network."""
-    if not isinstance(source, str | Path | Spec | Graph):
-        raise UsageError(f"a network is a SPEC, a Path, a Spec or a Graph, found {brief(printable(repr(source)))}")
+    if not isinstance(source, str | Path | Spec | Graph) and not is_module(source):
+        found = brief(printable(repr(source)))
+        raise UsageError(f"a network is a SPEC, a Path, a Spec, a Graph or a torch.nn.Module, found {found}")
+
+
+def is_module(source: object) -> TypeIs[nn.Module]:
+    """Whether it is a module of PyTorch, which is not imported to tell."""
+    there = getattr(sys.modules.get("torch"), "nn", None)
+    return there is not None and isinstance(source, there.Module)
 
 
 def unfolded_already() -> UsageError:
@@ -246,6 +257,10 @@ def _network(
         if variant is not None or input is not None or args or training:
             raise unfolded_already()
         return Network(source)
+    if is_module(source):
+        if variant is not None or args:
+            raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
+        return of_module(source, shapes_of(input), training)
     located = Located("", b"", None, {}) if isinstance(source, Spec) else locate_any(source)
     located = located._replace(variant=chosen(located, variant), settings={**located.settings, **(args or {})})
     if located.reference is not None:
@@ -271,6 +286,15 @@ def imported(located: Located, inputs: Mapping[str, Shape] | None = None, traini
         found = formats.load(reference._replace(settings=settings), path, inputs or {})
     graph = (training and found.graph.trained) or found.graph
     return Network(graph, located.name, imported=found)
+
+
+def of_module(module: nn.Module, inputs: Mapping[str, Shape], training: bool = False) -> Network:
+    """The network of a module. inputs: shapes of one example; an empty name is the only input's.
+
+    Raises UsageError where it cannot be exported or read.
+    """
+    found = formats.of_module(module, inputs)
+    return Network((training and found.graph.trained) or found.graph, imported=found)
 
 
 def refuse_imports(located: Located) -> Located:

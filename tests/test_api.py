@@ -201,7 +201,7 @@ FUNCTIONS = [
 def test_refuses_what_is_no_network(function: Callable[..., object], wrong: object) -> None:
     with pytest.raises(cnnprof.UsageError) as caught:
         function(wrong)
-    assert str(caught.value) == f"a network is a SPEC, a Path, a Spec or a Graph, found {wrong!r}"
+    assert str(caught.value) == f"a network is a SPEC, a Path, a Spec, a Graph or a torch.nn.Module, found {wrong!r}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

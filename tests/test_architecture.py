@@ -56,7 +56,7 @@ DOORS = {
     "onnx": ("importers.onnx",),
     "google": ("importers.onnx",),
     "numpy": ("importers.onnx",),
-    "torch": ("runtime", *(f"importers.torch.{name}" for name in ("capture", "check", "module", "reference"))),
+    "torch": ("runtime", *(f"importers.torch.{name}" for name in ("capture", "module", "reference"))),
     "fvcore": ("runtime",),
 }
 RULES = ("output", "least_batch", "weights", "buffers", "reach", "work", "memory", "module")

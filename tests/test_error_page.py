@@ -31,6 +31,8 @@ SHORT = {"wrote ⟨name⟩"}
 
 # Who words no message of its own.
 HANDED_ON = {
+    ("importers/torch/reader.py", "wrong"): "puts the place before the words of its caller",
+    ("importers/torch/reader.py", "mismatch"): "puts the place before the words of its caller",
     ("gate/budget.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
     ("cli/__init__.py", "_note"): "prints a warning, of a metric's old name",
@@ -89,6 +91,8 @@ OTHERS = {
     "_unknown": "makes a UsageError; seen in it",
     "NoKind": "says why a layer became opaque",
     "self.wrong": "makes a UsageError; seen in it",
+    "self.mismatch": "makes a MismatchError; seen in it",
+    "AmbiguousBatch": "is caught where the batch is chosen, and becomes a UsageError",
     "self.broken": "makes a UsageError; seen in it",
     "source.broken": "makes a UsageError; seen in it",
     "load.unfolded_already": "makes a UsageError; seen in it",

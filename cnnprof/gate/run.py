@@ -297,6 +297,10 @@ class Run:
 
     def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
         """Checks what a SPEC names. budget: in addition to the spec's own."""
+        if load.is_module(source):
+            if given.variant is not None or given.settings:
+                raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
+            source, given = load.of_module(source, dict(given.inputs)).graph, given._replace(inputs=())
         if isinstance(source, Graph):
             self.graph(source, given, budget, budgets)
             return
@@ -462,7 +466,7 @@ def check_specs(
     run = Run(baseline_ref, latency, version)
     for spec in specs:
         load.refuse_other(spec)
-    unique = {id(spec) if isinstance(spec, Spec | Graph) else spec: spec for spec in specs}
+    unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
     for spec in unique.values():
         run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 class NoKind(Exception):
     """No kind does what an operator does; the message says why."""
+
+
+class MismatchError(UsageError):
+    """What was read is not what its source says: the importer is wrong, not the user."""
 
 
 class OpaqueLayer(NamedTuple):
@@ -86,6 +92,26 @@ class Paths:
 def plain(name: str) -> str:
     """A name of the characters that a path may have."""
     return ".".join(filter(None, re.sub(r"[^A-Za-z0-9_.-]", "_", name[:200]).split(".")))
+
+
+def main_first(found: Mapping[tuple[object, ...], str]) -> Iterator[tuple[str, str]]:
+    """(label, tensor) of outputs by their places in what a module returns; the main one first.
+
+    The main one is called `out`: the one of that name, or else the first.
+    """
+    labelled = {_label(path): tensor for path, tensor in found.items()}
+    main = "out" if "out" in labelled else next(iter(labelled), "")
+    if labelled:
+        yield "out", labelled[main]
+    yield from ((label, tensor) for label, tensor in labelled.items() if label != main)
+
+
+def _label(path: tuple[object, ...]) -> str:
+    """`aux`, `output_1`, `features.0`."""
+    parts = [
+        f"output_{part}" if isinstance(part, int) and not number else str(part) for number, part in enumerate(path)
+    ]
+    return plain(".".join(parts)) or "output"
 
 
 def stem(file: str) -> str:

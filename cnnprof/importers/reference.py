@@ -17,6 +17,8 @@ from cnnprof.errors import UsageError, brief, printable
 from cnnprof.model.kind import Shape, show
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cnnprof.importers.common import Imported
 
 FILES = {".onnx": "onnx", ".tflite": "tflite", ".pt2": "pt2"}
@@ -109,7 +111,10 @@ def _load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) 
         _refuse_inputs(reference, found.graph.inputs, inputs)
         return found
     if reference.format == "pt2":
-        raise UsageError(f"{reference.called}, which this version of cnnprof does not read")
+        from cnnprof.importers.torch import archive
+
+        assert path is not None
+        return archive.load(path, inputs, reference.text)
     return _torch(reference, inputs)
 
 
@@ -119,8 +124,20 @@ def _torch(reference: Reference, inputs: Mapping[str, Shape]) -> Imported:
 
     origin: Any = reference.format
     name = f"{reference.module}:{reference.name}" if reference.module else reference.name
-    shapes = {each or "input": shape for each, shape in inputs.items()}
-    return torch.load(torch.Reference(origin, name, reference.settings), shapes)
+    return torch.load(torch.Reference(origin, name, reference.settings), _named(inputs))
+
+
+def of_module(module: nn.Module, inputs: Mapping[str, Shape]) -> Imported:
+    """The network of a module of PyTorch. inputs: as for `load`. Raises UsageError where it cannot be read."""
+    from dataclasses import replace
+
+    from cnnprof.importers import torch
+
+    return replace(torch.load(module, _named(inputs)), format=NAMES["torch"])
+
+
+def _named(inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+    return {name or "input": shape for name, shape in inputs.items()}
 
 
 def _refuse_inputs(reference: Reference, own: Mapping[str, Shape], given: Mapping[str, Shape]) -> None:

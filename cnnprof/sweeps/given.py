@@ -50,6 +50,9 @@ def swept(
 def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:
     """The job of sweeping over a source. Raises UsageError for what varies and is fixed, or cannot vary."""
     load.refuse_other(source)
+    if load.is_module(source):
+        raise UsageError("a torch.nn.Module has no arguments to vary; batch and dtype of its Graph can vary: "
+                         "sweep cnnprof.unfold(module, input=…)")  # fmt: skip
     if isinstance(source, Graph):
         if training or any(axis.kind not in ("batch", "dtype") for axis in axes):
             raise load.unfolded_already()

@@ -25,7 +25,9 @@ from typing import Any, NamedTuple
 import cnnprof
 from cnnprof import errors
 from cnnprof.cli import main
+from cnnprof.importers.common import MismatchError
 from cnnprof.importers.flatbuffer import DamagedFile
+from cnnprof.importers.torch.reference import CannotExport
 from cnnprof.language import problems
 from cnnprof.model.deployed import NotPlanned
 from cnnprof.rewrites.contract import Inapplicable
@@ -34,6 +36,8 @@ PACKAGE = Path(cnnprof.__file__).parent
 CLASSES = {
     **{name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)},
     "Inapplicable": Inapplicable,
+    "MismatchError": MismatchError,
+    "CannotExport": CannotExport,
     "NotPlanned": NotPlanned,
     "DamagedFile": DamagedFile,
 }
@@ -47,6 +51,7 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
     "say": (0, 2),
     "complain": (0, 2),
     "wrong": (1, 2),
+    "mismatch": (1, 2),
     "broken": (0, 1),
     "NoKind": (0, 1),
 }
@@ -102,6 +107,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "model/types.py",
         "analysis/rewritten.py",
         "cli/before_after.py",
+        "language/fold.py",
         "language/write.py",
     ),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),

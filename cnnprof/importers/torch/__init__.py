@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cnnprof.errors import MissingDependencyError
+from cnnprof.errors import MissingDependencyError, UsageError
 from cnnprof.importers.common import Compared, Imported
 from cnnprof.importers.torch.reference import Reference
 from cnnprof.model.kind import Shape
@@ -37,15 +37,17 @@ def load(
     and where what was read is not the module; MissingDependencyError without PyTorch.
     """
     try:
-        from cnnprof.importers.torch.module import CannotExport, imported
+        from cnnprof.importers.torch.module import imported
     except ImportError:
         raise MissingDependencyError(
-            "reading a PyTorch module needs PyTorch: pip install 'cnnprof[torch]'; beside a cnnprof that is installed "
+            "reading a PyTorch module needs PyTorch: pip install 'cnnprof[torch]'; where cnnprof is installed "
             "on its own, uv run --with cnnprof cnnprof …, in the environment of the module"
         ) from None
-    from cnnprof.importers.torch.reference import resolve
+    from cnnprof.importers.torch.reference import CannotExport, resolve
 
     if not isinstance(target, Reference):
+        if not inputs:
+            raise UsageError(f"a {type(target).__name__} needs the shape of one example, as input=(3, 224, 224)")
         return imported(target, inputs, dtypes or {}, name or type(target).__name__, type(target).__name__)
     own = name or target.name.rpartition(":")[2]
     found = resolve(target)

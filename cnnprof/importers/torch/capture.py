@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -14,8 +15,9 @@ from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.importers.common import plain
-from cnnprof.importers.torch.program import Batch, Call, Program, Ref, Stored, TensorType
+from cnnprof.importers.common import main_first
+from cnnprof.importers.torch.program import Batch, Call, Program, Ran, Ref, Stored
+from cnnprof.importers.torch.rules import joined
 from cnnprof.model.kind import Shape
 
 # Primes for the batch: a size of the network is seldom a multiple of one.
@@ -130,14 +132,12 @@ class _Reading:
         self.given = given
         self.batch = Batch(batch, prime=True)
         self.name = name
-        self.types: dict[str, TensorType] = {}
+        self.shapes: dict[str, Shape] = {}
         self.held, self.names = held(module)
         self.order: dict[str, dict[str, int]] = {}
 
     def program(self) -> Program:
         """As plain data. Raises UsageError for what no graph can say."""
-        from cnnprof.importers.torch.rules import joined
-
         graph = self.exported.graph
         calls = [call for node in graph.nodes if (call := self.call(node)) is not None]
         stored, constants, inputs = {}, {}, []
@@ -149,31 +149,31 @@ class _Reading:
                 inputs.append(own)
             else:
                 constants[own] = _number(self.exported.constants.get(spec.target))
-        inputs = [own for own in inputs if own in self.types]
+        inputs = [own for own in inputs if own in self.shapes]
         named = dict(zip(self.given.names, inputs, strict=False))
         found = Program(
-            name=self.name, batch=self.batch, types=self.types, inputs=named,
+            name=self.name, batch=self.batch, shapes=self.shapes, inputs=named,
             stored=stored, constants=constants, held=self.held, calls=tuple(calls), outputs=tuple(self.outputs()),
         )  # fmt: skip
-        return _replaced(found, joined(found))
+        return joined(found)
 
     def stranger(self, target: str, own: str) -> Stored:
         """A buffer that the module does not hold under this name, as tensors that it keeps as plain attributes."""
         found = Stored(target, learned=False)
-        self.held[found] = self.types[own].shape
+        self.held[found] = self.shapes[own]
         return found
 
     def call(self, node: Any) -> Call | None:
         """A node of the graph as a call; its tensors' types are noted. Raises UsageError."""
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor):
-            self.types[node.name] = _type(value)
+            self.shapes[node.name] = _shape(value)
         if node.op in ("placeholder", "output") or (node.op == "call_function" and node.target.__name__ == "getitem"):
             return None
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
             raise UsageError(
-                f"`{self.name}`: its program has `{printable(brief(str(node.target)))}`, which is no operator: it decides "
-                "while it runs what is computed, or switches modes inside"
+                f"`{self.name}`: its program has `{printable(brief(str(node.target)))}`, which is no operator: it "
+                "decides while it runs what is computed, or switches modes inside"
             )
         namespace, _, operator = node.target._schema.name.partition("::")
         if namespace != "aten":
@@ -198,7 +198,7 @@ class _Reading:
         for number, each in enumerate(value):
             if names[number] is None and isinstance(each, torch.Tensor):
                 names[number] = f"{node.name}[{number}]"  # which nobody reads
-                self.types[f"{node.name}[{number}]"] = _type(each)
+                self.shapes[f"{node.name}[{number}]"] = _shape(each)
         return tuple(names)
 
     def scope(self, node: Any) -> tuple[str, int]:
@@ -216,27 +216,11 @@ class _Reading:
         specs = [spec for spec in self.exported.graph_signature.output_specs if spec.kind.name == "USER_OUTPUT"]
         names = [getattr(spec.arg, "name", None) for spec in specs]
         tree = pytree.tree_unflatten(names, self.exported.call_spec.out_spec)
-        found: dict[str, str] = {}
+        found: dict[tuple[object, ...], str] = {}
         for path, name in pytree.tree_flatten_with_path(tree)[0]:
-            if name in self.types:
-                found[label(path)] = name
-        yield from main_first(found)
-
-
-def label(path: Sequence[Any]) -> str:
-    """The label of an output by its place in what the module returns; empty for the output itself."""
-    parts = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", "")))) for key in path]
-    return plain(
-        ".".join(part if not part.isdigit() or number else f"output_{part}" for number, part in enumerate(parts))
-    )
-
-
-def main_first(found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The outputs, the main one first and called `out`: the one of that name, or else the first."""
-    main = "out" if "out" in found else next(iter(found), "")
-    if found:
-        yield "out", found[main]
-    yield from ((name or "output", tensor) for name, tensor in found.items() if name != main)
+            if name in self.shapes:
+                found[tuple(_key(each) for each in path)] = name
+        return main_first(found)
 
 
 def held(module: nn.Module) -> tuple[dict[Stored, Shape], dict[str, Stored]]:
@@ -253,12 +237,6 @@ def held(module: nn.Module) -> tuple[dict[Stored, Shape], dict[str, Stored]]:
     return shapes, names
 
 
-def _replaced(program: Program, calls: tuple[Call, ...]) -> Program:
-    from dataclasses import replace
-
-    return replace(program, calls=calls)
-
-
 def _argument(value: Any) -> Any:
     if isinstance(value, torch.fx.Node):
         return Ref(value.name)
@@ -267,11 +245,44 @@ def _argument(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _type(value: torch.Tensor) -> TensorType:
-    return TensorType(tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."))
+def _shape(value: torch.Tensor) -> Shape:
+    return tuple(int(size) for size in value.shape)
+
+
+def _key(entry: Any) -> object:
+    return getattr(entry, "key", getattr(entry, "idx", getattr(entry, "name", "")))
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
         return float(value.item())
     return None
+
+
+def run(module: nn.Module, given: Example) -> Ran:
+    """Runs a module on meta, with its parameters replaced by tensors without memory."""
+    tensors = {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+    }
+    args = tuple(tensor.to("meta") for tensor in given.args)
+    kwargs = {name: tensor.to("meta") for name, tensor in given.kwargs.items()}
+    shapes: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+
+    def hook(name: str) -> Any:
+        def after(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            shapes[name].append(tuple(output.shape) if isinstance(output, torch.Tensor) else ())
+
+        return after
+
+    hooks = [each.register_forward_hook(hook(name)) for name, each in module.named_modules()]
+    try:
+        with mode(module, training=False), torch.device("meta"), FlopCounterMode(display=False) as counter:
+            torch.func.functional_call(module, tensors, args, kwargs)
+    finally:
+        for each in hooks:
+            each.remove()
+    counts = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
+    root = type(module).__name__
+    macs = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name not in ("Global", root)}
+    return Ran({**macs, "": counts.get("Global", 0)}, dict(shapes))

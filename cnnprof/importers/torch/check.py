@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from cnnprof.errors import UsageError, printable
-from cnnprof.importers.common import Compared
-from cnnprof.importers.torch.capture import Example, mode
-from cnnprof.importers.torch.program import Program
-from cnnprof.importers.torch.reader import Network, Reader
+from cnnprof.errors import printable
+from cnnprof.importers.common import Compared, Imported, MismatchError
+from cnnprof.importers.torch.network import Network, unused
+from cnnprof.importers.torch.program import Program, Ran
+from cnnprof.importers.torch.reader import Reader
 from cnnprof.model.kind import show
 
 
-class Ran(NamedTuple):
-    """What a module did on meta: multiply-accumulates of one example by module, and the shapes that modules gave."""
+def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] = ()) -> Imported:
+    """What was read, once it was compared with its source. ran: what the module did; None where nobody ran it.
 
-    macs: dict[str, int]
-    shapes: dict[str, list[tuple[int, ...]]]
+    Raises MismatchError that names the first layer that differs.
+    """
+    network, held = reader.network, reader.program.held
+    found = list(notes)
+    if left := unused(network, held):
+        for stored in left:
+            network.hold(stored, held[stored])
+        values = sum(prod(held[stored]) for stored in left)
+        found.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
+    compared, differences = compare(reader, ran, shown)
+    graph, paths = network.graph(), network.paths()
+    found += differences
+    if other := network.differing(graph):
+        found.append(
+            f"{other:,} layers run in place in either the module or this graph and not in both: peak memory differs"
+        )
+    return Imported(graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared)
 
 
-def compare(module: nn.Module, given: Example, reader: Reader, name: str) -> tuple[Compared, list[str]]:
-    """What was compared, and what a reader should know. Raises UsageError that names the first layer that differs."""
+def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list[str]]:
+    """What was compared, and what a reader should know. ran: what the module did; None where nobody ran it.
+
+    Raises MismatchError that names the first layer that differs.
+    """
     network, program = reader.network, reader.program
-    _compare_params(network, program, name)
+    _compare_params(network, program, shown)
     buffers, notes = _compare_buffers(network, program)
-    try:
-        ran = _run(module, given, program.batch.size)
-    except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
-        ran = None
-        notes.append("the module does not run on PyTorch's device `meta`, so that nobody else counted its "
-                     "multiply-accumulates")  # fmt: skip
-    learned = [stored for stored in program.held if stored.learned]
+    params = sum(stored.learned for stored in program.held)
     if ran is None:
-        return Compared(len(learned), buffers), notes
-    _compare_macs(network, ran, name)
-    modules = _compare_shapes(program, ran, name)
-    return Compared(len(learned), buffers, ran.macs.get("", 0), modules), notes
+        return Compared(params, buffers), notes
+    macs, said = _compare_macs(network, ran, program.batch.size, shown)
+    return Compared(params, buffers, macs, _compare_shapes(program, ran, shown)), [*notes, *said]
 
 
 def _compare_params(network: Network, program: Program, name: str) -> None:
@@ -51,13 +58,13 @@ def _compare_params(network: Network, program: Program, name: str) -> None:
     missing = [stored.name for stored in program.held if stored.learned and stored not in network.counted]
     if missing or network.params() != expected:
         what = f"; `{missing[0]}` is in none" if missing else ""
-        raise UsageError(
+        raise MismatchError(
             f"`{name}`: its layers have {network.params():,} parameters, and the module {expected:,}{what}"
         )
 
 
 def _compare_buffers(network: Network, program: Program) -> tuple[int, list[str]]:
-    """How many buffers are a layer's own, in name and shape; a note on those that are no layer's."""
+    """How many buffers are a layer's own, in name and shape; a note on those that belong to no layer."""
     left = {stored.name: shape for stored, shape in program.held.items() if not stored.learned}
     equal, without = 0, 0
     for layer in network.layers:
@@ -86,68 +93,44 @@ def _some(names: Mapping[str, Any]) -> str:
     return ", ".join([*shown, *(["…"] if len(names) > 3 else [])])
 
 
-def _run(module: nn.Module, given: Example, batch: int) -> Ran:
-    """Runs a module on meta, with its parameters replaced by tensors without memory."""
-    tensors = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
-    }
-    args = tuple(tensor.to("meta") for tensor in given.args)
-    kwargs = {name: tensor.to("meta") for name, tensor in given.kwargs.items()}
-    shapes: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+def _compare_macs(network: Network, ran: Ran, batch: int, name: str) -> tuple[int, list[str]]:
+    """(those of one example, a note on those that belong to none), of the whole network.
 
-    def hook(name: str) -> Any:
-        def after(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            shapes[name].append(tuple(output.shape) if isinstance(output, torch.Tensor) else ())
-
-        return after
-
-    hooks = [each.register_forward_hook(hook(name)) for name, each in module.named_modules()]
-    try:
-        with mode(module, training=False), FlopCounterMode(display=False) as counter:
-            torch.func.functional_call(module, tensors, args, kwargs)
-    finally:
-        for each in hooks:
-            each.remove()
-    counts = {name: sum(counts.values()) // (2 * batch) for name, counts in counter.get_flop_counts().items()}
-    root = type(module).__name__
-    macs = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name not in ("Global", root)}
-    return Ran({**macs, "": counts.get("Global", 0)}, dict(shapes))
-
-
-def _compare_macs(network: Network, ran: Ran, name: str) -> None:
-    """Of the whole network; where they differ, of every module. Raises UsageError."""
-    own: dict[str, int] = defaultdict(int)
-    total = 0
+    Raises MismatchError that names a module that differs.
+    """
+    constant: Counter[str] = Counter(network.constant_macs)
+    for scope, left in network.work.values():
+        constant[scope] += left
+    own = Counter(constant)
     for layer in network.layers:
-        if layer.after is not None:
-            continue
-        macs = layer.kind.work(*(network.shapes[tensor] for tensor in layer.inputs), training=False).macs
-        own[layer.scope] += macs
-        total += macs
-    if total == ran.macs[""]:
-        return
+        if layer.after is None:
+            shapes = [network.shapes[tensor] for tensor in layer.inputs]
+            own[layer.scope] += batch * layer.kind.work(*shapes, training=False).macs
+    if own.total() == ran.macs[""]:
+        text = f"{constant.total():,} multiply-accumulates for each batch, of parameters alone, are not counted"
+        return (own.total() - constant.total()) // batch, [text] if constant else []
     for scope in own:
         inside = sum(count for other, count in own.items() if other == scope or other.startswith(f"{scope}."))
         if scope and inside != ran.macs.get(scope, 0):
-            raise UsageError(
-                f"`{name}`: the module `{printable(scope)}` has {inside:,} multiply-accumulates as it was read, "
-                f"and {ran.macs.get(scope, 0):,} as PyTorch counts them"
+            raise MismatchError(
+                f"`{name}`: the module `{printable(scope)}` has {inside // batch:,} multiply-accumulates as it was "
+                f"read, and {ran.macs.get(scope, 0) // batch:,} as PyTorch counts them"
             )
-    raise UsageError(
-        f"`{name}` has {total:,} multiply-accumulates as it was read, and {ran.macs['']:,} as PyTorch counts them"
+    raise MismatchError(
+        f"`{name}` has {own.total() // batch:,} multiply-accumulates as it was read, and {ran.macs[''] // batch:,} as "
+        "PyTorch counts them"
     )
 
 
 def _compare_shapes(program: Program, ran: Ran, name: str) -> int:
-    """How many calls of modules without parts, and of the whole, gave what was read. Raises UsageError.
+    """How many calls of modules without parts, and of the whole, gave what was read. Raises MismatchError.
 
     A module gives the last tensor that it makes, or at least one of those.
     """
     made: dict[tuple[str, int], list[tuple[int, ...]]] = defaultdict(list)
     for call in program.calls:
-        made[call.scope, call.call].extend(program.types[each].shape for each in call.outputs if each is not None)
-    made["", 0] = [program.types[program.outputs[0][1]].shape]
+        made[call.scope, call.call].extend(program.shapes[each] for each in call.outputs if each is not None)
+    made["", 0] = [program.shapes[program.outputs[0][1]]]
     above = {name[:end] for name in ran.shapes for end, sign in enumerate(name) if sign == "."}
     equal = 0
     for (scope, number), own in made.items():
@@ -156,7 +139,7 @@ def _compare_shapes(program: Program, ran: Ran, name: str) -> int:
             continue
         if shapes[number] not in own:
             where = f"the module `{printable(scope)}`" if scope else "it"
-            raise UsageError(
+            raise MismatchError(
                 f"`{name}`: {where} gives {show(own[-1])} as it was read, and {show(shapes[number])} in PyTorch"
             )
         equal += 1

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 from torch import nn
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
-from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program
-from cnnprof.importers.torch.check import compare
+from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.check import finished
+from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
-from cnnprof.importers.torch.reader import Network, Reader, unused
-from cnnprof.importers.torch.reference import told
+from cnnprof.importers.torch.reader import Reader
+from cnnprof.importers.torch.reference import CannotExport, told
 from cnnprof.model.kind import Shape, show
 
 MOST_PARAMETERS = 10_000
 """Of a module: more are no convolutional network."""
-
-
-class CannotExport(UsageError):
-    """PyTorch cannot export a module."""
 
 
 def imported(
@@ -37,13 +33,14 @@ def imported(
             raise UsageError(
                 f"the input `{printable(brief(key))}` of `{shown}` is {show(shape)}, expected sizes of at least 1"
             )
+    reason = "it has sizes of all sorts, so that nothing tells where the batch of a tensor is"
     for batch in primes(module, inputs)[:4]:
         given = example(module, inputs, dtypes, batch, shown)
         try:
             return _of_batch(module, given, batch, name, shown)
-        except AmbiguousBatch:
-            continue
-    raise UsageError(f"`{shown}` has sizes of all sorts: nothing tells where the batch of its tensors is")
+        except AmbiguousBatch as found:
+            reason = found.told(batch)
+    raise UsageError(f"`{shown}` cannot be read: {reason}")
 
 
 def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:
@@ -57,16 +54,12 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     if unused(network, evaluated.held):
         reader, notes = _with_heads(module, given, reader, shown)
         network = reader.network
-    for stored in (left := unused(network, evaluated.held)):
-        network.hold(stored, evaluated.held[stored])
-    if left:
-        values = sum(prod(evaluated.held[stored]) for stored in left)
-        notes.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
-    compared, found = compare(module, given, reader, shown)
-    graph = network.graph()
-    paths = network.paths()
-    notes += [*found, *_frozen(module), *_memory(network, graph.layers)]
-    return Imported(graph, reader.opaque(paths), network.agreeing, network.params(), tuple(notes), compared)
+    try:
+        ran = run(module, given)
+    except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
+        ran = None
+        notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
+    return finished(reader, ran, shown, [*notes, *_frozen(module)])
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -131,17 +124,3 @@ def _frozen(module: nn.Module) -> list[str]:
         return []
     values = sum(tensor.numel() for tensor in frozen)
     return [f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"]
-
-
-def _memory(network: Network, layers: Any) -> list[str]:
-    """A note on layers that run in place here and not in the module, or the other way round."""
-    order = network.order()
-    other = sum(
-        (layer.overwrites is not None) != network.layers[number].overwrites
-        for number, layer in zip(order, layers, strict=True)
-    )
-    if not other:
-        return []
-    return [
-        f"{other:,} layers run in place in one of the module and this graph and not in the other: peak memory differs"
-    ]

@@ -6,7 +6,7 @@ them (https://docs.pytorch.org/docs/stable/torch.compiler_ir.html); an argument 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,20 +14,23 @@ from cnnprof.model.kind import Shape
 
 
 class AmbiguousBatch(Exception):
-    """A tensor has two dimensions that could hold the batch."""
+    """A tensor has two dimensions that could hold the batch: a size is a multiple of it, or examples are compared."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def told(self, batch: int) -> str:
+        """What is wrong, where it is so whatever the batch."""
+        shape = [f"{size // batch} · batch" if size % batch == 0 else str(size) for size in self.shape]
+        text = ", ".join("batch" if size == "1 · batch" else size for size in shape)
+        return f"a tensor is [{text}]: examples of a batch that depend on each other are no network of one example"
 
 
 class Ref(NamedTuple):
     """A tensor as an argument, by its name in the program."""
 
     name: str
-
-
-class TensorType(NamedTuple):
-    """A tensor's shape, with its batch, and the type of its values."""
-
-    shape: Shape
-    dtype: str = "float32"
 
 
 class Stored(NamedTuple):
@@ -53,13 +56,14 @@ class Call(NamedTuple):
 
     @property
     def plain(self) -> str:
-        """The operator's name without the `_` of one that overwrites its input."""
-        return self.operator.rstrip("_") if self.overwrites else self.operator
+        """The operator's name without the `_` of one that changes its input."""
+        changes = self.operator.endswith("_") and not self.operator.endswith("__")
+        return self.operator[:-1] if changes else self.operator
 
     @property
     def overwrites(self) -> bool:
         """Whether it writes into its first argument."""
-        return self.operator.endswith("_") and not self.operator.endswith("__")
+        return self.plain != self.operator and self.operator != "detach_"
 
     def reads(self) -> Iterator[str]:
         """The names of the tensors that it reads, in order."""
@@ -102,7 +106,7 @@ class Batch(NamedTuple):
             return Place(0, shape[0] // self.size)
         dims = [dim for dim, size in enumerate(shape) if size and size % self.size == 0]
         if len(dims) > 1:
-            raise AmbiguousBatch
+            raise AmbiguousBatch(shape)
         return Place(dims[0], shape[dims[0]] // self.size) if dims else None
 
 
@@ -110,17 +114,27 @@ class Batch(NamedTuple):
 class Program:
     """A network as a list of calls.
 
-    types: of every tensor, by name. inputs: shown name → tensor. stored: tensors that are parameters and buffers.
+    shapes: of every tensor, by name. inputs: shown name → tensor. stored: tensors that are parameters and buffers.
     constants: other tensors that are there from the start; the value of one that is a single number, where it is known.
     held: the shapes of the module's parameters and buffers. outputs: (label, tensor); the main one is called `out`.
     """
 
     name: str
     batch: Batch
-    types: Mapping[str, TensorType]
+    shapes: Mapping[str, Shape]
     inputs: Mapping[str, str]
     stored: Mapping[str, Stored]
     constants: Mapping[str, float | None]
     held: Mapping[Stored, Shape]
     calls: tuple[Call, ...]
     outputs: tuple[tuple[str, str], ...]
+
+
+class Ran(NamedTuple):
+    """What a module did when it ran: multiply-accumulates of the batch by module, and the shapes that modules gave.
+
+    The whole is the module ``; what is no tensor has the shape ().
+    """
+
+    macs: Mapping[str, int]
+    shapes: Mapping[str, Sequence[Shape]]

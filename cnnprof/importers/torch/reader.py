@@ -4,310 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from cnnprof.errors import RuleError, UsageError, brief, printable
-from cnnprof.importers.common import NoKind, OpaqueLayer, Paths, plain
-from cnnprof.importers.torch.program import Call, Place, Program, Ref, Stored
+from cnnprof.importers.common import MismatchError, NoKind, OpaqueLayer
+from cnnprof.importers.torch.network import Batched, Constant, ImportedLayer, Network, Value
+from cnnprof.importers.torch.node import Node
+from cnnprof.importers.torch.program import Call, Place, Program, Stored
+from cnnprof.importers.torch.rules import CREATING, IN_ORDER, KEEPS_NOTHING, RULES, SAME, SILENT, VIEWS, products
 from cnnprof.kinds.opaque import Opaque
-from cnnprof.kinds.parameter import Parameter
-from cnnprof.model.answers import Memo
-from cnnprof.model.builder import Builder
-from cnnprof.model.graph import Graph
-from cnnprof.model.kind import Kind, Shape, show
+from cnnprof.model.kind import Kind, show
 
 CallKey: TypeAlias = tuple[str, int, str, int]
 """A call as evaluation and training both make it: module, which call of it, operator, which of those."""
-
-
-class Constant(NamedTuple):
-    """A tensor that depends on no input.
-
-    shape: with all its dimensions. stored: the parameter or buffer that it is, in these dimensions; None where it was
-    computed. sources: what it was computed from. number: its value, where it has one and that is known.
-    """
-
-    shape: Shape
-    stored: Stored | None = None
-    sources: frozenset[Stored] = frozenset()
-    number: float | None = None
-
-
-class Batched(NamedTuple):
-    """A tensor that depends on an input: its number in the graph, and where its batch is."""
-
-    tensor: int
-    place: Place
-
-
-Value: TypeAlias = Constant | Batched
-
-
-class ImportedLayer(NamedTuple):
-    """A layer before it has its path.
-
-    scope, call: the module that it is in, and which call of it. word: what it is called beside others of the module.
-    learned: what it takes its weights from. overwrites: whether the module's own operator writes into its input.
-    after: how many layers of evaluation come before it; None of one that evaluation runs itself.
-    """
-
-    kind: Kind
-    inputs: tuple[int, ...]
-    scope: str
-    call: int
-    word: str
-    learned: tuple[Stored, ...] = ()
-    shares: int | None = None
-    overwrites: bool = False
-    after: int | None = None
-
-
-class Network:
-    """The layers of a network as they are found, in evaluation and then those that only training runs.
-
-    shapes: of one example of every tensor, the inputs first. counted: parameters that a layer has.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.memo = Memo()
-        self.inputs: dict[str, Shape] = {}
-        self.shapes: list[Shape] = []
-        self.layers: list[ImportedLayer] = []
-        self.outputs: list[tuple[str, int, bool]] = []
-        self.opaque: list[tuple[int, str, str]] = []
-        self.shares: dict[tuple[object, ...], int] = {}
-        self.counted: set[Stored] = set()
-        self.parameters: dict[tuple[Stored, Shape], int] = {}
-        self.agreeing = 0
-
-    def input(self, name: str, shape: Shape) -> int:
-        """Adds an input; gives its tensor."""
-        self.inputs[name] = shape
-        self.shapes.append(shape)
-        return len(self.shapes) - 1
-
-    def add(self, layer: ImportedLayer) -> int:
-        """Appends a layer; gives its tensor. Raises RuleError where its kind cannot read its inputs."""
-        shape = self.memo[layer.kind, tuple(self.shapes[tensor] for tensor in layer.inputs)].output
-        self.counted.update(layer.learned)
-        self.layers.append(layer)
-        self.shapes.append(shape)
-        return len(self.shapes) - 1
-
-    def forget(self, first: int) -> None:
-        """Takes back the layers from a number on."""
-        for layer in self.layers[first:]:
-            if layer.shares is None:
-                self.counted.difference_update(layer.learned)
-        self.shares = {key: number for key, number in self.shares.items() if number < first}
-        del self.layers[first:], self.shapes[len(self.inputs) + first :]
-        self.parameters = {key: tensor for key, tensor in self.parameters.items() if tensor < len(self.shapes)}
-
-    def weights(self, number: int) -> dict[str, Shape]:
-        """The shapes of a layer's weights, by the name that its kind gives them."""
-        layer = self.layers[number]
-        return layer.kind.weights(*(self.shapes[tensor] for tensor in layer.inputs))
-
-    def params(self) -> int:
-        """Values of all weights; those of shared ones once."""
-        return sum(
-            prod(shape)
-            for number, layer in enumerate(self.layers)
-            if layer.shares is None
-            for shape in self.weights(number).values()
-        )
-
-    def hold(self, stored: Stored, shape: Shape) -> None:
-        """Adds a parameter that no layer uses."""
-        self.add(ImportedLayer(Parameter(shape=shape or (1,)), (), stored.name, 0, "parameter", (stored,)))
-
-    def paths(self) -> list[str]:
-        """The path of every layer: the module that its weights are in, or else its own, where it is alone in that."""
-        there = Counter((layer.scope, layer.call) for layer in self.layers)
-        above = {layer.scope[:end] for layer in self.layers for end, sign in enumerate(layer.scope) if sign == "."}
-        paths = Paths()
-        for name in self.inputs:
-            paths.unique(name)
-        found = []
-        for layer in self.layers:
-            own = _owner(layer)
-            alone = layer.scope and there[layer.scope, layer.call] == 1 and layer.scope not in above
-            path = own or (layer.scope if alone else ".".join(filter(None, [layer.scope, layer.word])))
-            found.append(paths.unique(plain(path) or "layer"))
-        return found
-
-    def order(self) -> list[int]:
-        """Numbers of the layers as training runs them."""
-        return sorted(range(len(self.layers)), key=self._position)
-
-    def _position(self, number: int) -> tuple[float, int]:
-        after = self.layers[number].after
-        return number if after is None else after - 0.5, number
-
-    def graph(self, training: bool = False) -> Graph:
-        """The graph in evaluation, or in training."""
-        builder = Builder(training=training, in_place=self.in_place, memo=self.memo)
-        tensors = {number: builder.input(name, shape) for number, (name, shape) in enumerate(self.inputs.items())}
-        paths, place = self.paths(), {}
-        for position, number in enumerate(self.order()):
-            layer = self.layers[number]
-            place[number] = position
-            tensors[len(self.inputs) + number] = builder.add(
-                paths[number],
-                layer.kind,
-                [tensors[tensor] for tensor in layer.inputs],
-                executed=training or layer.after is None,
-                shares=None if layer.shares is None else place[layer.shares],
-            )
-        for label, tensor, executed in self.outputs:
-            builder.output(label, tensors[tensor], training or executed)
-        heads = any(layer.after is not None for layer in self.layers)
-        train = (lambda: self.graph(training=True)) if heads and not training else None
-        return builder.graph(self.name, train=train, same_in_training=not heads)
-
-    @property
-    def in_place(self) -> bool:
-        """Whether any operator of the module writes into its input."""
-        return any(layer.overwrites for layer in self.layers)
-
-
-def _owner(layer: ImportedLayer) -> str:
-    """The module that holds all weights of a layer, where it is the layer's own or inside of it; else empty."""
-    owners = {stored.name.rpartition(".")[0] for stored in layer.learned}
-    if layer.word == "parameter":
-        return layer.scope
-    if len(owners) != 1 or isinstance(layer.kind, Opaque):
-        return ""
-    (owner,) = owners
-    first = layer.learned[0].name
-    if first.endswith("_weight"):  # as `in_proj_weight` of nn.MultiheadAttention
-        owner = first.removesuffix("_weight")
-    inside = not layer.scope or owner == layer.scope or owner.startswith(f"{layer.scope}.")
-    return owner if inside else ""
-
-
-class Node:
-    """One call as its rule sees it, and the layers that the rule adds for it."""
-
-    def __init__(self, reader: Reader, call: Call) -> None:
-        self.reader = reader
-        self.call = call
-        self.values = {name: self.resolved(value) for name, value in call.args.items()}
-
-    def resolved(self, argument: Any) -> Any:
-        """An argument with the values of the tensors in it."""
-        if isinstance(argument, Ref):
-            return self.reader.value(argument.name, self.call)
-        if isinstance(argument, list | tuple):
-            return [self.resolved(each) for each in argument]
-        return argument
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """An argument that is no tensor."""
-        value = self.values.get(name)
-        return default if value is None else value
-
-    def found(self) -> list[Value]:
-        """All tensors among the arguments, in order."""
-        flat = [each for value in self.values.values() for each in (value if isinstance(value, list) else [value])]
-        return [value for value in flat if isinstance(value, Constant | Batched)]
-
-    def tensor(self) -> Batched:
-        """Its first argument, which depends on the network's input. Raises NoKind where it does not."""
-        value = next(iter(self.values.values()), None)
-        if not isinstance(value, Batched):
-            raise NoKind("its first argument does not depend on the input")
-        return value
-
-    def constant(self, name: str) -> Constant | None:
-        """A parameter or buffer as the module holds it; None where it is left out. Raises NoKind."""
-        value = self.values.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, Constant) or value.stored is None or value.shape != self.held(value.stored):
-            raise NoKind(f"its `{name}` is computed, not stored")
-        return value
-
-    def held(self, stored: Stored) -> Shape:
-        """The shape in which the module holds a parameter or buffer."""
-        return self.reader.program.held[stored]
-
-    def shape(self, value: Batched) -> Shape:
-        """Shape of one example of a tensor."""
-        return self.reader.network.shapes[value.tensor]
-
-    def rank(self, value: Batched) -> int:
-        """How many dimensions a tensor has, its batch included."""
-        return len(self.shape(value)) + (value.place.fold == 1)
-
-    def dim(self, place: Place, rank: int, dim: int) -> int:
-        """A dimension of the program as one of the graph, where the batch is 0. Raises NoKind for the batch's own."""
-        own = dim % rank
-        if own == place.dim:
-            raise NoKind(
-                "it works along the batch" if place.fold == 1 else "it works along what is folded into the batch"
-            )
-        return own + (1 if own < place.dim else 1 if place.fold > 1 else 0)
-
-    def front(self) -> Batched:
-        """Its first argument, whose batch is its first dimension and nothing else. Raises NoKind."""
-        value = self.tensor()
-        if value.place != Place(0):
-            raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
-        return value
-
-    def full(self, number: int = 0) -> Shape:
-        """The shape of an output, with its batch."""
-        name = self.call.outputs[number]
-        assert name is not None
-        return self.reader.program.types[name].shape
-
-    def out(self, number: int = 0) -> tuple[Shape, Place]:
-        """The shape of one example of an output, and where its batch is. Raises NoKind."""
-        shape = self.full(number)
-        place = self.reader.program.batch.place(shape)
-        if place is None:
-            raise NoKind(f"it makes {show(shape)}, which has no batch")
-        return place.example(shape), place
-
-    def is_read(self, number: int) -> bool:
-        """Whether anything reads an output."""
-        name = self.call.outputs[number]
-        return name is not None and (name in self.reader.readers or name in self.reader.handed_out)
-
-    def only_read_by(self, operators: Collection[str]) -> bool:
-        """Whether nothing but these operators reads the output."""
-        (name,) = self.call.outputs
-        readers = self.reader.readers.get(name or "", [])
-        return name not in self.reader.handed_out and all(call.plain in operators for call in readers)
-
-    def add(self, kind: Kind, *values: Batched | int, word: str = "", learned: Sequence[Constant | None] = ()) -> int:
-        """Appends a layer; word: what it is called beside others. learned: what its weights are, in their order."""
-        tensors = tuple(value if isinstance(value, int) else value.tensor for value in values)
-        return self.reader.add(self.call, kind, tensors, word, [each for each in learned if each is not None])
-
-    def parameter(self, value: Constant, rank: int) -> int:
-        """A parameter as a tensor of so many dimensions of one example. Raises NoKind for anything else."""
-        stored = value.stored
-        if stored is None or not stored.learned:
-            raise NoKind("one of its operands is neither a parameter nor depends on the input")
-        shape = (1,) * (rank - len(value.shape)) + value.shape
-        if len(shape) == rank + 1 and shape[0] == 1:
-            shape = shape[1:]
-        if len(shape) != rank or self.reader.program.batch.place(shape):
-            raise NoKind("a parameter among its operands has a batch, or is folded into one")
-        network = self.reader.network
-        found = network.parameters.get((stored, shape))
-        if found is None:
-            if stored in network.counted:
-                raise NoKind("another layer has one of its operands as its weight")
-            found = network.add(self.reader.layer(self.call, Parameter(shape=shape), (), "parameter", (stored,)))
-            network.layers[-1] = network.layers[-1]._replace(scope=stored.name)
-            network.parameters[stored, shape] = found
-        return found
 
 
 class Reader:
@@ -348,7 +59,7 @@ class Reader:
     def read(self) -> None:
         """Adds all layers, and the outputs. Raises UsageError."""
         for shown, name in self.program.inputs.items():
-            shape = self.program.types[name].shape
+            shape = self.program.shapes[name]
             place = self.program.batch.place(shape)
             if place is None:
                 raise self.wrong(None, f"its input `{shown}` is {show(shape)}, which has no batch")
@@ -386,11 +97,11 @@ class Reader:
                 made, self.done = found
                 for name, value in zip(filter(None, call.outputs), made, strict=False):
                     self.bind(name, value, call)
-                self.overwritten(call)
+                self.overwritten(Node(self, call))
             elif number in wanted:
                 self.read_call(call)
             elif not any(isinstance(self.values.get(name), Batched) for name in call.reads()):
-                self.fold(call)
+                self.fold(call, Node(self, call))
         for label, name in self.program.outputs:
             head = self.values.get(name)
             if isinstance(head, Batched) and self.is_head(head.tensor):
@@ -437,9 +148,9 @@ class Reader:
     def bind_stored(self) -> None:
         """Makes parameters, buffers and constants known."""
         for name, stored in self.program.stored.items():
-            self.bind(name, Constant(self.program.types[name].shape, stored, frozenset([stored])))
+            self.bind(name, Constant(self.program.shapes[name], stored, frozenset([stored])))
         for name, number in self.program.constants.items():
-            self.bind(name, Constant(self.program.types[name].shape, number=number))
+            self.bind(name, Constant(self.program.shapes[name], number=number))
 
     # One call.
 
@@ -451,10 +162,16 @@ class Reader:
 
     def wrong(self, call: Call | None, what: str) -> UsageError:
         """An error of a call, by its operator and its module."""
-        where = "" if call is None else f"the operator `{call.operator}`"
-        if call is not None and call.scope:
-            where += f" in `{printable(brief(call.scope))}`"
-        return UsageError(f"`{self.program.name}`: {where} {what}" if where else f"`{self.program.name}`: {what}")
+        return UsageError(self.where(call) + what)
+
+    def mismatch(self, call: Call, what: str) -> MismatchError:
+        """The error of a call that was read as something else than it is."""
+        return MismatchError(self.where(call) + what)
+
+    def where(self, call: Call | None) -> str:
+        """The beginning of a message: the program, the operator, and its module."""
+        inside = f" in `{printable(brief(call.scope))}`" if call is not None and call.scope else ""
+        return f"`{self.program.name}`: " + ("" if call is None else f"the operator `{call.operator}`{inside} ")
 
     def value(self, name: str, call: Call | None) -> Value:
         """What a name stands for. Raises UsageError where nothing makes it, or it was overwritten in part."""
@@ -474,13 +191,11 @@ class Reader:
 
     def read_call(self, call: Call) -> None:
         """Adds what a call computes: layers, or a constant. Raises UsageError for what cannot be read."""
-        from cnnprof.importers.torch.rules import CREATING, RULES, SILENT
-
         if call.plain in SILENT or not any(name is not None for name in call.outputs):
             return
         node = Node(self, call)
         if call.plain in CREATING or not any(isinstance(value, Batched) for value in node.found()):
-            self.fold(call)
+            self.fold(call, node)
             return
         before = len(self.network.layers)
         try:
@@ -492,12 +207,13 @@ class Reader:
             self.network.forget(before)
             made = self.declare(node, str(reason))
         except RuleError as error:
-            raise self.wrong(call, f"cannot be read: {'; '.join(filter(None, [error.message, error.hint]))}") from None
+            text = "; ".join(filter(None, [error.message, error.hint]))
+            raise self.mismatch(call, f"cannot be read: {text}") from None
         for number, tensor in enumerate(made if isinstance(made, list) else [made]):
             name = call.outputs[number] if number < len(call.outputs) else None
             if name is not None and tensor is not None:
                 self.bind(name, Batched(tensor, self.checked(node, number, tensor)), call)
-        self.overwritten(call)
+        self.overwritten(node)
 
     def checked(self, node: Node, number: int, tensor: int) -> Place:
         """Where the batch of an output is, once the layer that was made for it has its shape. Raises UsageError."""
@@ -511,26 +227,30 @@ class Reader:
         self.network.agreeing += 1
         return place
 
-    def fold(self, call: Call) -> None:
+    def fold(self, call: Call, node: Node) -> None:
         """Follows a call that depends on no input."""
-        from cnnprof.importers.torch.rules import IN_ORDER
-
-        found = [self.values[name] for name in call.reads() if isinstance(self.values.get(name), Constant)]
-        constants = [value for value in found if isinstance(value, Constant)]
+        constants = [value for value in node.found() if isinstance(value, Constant)]
         sources = frozenset(stored for value in constants for stored in value.sources)
         first = constants[0] if len(constants) == 1 and call.plain in IN_ORDER else None
         number = first.number if first else None
         if call.plain in ("full", "scalar_tensor"):
             given = call.args.get("fill_value", call.args.get("s"))
             number = float(given) if isinstance(given, int | float) else None
+        work = frozenset(name for value in constants for name in value.work)
+        if self.evaluated is None and call.plain not in CREATING and (macs := products(node)):
+            made = next(filter(None, call.outputs))
+            if self.program.batch.prime and self.program.batch.place(self.program.shapes[made]):
+                self.network.work[made] = call.scope, macs
+                work |= {made}
+            else:
+                self.network.constant_macs[call.scope] += macs
         for name in call.outputs:
             if name is None:
                 continue
-            shape = self.program.types[name].shape
-            same = first is not None and first.stored is not None and prod(shape) == prod(first.shape)
-            stored = first.stored if first is not None and same else None
-            self.bind(name, Constant(shape, stored, sources, number), call)
-        self.overwritten(call)
+            shape = self.program.shapes[name]
+            same = first is not None and prod(shape) == prod(first.shape)
+            self.bind(name, Constant(shape, first.stored if first and same else None, sources, number, work), call)
+        self.overwritten(node)
 
     def layer(
         self, call: Call, kind: Kind, inputs: tuple[int, ...], word: str, learned: tuple[Stored, ...]
@@ -566,16 +286,17 @@ class Reader:
 
     def declare(self, node: Node, reason: str) -> list[int | None]:
         """A call without a kind as opaque layers, one for each output. Raises UsageError."""
-        from cnnprof.importers.torch.rules import KEEPS_NOTHING, VIEWS, products
-
         call, network = node.call, self.network
         tensors = tuple(dict.fromkeys(value.tensor for value in node.found() if isinstance(value, Batched)))
         sources = {stored for value in node.found() if isinstance(value, Constant) for stored in value.sources}
         new = sorted(stored for stored in sources if stored.learned and stored not in network.counted)
         params = sum(prod(self.program.held[stored]) for stored in new)
         macs = products(node)
-        if macs is None:
+        batch = self.program.batch.size
+        if macs is None or macs % batch:
             raise self.wrong(call, "has no kind, and its multiply-accumulates are not counted")
+        work = {name for value in node.found() if isinstance(value, Constant) for name in value.work}
+        macs += sum(network.work.pop(name)[1] for name in work if name in network.work)
         found: list[int | None] = []
         for number, name in enumerate(call.outputs):
             if name is None:
@@ -589,7 +310,7 @@ class Reader:
             kind = Opaque(
                 output_shape=shape,
                 params=params if first else 0,
-                macs=macs if first else 0,
+                macs=macs // batch if first else 0,
                 view=call.plain in VIEWS,
                 keeps_input=False if call.plain in KEEPS_NOTHING else None,
             )
@@ -602,8 +323,6 @@ class Reader:
 
     def bind(self, name: str, value: Value, call: Call | None = None) -> None:
         """Makes a value known by a name, and where it lies: in its own memory, or in that of what the call reads."""
-        from cnnprof.importers.torch.rules import SAME, VIEWS
-
         self.values[name] = value
         first = next(call.reads(), None) if call is not None else None
         memory, view = name, name
@@ -615,30 +334,43 @@ class Reader:
         self.lies[name] = memory, view
         self.sharing[memory].append(name)
 
-    def overwritten(self, call: Call) -> None:
-        """After a call that writes into its first argument: all names of that view have the new value, and other views
-        of the memory are not to be read any more."""
+    def overwritten(self, node: Node) -> None:
+        """After a call that writes into its first argument: all names of that view have the new value, and the memory
+        that it is a part of has one; what else was a view of that is not to be read any more."""
+        call = node.call
         first = next(call.reads(), None)
         made = call.outputs[0] if call.outputs else None
         if not call.overwrites or first is None or made not in self.values or first not in self.lies:
             return
         memory, view = self.lies[first]
         value = self.values[made]
+        if value == self.values[first]:
+            return
+        whole = self.written(node, memory, value) if view != memory and isinstance(value, Batched) else None
         for name in self.sharing[memory]:
-            own = self.values[name]
+            own, of = self.values[name], self.lies[name][1]
             if isinstance(value, Constant) and isinstance(own, Constant):  # of which only the sources matter
-                self.values[name] = Constant(own.shape, sources=own.sources | value.sources)
-            elif self.lies[name][1] == view:
+                self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, own.work | value.work)
+            elif of == view:
                 self.values[name] = value
-                self.stale.discard(name)
+            elif of == memory and whole is not None:
+                self.values[name] = whole
             elif name != made:
                 self.stale.add(name)
+
+    def written(self, node: Node, memory: str, value: Batched) -> Batched | None:
+        """A tensor after a part of it was overwritten, as an opaque layer; None where it has no batch."""
+        shape = self.program.shapes[memory]
+        place, before = self.program.batch.place(shape), self.values[memory]
+        if place is None or memory in self.stale or self.evaluated is not None:
+            return None
+        network = self.network
+        inside = isinstance(before, Batched)
+        read = (before.tensor, value.tensor) if isinstance(before, Batched) else (value.tensor,)
+        kind = Opaque(output_shape=place.example(shape), params=0, macs=0, view=inside, keeps_input=False)
+        network.opaque.append((len(network.layers), node.call.operator, "it overwrites a part of a tensor"))
+        return Batched(network.add(self.layer(node.call, kind, read, "write", ())), place)
 
     def opaque(self, paths: Sequence[str]) -> tuple[OpaqueLayer, ...]:
         """The opaque layers by their paths."""
         return tuple(OpaqueLayer(paths[number], operator, reason) for number, operator, reason in self.network.opaque)
-
-
-def unused(network: Network, held: Mapping[Stored, Shape]) -> list[Stored]:
-    """The parameters that no layer has."""
-    return [stored for stored in held if stored.learned and stored not in network.counted]

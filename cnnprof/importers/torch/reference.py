@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class CannotExport(UsageError):
+    """PyTorch cannot export a module."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A module by name, and what its class or factory is called with.
@@ -74,7 +78,7 @@ def _package(name: str) -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             f"`{name}:` needs the package {name} ({printable(brief(str(error)))}): pip install {name}; "
-            f"beside a cnnprof that is installed on its own, uv run --with cnnprof --with {name} cnnprof …"
+            f"where cnnprof is installed on its own, uv run --with cnnprof --with {name} cnnprof …"
         ) from None
 
 
@@ -109,7 +113,9 @@ def _followed(reference: Reference, found: Any, names: list[str], meta: bool) ->
                 if number
                 else reference.name.rpartition(":")[0]
             )
-            raise UsageError(f"`{printable(brief(where))}` has no `{printable(brief(name))}`; {nearest(name, known)}")
+            raise UsageError(
+                f"`{printable(brief(where))}` has no attribute `{printable(brief(name))}`; {nearest(name, known)}"
+            )
         found = getattr(found, name)
     if not isinstance(found, nn.Module):
         found, args = _made(reference, found, args or {}, meta), None
@@ -152,7 +158,7 @@ def _called(shown: str, code: Callable[[], Any]) -> Any:
     except (Exception, SystemExit) as error:
         if isinstance(error, UsageError | MissingDependencyError):
             raise
-        raise UsageError(f"`{shown}` fails: {told(error)}") from None
+        raise UsageError(f"the code of `{shown}` fails: {told(error)}") from None
 
 
 def told(error: BaseException) -> str:
@@ -175,7 +181,7 @@ def _import(name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(
                 f"there is no module `{shown}` in {printable(brief(sys.executable, 200))} or the working directory; "
-                "beside a cnnprof that is installed on its own, uv run --with cnnprof cnnprof …"
+                "where cnnprof is installed on its own, uv run --with cnnprof cnnprof …"
             ) from None
         return _called(shown, lambda: importlib.import_module(name))  # type: ignore[no-any-return]
     except (Exception, SystemExit) as error:  # noqa: BLE001
@@ -252,7 +258,10 @@ def _of_torchvision(reference: Reference, torchvision: Any, meta: bool) -> Resol
     builder = models.get_model_builder(name)
     offline = {each: None for each in ("weights", "weights_backbone") if each in inspect.signature(builder).parameters}
     made = _made(reference, lambda **args: builder(**{**offline, **args}), reference.args, meta)
-    return _part(reference, Resolved(made, _size(models.get_model_weights(name))), part)
+    size, own = _size(models.get_model_weights(name)), getattr(made, "image_size", None)
+    if size is not None and isinstance(own, int):  # of a vision transformer, whose weights may take larger images
+        size = (*size[:-2], own, own)
+    return _part(reference, Resolved(made, size), part)
 
 
 def _size(weights: Any) -> Shape | None:

@@ -8,12 +8,14 @@ arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers.common import NoKind
+from cnnprof.importers.torch.network import Batched, Constant
+from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Place, Program, Ref
-from cnnprof.importers.torch.reader import Batched, Constant, Node
 from cnnprof.kinds import (
     activation,
     adaptive_pool,
@@ -121,7 +123,7 @@ def _max_pool(node: Node) -> list[int | None]:
     read = node.front()
     axes = _axes(node, _MAX_POOL, read)
     if len(node.call.outputs) > 1 and node.is_read(1):
-        raise NoKind("it gives the places of its maxima")
+        raise NoKind("it gives the positions of its maxima")
     kernel = _per_axis(node.get("kernel_size"), axes)
     kind = _MAX_POOL[axes](
         kernel_size=kernel,
@@ -154,7 +156,7 @@ def _adaptive(kinds: dict[int, Any]) -> Rule:
         read = node.front()
         axes = _axes(node, kinds, read)
         if len(node.call.outputs) > 1 and node.is_read(1):
-            raise NoKind("it gives the places of its maxima")
+            raise NoKind("it gives the positions of its maxima")
         return [node.add(kinds[axes](output_size=_per_axis(node.get("output_size"), axes)), read)]
 
     return rule
@@ -372,7 +374,7 @@ def _reshape(node: Node) -> int:
     if out == node.shape(read):
         return read.tensor
     if not out:
-        raise NoKind("it leaves no dimension beside the batch")
+        raise NoKind("it leaves no dimension but the batch")
     return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), read)
 
 
@@ -461,7 +463,7 @@ def _unbind(node: Node) -> list[int | None]:
     read = node.tensor()
     dim = node.dim(read.place, node.rank(read), node.get("dim", 0))
     if len(node.shape(read)) == 1:
-        raise NoKind("it leaves no dimension beside the batch")
+        raise NoKind("it leaves no dimension but the batch")
     return [
         node.add(select.Select(dim=dim, index=number), read) if node.is_read(number) else None
         for number in range(len(node.call.outputs))
@@ -472,7 +474,7 @@ def _select(node: Node) -> int:
     read = node.tensor()
     dim = node.dim(read.place, node.rank(read), node.get("dim"))
     if len(node.shape(read)) == 1:
-        raise NoKind("it leaves no dimension beside the batch")
+        raise NoKind("it leaves no dimension but the batch")
     return node.add(select.Select(dim=dim, index=node.get("index")), read)
 
 
@@ -511,9 +513,9 @@ def _expand(node: Node) -> int | list[int | None]:
 
 def _other_is_smaller(node: Node, call: Call) -> bool:
     """Whether an operator that reads the output has no other operand of its whole shape."""
-    own, types = node.call.outputs[0], node.reader.program.types
+    own, shapes = node.call.outputs[0], node.reader.program.shapes
     others = [name for name in call.reads() if name != own]
-    return not any(types[name].shape == node.full() for name in others)
+    return not any(shapes[name] == node.full() for name in others)
 
 
 RULES: dict[str, Rule] = {
@@ -659,13 +661,11 @@ KEEPS_NOTHING = frozenset(("add", "cat", "clone", "concat", "constant_pad_nd", "
 
 
 def products(node: Node) -> int | None:
-    """Multiply-accumulates of one example, as PyTorch's FlopCounterMode counts them; None where nothing here does."""
-    operator, batch = node.call.plain, node.reader.program.batch.size
+    """Multiply-accumulates of a call, its whole batch, by the rules of PyTorch's FlopCounterMode; None: not known."""
+    operator = node.call.plain
     rule = _PRODUCTS.get(operator)
     macs = None if operator in _UNCOUNTED else 0 if rule is None else rule(node)
-    if macs is None and node.reader.measure is not None:
-        macs = node.reader.measure(node.call)
-    return None if macs is None or macs % batch else macs // batch
+    return node.reader.measure(node.call) if macs is None and node.reader.measure is not None else macs
 
 
 _UNCOUNTED = frozenset((
@@ -679,7 +679,7 @@ def _full(node: Node, name: str) -> Shape:
     """The shape of an argument with its batch."""
     reference = node.call.args[name]
     assert isinstance(reference, Ref)
-    return node.reader.program.types[reference.name].shape
+    return node.reader.program.shapes[reference.name]
 
 
 def _of_matrices(first: str, second: str) -> Callable[[Node], int]:
@@ -717,11 +717,11 @@ def _of_einsum(node: Node) -> int | None:
     operands = node.call.args["tensors"]
     if len(inputs) != 2 or "." in "".join(inputs):
         return 0 if len(inputs) == 1 else None
-    types = node.reader.program.types
+    shapes = node.reader.program.shapes
     sizes = {
         letter: size
         for letters, operand in zip(inputs, operands, strict=True)
-        for letter, size in zip(letters, types[operand.name].shape, strict=True)
+        for letter, size in zip(letters, shapes[operand.name], strict=True)
     }
     return prod(sizes.values())
 
@@ -752,8 +752,8 @@ _PRODUCTS: dict[str, Callable[[Node], int | None]] = {
 # Several calls that are one layer.
 
 
-def joined(program: Program) -> tuple[Call, ...]:
-    """The calls, those that shuffle channels by a view, a transposition and a view back as one."""
+def joined(program: Program) -> Program:
+    """The program, its calls that shuffle channels by a view, a transposition and a view back as one."""
     readers: dict[str, list[int]] = {}
     for number, call in enumerate(program.calls):
         for name in call.reads():
@@ -781,7 +781,7 @@ def joined(program: Program) -> tuple[Call, ...]:
             calls[each] = None
         calls[last] = Call("channel_shuffle", {"self": call.args["self"], "groups": groups},
                            program.calls[last].outputs, call.scope, call.call)  # fmt: skip
-    return tuple(call for call in calls if call is not None)
+    return replace(program, calls=tuple(call for call in calls if call is not None))
 
 
 _VIEWING = ("view", "reshape")
@@ -793,11 +793,11 @@ def _shuffled(program: Program, chain: Sequence[Call]) -> int | None:
     calls = [call for call in chain if call.plain != "contiguous"]
     if len(calls) < 3 or calls[1].plain not in _SWAPPING or calls[2].plain not in _VIEWING:
         return None
-    shapes = [program.types[name].shape for call in calls[:3] for name in call.outputs if name]
+    shapes = [program.shapes[name] for call in calls[:3] for name in call.outputs if name]
     reference = calls[0].args["self"]
     if not isinstance(reference, Ref):
         return None
-    read = program.types[reference.name].shape
+    read = program.shapes[reference.name]
     if len(read) < 3 or program.batch.place(read) != Place(0) or len(shapes) != 3:
         return None
     (batch, groups, inside, *rest), swapped, out = shapes if len(shapes[0]) > 3 else ((0, 0, 0), (), ())
