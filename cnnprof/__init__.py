@@ -120,11 +120,10 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths."""
-    from cnnprof.load import network, refuse_types
+    from cnnprof.load import as_computed, network
 
     found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
-    refuse_types(found, "a graph")
-    return found.graph
+    return as_computed(found, "a graph").graph
 
 
 def build(
@@ -168,11 +167,10 @@ def explain(
     """
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
-    from cnnprof.load import network, refuse_types
+    from cnnprof.load import as_computed, network
 
     found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
-    refuse_types(found, "an explanation")
-    report = analyze(found, batch, dtype)
+    report = analyze(as_computed(found, "an explanation"), batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
 
@@ -311,10 +309,10 @@ def to_yaml(
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
     from cnnprof.language.write import write
-    from cnnprof.load import network, refuse_types
+    from cnnprof.load import as_computed, network
 
     found = network(spec, variant=variant, input=input, args=args, with_=_list(with_))
-    refuse_types(found, "a spec")
+    as_computed(found, "a spec")
     return write(found.graph, name, limits=found.budget, folded=not flat)
 
 

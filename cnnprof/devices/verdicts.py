@@ -161,9 +161,6 @@ def _again(report: Report, *, order: str = "written", with_: str = "", **options
     assert isinstance(batch, int)
     try:
         network = granted(network, [with_] if with_ else [])
-        if order == "best":  # bytes of one type are in proportion, so the order does not depend on it
-            best = analyze(network._replace(types=AS_COMPUTED), batch, str(dtype), order="best")
-            network = network._replace(graph=best.graph)
-        return analyze(network, batch, str(dtype))
+        return analyze(network, batch, str(dtype), order="best" if order == "best" else "written")
     except CnnprofError:
         return None

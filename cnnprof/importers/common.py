@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
+from cnnprof.model.types import AS_COMPUTED, Types
 
 if TYPE_CHECKING:
     from cnnprof.model.deployed import Deployed
@@ -53,7 +54,7 @@ class Imported:
     agrees with. params: values of the tensors that layers take their weights from, each counted once.
     notes: what a reader should know. compared: what was checked against the source itself.
     format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
-    and file_bytes: of its file.
+    and file_bytes: of its file. types: how the file stores its values.
     """
 
     graph: Graph
@@ -65,6 +66,7 @@ class Imported:
     format: str = ""
     deployed: Deployed | None = None
     file_bytes: int | None = None
+    types: Types = AS_COMPUTED
 
     @property
     def agreeing(self) -> dict[str, int]:

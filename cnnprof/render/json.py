@@ -42,6 +42,9 @@ def document(table: ReportTable, fits: Sequence[Fit] = ()) -> dict[str, Any]:
         "inputs": report.inputs,
         "batch": report.batch,
         "dtype": report.dtype,
+        "input_dtypes": dict(
+            zip(report.inputs, report.costs.types or [report.dtype] * len(report.inputs), strict=False)
+        ),
         "training": report.training,
         "order": report.order,
         "written_peak_bytes": report.written_peak_bytes,
