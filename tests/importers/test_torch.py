@@ -345,6 +345,26 @@ def test_an_input_may_hold_integers() -> None:
     assert found.params == 60 + 14
 
 
+class Nested(nn.Module):
+    def forward(self, features: Any, more: Any = None) -> Any:
+        return features["p3"] + features["p4"][0] * more
+
+
+def test_inputs_may_be_nested() -> None:
+    example = ({"p3": torch.ones(2, 4, 8), "p4": [torch.ones(2, 4, 8)]}, torch.ones(2, 1, 8))
+    found = load(Nested(), example=example)
+    assert dict(found.graph.inputs) == {"features.p3": (4, 8), "features.p4.0": (4, 8), "more": (1, 8)}
+    assert told(found) == [("mul", "mul", (4, 8)), ("add", "add", (4, 8))]
+    by_name = {"more": example[1], "features": example[0]}
+    assert set(load(Nested(), example=by_name).graph.inputs) == set(found.graph.inputs)
+    assert told(load(nn.ReLU(), example=torch.ones(3, 5))) == [("relu", "relu", (5,))]
+    with pytest.raises(UsageError) as caught:
+        load(Nested(), example=(torch.ones(2, 4), torch.ones(3, 4)))
+    assert str(caught.value) == (
+        "the example of `Nested` is a batch of tensors, found 2 whose first dimensions are 2, 3"
+    )
+
+
 def refusal_of_nothing() -> str:
     with pytest.raises(UsageError) as caught:
         load(Reference("torch", "torch.nn:ReLU"))
