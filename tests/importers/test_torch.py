@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import namedtuple
@@ -426,8 +427,9 @@ def test_another_view_of_it_is_not_read_any_more() -> None:
         y[:, :2].mul_(2)
         return z.relu()
 
-    assert refusal(Calls(forward, conv=nn.Conv2d(4, 4, 1))) == (
-        "`Calls`: the operator `relu` reads `slice_1` after a part of its memory was overwritten, which a graph cannot "
+    text = re.sub(r"slice_\d", "slice", refusal(Calls(forward, conv=nn.Conv2d(4, 4, 1))))
+    assert text == (
+        "`Calls`: the operator `relu` reads `slice` after a part of its memory was overwritten, which a graph cannot "
         "say: write that part of the module without assignment"
     )
 

@@ -97,8 +97,8 @@ def _like(module: nn.Module, given: Any, batch: int, shown: str) -> Example:
     own = list(inspect.signature(module.forward).parameters)
     names = []
     for path in tensors:
-        first = key_of(path[1])
-        parts = [own[first] if isinstance(first, int) and first < len(own) else first, *map(key_of, path[2:])]
+        key = key_of(path[1])
+        parts = [own[key] if isinstance(key, int) and key < len(own) else key, *map(key_of, path[2:])]
         names.append(plain(".".join(map(str, parts))) or "input")
     found = Example(args, kwargs, tuple(names))
     changed = found.moved(lambda tensor: tensor.new_empty((batch, *tensor.shape[1:])))

@@ -643,9 +643,9 @@ CREATING = frozenset(("empty_like", "full_like", "new_empty", "new_full", "new_o
 SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "feature_dropout",
                   "feature_alpha_dropout", "to", "type_as"))  # fmt: skip
 """Operators whose output may be their input itself."""
-IN_ORDER = SAME | {"clone", "flatten", "lift_fresh_copy", "reshape", "squeeze", "unflatten", "unsqueeze", "view",
-                   "view_as", "reshape_as"}  # fmt: skip
-"""Operators that leave all values, in the order of the dimensions."""
+IN_ORDER = SAME | {"clone", "expand", "expand_as", "flatten", "lift_fresh_copy", "reshape", "reshape_as", "slice",
+                   "squeeze", "unflatten", "unsqueeze", "view", "view_as"}  # fmt: skip
+"""Operators that leave all values in order, where they leave as many."""
 VIEWS = frozenset((
     "adjoint", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flatten", "mT", "movedim", "narrow",
     "numpy_T", "permute", "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze",
