@@ -878,6 +878,13 @@ def test_without_pytorch_the_error_says_how() -> None:
     assert issubclass(MissingDependencyError, CnnprofError)
 
 
+def test_a_pytorch_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
+    assert refusal(Residual()) == "reading a PyTorch module needs PyTorch 2.6 or newer, found 2.5.1+cpu"
+    monkeypatch.setattr(torch, "__version__", "10.0.0a0")
+    assert imported(Residual()).params
+
+
 def test_nothing_is_loaded_before_a_module_is() -> None:
     code = "import sys\nimport cnnprof.importers.torch\nprint('torch' in sys.modules)\n"
     assert run(code) == "False\n"

@@ -1,6 +1,6 @@
 """A PyTorch module → graph: exported by torch.export, every operator that has a kind as that kind, the others opaque.
 
-Needs PyTorch, which is imported when a module is. The batch is a prime that no size of the network is a multiple of,
+Needs PyTorch 2.6 or newer, which is imported when a module is. The batch is a prime that no size of the network is a multiple of,
 so that every tensor tells where its batch is. What comes out is compared with the module before it is given back.
 """
 
@@ -46,8 +46,9 @@ def load(
             "reading a PyTorch module needs PyTorch: pip install 'cnnprof[torch]'; where cnnprof is installed "
             "on its own, uv run --with cnnprof cnnprof …, in the environment of the module"
         ) from None
-    from cnnprof.importers.torch.reference import CannotExport, resolve
+    from cnnprof.importers.torch.reference import CannotExport, refuse_old, resolve
 
+    refuse_old()
     wanted = Wanted({} if inputs is None else inputs, {} if dtypes is None else dtypes, example)
     if not isinstance(target, Reference):
         if not inputs and example is None:
