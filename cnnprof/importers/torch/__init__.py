@@ -1,7 +1,8 @@
 """A PyTorch module → graph: exported by torch.export, every operator that has a kind as that kind, the others opaque.
 
-Needs PyTorch 2.6 or newer, which is imported when a module is. The batch is a prime that no size of the network is a multiple of,
-so that every tensor tells where its batch is. What comes out is compared with the module before it is given back.
+Needs PyTorch 2.6 or newer, which is imported when a module is. The batch is a prime that no size of the network is a
+multiple of, so that every tensor tells where its batch is. What comes out is compared with the module before it is
+given back.
 """
 
 from __future__ import annotations
