@@ -303,8 +303,10 @@ def to_yaml(
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
+    flat: bool = False,
 ) -> str:
-    """The text of a spec that unfolds to the same layers, a step each; `name` in its header, the network's without.
+    """The text of a spec that unfolds to the same layers under the same paths; `name` in its header, the network's
+    without. What is alike becomes blocks and repeats; with `flat` there is a step per layer.
 
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
@@ -313,7 +315,7 @@ def to_yaml(
 
     found = network(spec, variant=variant, input=input, args=args, with_=_list(with_))
     refuse_types(found, "a spec")
-    return write(found.graph, name, limits=found.budget)
+    return write(found.graph, name, limits=found.budget, folded=not flat)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:

@@ -49,5 +49,6 @@ def analyze(
         unused=network.unused,
         imported=network.imported,
         with_=network.with_,
+        types=network.types,
         notes=network.notes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -19,9 +19,11 @@ from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import METRICS, PLANNED
+from cnnprof.model.types import AS_COMPUTED, INT8, Types
 
 if TYPE_CHECKING:
+    from cnnprof.analysis.deployment import Deployment
     from cnnprof.importers.common import Imported
     from cnnprof.render.document import Document
 
@@ -146,7 +148,8 @@ class Report(Record):
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
     step: what a training step takes; None where PyTorch refuses it.
     imported: what was noticed when it was read from another format; None for a spec.
-    with_: what was done to it before it was analyzed, as written, in order; notes: what is to be said of that.
+    with_: what was done to it before it was analyzed, as written, in order; types: how its values are stored after
+    that; notes: what is to be said of it.
     graph: the network itself. costs: what it was counted to have and do.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
@@ -171,17 +174,56 @@ class Report(Record):
     unused: tuple[str, ...]
     imported: Imported | None
     with_: tuple[str, ...]
+    types: Types
     notes: tuple[str, ...]
     graph: Graph
     costs: Costs
     order: Order
     written_peak_bytes: int
     refused: Mapping[str, str]
+    _planned: Deployment | str | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def estimates(self) -> tuple[str, ...]:
         """The metrics that are estimates; all others are exact."""
-        return estimates(self.graph, self.totals)
+        planned = () if self._planned is None or isinstance(self._planned, str) else self._planned.estimates
+        return (*estimates(self.graph, self.totals), *planned)
+
+    @property
+    def deployed(self) -> bool:
+        """Whether it is a network as a microcontroller has it: a TensorFlow Lite file, or one in int8."""
+        own = self.imported is not None and self.imported.deployed is not None
+        return self.types == INT8 or (own and self.types == AS_COMPUTED)
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """What it takes of a microcontroller, planned when it is first asked for; None where `reason` says why."""
+        if self._planned is None:
+            from cnnprof.analysis.deployment import of_report  # with the rules of a converter
+            from cnnprof.model.deployed import NotPlanned
+
+            try:
+                found: Deployment | str = of_report(self)
+            except NotPlanned as error:
+                found = str(error)
+            object.__setattr__(self, "_planned", found)
+        return None if isinstance(self._planned, str) else self._planned
+
+    def metric(self, name: str) -> Number | None:
+        """The value of a metric; None where there is none, and `reason` says why. Raises KeyError."""
+        if name in PLANNED:
+            return None if self.deployment is None else self.deployment.metrics[name]
+        if name not in METRICS:
+            raise KeyError(name)
+        value: Number | None = getattr(self.totals, name)
+        return value
+
+    def reason(self, name: str) -> str:
+        """Why a metric has no value; empty where it has one, or where there is nothing to say."""
+        if name in PLANNED and self.metric(name) is None:
+            assert self._planned is not None
+            return self._planned if isinstance(self._planned, str) else self._planned.reasons[name]
+        return self.refused.get(name, "")
 
     @property
     def declared(self) -> int:
@@ -225,6 +267,7 @@ def tabulate(
     unused: tuple[str, ...] = (),
     imported: Imported | None = None,
     with_: tuple[str, ...] = (),
+    types: Types = AS_COMPUTED,
     notes: tuple[str, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
@@ -299,6 +342,7 @@ def tabulate(
         unused=unused,
         imported=imported,
         with_=with_,
+        types=types,
         notes=notes,
         graph=graph,
         costs=costs,
@@ -322,9 +366,9 @@ def _receptive_field(field: TensorField | None) -> ReceptiveField:
 def _config(kind: Kind) -> str:
     """The fields that differ from their defaults, as a spec would write them; equal axes as one number."""
     parts = []
-    for name, field in kind.fields.items():
+    for name, declared_as in kind.fields.items():
         value = getattr(kind, name)
-        default = None if field.default is None else field.default
+        default = None if declared_as.default is None else declared_as.default
         plain = value
         if isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1:
             plain = value[0]

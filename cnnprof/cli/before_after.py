@@ -27,12 +27,17 @@ class Setup(NamedTuple):
     dtype: str
 
 
-def before_and_after(spec: str, setup: Setup, wish: Wish, write: str | None) -> WhatIf:
-    """The network before and after; writes the spec of what came out where asked to. Raises as `what_if`."""
+def before_and_after(spec: str, setup: Setup, wish: Wish, write: str | None, flat: bool) -> WhatIf:
+    """The network before and after; writes the spec of what came out where asked to, with `flat` a step per layer.
+
+    Raises as `what_if`.
+    """
+    if flat and write is None:
+        raise UsageError("--flat says how --write writes the spec, and there is no --write")
     network = load.network(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
     found = what_if(network, spec, wish, setup.batch, setup.dtype)
     if write is not None:
-        _save(found.after.report, spec, setup, wish, write)
+        _save(found.after.report, spec, setup, wish, write, flat)
     return found
 
 
@@ -46,7 +51,7 @@ def render(found: WhatIf, *, exact: bool, format: str, output: str | None) -> st
     return show(drawn.document(found, exact, page), format, output)
 
 
-def _save(now: Report, spec: str, setup: Setup, wish: Wish, path: str) -> None:
+def _save(now: Report, spec: str, setup: Setup, wish: Wish, path: str, flat: bool) -> None:
     if path == "-":
         raise UsageError("--write takes a file: standard output shows the report")
     wanted = wishes.read(wish.with_)
@@ -56,6 +61,6 @@ def _save(now: Report, spec: str, setup: Setup, wish: Wish, path: str) -> None:
             + ", ".join(f"--with {printable(text)}" for text in stored)
         )
     settings = "".join(f" --set {text}" for text in setup.settings)
-    remarks = [printable(f"{spec}{settings}: {wish.title}"), "written by cnnprof rewrite, a step per layer"]
+    remarks = [printable(f"{spec}{settings}: {wish.title}"), "written by cnnprof rewrite"]
     name = "_".join([now.name, *([now.variant] if now.variant else []), *(each.name for each in wanted)])
-    save(write_spec(now.graph, name, remarks, now.budget), path)
+    save(write_spec(now.graph, name, remarks, now.budget, folded=not flat), path)

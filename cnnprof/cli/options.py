@@ -84,6 +84,7 @@ NoBetween = Annotated[
     ),
 ]
 Write = Annotated[str | None, typer.Option("--write", metavar="FILE", help="Save the spec of the rewritten network.")]
+Flat = Annotated[bool, typer.Option("--flat", help="Write a step per layer, without blocks and repeats.")]
 
 # The shared options proper.
 

@@ -8,6 +8,7 @@ from cnnprof.cli.options import (
     Dtype,
     Exact,
     Except,
+    Flat,
     Format,
     Inputs,
     NoBetween,
@@ -36,6 +37,7 @@ def command(
     no_between: NoBetween = False,
     with_: With = None,
     write: Write = None,
+    flat: Flat = False,
     input: Inputs = None,
     set: Arguments = None,
     batch: Batch = 1,
@@ -47,5 +49,5 @@ def command(
     """Factorise convolutions, fuse norms, prune or quantize, and show the network before and after."""
     chosen = settle([spec], format, output, write=write)
     wish = Wish(with_ or [], only or [], except_ or [], not no_between)
-    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write, flat)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

@@ -8,6 +8,7 @@ from cnnprof.cli.options import (
     Dtype,
     Exact,
     Except,
+    Flat,
     Format,
     Inputs,
     NoBetween,
@@ -33,6 +34,7 @@ def command(
     no_between: NoBetween = False,
     write: Write = None,
     with_: With = None,
+    flat: Flat = False,
     input: Inputs = None,
     set: Arguments = None,
     batch: Batch = 1,
@@ -44,5 +46,5 @@ def command(
     """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
     chosen = settle([spec], format, output, write=write)
     wish = Wish([*(with_ or []), "separable"], only or [], except_ or [], not no_between)
-    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write)
+    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write, flat)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

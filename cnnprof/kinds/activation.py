@@ -4,10 +4,10 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kept, Kind, Memory, Shape, Tensor, Work, show
+from cnnprof.model.kind import Code, Kept, Kind, Memory, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 # tanh x = (e^2x − 1) / (e^2x + 1)
 TANH = Work(multiplies=1, exponentials=1, adds=2, divides=1)
@@ -34,11 +34,8 @@ class Activation(Kind):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps=self.keeps, in_place=self.in_place, contiguous=contiguous)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, type(self).__name__)(**{name: getattr(self, name) for name in self.fields})
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(type(self).__name__)
 
     @staticmethod
     def _times(outputs: int, each: Work) -> Work:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from cnnprof.model.kind import (
     EVERYTHING,
     SAME_PLACE,
+    Code,
     Everything,
     Kind,
     Memory,
@@ -19,7 +20,7 @@ from cnnprof.model.resized import Bins
 from cnnprof.model.window import Step, gcd
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 def places_read(size: int, out: int) -> int:
@@ -52,6 +53,12 @@ class AdaptivePool(Kind):
         """The sizes asked for, with those of the input in place of null, which not every PyTorch class takes."""
         return tuple(size if out is None else out for size, out in zip(shape[1:], self.output_size, strict=False))
 
+    def _made(self, name: str, shape: Shape) -> Code:
+        code = self.made(f"{name}{self.axes}d")
+        return (
+            code._replace(values={"output_size": self.plain(self._sizes(shape))}) if None in self.output_size else code
+        )
+
     def _places_read(self, shape: Shape) -> int:
         # The windows are products of the axes', so the sums multiply.
         return shape[0] * prod(map(places_read, shape[1:], self.output(shape)[1:]))
@@ -78,11 +85,8 @@ class AdaptiveMaxPool(AdaptivePool):
         indices = Tensor(self.output(*inputs), "int64")
         return Memory(keeps="inputs", saved=(indices,), scratch=(indices,))
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, f"AdaptiveMaxPool{self.axes}d")(self._sizes(inputs[0]))
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self._made("AdaptiveMaxPool", inputs[0])
 
 
 class AdaptiveAvgPool(AdaptivePool):
@@ -107,11 +111,8 @@ class AdaptiveAvgPool(AdaptivePool):
         mean = all(out == 1 for out in self.output(*inputs)[1:])
         return Memory(keeps="nothing" if mean else "inputs")
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, f"AdaptiveAvgPool{self.axes}d")(self._sizes(inputs[0]))
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self._made("AdaptiveAvgPool", inputs[0])
 
 
 class AdaptiveMaxPool1d(AdaptiveMaxPool, word="adaptive_max_pool1d", axes=1):

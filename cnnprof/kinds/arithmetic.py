@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Channels, Kind, Memory, Shape, Tensor, Work, broadcast
+from cnnprof.model.kind import Channels, Code, Kind, Memory, Shape, Tensor, Work, broadcast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +46,13 @@ class Arithmetic(Kind):
     def _label(self) -> str:
         return self.word if self.scalar is None else f"{self.word} {self.scalar:g}"
 
+    def _code(self, sign: str, inputs: tuple[Shape, ...], number_first: bool = False) -> Code:
+        """The operands with a sign between them."""
+        operands = [f"{{{place}}}" for place in range(len(inputs))]
+        if self.scalar is not None:
+            operands.insert(0 if number_first else len(operands), f"{self.scalar!r}")
+        return Code(f" {sign} ".join(operands))
+
 
 class Add(Arithmetic, word="add", merge=True):
     """Sum of two or more branches, `torch.add`.
@@ -71,6 +78,9 @@ class Add(Arithmetic, word="add", merge=True):
         # In place there is none: every term is added to the overwritten tensor.
         held = tuple(map(Tensor, self._results(inputs)[-2:-1]))
         return Memory(in_place="nothing", scratch=held, contiguous=contiguous)
+
+    def code(self, *inputs: Shape) -> Code:
+        return self._code("+", inputs)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
@@ -111,6 +121,9 @@ class Mul(Arithmetic, word="mul", merge=True):
         # The last product of inputs is no factor, or one of a number, which needs it not.
         kept = tuple(map(Tensor, self._of_inputs(inputs)[:-1]))
         return Memory(keeps="factors", saved=kept, scratch=held, contiguous=contiguous)
+
+    def code(self, *inputs: Shape) -> Code:
+        return self._code("*", inputs)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
@@ -170,6 +183,9 @@ class Sub(InOrder, word="sub", merge=True):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(contiguous=contiguous)
 
+    def code(self, *inputs: Shape) -> Code:
+        return self._code("-", inputs, self.scalar_first)
+
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
 
@@ -207,6 +223,9 @@ class Div(InOrder, word="div", merge=True):
             return Memory(keeps="quotient", contiguous=contiguous)
         reciprocal = (Tensor(self.output(*inputs)),) if self.scalar_first else ()
         return Memory(saved=reciprocal, scratch=reciprocal, contiguous=contiguous)
+
+    def code(self, *inputs: Shape) -> Code:
+        return self._code("/", inputs, self.scalar_first)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
@@ -250,6 +269,9 @@ class Maximum(Extreme, word="maximum", merge=True):
           - maximum: {left: [relu], right: [tanh]}    # [64, 56, 56]
     """
 
+    def code(self, *inputs: Shape) -> Code:
+        return Code("torch.maximum({0}, {1})" if self.scalar is None else f"torch.clamp_min({{0}}, {self.scalar!r})")
+
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
 
@@ -269,6 +291,9 @@ class Minimum(Extreme, word="minimum", merge=True):
         layers:
           - minimum: {left: [relu], right: [tanh]}    # [64, 56, 56]
     """
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("torch.minimum({0}, {1})" if self.scalar is None else f"torch.clamp_max({{0}}, {self.scalar!r})")
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch

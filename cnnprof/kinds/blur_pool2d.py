@@ -4,11 +4,27 @@ from math import comb, prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
+from cnnprof.model.kind import SAME_PLACE, Code, Kind, Memory, Reach, Shape, Tensor, Work
 from cnnprof.model.window import Window, positions, same_padding
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_BLUR_POOL = """\
+class BlurPool2d(nn.Module):
+    def __init__(self, channels, kernel_size, stride):
+        super().__init__()
+        taps = [math.comb(kernel_size - 1, tap) for tap in range(kernel_size)]
+        row = torch.tensor(taps) / 2 ** (kernel_size - 1)
+        self.register_buffer("kernel", torch.outer(row, row).repeat(channels, 1, 1, 1))
+        self.stride = stride
+        self.padding = ((kernel_size - 1) // 2, kernel_size // 2) * 2
+
+    def forward(self, x):
+        x = F.pad(x, self.padding, mode="reflect")
+        return F.conv2d(x, self.kernel, stride=self.stride, groups=len(self.kernel))
+"""
 
 
 class BlurPool2d(Kind, word="blur_pool2d", axes=2):
@@ -67,6 +83,10 @@ class BlurPool2d(Kind, word="blur_pool2d", axes=2):
         added = self.kernel_size - 1
         padded = Tensor((channels, height + added, width + added))
         return Memory(keeps="inputs", saved=(padded,), scratch=(padded,))
+
+    def code(self, *inputs: Shape) -> Code:
+        values = {"channels": inputs[0][0], "kernel_size": self.kernel_size, "stride": self.stride}
+        return Code("BlurPool2d", values, unnamed=1, definition=_BLUR_POOL)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch

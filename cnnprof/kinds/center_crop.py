@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, PerAxis, Reach, Shape, show
+from cnnprof.model.kind import Code, Kind, Memory, PerAxis, Reach, Shape, show
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class CenterCrop(Kind, word="center_crop"):
         # What is cut out lies in one piece if no dimension before the last cut one has several positions.
         in_one_piece = not cut or all(places == 1 for places in output[: cut[-1]])
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
+
+    def code(self, *inputs: Shape) -> Code:
+        pairs = zip(inputs[0][1:], self._sizes(inputs[0]), strict=True)
+        places = [f"{(size - out) // 2}:{(size - out) // 2 + out}" for size, out in pairs]
+        return Code(f"{{0}}[:, :, {', '.join(places)}]")
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import Call

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, listing
-from cnnprof.model.kind import SAME_PLACE, UNKNOWN, Channels, Kind, Reach, Shape, show
+from cnnprof.model.kind import SAME_PLACE, UNKNOWN, Channels, Code, Kind, Reach, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +51,10 @@ class Concat(Kind, word="concat", merge=True):
         if index == 0:
             return ()  # the channels, which stand for no position
         return tuple(UNKNOWN if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
+
+    def code(self, *inputs: Shape) -> Code:
+        tensors = ", ".join(f"{{{place}}}" for place in range(len(inputs)))
+        return Code(f"torch.cat(({tensors}), dim={self.dim})" if len(inputs) > 1 else "{0}")
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import Channels, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
+from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class Conv(Kind):
@@ -109,13 +109,8 @@ class Conv(Kind):
         by_hand = self.padding_mode in ("reflect", "replicate")  # whose backward pass asks for the input
         return Memory(keeps="differentiable inputs" if by_hand else "nothing", saved=(copy,), scratch=(copy,))
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, f"Conv{self.axes}d")(
-            inputs[0][0], **{name: getattr(self, name) for name in self.fields}
-        )
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(f"Conv{self.axes}d", in_channels=inputs[0][0])
 
     @property
     def kernel(self) -> tuple[int, ...]:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import Channels, Kind, Memory, PerAxis, Reach, Shape, Work, across
+from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Work, across
 from cnnprof.model.resized import Transposed
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class ConvTranspose(Kind):
@@ -97,13 +97,8 @@ class ConvTranspose(Kind):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs")
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, f"ConvTranspose{self.axes}d")(
-            inputs[0][0], **{name: getattr(self, name) for name in self.fields}
-        )
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(f"ConvTranspose{self.axes}d", in_channels=inputs[0][0])
 
     @property
     def kernel(self) -> tuple[int, ...]:

@@ -4,10 +4,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, show
+from cnnprof.model.kind import Code, Kind, Memory, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class RandomZeros(Kind):
@@ -45,11 +45,8 @@ class RandomZeros(Kind):
         noise = Tensor((), per_example=False) if self.p == 1 else Tensor(self._noise(inputs[0]))
         return Memory(in_place="nothing", saved=(noise,), scratch=(noise,), contiguous=contiguous)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, type(self).__name__)(self.p)
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(type(self).__name__)
 
     def _noise(self, shape: Shape) -> Shape:
         """The shape of what is drawn at random."""

@@ -4,10 +4,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, Reach, Regrouped, Shape, show
+from cnnprof.model.kind import Code, Kind, Memory, Reach, Regrouped, Shape, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class Flatten(Kind, word="flatten"):
@@ -46,10 +46,8 @@ class Flatten(Kind, word="flatten"):
             return Memory(view=True, contiguous=contiguous)
         return Memory(view=contiguous)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.Flatten(self.start_dim, self.end_dim)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("Flatten")
 
     def _range(self, shape: Shape) -> tuple[int, int]:
         """The first and the last dimension of the example to join."""

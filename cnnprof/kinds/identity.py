@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from cnnprof.model.kind import Kind, Memory, Shape
+from cnnprof.model.kind import Code, Kind, Memory, Shape
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class Identity(Kind, word="identity"):
@@ -26,7 +26,5 @@ class Identity(Kind, word="identity"):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(view=True, contiguous=contiguous)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.Identity()
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("Identity")

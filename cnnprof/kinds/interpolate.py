@@ -8,6 +8,7 @@ from cnnprof.errors import ShapeError
 from cnnprof.model.kind import (
     EVERYTHING,
     SAME_PLACE,
+    Code,
     Everything,
     FloatsPerAxis,
     Kind,
@@ -134,6 +135,15 @@ class Interpolate(Kind, word="interpolate"):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         averages = self.mode == "area" and any(out != 1 for out in self.output(*inputs)[1:])
         return Memory(keeps="inputs" if averages else "nothing")
+
+    def code(self, *inputs: Shape) -> Code:
+        # PyTorch takes a single number for all axes, but no list of one.
+        values = {
+            name: value[0] if isinstance(value, tuple) and len(value) == 1 else value
+            for name in self.fields
+            if (value := getattr(self, name)) != self.usual().get(name)
+        }
+        return Code(f"F.interpolate({{0}}, {', '.join(f'{name}={{{name}}}' for name in values)})", values)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch.nn import functional

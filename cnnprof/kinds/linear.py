@@ -4,10 +4,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Channels, Kind, Memory, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Channels, Code, Kind, Memory, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class Linear(Kind, word="linear"):
@@ -62,10 +62,8 @@ class Linear(Kind, word="linear"):
         copy = Tensor(inputs[0])  # PyTorch folds the positions into one dimension
         return Memory(saved=(copy,), scratch=(copy,))
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.Linear(inputs[0][-1], self.out_features, self.bias)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("Linear", in_features=inputs[0][-1])
 
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed" if len(inputs[0]) == 1 else "follow"

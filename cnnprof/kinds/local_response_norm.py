@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work, show
+from cnnprof.model.kind import Code, Kind, Memory, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class LocalResponseNorm(Kind, word="local_response_norm"):
@@ -64,7 +64,5 @@ class LocalResponseNorm(Kind, word="local_response_norm"):
         most = (padded,) if padded.numel > 2 * whole.numel else (whole, whole)
         return Memory(keeps="inputs", saved=(padded, whole, whole), scratch=most, contiguous=contiguous)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("LocalResponseNorm")

@@ -1,13 +1,13 @@
 """Normalisation by mean and variance: of a channel, a group of channels, or the last dimensions."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 def by_own_statistics(values: int, group: int, scale: bool, shift: bool) -> Work:
@@ -41,10 +41,6 @@ class Norm(Kind):
     def _weight_and_bias(self, shape: Shape, affine: bool, bias: bool) -> dict[str, Shape]:
         named = {"weight": shape} if affine else {}
         return named | {"bias": shape} if affine and bias else named
-
-    def _arguments(self) -> dict[str, Any]:
-        """The fields for the PyTorch module; `bias`, which older versions do not know, only where it is false."""
-        return {name: getattr(self, name) for name in self.fields if name != "bias" or not getattr(self, name)}
 
 
 class ChannelNorm(Norm):
@@ -109,12 +105,9 @@ class ChannelNorm(Norm):
             return Work(multiplies=outputs, adds=outputs)
         return by_own_statistics(outputs, positions, self.affine, self.affine and self.bias)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
+    def code(self, *inputs: Shape) -> Code:
         axes = min(max(1, len(inputs[0]) - 1), 3)
-        module: nn.Module = getattr(nn, f"{type(self).__name__}{axes}d")(inputs[0][0], **self._arguments())
-        return module
+        return self.made(f"{type(self).__name__}{axes}d", num_features=inputs[0][0])
 
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         return prod(inputs[0]) * (5 if self.affine else 4)
@@ -279,10 +272,8 @@ class GroupNorm(Norm, word="group_norm"):
         copy = Tensor(inputs[0])
         return Memory(saved=(copy, *statistics), scratch=(copy, *statistics))
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.GroupNorm(num_channels=inputs[0][0], **self._arguments())
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("GroupNorm", num_channels=inputs[0][0])
 
     def channel_divisor(self) -> int:
         return self.num_groups
@@ -343,10 +334,8 @@ class LayerNorm(Norm, word="layer_norm"):
         statistics = (Tensor(self._leading(inputs[0])),) * 2
         return Memory(keeps="inputs", saved=statistics, scratch=statistics)
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.LayerNorm(self.normalized_shape, self.eps, elementwise_affine=self.elementwise_affine, bias=self.bias)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("LayerNorm")
 
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         return prod(inputs[0]) * (5 if self.elementwise_affine else 4)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, UsageError
-from cnnprof.model.kind import IntList, Kind, Memory, Reach, Shape, Tensor, Work
+from cnnprof.model.kind import Code, IntList, Kind, Memory, Reach, Shape, Tensor, Work
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,6 +81,12 @@ class Opaque(Kind, word="opaque"):
             saved=(Tensor((self.saved,)),) if self.saved else (),
             scratch=(Tensor((self.scratch,)),) if self.scratch else (),
             contiguous=not self.view,
+        )
+
+    def code(self, *inputs: Shape) -> Code:
+        raise UsageError(
+            "a network with an `opaque` layer cannot be written as source: its figures are declared, "
+            "its operation unknown"
         )
 
     def module(self, *inputs: Shape) -> "nn.Module":

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import IntList, Kind, Memory, Reach, Shape, show
+from cnnprof.model.kind import Code, IntList, Kind, Memory, Reach, Shape, show
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class Pad(Kind, word="pad"):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs" if self.mode in ("reflect", "replicate") else "nothing")
+
+    def code(self, *inputs: Shape) -> Code:
+        values = {name: value for name in self.fields if (value := getattr(self, name)) != self.usual().get(name)}
+        further = "".join(f", {name}={{{name}}}" for name in values if name != "pad")
+        return Code(f"F.pad({{0}}, {{pad}}{further})", {"pad": self.pad} | values)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from torch.nn import functional

@@ -3,10 +3,21 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import IntList, Kind, Memory, Shape
+from cnnprof.model.kind import Code, IntList, Kind, Memory, Shape
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_LEARNED = """\
+class Learned(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(shape))
+
+    def forward(self):
+        return self.weight
+"""
 
 
 class Parameter(Kind, word="parameter"):
@@ -41,6 +52,9 @@ class Parameter(Kind, word="parameter"):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(view=True)
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("Learned", {"shape": self.shape}, unnamed=1, definition=_LEARNED)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import IntList, Kind, Memory, Reach, Regrouped, Shape, show
+from cnnprof.model.kind import Code, IntList, Kind, Memory, Reach, Regrouped, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +37,9 @@ class Permute(Kind, word="permute"):
         # Dimensions of size 1 lie in order wherever they are.
         moving = [dim for dim in self._order(inputs[0]) if inputs[0][dim] != 1]
         return Memory(view=True, contiguous=contiguous and moving == sorted(moving))
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("torch.permute({0}, {dims})", {"dims": self.dims})
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
+from cnnprof.model.kind import SAME_PLACE, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class Pool(Kind):
@@ -107,11 +107,8 @@ class MaxPool(Pool):
         indices = Tensor(self.output(*inputs), "int64")
         return Memory(keeps="inputs", saved=(indices,), scratch=(indices,))
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, f"MaxPool{self.axes}d")(**{name: getattr(self, name) for name in self.fields})
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(f"MaxPool{self.axes}d")
 
     def _dilation(self) -> tuple[int, ...]:
         return self.dilation
@@ -143,11 +140,8 @@ class AvgPool(Pool):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs")
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, f"AvgPool{self.axes}d")(**{name: getattr(self, name) for name in self.fields})
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(f"AvgPool{self.axes}d")
 
 
 class AvgPoolDivided(AvgPool):

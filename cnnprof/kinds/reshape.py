@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import IntList, Kind, Memory, Reach, Regrouped, Shape, show
+from cnnprof.model.kind import Code, IntList, Kind, Memory, Reach, Regrouped, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,6 +61,9 @@ class Reshape(Kind, word="reshape"):
         if all(sum(inputs[0][dim] != 1 for dim in sources) <= 1 for sources, _ in self._groups(inputs[0])):
             return Memory(view=True, contiguous=contiguous)
         return Memory(view=contiguous)
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("{0}.reshape(len({0}), *{shape})", {"shape": self.shape})
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import Call

@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Kind, Memory, Reach, Regrouped, Shape, show
+from cnnprof.model.kind import Code, Kind, Memory, Reach, Regrouped, Shape, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +46,9 @@ class Select(Kind, word="select"):
         dim, _ = self._place(inputs[0])
         in_one_piece = inputs[0][dim] == 1 or prod(inputs[0][:dim]) == 1
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("{0}.select({dim}, {index})", {"dim": self.dim, "index": self.index})
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import Call

@@ -4,12 +4,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import SAME_PLACE, Kind, Reach, Shape, show
+from cnnprof.model.kind import SAME_PLACE, Code, Kind, Reach, Shape, show
 from cnnprof.model.resized import Nearest
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
@@ -46,10 +46,8 @@ class PixelShuffle(Kind, word="pixel_shuffle", axes=2):
         step = Nearest(Fraction(1, self.upscale_factor))
         return SAME_PLACE, step, step
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.PixelShuffle(self.upscale_factor)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("PixelShuffle")
 
     def channel_divisor(self) -> int:
         return self.upscale_factor**2
@@ -89,10 +87,8 @@ class PixelUnshuffle(Kind, word="pixel_unshuffle", axes=2):
         step = Window(self.downscale_factor, self.downscale_factor)
         return SAME_PLACE, step, step
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.PixelUnshuffle(self.downscale_factor)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("PixelUnshuffle")
 
 
 class ChannelShuffle(Kind, word="channel_shuffle"):
@@ -126,10 +122,8 @@ class ChannelShuffle(Kind, word="channel_shuffle"):
             )
         return shape
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        return nn.ChannelShuffle(self.groups)
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("ChannelShuffle")
 
     def channel_divisor(self) -> int:
         return self.groups

@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import SAME_PLACE, Kind, Memory, Reach, Shape
+from cnnprof.model.kind import SAME_PLACE, Code, Kind, Memory, Reach, Shape
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class Slice(Kind, word="slice"):
         index, start, end = self._range(inputs[0])
         in_one_piece = end - start == inputs[0][index] or prod(inputs[0][:index]) == 1
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
+
+    def code(self, *inputs: Shape) -> Code:
+        dims = ", ".join([":"] * (self.dim if self.dim >= 0 else self.dim + len(inputs[0]) + 1))
+        places = {name: place for name in ("start", "end") if (place := getattr(self, name)) not in (None, 0)}
+        start, end = (f"{{{name}}}" if name in places else "" for name in ("start", "end"))
+        if self.end == 0:
+            end = "0"
+        return Code(f"{{0}}[{dims}, {start}:{end}]", places)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import Call

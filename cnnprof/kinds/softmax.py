@@ -3,10 +3,10 @@
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Work
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, Kind, Memory, Reach, Shape, Work
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 class AlongDimension(Kind):
@@ -32,11 +32,8 @@ class AlongDimension(Kind):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="output")
 
-    def module(self, *inputs: Shape) -> "nn.Module":
-        from torch import nn
-
-        module: nn.Module = getattr(nn, type(self).__name__)(self.dim)
-        return module
+    def code(self, *inputs: Shape) -> Code:
+        return self.made(type(self).__name__)
 
     def _values_and_rows(self, shape: Shape) -> tuple[int, int]:
         """All values, and the rows of values that sum to 1."""

@@ -69,7 +69,8 @@ class Problems:
 
     def spend(self, units: int, mark: Mark) -> None:
         """Counts work about to be done."""
-        self.afford(units, mark)
+        if self.work.units + units > self.limits.work:
+            self.afford(units, mark)
         self.work.units += units
 
     def afford(self, units: int, mark: Mark) -> None:

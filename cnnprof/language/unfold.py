@@ -11,6 +11,7 @@ Names and what they stand for are in `scope`, values in `values`, limits and pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
 from typing import Any
@@ -49,6 +50,7 @@ from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, show, whole
 
+_NAME_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NUMBER = "scalar"  # the field of a merge that takes a number as a branch
 
 
@@ -258,7 +260,7 @@ class _Walker:
         self, steps: Iterable[Step], tensor: TensorRef | None, body: Body, path: str, index: int | None
     ) -> TensorRef | None:
         """The tensor after a list of steps, entered with `tensor` (None: nothing yet, several inputs)."""
-        seen: set[str] = set()
+        seen: dict[str, bool] = {}  # paths of steps: whether they are repeated
         for step in steps:
             above = body.path if step.outer else path
             own = f"{above}.{step.segment}" if above else step.segment
@@ -277,19 +279,25 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if own in seen or (own in self.inputs and step.name is None):
+            goes_on = step.start is not None and seen.get(own, False)  # with other numbers, as is checked at the end
+            if not goes_on and (own in seen or (own in self.inputs and step.name is None)):
                 holder = "another step of this list" if own in seen else "an input"
                 self.problems.report(
                     f"the path `{own}` is taken: {holder} has it",
                     step.mark,
                     "give one of them another name",
                 )
-            elif step.name is not None and (other := body.layers.get(step.name)) and other.mark is not step.mark:
+            elif (
+                not goes_on
+                and step.name is not None
+                and (other := body.layers.get(step.name))
+                and other.mark is not step.mark
+            ):
                 where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
                 self.problems.report(
                     f"the name `{step.name}` is taken by {where}", step.mark, "give one of them another name"
                 )
-            seen.add(own)
+            seen[own] = step.repeat is not None
             if step.share is not None:
                 share(
                     self.builder,
@@ -648,7 +656,7 @@ class _Walker:
                 misplaced(branch.label, kind.word),
             )
             raise Unknown
-        if _NUMBER not in kind.fields or (text.replace("-", "_").isidentifier() and not scope.knows(text)):
+        if _NUMBER not in kind.fields or (_NAME_LIKE.fullmatch(text) and not scope.knows(text)):
             return None
         value = self.values.value(branch.layer, scope)
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None

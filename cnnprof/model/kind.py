@@ -140,6 +140,35 @@ def across(in_channels: int, out_channels: int, groups: int) -> Step | Everythin
     return EVERYTHING if groups == 1 else Grouped(in_channels // groups, out_channels // groups)
 
 
+class Code(NamedTuple):
+    """How a layer is written in PyTorch.
+
+    text: a class of torch.nn as `nn.Conv2d`, or one of `definition`, which is made with the values; or an expression
+        with `{0}`, `{1}` … for the tensors that it reads and `{dim}` for the value of that name.
+    values: in the order of the class's arguments; the first of them, `unnamed` many, are written without their names.
+    usual: the defaults of some, which are left out where they are meant.
+    definition: of a class that torch.nn does not have.
+    """
+
+    text: str
+    values: Mapping[str, Any] = MappingProxyType({})
+    usual: Mapping[str, Any] = MappingProxyType({})
+    unnamed: int = 0
+    definition: str = ""
+
+    @property
+    def made(self) -> bool:
+        """Whether it is a module; else it is an expression."""
+        return self.text.startswith("nn.") or bool(self.definition)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The values that are not usual."""
+        return {
+            name: value for name, value in self.values.items() if name not in self.usual or value != self.usual[name]
+        }
+
+
 Channels: TypeAlias = Literal["follow", "join", "meet", "made", "depthwise", "fixed"]
 """Where the channels of an output come from, its first dimension.
 
@@ -309,6 +338,7 @@ class Kind:
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}
+    _usual: ClassVar[Mapping[str, Any]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
     """Arguments of the PyTorch constructor that are not fields, since they follow from the input."""
     positional: ClassVar[tuple[str, ...]] = ()
@@ -388,10 +418,20 @@ class Kind:
         return Memory()
 
     def module(self, *inputs: Shape) -> nn.Module:
-        """The PyTorch module for inputs of these shapes. Imports torch."""
-        raise UsageError(f"the kind `{self.word}` has no rule `module`, so a network with it cannot be built")
+        """The PyTorch module for inputs of these shapes, by default what `code` says. Imports torch."""
+        code = None if type(self).code is Kind.code else self.code(*inputs)
+        if code is None or not code.text.startswith("nn."):
+            raise UsageError(f"the kind `{self.word}` has no rule `module`, so a network with it cannot be built")
+        from torch import nn
 
-    # What rewrites, pruning and other counters ask.
+        made: nn.Module = getattr(nn, code.text.removeprefix("nn."))(**code.given)
+        return made
+
+    # What rewrites, pruning, exporters and other counters ask.
+
+    def code(self, *inputs: Shape) -> Code:
+        """How PyTorch source has it, for inputs of these shapes."""
+        raise UsageError(f"the kind `{self.word}` has no rule `code`, so a network with it cannot be written as source")
 
     @property
     def kernel(self) -> tuple[int, ...]:
@@ -432,7 +472,36 @@ class Kind:
             vars(copy)["output"] = lambda *inputs: output
         return copy
 
+    @classmethod
+    def usual(cls) -> Mapping[str, Any]:
+        """The `plain` defaults of the fields; none of those that it must have."""
+        if "_usual" not in cls.__dict__:
+            cls._usual = {
+                name: None if field.default is None else cls.plain(field.convert(field.default, cls.axes))
+                for name, field in cls.fields.items()
+                if field.default is not REQUIRED
+            }
+        return cls._usual
+
+    @classmethod
+    def plain(cls, value: Any) -> Any:
+        """A field's value as one writes it: equal axes as one number."""
+        same = isinstance(value, tuple) and len(value) == cls.axes and len(set(value)) == 1
+        return value[0] if same else value
+
     # What rules share.
+
+    def made(self, name: str, **inferred: int) -> Code:
+        """The code of a class of torch.nn whose arguments are the fields, and what is inferred from the input."""
+        order = dict.fromkeys((*self.positional, *self.inferred, *self.fields))
+        values = {
+            name: inferred[name] if name in inferred else self.plain(getattr(self, name))
+            for name in order
+            if name in inferred or name in self.fields
+        }
+        usual = self.usual()
+        unnamed = next((place for place, name in enumerate(values) if name in usual or name == "dim"), len(values))
+        return Code(f"nn.{name}", values, usual, unnamed)
 
     def channels_and_axes(self, shape: Shape) -> tuple[int, Shape]:
         """(channels, spatial sizes) of a shape with one dimension per axis. Raises ShapeError."""
@@ -449,7 +518,7 @@ class Kind:
         for name in names:
             value = getattr(self, name)
             entries = value if isinstance(value, tuple) else (value,)
-            if any(entry is not None and not isinstance(entry, str) and entry < least for entry in entries):
+            if min([entry for entry in entries if isinstance(entry, int | float)], default=least) < least:
                 raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")
 
     def dimension(self, dim: int, shape: Shape) -> int:

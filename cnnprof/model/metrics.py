@@ -36,6 +36,17 @@ METRICS: dict[str, Metric] = {
     ),
 }
 
+PLANNED = {
+    "arena_non_persistent_bytes": Metric("bytes", "the arena's head: tensors, as TensorFlow Lite Micro plans them"),
+    "arena_persistent_bytes": Metric("bytes", "the arena's tail, which kernels keep: an estimate"),
+    "arena_total_bytes": Metric("bytes", "head and tail of the arena: an estimate"),
+    "flash_bytes": Metric("bytes", "the int8 file: an estimate, unless it is one"),
+}
+"""Metrics of a network on a microcontroller, computed where they are asked for."""
+COUNTED = tuple(METRICS)
+"""Metrics that every network has, or a reason not to."""
+METRICS |= PLANNED
+
 RENAMED = {
     "peak_bytes": "peak_activation_bytes",
     "torch_peak_bytes": "torch_peak_activation_bytes",

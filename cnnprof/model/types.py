@@ -43,6 +43,9 @@ class Types(NamedTuple):
 
 AS_COMPUTED = Types()
 """Every value in the network's dtype."""
+INT8 = Types((Typed("int8"),), (Typed("int8"),), "int32")
+INT16 = Types((Typed("int8"),), (Typed("int16"),), "int64")
+"""As TensorFlow Lite has integer networks: biases are of a type that sums of products fit into."""
 
 
 def type_of(path: str, types: Sequence[Typed], otherwise: str) -> str:

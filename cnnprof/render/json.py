@@ -13,7 +13,7 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable
 from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Kind
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS
 
 SCHEMA_VERSION = 2
 
@@ -46,6 +46,7 @@ def document(table: ReportTable) -> dict[str, Any]:
         "refused": dict(report.refused),
         "with": list(report.with_),
         "imported": report.imported and _imported(report.imported),
+        "deployment": _deployment(report),
         "outputs": [
             {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
             for output in report.outputs
@@ -62,7 +63,7 @@ def document(table: ReportTable) -> dict[str, Any]:
 
 def _totals(report: Report) -> dict[str, Any]:
     totals = report.totals
-    metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
+    metrics = {name: _number(report.metric(name)) for name in (METRICS if report.deployed else COUNTED)}
     return metrics | {
         "receptive_field_min": totals.receptive_field_min,
         "receptive_field_exact": totals.receptive_field_exact,
@@ -82,6 +83,37 @@ def _imported(found: Imported) -> dict[str, Any]:
         "opaque": [layer._asdict() for layer in found.opaque],
         "compared": found.agreeing,
         "notes": list(found.notes),
+    }
+
+
+def _deployment(report: Report) -> dict[str, Any] | None:
+    """The plan of a network as a microcontroller has it; its metrics are among the totals."""
+    if not report.deployed:
+        return None
+    found = report.deployment
+    if found is None:
+        return {"refused": report.reason("arena_non_persistent_bytes")}
+    arena = found.arena
+    return {
+        "refused": found.refused or None,
+        "lower_bound": arena.lower_bound,
+        "best_plan_bytes": arena.best.bytes,
+        "best_plan_proved": arena.proved,
+        "waste": arena.waste,
+        "peak": found.at_peak,
+        "notes": list(arena.notes),
+        "buffers": [
+            {
+                "name": each.buffer.name,
+                "bytes": each.buffer.bytes,
+                "offset": each.offset,
+                "best_offset": best.offset,
+                "first": each.buffer.first,
+                "last": each.buffer.last,
+                "scratch": each.buffer.scratch,
+            }
+            for each, best in zip(arena.plan.placed, arena.best.placed, strict=True)
+        ],
     }
 
 

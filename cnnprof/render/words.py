@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis import units
+from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR
 from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import LayerRow, ReportTable, caveats, doubts
-from cnnprof.errors import printable
+from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
+from cnnprof.errors import brief, printable
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -29,6 +30,7 @@ from cnnprof.render.document import Table as Grid
 from cnnprof.render.document import document as made
 
 if TYPE_CHECKING:
+    from cnnprof.analysis.deployment import Deployment
     from cnnprof.importers.common import Imported
 
 NOTHING = "-"
@@ -239,6 +241,7 @@ def totals(table: ReportTable) -> list[KeyFigure]:
         line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
         line("receptive field", _receptive_field(table), "input positions on the largest axis"),
         line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
+        *(_planned(report.deployment, table) if report.deployed and report.deployment is not None else ()),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
         column = COLUMNS[name]
@@ -255,6 +258,25 @@ def totals(table: ReportTable) -> list[KeyFigure]:
 def line(label: str, figure: str, note: str) -> KeyFigure:
     """A key figure by its text."""
     return KeyFigure(label, Cell(figure, meaning="strong"), note)
+
+
+def _planned(found: Deployment, table: ReportTable) -> Iterator[KeyFigure]:
+    """What a microcontroller needs: the planned arena, with the least that any plan takes; its tail, and the file."""
+    arena, size = found.arena, units.exact if table.exact else units.size
+    sign = about(found.estimates, "arena_non_persistent_bytes")
+    note = f"head of the arena, as TensorFlow Lite Micro plans it: {units.size(arena.non_persistent_bytes)}"
+    if arena.waste:
+        proved = "no plan takes less" if arena.proved else f"none takes less than {units.exact(arena.lower_bound)}"
+        share = units.share(arena.waste / arena.best.bytes)
+        note += f"; a plan of {units.exact(arena.best.bytes)} wastes {share} less, and {proved}"
+    else:
+        note += "; no plan takes less" if arena.proved else f"; none takes less than {units.exact(arena.lower_bound)}"
+    yield line("arena", sign + units.exact(arena.non_persistent_bytes), note)
+    if found.total is not None and found.persistent is not None:
+        kept = f"with ≈{units.size(found.persistent)} that kernels keep, ± {units.share(TAIL_ERROR)}"
+        yield line("arena in all", ABOUT + size(found.total), kept)
+    own = "the file" if found.flash_exact else f"the int8 file, ± {units.share(FLASH_ERROR)}"
+    yield line("flash", ("" if found.flash_exact else ABOUT) + size(found.flash), own)
 
 
 def _in_torch(table: ReportTable) -> str:
@@ -282,6 +304,22 @@ def _training_step(table: ReportTable) -> KeyFigure:
     size = units.exact if table.exact else units.size
     kept = f"{sign}{units.size(report.step.kept)} for backward, weights, gradients, {report.optimizer}"
     return line("training step", f"{sign}{size(report.step.total)}", kept)
+
+
+def _about_the_arena(report: Report) -> Iterator[str]:
+    """What has to be said about planned memory, or why there is none."""
+    found = report.deployment
+    if found is None:
+        yield f"no arena: {printable(report.reason('arena_non_persistent_bytes'))}"
+        return
+    held = ", ".join(
+        f"{brief(each.buffer.name, 40)} {units.exact(each.buffer.bytes)}" for each in found.arena.at_peak()[:4]
+    )
+    yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
+    yield from (printable(f"{ABOUT} arena: {note}") for note in found.arena.notes)
+    if found.refused:
+        yield printable(f"no arena_persistent_bytes, arena_total_bytes: {found.refused}")
+    yield "arena: of the reference kernels; optimized ones (CMSIS-NN, ESP-NN) need more, and so does the application"
 
 
 def imported(found: Imported) -> list[str]:
@@ -342,6 +380,8 @@ def notes(table: ReportTable) -> list[str]:
     found += labels((), report.declared, refused=report.refused)
     found += [] if report.imported is None else imported(report.imported)
     found += map(printable, report.notes)
+    if report.deployed:
+        found += _about_the_arena(report)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph
-from cnnprof.model.types import AS_COMPUTED, Typed, Types, read_type
+from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed, Types, read_type
 from cnnprof.rewrites import REWRITES
 from cnnprof.rewrites.contract import Rewrite, rewrite
 from cnnprof.rewrites.fuse_bn import fuse_bn
@@ -23,8 +23,7 @@ from cnnprof.rewrites.rebuild import Rewritten, Selection
 
 OPTIONS = {"bottleneck": "factor", "grouped": "groups"}
 """What the value of a rewrite is, of those that take one."""
-INTEGERS = {"int8": ("int8", "int8", "int32"), "int16": ("int8", "int16", "int64")}
-"""Types of weights, activations and biases, as TensorFlow Lite has them."""
+INTEGERS = {"int8": INT8, "int16": INT16}
 NAMES = {
     "fuse_bn": "batch norm into the convolution or linear layer before it",
     "separable": "convolutions as depthwise + pointwise",
@@ -134,12 +133,9 @@ def grant(
             return Granted(graph, types._replace(weights=(*types.weights, wish.value)))
         return Granted(graph, types._replace(activations=(*types.activations, wish.value)))
     if wish.name in INTEGERS:
-        weights, activations, vectors = INTEGERS[wish.name]
-        return Granted(graph, types._replace(
-            weights=(*types.weights, Typed(weights)),
-            activations=(*types.activations, Typed(activations)),
-            vectors=vectors,
-        ))  # fmt: skip
+        given = INTEGERS[wish.name]
+        weights, activations = (*types.weights, *given.weights), (*types.activations, *given.activations)
+        return Granted(graph, types._replace(weights=weights, activations=activations, vectors=given.vectors))
     if isinstance(wish.value, Fraction) and wish.name == "sparsity":
         return Granted(graph, types._replace(sparsity=wish.value))
     if isinstance(wish.value, Fraction):
@@ -159,10 +155,11 @@ def notes(wish: Wish, made: Granted) -> list[str]:
             reasons.setdefault(reason, []).append(path)
         return [f"fuse_bn leaves {_named(paths)}: {reason}" for reason, paths in reasons.items()]
     if wish.name in INTEGERS:
-        weights, activations, vectors = INTEGERS[wish.name]
+        given = INTEGERS[wish.name]
         return [
-            f"{wish.name}: kernels and matrices in {weights}, activations in {activations}, biases and norms in "
-            f"{vectors}; scales and zero points are not in param_bytes"
+            f"{wish.name}: kernels and matrices in {given.weights[0].type}, activations in "
+            f"{given.activations[0].type}, biases and norms in {given.vectors}; scales and zero points are not in "
+            "param_bytes"
         ]
     if wish.name == "weights":
         return ["weights: kernels and matrices in the type given, biases and norms as before; scales not counted"]

@@ -107,6 +107,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "model/types.py",
         "analysis/rewritten.py",
         "cli/before_after.py",
+        "language/fold.py",
         "language/write.py",
     ),
     "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),

@@ -51,6 +51,7 @@ def test_numbers_and_fields_of_merges() -> None:
         network(
             """
             - mul: {x: [], alpha: 0.5}
+            - add: {x: [], less: -3}
             - sub: {one: 1, x: []}
             - identity:
               name: alpha
@@ -63,6 +64,7 @@ def test_numbers_and_fields_of_merges() -> None:
     fields = [{name: getattr(layer.kind, name) for name in type(layer.kind).fields} for layer in made.layers]
     assert fields == [
         {"scalar": 0.5},
+        {"scalar": -3.0},
         {"scalar": 1.0, "scalar_first": True},
         {},
         {"scalar": 6.0, "scalar_first": False},

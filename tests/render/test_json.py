@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 import cnnprof
 from cnnprof.analysis.report import Priced, lay_out
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS, PLANNED
 from cnnprof.render import json as written
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
@@ -64,6 +64,25 @@ PEAK = keys(
         "scratch": COUNT,
     }
 )
+DEPLOYMENT = keys(
+    {
+        "refused": {"type": ["string", "null"]},
+        **dict.fromkeys(("lower_bound", "best_plan_bytes", "waste"), COUNT),
+        "best_plan_proved": {"type": "boolean"},
+        "peak": {"type": "string"},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "buffers": {
+            "type": "array",
+            "items": keys(
+                {
+                    "name": {"type": "string"},
+                    **dict.fromkeys(("bytes", "offset", "best_offset", "first", "last"), COUNT),
+                    "scratch": {"type": "boolean"},
+                }
+            ),
+        },
+    }
+)
 NETWORK = keys(
     {
         "schema_version": {"const": 2},
@@ -97,13 +116,15 @@ NETWORK = keys(
                 ),
             ]
         },
+        "deployment": {"anyOf": [{"type": "null"}, keys({"refused": {"type": "string"}}), DEPLOYMENT]},
         "outputs": {
             "type": "array",
             "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),
         },
         "totals": keys(
             {
-                **dict.fromkeys(METRICS, COUNT),
+                **dict.fromkeys(COUNTED, COUNT),
+                **dict.fromkeys(PLANNED, UNKNOWN),
                 **dict.fromkeys(("torch_peak_activation_bytes", "inference_bytes", "training_bytes"), UNKNOWN),
                 "receptive_field": {"type": ["number", "string", "null"]},
                 "receptive_field_min": {"type": ["integer", "null"]},
@@ -112,7 +133,8 @@ NETWORK = keys(
                 **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
                 "arithmetic_intensity": {"type": ["number", "null"]},
                 "work": keys(dict.fromkeys(WORK, COUNT)),
-            }
+            },
+            optional=tuple(PLANNED),
         ),
         "peak": PEAK,
         "torch_peak": {"anyOf": [{"type": "null"}, PEAK]},
