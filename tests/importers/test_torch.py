@@ -932,3 +932,16 @@ def test_what_a_module_does_not_take() -> None:
         with pytest.raises(UsageError) as caught:
             call()
         assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize("module", [Residual, WithHead, lambda: Block(4)], ids=["residual", "head", "block"])
+def test_a_module_is_a_spec_that_unfolds_to_the_same_network(module: Any) -> None:
+    import cnnprof
+
+    graph = cnnprof.unfold(module(), input=(4, 8, 6))
+    again = cnnprof.unfold(cnnprof.parse(cnnprof.to_yaml(graph)))
+    for one, other in ((graph, again), (graph.trained, again.trained)):
+        assert one is not None
+        assert other is not None
+        assert [layer._replace(mark=None, calls=()) for layer in other.layers] == list(one.layers)
+        assert sorted(other.outputs) == sorted(one.outputs)
