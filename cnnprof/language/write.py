@@ -62,13 +62,18 @@ def _check(graph: Graph, text: str) -> None:
     for layer, other in zip(graph.layers, again.layers, strict=False):
         if _essence(layer) != _essence(other):
             raise UsageError(f"{refused} `{layer.path}` would be another layer")
-    if len(graph.layers) != len(again.layers) or sorted(graph.outputs) != sorted(again.outputs):
+    both = zip((graph, graph.trained), (again, again.trained), strict=True)
+    if any(each is not None and (other is None or _ends(each) != _ends(other)) for each, other in both):
         raise UsageError(f"{refused} it would have other outputs")
 
 
 def _essence(layer: Layer) -> tuple[object, ...]:
     """What of a layer a spec has to say."""
     return layer.path, layer.kind, layer.inputs, layer.shape, layer.executed, layer.shares
+
+
+def _ends(graph: Graph) -> tuple[object, ...]:
+    return len(graph.layers), sorted(graph.outputs)
 
 
 class _Run(NamedTuple):
@@ -298,8 +303,11 @@ class _Body:
             own = _unique("outputs", self.taken)
             self.taken.add(own)
             yield f"  name: {own}"
+        trained = self.graph.trained
         if not output.executed:
             yield "  when: training"
+        elif trained is not None and output.label not in {each.label for each in trained.outputs}:
+            yield "  when: not training"
 
 
 class _File:
