@@ -215,6 +215,13 @@ def test_a_weight_that_is_computed_is_opaque_with_its_figures() -> None:
     assert (totals.params, totals.macs) == (185, 48 * 5 * 36)
 
 
+def test_a_weight_that_is_a_buffer_is_no_parameter() -> None:
+    found = imported(Calls(lambda m, x: F.conv2d(x, m.kernel, groups=4), kernel=torch.ones(4, 1, 3, 3)))
+    assert found.opaque == (("conv2d", "conv2d", "its `weight` is a buffer, which is not learned"),)
+    totals = count(found.graph, 1).totals
+    assert (totals.params, totals.macs) == (0, 6 * 4 * 4 * 9)
+
+
 def test_frozen_parameters_are_said() -> None:
     module = Residual()
     module.stem.requires_grad_(False)
