@@ -29,6 +29,8 @@ SLOW = {
     "gate/test_check.py::test_latency_is_limited_on_request_as_a_ratio",
     "hostile/test_hostile.py",
     "hostile/test_outside.py",
+    "importers/test_torch.py",
+    "importers/test_torch_archive.py",
     "language/test_hints.py::test_of_pytorch_s_names_none_is_taken_for_another",
     "language/test_registry.py::test_its_module_is_built",
     "language/test_registry.py::test_its_rules_agree_with_pytorch",
