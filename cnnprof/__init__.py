@@ -10,14 +10,16 @@ Every function takes a network as one of
     a Path    a file, whatever it is called
     a Spec    a text that was read: `cnnprof.parse(text)`
     a Graph   a network that is unfolded: `cnnprof.unfold(…)`, `cnnprof.rewrite(…).graph`
+    a Module  of PyTorch, with `input`: it is exported and read, and left as it was
 
-and these options, as far as they apply. Beside a Graph, those of the spec that it came from are a UsageError.
+and these options, as far as they apply. With a Graph, those of the spec that it came from are a UsageError.
 
-    variant   of the spec, where the SPEC does not name one behind `@`
+    variant   of the spec, where the SPEC does not name one after `@`
     input     shape of one example without the batch, (channels, height, width) for images; by name where the network
               has several inputs. The spec's own where it is left out.
     args      values for the spec's arguments by name
     training  the network as it is trained: side outputs run, dropout and batch norm work
+    with_     what is done to it first, in order: ["fuse_bn", "int8"], as `--with NAME[=VALUE]` of the commands
     batch     examples at once; multiplies work and activations
     dtype     float64, float32, float16 or bfloat16; sizes bytes
 
@@ -86,6 +88,7 @@ def analyze(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
@@ -103,7 +106,7 @@ def analyze(
     from cnnprof.analysis.analyze import analyze
     from cnnprof.load import network
 
-    found = network(spec, variant=variant, input=input, args=args, training=training)
+    found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
     return analyze(found, batch, dtype, optimizer, master_weights, order)
 
 
@@ -113,12 +116,15 @@ def unfold(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths."""
-    from cnnprof.load import network
+    from cnnprof.load import network, refuse_types
 
-    return network(spec, variant=variant, input=input, args=args, training=training).graph
+    found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
+    refuse_types(found, "a graph")
+    return found.graph
 
 
 def build(
@@ -127,6 +133,7 @@ def build(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     training: bool = False,
     seed: int | None = None,
 ) -> nn.Module:
@@ -138,7 +145,8 @@ def build(
     """
     from cnnprof.runtime.build import module
 
-    return module(unfold(spec, variant=variant, input=input, args=args, training=training), seed=seed)
+    graph = unfold(spec, variant=variant, input=input, args=args, with_=with_, training=training)
+    return module(graph, seed=seed)
 
 
 def explain(
@@ -149,6 +157,7 @@ def explain(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
@@ -157,9 +166,13 @@ def explain(
 
     path: of a layer or block, or a pattern of paths; the network without one. only: names of sums, to show no others.
     """
+    from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
+    from cnnprof.load import network, refuse_types
 
-    report = analyze(spec, variant=variant, input=input, args=args, batch=batch, dtype=dtype, training=training)
+    found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
+    refuse_types(found, "an explanation")
+    report = analyze(found, batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
 
@@ -168,6 +181,7 @@ def compare(
     layers: bool = False,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
@@ -175,24 +189,19 @@ def compare(
     """Networks side by side in every metric, with ratios to the first. layers: of exactly two, where they differ."""
     from cnnprof.analysis.compare import compare, subject
 
-    reports = [analyze(each, input=input, args=args, batch=batch, dtype=dtype, training=training) for each in specs]
+    options: dict[str, Any] = {"batch": batch, "dtype": dtype, "training": training}
+    reports = [analyze(each, input=input, args=args, with_=with_, **options) for each in specs]
     titles = [each if isinstance(each, str) else "" for each in specs]
     return compare([subject(report, title) for report, title in zip(reports, titles, strict=True)], layers)
 
 
 def rewrite(
     spec: Source,
-    rewrites: str | Sequence[str] = (),
+    with_: str | Sequence[str] = (),
     *,
     only: str | Sequence[str] = (),
     except_: str | Sequence[str] = (),
     between: bool = True,
-    factor: int | None = None,
-    groups: int | None = None,
-    prune: object = None,
-    sparsity: object = None,
-    weights: str | Sequence[str] = (),
-    activations: str | Sequence[str] = (),
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
@@ -201,26 +210,15 @@ def rewrite(
 ) -> WhatIf:
     """The network before and after; `.graph` is the one that came out.
 
-    rewrites: separable, stacked, asymmetric, bottleneck (with its `factor`), grouped (with its `groups`), in order.
+    with_: what is done, in order: separable, stacked, asymmetric, "bottleneck=4", "grouped=2", fuse_bn; "prune=0.5", a
+        share of every convolution's output channels; int8, int16, "weights=int4", "weights=fc*=float16" for some
+        layers, "activations=int8"; "sparsity=50%", of weights set to zero.
     only, except_: patterns of the paths that may, or may not, be replaced. between: repeat norm and activation there.
-    prune: the share of every convolution's output channels to remove, 0.5 or "50%". sparsity: of weights set to zero.
-    weights, activations: types to store them in, "int8", or "fc*=float16" for some layers.
     """
     from cnnprof.analysis.rewritten import Wish, what_if
     from cnnprof.load import network
 
-    wish = Wish(
-        rewrites=_list(rewrites),
-        only=_list(only),
-        except_=_list(except_),
-        between=between,
-        factor=factor,
-        groups=groups,
-        prune=None if prune is None else str(prune),
-        sparsity=None if sparsity is None else str(sparsity),
-        weights=_list(weights),
-        activations=_list(activations),
-    )
+    wish = Wish(_list(with_), _list(only), _list(except_), between)
     found = network(spec, variant=variant, input=input, args=args)
     return what_if(found, spec if isinstance(spec, str) else "", wish, batch, dtype)
 
@@ -260,6 +258,7 @@ def check(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     config: str | None = None,
@@ -267,7 +266,7 @@ def check(
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
-    max: limits beside the specs' own, {"params": "5M"}; a number is in base units.
+    max: limits in addition to the specs' own, {"params": "5M"}; a number is in base units.
     config: the project file to check where there is no spec; found from the working directory upwards if left out.
     baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
 
@@ -283,10 +282,12 @@ def check(
 
     scale_of(batch, dtype)
     settings = tuple((name, as_text(value)) for name, value in (args or {}).items())
-    given = Setup(variant, settings, tuple(shapes_of(input).items()), batch, dtype)
+    given = Setup(variant, settings, tuple(shapes_of(input).items()), batch, dtype, tuple(_list(with_)))
     if not specs:
         if max or given != AS_WRITTEN:
-            raise UsageError("max, variant, args, input, batch and dtype need a spec; a project file has keys for them")
+            raise UsageError(
+                "max, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"
+            )
         return check_project(config, baseline_ref=baseline_ref, version=__version__)
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
@@ -301,6 +302,7 @@ def to_yaml(
     variant: str | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
+    with_: str | Sequence[str] = (),
     flat: bool = False,
 ) -> str:
     """The text of a spec that unfolds to the same layers under the same paths; `name` in its header, the network's
@@ -309,9 +311,10 @@ def to_yaml(
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
     from cnnprof.language.write import write
-    from cnnprof.load import network
+    from cnnprof.load import network, refuse_types
 
-    found = network(spec, variant=variant, input=input, args=args)
+    found = network(spec, variant=variant, input=input, args=args, with_=_list(with_))
+    refuse_types(found, "a spec")
     return write(found.graph, name, limits=found.budget, folded=not flat)
 
 

@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from cnnprof.errors import UsageError, printable
 
@@ -27,20 +28,36 @@ def read(path: str | Path, most: int, name: str | None = None) -> bytes:
 
     What this process has open already, such as /dev/stdin, is read as it is, and may be a pipe.
 
-    Raises UsageError where the file cannot be read, and for what is none: whoever opens a pipe waits for its writer.
+    Raises UsageError where the file cannot be read, and for what is none.
     """
-    shown = printable(str(path) if name is None else name)
+    with opened(path, name) as file:
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise _unreadable(path, name, error.strerror) from None
+
+
+def opened(path: str | Path, name: str | None = None) -> BinaryIO:
+    """A file, open to read its bytes. name: stands for it in errors.
+
+    Raises UsageError where it cannot be read, and for what is none: whoever opens a pipe waits for its writer.
+    """
     waits = 0 if descriptor(path) is not None else getattr(os, "O_NONBLOCK", 0)
     try:
-        with open(path, "rb", opener=lambda file, flags: os.open(file, flags | waits)) as file:
-            sort = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
-            if waits and sort != stat.S_IFREG:
-                raise UsageError(f"cannot read `{shown}`: it is {_SORTS.get(sort, 'no file')}, not a file")
-            return file.read(most)
+        file = open(path, "rb", opener=lambda file, flags: os.open(file, flags | waits))  # noqa: SIM115
     except OSError as error:
-        raise UsageError(f"cannot read `{shown}`: {error.strerror}") from None
+        raise _unreadable(path, name, error.strerror) from None
     except ValueError:  # a NUL in the name
-        raise UsageError(f"cannot read `{shown}`: a file cannot have such a name") from None
+        raise _unreadable(path, name, "a file cannot have such a name") from None
+    sort = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
+    if waits and sort != stat.S_IFREG:
+        file.close()
+        raise _unreadable(path, name, f"it is {_SORTS.get(sort, 'no file')}, not a file")
+    return file
+
+
+def _unreadable(path: str | Path, name: str | None, reason: str | None) -> UsageError:
+    return UsageError(f"cannot read `{printable(str(path) if name is None else name)}`: {reason}")
 
 
 def descriptor(path: str | Path) -> int | None:

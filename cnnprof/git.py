@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO
 
 from cnnprof.errors import UsageError, brief, printable
 
@@ -59,10 +60,25 @@ class Revision:
         Raises UsageError where git cannot say, or cannot read the file, and where its path is that of a link, or goes
         through one or into a submodule.
         """
+        path, blob = self._blob(path)
+        return None if blob is None else self._git(path, "cat-file", "blob", blob)
+
+    def has(self, path: str) -> bool:
+        """Whether the revision has a file. path: as for `read`, and raises as it does."""
+        return self._blob(path)[1] is not None
+
+    def copy(self, path: str, to: Path) -> None:
+        """Writes a file that the revision has to another one, however large it is. Raises as `read`."""
+        path, blob = self._blob(path)
+        with to.open("wb") as file:
+            self._git(path, "cat-file", "blob", blob or "", output=file)
+
+    def _blob(self, path: str) -> tuple[str, str | None]:
+        """A file's path from the top of the repository, and its object; None where there is none. Raises UsageError."""
         if path.startswith(("./", "../")):
             path = posixpath.normpath(f"{_relative(Path.cwd(), self.top)}/{path}")
         if {"", ".", ".."} & set(path.split("/")):
-            return None
+            return path, None
         shown = _shown(self.name)
         blob = None
         for level, mode, name in self._levels(path):
@@ -78,7 +94,7 @@ class Revision:
                 )
             if level == path and mode != _FOLDER:
                 blob = name
-        return None if blob is None else self._git(path, "cat-file", "blob", blob)
+        return path, blob
 
     def path_of(self, file: str) -> str:
         """The path, from the top of the repository, of a file that is there. Raises UsageError where it has none."""
@@ -111,13 +127,13 @@ class Revision:
             mode, _, name = about.split(" ")
             yield level, mode, name
 
-    def _git(self, path: str, *arguments: str) -> bytes:
-        """What git prints. Raises UsageError where it fails."""
-        reply = _run(*arguments)
+    def _git(self, path: str, *arguments: str, output: BinaryIO | None = None) -> bytes:
+        """What git prints; nothing where that goes to a file. Raises UsageError where it fails."""
+        reply = _run(*arguments, output=output)
         if reply.returncode:
             file, revision = brief(printable(path), 200), _shown(self.name)
             raise UsageError(f"git cannot read `{file}` at the revision `{revision}`: {_said(reply)}")
-        return reply.stdout
+        return reply.stdout or b""
 
 
 def revision(name: str) -> Revision:
@@ -174,15 +190,16 @@ def _said(reply: subprocess.CompletedProcess[bytes]) -> str:
     return brief(printable(said), 500) or f"it ended with the status {reply.returncode}"
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Git in the working directory. Raises UsageError where it cannot be started."""
+def _run(*arguments: str, output: BinaryIO | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Git in the working directory. output: a file for what it prints. Raises UsageError where it cannot be started."""
     options = [part for key, value in _OPTIONS.items() for part in ("-c", f"{key}={value}")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     try:
         return subprocess.run(
             [_program(), *options, *arguments],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE if output is None else output,
+            stderr=subprocess.PIPE,
             check=False,
             env=environment | _VARIABLES,
         )

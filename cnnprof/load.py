@@ -1,5 +1,7 @@
 """What a SPEC on the command line means: `NAME|PATH[@VARIANT][,key=value…]`, `-` for standard input, and
-`REF:PATH` for a file as it is at a git revision, as `git show` has it: the path is that from the repository's top."""
+`REF:PATH` for a file as it is at a git revision, as `git show` has it: the path is that from the repository's top.
+Networks in other formats are `PATH.onnx` and so on, and `torch:MODULE:NAME[,key=value…]`: see `importers/reference.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +9,60 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
-from cnnprof.language.source import LIMITS, parse
+from cnnprof.importers import reference as formats
+from cnnprof.importers.reference import Reference
+from cnnprof.language.problems import UnfoldWork
+from cnnprof.language.source import LIMITS, Node, Scalar, described, parse
 from cnnprof.language.source import Mapping as MappingNode
+from cnnprof.language.source import Sequence as SequenceNode
 from cnnprof.language.spec import BudgetLimit, Spec
 from cnnprof.language.spec import load as spec_of
-from cnnprof.language.unfold import UnfoldWork, unfold
+from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
+from cnnprof.model.types import AS_COMPUTED, Types
+
+if TYPE_CHECKING:
+    from torch import nn
+    from typing_extensions import TypeIs
+
+    from cnnprof.git import Revision
+    from cnnprof.importers.common import Imported
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
-_VARIANT = re.compile(r"(.+)@([A-Za-z0-9_.-]+)(?<!\.yaml)(?<!\.yml)", re.DOTALL)
+_SUFFIXES = (".yaml", ".yml", *formats.FILES)
+_VARIANT = re.compile(rf"(.+)@([A-Za-z0-9_.-]+){''.join(rf'(?<!{re.escape(each)})' for each in _SUFFIXES)}", re.DOTALL)
 _REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
 MOST = 4 * LIMITS.characters + 1
 """Bytes that are read of an endless file: enough to show that it is too long."""
 
 
 class Located(NamedTuple):
-    """A spec's text, the name it is reported under, and what the SPEC said in addition."""
+    """What a SPEC names: a spec's text or a network in another format, the name that it is reported under, and what the
+    SPEC said in addition: a variant, and arguments as text, or as Python has them.
+
+    reference: the network in another format; None for a spec. committed: the revision that has its file, and the path
+        there; None for a file on disk.
+    """
 
     name: str
     text: bytes
     variant: str | None
-    settings: Mapping[str, str]
+    settings: Mapping[str, Any]
+    reference: Reference | None = None
+    committed: tuple[Revision, str] | None = None
 
 
 def locate(spec: str, inside: Path | None = None) -> Located:
-    """The text that a SPEC stands for: an existing path wins, then the architectures that come with the tool,
-    then git revisions.
+    """What a SPEC stands for: an existing path wins, then the architectures that come with the tool, then code, then
+    git revisions. No code runs.
 
     inside: a folder out of which no symbolic link may lead.
 
@@ -53,22 +75,53 @@ def locate(spec: str, inside: Path | None = None) -> Located:
     if _is_file(base):
         if inside is not None:
             files.refuse_leaving(base, inside)
-        return Located(base, files.read(base, MOST), variant, given)
+        return located_file(base, variant, given)
     shipped = architectures()
     if base in shipped:
         return Located(f"{base}.yaml", files.read(shipped[base], MOST), variant, given)
+    if (reference := formats.of_code(base)) is not None:
+        return Located(base, b"", variant, given, reference)
     if (match := _REVISION.fullmatch(base)) and not _is_directory(base):
-        return Located(base, _at_revision(*match.groups()), variant, given)
+        return _at_revision(*match.groups())._replace(variant=variant, settings=given)
+    raise _unknown(base, shipped)
+
+
+def located_file(path: str, variant: str | None = None, given: Mapping[str, str] = {}) -> Located:
+    """A file that is there. Raises UsageError."""
+    if (reference := formats.of_file(path)) is not None:
+        return Located(path, b"", variant, given, reference)
+    if hint := formats.of_another_file(path):
+        raise UsageError(f"`{brief(printable(path), 200)}` is not a spec; {hint}")
+    return Located(path, files.read(path, MOST), variant, given)
+
+
+def _unknown(base: str, shipped: Mapping[str, Path]) -> UsageError:
+    """The error for what names nothing."""
     shown = brief(printable(base), 200)
     if _is_directory(base):
-        raise UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
+        return UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
     if reason := _barred(base):
-        raise UsageError(f"cannot read `{shown}`: {reason}")
-    hint = next((f"did you mean `{shown}{end}`?" for end in (".yaml", ".yml") if _is_file(base + end)), "")
-    if "/" in base or base.endswith((".yaml", ".yml")):
-        raise UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
-    hint = hint or alike(base) or "`cnnprof specs` lists those that come with the tool"
-    raise UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+        return UsageError(f"cannot read `{shown}`: {reason}")
+    hint = next((f"did you mean `{shown}{end}`?" for end in _SUFFIXES if _is_file(base + end)), "")
+    if "/" in base or base.endswith(_SUFFIXES):
+        return UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
+    hint = hint or formats.of_another_file(base) or "; ".join(filter(None, (alike(base), formats.hint(base))))
+    hint = hint or "`cnnprof specs` lists those that come with the tool"
+    return UsageError(f"`{shown}` is neither a file nor an architecture that comes with cnnprof; {hint}")
+
+
+def code_in(spec: str) -> Located | None:
+    """What a SPEC names that runs code, whatever there is on disk; None for any other. Nothing runs here.
+
+    Raises UsageError where an argument is set twice.
+    """
+    base, *settings = _SETTING.split(spec)
+    pairs = [setting.split("=", 1) for setting in settings]
+    reference = formats.of_code(base)
+    if reference is None:
+        return None
+    refuse_twice([name for name, _ in pairs], f"the SPEC `{brief(printable(spec), 200)}`")
+    return Located(base, b"", None, dict(pairs), reference)
 
 
 def file_of(spec: str) -> str | None:
@@ -77,7 +130,12 @@ def file_of(spec: str) -> str | None:
         base = _parts(spec)[0]
     except UsageError:  # which whoever reads it will be told
         return None
-    return base if base != "-" and _is_file(base) else None
+    if base == "-":
+        return None
+    if _is_file(base):
+        return base
+    reference = formats.of_code(base)
+    return reference.module if reference is not None and _is_file(reference.module) else None
 
 
 def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
@@ -94,8 +152,9 @@ def _parts(spec: str) -> tuple[str, str | None, dict[str, str]]:
     return base, None, dict(pairs)
 
 
-Source: TypeAlias = str | Path | Spec | Graph
-"""What stands for a network: a SPEC, a file whatever it is called, a text that was read, a network unfolded."""
+Source: TypeAlias = "str | Path | Spec | Graph | nn.Module"
+"""What stands for a network: a SPEC, a file whatever it is called, a text that was read, a network unfolded, and a
+module of PyTorch."""
 
 
 def locate_any(source: str | Path, inside: Path | None = None) -> Located:
@@ -107,13 +166,20 @@ def locate_any(source: str | Path, inside: Path | None = None) -> Located:
         raise UsageError(f"`{shown}` is a directory" if _is_directory(str(source)) else f"there is no file `{shown}`")
     if inside is not None:
         files.refuse_leaving(source, inside)
-    return Located(str(source), files.read(source, MOST), None, {})
+    return located_file(str(source))
 
 
 def refuse_other(source: object) -> None:
     """Raises UsageError for what stands for no network."""
-    if not isinstance(source, str | Path | Spec | Graph):
-        raise UsageError(f"a network is a SPEC, a Path, a Spec or a Graph, found {brief(printable(repr(source)))}")
+    if not isinstance(source, str | Path | Spec | Graph) and not is_module(source):
+        found = brief(printable(repr(source)))
+        raise UsageError(f"a network is a SPEC, a Path, a Spec, a Graph or a torch.nn.Module, found {found}")
+
+
+def is_module(source: object) -> TypeIs[nn.Module]:
+    """Whether it is a module of PyTorch, which is not imported to tell."""
+    there = getattr(sys.modules.get("torch"), "nn", None)
+    return there is not None and isinstance(source, there.Module)
 
 
 def unfolded_already() -> UsageError:
@@ -122,12 +188,20 @@ def unfolded_already() -> UsageError:
 
 
 class Network(NamedTuple):
-    """A network, the name of the text that it was read from, the limits that it sets, and its unused arguments."""
+    """A network, the name of what it was read from, the limits that it sets, and its unused arguments.
+
+    imported: of one in another format, what was noticed. with_: what was done to it, as written; types: how its values
+    are stored after that; notes: what is to be said of it.
+    """
 
     graph: Graph
     source: str = ""
     budget: tuple[BudgetLimit, ...] = ()
     unused: tuple[str, ...] = ()
+    imported: Imported | None = None
+    with_: tuple[str, ...] = ()
+    types: Types = AS_COMPUTED
+    notes: tuple[str, ...] = ()
 
 
 def network(
@@ -137,22 +211,137 @@ def network(
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     args: Mapping[str, Any] | None = None,
     training: bool = False,
+    with_: Sequence[str] = (),
 ) -> Network:
     """The network that a source stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
+    found = _network(source, variant=variant, input=input, args=args, training=training)
+    return granted(found, with_)
+
+
+def granted(found: Network, with_: Sequence[str]) -> Network:
+    """A network after what `--with` asks for. Raises UsageError."""
+    if not with_:
+        return found
+    from cnnprof.rewrites import wishes  # which few commands need
+
+    for wish in wishes.read([with_] if isinstance(with_, str) else with_):
+        made = wishes.grant(wish, found.graph, found.types)
+        found = found._replace(
+            graph=made.graph,
+            types=made.types,
+            with_=(*found.with_, wish.written),
+            notes=(*found.notes, *wishes.notes(wish, made)),
+        )
+    return found
+
+
+def refuse_types(found: Network, what: str) -> None:
+    """Raises UsageError where values are stored in other types. what: is not known of those."""
+    if found.types != AS_COMPUTED:
+        stored = ", ".join(found.with_)
+        raise UsageError(
+            f"{what} is of one dtype, and not of how values are stored: leave out what does that of {stored}"
+        )
+
+
+def _network(
+    source: Source,
+    *,
+    variant: str | None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    args: Mapping[str, Any] | None,
+    training: bool,
+) -> Network:
     refuse_other(source)
     if isinstance(source, Graph):
         if variant is not None or input is not None or args or training:
             raise unfolded_already()
         return Network(source)
+    if is_module(source):
+        if variant is not None or args:
+            raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
+        return of_module(source, shapes_of(input), training)
     located = Located("", b"", None, {}) if isinstance(source, Spec) else locate_any(source)
+    located = located._replace(variant=chosen(located, variant), settings={**located.settings, **(args or {})})
+    if located.reference is not None:
+        return imported(located, shapes_of(input), training)
     spec = source if isinstance(source, Spec) else read(located)
-    return unfolded(
-        spec,
-        chosen(located, variant),
-        settings={**located.settings, **(args or {})},
-        inputs=shapes_of(input),
-        training=training,
-    )
+    return unfolded(spec, located.variant, settings=located.settings, inputs=shapes_of(input), training=training)
+
+
+def imported(located: Located, inputs: Mapping[str, Shape] | None = None, training: bool = False) -> Network:
+    """The network of a SPEC that names one in another format. Code runs here.
+
+    Raises UsageError where it cannot be read, and for what only specs take; MissingDependencyError.
+    """
+    reference = located.reference
+    assert reference is not None
+    if located.variant is not None:
+        raise UsageError(f"{reference.called}, which has no variants: leave out `{brief(printable(located.variant))}`")
+    if located.settings and not reference.runs_code:
+        names = ", ".join(f"`{brief(printable(name))}`" for name in located.settings)
+        raise UsageError(f"{reference.called}, which takes no arguments: leave out {names}")
+    settings = {name: _value(name, value) for name, value in located.settings.items()}
+    with _on_disk(located) as path:
+        found = formats.load(reference._replace(settings=settings), path, inputs or {})
+    graph = (training and found.graph.trained) or found.graph
+    return Network(graph, located.name, imported=found)
+
+
+def of_module(module: nn.Module, inputs: Mapping[str, Shape], training: bool = False) -> Network:
+    """The network of a module. inputs: shapes of one example; an empty name is the only input's.
+
+    Raises UsageError where it cannot be exported or read.
+    """
+    found = formats.of_module(module, inputs)
+    return Network((training and found.graph.trained) or found.graph, imported=found)
+
+
+def refuse_imports(located: Located) -> Located:
+    """What a SPEC names, where that is a spec. Raises UsageError for a network in another format."""
+    if located.reference is not None:
+        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec")
+    return located
+
+
+def _value(name: str, written: Any) -> Any:
+    """The value of an argument of code: a YAML scalar, or a list of those. Raises SpecError, and UsageError."""
+    if not isinstance(written, str):
+        return written
+    node = parse(written or "null", f"argument {name}")
+    if isinstance(node, MappingNode):
+        raise UsageError(f"the argument `{brief(printable(name))}` is a scalar or a list, found {described(node)}")
+    return _python(node)
+
+
+def _python(node: Node) -> Any:
+    if isinstance(node, SequenceNode):
+        return [_python(item) for item in node.items]
+    assert isinstance(node, Scalar)
+    words = {"true": True, "false": False}
+    if not node.plain or node.is_null or node.text in words:
+        return node.text if not node.plain else words.get(node.text)
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(node.text)
+    return node.text
+
+
+@contextmanager
+def _on_disk(located: Located) -> Iterator[Path | None]:
+    """The file of a network in another format: what git has is copied, never read into memory. Raises UsageError."""
+    if located.reference is None or located.reference.runs_code:
+        yield None
+    elif located.committed is None:
+        yield Path(located.name)
+    else:
+        from tempfile import TemporaryDirectory
+
+        revision, inside = located.committed
+        with TemporaryDirectory(prefix="cnnprof-") as folder:
+            path = Path(folder, f"network{Path(inside).suffix}")
+            revision.copy(inside, path)
+            yield path
 
 
 def chosen(located: Located, variant: str | None) -> str | None:
@@ -233,19 +422,31 @@ def _variants(path: Path) -> list[str]:
     return list(variants.keys) if isinstance(variants, MappingNode) else []
 
 
-def _at_revision(name: str, path: str) -> bytes:
-    """The bytes of a file at a git revision. Raises UsageError."""
+def _at_revision(name: str, path: str) -> Located:
+    """A file as it is at a git revision. Raises UsageError."""
     from cnnprof import git  # which starts a process, and is not needed elsewhere
 
-    revision = git.revision(name)
-    text = revision.read(path)
-    if text is None:
-        shown, file = brief(printable(name)), brief(printable(path), 200)
+    base = f"{name}:{path}"
+    try:
+        revision = git.revision(name)
+        if revision.has(path):
+            return located_at(revision, path, base)
         hint = ""
-        if revision.read(f"./{path}") is not None:
-            hint = f"; a path is from the repository's top: did you mean `{shown}:./{file}`?"
+        if revision.has(f"./{path}"):
+            hint = f"; a path is from the repository's top: did you mean `{brief(printable(f'{name}:./{path}'), 200)}`?"
+        shown, file = brief(printable(name)), brief(printable(path), 200)
         raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
-    return text
+    except UsageError as error:
+        if path.endswith(_SUFFIXES) or not (meant := formats.hint(base)):
+            raise
+        raise UsageError(f"{error}; {meant}") from None
+
+
+def located_at(revision: Revision, path: str, name: str) -> Located:
+    """A file that a revision has; `name` stands for it in errors. Raises UsageError."""
+    if (reference := formats.of_file(path)) is not None:
+        return Located(name, b"", None, {}, reference._replace(text=name), (revision, path))
+    return Located(name, revision.read(path) or b"", None, {})
 
 
 def _is_file(text: str) -> bool:

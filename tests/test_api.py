@@ -201,7 +201,7 @@ FUNCTIONS = [
 def test_refuses_what_is_no_network(function: Callable[..., object], wrong: object) -> None:
     with pytest.raises(cnnprof.UsageError) as caught:
         function(wrong)
-    assert str(caught.value) == f"a network is a SPEC, a Path, a Spec or a Graph, found {wrong!r}"
+    assert str(caught.value) == f"a network is a SPEC, a Path, a Spec, a Graph or a torch.nn.Module, found {wrong!r}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -233,7 +233,8 @@ def test_a_graph_has_its_variant_and_mode(option: dict[str, Any]) -> None:
         (lambda: cnnprof.parse(3), "the text of a spec is a str or bytes, found 3"),
         (lambda: cnnprof.compare("lenet5"), "a comparison takes at least two networks"),
         (lambda: cnnprof.explain("lenet5", only="parms"), "unknown sum `parms`; did you mean `params`?"),
-        (lambda: cnnprof.rewrite("lenet5", "separabel"), "unknown rewrite `separabel`; did you mean `separable`?"),
+        (lambda: cnnprof.rewrite("lenet5", "separabel"),
+         "there is nothing to do that is called `separabel`; did you mean `separable`?"),
         (lambda: cnnprof.sweep("lenet5", batch="1,8"),
          "a batch is a whole number of examples, at least 1, found '1,8'"),
         (lambda: cnnprof.sweep("lenet5", batch=0.5), "a batch is a whole number of examples, at least 1, found 0.5"),
@@ -255,7 +256,7 @@ def test_a_graph_has_its_variant_and_mode(option: dict[str, Any]) -> None:
         (lambda: cnnprof.check("lenet5", config="cnnprof.yaml"),
          "config names a project file, and a spec is checked without one: choose one"),
         (lambda: cnnprof.check(max={"params": 3}),
-         "max, variant, args, input, batch and dtype need a spec; a project file has keys for them"),
+         "max, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"),
         (lambda: cnnprof.check("lenet5", batch=0), "a batch is a whole number of examples, at least 1, found 0"),
     ],
 )  # fmt: skip
@@ -339,7 +340,7 @@ RECORDS = {
     "layer": lambda: cnnprof.explain("resnet@50", "conv1.conv2d"),
     "sums": lambda: cnnprof.explain("googlenet"),
     "comparison": lambda: cnnprof.compare("resnet@18", "vgg", layers=True),
-    "what if": lambda: cnnprof.rewrite("resnet@50", ["stacked", "separable"], prune="50%", weights="int8"),
+    "what if": lambda: cnnprof.rewrite("resnet@50", ["stacked", "separable", "prune=50%", "weights=int8"]),
     "sweep": lambda: cnnprof.sweep("lenet5", args={"classes": "10:200:1"}),
     "check": lambda: cnnprof.check("resnet", "vgg", max={"params": 1}),
 }

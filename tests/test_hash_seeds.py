@@ -39,7 +39,7 @@ COMMANDS = {
         "analyze googlenet resnet@50 --format json", "analyze googlenet --training --order best --format json",
         "analyze mobilenet_v1,width=0.5 --fold 1 --convention fvcore --convention torch --format json",
         "compare resnet@18 resnet@34 --layers --format json", "separable resnet@18 --format json",
-        "rewrite resnet@18 --with bottleneck --only 'conv3*' --weights int8 --format json",
+        "rewrite resnet@18 --with bottleneck --only 'conv3*' --with weights=int8 --format json",
         "sweep lenet5 --batch 1,8 --set classes=10,100 --format json", "explain googlenet --format json",
         "explain lenet5 C1 --format json", "check googlenet --max params=1 --report json=-", "specs --format json",
         "kinds --format json", "kinds conv2d --format json", "schema",
@@ -53,7 +53,7 @@ COMMANDS = {
         "explain resnet@50 conv3_x.0", "specs", "kinds", "kinds interpolate", "--help", "check --help",
     ],
     "files": [
-        "rewrite googlenet --with separable --prune 0.5 --write w.yaml", "check --update-baseline",
+        "rewrite googlenet --with separable --with prune=0.5 --write w.yaml", "check --update-baseline",
     ],
     "refusals": [
         "analyze wrong.yaml", "check wrong.yaml", "analyze resnet@5", "analyze googlenet --set clases=1",

@@ -9,6 +9,7 @@ import pytest
 import cnnprof
 from cnnprof.cli import main
 from cnnprof.errors import UsageError
+from cnnprof.importers import reference
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.load import alike, architectures, locate
@@ -44,12 +45,12 @@ def test_gives(spec: str, name: str, variant: str | None, settings: dict[str, st
 @pytest.mark.parametrize("name", ["resnet", "a@b.yaml", "a,b=c.yaml"])
 def test_an_existing_path_wins(folder: Path, name: str) -> None:
     (folder / name).write_text("mine")
-    assert locate(name) == (name, b"mine", None, {})
+    assert locate(name)[:4] == (name, b"mine", None, {})
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
-    assert locate("-@small,a=1") == ("<stdin>", b"piped", "small", {"a": "1"})
+    assert locate("-@small,a=1")[:4] == ("<stdin>", b"piped", "small", {"a": "1"})
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,12 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_at_a_revision() -> None:
     """Nothing is checked out; the rest of a SPEC follows as ever."""
     assert locate("specs/net.yaml").text == b"changed"
-    assert locate("HEAD:specs/net.yaml@small,width=2") == ("HEAD:specs/net.yaml", b"committed", "small", {"width": "2"})
+    assert locate("HEAD:specs/net.yaml@small,width=2")[:4] == (
+        "HEAD:specs/net.yaml",
+        b"committed",
+        "small",
+        {"width": "2"},
+    )
 
 
 @pytest.mark.usefixtures("repository")
@@ -214,3 +220,119 @@ def test_what_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("name", architectures())
 def test_what_comes_with_the_tool_uses_its_arguments(name: str) -> None:
     assert cnnprof.analyze(name).unused == ()
+
+
+# Networks in other formats.
+
+
+@pytest.mark.parametrize(
+    ("spec", "format", "module", "name", "settings"),
+    [
+        ("torch:pkg.models:Net", "torch", "pkg.models", "Net", {}),
+        ("torch:torch:nn.ReLU", "torch", "torch", "nn.ReLU", {}),
+        ("torch:some dir/net.py:build,depth=18,sizes=[1, 2]", "torch", "some dir/net.py", "build",
+         {"depth": "18", "sizes": "[1, 2]"}),
+        ("torch:C:\\net.py:Net", "torch", "C:\\net.py", "Net", {}),
+        ("timm:resnet50.a1_in1k", "timm", "", "resnet50.a1_in1k", {}),
+        ("torchvision:resnet50,num_classes=10", "torchvision", "", "resnet50", {"num_classes": "10"}),
+    ],
+)  # fmt: skip
+def test_code_is_named(spec: str, format: str, module: str, name: str, settings: dict[str, str]) -> None:
+    located = locate(spec)
+    assert located.reference is not None
+    assert located.reference[:1] + located.reference[2:4] == (format, module, name)
+    assert dict(located.settings) == settings
+    assert located.reference.runs_code
+
+
+@pytest.mark.parametrize("name", ["torch:os:getcwd", "timm:resnet50"])
+def test_an_existing_path_wins_over_code(folder: Path, name: str) -> None:
+    (folder / name).write_text("mine")
+    assert locate(name)[:4] == (name, b"mine", None, {})
+    assert locate(name).reference is None
+
+
+@pytest.mark.parametrize("spec", ["torch:net.yaml", "timm:specs/net.yaml", "timm:net.yaml", "torchvision:net.onnx"])
+def test_what_names_no_code_is_a_file_of_a_revision(spec: str) -> None:
+    with pytest.raises(UsageError, match=r"^(git knows no revision|the working directory is in no git)"):
+        locate(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("a.onnx", "onnx"), ("a@2.onnx", "onnx"), ("A.TFLITE", "tflite"), ("a.pt2", "pt2")]
+)
+def test_a_suffix_tells_the_format(folder: Path, name: str, format: str) -> None:
+    (folder / name).write_bytes(b"")
+    for spec in (name, f"{name},a=1"):
+        located = locate(spec)
+        assert located.reference is not None
+        assert (located.name, located.variant, located.reference.format) == (name, None, format)
+    assert locate(f"{name}@small").variant == "small"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("net.py", "`net.py` is not a spec; name the class or function in it: `torch:net.py:NAME`"),
+        (
+            "model.pth",
+            "`model.pth` is not a spec; weights are not read: name their module, `torch:MODULE:NAME`, or export it to "
+            ".onnx or .pt2",
+        ),
+        ("none.onnx", "there is no file `none.onnx`"),
+        ("none.py", "`none.py` is neither a file nor an architecture that comes with cnnprof; name the class or "
+         "function in it: `torch:none.py:NAME`"),
+    ],
+)  # fmt: skip
+def test_what_people_type_first(folder: Path, spec: str, message: str) -> None:
+    (folder / "net.py").write_text("raise SystemExit('it ran')")
+    (folder / "model.pth").write_bytes(b"\x80\x04.")
+    with pytest.raises(UsageError) as caught:
+        locate(spec)
+    assert str(caught.value) == message
+
+
+def test_a_module_without_torch_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"; a PyTorch module is `torch:pkg\.models:Net`$"):
+        locate("pkg.models:Net")
+
+
+@pytest.mark.parametrize(
+    ("installed", "hint"),
+    [
+        ((), "did you mean `resnet@50`?"),
+        (("torchvision",), "did you mean `resnet@50`?; `torchvision:resnet50`"),
+        (("torchvision", "timm"), "did you mean `resnet@50`?; `torchvision:resnet50` or `timm:resnet50`"),
+    ],
+)
+def test_a_name_that_a_library_may_have(installed: tuple[str, ...], hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "find_spec", lambda name: name if name in installed else None)
+    with pytest.raises(UsageError) as caught:
+        locate("resnet50")
+    assert str(caught.value).endswith(f"; {hint}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        ("net.onnx@small", {}, "`net.onnx` is an ONNX file, which has no variants: leave out `small`"),
+        ("net.onnx", {"variant": "small"}, "`net.onnx` is an ONNX file, which has no variants: leave out `small`"),
+        ("net.onnx,width=2", {}, "`net.onnx` is an ONNX file, which takes no arguments: leave out `width`"),
+        ("net.onnx", {"args": {"width": 2}}, "`net.onnx` is an ONNX file, which takes no arguments: leave out `width`"),
+        ("torch:os:getcwd@a", {}, "`torch:os:getcwd` is a PyTorch module, which has no variants: leave out `a`"),
+    ],
+)
+def test_what_only_specs_take(folder: Path, spec: str, options: dict[str, object], message: str) -> None:
+    (folder / "net.onnx").write_bytes(b"")
+    with pytest.raises(UsageError) as caught:
+        cnnprof.analyze(spec, **options)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+def test_a_sweep_takes_none(folder: Path) -> None:
+    (folder / "net.onnx").write_bytes(b"")
+    message = "`net.onnx` is an ONNX file, which has no arguments to vary: a sweep takes a spec"
+    for spec in ("net.onnx", Path("net.onnx")):
+        with pytest.raises(UsageError) as caught:
+            cnnprof.sweep(spec, batch=[1, 2])
+        assert str(caught.value) == message

@@ -4,6 +4,7 @@ tests/test_torchvision.py compares the shipped specs with torchvision, tests/tes
 """
 
 from functools import cache
+from itertools import pairwise
 from math import prod
 
 import pytest
@@ -417,3 +418,33 @@ def test_r3d_params(spec, depths):
         params += (width * entered + 2 * width) if width != entered else 0
         entered = width
     assert analyze(spec).totals.params == params
+
+
+# MLPerf Tiny, by hand. Parameters of batch norm are two per channel, and two more are buffers, with a counter.
+
+
+def test_ds_cnn_is_that_of_mlperf_tiny():
+    stem, separable = 64 * (10 * 4 + 1), 64 * (3 * 3 + 1) + 64 * (64 + 1)
+    totals = analyze("ds_cnn").totals
+    assert totals.params == stem + 4 * separable + 9 * 2 * 64 + 12 * (64 + 1) == 23_756
+    assert totals.macs == 25 * 5 * (64 * 10 * 4 + 4 * (64 * 3 * 3 + 64 * 64)) + 12 * 64
+    assert row("ds_cnn", "stem").output_shape == (1, 64, 25, 5)
+
+
+def test_resnet8_is_that_of_mlperf_tiny():
+    def conv(read, made, kernel):
+        return made * (read * kernel * kernel + 1)
+
+    first = conv(3, 16, 3) + 2 * conv(16, 16, 3)
+    second = conv(16, 32, 3) + conv(32, 32, 3) + conv(16, 32, 1)
+    third = conv(32, 64, 3) + conv(64, 64, 3) + conv(32, 64, 1)
+    norms = 2 * (3 * 16 + 2 * 32 + 2 * 64)
+    assert analyze("resnet8").totals.params == first + second + third + norms + 10 * (64 + 1) == 78_186
+    assert analyze("resnet8").totals.depth == 8
+
+
+def test_the_autoencoder_is_that_of_mlperf_tiny():
+    sizes = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
+    dense = sum((read + 1) * made for read, made in pairwise(sizes))
+    assert analyze("autoencoder").totals.params == dense + 2 * sum(sizes[1:-1]) == 267_928
+    assert analyze("autoencoder").totals.macs == sum(read * made for read, made in pairwise(sizes))

@@ -6,7 +6,8 @@ from cnnprof.analysis.costs import count, scale_of
 from cnnprof.analysis.memory import peaks
 from cnnprof.analysis.report import Order, Report, tabulate
 from cnnprof.errors import UsageError
-from cnnprof.load import Network
+from cnnprof.load import Network, refuse_types
+from cnnprof.model.types import AS_COMPUTED
 
 
 def analyze(
@@ -20,9 +21,10 @@ def analyze(
     """The report on a network. Options as `cnnprof.analyze` takes them; raises as it does."""
     if order not in ("written", "best"):
         raise UsageError(f"order is `written` or `best`, found `{order}`")
-    graph, source, budget, unused = network
+    graph = network.graph
     written_peak, refused = None, {}
     if order == "best":
+        refuse_types(network, "the best order")
         from cnnprof.analysis.order import TooManyStates, best_order, reordered
 
         scale = scale_of(batch, dtype)
@@ -33,4 +35,20 @@ def analyze(
         else:
             written_peak, graph = peaks(graph, scale)[0].bytes, best
     costs = count(graph, batch, dtype, optimizer, master_weights)
-    return tabulate(graph, costs, written_peak, refused, source=source, budget=budget, unused=unused)
+    if network.types != AS_COMPUTED:
+        from cnnprof.analysis.quantize import as_stored
+
+        costs = as_stored(graph, costs, network.types)
+    return tabulate(
+        graph,
+        costs,
+        written_peak,
+        refused,
+        source=network.source,
+        budget=network.budget,
+        unused=network.unused,
+        imported=network.imported,
+        with_=network.with_,
+        types=network.types,
+        notes=network.notes,
+    )

@@ -14,7 +14,7 @@ from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.errors import UsageError
 from cnnprof.model import paths
 from cnnprof.model.kind import Shape, show
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS
 
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
@@ -108,7 +108,8 @@ class NetworkComparison(Record):
 
 def subject(report: Report, title: str = "", known: Mapping[str, Number | None] | None = None) -> Subject:
     """A report as part of a comparison. known: metrics that replace the report's."""
-    metrics = {name: getattr(report.totals, name) for name in METRICS}
+    names = METRICS if report.deployed else COUNTED
+    metrics = {name: report.metric(name) for name in names}
     return Subject(title or report.title, metrics | dict(known or {}), report)
 
 
@@ -121,7 +122,8 @@ def compare(subjects: Sequence[Subject], layers: bool = False) -> NetworkCompari
         raise UsageError("a comparison takes at least two networks")
     if layers and len(subjects) > 2:
         raise UsageError(f"--layers shows where two networks differ, found {len(subjects)}")
-    lines = tuple(_line(name, [each.metrics[name] for each in subjects]) for name in METRICS)
+    there = [name for name in METRICS if any(name in each.metrics for each in subjects)]
+    lines = tuple(_line(name, [each.metrics.get(name) for each in subjects]) for name in there)
     return NetworkComparison(
         tuple(subjects), lines, differences(subjects[0].report, subjects[1].report) if layers else None
     )

@@ -5,7 +5,7 @@ Rules know neither the batch nor the type; both multiply here and in `memory`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -62,8 +62,8 @@ class Totals(NamedTuple):
     input_bytes: int
     moved_bytes: int
     peak_activation_bytes: int
-    torch_peak_activation_bytes: int
-    inference_bytes: int
+    torch_peak_activation_bytes: int | None
+    inference_bytes: int | None
     training_bytes: int | None
     memory_exact: bool
     work: Work
@@ -77,7 +77,8 @@ class Totals(NamedTuple):
 class Costs(NamedTuple):
     """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
     boundaries and with what PyTorch's operations hold; and what a training step takes, or why PyTorch refuses it
-    (`untrained`, empty where it does not)."""
+    (`untrained`, empty where it does not). refusals: other metrics that there are none of, and why. types: of every
+    tensor, by id, where they are not all `dtype`."""
 
     batch: int
     dtype: str
@@ -88,11 +89,13 @@ class Costs(NamedTuple):
     training: Training | None
     untrained: str
     optimizer: str
+    refusals: Mapping[str, str] = {}
+    types: tuple[str, ...] = ()
 
     @property
-    def refused(self) -> dict[str, str]:
+    def refused(self) -> Mapping[str, str]:
         """The metrics that there are none of, and why."""
-        return {"training_bytes": self.untrained} if self.untrained else {}
+        return {**({"training_bytes": self.untrained} if self.untrained else {}), **self.refusals}
 
 
 class _Static(NamedTuple):

@@ -313,7 +313,7 @@ class _Explainer:
             return (), ("the same shape as its input",)
         names = self.dimensions(self.first + number)
         formulas = tuple(Formula(f"output {name}", term) for name, term in zip(names, terms, strict=True))
-        return formulas, ("declared in the spec, not computed",) if layer.kind.declared else ()
+        return formulas, ("declared, not computed",) if layer.kind.declared else ()
 
     def _weights(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
@@ -336,7 +336,7 @@ class _Explainer:
             formulas += [*parts, Formula("buffers", total)]
             facts.append("buffers are stored with the weights but not learned")
         if layer.kind.declared:
-            facts.append("declared in the spec, not computed")
+            facts.append("declared, not computed")
         return tuple(formulas), tuple(facts)
 
     def work(self, number: int, rules: _Rules) -> dict[str, Term]:
@@ -351,7 +351,7 @@ class _Explainer:
         if not layer.executed:
             return (), ("none: a side output, which runs only in training",)
         work = self.work(number, rules)
-        facts = ["declared in the spec, not computed"] if layer.kind.declared else []
+        facts = ["declared, not computed"] if layer.kind.declared else []
         if not work:
             return (), (*facts, "none")
         formulas = [Formula("MACs" if sort == "macs" else sort, term) for sort, term in work.items()]
@@ -399,7 +399,7 @@ class _Explainer:
             if layer.memory.scratch:
                 facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_activation_bytes")
         if layer.kind.declared:
-            facts.append("declared in the spec, not computed")
+            facts.append("declared, not computed")
         if not layer.memory_exact:
             facts.append("whether it copies depends on strides, which are not tracked: an estimate")
         kept, told = self._kept(layer, rules)
@@ -511,13 +511,14 @@ class _Explainer:
         if len(before) > 1:
             facts = ("at each position, the smallest interval that covers what all inputs see there", *facts)
             return tuple(_alike(_covering(known, after))), facts
+        figures = tuple(_alike(_figures(after, known[0], range(len(after.axes)))))
         if not reach:
-            return tuple(_alike(_unchanged(after))), (
+            return figures, (
                 "each position sees what the same position of the input sees",
                 *facts,
             )
         if isinstance(reach, Regrouped):
-            return tuple(_alike(_unchanged(after))), (
+            return figures, (
                 "dimensions are reordered, and no position sees more than before",
                 *facts,
             )
@@ -629,10 +630,14 @@ def _axes(field: TensorField) -> Iterable[tuple[str, FieldAxis]]:
     return zip(names, field.axes, strict=True)
 
 
-def _unchanged(field: TensorField) -> tuple[Formula, ...]:
-    return tuple(
-        Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact) for name, axis in _axes(field)
-    )
+def _figures(after: TensorField, before: TensorField, axes: Iterable[int]) -> Iterable[Formula]:
+    """Of some axes what no formula gives: the size, and a stride that has changed."""
+    named = list(_axes(after))
+    for number in axes:
+        name, axis = named[number]
+        yield Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact)
+        if after.has_grid and axis.stride is not None and axis.stride != before.axes[number].stride:
+            yield Formula(f"stride along {name}", trace.value(axis.stride), "positions")
 
 
 def _differences(field: TensorField) -> Iterable[str]:
@@ -670,9 +675,12 @@ def _steps(
         step = Window(1) if dim is None else reach[dim]
         flattened = dim is not None and not before.is_axis(dim, read)
         if not isinstance(step, Window) or flattened or not old.stride:
-            yield Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact)
-            if after.has_grid and axis.stride is not None and axis.stride != old.stride:
-                yield Formula(f"stride along {name}", trace.value(axis.stride), "positions")
+            yield from _figures(after, before, [number])
+            continue
+        if (
+            axis.size != old.size + (step.extent - 1) * old.stride
+        ):  # padding continues another spacing than the tensor's
+            yield from _figures(after, before, [number])
             continue
         extent = _term(step.extent, "extent")
         if extent.op != "value":

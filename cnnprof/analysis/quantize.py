@@ -1,8 +1,9 @@
 """Quantization and sparsity: what a network takes when its values are stored in fewer bits, or not all of them.
 
 Weights: tensors of two or more dimensions, the kernels of convolutions and the matrices of linear layers, take the
-bits asked for. Biases and the vectors of norms keep the network's type, as quantized models keep them (Jacob et al.
-2018, section 2.4: biases in 32 bits). Scales and zero points are not counted.
+bits asked for. Biases and the vectors of norms keep the network's type, or that of `Types.vectors`: as TensorFlow Lite
+has them, biases are int32 where activations are int8, and int64 where they are int16. Scales and zero points are not
+counted.
 
 Activations: every tensor that a layer makes, and the network's inputs, take the bits asked for. A view, and a layer
 that runs in place, keep the type of what they view or overwrite. A tensor's bits are rounded up to whole bytes.
@@ -14,109 +15,108 @@ hardware that multiplies by the zeros too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from cnnprof.analysis.costs import ITEM_SIZE
-from cnnprof.analysis.memory import Peak, Scale, peaks, storages
-from cnnprof.errors import UsageError, listing, nearest, printable
-from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Shape
-from cnnprof.model.paths import holds
+from cnnprof.analysis.costs import ITEM_SIZE, Costs
+from cnnprof.analysis.memory import Scale, peaks, storages
+from cnnprof.model.graph import Graph
+from cnnprof.model.types import BITS, Types, type_of
 
-BITS = {"int4": 4, "int8": 8, "int16": 16, "float16": 16, "bfloat16": 16, "float32": 32}
-
-
-class Typed(NamedTuple):
-    """A type for the layers in the parts that a path pattern names; None: for all."""
-
-    type: str
-    pattern: str | None = None
+UNKNOWN = ("torch_peak_activation_bytes", "inference_bytes", "training_bytes")
+REASON = "it depends on how a runtime computes with values that are stored so"
 
 
-def read_types(option: str, given: Sequence[str]) -> tuple[Typed, ...]:
-    """`int8`, or `fc*=float16` for some layers; the last that matches a layer holds. Raises UsageError."""
-    found = []
-    for text in given:
-        pattern, equals, name = text.rpartition("=")
-        if name not in BITS or (equals and not pattern):
-            hint = nearest(name, BITS) or f"types: {listing(list(BITS))}"
-            found_text = f"found `{printable(text)}`; {hint}"
-            raise UsageError(f"--{option} takes a type such as int8, or PATTERN=TYPE, {found_text}")
-        found.append(Typed(name, pattern or None))
-    return tuple(found)
+class Stored(NamedTuple):
+    """What the tensors of a network take as stored.
 
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a network takes as stored: values and bytes of its parameters, and bytes of activations.
-
-    params, inference_params: stored values, without the zeros of sparse tensors.
+    params: values, without the zeros of sparse tensors, by layer. param_bytes: their bytes; both 0 for weights that an
+    earlier layer has. types: of every tensor, by id, that of its storage. sizes: bytes of every tensor, by id, views
+    and what runs in place included.
     """
 
-    params: int
-    inference_params: int
-    param_bytes: int
-    activation_bytes: int
-    peak: Peak
+    params: tuple[int, ...]
+    param_bytes: tuple[int, ...]
+    types: tuple[str, ...]
+    sizes: tuple[int, ...]
 
 
-def store(
-    graph: Graph,
-    batch: int,
-    dtype: str,
-    *,
-    weights: Sequence[Typed] = (),
-    activations: Sequence[Typed] = (),
-    sparsity: Fraction = Fraction(0),
-) -> Stored:
-    """What a graph takes with some of its weights and activations in other types than `dtype`, the others' own.
-
-    sparsity: the share of zeros in every weight tensor; of n values n − ⌊sparsity·n⌋ are stored.
-    Raises UsageError for a share that is none.
-    """
-    if not 0 <= sparsity < 1:
-        raise UsageError(f"a fraction of zeros is at least 0 and below 1, found {float(sparsity):g}")
-    own_bits = 8 * ITEM_SIZE[dtype]
-    shapes = graph.shapes()
-    first = len(graph.inputs)
-    params = idle = param_bytes = 0
-    for layer in graph.layers:
-        if layer.shares is not None:
-            continue
-        bits = _bits(layer.path, weights, own_bits)
-        for shape in _weights(layer, [shapes[tensor] for tensor in layer.inputs]):
-            values = prod(shape)
+def store(graph: Graph, batch: int, dtype: str, types: Types) -> Stored:
+    """What the tensors of a graph take; dtype: of those for which `types` say nothing."""
+    params, param_bytes = [], []
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        kernel = _bits(type_of(layer.path, types.weights, dtype))
+        vector = _bits(types.vectors or dtype)
+        values = size = 0
+        for shape in answers.weights.values() if layer.shares is None else ():
+            held = prod(shape)
             if len(shape) >= 2:
-                values -= int(sparsity * values)
-            params += values
-            idle += 0 if layer.executed else values
-            param_bytes += _bytes(values, bits if len(shape) >= 2 else own_bits)
+                held -= int(types.sparsity * held)
+            values += held
+            size += _bytes(held, kernel if len(shape) >= 2 else vector)
+        params.append(values)
+        param_bytes.append(size)
     owner = storages(graph)
-    sizes = [0] * len(shapes)
-    for tensor, shape in enumerate(shapes):
-        if tensor < first or graph.layers[tensor - first].materialises:
-            assert owner[tensor] == tensor, "what materialises owns its storage"
-            sizes[tensor] = _bytes(prod(shape) * batch, _bits(graph.tensor_name(tensor), activations, own_bits))
-    peak, _ = peaks(graph, Scale(batch, ITEM_SIZE[dtype]), sizes=sizes)
-    return Stored(params, params - idle, param_bytes, sum(sizes[first:]), peak)
+    names = [type_of(graph.tensor_name(storage), types.activations, dtype) for storage in owner]
+    batched = [*(True for _ in graph.inputs), *(not layer.kind.source for layer in graph.layers)]
+    sizes = [
+        _bytes(prod(shape) * (batch if examples else 1), _bits(name))
+        for shape, name, examples in zip(graph.shapes(), names, batched, strict=True)
+    ]
+    return Stored(tuple(params), tuple(param_bytes), tuple(names), tuple(sizes))
 
 
-def _bits(path: str, types: Sequence[Typed], otherwise: int) -> int:
-    for typed in reversed(types):
-        if typed.pattern is None or holds(typed.pattern, path):
-            return BITS[typed.type]
-    return otherwise
-
-
-def _weights(layer: Layer, read: Sequence[Shape]) -> list[Shape]:
-    rule: Callable[..., dict[str, Shape]] = layer.kind.weights
-    return list(rule(*read).values())
+def _bits(name: str) -> int:
+    return BITS.get(name) or 8 * ITEM_SIZE[name]
 
 
 def _bytes(values: int, bits: int) -> int:
     """Bytes of so many values packed side by side."""
     return -(-values * bits // 8)
+
+
+def as_stored(graph: Graph, costs: Costs, types: Types) -> Costs:
+    """Costs with the bytes, and the values, of weights and activations as they are stored.
+
+    What PyTorch's operations hold, and what a training step takes, has no figure then.
+    """
+    stored = store(graph, costs.batch, costs.dtype, types)
+    first = len(graph.inputs)
+    layers = []
+    for number, (layer, cost) in enumerate(zip(graph.layers, costs.layers, strict=True)):
+        own = stored.sizes[first + number]
+        weights = stored.param_bytes[number if layer.shares is None else layer.shares]
+        moved = weights + sum(stored.sizes[tensor] for tensor in layer.inputs) + own
+        layers.append(
+            cost._replace(
+                params=stored.params[number],
+                param_bytes=stored.param_bytes[number],
+                activation_bytes=own if layer.materialises else 0,
+                moved_bytes=moved if cost.moved_bytes else 0,
+            )
+        )
+    sizes = [
+        size if tensor < first or graph.layers[tensor - first].materialises else 0
+        for tensor, size in enumerate(stored.sizes)
+    ]
+    peak, _ = peaks(graph, Scale(costs.batch, ITEM_SIZE[costs.dtype]), sizes=sizes)
+    params, param_bytes = sum(stored.params), sum(stored.param_bytes)
+    idle = sum(values for layer, values in zip(graph.layers, stored.params, strict=True) if not layer.executed)
+    held = costs.totals.torch_peak_activation_bytes
+    mixed = types.mixed or held is None
+    totals = costs.totals._replace(
+        params=params,
+        inference_params=params - idle,
+        param_bytes=param_bytes,
+        activation_bytes=sum(layer.activation_bytes for layer in layers),
+        input_bytes=sum(sizes[:first]),
+        moved_bytes=sum(layer.moved_bytes for layer in layers),
+        peak_activation_bytes=peak.bytes,
+        torch_peak_activation_bytes=None if mixed else held,
+        inference_bytes=None if mixed or held is None else param_bytes + costs.totals.buffer_bytes + held,
+        training_bytes=None,
+    )
+    refusals = dict.fromkeys(UNKNOWN if mixed else UNKNOWN[-1:], REASON)
+    return costs._replace(
+        layers=tuple(layers), totals=totals, peak=peak, training=None, refusals=refusals, types=stored.types
+    )

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from cnnprof.analysis import seen
 from cnnprof.analysis.seen import IntervalTable, Pattern, Seen, TapBudget
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import EVERYTHING, Everything, Kind, Reach, Regrouped, Shape, Unknown
+from cnnprof.model.kind import EVERYTHING, Everything, Reach, Regrouped, Shape, Unknown
 from cnnprof.model.resized import Whole
 from cnnprof.model.window import Step, Window
 
@@ -91,16 +91,16 @@ def follow(graph: Graph) -> list[TensorField | None]:
     """The receptive field of every tensor of the graph, by tensor id; None after a layer whose reach is unknown."""
     follower = _Follower()
     tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
-    shapes = list(graph.inputs.values())
-    memo: dict[tuple[Kind, tuple[int, ...], tuple[Shape, ...]], _Tracks | None] = {}
-    for layer in graph.layers:
-        read = tuple(shapes[tensor] for tensor in layer.inputs)
-        before = tuple(tracks[tensor] for tensor in layer.inputs)
-        key = (layer.kind, tuple(map(id, before)), read)  # by identity, which is faster than to compare intervals
+    memo: dict[tuple[int, ...], _Tracks | None] = {}
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        before = [tracks[tensor] for tensor in layer.inputs]
+        if len(before) == 1 and answers.reach == ():  # each position sees what it saw
+            tracks.append(before[0])
+            continue
+        key = (id(answers), *map(id, before))  # by identity, which is faster than to compare intervals
         if key not in memo:
-            memo[key] = follower.after(layer.kind.reach(*read), before, read, layer.shape)
+            memo[key] = follower.after(answers.reach, before, answers.inputs, layer.shape)
         tracks.append(memo[key])
-        shapes.append(layer.shape)
     follower.fill()
     return follower.fields(tracks)
 
@@ -122,7 +122,7 @@ class _Tracks(NamedTuple):
 
     def is_whole(self, dim: int, shape: Shape) -> bool:
         """Whether a dimension of a tensor of this shape runs over all positions of its axes, and nothing else."""
-        return prod(self.axes[number].places for number in self.dims[dim]) == shape[dim]
+        return prod([self.axes[number].places for number in self.dims[dim]]) == shape[dim]
 
     def is_split(self, number: int) -> bool:
         """Whether several dimensions run along an axis."""
@@ -138,7 +138,8 @@ class _Follower:
         self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
 
     def of_input(self, shape: Shape) -> _Tracks:
-        axes = tuple(_Track(Pattern((0,), (0,), 1), size) for size in shape[1:])
+        by_size = {size: _Track(Pattern((0,), (0,), 1), size) for size in shape[1:]}
+        axes = tuple([by_size[size] for size in shape[1:]])  # equal ones are one object, here and after equal steps
         return _Tracks(axes, ((), *((number,) for number in range(len(axes)))))
 
     def after(
@@ -152,13 +153,17 @@ class _Follower:
         if isinstance(reach, Regrouped):
             return self._regrouped(reach, tracks, read[0], output)
         axes = list(tracks.axes)
+        made: tuple[_Track, Step | Everything, int, _Track] | None = None
         for dim, step in enumerate(reach):
             along = tracks.dims[dim]
             for number in along:
                 if isinstance(step, Unknown):
                     return None
                 if len(along) == 1 and tracks.is_whole(dim, read[0]):
-                    axes[number] = self._along(axes[number], step, output[dim])
+                    own, places = axes[number], output[dim]
+                    if made is None or made[0] is not own or made[1:3] != (step, places):
+                        made = own, step, places, self._along(own, step, places)
+                    axes[number] = made[3]
                 else:
                     axes[number] = self._along_flattened(axes[number], step, tracks.is_split(number))
         return tracks._replace(axes=tuple(axes))
@@ -205,7 +210,8 @@ class _Follower:
             return fields[0] if fields else _Tracks((), ((),) * len(output))
         main = next((tracks for tracks, shape in inputs if shape[1:] == output[1:]), inputs[0][0])
         inputs = [(tracks, shape) for tracks, shape in inputs if len(tracks.axes) == len(main.axes)]
-        axes = []
+        axes: list[_Track] = []
+        made = None
         for number, own in enumerate(main.axes):
             dim = next((dim for dim, along in enumerate(main.dims) if along == (number,)), None)
             places = own.places if dim is None or not main.own_dims else output[dim]
@@ -217,7 +223,11 @@ class _Follower:
                 ordered = all(tracks.is_whole(dim, shape) for dim, along in enumerate(tracks.dims) if number in along)
                 exact = exact and track.exact and aligned and (ordered or track.seen.is_constant)
                 sources.append((Window(1) if track.places == places and aligned else Whole(track.places), track.seen))
-            axes.append(_Track(self._seen(tuple(sources), places), places, exact))
+            if made != (sources, places, exact):
+                made = sources, places, exact
+                axes.append(_Track(self._seen(tuple(sources), places), places, exact))
+            else:
+                axes.append(axes[-1])
         return main._replace(axes=tuple(axes))
 
     def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
@@ -241,14 +251,14 @@ class _Follower:
 
     def fields(self, tracks: Sequence[_Tracks | None]) -> list[TensorField | None]:
         """The fields that they have come to, equal ones as one object."""
-        axes: dict[_Track, FieldAxis] = {}
+        axes: dict[int, FieldAxis] = {}
         fields: dict[int, TensorField] = {}
         for found in tracks:
             if found is not None and id(found) not in fields:
                 for track in found.axes:
-                    if track not in axes:
-                        axes[track] = _axis(track)
-                fields[id(found)] = TensorField(tuple(axes[track] for track in found.axes), *found[1:])
+                    if id(track) not in axes:
+                        axes[id(track)] = _axis(track)
+                fields[id(found)] = TensorField(tuple([axes[id(track)] for track in found.axes]), *found[1:])
         return [None if found is None else fields[id(found)] for found in tracks]
 
 
@@ -256,6 +266,9 @@ def _axis(track: _Track) -> FieldAxis:
     """The figures of an axis."""
     source = track.seen
     if isinstance(source, Pattern):
+        if source.is_regular and (size := source.rights[0] - source.lefts[0] + 1) > 0 and isfinite(size):
+            left, right, stride = int(source.lefts[0]), int(source.rights[0]), source.shift if source.exact else None
+            return FieldAxis(left, right, int(size), int(size), stride, track.places, track.exact and source.exact)
         places = 1 if source.is_regular else min(track.places, len(source.lefts) + 1)
     else:
         places = min(track.places, source.last + 1)  # fewer where one stands for all, or for an estimate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -19,9 +19,12 @@ from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import METRICS, PLANNED
+from cnnprof.model.types import AS_COMPUTED, INT8, Types
 
 if TYPE_CHECKING:
+    from cnnprof.analysis.deployment import Deployment
+    from cnnprof.importers.common import Imported
     from cnnprof.render.document import Document
 
 Order: TypeAlias = Literal["written", "best"]
@@ -67,15 +70,18 @@ def estimates(graph: Graph, totals: Totals) -> tuple[str, ...]:
 
 
 def caveats(estimated: Sequence[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """What has to be said about figures: which metrics are estimates, how many layers the spec declares, and what
+    """What has to be said about figures: which metrics are estimates, how many layers are declared, and what
     there is none of, and why."""
     found = []
     if estimated:
         found.append(f"≈ {listing(estimated)}: {'an estimate' if len(estimated) == 1 else 'estimates'}")
     if declared:
         layers = "1 layer" if declared == 1 else f"{declared:,} layers"
-        found.append(f"the figures of {layers} are declared in the spec, not computed")
-    return found + [f"no {name}: {why}" for name, why in refused.items()]
+        found.append(f"the figures of {layers} are declared, not computed")
+    reasons: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        reasons.setdefault(why, []).append(name)
+    return found + [f"no {', '.join(names)}: {why}" for why, names in reasons.items()]
 
 
 def doubts(graph: Graph) -> list[str]:
@@ -99,6 +105,7 @@ class LayerRow(NamedTuple):
     file, line: where it is written; of a layer in a block that comes with the tool, the outermost step of the file.
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
     memory_exact: False where the layer may view or copy, depending on strides, which are not tracked.
+    dtype: that the output is stored in.
     fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
@@ -125,6 +132,7 @@ class LayerRow(NamedTuple):
     declared: bool = False
     memory_exact: bool = True
     layers: int = 1
+    dtype: str = ""
     fields: Kind | None = None
 
     def record(self) -> dict[str, Any]:
@@ -139,6 +147,9 @@ class Report(Record):
     layers: in execution order. totals: every metric.
     peak, torch_peak: where memory peaks, at layer boundaries and with what PyTorch's operations hold.
     step: what a training step takes; None where PyTorch refuses it.
+    imported: what was noticed when it was read from another format; None for a spec.
+    with_: what was done to it before it was analyzed, as written, in order; types: how its values are stored after
+    that; notes: what is to be said of it.
     graph: the network itself. costs: what it was counted to have and do.
     order: of execution, as the spec has it or the one with the smallest peak; written_peak_bytes: of the former.
     refused: metrics that there are none of, and `best_order` where that was asked for and not searched; and why.
@@ -161,16 +172,58 @@ class Report(Record):
     outputs: tuple[Output, ...]
     budget: tuple[BudgetLimit, ...]
     unused: tuple[str, ...]
+    imported: Imported | None
+    with_: tuple[str, ...]
+    types: Types
+    notes: tuple[str, ...]
     graph: Graph
     costs: Costs
     order: Order
     written_peak_bytes: int
     refused: Mapping[str, str]
+    _planned: Deployment | str | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def estimates(self) -> tuple[str, ...]:
         """The metrics that are estimates; all others are exact."""
-        return estimates(self.graph, self.totals)
+        planned = () if self._planned is None or isinstance(self._planned, str) else self._planned.estimates
+        return (*estimates(self.graph, self.totals), *planned)
+
+    @property
+    def deployed(self) -> bool:
+        """Whether it is a network as a microcontroller has it: a TensorFlow Lite file, or one in int8."""
+        own = self.imported is not None and self.imported.deployed is not None
+        return self.types == INT8 or (own and self.types == AS_COMPUTED)
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """What it takes of a microcontroller, planned when it is first asked for; None where `reason` says why."""
+        if self._planned is None:
+            from cnnprof.analysis.deployment import of_report  # with the rules of a converter
+            from cnnprof.model.deployed import NotPlanned
+
+            try:
+                found: Deployment | str = of_report(self)
+            except NotPlanned as error:
+                found = str(error)
+            object.__setattr__(self, "_planned", found)
+        return None if isinstance(self._planned, str) else self._planned
+
+    def metric(self, name: str) -> Number | None:
+        """The value of a metric; None where there is none, and `reason` says why. Raises KeyError."""
+        if name in PLANNED:
+            return None if self.deployment is None else self.deployment.metrics[name]
+        if name not in METRICS:
+            raise KeyError(name)
+        value: Number | None = getattr(self.totals, name)
+        return value
+
+    def reason(self, name: str) -> str:
+        """Why a metric has no value; empty where it has one, or where there is nothing to say."""
+        if name in PLANNED and self.metric(name) is None:
+            assert self._planned is not None
+            return self._planned if isinstance(self._planned, str) else self._planned.reasons[name]
+        return self.refused.get(name, "")
 
     @property
     def declared(self) -> int:
@@ -212,11 +265,17 @@ def tabulate(
     source: str = "",
     budget: tuple[BudgetLimit, ...] = (),
     unused: tuple[str, ...] = (),
+    imported: Imported | None = None,
+    with_: tuple[str, ...] = (),
+    types: Types = AS_COMPUTED,
+    notes: tuple[str, ...] = (),
 ) -> Report:
     """The report on a graph and its costs.
 
     written_peak_bytes: in the order written, where it is in the best one. refused: what the costs do not know of.
     source, budget, unused: of the spec that the graph is of; `unused` are arguments that change nothing.
+    imported: what was noticed where the graph is of another format. with_, notes: what was done to it before, and what
+    is to be said of that.
     """
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
@@ -259,6 +318,7 @@ def tabulate(
                 line=None if place is None else place.line + 1,
                 declared=layer.kind.declared,
                 memory_exact=layer.memory_exact,
+                dtype=costs.types[first + number] if costs.types else costs.dtype,
                 fields=layer.kind,
             )
         )
@@ -280,6 +340,10 @@ def tabulate(
         outputs=graph.outputs,
         budget=budget,
         unused=unused,
+        imported=imported,
+        with_=with_,
+        types=types,
+        notes=notes,
         graph=graph,
         costs=costs,
         order="written" if written_peak_bytes is None else "best",
@@ -302,9 +366,9 @@ def _receptive_field(field: TensorField | None) -> ReceptiveField:
 def _config(kind: Kind) -> str:
     """The fields that differ from their defaults, as a spec would write them; equal axes as one number."""
     parts = []
-    for name, field in kind.fields.items():
+    for name, declared_as in kind.fields.items():
         value = getattr(kind, name)
-        default = None if field.default is None else field.default
+        default = None if declared_as.default is None else declared_as.default
         plain = value
         if isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1:
             plain = value[0]

@@ -9,7 +9,7 @@ from cnnprof.analysis import columns, report
 from cnnprof.analysis.report import Report, ReportTable
 from cnnprof.cli import complain, complete
 from cnnprof.cli.arguments import read_names, reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
+from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, refuse_twice
 
@@ -30,6 +30,7 @@ def command(
     specs: Specs,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
     training: Training = False,
@@ -91,6 +92,7 @@ def command(
         specs,
         input or [],
         set or [],
+        with_=with_ or [],
         batch=batch,
         dtype=dtype,
         training=training,

@@ -23,6 +23,7 @@ COMMANDS = {
     "measure": "Measure latency and memory on a device. Needs cnnprof[torch].",
     "explain": "Show each figure of a layer as a formula with its numbers.",
     "sweep": "Count every combination of settings, and mark the best.",
+    "targets": "List the devices that come with cnnprof, or show one.",
     "specs": "List the architectures that come with cnnprof, or print one.",
     "kinds": "List the layer kinds, or show the manual page of one.",
     "schema": "Print the JSON Schema of specs, for editors.",

@@ -15,6 +15,7 @@ from cnnprof.errors import UsageError, printable
 from cnnprof.files import save
 from cnnprof.language.write import write as write_spec
 from cnnprof.render import whatif as drawn
+from cnnprof.rewrites import wishes
 
 
 class Setup(NamedTuple):
@@ -53,13 +54,13 @@ def render(found: WhatIf, *, exact: bool, format: str, output: str | None) -> st
 def _save(now: Report, spec: str, setup: Setup, wish: Wish, path: str, flat: bool) -> None:
     if path == "-":
         raise UsageError("--write takes a file: standard output shows the report")
-    if wish.weights or wish.activations or wish.sparsity:
+    wanted = wishes.read(wish.with_)
+    if stored := [each.written for each in wanted if each.stores]:
         raise UsageError(
-            "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
-            "--activations and --sparsity"
+            "--write saves a network, and a spec does not say how its values are stored: leave out "
+            + ", ".join(f"--with {printable(text)}" for text in stored)
         )
     settings = "".join(f" --set {text}" for text in setup.settings)
     remarks = [printable(f"{spec}{settings}: {wish.title}"), "written by cnnprof rewrite"]
-    pruned = ["pruned"] if wish.prune else []
-    name = "_".join([now.name, *([now.variant] if now.variant else []), *wish.rewrites, *pruned])
+    name = "_".join([now.name, *([now.variant] if now.variant else []), *(each.name for each in wanted)])
     save(write_spec(now.graph, name, remarks, now.budget, folded=not flat), path)

@@ -13,7 +13,7 @@ import typer
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete
-from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs
+from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, With
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, CheckResult, Updated
@@ -21,6 +21,7 @@ from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
 from cnnprof.render.checks import FORMATS
+from cnnprof.rewrites.wishes import read as read_wishes
 
 TOGETHER = ("text", "github")
 """Formats of which several fit on one standard output: GitHub reads its own from among the text."""
@@ -38,6 +39,7 @@ def check(
     update_baseline: bool,
     latency: Latency | None = None,
     reports: Sequence[Wanted] = (),
+    allow_code: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -57,6 +59,8 @@ def check(
         )
     if not budgets and (limits or baseline_ref is not None):
         raise UsageError("--no-budgets only checks that specs are valid: it does not go with --max or --baseline-ref")
+    if allow_code and specs:
+        raise UsageError("--allow-code is for the code that a project file names: a SPEC may name code without it")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
@@ -66,10 +70,10 @@ def check(
             budgets=budgets, baseline_ref=baseline_ref, latency=latency, version=cnnprof.__version__,
         )  # fmt: skip
     if limits or given != Setup():
-        raise UsageError("--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them")
+        raise UsageError("--max, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them")
     return check_project(
         config, budgets=budgets, baseline_ref=baseline_ref, update=update_baseline, written=written,
-        version=cnnprof.__version__,
+        version=cnnprof.__version__, allow_code=allow_code,
     )  # fmt: skip
 
 
@@ -84,7 +88,9 @@ def read_limits(texts: Sequence[str]) -> tuple[BudgetLimit, ...]:
     return limits_of(given, COMMAND_LINE)
 
 
-def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype: str) -> Setup:
+def read_setup(
+    inputs: Sequence[str], settings: Sequence[str], batch: int, dtype: str, with_: Sequence[str] = ()
+) -> Setup:
     """The options that say how the networks are analysed. Raises UsageError."""
     from cnnprof.cli.arguments import read_inputs, read_settings
 
@@ -92,7 +98,8 @@ def read_setup(inputs: Sequence[str], settings: Sequence[str], batch: int, dtype
     shapes = read_inputs(inputs) or {}
     if not isinstance(shapes, Mapping):
         shapes = {"": shapes}
-    return Setup(None, tuple(read_settings(settings).items()), tuple(shapes.items()), batch, dtype)
+    read_wishes(with_)
+    return Setup(None, tuple(read_settings(settings).items()), tuple(shapes.items()), batch, dtype, tuple(with_))
 
 
 def read_latency(most: str | None, against: str | None) -> Latency | None:
@@ -214,6 +221,7 @@ def command(
     ] = None,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
     no_budgets: Annotated[
@@ -240,6 +248,14 @@ def command(
         bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
     ] = False,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Read this project file.")] = None,
+    allow_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code",
+            help="Run the code that the project file names: torch:, timm: and torchvision: below `specs`. A pull "
+            "request may change both.",
+        ),
+    ] = False,
     max_latency: Annotated[
         str | None,
         typer.Option(metavar="RATIO", help="Limit the measured time over that of --against. Needs PyTorch."),
@@ -260,11 +276,12 @@ def command(
         config=config,
         budgets=not no_budgets,
         limits=max or [],
-        given=read_setup(input or [], set or [], batch, dtype),
+        given=read_setup(input or [], set or [], batch, dtype, with_ or []),
         baseline_ref=baseline_ref,
         update_baseline=update_baseline,
         latency=read_latency(max_latency, against),
         reports=wanted,
+        allow_code=allow_code,
     )
     write_reports(result, wanted)
     raise typer.Exit(result.exit_code)

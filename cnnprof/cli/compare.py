@@ -8,7 +8,7 @@ import typer
 from cnnprof.analysis.compare import NetworkComparison, compare, subject
 from cnnprof.analysis.report import Report
 from cnnprof.cli.arguments import reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training
+from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training, With
 from cnnprof.cli.output import deliver, settle, show
 from cnnprof.render import comparison as drawn
 
@@ -34,6 +34,7 @@ def command(
     ] = None,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
     training: Training = False,
@@ -44,7 +45,9 @@ def command(
     """Compare networks in every metric, with ratios to the first, and layer by layer where two differ."""
     chosen = settle(specs, format, output)
     found = comparison(
-        specs, reports(specs, input or [], set or [], batch=batch, dtype=dtype, training=training), layers
+        specs,
+        reports(specs, input or [], set or [], with_=with_ or [], batch=batch, dtype=dtype, training=training),
+        layers,
     )
     text = render(found, fold=fold, exact=exact, format=chosen, output=output)
     deliver(text, output)

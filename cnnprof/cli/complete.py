@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "_CNNPROF_COMPLETE"
 """Set by a shell that asks; its value says which, and what."""
-_FILES = (".yaml", ".yml")
+_FILES = (".yaml", ".yml", ".onnx", ".pt2", ".tflite")
 
 
 def answer() -> None:
@@ -99,7 +99,7 @@ def _read(spec: str) -> "Spec | None":
         return None
     try:
         located = locate(spec)
-        return read(source.parse(located.text, located.name))
+        return None if located.reference is not None else read(source.parse(located.text, located.name))
     except CnnprofError:
         return None
 
@@ -140,6 +140,7 @@ def layers(ctx: typer.Context, incomplete: str) -> list[str]:
     """The paths of layers and of what holds them, down to the next dot."""
     import cnnprof
     from cnnprof.errors import CnnprofError
+    from cnnprof.load import locate
     from cnnprof.model import paths
 
     found: dict[str, None] = {}
@@ -147,6 +148,9 @@ def layers(ctx: typer.Context, incomplete: str) -> list[str]:
         if spec.startswith("-"):  # standard input is the terminal's
             continue
         try:
+            located = locate(spec)
+            if located.reference is not None and located.reference.runs_code:  # not at a touch of TAB
+                continue
             graph = cnnprof.unfold(spec)
         except CnnprofError:
             continue
@@ -219,19 +223,15 @@ def sums(incomplete: str) -> list[str]:
     return _listed(incomplete, SUMS)
 
 
-def rewrites() -> list[str]:
-    """For `--with`."""
-    from cnnprof.rewrites import REWRITES
+def wishes(incomplete: str) -> list[tuple[str, str]]:
+    """For `--with`: what can be done, and after `weights=` and `activations=` the types, after a pattern too."""
+    from cnnprof.model.types import CHOSEN
+    from cnnprof.rewrites.wishes import NAMES
 
-    return list(REWRITES)
-
-
-def stored(incomplete: str) -> list[str]:
-    """For `--weights` and `--activations`: types, after a pattern too."""
-    from cnnprof.analysis.quantize import BITS
-
-    pattern, equals, _ = incomplete.rpartition("=")
-    return [f"{pattern}{equals}{name}" for name in BITS]
+    if incomplete.startswith(("weights=", "activations=")):
+        before, equals, _ = incomplete.rpartition("=")
+        return [(f"{before}{equals}{name}", "") for name in CHOSEN]
+    return list(NAMES.items())
 
 
 def reports() -> list[str]:
@@ -239,6 +239,13 @@ def reports() -> list[str]:
     from cnnprof.render.checks import FORMATS
 
     return [f"{name}=" for name in FORMATS]
+
+
+def targets() -> list[tuple[str, str]]:
+    """The devices of `cnnprof targets`, and what they are called."""
+    from cnnprof.devices import profiles
+
+    return [(name, target.title) for name, target in profiles.targets().items()]
 
 
 def devices() -> list[str]:

@@ -10,7 +10,7 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli import complete
 from cnnprof.cli.arguments import read_inputs, read_names, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Inputs, Output, Spec, Training
+from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Inputs, Output, Spec, Training, With
 from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.render import explained
 
@@ -36,6 +36,7 @@ def command(
     ] = None,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
     training: Training = False,
@@ -64,6 +65,7 @@ def command(
         layer,
         inputs=input or [],
         settings=set or [],
+        with_=with_ or [],
         batch=batch,
         dtype=dtype,
         training=training,
@@ -80,6 +82,7 @@ def explain(
     *,
     inputs: Sequence[str],
     settings: Sequence[str],
+    with_: Sequence[str],
     batch: int,
     dtype: str,
     training: bool,
@@ -88,7 +91,9 @@ def explain(
     output: str | None,
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
-    found = load.network(spec, input=read_inputs(inputs), args=read_settings(settings), training=training)
+    shapes, args = read_inputs(inputs), read_settings(settings)
+    found = load.network(spec, input=shapes, args=args, training=training, with_=with_)
+    load.refuse_types(found, "an explanation")
     report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
     page = page_of(report.graph, report.costs, path, names)

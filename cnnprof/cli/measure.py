@@ -13,7 +13,7 @@ from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.analysis.measured import Measured, Settings
 from cnnprof.cli import DONE, WRONG, complain, complete
 from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Dtype, Inputs, Output, Specs, TableOrJson
+from cnnprof.cli.options import SHARED, Arguments, Dtype, Inputs, Output, Specs, TableOrJson, With
 from cnnprof.cli.options import Device as DeviceName
 from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
 from cnnprof.errors import UsageError, nearest, printable
@@ -38,6 +38,7 @@ def command(
     specs: Specs,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     batch: Annotated[
         str,
         typer.Option(
@@ -84,6 +85,7 @@ def command(
             specs=specs,
             inputs=input or [],
             settings=set or [],
+            with_=with_ or [],
             batch=batch,
             device=device,
             dtype=dtype,
@@ -108,6 +110,7 @@ class Wanted(NamedTuple):
     specs: Sequence[str]
     inputs: Sequence[str]
     settings: Sequence[str]
+    with_: Sequence[str]
     batch: str
     device: str
     dtype: str
@@ -139,9 +142,9 @@ def run(wanted: Wanted) -> tuple[str, int]:
         if len(wanted.specs) > 1 or len(batches) > 1:
             raise UsageError(f"{option} takes one SPEC and one batch")
     shapes, args = read_inputs(wanted.inputs), read_settings(wanted.settings)
-    graphs = [cnnprof.unfold(spec, input=shapes, args=args) for spec in wanted.specs]
+    graphs = [cnnprof.unfold(spec, input=shapes, args=args, with_=wanted.with_) for spec in wanted.specs]
     # The settings are the first network's: the other one comes with its own, as in `--against net.yaml,width=0.5`.
-    other = None if wanted.against is None else cnnprof.unfold(wanted.against, input=shapes)
+    other = None if wanted.against is None else cnnprof.unfold(wanted.against, input=shapes, with_=wanted.with_)
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find, threads

@@ -31,7 +31,8 @@ Specs = Annotated[
         autocompletion=complete.specs,
         help="Read networks from NAME|PATH[@VARIANT][,key=value...]: a file, - for standard input, an architecture "
         "that `cnnprof specs` lists, or REF:PATH for a file at a git revision: PATH from the top of the repository, "
-        "./PATH from here.",
+        "./PATH from here. From other formats: a file .onnx or .tflite; torch:MODULE:NAME[,key=value...], "
+        "torch:FILE.py:NAME, timm:NAME or torchvision:NAME, which run that code.",
     ),
 ]
 Spec = Annotated[
@@ -94,7 +95,7 @@ Inputs = Annotated[
         metavar="[NAME=]SHAPE",
         callback=once,
         rich_help_panel=SHARED,
-        help="Set the shape of one example, as 3x192x192, instead of the spec's.",
+        help="Set the shape of one example, as 3x192x192, instead of the spec's; a module needs it.",
     ),
 ]
 Arguments = Annotated[
@@ -106,6 +107,18 @@ Arguments = Annotated[
         autocompletion=complete.settings,
         rich_help_panel=SHARED,
         help="Set an argument of the spec. Repeatable.",
+    ),
+]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="NAME[=VALUE]",
+        autocompletion=complete.wishes,
+        rich_help_panel=SHARED,
+        help="Apply these to every network first, in the order given: fuse_bn, int8, int16, weights=TYPE, "
+        "activations=TYPE, prune=SHARE, sparsity=SHARE, separable, stacked, asymmetric, bottleneck=N, "
+        "grouped=N. Repeatable.",
     ),
 ]
 Batch = Annotated[

@@ -15,6 +15,7 @@ from cnnprof.cli.options import (
     Only,
     Output,
     Spec,
+    With,
     Write,
 )
 from cnnprof.cli.output import deliver, settle
@@ -32,6 +33,7 @@ def command(
     except_: Except = None,
     no_between: NoBetween = False,
     write: Write = None,
+    with_: With = None,
     flat: Flat = False,
     input: Inputs = None,
     set: Arguments = None,
@@ -43,6 +45,6 @@ def command(
 ) -> None:
     """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
     chosen = settle([spec], format, output, write=write)
-    wish = Wish(["separable"], only or [], except_ or [], not no_between)
+    wish = Wish([*(with_ or []), "separable"], only or [], except_ or [], not no_between)
     found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write, flat)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

@@ -205,7 +205,7 @@ def run(
     jobs: int,
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
-    located = locate(spec)
+    located = load.refuse_imports(locate(spec))
     wanted = sweep.job(located, varied, training)
     unused = load.read(located).unused()
     for axis in varied:

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-import cnnprof
+from cnnprof import load
+from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.verified import Verified
 from cnnprof.cli import BROKEN, complain
 from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson
+from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson, With
 from cnnprof.cli.output import DATA, deliver, progress, settle, show
 from cnnprof.render import verified as drawn
 
@@ -24,6 +25,7 @@ def command(
     specs: Specs,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     batch: Annotated[
         int, typer.Option(rich_help_panel=SHARED, help="Set the batch size; 2 shows what grows with the batch.")
     ] = 2,
@@ -38,7 +40,9 @@ def command(
 ) -> None:
     """Compare every figure with PyTorch; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
     chosen = settle(specs, format, output, DATA)
-    found = verified(specs, input or [], set or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore)
+    found = verified(
+        specs, input or [], set or [], with_ or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore
+    )
     deliver(render(found, chosen, output), output)
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
@@ -49,6 +53,7 @@ def verified(
     specs: Sequence[str],
     inputs: Sequence[str],
     settings: Sequence[str],
+    with_: Sequence[str] = (),
     *,
     batch: int,
     device: str,
@@ -59,7 +64,10 @@ def verified(
     MissingDependencyError, and UsageError for a device that does not exist."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)
-    reports = [cnnprof.analyze(spec, input=shapes, args=args, batch=batch) for spec in specs]
+    networks = [load.network(spec, input=shapes, args=args, with_=with_) for spec in specs]
+    for each in networks:
+        load.refuse_types(each, "a verification")
+    reports = [analyze(each, batch) for each in networks]
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find

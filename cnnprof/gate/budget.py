@@ -24,7 +24,7 @@ from cnnprof.analysis.report import LayerRow, Report, caveats
 from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS
 
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
@@ -508,12 +508,11 @@ def figures(report: Report) -> Figures:
         amounts = {metric: amount for metric in SUMMED if (amount := amount_of(row, metric))}
         if amounts:
             layers[row.path] = amounts
-    return Figures({metric: getattr(report.totals, metric) for metric in METRICS}, layers)
+    return Figures({metric: report.metric(metric) for metric in (METRICS if report.deployed else COUNTED)}, layers)
 
 
 def _total(network: CountedNetwork, metric: str) -> Number | None:
-    figure: Number | None = getattr(network.report.totals, metric)
-    return figure
+    return network.report.metric(metric)
 
 
 def _no_past(network: CountedNetwork, baseline: Baseline, mark: Mark) -> Problem:
@@ -522,8 +521,7 @@ def _no_past(network: CountedNetwork, baseline: Baseline, mark: Mark) -> Problem
 
 
 def _no_value(metric: str, network: CountedNetwork, mark: Mark) -> Problem:
-    if metric in network.report.refused:
-        why = network.report.refused[metric]
+    if why := network.report.reason(metric):
         return Problem(f"`{metric}` of {network.title} cannot be limited, since there is none: {why}", mark)
     return Problem(f"`{metric}` has no value for {network.title}, or none in the baseline: it cannot be limited", mark)
 
@@ -603,6 +601,10 @@ def _why(network: CountedNetwork, metric: str, path: str | None, baseline: Basel
     if metric in ("peak_activation_bytes", "torch_peak_activation_bytes"):
         peak: Peak = network.costs.peak if metric == "peak_activation_bytes" else network.costs.torch_peak
         return _by_step(network, {alive.name: alive.bytes for alive in peak.alive}, path)
+    if metric == "arena_non_persistent_bytes" and (planned := network.report.deployment) is not None:
+        held = {each.buffer.name: each.buffer.bytes for each in planned.arena.at_peak()}
+        known = {row.path for row in network.report.layers}
+        return _by_step(network, {name: size for name, size in held.items() if name in known}, path)
     if metric not in SUMMED:
         return NOTHING
     rows = network.report.layers if path is None else network.rows(path)

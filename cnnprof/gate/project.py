@@ -38,17 +38,18 @@ from cnnprof.gate.budget import Budget, Elsewhere, Increase
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
-from cnnprof.load import MOST
+from cnnprof.load import MOST, code_in
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.model.paths import advance, begin
+from cnnprof.rewrites.wishes import read as read_wishes
 
 FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
 VERSION = "1"
 KEYS = ("version", "budgets", "baseline")
 LIMITING = ("max", "warn", "max_increase", "at")
-BUDGET_KEYS = ("name", "files", "variant", "set", "input", "batch", "dtype", *LIMITING, "message")
+BUDGET_KEYS = ("name", "files", "specs", "variant", "set", "input", "with", "batch", "dtype", *LIMITING, "message")
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _LARGEST = 10**9  # of a batch or a dimension; what the network makes of it is seen later
@@ -65,9 +66,16 @@ class FilePattern(NamedTuple):
         return self.text.startswith("!")
 
 
+class Code(NamedTuple):
+    """A network in code, as a SPEC names it: loading it runs that code."""
+
+    text: str
+    mark: Mark
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetEntry:
-    """A budget of the project, the files it is for, and how their networks are analysed.
+    """A budget of the project, the files and the networks in code that it is for, and how they are analysed.
 
     inputs: shapes by name; an empty name is the first input's.
     marks: where `variant` is written, and the names in `set` and `input`, as `set width`.
@@ -76,9 +84,11 @@ class BudgetEntry:
     budget: Budget
     mark: Mark
     files: tuple[FilePattern, ...]
+    specs: tuple[Code, ...]
     variant: str | None
     settings: MappingType[str, str]
     inputs: MappingType[str, Shape]
+    with_: tuple[str, ...]
     batch: int
     dtype: str
     marks: MappingType[str, Mark] = field(default_factory=dict)
@@ -312,9 +322,11 @@ class _Reader:
             budget=budget,
             mark=node.mark,
             files=tuple(self.files(get("files"), node)),
+            specs=tuple(self.specs(get("specs"))),
             variant=self.text(get("variant"), "variant"),
             settings=self.settings(get("set")),
             inputs=self.inputs(get("input")),
+            with_=tuple(self.wishes(get("with"))),
             batch=self.batch(get("batch")),
             dtype=self.dtype(get("dtype")),
             marks=dict(_marks(node)),
@@ -322,7 +334,7 @@ class _Reader:
 
     def files(self, node: Node | None, owner: Mapping) -> Iterator[FilePattern]:
         written = node.items if isinstance(node, Sequence) else []
-        if not written:
+        if not written and (node is not None or "specs" not in owner.items):
             mark = node.mark if node else owner.mark
             self.problem(f"a budget has `files`, a list of patterns, found {described(node)}", mark)
         for item in written:
@@ -333,6 +345,25 @@ class _Reader:
                 yield FilePattern(text, item.mark)
         if written and all(isinstance(item, Scalar) and item.text.startswith("!") for item in written):
             self.problem("every pattern excludes files, so none is left", written[0].mark)
+
+    def specs(self, node: Node | None) -> Iterator[Code]:
+        if node is None:
+            return
+        if not isinstance(node, Sequence) or not node.items:
+            self.problem(f"`specs` is a list of networks in code, found {described(node)}", node.mark)
+            return
+        for item in node.items:
+            text = self.text(item, "specs")
+            if text is None:
+                continue
+            if code_in(text) is None:
+                self.problem(
+                    f"`specs` lists networks in code, found `{brief(text)}`",
+                    item.mark,
+                    "write torch:MODULE:NAME, timm:NAME or torchvision:NAME; files are listed under `files`",
+                )
+            else:
+                yield Code(text, item.mark)
 
     def baseline(self, node: Node | None) -> str | None:
         text = self.text(node, "baseline")
@@ -400,6 +431,19 @@ class _Reader:
                 return tuple(size for size in sizes if size is not None)
         self.problem(f"an input is a list of dimensions like [3, 224, 224], found {described(node)}", node.mark)
         return ()
+
+    def wishes(self, node: Node | None) -> Iterator[str]:
+        """What is done to the networks first: one name, or a list of them."""
+        for item in node.items if isinstance(node, Sequence) else [] if node is None else [node]:
+            text = self.text(item, "with")
+            if text is None:
+                continue
+            try:
+                read_wishes([text])
+            except UsageError as error:
+                self.problem(str(error), item.mark)
+            else:
+                yield text
 
     def batch(self, node: Node | None) -> int:
         size = 1 if node is None else self.whole(node, _LARGEST)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from cnnprof import files, load
 from cnnprof.analysis.analyze import analyze
@@ -44,15 +44,15 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import BudgetLimit, Spec
-from cnnprof.language.unfold import UnfoldWork
-from cnnprof.load import MOST, Located, Source, locate
+from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
-    from cnnprof.gate.project import BudgetEntry, Project
+    from cnnprof.gate.project import BudgetEntry, Code, Project
     from cnnprof.git import Revision
 
 COMMAND_LINE, ARGUMENT = "--max", "max"
@@ -64,6 +64,8 @@ NAMED = 3
 """Networks that one line names."""
 NO_LIMITS = Budget("", ())
 T = TypeVar("T")
+Readable: TypeAlias = Spec | Located
+"""A spec that was read, or a network in another format, which is read when it is counted."""
 
 
 class Setup(NamedTuple):
@@ -74,11 +76,13 @@ class Setup(NamedTuple):
     inputs: tuple[tuple[str, Shape], ...] = ()
     batch: int = 1
     dtype: str = "float32"
+    with_: tuple[str, ...] = ()
 
     def title(self, file: str) -> str:
-        """As a SPEC: `net.yaml@small,classes=10`."""
+        """As a SPEC: `net.yaml@small,classes=10`, and what is done to it first."""
         variant = "" if self.variant is None else f"@{self.variant}"
-        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings)])
+        done = [f" with {', '.join(self.with_)}"] if self.with_ else []
+        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings), *done])
 
 
 AS_WRITTEN = Setup()
@@ -103,18 +107,22 @@ class Held(NamedTuple):
 
 @dataclass
 class Run:
-    """One run: what is analysed once and used often, and what was found so far."""
+    """One run: what is analysed once and used often, and what was found so far.
+
+    allow_code: whether a project file may name networks in code, which runs then.
+    """
 
     baseline_ref: str | None = None
     latency: Latency | None = None
     version: str = ""
+    allow_code: bool = False
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     updated: Updated | None = None
-    _specs: dict[str, Spec | None] = field(default_factory=dict)
+    _specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
@@ -165,18 +173,18 @@ class Run:
 
     # What is analysed.
 
-    def spec(self, located: Located) -> Spec | None:
-        """The spec of a file, read once."""
+    def spec(self, located: Located) -> Readable | None:
+        """The spec of a file, read once; what is in another format is read for each setup."""
         if located.name not in self._specs:
-            self._specs[located.name] = self.attempt(load.read, located, file=located.name)
+            self._specs[located.name] = self.attempt(_readable, located, file=located.name)
         return self._specs[located.name]
 
-    def validate(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> None:
+    def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
         if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
-    def network(self, spec: Spec, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
+    def network(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
@@ -227,12 +235,12 @@ class Run:
 
     # Which networks.
 
-    def own(self, file: str, spec: Spec, setups: Sequence[Setup]) -> None:
+    def own(self, file: str, spec: Readable, setups: Sequence[Setup]) -> None:
         """Holds a file's networks to the file's own budgets."""
         held: dict[tuple[BudgetLimit, ...], list[CountedNetwork]] = {}
         complete = True
         for setup in setups:
-            limits = spec.limits(setup.variant)
+            limits = _limits(spec, setup.variant)
             if not limits:
                 self.validate(spec, file, setup)
                 continue
@@ -259,7 +267,7 @@ class Run:
         if given.variant is not None or given.settings or given.inputs:
             raise load.unfolded_already()
         title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
-        network = self.attempt(_analyzed, load.Network(graph), title, title, given, file=title)
+        network = self.attempt(_graph, graph, title, given, file=title)
         if network is None:
             return
         if budget.limits and budgets:
@@ -267,7 +275,7 @@ class Run:
         else:
             self.valid[title] = None
 
-    def located(self, spec: Source) -> tuple[Located, Spec] | None:
+    def located(self, spec: Source) -> tuple[Located, Readable] | None:
         """What a SPEC names, and the spec in it; None where it is wrong."""
         if isinstance(spec, Spec):
             located = Located(self.unused(spec.mark.source.name), b"", None, {})
@@ -289,6 +297,10 @@ class Run:
 
     def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
         """Checks what a SPEC names. budget: in addition to the spec's own."""
+        if load.is_module(source):
+            if given.variant is not None or given.settings:
+                raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
+            source, given = load.of_module(source, dict(given.inputs)).graph, given._replace(inputs=())
         if isinstance(source, Graph):
             self.graph(source, given, budget, budgets)
             return
@@ -304,7 +316,8 @@ class Run:
             for each in setups:
                 self.validate(spec, located.name, each)
             return
-        self.own(located.name, spec, setups)
+        if isinstance(spec, Spec) or not (budget.limits or self.latency):
+            self.own(located.name, spec, setups)
         for each in setups if budget.limits else []:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
@@ -343,9 +356,9 @@ class Run:
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
             assert spec is not None
-            self.own(file, spec, [setup for setup in _setups(spec) if spec.limits(setup.variant)])
-            variants = [Setup(variant) for variant in spec.variants if (file, variant) not in covered]
-            free += [setup.title(file) for setup in variants if not spec.limits(setup.variant)]
+            self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup.variant)])
+            variants = [setup for setup in _setups(spec) if setup.variant and (file, setup.variant) not in covered]
+            free += [setup.title(file) for setup in variants if not _limits(spec, setup.variant)]
         if free:
             more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
             self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
@@ -371,21 +384,33 @@ class Run:
         for problem in problems:
             self.problem(problem)
         setup = _setup(entry)
-        for name in names:
-            path = found.folder / name
-            file = _shown(path)
-            text = self.attempt(_read_inside, path, found.folder, file, file=file)
-            spec = None if text is None else self.spec(Located(file, text, None, {}))
+        named = [(name, file := _shown(found.folder / name), self.attempt(_inside, found, file, file=file), setup)
+                 for name in names]  # fmt: skip
+        named += [(each.text, each.text, self.code(each), _setup(entry, each)) for each in entry.specs]
+        for name, file, located, each in named:
+            spec = None if located is None else self.spec(located)
             if spec is None:
                 continue
             if not budgets:
-                self.validate(spec, file, setup, _mark(entry, spec))
-            elif (network := self.network(spec, file, setup, _mark(entry, spec))) is not None:
+                self.validate(spec, file, each, _mark(entry, spec))
+            elif (network := self.network(spec, file, each, _mark(entry, spec))) is not None:
                 variant = "" if setup.variant is None else f"@{setup.variant}"
-                held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, setup))
-        if budgets and held and len(held) == len(names):
+                held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, each))
+        if budgets and held and len(held) == len(named):
             self.patterns(entry.budget, [each.network for each in held])
         return held
+
+    def code(self, written: Code) -> Located | None:
+        """A network in code that the project names; None, and a problem, where no code may run."""
+        if not self.allow_code:
+            message = f"`{brief(written.text)}` runs code, which a project file cannot make this command do"
+            hint = "cnnprof check --allow-code runs it, with all that whoever wrote it may do to this machine"
+            self.problem(Problem(message, written.mark, hint))
+            return None
+        located = load.code_in(written.text)
+        assert located is not None
+        self._foreign.add(written.text)
+        return located._replace(name=written.text)
 
     def baseline(self, found: Project, held: Sequence[Held], update: bool) -> tuple[str, Mapping[str, Figures]] | None:
         """The baseline file's name and figures, None where there is none to use; writes it first where asked to.
@@ -441,7 +466,7 @@ def check_specs(
     run = Run(baseline_ref, latency, version)
     for spec in specs:
         load.refuse_other(spec)
-    unique = {id(spec) if isinstance(spec, Spec | Graph) else spec: spec for spec in specs}
+    unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
     for spec in unique.values():
         run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
@@ -466,13 +491,16 @@ def check_project(
     update: bool = False,
     written: Sequence[str] = (),
     version: str = "",
+    allow_code: bool = False,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
     config: the project file; found from the working directory upwards where left out. update: write the baseline first.
-    written: the files that reports go to. Raises UsageError where one of those is read.
+    written: the files that reports go to. allow_code: whether the code runs that the project file names.
+
+    Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, version=version)
+    run = Run(baseline_ref, version=version, allow_code=allow_code)
     found = run.attempt(_project, config)
     if found is not None:
         files.refuse_inputs(written, _inputs(found))
@@ -485,7 +513,7 @@ def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: Unfold
     with."""
     located = locate(latency.against, files.repository(Path.cwd()))
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
-    reference = _unfold(load.read(located), other, work).graph
+    reference = _unfold(_readable(located), other, work).graph
 
     from cnnprof.runtime.device import find, threads
     from cnnprof.runtime.measure import against
@@ -516,7 +544,8 @@ def _inputs(found: Project) -> list[str]:
 
     names = [name for entry in found.entries for name in project.files(found, entry)[0]]
     own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
-    return [*own, *(str(found.folder / name) for name in dict.fromkeys(names))]
+    code = [file for entry in found.entries for each in entry.specs if (file := load.file_of(each.text)) is not None]
+    return [*own, *(str(found.folder / name) for name in dict.fromkeys(names)), *code]
 
 
 def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
@@ -559,13 +588,16 @@ def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[BudgetLimi
     return tuple(limits)
 
 
-def _mark(entry: BudgetEntry, spec: Spec) -> Mark:
+def _mark(entry: BudgetEntry, spec: Readable) -> Mark:
     """Where a budget asks for something that a spec does not have; otherwise the budget's own place."""
     return next((entry.marks[key] for key in _lacking(spec, _setup(entry))), entry.mark)
 
 
-def _lacking(spec: Spec, setup: Setup) -> list[str]:
+def _lacking(spec: Readable, setup: Setup) -> list[str]:
     """What a setup names and a spec does not have: `variant`, `set NAME`, `input NAME`, as in the marks of an entry."""
+    if isinstance(spec, Located):  # its inputs, and the arguments of code, are known when it is loaded
+        takes = spec.reference is not None and spec.reference.runs_code
+        return ["variant"] * (setup.variant is not None) + [f"set {name}" for name, _ in setup.settings if not takes]
     arguments = {argument.name for argument in spec.args}
     lacking = ["variant"] * (setup.variant is not None and setup.variant not in spec.variants)
     lacking += [f"set {name}" for name, _ in setup.settings if name not in arguments]
@@ -573,20 +605,37 @@ def _lacking(spec: Spec, setup: Setup) -> list[str]:
     return lacking
 
 
-def _setup(entry: BudgetEntry) -> Setup:
-    return Setup(entry.variant, tuple(entry.settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype)
+def _setup(entry: BudgetEntry, code: Code | None = None) -> Setup:
+    """How a budget's networks are analysed. code: which has arguments of its own."""
+    located = None if code is None else load.code_in(code.text)
+    settings = {**({} if located is None else located.settings), **entry.settings}
+    return Setup(
+        entry.variant, tuple(settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype, entry.with_
+    )
 
 
-def _setups(spec: Spec) -> list[Setup]:
+def _setups(spec: Readable) -> list[Setup]:
     """The network as written, where its arguments all have values, and every variant."""
+    if isinstance(spec, Located):
+        return [Setup()]
     written = not spec.variants or all(argument.default is not None for argument in spec.args)
     return [Setup()] * written + [Setup(variant) for variant in spec.variants]
 
 
-def _read_inside(path: Path, folder: Path, name: str) -> bytes:
-    """The bytes of a spec that a project names. Raises UsageError."""
-    files.refuse_leaving(path, folder, name)
-    return files.read(path, MOST, name)
+def _limits(spec: Readable, variant: str | None) -> tuple[BudgetLimit, ...]:
+    """The limits that a spec sets itself."""
+    return () if isinstance(spec, Located) else spec.limits(variant)
+
+
+def _readable(located: Located) -> Readable:
+    """The spec in a text, or what names a network in another format. Raises SpecError."""
+    return load.read(located) if located.reference is None else located
+
+
+def _inside(found: Project, file: str) -> Located:
+    """A file that a project names, by its path from here, inside the project's folder. Raises UsageError."""
+    files.refuse_leaving(file, found.folder, file)
+    return load.located_file(file)
 
 
 def _afford(work: UnfoldWork) -> None:
@@ -598,18 +647,28 @@ def _afford(work: UnfoldWork) -> None:
         )
 
 
-def _unfold(spec: Spec, setup: Setup, work: UnfoldWork) -> load.Network:
+def _unfold(spec: Readable, setup: Setup, work: UnfoldWork) -> load.Network:
     _afford(work)
-    return load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=dict(setup.inputs), work=work)
+    if isinstance(spec, Located):
+        located = spec._replace(variant=setup.variant, settings=dict(setup.settings))
+        found = load.imported(located, dict(setup.inputs))
+    else:
+        inputs = dict(setup.inputs)
+        found = load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
+    return load.granted(found, setup.with_)
 
 
-def _validate(spec: Spec, setup: Setup, work: UnfoldWork) -> bool:
+def _validate(spec: Readable, setup: Setup, work: UnfoldWork) -> bool:
     """Unfolds a network, and the same in training, where other steps may be wrong."""
     return _unfold(spec, setup, work).graph.trained is not None
 
 
-def _network(spec: Spec, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
+def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
     return _analyzed(_unfold(spec, setup, work), setup.title(file), file, setup)
+
+
+def _graph(graph: Graph, title: str, setup: Setup) -> CountedNetwork:
+    return _analyzed(load.granted(load.Network(graph), setup.with_), title, title, setup)
 
 
 def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> CountedNetwork:
@@ -624,11 +683,12 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
     Raises UsageError where git cannot say.
     """
     _afford(work)
-    text = revision.read(revision.path_of(file))
-    if text is None:
+    path = revision.path_of(file)
+    if not revision.has(path):
         return Baseline(revision.name, None)
+    located = load.located_at(revision, path, file)
     try:
-        spec = load.read(Located(file, text, None, {}))
+        spec = _readable(located)
         if _lacking(spec, setup):
             return Baseline(revision.name, None)
         report = _network(spec, file, setup, work).report

@@ -155,7 +155,7 @@ class InOrder(OfTwo):
 
     def output(self, *inputs: Shape) -> Shape:
         if self.scalar_first and self.scalar is None:
-            raise ShapeError(f"`scalar_first` of `{self.word}` applies only to `scalar`, found none")
+            raise ShapeError(f"`scalar_first` of `{self.word}` needs `scalar`, found none")
         return super().output(*inputs)
 
     def _label(self) -> str:

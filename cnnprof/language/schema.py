@@ -118,7 +118,7 @@ def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
     words = {SIDE: _side()} | {word: _branches(kind) if kind.merge else _fields(kind) for word, kind in kinds.items()}
     blocks = {name: _shipped(block) for name, block in shipped_blocks().items()}
     merges = {word: _own_fields(kind) for word, kind in kinds.items() if kind.merge}
-    next_to = {name: {"description": field["description"]} for own in merges.values() for name, field in own.items()}
+    own_fields = {name: {"description": field["description"]} for own in merges.values() for name, field in own.items()}
     bare = [word for word, kind in kinds.items() if not kind.merge and not _required(kind)]
     return {
         "description": "A layer kind or a block: `- WORD`, or `- WORD:` with its fields and, in the word's own column, "
@@ -128,7 +128,7 @@ def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
         "anyOf": [*({"const": word, "description": words[word]["description"]} for word in bare), {}],
         **_name(),
         "minProperties": 1,
-        "properties": {**next_to, **blocks, **words, **modifiers},
+        "properties": {**own_fields, **blocks, **words, **modifiers},
         "additionalProperties": {
             "description": "A block of this file with its arguments, by name or as a list in their order.",
             "type": ["object", "array", "string", "null"],

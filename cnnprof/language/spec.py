@@ -49,7 +49,7 @@ class Step(NamedTuple):
     share: Scalar | None = None
     broken: bool = False
     start: Node | None = None  # what `index` begins at
-    fields: Mapping | None = None  # of a merge, in its own column
+    fields: Mapping | None = None  # of a merge, in the column of its word
     outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
 
 

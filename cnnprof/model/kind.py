@@ -518,7 +518,7 @@ class Kind:
         for name in names:
             value = getattr(self, name)
             entries = value if isinstance(value, tuple) else (value,)
-            if any(entry is not None and not isinstance(entry, str) and entry < least for entry in entries):
+            if min([entry for entry in entries if isinstance(entry, int | float)], default=least) < least:
                 raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")
 
     def dimension(self, dim: int, shape: Shape) -> int:

@@ -36,6 +36,17 @@ METRICS: dict[str, Metric] = {
     ),
 }
 
+PLANNED = {
+    "arena_non_persistent_bytes": Metric("bytes", "the arena's head: tensors, as TensorFlow Lite Micro plans them"),
+    "arena_persistent_bytes": Metric("bytes", "the arena's tail, which kernels keep: an estimate"),
+    "arena_total_bytes": Metric("bytes", "head and tail of the arena: an estimate"),
+    "flash_bytes": Metric("bytes", "the int8 file: an estimate, unless it is one"),
+}
+"""Metrics of a network on a microcontroller, computed where they are asked for."""
+COUNTED = tuple(METRICS)
+"""Metrics that every network has, or a reason not to."""
+METRICS |= PLANNED
+
 RENAMED = {
     "peak_bytes": "peak_activation_bytes",
     "torch_peak_bytes": "torch_peak_activation_bytes",
@@ -82,18 +93,21 @@ def read_quantity(text: str, metric: str) -> int:
 
     K, M, G, T are decimal and KiB, MiB, GiB, TiB binary; bytes need a unit ending in B. Raises UsageError.
     """
+    return read_amount(text, f"a limit on `{metric}`", METRICS[metric].unit == "bytes")
+
+
+def read_amount(text: str, what: str, in_bytes: bool) -> int:
+    """A number as `read_quantity` reads it; `what` it is goes into messages. Raises UsageError."""
     match = _QUANTITY.fullmatch(text) if len(text) <= 40 else None
-    in_bytes = METRICS[metric].unit == "bytes"
     example = "`10 MiB` or `500 KB`" if in_bytes else "`5M` or `600000`"
-    wrong = UsageError(f"a limit on `{metric}` is a number like {example}, found `{brief(text, 40)}`")
+    wrong = UsageError(f"{what} is a number like {example}, found `{brief(text, 40)}`")
     if not match:
         raise wrong
     unit = match[2].upper()
     if in_bytes:
         if not unit.endswith("B"):
             raise UsageError(
-                f"a limit on `{metric}` needs a unit of bytes ({listing(['KB', 'MB', 'KiB', 'MiB'])} …), "
-                f"found `{text.strip()}`"
+                f"{what} needs a unit of bytes ({listing(['KB', 'MB', 'KiB', 'MiB'])} …), found `{text.strip()}`"
             )
         unit = unit.removesuffix("B")
     factor = _DECIMAL.get(unit) or (_BINARY.get(unit) if in_bytes else None)
@@ -101,5 +115,5 @@ def read_quantity(text: str, metric: str) -> int:
         raise wrong
     exact = Decimal(match[1].replace("_", "").replace(",", "")) * factor
     if exact != exact.to_integral_value():
-        raise UsageError(f"a limit on `{metric}` is a whole number, found `{text.strip()}` = {exact}")
+        raise UsageError(f"{what} is a whole number, found `{text.strip()}` = {exact}")
     return int(exact)

@@ -3,7 +3,7 @@
 A path is segments between dots. A part of a network is a layer, or a level above some: what their paths begin with,
 and all that it holds. A pattern names parts: it is a path in which `*` stands for any characters of one segment, `?`
 for one of them, `[…]` for one of several, and a segment `**` for any number of segments, none included. Budgets,
-`--only`, `--except`, `--weights`, `--activations` and `explain` all take these and no others.
+`--only`, `--except`, `--with weights=` and `activations=`, and `explain` all take these and no others.
 """
 
 from __future__ import annotations

@@ -92,6 +92,14 @@ def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
     return left, total - left
 
 
+def same_sides(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """(windows, padding left, padding right) of TensorFlow's SAME padding: ⌈size / stride⌉ windows, padded as evenly as
+    can be, the odd place right. It is PyTorch's `same` at stride 1."""
+    windows = -(-size // stride)
+    total = max(0, (windows - 1) * stride + extent(kernel, dilation) - size)
+    return windows, total // 2, total - total // 2
+
+
 def transposed_positions(size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
     """Output positions of a transposed convolution:
     (size − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1."""

@@ -194,7 +194,8 @@ def _facts(subject: Subject) -> tuple[str, ...]:
         f"{'input' if len(report.inputs) == 1 else printable(name)} {units.shape(shape[1:])}"
         for name, shape in report.inputs.items()
     ]
-    return (*inputs, f"batch {report.batch}", report.dtype, *(["training"] if report.training else []))
+    done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
+    return (*inputs, f"batch {report.batch}", report.dtype, *(["training"] if report.training else []), *done)
 
 
 # For machines.
@@ -238,6 +239,7 @@ def _network(comparison: NetworkComparison, number: int) -> dict[str, Any]:
         "batch": report.batch,
         "dtype": report.dtype,
         "training": report.training,
+        "with": list(report.with_),
         "totals": by_metric(subject.metrics),
         "estimates": list(report.estimates),
         "declared_layers": report.declared,

@@ -11,8 +11,9 @@ from typing import Any
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable
+from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Kind
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS
 
 SCHEMA_VERSION = 2
 
@@ -43,13 +44,16 @@ def document(table: ReportTable) -> dict[str, Any]:
         "estimates": list(report.estimates),
         "declared_layers": report.declared,
         "refused": dict(report.refused),
+        "with": list(report.with_),
+        "imported": report.imported and _imported(report.imported),
+        "deployment": _deployment(report),
         "outputs": [
             {"label": output.label, "layer": report.graph.tensor_name(output.tensor), "executed": output.executed}
             for output in report.outputs
         ],
         "totals": _totals(report),
         "peak": _peak(report.peak),
-        "torch_peak": _peak(report.torch_peak),
+        "torch_peak": None if report.totals.torch_peak_activation_bytes is None else _peak(report.torch_peak),
         "training_step": report.step and {**report.step._asdict(), "optimizer_name": report.optimizer},
     }
     if table.priced:
@@ -59,7 +63,7 @@ def document(table: ReportTable) -> dict[str, Any]:
 
 def _totals(report: Report) -> dict[str, Any]:
     totals = report.totals
-    metrics = {name: _number(getattr(totals, name)) for name in METRICS if hasattr(totals, name)}
+    metrics = {name: _number(report.metric(name)) for name in (METRICS if report.deployed else COUNTED)}
     return metrics | {
         "receptive_field_min": totals.receptive_field_min,
         "receptive_field_exact": totals.receptive_field_exact,
@@ -69,6 +73,47 @@ def _totals(report: Report) -> dict[str, Any]:
         "moved_bytes": totals.moved_bytes,
         "arithmetic_intensity": totals.arithmetic_intensity,
         "work": totals.work._asdict(),
+    }
+
+
+def _imported(found: Imported) -> dict[str, Any]:
+    """What was noticed when a network was read from another format."""
+    return {
+        "format": found.format,
+        "opaque": [layer._asdict() for layer in found.opaque],
+        "compared": found.agreeing,
+        "notes": list(found.notes),
+    }
+
+
+def _deployment(report: Report) -> dict[str, Any] | None:
+    """The plan of a network as a microcontroller has it; its metrics are among the totals."""
+    if not report.deployed:
+        return None
+    found = report.deployment
+    if found is None:
+        return {"refused": report.reason("arena_non_persistent_bytes")}
+    arena = found.arena
+    return {
+        "refused": found.refused or None,
+        "lower_bound": arena.lower_bound,
+        "best_plan_bytes": arena.best.bytes,
+        "best_plan_proved": arena.proved,
+        "waste": arena.waste,
+        "peak": found.at_peak,
+        "notes": list(arena.notes),
+        "buffers": [
+            {
+                "name": each.buffer.name,
+                "bytes": each.buffer.bytes,
+                "offset": each.offset,
+                "best_offset": best.offset,
+                "first": each.buffer.first,
+                "last": each.buffer.last,
+                "scratch": each.buffer.scratch,
+            }
+            for each, best in zip(arena.plan.placed, arena.best.placed, strict=True)
+        ],
     }
 
 
@@ -113,6 +158,7 @@ def _layer(row: LayerRow, kind: Kind | None, fields: dict[Kind, dict[str, Any]])
         "in_place": row.in_place,
         "declared": row.declared,
         "memory_exact": row.memory_exact,
+        "dtype": row.dtype,
         "file": row.file,
         "line": row.line,
     }

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
-from cnnprof.model.metrics import METRICS, metric_named
+from cnnprof.model.metrics import COUNTED, METRICS, metric_named
 from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
@@ -138,8 +138,8 @@ def plotted(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[str, str]:
     for name in (across, up):
         if name in known and not is_numeric(known[name]):
             raise UsageError(f"`{name}` has values that are not numbers, and cannot be plotted")
-        if name not in known and name not in METRICS:
-            hint = nearest(name, [*METRICS, *known])
+        if name not in known and name not in COUNTED:
+            hint = nearest(name, [*COUNTED, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
     return across, up
 
@@ -164,7 +164,7 @@ def _ends(dimension: _Dimension) -> tuple[str, str]:
 
 def to_csv(sweep: Sweep, metrics: Sequence[str] | None = None) -> str:
     """A row per combination within the limits; exact integers in base units."""
-    shown = metrics or tuple(METRICS)
+    shown = metrics or COUNTED
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     best = ["pareto"] if sweep.objectives else []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis import units
+from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR
 from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import LayerRow, ReportTable, caveats, doubts
-from cnnprof.errors import printable
+from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
+from cnnprof.errors import brief, printable
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -28,6 +29,10 @@ from cnnprof.render.document import (
 from cnnprof.render.document import Table as Grid
 from cnnprof.render.document import document as made
 
+if TYPE_CHECKING:
+    from cnnprof.analysis.deployment import Deployment
+    from cnnprof.importers.common import Imported
+
 NOTHING = "-"
 """What a layer that does not run does."""
 
@@ -36,6 +41,15 @@ UNKNOWN = "unknown"
 ABOUT = "≈"
 """Before an estimate."""
 
+
+COMPARED = {
+    "params": "parameter tensor",
+    "shapes": "tensor shape",
+    "macs": "MAC",
+    "buffers": "buffer tensor",
+    "modules": "module",
+}
+"""Names for people of what an import was compared in."""
 
 DESCRIBED = 1.2
 """Lines per row, on average, that folding may lead to before columns are left out."""
@@ -104,7 +118,8 @@ def facts(table: ReportTable) -> list[str]:
     ]
     mode = ["training"] if report.training else []
     best = ["best order"] if report.order == "best" else []
-    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best]
+    done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
+    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best, *done]
 
 
 def about(estimates: Collection[str], metric: str) -> str:
@@ -219,20 +234,14 @@ def totals(table: ReportTable) -> list[KeyFigure]:
             + (
                 units.exact(figures.peak_activation_bytes) if table.exact else units.size(figures.peak_activation_bytes)
             ),
-            "with input, no weights; "
-            f"{about(estimated, 'torch_peak_activation_bytes')}{units.size(figures.torch_peak_activation_bytes)} "
-            "in PyTorch",
+            "with input, no weights" + _in_torch(table),
         ),
-        line(
-            "inference",
-            about(estimated, "inference_bytes")
-            + (units.exact(figures.inference_bytes) if table.exact else units.size(figures.inference_bytes)),
-            "parameters, buffers and PyTorch's peak",
-        ),
+        line("inference", _inference(table), "parameters, buffers and PyTorch's peak"),
         _training_step(table),
         line("depth", units.exact(figures.depth), "conv and linear layers on the longest path"),
         line("receptive field", _receptive_field(table), "input positions on the largest axis"),
         line("intensity", _intensity(table), "FLOPs per byte of weights, inputs, outputs"),
+        *(_planned(report.deployment, table) if report.deployed and report.deployment is not None else ()),
     ]
     for label, name in (("most params", "params"), ("most memory", "activation_bytes")):
         column = COLUMNS[name]
@@ -251,14 +260,81 @@ def line(label: str, figure: str, note: str) -> KeyFigure:
     return KeyFigure(label, Cell(figure, meaning="strong"), note)
 
 
+def _planned(found: Deployment, table: ReportTable) -> Iterator[KeyFigure]:
+    """What a microcontroller needs: the planned arena, with the least that any plan takes; its tail, and the file."""
+    arena, size = found.arena, units.exact if table.exact else units.size
+    sign = about(found.estimates, "arena_non_persistent_bytes")
+    note = f"head of the arena, as TensorFlow Lite Micro plans it: {units.size(arena.non_persistent_bytes)}"
+    if arena.waste:
+        proved = "no plan takes less" if arena.proved else f"none takes less than {units.exact(arena.lower_bound)}"
+        share = units.share(arena.waste / arena.best.bytes)
+        note += f"; a plan of {units.exact(arena.best.bytes)} wastes {share} less, and {proved}"
+    else:
+        note += "; no plan takes less" if arena.proved else f"; none takes less than {units.exact(arena.lower_bound)}"
+    yield line("arena", sign + units.exact(arena.non_persistent_bytes), note)
+    if found.total is not None and found.persistent is not None:
+        kept = f"with ≈{units.size(found.persistent)} that kernels keep, ± {units.share(TAIL_ERROR)}"
+        yield line("arena in all", ABOUT + size(found.total), kept)
+    own = "the file" if found.flash_exact else f"the int8 file, ± {units.share(FLASH_ERROR)}"
+    yield line("flash", ("" if found.flash_exact else ABOUT) + size(found.flash), own)
+
+
+def _in_torch(table: ReportTable) -> str:
+    report = table.report
+    peak = report.totals.torch_peak_activation_bytes
+    sign = about(report.estimates, "torch_peak_activation_bytes")
+    return "" if peak is None else f"; {sign}{units.size(peak)} in PyTorch"
+
+
+def _inference(table: ReportTable) -> str:
+    report = table.report
+    needed = report.totals.inference_bytes
+    if needed is None:
+        return ""
+    return about(report.estimates, "inference_bytes") + (units.exact if table.exact else units.size)(needed)
+
+
 def _training_step(table: ReportTable) -> KeyFigure:
     report = table.report
+    if "training_bytes" in report.costs.refusals:
+        return line("training step", "", "")
     if report.step is None:
         return line("training step", "refused", "PyTorch refuses to train it: see below")
     sign = about(report.estimates, "training_bytes")
     size = units.exact if table.exact else units.size
     kept = f"{sign}{units.size(report.step.kept)} for backward, weights, gradients, {report.optimizer}"
     return line("training step", f"{sign}{size(report.step.total)}", kept)
+
+
+def _about_the_arena(report: Report) -> Iterator[str]:
+    """What has to be said about planned memory, or why there is none."""
+    found = report.deployment
+    if found is None:
+        yield f"no arena: {printable(report.reason('arena_non_persistent_bytes'))}"
+        return
+    held = ", ".join(
+        f"{brief(each.buffer.name, 40)} {units.exact(each.buffer.bytes)}" for each in found.arena.at_peak()[:4]
+    )
+    yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
+    yield from (printable(f"{ABOUT} arena: {note}") for note in found.arena.notes)
+    if found.refused:
+        yield printable(f"no arena_persistent_bytes, arena_total_bytes: {found.refused}")
+    yield "arena: of the reference kernels; optimized ones (CMSIS-NN, ESP-NN) need more, and so does the application"
+
+
+def imported(found: Imported) -> list[str]:
+    """What has to be said of a network that was read from another format."""
+    said = [printable(note) for note in found.notes]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for layer in found.opaque:
+        reasons.setdefault((layer.operator, layer.reason), []).append(layer.path)
+    for (operator, reason), paths in reasons.items():
+        more = f" and {units.exact(len(paths) - 1)} more" if len(paths) > 1 else ""
+        said.append(printable(f"warning: {paths[0]}{more} ({operator}) is opaque: {reason}"))
+    if found.agreeing:
+        amounts = [units.plural(count, COMPARED.get(name, name)) for name, count in found.agreeing.items()]
+        said.append(f"read from {found.format}, which agrees: {', '.join(amounts)}")
+    return said
 
 
 def _alive(peak: Peak) -> str:
@@ -302,6 +378,10 @@ def notes(table: ReportTable) -> list[str]:
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
     found += labels((), report.declared, refused=report.refused)
+    found += [] if report.imported is None else imported(report.imported)
+    found += map(printable, report.notes)
+    if report.deployed:
+        found += _about_the_arena(report)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")

@@ -50,13 +50,16 @@ def swept(
 def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:
     """The job of sweeping over a source. Raises UsageError for what varies and is fixed, or cannot vary."""
     load.refuse_other(source)
+    if load.is_module(source):
+        raise UsageError("a torch.nn.Module has no arguments to vary; batch and dtype of its Graph can vary: "
+                         "sweep cnnprof.unfold(module, input=…)")  # fmt: skip
     if isinstance(source, Graph):
         if training or any(axis.kind not in ("batch", "dtype") for axis in axes):
             raise load.unfolded_already()
         return job(Located(title_of(source), b"", None, {}), axes)._replace(graph=source)
     if isinstance(source, Spec):
         return job(Located(title_of(source), b"", None, {}), axes, training)._replace(read=source)
-    return job(load.locate_any(source), axes, training)
+    return job(load.refuse_imports(load.locate_any(source)), axes, training)
 
 
 def title_of(source: Source) -> str:

@@ -29,7 +29,7 @@ from cnnprof.language.spec import Spec
 from cnnprof.load import Located
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
-from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
 from cnnprof.sweeps import pareto
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Ob
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
         else:
-            name = metric
+            name = _counted(metric)
         objectives.append(Objective(name, larger))
     refuse_twice([each.name for each in objectives], "--pareto")
     if len(objectives) < 2:
@@ -282,6 +282,13 @@ def _metric(name: str) -> str:
     if metric is None:
         hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
         raise UsageError(f"unknown metric `{printable(brief(name))}`; {hint}")
+    return _counted(metric)
+
+
+def _counted(metric: str) -> str:
+    """A metric that rows have. Raises UsageError for one that is planned."""
+    if metric in PLANNED:
+        raise UsageError(f"`{metric}` is planned for one network at a time: see `cnnprof analyze SPEC --with int8`")
     return metric
 
 
@@ -415,7 +422,7 @@ def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
         costs = count(graph, batch, dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
-    figures = {name: getattr(costs.totals, name) for name in METRICS}
+    figures = {name: getattr(costs.totals, name) for name in COUNTED}
     return SweepRow(
         point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
     )

@@ -351,7 +351,7 @@ def test_the_command_refuses(capsys: pytest.CaptureFixture[str], arguments: list
     [
         ("compare", "lenet5", "vgg"),
         ("separable", "vgg"),
-        ("rewrite", "vgg", "--prune", "0.5", "--weights", "int8"),
+        ("rewrite", "vgg", "--with", "prune=0.5", "--with", "weights=int8"),
     ],
 )
 def test_neither_torch_nor_rich_is_loaded(arguments: tuple[str, ...]) -> None:

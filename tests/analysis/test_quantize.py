@@ -7,8 +7,10 @@ from fractions import Fraction
 import pytest
 
 import cnnprof
-from cnnprof.analysis.quantize import Stored, Typed, read_types, store
+from cnnprof.analysis.costs import Costs, count
+from cnnprof.analysis.quantize import as_stored, store
 from cnnprof.errors import UsageError
+from cnnprof.model.types import AS_COMPUTED, Typed, Types, read_type
 from tests.support.networks import graph, network
 from tests.support.rewritten import ZOO
 
@@ -27,12 +29,11 @@ NET = network(
 )
 
 
-def stored(weights: str = "", activations: str = "", sparsity: str = "0", batch: int = 1) -> Stored:
-    return store(
-        graph(NET), batch, "float32",
-        weights=read_types("weights", weights.split()), activations=read_types("activations", activations.split()),
-        sparsity=Fraction(sparsity),
-    )  # fmt: skip
+def stored(weights: str = "", activations: str = "", sparsity: str = "0", batch: int = 1) -> Costs:
+    weighted, active = (tuple(read_type("--with", each) for each in given.split()) for given in (weights, activations))
+    found = graph(NET)
+    types = Types(weights=weighted, activations=active, sparsity=Fraction(sparsity))
+    return as_stored(found, count(found, batch), types)
 
 
 VECTORS = 4 * (5 + 5 + 5 + 2)  # biases and the norm's, in float32
@@ -52,8 +53,8 @@ WEIGHTS = [
 @pytest.mark.parametrize(("weights", "expected"), WEIGHTS)
 def test_weights(weights: str, expected: int) -> None:
     found = stored(weights)
-    assert (found.param_bytes, found.params) == (expected, 135 + 5 + 10 + 360 + 2)
-    assert (found.activation_bytes, found.peak.bytes) == (4 * (180 + 180 + 2), 4 * (192 + 180 + 180))
+    assert (found.totals.param_bytes, found.totals.params) == (expected, 135 + 5 + 10 + 360 + 2)
+    assert (found.totals.activation_bytes, found.peak.bytes) == (4 * (180 + 180 + 2), 4 * (192 + 180 + 180))
 
 
 ACTIVATIONS = [
@@ -69,12 +70,12 @@ ACTIVATIONS = [
 @pytest.mark.parametrize(("activations", "made", "peak"), ACTIVATIONS)
 def test_activations(activations: str, made: int, peak: int) -> None:
     found = stored(activations=activations)
-    assert (found.activation_bytes, found.peak.bytes, found.peak.layer) == (made, peak, "batch_norm")
+    assert (found.totals.activation_bytes, found.peak.bytes, found.peak.layer) == (made, peak, "batch_norm")
 
 
 def test_the_batch_is_packed_together() -> None:
     """Three examples of 5·6·6 values in 4 bits are 270 bytes."""
-    assert stored(activations="int4", batch=3).activation_bytes == 270 + 270 + 3
+    assert stored(activations="int4", batch=3).totals.activation_bytes == 270 + 270 + 3
 
 
 SPARSITY = [
@@ -89,32 +90,59 @@ SPARSITY = [
 @pytest.mark.parametrize(("sparsity", "left"), SPARSITY)
 def test_sparsity(sparsity: str, left: int) -> None:
     found = stored(sparsity=sparsity)
-    assert (found.params, found.param_bytes) == (left + 17, 4 * left + VECTORS)
-    assert found.activation_bytes == stored().activation_bytes
+    assert (found.totals.params, found.totals.param_bytes) == (left + 17, 4 * left + VECTORS)
+    assert found.totals.activation_bytes == stored().totals.activation_bytes
 
 
 def test_sparsity_and_bits() -> None:
-    assert stored(weights="int4", sparsity="1/2").param_bytes == 34 + 90 + VECTORS
+    assert stored(weights="int4", sparsity="1/2").totals.param_bytes == 34 + 90 + VECTORS
 
 
 @pytest.mark.parametrize("spec", ZOO)
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_without_a_wish_nothing_changes(spec: str, dtype: str) -> None:
     """The figures of the analysis, from the same tensors."""
-    expected = cnnprof.analyze(spec, dtype=dtype, batch=2).totals
-    found = store(cnnprof.unfold(spec), 2, dtype)
-    assert (found.params, found.inference_params, found.param_bytes, found.activation_bytes, found.peak.bytes) == (
-        expected.params, expected.inference_params, expected.param_bytes, expected.activation_bytes,
-        expected.peak_activation_bytes,
-    )  # fmt: skip
+    found = cnnprof.unfold(spec)
+    costs = count(found, 2, dtype)
+    again = as_stored(found, costs, AS_COMPUTED)
+    assert again.layers == costs.layers
+    assert again.peak == costs.peak
+    assert again.totals == costs.totals._replace(training_bytes=None)
+    assert set(again.types) == {dtype}
 
 
 @pytest.mark.parametrize("spec", ZOO)
 def test_half_of_float32_is_float16(spec: str) -> None:
     """Of activations; of weights all but vectors."""
     half = cnnprof.analyze(spec, dtype="float16").totals
-    found = store(cnnprof.unfold(spec), 1, "float32", activations=[Typed("float16")])
-    assert (found.activation_bytes, found.peak.bytes) == (half.activation_bytes, half.peak_activation_bytes)
+    found = cnnprof.analyze(spec, with_="activations=float16").totals
+    assert (found.activation_bytes, found.peak_activation_bytes) == (half.activation_bytes, half.peak_activation_bytes)
+
+
+def test_int8_and_int16_are_those_of_tensorflow_lite() -> None:
+    """Biases of int8 networks in int32, of int16 ones, whose weights are int8 too, in int64."""
+    vectors = 5 + 10 + 2
+    for name, bias, size in (("int8", 4, 1), ("int16", 8, 2)):
+        found = cnnprof.analyze(graph(NET), with_=name)
+        assert found.totals.param_bytes == 135 + 360 + bias * vectors
+        assert found.totals.activation_bytes == size * (180 + 180 + 2)
+        assert found.totals.peak_activation_bytes == size * (192 + 180 + 180)
+        assert {row.dtype for row in found.layers} == {name}
+        assert (found.totals.torch_peak_activation_bytes, found.totals.inference_bytes) == (None, None)
+        assert set(found.refused) == {"torch_peak_activation_bytes", "inference_bytes", "training_bytes"}
+
+
+def test_the_type_of_each_tensor() -> None:
+    """In place: what it overwrites decides; a view has its tensor's."""
+    found = cnnprof.analyze(graph(NET), with_=["activations=int8", "activations=c=float32", "activations=relu=int4"])
+    assert [row.dtype for row in found.layers] == ["float32", "int8", "int8", "int8", "int8"]
+    assert store(found.graph, 1, "float32", Types(activations=(Typed("int4"),))).types[0] == "int4"
+
+
+def test_bytes_that_move_are_those_stored() -> None:
+    """Of c: 192 + 180 values in int8, 135 weights in int8 and 5 biases in int32."""
+    found = cnnprof.analyze(graph(NET), with_="int8")
+    assert found.costs.layers[0].moved_bytes == 192 + 180 + 135 + 4 * 5
 
 
 TYPES = [
@@ -126,25 +154,19 @@ TYPES = [
 
 @pytest.mark.parametrize(("given", "expected"), TYPES)
 def test_reads_types(given: list[str], expected: tuple[Typed, ...]) -> None:
-    assert read_types("weights", given) == expected
+    assert tuple(read_type("--with weights", each) for each in given) == expected
 
 
 REFUSES = [
-    ("in8", "--weights takes a type such as int8, or PATTERN=TYPE, found `in8`; did you mean `int8`?"),
-    ("fc=8", "--weights takes a type such as int8, or PATTERN=TYPE, found `fc=8`; "
+    ("in8", "--with weights takes a type such as int8, or PATTERN=TYPE, found `in8`; did you mean `int8`?"),
+    ("fc=8", "--with weights takes a type such as int8, or PATTERN=TYPE, found `fc=8`; "
              "known: `int4`, `int8`, `int16`, `float16`, `bfloat16`, `float32`"),
-    ("=int8", "--weights takes a type such as int8, or PATTERN=TYPE, found `=int8`; did you mean `int8`?"),
+    ("=int8", "--with weights takes a type such as int8, or PATTERN=TYPE, found `=int8`; did you mean `int8`?"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "message"), REFUSES)
 def test_refuses_types(given: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
-        read_types("weights", [given])
+        read_type("--with weights", given)
     assert str(refused.value) == message
-
-
-def test_refuses_shares() -> None:
-    with pytest.raises(UsageError) as refused:
-        stored(sparsity="1")
-    assert str(refused.value) == "a fraction of zeros is at least 0 and below 1, found 1"

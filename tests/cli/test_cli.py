@@ -306,7 +306,7 @@ REFUSES = [
             (["analyze", "lenet5"], ".json, .csv, .md, .tex, .txt"),
             (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .txt"),
             (["separable", "lenet5"], ".json, .csv, .md, .tex, .txt"),
-            (["rewrite", "lenet5", "--prune", "0.5"], ".json, .csv, .md, .tex, .txt"),
+            (["rewrite", "lenet5", "--with", "prune=0.5"], ".json, .csv, .md, .tex, .txt"),
             (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .tex, .txt"),
             (["explain", "lenet5"], ".json, .md, .tex, .txt"),
             (["verify", "lenet5"], ".json, .md, .tex, .txt"),
@@ -440,8 +440,8 @@ def test_the_old_file_survives_a_full_disk(run: Run, tmp_path: Path, monkeypatch
         ["explain", "{}", "-o", "{}"],
         ["separable", "{}", "-o", "{}"],
         ["separable", "{}", "--write", "{}"],
-        ["rewrite", "{}", "--prune", "0.5", "-o", "{}"],
-        ["rewrite", "{}", "--prune", "0.5", "--write", "{}"],
+        ["rewrite", "{}", "--with", "prune=0.5", "-o", "{}"],
+        ["rewrite", "{}", "--with", "prune=0.5", "--write", "{}"],
         ["sweep", "{}", "--batch", "1,2", "-o", "{}"],
         ["verify", "{}", "-o", "{}"],
         ["measure", "{}", "-o", "{}"],
@@ -462,7 +462,7 @@ def test_output_replaces_no_input(run: Run, tmp_path: Path, args: list[str]) -> 
 
 def test_two_outputs_are_two_files(run: Run, tmp_path: Path) -> None:
     path = str(tmp_path / "x.txt")
-    done = run("rewrite", "lenet5", "--prune", "0.5", "--write", path, "-o", path)
+    done = run("rewrite", "lenet5", "--with", "prune=0.5", "--write", path, "-o", path)
     assert done == (2, "", "error: --write and --output go to the same file\n")
 
 

@@ -15,7 +15,7 @@ from cnnprof.cli.app import COMMANDS, build
 from cnnprof.cli.options import SHARED
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-COMMON = ("input", "set", "batch", "dtype", "format", "output")
+COMMON = ("input", "set", "with_", "batch", "dtype", "format", "output")
 FIRST_WORDS = (
     "Add", "Analyze", "Apply", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
     "Install", "Keep",
@@ -28,12 +28,13 @@ RUNS = {
     "check": ["lenet5"],
     "compare": ["lenet5", "alexnet"],
     "separable": ["lenet5"],
-    "rewrite": ["lenet5", "--prune", "0.5"],
+    "rewrite": ["lenet5", "--with", "prune=0.5"],
     "convert": ["lenet5"],
     "verify": ["lenet5", "--no-fvcore"],
     "measure": ["lenet5", "--seconds", "0.01", "--device", "cpu"],
     "explain": ["lenet5"],
     "sweep": ["lenet5", "--batch", "1,2"],
+    "targets": [],
     "specs": [],
     "kinds": [],
     "schema": [],

@@ -80,7 +80,10 @@ def folder(tmp_path: Path) -> Path:
         (["check", "lenet5", "--report", "g"], ["github=", "gitlab="]),
         (["rewrite", "lenet5", "--with", "st"], ["stacked"]),
         (["rewrite", "lenet5", "--only", "C"], ["C1", "C3", "C5"]),
-        (["rewrite", "lenet5", "--weights", "int"], ["int4", "int8", "int16"]),
+        (
+            ["rewrite", "lenet5", "--with", "weights", "=", "int"],
+            ["int4", "int8", "int16"],
+        ),
         (["verify", "lenet5", "--device", "c"], ["cpu", "cuda"]),
         (["sweep", "resnet", "--variant", "18,3"], ["18,34"]),
         (["sweep", "lenet5", "--dtype", "float32,f"], ["float32,float64", "float32,float16"]),

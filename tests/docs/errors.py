@@ -25,12 +25,21 @@ from typing import Any, NamedTuple
 import cnnprof
 from cnnprof import errors
 from cnnprof.cli import main
+from cnnprof.importers.common import MismatchError
+from cnnprof.importers.flatbuffer import DamagedFile
+from cnnprof.importers.torch.reference import CannotExport
+from cnnprof.language import problems
+from cnnprof.model.deployed import NotPlanned
 from cnnprof.rewrites.contract import Inapplicable
 
 PACKAGE = Path(cnnprof.__file__).parent
 CLASSES = {
     **{name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)},
     "Inapplicable": Inapplicable,
+    "MismatchError": MismatchError,
+    "CannotExport": CannotExport,
+    "NotPlanned": NotPlanned,
+    "DamagedFile": DamagedFile,
 }
 # Who is told a message: the place of the message among its arguments, and that of the hint.
 SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
@@ -41,6 +50,10 @@ SAYS = dict.fromkeys(CLASSES, (0, 1)) | {
     "stop": (0, 2),
     "say": (0, 2),
     "complain": (0, 2),
+    "wrong": (1, 2),
+    "mismatch": (1, 2),
+    "broken": (0, 1),
+    "NoKind": (0, 1),
 }
 del SAYS["SpecError"]  # it is made of problems, which are seen themselves
 # Functions that word a part of a message, with their files: what they return is written out in their callers' place.
@@ -48,7 +61,7 @@ WORDING = {
     "_starts_with": "",
     "_syntax_hint": "",
     "_place": "",
-    "needs_from": "language/unfold.py",
+    "needs_from": "language/scope.py",
     "misplaced": "language/spec.py",
 } | {
     "by_name": "language/spec.py",
@@ -69,7 +82,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "yaml": ("language/source.py",),
     "structure": ("language/spec.py",),
     "expressions": ("language/expression.py",),
-    "names": ("language/unfold.py", "model/builder.py"),
+    "names": (
+        "language/unfold.py",
+        "language/values.py",
+        "language/scope.py",
+        "language/sharing.py",
+        "language/problems.py",
+        "model/builder.py",
+    ),
     "kinds": ("model/kind.py", "kinds/"),
     "budgets": (
         "gate/budget.py",
@@ -81,9 +101,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/check.py",
         "git.py",
     ),
+    "devices": ("devices/", "analysis/arena.py", "rewrites/converter.py"),
     "rewrites": (
         "rewrites/",
-        "analysis/quantize.py",
+        "model/types.py",
         "analysis/rewritten.py",
         "cli/before_after.py",
     ),
@@ -114,11 +135,13 @@ class Message(NamedTuple):
     def group(self) -> str:
         if LIMIT.search(self.text):
             return "limits"
-        if self.maker == "UsageError" and self.file.startswith(("language/unfold.py", "language/spec.py")):
+        if self.maker == "UsageError" and self.file.startswith(
+            ("language/unfold.py", "language/values.py", "language/spec.py")
+        ):
             return "command"
         if self.maker == "UsageError" and self.file.startswith("kinds/"):
             return "pytorch"
-        if self.maker == "ExpressionError" and self.file == "language/unfold.py":
+        if self.maker == "ExpressionError" and self.file in ("language/scope.py", "language/values.py"):
             return "expressions"
         if self.maker in ("FieldError", "ShapeError"):
             return "kinds"
@@ -288,11 +311,12 @@ def _evaluated(node: ast.expr, function: _Function, form: ast.expr | None = None
     """The text of an expression that only the package's own constants decide; nothing for any other."""
     written = re.sub(r"^(self\.)?limits\.", "LIMITS.", ast.unparse(node))
     names = {part.id for part in ast.walk(ast.parse(written)) if isinstance(part, ast.Name)}
-    if names & function.local.keys() or not names <= function.source.names.keys():
+    known = {"LIMITS": problems.LIMITS, **function.source.names}  # its modules share one set, or have their own
+    if names & function.local.keys() or not names <= known.keys():
         return []
-    if any(isinstance(function.source.names[name], ModuleType) and name not in _modules() for name in names):
+    if any(isinstance(known[name], ModuleType) and name not in _modules() for name in names):
         return []  # `sys.platform` differs from machine to machine
-    value = eval(written, {"__builtins__": {}}, function.source.names)
+    value = eval(written, {"__builtins__": {}}, known)
     spec = form.values[0].value if isinstance(form, ast.JoinedStr) else ""  # type: ignore[attr-defined]
     return [format(value, spec)] if isinstance(value, str | int) else []
 

@@ -26,8 +26,7 @@ from cnnprof.analysis import conventions
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE
 from cnnprof.analysis.memory import OPTIMIZERS
 from cnnprof.errors import listing
-from cnnprof.language import expression, manual, registry, source
-from cnnprof.language import unfold as expand
+from cnnprof.language import expression, manual, problems, registry, source
 from cnnprof.language.manual import Page
 from cnnprof.language.source import Scalar, parse
 from cnnprof.language.spec import read, shipped_blocks
@@ -372,12 +371,12 @@ def blocks() -> str:
 
 def limits() -> str:
     """How large a spec may be."""
-    text, walk = source.LIMITS, expand.LIMITS
+    text, walk = source.LIMITS, problems.LIMITS
     return (
         f"- a text of {text.characters // 2**20} Mi characters, nested {text.depth} deep, of {text.nodes:,} values;\n"
         f"- {walk.layers:,} layers, blocks and branches {walk.nesting} deep in one another, and {walk.work:,} units of "
         "work: a step or\n  a branch that the walk comes by, left out or not, is one, a value one or, long, several, a "
-        f"block {expand.BLOCK} more;\n"
+        f"block {problems.BLOCK} more;\n"
         f"- an expression of {expression.MAX_LENGTH} characters, nested {expression.MAX_DEPTH} deep, "
         f"numbers up to 2^63 − 1, lists of {walk.list_entries:,} entries;\n"
         f"- a tensor of {walk.rank} dimensions, each up to {walk.dimension:,}."

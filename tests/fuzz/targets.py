@@ -20,7 +20,7 @@ from cnnprof.analysis.report import lay_out, tabulate
 from cnnprof.cli import main
 from cnnprof.errors import CnnprofError, SpecError
 from cnnprof.language import source
-from cnnprof.language import unfold as expand
+from cnnprof.language.problems import UnfoldLimits
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
@@ -30,7 +30,7 @@ from tests.support.networks import network
 
 # Less than people may write, so that an input is soon through.
 TEXTS = source.TextLimits(characters=100_000, nodes=5_000)
-NETWORKS = expand.UnfoldLimits(layers=500, work=10_000)
+NETWORKS = UnfoldLimits(layers=500, work=10_000)
 
 
 def survives(text: str | bytes, **options: Any) -> bool:

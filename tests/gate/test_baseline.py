@@ -13,7 +13,7 @@ import cnnprof
 from cnnprof.errors import UsageError
 from cnnprof.gate.baseline import read, write
 from cnnprof.gate.budget import SUMMED, Figures, figures
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED
 
 TEXT = """\
 {
@@ -62,7 +62,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_figures_are_all_metrics_and_sums_over_layers() -> None:
     found = figures(cnnprof.analyze("googlenet"))
-    assert set(found.totals) == set(METRICS)
+    assert set(found.totals) == set(COUNTED)
     for metric in SUMMED:
         assert sum(layer.get(metric, 0) for layer in found.layers.values()) == found.totals[metric]
 

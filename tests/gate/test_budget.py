@@ -141,7 +141,7 @@ def test_within_a_pattern_the_nearest_is_told() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_can_be_limited(metric: str) -> None:
     """Exactly at the limit is within it; one below is over."""
-    figure = getattr(made().report.totals, metric)
+    figure = made().report.metric(metric)
     unit = " B" if METRICS[metric].unit == "bytes" else ""
     (at,) = verdicts(limit(metric, f"{figure}{unit}"))
     assert (at.figure, at.broken) == (figure, False)

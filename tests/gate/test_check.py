@@ -63,6 +63,9 @@ def widen(folder: Path, width: int = 5) -> None:
     path.write_text(path.read_text().replace("width: 4", f"width: {width}"))
 
 
+NEED_A_SPEC = "--max, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
+
+
 # Exit codes.
 
 
@@ -135,9 +138,8 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
     [
         ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is in this folder or above; "
          "write one, or name a SPEC"),
-        (["--max", "params=5"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for "
-         "them"),
-        (["--batch", "2"], "--max, --set, --input, --batch and --dtype need a SPEC; a project file has keys for them"),
+        (["--max", "params=5"], NEED_A_SPEC),
+        (["--batch", "2"], NEED_A_SPEC),
         (["lenet5", "--max", "parms=5"], "--max limits metrics, and `parms` is not one; did you mean `params`?"),
         (["lenet5", "--max", "params"], "--max takes NAME=VALUE, such as params=5M, found `params`"),
         (["lenet5", "--max", "peak_activation_bytes=5"], "a limit on `peak_activation_bytes` needs a unit of bytes "

@@ -130,8 +130,8 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "6:10 an input is a list of dimensions like [3, 224, 224], found an empty list",
         ]),
         ("version: 1\nbudgets: [5]\nbaseline: []", [
-            "2:11 a budget is a mapping with the keys `name`, `files`, `variant`, `set`, `input`, `batch`, `dtype`, "
-            "`max`, `warn`, `max_increase`, `at`, `message`, found `5`",
+            "2:11 a budget is a mapping with the keys `name`, `files`, `specs`, `variant`, `set`, `input`, `with`, "
+            "`batch`, `dtype`, `max`, `warn`, `max_increase`, `at`, `message`, found `5`",
             "3:11 `baseline` takes a string, found an empty list",
         ]),
         (HEAD + "- max: {params: 5M}", [

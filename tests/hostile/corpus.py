@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from cnnprof.language import source
-from cnnprof.language import unfold as expand
+from cnnprof.language.problems import UnfoldLimits
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "files").iterdir())
 HEAD = "cnnprof: 1\ninput: [3, 8, 8]\n"
 TEXTS = source.TextLimits(nodes=20_000)
-NETWORKS = expand.UnfoldLimits(layers=500, work=5_000)
+NETWORKS = UnfoldLimits(layers=500, work=5_000)
 
 GENERATED = {
     "400 kB of [": "[" * 400_000,

@@ -13,10 +13,12 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.errors import SpecError
 from cnnprof.language import source
-from cnnprof.language import unfold as expand
+from cnnprof.language import unfold as walking
+from cnnprof.language.problems import LIMITS, UnfoldWork
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
+from cnnprof.language.values import Values
 from tests.hostile.corpus import EXPLODING, FILES, GENERATED, HERE, NETWORKS, TEXTS
 
 
@@ -74,14 +76,14 @@ def test_what_is_said(name: str, place: str, message: str) -> None:
 @pytest.mark.parametrize("text", EXPLODING.values(), ids=EXPLODING.keys())
 def test_what_explodes_is_stopped_by_its_work(text: str) -> None:
     """Under the limits that hold for everyone: a unit of work is counted before, not after, whatever it is spent on."""
-    work = expand.UnfoldWork()
+    work = UnfoldWork()
     with pytest.raises(SpecError) as caught:
         unfold(read(parse(text, "net.yaml")), work=work)
     assert {problem.message for problem in caught.value.problems} & {
         "unfolding a spec takes at most 500,000 units of work, found more",
         "a spec unfolds to at most 100,000 layers, found more",
     }
-    assert work.units <= expand.LIMITS.work + 1_000
+    assert work.units <= LIMITS.work + 1_000
 
 
 class Counted(Exception):
@@ -111,17 +113,17 @@ def test_no_more_events_are_read_than_the_limits_allow(text: str, most: int, mon
 
 @pytest.mark.parametrize("name", ["recursion_twice", "failing_recursion", "recursion_in_branches"])
 def test_no_more_work_is_done_than_the_limits_allow(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    visits = counted(monkeypatch, "once", NETWORKS.work)
-    values = counted(monkeypatch, "value", NETWORKS.work)
+    visits = counted(monkeypatch, walking._Walker, "once", NETWORKS.work)
+    values = counted(monkeypatch, Values, "value", NETWORKS.work)
     located((HERE / "files" / f"{name}.yaml").read_bytes())
     assert visits() > 0
     assert values() > 0
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, method: str, most: int) -> Callable[[], int]:
-    """Counts the calls of a walker's method; more than `most` raise."""
+def counted(monkeypatch: pytest.MonkeyPatch, of: type, method: str, most: int) -> Callable[[], int]:
+    """Counts the calls of a method; more than `most` raise."""
     calls = 0
-    original = getattr(expand._Walker, method)
+    original = getattr(of, method)
 
     def counting(*arguments: object) -> object:
         nonlocal calls
@@ -130,7 +132,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, method: str, most: int) -> Callable
             raise Counted
         return original(*arguments)
 
-    monkeypatch.setattr(expand._Walker, method, counting)
+    monkeypatch.setattr(of, method, counting)
     return lambda: calls
 
 

@@ -112,7 +112,7 @@ COMMANDS = [
     ["check", "--max", "params=1", "--report", "junit=-"],
     ["explain"],
     ["separable"],
-    ["rewrite", "--prune", "0.5", "--write", "out.yaml"],
+    ["rewrite", "--with", "prune=0.5", "--write", "out.yaml"],
     ["sweep", "--batch", "1,2"],
 ]
 
@@ -164,7 +164,7 @@ def test_a_name_that_begins_with_a_dash() -> None:
         ["analyze", "net.yaml", "--convention"], ["rewrite", "net.yaml", "--with"], ["check", "net.yaml", "--max"],
         ["check", "net.yaml", "--report"], ["sweep", "net.yaml", "--plot"], ["separable", "net.yaml", "--only"],
         ["analyze", "net.yaml", "--format"], ["analyze", "net.yaml", "--input"], ["analyze", "net.yaml", "--nosuch"],
-        ["check", "net.yaml", "--max", "params=1M", "--baseline-ref"], ["rewrite", "net.yaml", "--prune"],
+        ["check", "net.yaml", "--max", "params=1M", "--baseline-ref"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -276,7 +276,7 @@ def soon() -> None:
 @pytest.mark.parametrize(
     "command",
     [["analyze"], ["compare", "net.yaml"], ["check", "--max", "params=1M"], ["sweep", "--batch", "1,2"], ["explain"],
-     ["separable"], ["rewrite", "--prune", "0.5", "--write", "w.yaml"]],
+     ["separable"], ["rewrite", "--with", "prune=0.5", "--write", "w.yaml"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_can_be_read_only_once(command: list[str]) -> None:
@@ -294,7 +294,7 @@ def test_standard_input_twice() -> None:
 @pytest.mark.parametrize(
     "args",
     [["analyze", "pipe"], ["check", "pipe"], ["check", "--config", "pipe"], ["compare", "net.yaml", "pipe"],
-      ["sweep", "pipe"], ["rewrite", "pipe", "--prune", "0.5"]],
+      ["sweep", "pipe"], ["rewrite", "pipe", "--with", "prune=0.5"]],
     ids=" ".join,
 )  # fmt: skip
 def test_a_pipe_with_a_name_is_not_waited_for(args: list[str]) -> None:
@@ -305,7 +305,8 @@ def test_a_pipe_with_a_name_is_not_waited_for(args: list[str]) -> None:
 def test_a_pipe_with_a_name_is_not_written_to_without_a_reader() -> None:
     os.mkfifo("pipe")
     for args in (["analyze", "net.yaml", "-o", "pipe"], ["check", "net.yaml", "--report", "json=pipe"],
-                 ["rewrite", "net.yaml", "--prune", "0.5", "--write", "pipe"], ["schema", "-o", "pipe"]):  # fmt: skip
+                 ["rewrite", "net.yaml", "--with", "fuse_bn", "--write", "pipe"],
+                 ["schema", "-o", "pipe"]):  # fmt: skip
         done = cnnprof(*args, preexec_fn=soon)
         assert (done.returncode, done.stderr) == (
             2,
@@ -406,7 +407,7 @@ def test_what_may_not_be_written() -> None:
         said = f"error: cannot write `{path}`: Permission denied\n"
         assert error_of(held("analyze", "lenet5", "--format", "table", "-o", path)) == said
         assert error_of(held("check", "lenet5", "--report", f"json={path}")) == said
-        assert error_of(held("rewrite", "lenet5", "--prune", "0.5", "--write", path)) == said
+        assert error_of(held("rewrite", "lenet5", "--with", "prune=0.5", "--write", path)) == said
         assert error_of(held("schema", "-o", path)) == said
     assert Path("old.txt").read_text() == "old"
     assert Path("closed/net.yaml").read_text() == NET
@@ -782,8 +783,8 @@ def bounded(*args: str) -> Any:
         bounded("analyze", "net.yaml", "--batch", "9" * 5000),
         bounded("check", "net.yaml", "--max", "params=9**9**9"),
         bounded("check", "net.yaml", "--max", "params=1e999999999"),
-        bounded("rewrite", "net.yaml", "--prune", "1e999999999"),
-        bounded("rewrite", "net.yaml", "--weights", "int999999999999"),
+        bounded("rewrite", "net.yaml", "--with", "prune=1e999999999"),
+        bounded("rewrite", "net.yaml", "--with", "weights=int999999999999"),
         bounded("sweep", "net.yaml", "--set", "width=1:1e9:1"),
         bounded("sweep", "net.yaml", "--set", "width=0:1:1e-9"),
         bounded("sweep", "net.yaml", "--max", "params=1e999999999", "--batch", "1,2"),

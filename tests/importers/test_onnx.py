@@ -18,7 +18,8 @@ np = pytest.importorskip("numpy")
 
 from onnx import TensorProto, helper, numpy_helper, shape_inference  # noqa: E402
 
-from cnnprof.importers.onnx import Imported, load  # noqa: E402
+from cnnprof.importers.common import Imported  # noqa: E402
+from cnnprof.importers.onnx import load  # noqa: E402
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 # Parameters and multiply-accumulates as published, where the file is the published network.
@@ -279,7 +280,7 @@ REFUSED = [
     (model([helper.make_node("Relu", ["x"], ["y"])], opset=6),
      "`net.onnx` is of opset 6, of which the oldest that is read is 7"),
     (model([helper.make_node("Relu", ["x"], ["y"])], outputs=["z"]), "the output `z` of `net.onnx`: no node makes"),
-    (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes behind its message"),
+    (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes after its message"),
     (b"\xff" * 20, "`net.onnx` is no whole ONNX model: a number that begins before byte 10 has no end"),
     (b"hello: world\n", "`net.onnx` is no whole ONNX model: byte 2 begins no field of a message"),
     (b"", "`net.onnx` is empty, expected an ONNX model"),

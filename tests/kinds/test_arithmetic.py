@@ -190,7 +190,7 @@ def test_a_number_takes_its_part(kind: Kind, label: str, values: list[float]) ->
         (Sub(scalar=1), [IMAGE, IMAGE], "`sub` needs exactly two inputs, found 3"),
         (Div(scalar=1), [IMAGE, IMAGE], "`div` needs exactly two inputs, found 3"),
         (Minimum(scalar=1), [IMAGE, IMAGE], "`minimum` needs exactly two inputs, found 3"),
-        (Sub(scalar_first=True), [IMAGE, IMAGE], "`scalar_first` of `sub` applies only to `scalar`, found none"),
+        (Sub(scalar_first=True), [IMAGE, IMAGE], "`scalar_first` of `sub` needs `scalar`, found none"),
     ],
 )
 def test_a_number_is_one_of_the_operands(kind: Kind, shapes: list[Shape], message: str) -> None:

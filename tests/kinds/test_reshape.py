@@ -105,10 +105,10 @@ def test_says_what_it_does() -> None:
 
 
 def fields(layers: str) -> list[tuple[list[int], list[int], bool] | None]:
-    """(sizes along height and width, strides, whether they are exact) of every layer's receptive field."""
+    """(sizes along height and width, strides, whether each dimension has its own axis) of every receptive field."""
     followed = follow(graph(network(layers, "[3, 12, 10]")))[1:]
     return [
-        field and ([int(axis.size) for axis in field.axes], [int(axis.stride) for axis in field.axes], field.is_spatial)
+        field and ([int(axis.size) for axis in field.axes], [int(axis.stride) for axis in field.axes], field.own_dims)
         for field in followed
     ]
 

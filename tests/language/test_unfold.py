@@ -7,10 +7,11 @@ import pytest
 
 from cnnprof.analysis.costs import count
 from cnnprof.errors import SpecError, UsageError
+from cnnprof.language.problems import UnfoldLimits, UnfoldWork
 from cnnprof.language.registry import INSTEAD
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
-from cnnprof.language.unfold import UnfoldLimits, UnfoldWork, unfold
+from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 

@@ -9,7 +9,7 @@ import pytest
 import cnnprof
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.explain import SumPage, explain
-from cnnprof.analysis.quantize import Typed, store
+from cnnprof.analysis.quantize import as_stored
 from cnnprof.analysis.report import tabulate
 from cnnprof.errors import Mark, SourceText, UsageError
 from cnnprof.gate.budget import Budget, CountedNetwork, judge
@@ -28,6 +28,7 @@ from cnnprof.model.paths import (
     parts,
     step,
 )
+from cnnprof.model.types import Typed, Types
 from cnnprof.rewrites.rebuild import Selection
 from tests.support.networks import graph, network
 
@@ -151,15 +152,15 @@ NESTED = network(
     ],
 )
 def test_one_dialect(pattern: str, layers: list[str]) -> None:
-    """A pattern means the same in a budget, for `--only` and `--except`, for `--weights` and to `explain`."""
+    """A pattern means the same in a budget, for `--only` and `--except`, for `--with weights=` and to `explain`."""
     unfolded = graph(NESTED)
     costs = count(unfolded)
     convolutions = [layer.path for layer in unfolded.layers if layer.kind.word == "conv2d"]
     only, rest = Selection(only=(pattern,)), Selection(except_=(pattern,))
     assert [path for path in convolutions if not only.refusal(path)] == layers
     assert [path for path in convolutions if rest.refusal(path)] == layers
-    stored = store(unfolded, 1, "float32", weights=[Typed("int8", pattern)])
-    assert costs.totals.param_bytes - stored.param_bytes == len(layers) * 3 * 3 * 3  # bytes of 9 values of 4
+    stored = as_stored(unfolded, count(unfolded), Types(weights=(Typed("int8", pattern),)))
+    assert costs.totals.param_bytes - stored.totals.param_bytes == len(layers) * 3 * 3 * 3  # bytes of 9 values of 4
     page = explain(unfolded, costs, pattern, ["params"] if len(layers) > 1 else [])
     if isinstance(page, SumPage):
         assert [part.path for part in page.sums[0].parts] == layers

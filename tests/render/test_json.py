@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from jsonschema import Draft202012Validator
 
 import cnnprof
 from cnnprof.analysis.report import Priced, lay_out
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED, METRICS, PLANNED
 from cnnprof.render import json as written
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table
 
 COUNT = {"type": "integer", "minimum": 0}
+UNKNOWN = {"type": ["integer", "null"], "minimum": 0}
 SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
 NUMBERS = {"type": ["array", "null"], "items": {"type": ["number", "string"], "pattern": "^-?[0-9]+/[0-9]+$"}}
 SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -47,8 +49,9 @@ LAYER = keys(
         "in_place": {"type": "boolean"},
         "declared": {"type": "boolean"},
         "memory_exact": {"type": "boolean"},
-        "file": {"type": "string"},
-        "line": {"type": "integer", "minimum": 1},
+        "dtype": {"type": "string"},
+        "file": {"type": ["string", "null"]},
+        "line": {"type": ["integer", "null"], "minimum": 1},
         "layers": {"type": "integer", "minimum": 2},
     },
     optional=("layers",),
@@ -59,6 +62,25 @@ PEAK = keys(
         "layer": {"type": "string"},
         "alive": {"type": "array", "items": keys({"name": {"type": "string"}, "bytes": COUNT})},
         "scratch": COUNT,
+    }
+)
+DEPLOYMENT = keys(
+    {
+        "refused": {"type": ["string", "null"]},
+        **dict.fromkeys(("lower_bound", "best_plan_bytes", "waste"), COUNT),
+        "best_plan_proved": {"type": "boolean"},
+        "peak": {"type": "string"},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "buffers": {
+            "type": "array",
+            "items": keys(
+                {
+                    "name": {"type": "string"},
+                    **dict.fromkeys(("bytes", "offset", "best_offset", "first", "last"), COUNT),
+                    "scratch": {"type": "boolean"},
+                }
+            ),
+        },
     }
 )
 NETWORK = keys(
@@ -77,14 +99,33 @@ NETWORK = keys(
         "estimates": {"type": "array", "items": {"enum": list(METRICS)}},
         "declared_layers": COUNT,
         "refused": {"type": "object", "additionalProperties": {"type": "string"}},
+        "with": {"type": "array", "items": {"type": "string"}},
+        "imported": {
+            "anyOf": [
+                {"type": "null"},
+                keys(
+                    {
+                        "format": {"type": "string"},
+                        "opaque": {
+                            "type": "array",
+                            "items": keys({key: {"type": "string"} for key in ("path", "operator", "reason")}),
+                        },
+                        "compared": {"type": "object", "additionalProperties": COUNT},
+                        "notes": {"type": "array", "items": {"type": "string"}},
+                    }
+                ),
+            ]
+        },
+        "deployment": {"anyOf": [{"type": "null"}, keys({"refused": {"type": "string"}}), DEPLOYMENT]},
         "outputs": {
             "type": "array",
             "items": keys({"label": {"type": "string"}, "layer": {"type": "string"}, "executed": {"type": "boolean"}}),
         },
         "totals": keys(
             {
-                **dict.fromkeys(METRICS, COUNT),
-                "training_bytes": {"type": ["integer", "null"]},
+                **dict.fromkeys(COUNTED, COUNT),
+                **dict.fromkeys(PLANNED, UNKNOWN),
+                **dict.fromkeys(("torch_peak_activation_bytes", "inference_bytes", "training_bytes"), UNKNOWN),
                 "receptive_field": {"type": ["number", "string", "null"]},
                 "receptive_field_min": {"type": ["integer", "null"]},
                 "receptive_field_exact": {"type": "boolean"},
@@ -92,10 +133,11 @@ NETWORK = keys(
                 **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
                 "arithmetic_intensity": {"type": ["number", "null"]},
                 "work": keys(dict.fromkeys(WORK, COUNT)),
-            }
+            },
+            optional=tuple(PLANNED),
         ),
         "peak": PEAK,
-        "torch_peak": PEAK,
+        "torch_peak": {"anyOf": [{"type": "null"}, PEAK]},
         "training_step": {
             "anyOf": [
                 {"type": "null"},
@@ -112,6 +154,11 @@ NETWORK = keys(
     },
     optional=("conventions",),
 )
+
+
+def test_schema_of_a_network_in_another_format() -> None:
+    file = Path(__file__).parents[1] / "golden" / "tflm" / "ds_cnn_kws.tflite"
+    Draft202012Validator(NETWORK).validate(document(table(str(file))))
 
 
 def refuse(constant: str) -> None:

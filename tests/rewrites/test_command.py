@@ -79,11 +79,11 @@ def test_fits_a_terminal(width: int, spec: str) -> None:
 
 def test_several_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     """Rewrites in the order given, then pruning; each with its own list."""
-    arguments = ["--with", "stacked", "--with", "separable", "--prune", "50%", "--format", "json"]
+    arguments = ["--with", "stacked", "--with", "separable", "--with", "prune=50%", "--format", "json"]
     _, out, _ = run(capsys, "rewrite", "lenet5", *arguments)
     found = json.loads(out)
     assert [(stage["name"], len(stage["replaced"])) for stage in found["stages"]] == [
-        ("stacked", 2), ("separable", 4), ("50% of the channels pruned", 7),
+        ("stacked", 2), ("separable", 4), ("prune=50%", 7),
     ]  # fmt: skip
     first = found["stages"][1]["replaced"][0]
     assert (first["path"], first["closed_form"]) == ("C1.conv2d", "5/18")  # 1/6 + 1/9
@@ -91,27 +91,27 @@ def test_several_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
         "C1.conv2d.depthwise", "C1.conv2d.tanh", "C1.conv2d.pointwise",
     ]  # fmt: skip
     assert [each["title"] for each in found["comparison"]["networks"]] == ["lenet5", "after"]
-    assert found["notes"] == ["after: stacked, separable, pruned 50%"]
+    assert found["notes"] == ["after: stacked, separable, prune=50%"]
 
 
 def test_options_of_rewrites(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--with", "bottleneck", "--factor", "2", "--with", "grouped", "--groups", "3", "--format", "csv"]
+    arguments = ["--with", "bottleneck=2", "--with", "grouped=3", "--format", "csv"]
     _, out, _ = run(capsys, "rewrite", "lenet5", *arguments)
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [(row["rewrite"], row["path"], row["status"], row["params_after"]) for row in rows][:4] == [
-        ("bottleneck", "C1", "replaced", str(1 * 3 + 3 + 3 * 3 * 25 + 3 + 3 * 6 + 6)),
-        ("bottleneck", "C3", "replaced", str(6 * 8 + 8 + 8 * 8 * 25 + 8 + 8 * 16 + 16)),
-        ("grouped", "C1.middle", "replaced", str(3 * 25 + 3)),
-        ("grouped", "C1.up", "replaced", str(6 + 6)),
+        ("bottleneck=2", "C1", "replaced", str(1 * 3 + 3 + 3 * 3 * 25 + 3 + 3 * 6 + 6)),
+        ("bottleneck=2", "C3", "replaced", str(6 * 8 + 8 + 8 * 8 * 25 + 8 + 8 * 16 + 16)),
+        ("grouped=3", "C1.middle", "replaced", str(3 * 25 + 3)),
+        ("grouped=3", "C1.up", "replaced", str(6 + 6)),
     ]
     assert rows[-1]["reason"] == "3 groups do not divide its 8 → 16 channels"
 
 
 def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
     """What nobody can say is not shown as if it were known; without layers, a row per metric."""
-    _, out, _ = run(capsys, "rewrite", "vgg", "--weights", "int8", "--activations", "int8", "--format", "csv")
+    _, out, _ = run(capsys, "rewrite", "vgg", "--with", "weights=int8", "--with", "activations=int8", "--format", "csv")
     found = {(row["network"], row["metric"]): row["value"] for row in csv.DictReader(io.StringIO(out))}
-    after = "weights int8, activations int8" if ("weights int8, activations int8", "macs") in found else "after"
+    after = "after"
     vectors = 64 * 2 + 128 * 2 + 256 * 3 + 512 * 6 + 4096 * 2 + 1000
     assert found[after, "param_bytes"] == str(138_357_544 + 3 * vectors)
     assert int(found[after, "peak_activation_bytes"]) * 4 == int(found["vgg", "peak_activation_bytes"])
@@ -120,7 +120,7 @@ def test_quantization(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_sparsity_is_labelled(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = run(capsys, "rewrite", "vgg", "--sparsity", "0.9")
+    _, out, _ = run(capsys, "rewrite", "vgg", "--with", "sparsity=0.9")
     assert (
         "\nunstructured sparsity, 0.9 of every kernel and matrix zero: params and their bytes count "
         "the remaining values" in out
@@ -131,23 +131,28 @@ def test_sparsity_is_labelled(capsys: pytest.CaptureFixture[str]) -> None:
 REFUSES = [
     (
         ["lenet5"],
-        "nothing to do: give --with NAME (separable, stacked, asymmetric, bottleneck, grouped), --prune, --sparsity, "
-        "--weights or --activations",
+        "nothing to do: give --with NAME, one of fuse_bn, separable, stacked, asymmetric, bottleneck, grouped, prune, "
+        "sparsity, weights, activations, int8, int16",
     ),
-    (["lenet5", "--with", "sepa"], "unknown rewrite `sepa`; did you mean `separable`?"),
-    (["lenet5", "--with", "separable", "--factor", "3"], "--factor is an option of `--with bottleneck`"),
+    (["lenet5", "--with", "sepa"], "there is nothing to do that is called `sepa`; did you mean `separable`?"),
+    (["lenet5", "--with", "separable=3"], "--with separable takes no value, found `3`"),
+    (["lenet5", "--with", "fuse_bn="], "--with fuse_bn takes no value, found ``"),
+    (["lenet5", "--with", "grouped=1"], "--with grouped takes groups, a whole number from 2, such as grouped=4, found "
+                                        "`1`"),
+    (["lenet5", "--with", "weights"], "--with weights takes a type such as int8, or PATTERN=TYPE, found ``; known: "
+                                      "`int4`, `int8`, `int16`, `float16`, `bfloat16`, `float32`"),
     (
         ["lenet5", "--with", "separable", "--only", "fc*"],
         "--only `fc*` matches no layer; known: `C1`, `tanh`, `S2`, `C3`, `tanh_2`, `S4`, `flatten`, `C5`, `tanh_3`, "
         "`F6`, `tanh_4`, `output`",
     ),
     (
-        ["lenet5", "--prune", "0.5", "--except", "outputs"],
+        ["lenet5", "--with", "prune=0.5", "--except", "outputs"],
         "--except `outputs` matches no layer; did you mean `output`?",
     ),
     (
-        ["lenet5", "--weights", "int8", "--weights", "fc*=float16"],
-        "--weights `fc*` matches no layer; `cnnprof analyze` shows the paths",
+        ["lenet5", "--with", "weights=int8", "--with", "weights=fc*=float16"],
+        "--with weights `fc*` matches no layer; `cnnprof analyze` shows the paths",
     ),
     (
         ["resnet@18", "--with", "separable", "--only", "*.conv2d2"],
@@ -162,23 +167,35 @@ REFUSES = [
         "a path pattern is segments between dots, `*` for any characters of one and `**` for any of them, found "
         "`stem.`",
     ),
-    (["lenet5", "--prune", "1.5"], "--prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found "
-                                   "`1.5`"),
-    (["lenet5", "--prune", "1/0"], "--prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found "
-                                   "`1/0`"),
-    (["lenet5", "--prune", "a"], "--prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `a`"),
-    (["lenet5", "--sparsity=-1"], "--sparsity takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found "
-                                  "`-1`"),
     (
-        ["lenet5", "--weights", "int8", "--write", "x.yaml"],
-        "--write saves a network, and a spec does not say how its values are stored: leave out --weights, "
-        "--activations and --sparsity",
+        ["lenet5", "--with", "prune=1.5"],
+        "--with prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `1.5`",
     ),
     (
-        ["lenet5", "--prune", "0.5", "--write", "-"],
+        ["lenet5", "--with", "prune=1/0"],
+        "--with prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `1/0`",
+    ),
+    (
+        ["lenet5", "--with", "prune=a"],
+        "--with prune takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `a`",
+    ),
+    (
+        ["lenet5", "--with", "sparsity=-1"],
+        "--with sparsity takes a fraction of at least 0 and below 1, such as 0.5 or 50%, found `-1`",
+    ),
+    (
+        ["lenet5", "--with", "weights=int8", "--write", "x.yaml"],
+        "--write saves a network, and a spec does not say how its values are stored: leave out --with "
+        "weights=int8",
+    ),
+    (
+        ["lenet5", "--with", "prune=0.5", "--write", "-"],
         "--write takes a file: standard output shows the report",
     ),
-    (["lenet5", "--prune", "0.5", "--write", "none/x.yaml"], "cannot write `none/x.yaml`: No such file or directory"),
+    (
+        ["lenet5", "--with", "prune=0.5", "--write", "none/x.yaml"],
+        "cannot write `none/x.yaml`: No such file or directory",
+    ),
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from cnnprof.cli import main
 from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.load import locate
-from cnnprof.model.metrics import METRICS
+from cnnprof.model.metrics import COUNTED
 from cnnprof.render import show, swept
 from cnnprof.render.document import Document
 from cnnprof.sweeps import pareto
@@ -86,7 +86,7 @@ def test_table_7(mobilenet: list[dict[str, str]], size: int, printed: str) -> No
 def test_rows_are_what_analyze_says(mobilenet: list[dict[str, str]]) -> None:
     row = mobilenet[5]
     totals = cnnprof.analyze("mobilenet_v1,width=0.5", input=(3, 160, 160)).totals
-    assert {name: int(row[name]) for name in METRICS} == {name: getattr(totals, name) for name in METRICS}
+    assert {name: int(row[name]) for name in COUNTED} == {name: getattr(totals, name) for name in COUNTED}
 
 
 def test_jobs_change_nothing() -> None:
@@ -348,7 +348,7 @@ def test_batch_dtype_and_variant(capsys: pytest.CaptureFixture[str]) -> None:
     last = found["rows"][-1]
     assert last["settings"] == {"variant": "34", "batch": "2", "dtype": "float32"}
     totals = cnnprof.analyze("resnet@34", batch=2).totals
-    assert last["metrics"] == {name: getattr(totals, name) for name in METRICS}
+    assert last["metrics"] == {name: getattr(totals, name) for name in COUNTED}
     assert (found["wrong"], found["over_limits"]) == ([], 0)
 
 
@@ -381,7 +381,7 @@ def test_a_namesake_has_a_column_of_its_own(
     assert main(["sweep", str(path), *args.split(), "--format", "csv"]) == 0
     header = capsys.readouterr().out.splitlines()[0].split(",")
     assert header[: len(columns)] == columns
-    assert header[len(columns) :][: len(METRICS)] == list(METRICS)
+    assert header[len(columns) :][: len(COUNTED)] == list(COUNTED)
     assert len(header) == len(set(header))
     assert main(["sweep", str(path), *args.split(), "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -482,7 +482,7 @@ def test_json_has_everything(limited: Sweep) -> None:
     found = json.loads(swept.to_json(limited))
     assert (found["schema_version"], found["limits"], found["over_limits"]) == (2, {"macs": 100_000_000}, 10)
     assert found["objectives"] == {"width": "larger", "input": "larger"}
-    assert set(found["rows"][0]["metrics"]) == set(METRICS)
+    assert set(found["rows"][0]["metrics"]) == set(COUNTED)
 
 
 class Terminal(io.StringIO):

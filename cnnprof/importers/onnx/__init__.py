@@ -7,39 +7,24 @@ where they are few. Data outside the file is never opened.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnnprof.errors import MissingDependencyError, UsageError, brief, printable
+from cnnprof.importers.common import Imported, stem
 from cnnprof.importers.onnx.structure import structure
-from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 
-if TYPE_CHECKING:
-    from cnnprof.importers.onnx.reader import OpaqueLayer
+__all__ = ["Imported", "load"]
 
 MOST_NODES = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A network from a file, and what was found on the way.
+def load(path: Path, inputs: Mapping[str, Shape] | None = None, name: str | None = None) -> Imported:
+    """The network of an ONNX file.
 
-    opaque: the layers that only have declared figures. shapes: how many tensors' shapes ONNX's own inference agrees
-    with. params: values of the tensors that layers take their weights from, each counted once.
-    notes: what a reader should know.
-    """
-
-    graph: Graph
-    opaque: tuple[OpaqueLayer, ...]
-    shapes: int
-    params: int
-    notes: tuple[str, ...]
-
-
-def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
-    """The network of an ONNX file. inputs: shapes of one example, by name, for those that the file leaves open.
+    inputs: shapes of one example, by name, for those that the file leaves open; an empty name is the first input's.
+    name: stands for the path in errors.
 
     Raises UsageError where the file cannot be read or has what no graph can say, MissingDependencyError without onnx.
     """
@@ -52,8 +37,9 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
         raise MissingDependencyError(
             "reading an ONNX file needs the packages onnx and numpy: pip install 'cnnprof[onnx]'"
         ) from None
-    text = structure(path)
-    shown = printable(str(path))
+    name = str(path) if name is None else name
+    text = structure(path, name)
+    shown = printable(name)
     try:
         model = ModelProto.FromString(text)
     except DecodeError as error:
@@ -64,11 +50,11 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None) -> Imported:
         raise UsageError(f"`{shown}` has {len(model.graph.node):,} nodes, of which at most {MOST_NODES:,} are read")
     if not all(isinstance(name, str) for name in _names(model.graph)):
         raise UsageError(f"`{shown}` is no ONNX model: a name in it is no text")
-    return Imported(*Reader(model, shown, path.stem).read(inputs or {}))
+    return Reader(model, shown, stem(name)).read(inputs or {})
 
 
 def _names(graph: Any) -> Iterator[object]:
-    """Every name in a graph; protobuf gives bytes for those that are no UTF-8."""
+    """Every name in a graph; protobuf gives bytes for those that are not UTF-8."""
     for node in graph.node:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from cnnprof.importers.common import Paths, plain
+
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-class Scopes:
+class Scopes(Paths):
     """The paths of layers, made unique."""
 
     def __init__(self, nodes: Sequence[Any]) -> None:
+        super().__init__()
         self._own = [_scope(node) for node in nodes]
         self._count = Counter(self._own)
         self._above = {scope.rpartition(".")[0] for scope in self._own}
-        self._taken: set[str] = set()
 
     def path(self, number: int, operator: str) -> str:
         """A path for what a node makes: its module's, and the operator where the module has several nodes."""
         scope = self._own[number]
         alone = scope and self._count[scope] == 1 and scope not in self._above
         return self.unique(scope if alone else ".".join(filter(None, [scope, operator.lower()])))
-
-    def unique(self, path: str) -> str:
-        """The path, with a number where it is taken."""
-        number, found = 1, path
-        while found in self._taken:
-            number += 1
-            found = f"{path}_{number}"
-        self._taken.add(found)
-        return found
-
-
-def plain(name: str) -> str:
-    """A name of the characters that a path may have."""
-    return ".".join(filter(None, re.sub(r"[^A-Za-z0-9_.-]", "_", name[:200]).split(".")))
 
 
 def _scope(node: Any) -> str:

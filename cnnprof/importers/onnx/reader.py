@@ -12,11 +12,11 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
-from cnnprof.importers.onnx.names import Scopes, plain
+from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, params_of, plain
+from cnnprof.importers.onnx.names import Scopes
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.builder import Builder
-from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape, show
 
 MOST_FOLDED = 65_536
@@ -30,10 +30,6 @@ _PRODUCTS = frozenset(
 """Operators whose multiply-accumulates nothing here counts where no kind takes them."""
 
 
-class NoKind(Exception):
-    """No kind stands for a node; the message says why."""
-
-
 class Constant(NamedTuple):
     """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array)."""
 
@@ -45,24 +41,6 @@ class Constant(NamedTuple):
     def numel(self) -> int:
         """How many values it has."""
         return prod(self.shape)
-
-
-class OpaqueLayer(NamedTuple):
-    """A layer that no kind stands for: its path, its operator and why."""
-
-    path: str
-    operator: str
-    reason: str
-
-
-class Found(NamedTuple):
-    """What reading gave: see `Imported`."""
-
-    graph: Graph
-    opaque: tuple[OpaqueLayer, ...]
-    shapes: int
-    params: int
-    notes: tuple[str, ...]
 
 
 class Node:
@@ -126,7 +104,7 @@ class Node:
         return self._path
 
     def add(self, kind: Kind, *tensors: int, suffix: str = "", learned: tuple[Constant | None, ...] = ()) -> int:
-        """Appends a layer; suffix: of one beside the node's own. learned: the tensors that its weights are in."""
+        """Appends a layer; suffix: of a further layer of the node. learned: the tensors that its weights are in."""
         path = self.reader.scopes.unique(f"{self.path}.{suffix}") if suffix else self.path
         return self.reader.add(path, kind, tensors, learned)
 
@@ -159,7 +137,7 @@ class Reader:
         self.biased: set[int] = set()
         self.following = {name: node for node in model.graph.node for name in node.input}
 
-    def read(self, inputs: Mapping[str, Shape]) -> Found:
+    def read(self, inputs: Mapping[str, Shape]) -> Imported:
         """The network. Raises UsageError."""
         if self.opset < OLDEST:
             raise UsageError(f"`{self.file}` is of opset {self.opset}, of which the oldest that is read is {OLDEST}")
@@ -168,23 +146,18 @@ class Reader:
         for number, proto in enumerate(self.model.graph.node):
             self.read_node(number, proto)
         self.read_outputs()
-        counted = sum(
-            prod(shape)
-            for layer in self.builder.layers
-            if layer.shares is None and not isinstance(layer.kind, Opaque)
-            for shape in layer.kind.weights(*(self.builder.shapes[tensor] for tensor in layer.inputs)).values()
-        )
-        stored = sum(self.learned.values())
         graph = self.builder.graph(self.name, same_in_training=True)
+        counted, stored = params_of(graph), sum(self.learned.values())
         notes = self.notes()
         if counted != stored:
             notes.append(
                 f"its layers have {counted:,} parameters in {stored:,} values: the exporter merged equal tensors"
             )
-        return Found(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes))
+        compared = Compared(len(self.learned), 0) if counted == stored else None
+        return Imported(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes), compared)
 
     def notes(self) -> list[str]:
-        """What of the file is worth saying beside its figures."""
+        """What a reader of the figures should know about the file."""
         operators = {node.op_type for node in self.model.graph.node}
         if self.model.producer_name == "pytorch" and "Conv" in operators and "BatchNormalization" not in operators:
             return ["written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "
@@ -478,6 +451,7 @@ def chosen(declared: Mapping[str, list[int | None]], given: Mapping[str, Shape],
     Raises UsageError where it leaves open what nobody gave, or what was given is at odds with it.
     """
     alone = len(declared) == 1
+    given = {name or next(iter(declared)): shape for name, shape in given.items()}
     for name in given:
         if name not in declared and not (name == "input" and alone):
             raise UsageError(f"`{file}` has no input `{printable(brief(name))}`; {nearest(name, declared)}")

@@ -11,7 +11,8 @@ from math import inf, prod
 from typing import Any, TypeAlias
 
 from cnnprof.errors import RuleError
-from cnnprof.importers.onnx.reader import Constant, Node, NoKind
+from cnnprof.importers.common import NoKind
+from cnnprof.importers.onnx.reader import Constant, Node
 from cnnprof.kinds import (
     activation,
     adaptive_pool,
@@ -135,7 +136,7 @@ def _conv_transpose(node: Node) -> int:
 def _max_pool(node: Node) -> int:
     kind = _MAX_POOL[_axes(node, _MAX_POOL)]
     if len([name for name in node.outputs if name]) > 1:
-        raise NoKind("it gives the places of its maxima")
+        raise NoKind("it outputs the positions of its maxima")
     kernel = list(node.get("kernel_shape"))
     strides, dilations, pads = _window(node, kernel)
     even = all(0 <= before == after <= size // 2 for (before, after), size in zip(pads, kernel, strict=True))

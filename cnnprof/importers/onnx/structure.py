@@ -1,16 +1,18 @@
 """The bytes of an ONNX file without its weights: what is left of it is a model whose large tensors have only a shape.
 
 The file is mapped and its wire format walked (protobuf's, of onnx.proto): a tensor's data is stepped over, so that a
-file of gigabytes costs the pages of its structure. Nothing is opened beside it.
+file of gigabytes costs the pages of its structure. No other file is opened.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cnnprof import files
 from cnnprof.errors import UsageError, printable
 
 SMALL = 4096
@@ -41,12 +43,15 @@ class _Field(NamedTuple):
     end: int
 
 
-def structure(path: Path) -> bytes:
-    """A file's model without the values of its large tensors. Raises UsageError where it is no such file."""
-    shown = printable(str(path))
+def structure(path: Path, name: str | None = None) -> bytes:
+    """A file's model without the values of its large tensors. name: stands for the path in errors.
+
+    Raises UsageError where it is no such file.
+    """
+    shown = printable(str(path) if name is None else name)
     try:
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
+        with files.opened(path, name) as file:
+            if os.fstat(file.fileno()).st_size == 0:
                 raise UsageError(f"`{shown}` is empty, expected an ONNX model")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found = bytearray()
@@ -66,7 +71,7 @@ class _Source:
         self.data = data
         self.name = name
 
-    def refuse(self, what: str) -> UsageError:
+    def broken(self, what: str) -> UsageError:
         """The error that says what is wrong with the file."""
         return UsageError(f"`{self.name}` is no whole ONNX model: {what}")
 
@@ -75,7 +80,7 @@ class _Source:
         value = shift = 0
         while True:
             if at >= end or shift > 63:
-                raise self.refuse(f"a number that begins before byte {at:,} has no end")
+                raise self.broken(f"a number that begins before byte {at:,} has no end")
             byte = self.data[at]
             at += 1
             value |= (byte & 0x7F) << shift
@@ -99,16 +104,16 @@ class _Source:
             elif wire in (1, 5):
                 at += 8 if wire == 1 else 4
             else:
-                raise self.refuse(f"byte {first:,} begins no field of a message")
+                raise self.broken(f"byte {first:,} begins no field of a message")
             if at > end:
-                raise self.refuse(f"the field at byte {first:,} ends {at - end:,} bytes behind its message")
+                raise self.broken(f"the field at byte {first:,} ends {at - end:,} bytes after its message")
             yield _Field(key >> 3, wire, first, value, at)
 
 
 def _walk(source: _Source, start: int, end: int, message: str, found: bytearray, depth: int) -> None:
     """Appends a message without the values of its large tensors."""
     if depth > MOST_NESTING:
-        raise source.refuse(f"its graphs nest more than {MOST_NESTING} messages deep")
+        raise source.broken(f"its graphs nest more than {MOST_NESTING} messages deep")
     inside = _WALKED[message]
     drop = message == "tensor" and end - start > SMALL
     for field in source.fields(start, end):
@@ -120,10 +125,10 @@ def _walk(source: _Source, start: int, end: int, message: str, found: bytearray,
             found += _varint(field.number << 3 | 2) + _varint(len(part)) + part
         else:
             if len(found) + field.end - field.start > MOST_BYTES:
-                raise source.refuse(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
+                raise source.broken(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
             found += source.data[field.start : field.end]
     if len(found) > MOST_BYTES:
-        raise source.refuse(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
+        raise source.broken(f"it holds more than {MOST_BYTES:,} bytes besides its weights")
 
 
 def _varint(value: int) -> bytes:

@@ -1,0 +1,1 @@
+"""What a network runs on: capacities with their sources, what fits, and bounds of the time it takes."""

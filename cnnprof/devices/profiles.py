@@ -1,0 +1,157 @@
+"""Targets: what a device has, each figure with its source: data, in `profiles.yaml` and in a user's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from cnnprof import files
+from cnnprof.errors import Problem, SpecError, UsageError, brief, nearest, printable
+from cnnprof.language import source
+from cnnprof.language.source import Node, Scalar, described
+from cnnprof.model.metrics import read_amount
+
+VERSION = "1"
+KEY = "cnnprof_targets"
+MOST = 1_000_000
+"""Bytes of a file of targets."""
+TYPES = ("float64", "float32", "float16", "bfloat16", "int8")
+
+
+class Figure(NamedTuple):
+    """A figure of a device, and where it is from."""
+
+    value: int
+    source: str
+
+
+class Target(NamedTuple):
+    """A device that a network may run on; None: the figure is not known.
+
+    ram, flash: bytes of a microcontroller; ram is the largest region that is one piece.
+    memory, bandwidth: of a GPU, bytes, and bytes per second.
+    operations: at most so many per second, by the type of the numbers; a multiply-accumulate is two.
+    """
+
+    name: str
+    title: str
+    sort: Literal["microcontroller", "gpu"]
+    ram: Figure | None = None
+    flash: Figure | None = None
+    memory: Figure | None = None
+    bandwidth: Figure | None = None
+    operations: Mapping[str, Figure] = {}
+
+
+FIGURES = {"microcontroller": ("ram", "flash"), "gpu": ("memory", "bandwidth")}
+
+
+def find(name: str, path: Path | None = None) -> Target:
+    """The target of a name. path: a file of the user's own targets.
+
+    Raises UsageError for one that is not known, and as `read`.
+    """
+    known = targets(path)
+    if name not in known:
+        shown = brief(printable(name))
+        raise UsageError(f"there is no target `{shown}`; {nearest(name, known) or '`cnnprof targets` lists them'}")
+    return known[name]
+
+
+def targets(path: Path | None = None) -> dict[str, Target]:
+    """The targets that come with the tool, and those of a user's file, which win. Raises as `read`."""
+    return dict(_shipped()) if path is None else {**_shipped(), **read(files.read(path, MOST), str(path))}
+
+
+@cache
+def _shipped() -> dict[str, Target]:
+    path = Path(__file__).with_name("profiles.yaml")
+    return read(path.read_bytes(), path.name)
+
+
+def read(text: bytes, name: str) -> dict[str, Target]:
+    """The targets in a text; `name` stands for the file in errors. Raises SpecError with all that is wrong in it."""
+    source.refuse_foreign(text, name, KEY, f"a file of targets begins with `{KEY}: {VERSION}`")
+    reader = _Reader()
+    found = reader.file(source.parse(text, name))
+    if reader.problems:
+        raise SpecError(reader.problems)
+    return found
+
+
+class _Reader:
+    """Nodes as targets; what is wrong is gathered in `problems`."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def file(self, root: Node) -> dict[str, Target]:
+        """The targets of a whole file."""
+        keys = self.keys(root, "a file of targets", (KEY, "targets"))
+        version = keys.get(KEY)
+        if version is not None and self.text(version, f"`{KEY}`") != VERSION:
+            self.problem(f"`{KEY}` is {VERSION}, found {described(version)}", version)
+        listed = self.keys(keys["targets"], "`targets`", None) if "targets" in keys else {}
+        return {name: self.target(name, node) for name, node in listed.items()}
+
+    def target(self, name: str, node: Node) -> Target:
+        """One target."""
+        sorts = {figure: sort for sort, figures in FIGURES.items() for figure in figures}
+        keys = self.keys(node, f"the target `{name}`", ("title", "sort", *sorts, "operations"))
+        sort = self.text(keys["sort"], "`sort`") if "sort" in keys else ""
+        if sort not in FIGURES:
+            found = described(keys.get("sort"))
+            self.problem(f"`sort` of a target is `microcontroller` or `gpu`, found {found}", keys.get("sort", node))
+        figures: dict[str, Figure] = {}
+        for key in sorts:
+            if key not in keys:
+                continue
+            if sort in FIGURES and key not in FIGURES[sort]:
+                self.problem(f"a `{sort}` has no `{key}`: it has {' and '.join(FIGURES[sort])}", keys[key])
+            figures[key] = self.figure(keys[key], f"`{key}`", in_bytes=True)
+        rates = self.keys(keys["operations"], "`operations`", TYPES) if "operations" in keys else {}
+        return Target(
+            name,
+            self.text(keys["title"], "`title`") if "title" in keys else name,
+            "gpu" if sort == "gpu" else "microcontroller",
+            **figures,
+            operations={each: self.figure(rates[each], f"`{each}`", in_bytes=False) for each in rates},
+        )
+
+    def figure(self, node: Node, what: str, in_bytes: bool) -> Figure:
+        """A figure with its source."""
+        keys = self.keys(node, what, ("is", "source"))
+        for key in ("is", "source"):
+            if key not in keys:
+                self.problem(f"{what} is a figure and its source: it has no `{key}`", node)
+        value = 0
+        if "is" in keys:
+            try:
+                value = read_amount(self.text(keys["is"], what), what, in_bytes)
+            except UsageError as error:
+                self.problem(str(error), keys["is"])
+        return Figure(value, self.text(keys["source"], f"the source of {what}") if "source" in keys else "")
+
+    def keys(self, node: Node, what: str, known: tuple[str, ...] | None) -> dict[str, Node]:
+        """The entries of a mapping; keys that are not known are problems."""
+        if not isinstance(node, source.Mapping):
+            self.problem(f"{what} is a mapping, found {described(node)}", node)
+            return {}
+        for key in node.items:
+            if known is not None and key not in known:
+                hint = nearest(key, known)
+                self.problems.append(Problem(f"{what} has no key `{brief(key)}`", node.keys[key].mark, hint))
+        return node.items
+
+    def text(self, node: Node, what: str) -> str:
+        """A word or a number as it is written."""
+        if isinstance(node, Scalar) and not node.is_null:
+            return node.text
+        self.problem(f"{what} is a word or a number, found {described(node)}", node)
+        return ""
+
+    def problem(self, message: str, node: Node) -> None:
+        """Notes what is wrong, and where."""
+        self.problems.append(Problem(message, node.mark))

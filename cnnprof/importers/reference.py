@@ -1,0 +1,173 @@
+"""SPECs that name a network in another format: `net.onnx`, `torch:pkg.models:Net`, `timm:resnet50`; and its import.
+
+Only what is written so is one: a file by its suffix, code by what comes before its first colon. Code runs when the
+network is loaded, and not before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnprof import files
+from cnnprof.errors import UsageError, brief, printable
+from cnnprof.model.kind import Shape, show
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnprof.importers.common import Imported
+
+FILES = {".onnx": "onnx", ".tflite": "tflite", ".pt2": "pt2"}
+"""Formats by the suffix of their files."""
+CODE = ("torch", "timm", "torchvision")
+"""Formats that run somebody's code."""
+NAMES = {"onnx": "ONNX", "tflite": "TensorFlow Lite", "pt2": "torch.export", "torch": "PyTorch"}
+"""What people call a format, where that is not its own word."""
+CALLED = {
+    "onnx": "an ONNX file",
+    "tflite": "a TensorFlow Lite file",
+    "pt2": "an archive of torch.export",
+    "torch": "a PyTorch module",
+    "timm": "a network of timm",
+    "torchvision": "a network of torchvision",
+}
+MOST_OF_TFLITE = 2**31
+"""Bytes of a TensorFlow Lite file, which holds its weights: no FlatBuffer has more."""
+_NAME = r"[^\W\d]\w*"
+_DOTTED = rf"{_NAME}(?:\.{_NAME})*"
+_TORCH = re.compile(rf"torch:({_DOTTED}|.+\.py):({_DOTTED})", re.DOTALL)
+_LIBRARY = re.compile(r"(timm|torchvision):(\w[\w.-]*)")
+_MODULE = re.compile(rf"{_DOTTED}:{_DOTTED}")
+_WEIGHTS = re.compile(r".+\.(pt|pth|ckpt|bin|safetensors|pkl|pickle|h5|keras)", re.DOTALL | re.IGNORECASE)
+
+
+class Reference(NamedTuple):
+    """A network in another format, as a SPEC names it.
+
+    format: of FILES or CODE. text: the SPEC without its arguments.
+    module: of `torch`, that is imported, or a file `….py`. name: of code, in it: a class, a factory or a module.
+    settings: what it is called with.
+    """
+
+    format: str
+    text: str
+    module: str = ""
+    name: str = ""
+    settings: Mapping[str, Any] = {}
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether loading it runs code that is not cnnprof's."""
+        return self.format in CODE
+
+    @property
+    def called(self) -> str:
+        """`` `net.onnx` is an ONNX file``, the beginning of a message."""
+        return f"`{brief(printable(self.text), 200)}` is {CALLED[self.format]}"
+
+
+def of_file(path: str) -> Reference | None:
+    """The network in a file of another format, which its suffix tells; None for a spec."""
+    format = FILES.get(Path(path).suffix.lower())
+    return None if format is None else Reference(format, path)
+
+
+def of_code(text: str) -> Reference | None:
+    """The network that code makes, where a text names one."""
+    if (match := _TORCH.fullmatch(text)) is not None:
+        return Reference("torch", text, *match.groups())
+    if (match := _LIBRARY.fullmatch(text)) is not None and not text.endswith((".yaml", ".yml", *FILES)):
+        return Reference(match[1], text, name=match[2])
+    return None
+
+
+def load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -> Imported:
+    """The network of a reference. path: of its file, if it is one.
+
+    inputs: shapes of one example, by name; an empty name is the first input's.
+
+    Raises UsageError where it cannot be read, and MissingDependencyError where a package is missing.
+    """
+    from dataclasses import replace  # which no spec needs
+
+    return replace(_load(reference, path, inputs), format=NAMES.get(reference.format, reference.format))
+
+
+def _load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -> Imported:
+    if reference.format == "onnx":
+        from cnnprof.importers import onnx
+
+        assert path is not None
+        return onnx.load(path, inputs, reference.text)
+    if reference.format == "tflite":
+        from cnnprof.importers import tflite
+
+        assert path is not None
+        found = tflite.load(files.read(path, MOST_OF_TFLITE, reference.text), reference.text)
+        _refuse_inputs(reference, found.graph.inputs, inputs)
+        return found
+    if reference.format == "pt2":
+        from cnnprof.importers.torch import archive
+
+        assert path is not None
+        return archive.load(path, inputs, reference.text)
+    return _torch(reference, inputs)
+
+
+def _torch(reference: Reference, inputs: Mapping[str, Shape]) -> Imported:
+    """The network of a module that code makes."""
+    from cnnprof.importers import torch
+
+    origin: Any = reference.format
+    name = f"{reference.module}:{reference.name}" if reference.module else reference.name
+    return torch.load(torch.Reference(origin, name, reference.settings), _named(inputs))
+
+
+def of_module(module: nn.Module, inputs: Mapping[str, Shape]) -> Imported:
+    """The network of a module of PyTorch. inputs: as for `load`. Raises UsageError where it cannot be read."""
+    from dataclasses import replace
+
+    from cnnprof.importers import torch
+
+    return replace(torch.load(module, _named(inputs)), format=NAMES["torch"])
+
+
+def _named(inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+    return {name or "input": shape for name, shape in inputs.items()}
+
+
+def _refuse_inputs(reference: Reference, own: Mapping[str, Shape], given: Mapping[str, Shape]) -> None:
+    """Raises UsageError where other shapes are given than a file has, which are fixed."""
+    for name, shape in given.items():
+        name = name or next(iter(own))
+        if own.get(name) != shape:
+            fixed = ", ".join(f"`{each}` {show(size)}" for each, size in own.items())
+            found = f"`{brief(printable(name))}` {show(shape)}"
+            raise UsageError(f"{reference.called}, whose inputs are fixed: {fixed}; found {found}")
+
+
+# What people type first.
+
+
+def hint(text: str) -> str:
+    """How a network is spelt that a text may mean, which names none; empty where nothing comes to mind."""
+    shown = brief(printable(text), 200)
+    if _MODULE.fullmatch(text):
+        return f"a PyTorch module is `torch:{shown}`"
+    if re.fullmatch(r"\w+", text):
+        known = [library for library in ("torchvision", "timm") if find_spec(library) is not None]
+        return " or ".join(f"`{library}:{shown}`" for library in known)
+    return of_another_file(text)
+
+
+def of_another_file(path: str) -> str:
+    """What to name instead of a file that holds no network which can be read; empty for all others."""
+    if path.endswith(".py"):
+        return f"name the class or function in it: `torch:{brief(printable(path), 200)}:NAME`"
+    if _WEIGHTS.fullmatch(path):
+        return "weights are not read: name their module, `torch:MODULE:NAME`, or export it to .onnx or .pt2"
+    return ""

@@ -1,0 +1,126 @@
+"""A module that is there → graph: exported, read, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from cnnprof.errors import UsageError, brief, printable
+from cnnprof.importers.common import Imported
+from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.check import finished
+from cnnprof.importers.torch.network import Network, unused
+from cnnprof.importers.torch.program import AmbiguousBatch
+from cnnprof.importers.torch.reader import Reader
+from cnnprof.importers.torch.reference import CannotExport, told
+from cnnprof.model.kind import Shape, show
+
+MOST_PARAMETERS = 10_000
+"""Of a module: more are no convolutional network."""
+
+
+def imported(
+    module: nn.Module, inputs: Mapping[str, Shape] | None, dtypes: Mapping[str, str], name: str, shown: str
+) -> Imported:
+    """The network of a module; shown: what errors call it. Raises UsageError, and CannotExport where export fails."""
+    shown = printable(brief(shown, 200))
+    if not inputs:
+        raise UsageError(f"`{shown}` needs the shape of one example: give it as in --input 3x224x224")
+    for key, shape in inputs.items():
+        if any(size < 1 for size in shape):
+            raise UsageError(
+                f"the input `{printable(brief(key))}` of `{shown}` is {show(shape)}, expected sizes of at least 1"
+            )
+    reason = "it has sizes of all sorts, so that nothing tells where the batch of a tensor is"
+    for batch in primes(module, inputs)[:4]:
+        given = example(module, inputs, dtypes, batch, shown)
+        try:
+            return _of_batch(module, given, batch, name, shown)
+        except AmbiguousBatch as found:
+            reason = found.told(batch)
+    raise UsageError(f"`{shown}` cannot be read: {reason}")
+
+
+def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:
+    """The network of a module, exported with a batch that no other size is a multiple of. Raises AmbiguousBatch."""
+    exported = _exported(module, given, shown, training=False)
+    evaluated = program(module, exported, given, batch, shown)
+    network = Network(name)
+    reader = Reader(network, evaluated, measure(exported))
+    reader.read()
+    notes: list[str] = []
+    if unused(network, evaluated.held):
+        reader, notes = _with_heads(module, given, reader, shown)
+        network = reader.network
+    try:
+        ran = run(module, given)
+    except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
+        ran = None
+        notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
+    return finished(reader, ran, shown, [*notes, *_frozen(module)])
+
+
+def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
+    """The layers of evaluation, and those that only training runs, found by a second export in training."""
+    try:
+        exported = _exported(module, given, shown, training=True)
+        trained = program(module, exported, given, reader.program.batch.size, shown)
+        Reader(reader.network, trained, measure(exported), reader).read_training()
+        return reader, []
+    except (UsageError, AmbiguousBatch):  # then they are parameters of which nobody knows what they are for
+        again = Reader(Network(reader.network.name), reader.program, reader.measure)
+        again.read()
+        return again, ["it cannot be exported in training, so that layers of training alone are not known"]
+
+
+def _exported(module: nn.Module, given: Example, shown: str, *, training: bool) -> Any:
+    """The ExportedProgram of a module. Raises CannotExport with a part to try instead, where PyTorch cannot."""
+    try:
+        return export(module, given, training=training)
+    except Exception as error:  # noqa: BLE001  whatever a module and torch.export raise
+        raise CannotExport(f"PyTorch cannot export `{shown}`: {told(error)}{_part(module, given, shown)}") from None
+
+
+def _part(module: nn.Module, given: Example, shown: str) -> str:
+    """A hint: the part with most parameters that does run, and the shape of its input."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    ran: dict[str, tuple[int, ...]] = {}
+
+    def hook(name: str) -> Any:
+        def after(_module: nn.Module, inputs: Any, _output: Any) -> None:
+            if len(inputs) == 1 and hasattr(inputs[0], "shape") and len(inputs[0].shape) > 1:
+                ran.setdefault(name, tuple(inputs[0].shape[1:]))
+
+        return after
+
+    children = dict(module.named_children())
+    hooks = [child.register_forward_hook(hook(name)) for name, child in children.items()]
+    try:
+        with mode(module, training=False), FakeTensorMode(allow_non_fake_inputs=True) as fake:
+            module(
+                *map(fake.from_tensor, given.args),
+                **{key: fake.from_tensor(each) for key, each in given.kwargs.items()},
+            )
+    except Exception:  # noqa: BLE001  that it fails is why this is asked
+        pass
+    finally:
+        for each in hooks:
+            each.remove()
+    sizes = {name: sum(each.numel() for each in children[name].parameters()) for name in ran}
+    best = max(sizes, key=lambda name: sizes[name], default=None)
+    if best is None or not sizes[best]:
+        return ""
+    whole = shown.partition(",")[0]
+    return f"; a part of it may do: {whole}.{best} with --input {'x'.join(map(str, ran[best]))}"
+
+
+def _frozen(module: nn.Module) -> list[str]:
+    """A note on parameters that are not trained, which nothing here tells from others."""
+    frozen = [tensor for tensor in module.parameters() if not tensor.requires_grad]
+    if not frozen or len(frozen) == len(list(module.parameters())):
+        return []
+    values = sum(tensor.numel() for tensor in frozen)
+    return [f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"]

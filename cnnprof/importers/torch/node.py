@@ -1,0 +1,137 @@
+"""One call of an operator as the rule for it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnprof.importers.common import NoKind
+from cnnprof.importers.torch.network import Batched, Constant, Value
+from cnnprof.importers.torch.program import Call, Place, Ref, Stored
+from cnnprof.kinds.parameter import Parameter
+from cnnprof.model.kind import Kind, Shape, show
+
+if TYPE_CHECKING:
+    from cnnprof.importers.torch.reader import Reader
+
+
+class Node:
+    """One call as its rule sees it, and the layers that the rule adds for it."""
+
+    def __init__(self, reader: Reader, call: Call) -> None:
+        self.reader = reader
+        self.call = call
+        self.values = {name: self.resolved(value) for name, value in call.args.items()}
+
+    def resolved(self, argument: Any) -> Any:
+        """An argument with the values of the tensors in it."""
+        if isinstance(argument, Ref):
+            return self.reader.value(argument.name, self.call)
+        if isinstance(argument, list | tuple):
+            return [self.resolved(each) for each in argument]
+        return argument
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An argument that is no tensor."""
+        value = self.values.get(name)
+        return default if value is None else value
+
+    def found(self) -> list[Value]:
+        """All tensors among the arguments, in order."""
+        flat = [each for value in self.values.values() for each in (value if isinstance(value, list) else [value])]
+        return [value for value in flat if isinstance(value, Constant | Batched)]
+
+    def tensor(self) -> Batched:
+        """Its first argument, which depends on the network's input. Raises NoKind where it does not."""
+        value = next(iter(self.values.values()), None)
+        if not isinstance(value, Batched):
+            raise NoKind("its first argument does not depend on the input")
+        return value
+
+    def constant(self, name: str) -> Constant | None:
+        """A parameter or buffer as the module holds it; None where it is left out. Raises NoKind."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, Constant) or value.stored is None or value.shape != self.held(value.stored):
+            raise NoKind(f"its `{name}` is computed, not stored")
+        return value
+
+    def held(self, stored: Stored) -> Shape:
+        """The shape in which the module holds a parameter or buffer."""
+        return self.reader.program.held[stored]
+
+    def shape(self, value: Batched) -> Shape:
+        """Shape of one example of a tensor."""
+        return self.reader.network.shapes[value.tensor]
+
+    def rank(self, value: Batched) -> int:
+        """How many dimensions a tensor has, its batch included."""
+        return len(self.shape(value)) + (value.place.fold == 1)
+
+    def dim(self, place: Place, rank: int, dim: int) -> int:
+        """A dimension of the program as one of the graph, where the batch is 0. Raises NoKind for the batch's own."""
+        own = dim % rank
+        if own == place.dim:
+            raise NoKind(
+                "it works along the batch" if place.fold == 1 else "it works along what is folded into the batch"
+            )
+        return own + (1 if own < place.dim else 1 if place.fold > 1 else 0)
+
+    def front(self) -> Batched:
+        """Its first argument, whose batch is its first dimension and nothing else. Raises NoKind."""
+        value = self.tensor()
+        if value.place != Place(0):
+            raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
+        return value
+
+    def full(self, number: int = 0) -> Shape:
+        """The shape of an output, with its batch."""
+        name = self.call.outputs[number]
+        assert name is not None
+        return self.reader.program.shapes[name]
+
+    def out(self, number: int = 0) -> tuple[Shape, Place]:
+        """The shape of one example of an output, and where its batch is. Raises NoKind."""
+        shape = self.full(number)
+        place = self.reader.program.batch.place(shape)
+        if place is None:
+            raise NoKind(f"it makes {show(shape)}, which has no batch")
+        return place.example(shape), place
+
+    def is_read(self, number: int) -> bool:
+        """Whether anything reads an output."""
+        name = self.call.outputs[number]
+        return name is not None and (name in self.reader.readers or name in self.reader.handed_out)
+
+    def only_read_by(self, operators: Collection[str]) -> bool:
+        """Whether nothing but these operators reads the output."""
+        (name,) = self.call.outputs
+        readers = self.reader.readers.get(name or "", [])
+        return name not in self.reader.handed_out and all(call.plain in operators for call in readers)
+
+    def add(self, kind: Kind, *values: Batched | int, word: str = "", learned: Sequence[Constant | None] = ()) -> int:
+        """Appends a layer; word: what it is called among others. learned: what its weights are, in their order."""
+        tensors = tuple(value if isinstance(value, int) else value.tensor for value in values)
+        return self.reader.add(self.call, kind, tensors, word, [each for each in learned if each is not None])
+
+    def parameter(self, value: Constant, rank: int) -> int:
+        """A parameter as a tensor of so many dimensions of one example. Raises NoKind for anything else."""
+        stored = value.stored
+        if stored is None or not stored.learned:
+            raise NoKind("one of its operands is neither a parameter nor depends on the input")
+        shape = (1,) * (rank - len(value.shape)) + value.shape
+        if len(shape) == rank + 1 and shape[0] == 1:
+            shape = shape[1:]
+        batch = self.reader.program.batch
+        if len(shape) != rank or (batch.prime and batch.place(shape)):
+            raise NoKind("a parameter among its operands has a batch, or is folded into one")
+        network = self.reader.network
+        found = network.parameters.get((stored, shape))
+        if found is None:
+            if stored in network.counted:
+                raise NoKind("another layer has one of its operands as its weight")
+            found = network.add(self.reader.layer(self.call, Parameter(shape=shape), (), "parameter", (stored,)))
+            network.layers[-1] = network.layers[-1]._replace(scope=stored.name)
+            network.parameters[stored, shape] = found
+        return found

@@ -1,0 +1,811 @@
+"""What PyTorch's operators are here: ATen operator → kinds, for modules and archives alike.
+
+A rule takes a node, adds layers and gives the tensor of its output, or one for each. It raises NoKind where no kind
+does what the operator does; who calls it makes the node an opaque layer then. The operators and the names of their
+arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, TypeAlias
+
+from cnnprof.importers.common import NoKind
+from cnnprof.importers.torch.network import Batched, Constant
+from cnnprof.importers.torch.node import Node
+from cnnprof.importers.torch.program import Call, Place, Program, Ref
+from cnnprof.kinds import (
+    activation,
+    adaptive_pool,
+    arithmetic,
+    concat,
+    conv,
+    conv_transpose,
+    dropout,
+    flatten,
+    interpolate,
+    linear,
+    norm,
+    pad,
+    permute,
+    pool,
+    reshape,
+    select,
+    shuffle,
+    slice,
+    softmax,
+)  # fmt: skip
+from cnnprof.model.kind import Kind, Shape
+
+Rule: TypeAlias = Callable[[Node], "int | list[int | None]"]
+
+_CONV = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
+_TRANSPOSED = {1: conv_transpose.ConvTranspose1d, 2: conv_transpose.ConvTranspose2d, 3: conv_transpose.ConvTranspose3d}
+_MAX_POOL = {1: pool.MaxPool1d, 2: pool.MaxPool2d, 3: pool.MaxPool3d}
+_AVG_POOL = {1: pool.AvgPool1d, 2: pool.AvgPool2d, 3: pool.AvgPool3d}
+_ADAPTIVE_MAX = {
+    1: adaptive_pool.AdaptiveMaxPool1d, 2: adaptive_pool.AdaptiveMaxPool2d, 3: adaptive_pool.AdaptiveMaxPool3d,
+}  # fmt: skip
+_ADAPTIVE_AVG = {
+    1: adaptive_pool.AdaptiveAvgPool1d, 2: adaptive_pool.AdaptiveAvgPool2d, 3: adaptive_pool.AdaptiveAvgPool3d,
+}  # fmt: skip
+
+
+def _axes(node: Node, kinds: dict[int, Any], value: Batched) -> int:
+    axes = len(node.shape(value)) - 1
+    if axes not in kinds:
+        raise NoKind(f"it has {axes} spatial axes, and there are kinds for 1 to 3")
+    return axes
+
+
+def _per_axis(value: Any, axes: int) -> list[int]:
+    given = list(value) if isinstance(value, list | tuple) else [value]
+    return given * axes if len(given) == 1 else given
+
+
+# Convolutions and matrices.
+
+
+def _conv(node: Node) -> int:
+    read = node.front()
+    axes = _axes(node, _CONV, read)
+    weight, bias = node.constant("weight"), node.constant("bias")
+    if weight is None:
+        raise NoKind("it has no weight")
+    padding = node.get("padding", 0)
+    kind = _CONV[axes](
+        out_channels=weight.shape[0],
+        kernel_size=weight.shape[2:],
+        stride=_per_axis(node.get("stride", 1), axes),
+        padding=padding if isinstance(padding, str) else _per_axis(padding, axes),
+        dilation=_per_axis(node.get("dilation", 1), axes),
+        groups=node.get("groups", 1),
+        bias=bias is not None,
+    )
+    return node.add(kind, read, learned=(weight, bias))
+
+
+def _conv_transpose(node: Node) -> int:
+    read = node.front()
+    axes = _axes(node, _TRANSPOSED, read)
+    weight, bias = node.constant("weight"), node.constant("bias")
+    if weight is None:
+        raise NoKind("it has no weight")
+    groups = node.get("groups", 1)
+    kind = _TRANSPOSED[axes](
+        out_channels=weight.shape[1] * groups,
+        kernel_size=weight.shape[2:],
+        stride=_per_axis(node.get("stride", 1), axes),
+        padding=_per_axis(node.get("padding", 0), axes),
+        output_padding=_per_axis(node.get("output_padding", 0), axes),
+        dilation=_per_axis(node.get("dilation", 1), axes),
+        groups=groups,
+        bias=bias is not None,
+    )
+    return node.add(kind, read, learned=(weight, bias))
+
+
+def _linear(node: Node) -> int:
+    read, weight, bias = node.tensor(), node.constant("weight"), node.constant("bias")
+    if weight is None or len(weight.shape) != 2:
+        raise NoKind("its weight is no matrix")
+    node.dim(read.place, node.rank(read), -1)
+    kind = linear.Linear(out_features=weight.shape[0], bias=bias is not None)
+    return node.add(kind, read, learned=(weight, bias))
+
+
+# Windows.
+
+
+def _max_pool(node: Node) -> list[int | None]:
+    read = node.front()
+    axes = _axes(node, _MAX_POOL, read)
+    if len(node.call.outputs) > 1 and node.is_read(1):
+        raise NoKind("it gives the positions of its maxima")
+    kernel = _per_axis(node.get("kernel_size"), axes)
+    kind = _MAX_POOL[axes](
+        kernel_size=kernel,
+        stride=_per_axis(node.get("stride") or kernel, axes),
+        padding=_per_axis(node.get("padding", 0), axes),
+        dilation=_per_axis(node.get("dilation", 1), axes),
+        ceil_mode=node.get("ceil_mode", False),
+    )
+    return [node.add(kind, read)]
+
+
+def _avg_pool(node: Node) -> int:
+    read = node.front()
+    axes = _axes(node, _AVG_POOL, read)
+    kernel = _per_axis(node.get("kernel_size"), axes)
+    divisor = node.get("divisor_override")
+    kind = _AVG_POOL[axes](
+        kernel_size=kernel,
+        stride=_per_axis(node.get("stride") or kernel, axes),
+        padding=_per_axis(node.get("padding", 0), axes),
+        ceil_mode=node.get("ceil_mode", False),
+        count_include_pad=node.get("count_include_pad", True),
+        **({} if divisor is None else {"divisor_override": divisor}),
+    )
+    return node.add(kind, read)
+
+
+def _adaptive(kinds: dict[int, Any]) -> Rule:
+    def rule(node: Node) -> list[int | None]:
+        read = node.front()
+        axes = _axes(node, kinds, read)
+        if len(node.call.outputs) > 1 and node.is_read(1):
+            raise NoKind("it gives the positions of its maxima")
+        return [node.add(kinds[axes](output_size=_per_axis(node.get("output_size"), axes)), read)]
+
+    return rule
+
+
+def _mean(node: Node) -> int:
+    read = node.front()
+    rank = node.rank(read)
+    dims = node.get("dim")
+    axes = _axes(node, _ADAPTIVE_AVG, read)
+    if dims is None or sorted(dim % rank for dim in _per_axis(dims, 1)) != list(range(2, rank)):
+        raise NoKind("it is no mean over all positions")
+    pooled = _ADAPTIVE_AVG[axes](output_size=1)
+    if node.get("keepdim", False):
+        return node.add(pooled, read)
+    return node.add(flatten.Flatten(), node.add(pooled, read), word="flatten")
+
+
+_PAD_MODES = ("constant", "reflect", "replicate", "circular")
+
+
+def _pad(node: Node) -> int:
+    read = node.tensor()
+    mode, counts = node.get("mode", "constant"), node.get("pad")
+    if mode not in _PAD_MODES:
+        raise NoKind(f"there is no mode {mode}")
+    if mode != "constant" or len(counts) // 2 > node.rank(read) - 1 - read.place.dim:
+        node.front()
+    value = node.get("value", 0.0) if mode == "constant" else 0.0
+    return node.add(pad.Pad(pad=counts, mode=mode, value=value), read)
+
+
+def _upsample(mode: str, antialias: bool = False) -> Rule:
+    def rule(node: Node) -> int:
+        read, (out, _) = node.front(), node.out()
+        fields: dict[str, Any] = {"mode": mode}
+        if node.get("align_corners", False):
+            fields["align_corners"] = True
+        if antialias:
+            fields["antialias"] = True
+        scales = node.get("scale_factors") or [
+            factor for axis in ("d", "h", "w", "") if (factor := node.get(f"scales{'_' if axis else ''}{axis}"))
+        ]
+        if scales and len(scales) == len(out) - 1:
+            by_scale = interpolate.Interpolate(scale_factor=scales, **fields)
+            if by_scale.output(node.shape(read)) == out:
+                return node.add(by_scale, read)
+        return node.add(interpolate.Interpolate(size=out[1:], **fields), read)
+
+    return rule
+
+
+# Norms.
+
+
+def _batch_norm(node: Node) -> list[int | None]:
+    read = node.front()
+    weight, bias = node.constant("weight"), node.constant("bias")
+    tracked = node.constant("running_mean") is not None
+    if bias is not None and weight is None:
+        raise NoKind("it has a bias and no weight")
+    fields = {} if weight is None or bias is not None else {"bias": False}
+    kind = norm.BatchNorm(
+        eps=node.get("eps", 1e-5), momentum=node.get("momentum", 0.1), affine=weight is not None,
+        track_running_stats=tracked, **fields,
+    )  # fmt: skip
+    return [node.add(kind, read, learned=(weight, bias))]
+
+
+def _instance_norm(node: Node) -> int:
+    read = node.front()
+    weight, bias = node.constant("weight"), node.constant("bias")
+    if (weight is None) != (bias is None):
+        raise NoKind("it has one of a weight and a bias")
+    kind = norm.InstanceNorm(
+        eps=node.get("eps", 1e-5), momentum=node.get("momentum", 0.1), affine=weight is not None,
+        track_running_stats=node.constant("running_mean") is not None,
+    )  # fmt: skip
+    return node.add(kind, read, learned=(weight, bias))
+
+
+def _group_norm(node: Node) -> int:
+    read = node.front()
+    weight, bias = node.constant("weight"), node.constant("bias")
+    if (weight is None) != (bias is None):
+        raise NoKind("it has one of a weight and a bias")
+    kind = norm.GroupNorm(num_groups=node.get("num_groups"), eps=node.get("eps", 1e-5), affine=weight is not None)
+    return node.add(kind, read, learned=(weight, bias))
+
+
+def _layer_norm(node: Node) -> int:
+    read, shape = node.tensor(), list(node.get("normalized_shape"))
+    weight, bias = node.constant("weight"), node.constant("bias")
+    if bias is not None and weight is None:
+        raise NoKind("it has a bias and no weight")
+    for dim in range(-len(shape), 0):
+        node.dim(read.place, node.rank(read), dim)
+    kind = norm.LayerNorm(
+        normalized_shape=shape, eps=node.get("eps", 1e-5), elementwise_affine=weight is not None,
+        bias=weight is None or bias is not None,
+    )  # fmt: skip
+    return node.add(kind, read, learned=(weight, bias))
+
+
+# Position by position.
+
+
+def _plain(kind: type[Kind]) -> Rule:
+    return lambda node: node.add(kind(), node.tensor())
+
+
+def _with(kind: type[Kind], **fields: tuple[str, Any]) -> Rule:
+    """A kind with fields of arguments: field → (argument, its default)."""
+    return lambda node: node.add(kind(**{field: node.get(*of) for field, of in fields.items()}), node.tensor())
+
+
+def _hardtanh(node: Node) -> int:
+    low, high = node.get("min_val", -1.0), node.get("max_val", 1.0)
+    return node.add(_between(low, high), node.tensor())
+
+
+def _between(low: float, high: float) -> Kind:
+    return activation.ReLU6() if (low, high) == (0, 6) else activation.Hardtanh(min_val=low, max_val=high)
+
+
+def _clamp(node: Node) -> int:
+    low, high = node.get("min"), node.get("max")
+    if any(isinstance(bound, Batched | Constant) for bound in (low, high)):
+        raise NoKind("its bounds are tensors")
+    if low is not None and high is not None:
+        return node.add(_between(low, high), node.tensor())
+    if low is not None:
+        return node.add(arithmetic.Maximum(scalar=low), node.tensor())
+    return node.add(arithmetic.Minimum(scalar=high), node.tensor())
+
+
+def _elu(node: Node) -> int:
+    if node.get("scale", 1) != 1 or node.get("input_scale", 1) != 1:
+        raise NoKind("it scales its input or its output")
+    return node.add(activation.ELU(alpha=node.get("alpha", 1.0)), node.tensor())
+
+
+def _prelu(node: Node) -> int:
+    read, weight = node.front(), node.constant("weight")
+    if weight is None:
+        raise NoKind("it has no weight")
+    return node.add(activation.PReLU(num_parameters=prod(weight.shape)), read, learned=(weight,))
+
+
+def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
+    def rule(node: Node) -> int:
+        read = node.tensor()
+        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim"))), read)
+
+    return rule
+
+
+_CHANNEL_DROPOUT = {1: dropout.Dropout1d, 2: dropout.Dropout2d, 3: dropout.Dropout3d}
+
+
+def _dropout(node: Node) -> int:
+    read, p = node.tensor(), node.get("p", 0.5)
+    if p == 0:  # a view at all times
+        return read.tensor
+    if node.call.plain == "dropout":
+        return node.add(dropout.Dropout(p=p), read)
+    if node.call.plain == "alpha_dropout":
+        return node.add(dropout.AlphaDropout(p=p), read)
+    read = node.front()
+    if node.call.plain == "feature_alpha_dropout":
+        return node.add(dropout.FeatureAlphaDropout(p=p), read)
+    return node.add(_CHANNEL_DROPOUT[_axes(node, _CHANNEL_DROPOUT, read)](p=p), read)
+
+
+def _arithmetic(kind: type[arithmetic.Arithmetic], reverse: bool = False) -> Rule:
+    """Joins two tensors, or one and a number or parameter."""
+
+    def rule(node: Node) -> int:
+        operands = [node.get("self"), node.get("other")]
+        if node.get("alpha", 1) != 1 or node.get("rounding_mode") is not None:
+            raise NoKind("it scales its second operand, or rounds")
+        operands = operands[::-1] if reverse else operands
+        numbers = [_number(operand) for operand in operands]
+        (out, place), rank = node.out(), len(node.full())
+        tensors = [operand for operand in operands if isinstance(operand, Batched)]
+        if any(operand.place.dim != place.dim or node.rank(operand) != rank for operand in tensors):
+            raise NoKind("its operands have unequally many dimensions, or their batches in different ones")
+        for position, number in enumerate(numbers):
+            if number is not None:
+                fields: dict[str, Any] = {"scalar": number}
+                if position == 0 and issubclass(kind, arithmetic.InOrder):
+                    fields["scalar_first"] = True
+                return node.add(kind(**fields), *tensors)
+        read = [operand if isinstance(operand, Batched) else node.parameter(operand, len(out)) for operand in operands]
+        return node.add(kind(), *read)
+
+    return rule
+
+
+def _number(operand: Any) -> float | None:
+    if isinstance(operand, Constant):
+        return operand.number
+    return operand if isinstance(operand, int | float) and not isinstance(operand, bool) else None
+
+
+# Dimensions.
+
+
+def _same(node: Node) -> int:
+    return node.tensor().tensor
+
+
+def _reshape(node: Node) -> int:
+    read, (out, _) = node.tensor(), node.out()
+    if out == node.shape(read):
+        return read.tensor
+    if not out:
+        raise NoKind("it leaves no dimension but the batch")
+    return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), read)
+
+
+def _permute(node: Node) -> int:
+    read = node.tensor()
+    rank = node.rank(read)
+    order = _order(node, rank)
+    _, place = node.out()
+    if order[place.dim] != read.place.dim or place.fold != read.place.fold:
+        raise NoKind("it takes the batch apart")
+    folded = place.fold > 1
+    dims = [
+        own + (1 if own < read.place.dim or folded else 0)
+        for position, own in enumerate(order)
+        if position != place.dim or folded
+    ]
+    if dims == sorted(dims):  # nothing but the batch moves
+        return read.tensor
+    return node.add(permute.Permute(dims=[0, *dims]), read)
+
+
+def _order(node: Node, rank: int) -> list[int]:
+    """Of every dimension of the output, the dimension of the input."""
+    order = list(range(rank))
+    if node.call.plain == "permute":
+        return [dim % rank for dim in node.get("dims")]
+    if node.call.plain == "movedim":
+        pairs = zip(_per_axis(node.get("source"), 1), _per_axis(node.get("destination"), 1), strict=True)
+        target = {there % rank: here % rank for here, there in pairs}
+        rest = iter([dim for dim in order if dim not in target.values()])
+        return [target[position] if position in target else next(rest) for position in order]
+    names = ("axis0", "axis1") if node.call.plain == "swapaxes" else ("dim0", "dim1")
+    own = _SWAPPED.get(node.call.plain)
+    first, second = (dim % rank for dim in own or (node.get(names[0]), node.get(names[1])))
+    order[first], order[second] = order[second], order[first]
+    return order
+
+
+_SWAPPED = {"t": (0, 1), "numpy_T": (0, 1), "mT": (-1, -2), "adjoint": (-1, -2)}
+
+
+def _joined(node: Node) -> list[Batched]:
+    """The tensors that are joined, the batch of each in the same dimension. Raises NoKind."""
+    values = node.values["tensors"]
+    if not all(isinstance(value, Batched) for value in values):
+        raise NoKind("it joins what does not depend on the input")
+    if any(value.place != values[0].place for value in values):
+        raise NoKind("it joins tensors whose batches are in different dimensions")
+    return list(values)
+
+
+def _concat(node: Node) -> int:
+    values = _joined(node)
+    if len(values) == 1:
+        return values[0].tensor
+    dim = node.dim(values[0].place, node.rank(values[0]), node.get("dim", 0))
+    return node.add(concat.Concat(dim=dim), *values)
+
+
+def _stack(node: Node) -> int:
+    values, (out, place) = _joined(node), node.out()
+    dim = node.dim(place, len(node.full()), node.get("dim", 0))
+    single = (*out[: dim - 1], 1, *out[dim:])
+    made = [node.add(reshape.Reshape(shape=single), value, word="unsqueeze") for value in values]
+    return node.add(concat.Concat(dim=dim), *made)
+
+
+def _parts(node: Node) -> list[int | None]:
+    """Consecutive parts of a dimension, as many as are read."""
+    read = node.tensor()
+    rank, own = node.rank(read), node.get("dim", 0)
+    dim = node.dim(read.place, rank, own)
+    start, found = 0, []
+    for number, name in enumerate(node.call.outputs):
+        if name is None:
+            raise NoKind("one of its parts has no name")
+        size = node.full(number)[own % rank]
+        whole = size == node.shape(read)[dim - 1]
+        kind = slice.Slice(dim=dim, start=start, end=start + size)
+        found.append(read.tensor if whole else node.add(kind, read) if node.is_read(number) else None)
+        start += size
+    return found
+
+
+def _unbind(node: Node) -> list[int | None]:
+    read = node.tensor()
+    dim = node.dim(read.place, node.rank(read), node.get("dim", 0))
+    if len(node.shape(read)) == 1:
+        raise NoKind("it leaves no dimension but the batch")
+    return [
+        node.add(select.Select(dim=dim, index=number), read) if node.is_read(number) else None
+        for number in range(len(node.call.outputs))
+    ]
+
+
+def _select(node: Node) -> int:
+    read = node.tensor()
+    dim = node.dim(read.place, node.rank(read), node.get("dim"))
+    if len(node.shape(read)) == 1:
+        raise NoKind("it leaves no dimension but the batch")
+    return node.add(select.Select(dim=dim, index=node.get("index")), read)
+
+
+def _slice(node: Node) -> int:
+    read, (out, _) = node.tensor(), node.out()
+    if out == node.shape(read):
+        return read.tensor
+    rank, own = node.rank(read), node.get("dim", 0)
+    dim = node.dim(read.place, rank, own)
+    if node.get("step", 1) != 1:
+        raise NoKind("it takes steps other than 1")
+    size, start = node.shape(read)[dim - 1], node.get("start", 0)
+    end = node.get("end", size)
+    if node.call.plain == "narrow":
+        end = start + node.get("length")
+    start = max(start + size, 0) if start < 0 else start
+    end = end + size if end < 0 else min(end, size)
+    return node.add(slice.Slice(dim=dim, start=start, end=None if end == size else end), read)
+
+
+_JOINING = ("add", "sub", "mul", "div", "maximum", "minimum")
+
+
+def _expand(node: Node) -> int | list[int | None]:
+    """Repeats without a copy: nothing, where it only repeats for an operator that would do so itself."""
+    read, (out, place) = node.tensor(), node.out()
+    if out == node.shape(read):
+        return read.tensor
+    if node.rank(read) != len(node.full()) or place != read.place or not node.only_read_by(_JOINING):
+        raise NoKind("no kind repeats values")
+    if any(_other_is_smaller(node, call) for call in node.reader.readers[node.call.outputs[0] or ""]):
+        raise NoKind("no kind repeats values")
+    node.reader.bind(node.call.outputs[0] or "", read, node.call)
+    return []
+
+
+def _other_is_smaller(node: Node, call: Call) -> bool:
+    """Whether an operator that reads the output has no other operand of its whole shape."""
+    own, shapes = node.call.outputs[0], node.reader.program.shapes
+    others = [name for name in call.reads() if name != own]
+    return not any(shapes[name] == node.full() for name in others)
+
+
+RULES: dict[str, Rule] = {
+    "adaptive_avg_pool1d": _adaptive(_ADAPTIVE_AVG),
+    "adaptive_avg_pool2d": _adaptive(_ADAPTIVE_AVG),
+    "adaptive_avg_pool3d": _adaptive(_ADAPTIVE_AVG),
+    "adaptive_max_pool1d": _adaptive(_ADAPTIVE_MAX),
+    "adaptive_max_pool2d": _adaptive(_ADAPTIVE_MAX),
+    "adaptive_max_pool3d": _adaptive(_ADAPTIVE_MAX),
+    "add": _arithmetic(arithmetic.Add),
+    "adjoint": _permute,
+    "alias": _same,
+    "alpha_dropout": _dropout,
+    "avg_pool1d": _avg_pool,
+    "avg_pool2d": _avg_pool,
+    "avg_pool3d": _avg_pool,
+    "batch_norm": _batch_norm,
+    "cat": _concat,
+    "celu": _with(activation.CELU, alpha=("alpha", 1.0)),
+    "channel_shuffle": lambda node: node.add(shuffle.ChannelShuffle(groups=node.get("groups")), node.front()),
+    "chunk": _parts,
+    "clamp": _clamp,
+    "clamp_max": _clamp,
+    "clamp_min": _clamp,
+    "concat": _concat,
+    "contiguous": _same,
+    "conv1d": _conv,
+    "conv2d": _conv,
+    "conv3d": _conv,
+    "conv_transpose1d": _conv_transpose,
+    "conv_transpose2d": _conv_transpose,
+    "conv_transpose3d": _conv_transpose,
+    "detach": _same,
+    "div": _arithmetic(arithmetic.Div),
+    "dropout": _dropout,
+    "elu": _elu,
+    "expand": _expand,
+    "expand_as": _expand,
+    "feature_alpha_dropout": _dropout,
+    "feature_dropout": _dropout,
+    "flatten": _reshape,
+    "gelu": _with(activation.GELU, approximate=("approximate", "none")),
+    "group_norm": _group_norm,
+    "hardsigmoid": _plain(activation.Hardsigmoid),
+    "hardswish": _plain(activation.Hardswish),
+    "hardtanh": _hardtanh,
+    "instance_norm": _instance_norm,
+    "layer_norm": _layer_norm,
+    "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
+    "linear": _linear,
+    "log_sigmoid": _plain(activation.LogSigmoid),
+    "log_softmax": _softmax(softmax.LogSoftmax),
+    "mT": _permute,
+    "max_pool1d": _max_pool,
+    "max_pool2d": _max_pool,
+    "max_pool2d_with_indices": _max_pool,
+    "max_pool3d": _max_pool,
+    "max_pool3d_with_indices": _max_pool,
+    "maximum": _arithmetic(arithmetic.Maximum),
+    "mean": _mean,
+    "minimum": _arithmetic(arithmetic.Minimum),
+    "mish": _plain(activation.Mish),
+    "movedim": _permute,
+    "mul": _arithmetic(arithmetic.Mul),
+    "narrow": _slice,
+    "numpy_T": _permute,
+    "pad": _pad,
+    "permute": _permute,
+    "pixel_shuffle": lambda node: node.add(
+        shuffle.PixelShuffle(upscale_factor=node.get("upscale_factor")), node.front()
+    ),
+    "pixel_unshuffle": lambda node: node.add(
+        shuffle.PixelUnshuffle(downscale_factor=node.get("downscale_factor")), node.front()
+    ),
+    "prelu": _prelu,
+    "relu": _plain(activation.ReLU),
+    "relu6": _plain(activation.ReLU6),
+    "reshape": _reshape,
+    "reshape_as": _reshape,
+    "rsub": _arithmetic(arithmetic.Sub, reverse=True),
+    "select": _select,
+    "selu": _plain(activation.SELU),
+    "sigmoid": _plain(activation.Sigmoid),
+    "silu": _plain(activation.SiLU),
+    "slice": _slice,
+    "softmax": _softmax(softmax.Softmax),
+    "softplus": _with(activation.Softplus, beta=("beta", 1.0), threshold=("threshold", 20.0)),
+    "split": _parts,
+    "split_with_sizes": _parts,
+    "squeeze": _reshape,
+    "stack": _stack,
+    "sub": _arithmetic(arithmetic.Sub),
+    "swapaxes": _permute,
+    "t": _permute,
+    "tanh": _plain(activation.Tanh),
+    "tensor_split": _parts,
+    "to": _same,
+    "transpose": _permute,
+    "type_as": _same,
+    "unbind": _unbind,
+    "unflatten": _reshape,
+    "unsqueeze": _reshape,
+    "upsample_bicubic2d": _upsample("bicubic"),
+    "_upsample_bicubic2d_aa": _upsample("bicubic", antialias=True),
+    "upsample_bilinear2d": _upsample("bilinear"),
+    "_upsample_bilinear2d_aa": _upsample("bilinear", antialias=True),
+    "upsample_linear1d": _upsample("linear"),
+    "upsample_nearest1d": _upsample("nearest"),
+    "upsample_nearest2d": _upsample("nearest"),
+    "upsample_nearest3d": _upsample("nearest"),
+    "upsample_trilinear3d": _upsample("trilinear"),
+    "_upsample_nearest_exact1d": _upsample("nearest-exact"),
+    "_upsample_nearest_exact2d": _upsample("nearest-exact"),
+    "_upsample_nearest_exact3d": _upsample("nearest-exact"),
+    "view": _reshape,
+    "view_as": _reshape,
+}
+
+SILENT = frozenset(("_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range",
+                    "sym_constrain_range_for_size"))  # fmt: skip
+"""Operators that compute nothing."""
+CREATING = frozenset(("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
+                      "rand_like", "randn_like", "zeros_like"))  # fmt: skip
+"""Operators that take the shape of their input, and none of its values."""
+SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "feature_dropout",
+                  "feature_alpha_dropout", "to", "type_as"))  # fmt: skip
+"""Operators whose output may be their input itself."""
+IN_ORDER = SAME | {"clone", "flatten", "lift_fresh_copy", "reshape", "squeeze", "unflatten", "unsqueeze", "view",
+                   "view_as", "reshape_as"}  # fmt: skip
+"""Operators that leave all values, in the order of the dimensions."""
+VIEWS = frozenset((
+    "adjoint", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flatten", "mT", "movedim", "narrow",
+    "numpy_T", "permute", "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze",
+    "swapaxes", "t", "tensor_split", "transpose", "unbind", "unflatten", "unfold", "unsqueeze", "view", "view_as",
+))  # fmt: skip
+"""Operators whose output may lie in the memory of their input."""
+KEEPS_NOTHING = frozenset(("add", "cat", "clone", "concat", "constant_pad_nd", "copy", "flip", "index", "neg", "pad",
+                           "repeat", "roll", "stack", "sub", "sum"))  # fmt: skip
+"""Operators that keep none of their inputs for the backward pass."""
+
+
+# Multiply-accumulates of operators without a kind.
+
+
+def products(node: Node) -> int | None:
+    """Multiply-accumulates of a call, its whole batch, by the rules of PyTorch's FlopCounterMode; None: not known."""
+    operator = node.call.plain
+    rule = _PRODUCTS.get(operator)
+    macs = None if operator in _UNCOUNTED else 0 if rule is None else rule(node)
+    return node.reader.measure(node.call) if macs is None and node.reader.measure is not None else macs
+
+
+_UNCOUNTED = frozenset((
+    "_native_multi_head_attention", "_transformer_encoder_layer_fwd", "bilinear", "cdist", "conv_tbc", "gru",
+    "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_tanh", "tensordot", "_trilinear",
+))  # fmt: skip
+"""Operators that multiply matrices in ways that nothing here counts."""
+
+
+def _full(node: Node, name: str) -> Shape:
+    """The shape of an argument with its batch."""
+    reference = node.call.args[name]
+    assert isinstance(reference, Ref)
+    return node.reader.program.shapes[reference.name]
+
+
+def _of_matrices(first: str, second: str) -> Callable[[Node], int]:
+    """Of a product of matrices, or of vectors."""
+
+    def macs(node: Node) -> int:
+        left, right = _full(node, first), _full(node, second)
+        if len(left) == 1 or len(right) == 1:
+            return max(prod(left), prod(right))
+        return prod(node.full()) * left[-1]
+
+    return macs
+
+
+def _of_convolution(node: Node) -> int:
+    return prod(node.full()) * prod(_full(node, "weight")[1:])
+
+
+def _of_transposed(node: Node) -> int:
+    return prod(_full(node, "input")) * prod(_full(node, "weight")[1:])
+
+
+def _of_linear(node: Node) -> int:
+    return prod(node.full()) * _full(node, "weight")[-1]
+
+
+def _of_attention(node: Node) -> int:
+    query, key, value = (_full(node, name) for name in ("query", "key", "value"))
+    return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _of_einsum(node: Node) -> int | None:
+    """Every letter of the equation is a loop."""
+    inputs = str(node.get("equation")).replace(" ", "").partition("->")[0].split(",")
+    operands = node.call.args["tensors"]
+    if len(inputs) != 2 or "." in "".join(inputs):
+        return 0 if len(inputs) == 1 else None
+    shapes = node.reader.program.shapes
+    sizes = {
+        letter: size
+        for letters, operand in zip(inputs, operands, strict=True)
+        for letter, size in zip(letters, shapes[operand.name], strict=True)
+    }
+    return prod(sizes.values())
+
+
+_PRODUCTS: dict[str, Callable[[Node], int | None]] = {
+    "addbmm": _of_matrices("batch1", "batch2"),
+    "addmm": _of_matrices("mat1", "mat2"),
+    "addmv": _of_matrices("mat", "vec"),
+    "baddbmm": _of_matrices("batch1", "batch2"),
+    "bmm": _of_matrices("self", "mat2"),
+    "conv1d": _of_convolution,
+    "conv2d": _of_convolution,
+    "conv3d": _of_convolution,
+    "conv_transpose1d": _of_transposed,
+    "conv_transpose2d": _of_transposed,
+    "conv_transpose3d": _of_transposed,
+    "dot": _of_matrices("self", "tensor"),
+    "einsum": _of_einsum,
+    "inner": _of_matrices("self", "other"),
+    "linear": _of_linear,
+    "matmul": _of_matrices("self", "other"),
+    "mm": _of_matrices("self", "mat2"),
+    "mv": _of_matrices("self", "vec"),
+    "scaled_dot_product_attention": _of_attention,
+}
+
+
+# Several calls that are one layer.
+
+
+def joined(program: Program) -> Program:
+    """The program, its calls that shuffle channels by a view, a transposition and a view back as one."""
+    readers: dict[str, list[int]] = {}
+    for number, call in enumerate(program.calls):
+        for name in call.reads():
+            readers.setdefault(name, []).append(number)
+    handed_out = {name for _, name in program.outputs}
+    calls: list[Call | None] = list(program.calls)
+
+    def next_of(call: Call) -> int | None:
+        """The only call that reads what another one makes."""
+        name = call.outputs[0] if len(call.outputs) == 1 else None
+        found = readers.get(name or "", [])
+        return found[0] if len(found) == 1 and name not in handed_out else None
+
+    for number, call in enumerate(program.calls):
+        chain = [number]
+        while len(chain) < 4 and (following := next_of(program.calls[chain[-1]])) is not None:
+            if program.calls[following].plain not in (*_VIEWING, *_SWAPPING, "contiguous"):
+                break
+            chain.append(following)
+        groups = _shuffled(program, [program.calls[each] for each in chain]) if call.plain in _VIEWING else None
+        if groups is None:
+            continue
+        last = next(each for each in chain[2:] if program.calls[each].plain in _VIEWING)
+        for each in chain[: chain.index(last)]:
+            calls[each] = None
+        calls[last] = Call("channel_shuffle", {"self": call.args["self"], "groups": groups},
+                           program.calls[last].outputs, call.scope, call.call)  # fmt: skip
+    return replace(program, calls=tuple(call for call in calls if call is not None))
+
+
+_VIEWING = ("view", "reshape")
+_SWAPPING = ("transpose", "permute", "swapaxes")
+
+
+def _shuffled(program: Program, chain: Sequence[Call]) -> int | None:
+    """The groups of a view, a transposition and a view back that shuffle channels; None where they do not."""
+    calls = [call for call in chain if call.plain != "contiguous"]
+    if len(calls) < 3 or calls[1].plain not in _SWAPPING or calls[2].plain not in _VIEWING:
+        return None
+    shapes = [program.shapes[name] for call in calls[:3] for name in call.outputs if name]
+    reference = calls[0].args["self"]
+    if not isinstance(reference, Ref):
+        return None
+    read = program.shapes[reference.name]
+    if len(read) < 3 or program.batch.place(read) != Place(0) or len(shapes) != 3:
+        return None
+    (batch, groups, inside, *rest), swapped, out = shapes if len(shapes[0]) > 3 else ((0, 0, 0), (), ())
+    if (batch, groups * inside, *rest) != read or out != read or tuple(swapped) != (batch, inside, groups, *rest):
+        return None
+    order = calls[1].args.get("dims")
+    expected = [0, 2, 1, *range(3, len(shapes[0]))]
+    if calls[1].plain == "permute":
+        return groups if [dim % len(shapes[0]) for dim in order or []] == expected else None
+    names = ("dim0", "dim1") if calls[1].plain == "transpose" else ("axis0", "axis1")
+    return groups if {calls[1].args[name] % len(shapes[0]) for name in names} == {1, 2} else None

@@ -1,0 +1,65 @@
+"""Which networks are read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import NamedTuple
+
+SEED = 1
+DRAWN = 40
+CONVOLUTIONAL = frozenset((
+    "byobnet", "convmixer", "convnext", "cspnet", "cspnext", "densenet", "dla", "dpn", "efficientnet", "fasternet",
+    "focalnet", "ghostnet", "hardcorenas", "hgnet", "hrnet", "inception_next", "inception_resnet_v2", "inception_v3",
+    "inception_v4", "lcnetv2", "mambaout", "mobilenetv3", "nasnet", "nfnet", "pnasnet", "rdnet", "regnet", "repghost",
+    "res2net", "resnest", "resnet", "resnetv2", "rexnet", "selecsls", "senet", "sknet", "starnet", "tresnet", "vgg",
+    "vovnet", "xception", "xception_aligned",
+))  # fmt: skip
+"""The modules of timm whose networks have no attention between positions."""
+DETECTORS = ("rcnn", "retinanet", "ssd", "fcos", "raft")
+"""In names of torchvision's networks that decide while they run what is computed."""
+ARCHIVED = (
+    "resnet18", "mobilenet_v2", "densenet121", "googlenet", "shufflenet_v2_x0_5", "squeezenet1_1", "convnext_tiny",
+    "efficientnet_b0", "mnasnet0_5", "swin_t",
+)  # fmt: skip
+"""Networks of torchvision that are saved as archives and read again."""
+
+
+class Named(NamedTuple):
+    """A network, by its package, and the family that it is counted in."""
+
+    origin: str
+    name: str
+    family: str
+
+
+def torchvision_networks() -> Iterator[Named]:
+    """Every classification, segmentation and video network of torchvision."""
+    from torchvision import models
+
+    for sort, module in (
+        ("classification", models), ("segmentation", models.segmentation), ("video", models.video),
+    ):  # fmt: skip
+        for name in models.list_models(module=module):
+            if not any(each in name for each in DETECTORS):
+                yield Named("torchvision", name, f"torchvision, {sort}")
+
+
+def drawn(seed: int = SEED) -> Iterator[Named]:
+    """A network of timm from each of so many families."""
+    import timm
+
+    draw = random.Random(seed)
+    families = timm.list_modules()
+    draw.shuffle(families)
+    for family in families[:DRAWN]:
+        yield Named("timm", draw.choice(timm.list_models(module=family)), f"timm, {family}")
+
+
+def convolutional() -> Iterator[Named]:
+    """Every network of timm without attention."""
+    import timm
+
+    for family in sorted(CONVOLUTIONAL & {*timm.list_modules()}):
+        for name in timm.list_models(module=family):
+            yield Named("timm", name, f"timm, {family}")

@@ -1,0 +1,210 @@
+"""What a converter makes of a network, rule by rule, against the files that TensorFlow's converter wrote.
+
+tests/golden/tflm/converter.json has the operators of small networks and the bytes that the interpreter allocates for
+them; the specs here are the same networks. The nine larger files are networks as people deploy them.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cnnprof
+from cnnprof.analysis.arena import plan_arena
+from cnnprof.importers import tflite
+from cnnprof.model.deployed import NotPlanned
+from cnnprof.rewrites.converter import RULES, convert
+from tests.support.random_networks import graph_of, seeded
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
+SMALL = json.loads((GOLDEN / "converter.json").read_text())["nets"]
+MEASURED = json.loads((GOLDEN / "measured.json").read_text())["nets"]
+
+RULES_SHOWN = yaml.safe_load((GOLDEN / "networks.yaml").read_text())
+NETWORKS = {name: network for networks in RULES_SHOWN.values() for name, network in networks.items()}
+
+
+def unfolded(tmp_path, shape, layers):
+    path = tmp_path / "net.yaml"
+    path.write_text(yaml.safe_dump({"cnnprof": 1, "name": "net", "input": shape, "layers": layers}))
+    return cnnprof.unfold(str(path))
+
+
+def written(network):
+    """The operators of a network as converter.json has them, less the constants that are read."""
+    found = []
+    for operator in network.operators:
+        made = [network.tensors[tensor] for tensor in operator.outputs]
+        shown = ", ".join(
+            "x".join(map(str, each.shape)) + ("" if each.dtype == "INT8" else f":{each.dtype.lower()}") for each in made
+        )
+        found.append(f"{operator.word} -> {shown}")
+    return found
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_rule_makes_what_the_converter_made(name, tmp_path):
+    """Operators, what they write, and the head of the arena, to the byte."""
+    network = convert(unfolded(tmp_path, NETWORKS[name]["input"], NETWORKS[name]["layers"]))
+    expected = SMALL[name]
+    assert written(network) == [re.sub(r" .*->", " ->", line) for line in expected["operators"]]
+    if expected["head"] is not None:
+        assert plan_arena(network).non_persistent_bytes == expected["head"]
+
+
+def test_every_rule_is_shown():
+    assert set(RULES_SHOWN) == {rule.__name__ for rule in RULES}
+
+
+def test_what_is_left_out_is_known():
+    """Networks in the golden file whose spec says something else, or that no rule covers."""
+    left_out = {
+        "dense_seq",  # tested below, on features last
+        "dw_in1",  # one channel: a depthwise convolution is an ordinary one
+        "gap_keep_flatten_dense",
+        "gapk_flatten_out",
+        "gapk_flatten_sigmoid",  # Keras keeps the axes, the language's pooling and flatten are one reduction
+        "l2",
+        "layernorm",
+        "maximum",
+        "minimum",
+        "split",
+        "relu_bn_dw",
+        "reshape",
+        "two_outputs",
+        "up_nearest",
+    }
+    assert set(SMALL) - set(NETWORKS) == left_out
+
+
+LARGE = {
+    "autoencoder_ad": "autoencoder",
+    "ds_cnn_kws": "ds_cnn",
+    "lenet5_tanh": "lenet5",
+    "resnet8_ic": "resnet8",
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_head_from_a_spec_is_what_the_interpreter_allocates(name):
+    network = convert(cnnprof.unfold(LARGE.get(name, str(GOLDEN / f"{name}.yaml"))))
+    assert plan_arena(network).non_persistent_bytes == MEASURED[name]["head"]
+    file = tflite.load((GOLDEN / f"{name}.tflite").read_bytes(), name).deployed
+    requantised = [line for line in written(file) if not line.startswith("QUANTIZE")]
+    assert written(network) == requantised
+    assert (len(requantised) == len(file.operators)) == (name != "x_dense")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_random_network_is_converted_or_refused(seed):
+    try:
+        network = convert(graph_of(seeded(seed).text()))
+    except NotPlanned:
+        return
+    arena = plan_arena(network)
+    assert arena.lower_bound <= arena.best.bytes <= arena.plan.bytes
+    read = {tensor for operator in network.operators for tensor in operator.inputs}
+    made = [tensor for operator in network.operators for tensor in operator.outputs]
+    assert len(set(made)) == len(made)
+    assert all(network.tensors[tensor].constant for tensor in read - set(made) - set(network.inputs))
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ([8, 16], [{"linear": {"out_features": 4}}, "batch_norm"]),  # which normalises the 8 rows
+        ([8, 1, 1], [{"flatten": {"start_dim": 2}}, {"linear": {"out_features": 4}}]),
+    ],
+)
+def test_what_looks_alike_is_not_folded(shape, layers, tmp_path):
+    assert len(convert(unfolded(tmp_path, shape, layers)).operators) > 1
+
+
+def test_a_note_says_where_a_file_may_differ():
+    network = convert(cnnprof.unfold(str(GOLDEN / "x_dense.yaml")))
+    assert network.notes == ("branches of `concat` may be quantised again before it, which depends on their values",)
+
+
+@pytest.mark.parametrize(
+    ("layers", "note"),
+    [
+        ([{"permute": {"dims": [0, 2, 3, 1]}}], "a `permute` may vanish, since the device stores channels last"),
+        (
+            [{"flatten": {"start_dim": 2}}],
+            "a `flatten` may need a TRANSPOSE before it, since the device stores channels last",
+        ),
+        (
+            [{"interpolate": {"scale_factor": 2}}],
+            "`interpolate` with `mode: nearest` may be reshapes and tiles instead of RESIZE_NEAREST_NEIGHBOR",
+        ),
+    ],
+)
+def test_a_layer_that_may_become_something_else_is_noted(layers, note, tmp_path):
+    assert convert(unfolded(tmp_path, [4, 8, 8], layers)).notes == (note,)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers", "message"),
+    [
+        (
+            [4, 8, 8],
+            "[{group_norm: {num_groups: 2}}]",
+            "what a converter makes of `group_norm` is not known (the layer `group_norm`); "
+            "convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{conv2d: {out_channels: 4, kernel_size: 3, padding: 1, padding_mode: circular}}]",
+            "what a converter makes of `conv2d` with `padding_mode: circular` is not known (the layer `conv2d`); "
+            "convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{avg_pool2d: {kernel_size: 3, stride: 2, padding: 1, count_include_pad: false}}]",
+            "what a converter makes of `avg_pool2d` whose windows hang over the image otherwise than TensorFlow's do "
+            "is not known (the layer `avg_pool2d`); convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{interpolate: {scale_factor: 2, mode: bicubic}}]",
+            "what a converter makes of `interpolate` with `mode: bicubic` is not known (the layer `interpolate`); "
+            "convert the network and give the .tflite file",
+        ),
+        (
+            [4, 7, 7],
+            "[{adaptive_avg_pool2d: {output_size: 3}}]",
+            "what a converter makes of `adaptive_avg_pool2d` from [7, 7] to [3, 3] is not known (the layer "
+            "`adaptive_avg_pool2d`); convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{conv_transpose2d: {out_channels: 4, kernel_size: 3, stride: 2, groups: 2}}]",
+            "what a converter makes of `conv_transpose2d` with `groups` or `dilation` is not known (the layer "
+            "`conv_transpose2d`); convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{conv_transpose2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}}]",
+            "what a converter makes of `conv_transpose2d` with an `output_padding` that SAME does not give is not "
+            "known (the layer `conv_transpose2d`); convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{softmax: {dim: 2}}]",
+            "what a converter makes of `softmax` with `dim: 2` is not known (the layer `softmax`); "
+            "convert the network and give the .tflite file",
+        ),
+        (
+            [4, 8, 8],
+            "[{pad: {pad: [1, 1, 1, 1], mode: replicate}}]",
+            "what a converter makes of `pad` with `mode: replicate` and these counts is not known (the layer `pad`); "
+            "convert the network and give the .tflite file",
+        ),
+    ],
+)
+def test_what_no_rule_knows_is_refused(shape, layers, message, tmp_path):
+    with pytest.raises(NotPlanned) as raised:
+        convert(unfolded(tmp_path, shape, yaml.safe_load(layers)))
+    assert str(raised.value) == message
