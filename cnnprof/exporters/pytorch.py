@@ -145,13 +145,8 @@ class _Class:
 
     def tree(self) -> Node:
         """The modules by the levels of their names."""
-        made = {part.name: number for number, part in enumerate(self.parts) if self.is_made(number)}
         root: Node = {}
-        for name, number in made.items():
-            if above := next((above for above in prefixes(name) if above in made), ""):
-                raise UsageError(
-                    f"{self.graph.name} cannot be written as PyTorch source: `{above}` is a layer with layers below it"
-                )
+        for number, name in self.placed().items():
             node = root
             *levels, own = map(_attribute, name.split("."))
             for level in levels:
@@ -160,6 +155,30 @@ class _Class:
                 node = inner
             node[own] = number
         return root
+
+    def placed(self) -> dict[int, str]:
+        """The names of the modules. One below another, and without state, is next to it: `bn1_act` for `bn1.act`."""
+        made = {part.name: number for number, part in enumerate(self.parts) if self.is_made(number)}
+        names: dict[int, str] = {}
+        taken = {*made}
+        for name, number in made.items():
+            above = next((above for above in prefixes(name) if above in made), "")
+            if above and self.has_state(number):
+                if self.has_state(made[above]):
+                    raise UsageError(
+                        f"{self.graph.name} cannot be written as PyTorch source: `{above}` is a layer with layers "
+                        "below it"
+                    )
+                names[made[above]] = _unique(f"{above}_", taken)
+            elif above:
+                name = _unique(f"{above}_{name.removeprefix(above)[1:].replace('.', '_')}", taken)
+            names.setdefault(number, name)
+        return names
+
+    def has_state(self, number: int) -> bool:
+        """Whether a part has parameters or buffers."""
+        part = self.parts[number]
+        return any(each.weights or each.buffers for each in self.graph.answers[part.first : part.end])
 
     # The constructor.
 
@@ -433,6 +452,13 @@ def _split(text: str) -> list[str]:
         elif letter != " " or depth or text[place - 1] != ",":
             items[-1] += letter
     return items
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _attribute(segment: str) -> str:
