@@ -82,11 +82,14 @@ class Argument:
 
     @property
     def default(self) -> Any:
-        """The field's default, where a module has it, or a value that more than half of them have; else `...`."""
+        """The field's default, where a module has it, or a value that more than half of them have; else `...`.
+
+        Numbers of channels are always said.
+        """
         if _typed(self.usual) in map(_typed, self.column):
             return self.usual
         (value, count), *_ = Counter(map(_typed, self.column)).most_common(1)
-        return value[1] if 2 * count > len(self.column) else ...
+        return value[1] if 2 * count > len(self.column) and self.sort not in CHANNELS else ...
 
 
 @dataclass(slots=True)
@@ -118,7 +121,7 @@ class Form(NamedTuple):
     reserved: names that no argument can have.
     """
 
-    say: Callable[[Graph, int], Said]
+    describe: Callable[[Graph, int], Said]
     literal: Callable[[Any], Text]
     implicit: bool
     short: Mapping[str, str]
@@ -185,7 +188,7 @@ def refuse_what_training_changes(graph: Graph, form: str) -> None:
         if layer is None or other is None or _edges(layer) != _edges(other):
             path = (layer or other).path
             raise UsageError(f"{graph.name} cannot be written as {form}: training changes it at `{path}`")
-    if {each[:2] for each in graph.outputs} != {each[:2] for each in trained.outputs}:
+    if not {each[:2] for each in trained.outputs} <= {each[:2] for each in graph.outputs}:
         raise UsageError(f"{graph.name} cannot be written as {form}: training changes its side outputs")
 
 
@@ -213,7 +216,7 @@ class _Modules:
         self.inputs = len(graph.inputs)
         self.alike: dict[int, list[Module]] = {}
         self.numbers: dict[tuple[object, ...], int] = {}  # structure → `Module.like`
-        self.sizes = Counter(chain.from_iterable(map(_prefixes, (layer.path for layer in graph.layers))))
+        self.sizes = Counter(chain.from_iterable(map(prefixes, (layer.path for layer in graph.layers))))
         # By tensor and by layer: the last layer that reads it, and that shares its weights.
         self.read = [-1] * (self.inputs + len(graph.layers))
         self.shared = [-1] * len(graph.layers)
@@ -292,11 +295,11 @@ class _Modules:
                 continue
             layer = self.layers[part.first]
             shares = None if layer.shares is None else places.get(self.inputs + layer.shares, layer.path)
-            what = self.form.say(self.graph, part.first).what
+            what = self.form.describe(self.graph, part.first).what
             yield part.name, what, tuple(places[tensor] for tensor in layer.inputs), shares
 
 
-def _prefixes(path: str) -> Iterator[str]:
+def prefixes(path: str) -> Iterator[str]:
     """Every path that a layer is below."""
     end = path.find(".")
     while end >= 0:
@@ -485,7 +488,7 @@ class _Values:
                 {each.name: each.sort for each in block.arguments},
                 {each.name: each.default for each in block.arguments},
             )
-        said = [self.form.say(self.graph, part.first) for part in parts]
+        said = [self.form.describe(self.graph, part.first) for part in parts]
         return {name: [each.values[name] for each in said] for name in said[0].values}, {}, said[0].usual
 
     def channels(self, parts: Sequence[Part]) -> list[int] | None:

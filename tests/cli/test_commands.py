@@ -29,6 +29,7 @@ RUNS = {
     "compare": ["lenet5", "alexnet"],
     "separable": ["lenet5"],
     "rewrite": ["lenet5", "--with", "prune=0.5"],
+    "convert": ["lenet5"],
     "verify": ["lenet5", "--no-fvcore"],
     "measure": ["lenet5", "--seconds", "0.01", "--device", "cpu"],
     "explain": ["lenet5"],

@@ -54,6 +54,9 @@ def folder(tmp_path: Path) -> Path:
     [
         (["ana"], ["analyze"]),
         (["s"], ["separable", "sweep", "specs", "schema"]),
+        (["conv"], ["convert"]),
+        (["convert", "lenet"], ["lenet5"]),
+        (["convert", "lenet5", "--format", ""], ["yaml", "py", "dot", "mmd"]),
         (["analyze", "lenet"], ["lenet5"]),
         (["analyze", "net"], ["net.yaml"]),
         (["analyze", "models/"], ["models/small.yml"]),
