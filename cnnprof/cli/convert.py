@@ -43,7 +43,7 @@ def command(
     if flat and chosen != "yaml":
         raise UsageError("--flat is for specs: the other formats have their own layout")
     network = load.network(spec, input=read_inputs(input or []), args=read_settings(set or []), with_=with_ or [])
-    load.refuse_types(network, f"a file of the format {chosen}")
+    load.as_computed(network, f"a file of the format {chosen}")
     noticed = [] if network.imported is None else words.imported(network.imported)
     if chosen == "yaml":
         title = "".join([printable(spec), *(f" --with {printable(each)}" for each in network.with_)])
