@@ -9,14 +9,13 @@ count in the deployed network. An operator without a kind becomes `opaque`, and 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf, prod
 from typing import Literal
 
 from cnnprof.errors import RuleError, UsageError, brief, listing, printable
 from cnnprof.importers import tflite_file
-from cnnprof.importers.common import Imported, OpaqueLayer, params_of, stem
+from cnnprof.importers.common import Imported, OpaqueLayer, most_common, params_of, stem
 from cnnprof.importers.tflite_file import Contents, FileOperator
 from cnnprof.importers.tflite_schema import ACTIVATIONS
 from cnnprof.kinds.activation import ELU, GELU, Hardswish, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6, Sigmoid, Tanh
@@ -41,7 +40,7 @@ from cnnprof.model.builder import Builder
 from cnnprof.model.deployed import Deployed, Operator
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
-from cnnprof.model.types import AS_COMPUTED, BITS, Typed, Types
+from cnnprof.model.types import BITS, Types
 from cnnprof.model.window import same_sides
 
 CHANNELS_FIRST = (0, 3, 1, 2)
@@ -112,8 +111,6 @@ def deployed(contents: Contents, paths: Sequence[str]) -> Deployed:
 
 BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 """Operators whose third input is a bias."""
-ACCUMULATORS = {"int8": "int32", "uint8": "int32", "int16": "int64"}
-"""Types of biases, in a file that has none, by that of activations."""
 
 
 def _type(dtype: str) -> str:
@@ -175,17 +172,9 @@ class _Importer:
 
     def types(self) -> Types:
         """How the file stores values: as most of them are, and by path where one is stored otherwise."""
-        activations = Counter(made for _, made in self.by_path.values()).most_common(1)[0][0]
-        kernels = Counter(kernel for kernel, _ in self.by_path.values() if kernel)
-        weights = kernels.most_common(1)[0][0] if kernels else activations
         biased = (each for each in self.contents.operators if each.word in BIASED and len(each.inputs) > 2)
-        biases = Counter(self.contents.tensors[each.inputs[2]].dtype for each in biased if each.inputs[2] >= 0)
-        vectors = _type(biases.most_common(1)[0][0]) if biases else ACCUMULATORS.get(activations, activations)
-        common = Types((Typed(weights),), (Typed(activations),), vectors)
-        if {weights, activations, vectors} == {"float32"}:
-            common = AS_COMPUTED
-        held = {path: (kernel or weights, made) for path, (kernel, made) in self.by_path.items()}
-        return common._replace(own={path: pair for path, pair in held.items() if pair != (weights, activations)})
+        biases = [_type(self.contents.tensors[each.inputs[2]].dtype) for each in biased if each.inputs[2] >= 0]
+        return most_common(self.by_path, biases)
 
     def example(self, number: int) -> Shape:
         """Shape of a tensor of one example in the language's order. Raises UsageError where the batch is folded."""
