@@ -23,7 +23,7 @@ INTEGERS = {
 
 
 class Form(NamedTuple):
-    """An operator on integers: the one in floating point, positions of what that reads, and of its output's zero point."""
+    """An operator on integers: the one in floating point, positions of what it reads and of its zero point."""
 
     operator: str
     reads: tuple[int, ...]
