@@ -135,6 +135,10 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
                 if why := each.refused.get("best_order"):
                     complain(f"note: {each.title}: no best_order: {why}")
             return csv.render(tables)
+        case "html":
+            from cnnprof.render import pictured
+
+            return show(pictured.document(tables), view.format, output)
     from cnnprof.render import words
 
     return show(words.document(tables), view.format, output)
