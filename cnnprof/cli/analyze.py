@@ -143,6 +143,10 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
                 if why := each.refused.get("best_order"):
                     complain(f"note: {each.title}: no best_order: {why}")
             return csv.render(tables)
+        case "html":
+            from cnnprof.render import pictured
+
+            return show(pictured.document(tables), view.format, output)
     from cnnprof.render import words
 
     return show(words.document(tables, [fits_of(each, targets) for each in found]), view.format, output)
