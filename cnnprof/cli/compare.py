@@ -8,8 +8,8 @@ import typer
 from cnnprof.analysis.compare import NetworkComparison, compare, subject
 from cnnprof.analysis.report import Report
 from cnnprof.cli.arguments import reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Training, With
-from cnnprof.cli.output import deliver, settle, show
+from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Open, Output, Specs, Training, With
+from cnnprof.cli.output import browse, deliver, page, settle, show
 from cnnprof.render import comparison as drawn
 
 EXAMPLES = (
@@ -41,9 +41,11 @@ def command(
     exact: Exact = False,
     format: Format = None,
     output: Output = None,
+    open: Open = False,
 ) -> None:
     """Compare networks in every metric, with ratios to the first, and layer by layer where two differ."""
-    chosen = settle(specs, format, output)
+    form, output = page(open, format, output)
+    chosen = settle(specs, form, output)
     found = comparison(
         specs,
         reports(specs, input or [], set or [], with_=with_ or [], batch=batch, dtype=dtype, training=training),
@@ -51,6 +53,8 @@ def command(
     )
     text = render(found, fold=fold, exact=exact, format=chosen, output=output)
     deliver(text, output)
+    if open:
+        browse(output)
 
 
 def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> NetworkComparison:
@@ -62,4 +66,8 @@ def render(found: NetworkComparison, *, fold: int | None, exact: bool, format: s
     """The text of a comparison in one format."""
     if format in ("json", "csv"):
         return drawn.to_json(found) if format == "json" else drawn.to_csv(found)
+    if format == "html":
+        from cnnprof.render import pictured
+
+        return show(pictured.compared(found, exact), format, output)
     return show(drawn.document(found, exact, fold), format, output)
