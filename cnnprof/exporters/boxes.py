@@ -97,7 +97,7 @@ def nodes(items: Iterable[Item]) -> Iterator[Node]:
 def opened(items: Sequence[Item], most: int) -> set[str]:
     """The paths of the boxes that are open at first: level by level, as long as `most` nodes and boxes are seen."""
     found: set[str] = set()
-    level = list(_boxes_of(items))
+    level = list(inner_boxes(items))
     seen = len(list(_shown(items)))
     while level:
         inner = [len(list(_shown(box.items))) for box in level]
@@ -105,7 +105,7 @@ def opened(items: Sequence[Item], most: int) -> set[str]:
             break
         seen += sum(inner)
         found.update(key(box) for box in level)
-        level = [each for box in level for each in _boxes_of(box.items)]
+        level = [each for box in level for each in inner_boxes(box.items)]
     return found
 
 
@@ -124,7 +124,8 @@ def _shown(items: Iterable[Item]) -> Iterator[Node | Box]:
             yield item
 
 
-def _boxes_of(items: Iterable[Item]) -> Iterator[Box]:
+def inner_boxes(items: Iterable[Item]) -> Iterator[Box]:
+    """The boxes that are seen before any is opened."""
     return (item for item in _shown(items) if isinstance(item, Box))
 
 
