@@ -24,6 +24,7 @@ SLOW = {
     "cli/test_cli_runtime.py",
     "cli/test_commands.py::test_a_command_imports_no_other",
     "cli/test_completion.py",
+    "exporters/test_pytorch.py",
     "fuzz/test_arbitrary.py",
     "fuzz/test_corpus.py",
     "gate/test_check.py::test_latency_is_limited_on_request_as_a_ratio",

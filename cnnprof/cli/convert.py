@@ -43,14 +43,15 @@ def command(
     if flat and chosen != "yaml":
         raise UsageError("--flat is for specs: the other formats have their own layout")
     network = load.network(spec, input=read_inputs(input or []), args=read_settings(set or []), with_=with_ or [])
-    load.as_computed(network, f"a file of the format {chosen}")
+    load.as_computed(network, "a converted file")
     noticed = [] if network.imported is None else words.imported(network.imported)
+    classes = None if network.imported is None else network.imported.classes
     if chosen == "yaml":
         title = "".join([printable(spec), *(f" --with {printable(each)}" for each in network.with_)])
         remarks = [f"{title}: the architecture, without weights", "written by cnnprof convert", *noticed]
-        text = write(network.graph, "", remarks, network.budget, folded=not flat)
+        text = write(network.graph, "", remarks, network.budget, folded=not flat, classes=classes)
     else:
-        text = exporters.export(network.graph, f".{chosen}")
+        text = exporters.export(network.graph, f".{chosen}", classes)
     for line in noticed:
         if line.startswith("warning:"):
             complain(line)

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from cnnprof.errors import UsageError
@@ -41,14 +42,14 @@ IN_DICT = RESERVED | {"clear", "items", "keys", "pop", "update", "values"}
 TAKEN = frozenset({"self", "x", "torch", "nn", "F", "math", "super", "len", "range", "outputs"})
 
 
-def text(graph: Graph) -> str:
-    """The source of a module that computes the graph.
+def text(graph: Graph, classes: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The source of a module that computes the graph. classes: what the author calls parts of it, by path.
 
     Raises UsageError for a kind that has no code, such as `opaque`, for a network that training changes otherwise than
     by side outputs, and for names that no container of torch.nn takes.
     """
     refuse_what_training_changes(graph, "PyTorch source")
-    return _Source(graph).text()
+    return _Source(graph, classes).text()
 
 
 def literal(value: Any) -> Text:
@@ -330,9 +331,9 @@ class _Class:
 class _Source:
     """The source of a network."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, classes: Mapping[str, str]) -> None:
         self.graph = graph
-        self.folded: Folded = fold(graph, form=FORM)
+        self.folded: Folded = fold(graph, classes, FORM)
         self.ordered = False  # whether OrderedDict is used
         self.definitions: dict[str, str] = {}
         self.arguments: list[str] = []  # of the class that is being written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,7 +55,8 @@ class Imported:
     agrees with. params: values of the tensors that layers take their weights from, each counted once.
     notes: what a reader should know. compared: what was checked against the source itself.
     format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
-    and file_bytes: of its file. types: how the file stores its values.
+    and file_bytes: of its file. types: how the file stores its values. classes: what its author calls parts of it, by
+    path.
     """
 
     graph: Graph
@@ -68,6 +69,7 @@ class Imported:
     deployed: Deployed | None = None
     file_bytes: int | None = None
     types: Types = AS_COMPUTED
+    classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def agreeing(self) -> dict[str, int]:

@@ -66,7 +66,7 @@ def _blocks(table: ReportTable, fits: Sequence[Fit]) -> Iterator[Block]:
     yield Heading(title(table), tuple(facts(table)))
     if said := arguments(table):
         yield Text("  ".join(said), "dim")
-    yield _table(table)
+    yield grid(table)
     yield KeyFigures(tuple(totals(table)))
     if fits:
         from cnnprof.render.fits import section
@@ -75,7 +75,8 @@ def _blocks(table: ReportTable, fits: Sequence[Fit]) -> Iterator[Block]:
     yield Notes(tuple(notes(table)))
 
 
-def _table(table: ReportTable) -> Grid:
+def grid(table: ReportTable) -> Grid:
+    """The table of layers, with all columns that a format chooses from."""
     asked = table.columns is not None
     columns = table.columns or tuple(column for column in COLUMNS.values() if column.rank is not None)
     rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
