@@ -65,8 +65,6 @@ HANDED_ON = {
     ("devices/profiles.py", "figure"): "reports what metrics.read_amount raised",
     ("devices/profiles.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
     ("gate/project.py", "limits"): "reports what metrics.read_quantity raised",
-    ("gate/project.py", "fits"): "says what finding a target raises, which is seen there",
-    ("cli/convert.py", "command"): "prints the warnings of importers, which are notes of a report too",
     ("gate/project.py", "wishes"): "says what reading a wish raises, which is seen there",
     ("gate/project.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
     ("rewrites/contract.py", "_rewrite"): "raises what Selection.refusal says: a reason in a report, and no message",

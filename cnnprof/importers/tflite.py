@@ -91,8 +91,12 @@ def deployed(contents: Contents, paths: Sequence[str]) -> Deployed:
     variable = sum(tensor.variable for tensor in contents.tensors)
     if variable:
         notes.append(f"{variable:,} tensors keep their values between inferences and are not in the plan")
+    tensors = list(contents.tensors)
+    for operator, path in zip(contents.operators, paths, strict=True):  # a converter's names say what it fused
+        for place, number in enumerate(operator.outputs):
+            tensors[number] = tensors[number]._replace(name=f"{path}:{place}" if place else path)
     return Deployed(
-        contents.tensors,
+        tuple(tensors),
         tuple(
             Operator(
                 each.word,
