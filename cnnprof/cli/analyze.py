@@ -164,7 +164,8 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
         case "html":
             from cnnprof.render import pictured
 
-            return show(pictured.document(tables), view.format, output)
+            fits = [fits_of(each, targets) for each in found]
+            return show(pictured.document(tables, fits), view.format, output)
     from cnnprof.render import words
 
     return show(words.document(tables, [fits_of(each, targets) for each in found]), view.format, output)

@@ -100,5 +100,5 @@ def render(
     if format == "html":
         from cnnprof.render import pictured
 
-        return show(pictured.compared(found, exact), format, output)
+        return show(pictured.compared(found, exact, fits), format, output)
     return show(drawn.document(found, exact, fold, fits), format, output)
