@@ -309,6 +309,16 @@ def test_dropout_is_a_layer_of_training_unless_it_drops_nothing() -> None:
     assert of(lambda m, x: m.a(x), a=nn.Dropout2d(0.2)) == [("a", "dropout2d", (4, 8, 6))]
 
 
+def test_what_else_training_does_at_random_is_said() -> None:
+    def forward(m: Any, x: Any) -> Any:
+        return m.drop(x) * x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(0.9) if m.training else m.drop(x)
+
+    assert imported(Calls(forward, drop=nn.Dropout(0.5))).notes == (
+        "training draws random numbers in 1 operators other than dropout, which the figures of training lack",
+    )
+    assert imported(Calls(lambda m, x: m.drop(m.drop(x)), drop=nn.Dropout2d(0.5))).notes == ()
+
+
 # Outputs and inputs.
 
 
@@ -807,6 +817,15 @@ def test_what_a_module_prints_does_not_go_to_the_output(package: Path, capsys: p
     out, error = capsys.readouterr()
     assert (out, error) == ("", "hello\n")
     assert str(package) not in sys.path
+
+
+def test_nor_does_what_its_forward_pass_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    def forward(m: Any, x: Any) -> Any:
+        sys.stdout.write("here")
+        return x.relu()
+
+    imported(Calls(forward))
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

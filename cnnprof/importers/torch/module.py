@@ -8,12 +8,13 @@ from torch import nn
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
-from cnnprof.importers.torch.capture import Example, Wanted, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.capture import Example, Wanted, draws, example, export, measure, mode, primes, program, run
 from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
 from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import CannotExport, told
+from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.kind import show
 
 MOST_PARAMETERS = 10_000
@@ -56,7 +57,7 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
-    return finished(reader, ran, shown, [*notes, *_frozen(module)])
+    return finished(reader, ran, shown, [*notes, *_random(module, given, reader.network), *_frozen(module)])
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -110,6 +111,20 @@ def _part(module: nn.Module, given: Example, shown: str) -> str:
         return ""
     whole = shown.partition(",")[0]
     return f"; a part of it may do: {whole}.{best} with --input {'x'.join(map(str, ran[best]))}"
+
+
+def _random(module: nn.Module, given: Example, network: Network) -> list[str]:
+    """A note on what only training does at random, apart from dropout, as leaving out whole branches."""
+    try:
+        drawn = draws(module, given)
+    except Exception:  # noqa: BLE001  a module that training cannot run has no figures of training
+        return []
+    others = drawn - sum(isinstance(layer.kind, RandomZeros) for layer in network.layers)
+    if others <= 0:
+        return []
+    return [
+        f"training draws random numbers in {others:,} operators other than dropout, which the figures of training lack"
+    ]
 
 
 def _frozen(module: nn.Module) -> list[str]:
