@@ -7,10 +7,11 @@ import typer
 from cnnprof import exporters, load
 from cnnprof.cli import complain
 from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Flat, Inputs, Output, Spec
+from cnnprof.cli.options import SHARED, Arguments, Flat, Inputs, Output, Spec, With
 from cnnprof.cli.output import deliver, settle
 from cnnprof.errors import UsageError, printable
 from cnnprof.language.write import write
+from cnnprof.render import words
 
 EXAMPLES = (
     "cnnprof convert resnet@50 --format py",
@@ -25,6 +26,7 @@ def command(
     flat: Flat = False,
     input: Inputs = None,
     set: Arguments = None,
+    with_: With = None,
     format: Annotated[
         Literal["yaml", "py", "dot", "mmd"] | None,
         typer.Option(
@@ -40,12 +42,19 @@ def command(
     chosen = settle([spec], format, output, SUFFIXES)
     if flat and chosen != "yaml":
         raise UsageError("--flat is for specs: the other formats have their own layout")
-    network = load.network(spec, input=read_inputs(input or []), args=read_settings(set or []))
+    network = load.network(spec, input=read_inputs(input or []), args=read_settings(set or []), with_=with_ or [])
+    load.refuse_types(network, "a converted file")
+    noticed = [] if network.imported is None else words.imported(network.imported)
+    classes = None if network.imported is None else network.imported.classes
     if chosen == "yaml":
-        remarks = [f"{printable(spec)}: the architecture, without weights", "written by cnnprof convert"]
-        text = write(network.graph, "", remarks, network.budget, folded=not flat)
+        title = "".join([printable(spec), *(f" --with {printable(each)}" for each in network.with_)])
+        remarks = [f"{title}: the architecture, without weights", "written by cnnprof convert", *noticed]
+        text = write(network.graph, "", remarks, network.budget, folded=not flat, classes=classes)
     else:
-        text = exporters.export(network.graph, f".{chosen}")
+        text = exporters.export(network.graph, f".{chosen}", classes)
+    for line in noticed:
+        if line.startswith("warning:"):
+            complain(line)
     deliver(text, output)
     if output is not None and output != "-":
         complain(f"wrote {printable(output)}: the architecture, without weights")

@@ -44,9 +44,9 @@ def screen() -> Screen | None:
     return Screen(max(NARROWEST, shutil.get_terminal_size().columns), None if plain else "standard")
 
 
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".txt": "table"}
+SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html", ".txt": "table"}
 """The format that a file's suffix stands for."""
-DATA = {".json": "json", ".md": "markdown", ".tex": "latex", ".txt": "table"}
+DATA = {".json": "json", ".md": "markdown", ".tex": "latex", ".html": "html", ".txt": "table"}
 """The same of a command whose figures are no one table, so that there is no CSV."""
 
 

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from cnnprof.errors import UsageError
@@ -41,14 +42,14 @@ IN_DICT = RESERVED | {"clear", "items", "keys", "pop", "update", "values"}
 TAKEN = frozenset({"self", "x", "torch", "nn", "F", "math", "super", "len", "range", "outputs"})
 
 
-def text(graph: Graph) -> str:
-    """The source of a module that computes the graph.
+def text(graph: Graph, classes: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The source of a module that computes the graph. classes: what the author calls parts of it, by path.
 
     Raises UsageError for a kind that has no code, such as `opaque`, for a network that training changes otherwise than
     by side outputs, and for names that no container of torch.nn takes.
     """
     refuse_what_training_changes(graph, "PyTorch source")
-    return _Source(graph).text()
+    return _Source(graph, classes).text()
 
 
 def literal(value: Any) -> Text:
@@ -145,13 +146,8 @@ class _Class:
 
     def tree(self) -> Node:
         """The modules by the levels of their names."""
-        made = {part.name: number for number, part in enumerate(self.parts) if self.is_made(number)}
         root: Node = {}
-        for name, number in made.items():
-            if above := next((above for above in prefixes(name) if above in made), ""):
-                raise UsageError(
-                    f"{self.graph.name} cannot be written as PyTorch source: `{above}` is a layer with layers below it"
-                )
+        for number, name in self.placed().items():
             node = root
             *levels, own = map(_attribute, name.split("."))
             for level in levels:
@@ -160,6 +156,30 @@ class _Class:
                 node = inner
             node[own] = number
         return root
+
+    def placed(self) -> dict[int, str]:
+        """The names of the modules. One below another, and without state, is next to it: `bn1_act` for `bn1.act`."""
+        made = {part.name: number for number, part in enumerate(self.parts) if self.is_made(number)}
+        names: dict[int, str] = {}
+        taken = {*made}
+        for name, number in made.items():
+            above = next((above for above in prefixes(name) if above in made), "")
+            if above and self.has_state(number):
+                if self.has_state(made[above]):
+                    raise UsageError(
+                        f"{self.graph.name} cannot be written as PyTorch source: `{above}` is a layer with layers "
+                        "below it"
+                    )
+                names[made[above]] = _unique(f"{above}_", taken)
+            elif above:
+                name = _unique(f"{above}_{name.removeprefix(above)[1:].replace('.', '_')}", taken)
+            names.setdefault(number, name)
+        return names
+
+    def has_state(self, number: int) -> bool:
+        """Whether a part has parameters or buffers."""
+        part = self.parts[number]
+        return any(each.weights or each.buffers for each in self.graph.answers[part.first : part.end])
 
     # The constructor.
 
@@ -311,9 +331,9 @@ class _Class:
 class _Source:
     """The source of a network."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, classes: Mapping[str, str]) -> None:
         self.graph = graph
-        self.folded: Folded = fold(graph, form=FORM)
+        self.folded: Folded = fold(graph, classes, FORM)
         self.ordered = False  # whether OrderedDict is used
         self.definitions: dict[str, str] = {}
         self.arguments: list[str] = []  # of the class that is being written
@@ -433,6 +453,13 @@ def _split(text: str) -> list[str]:
         elif letter != " " or depth or text[place - 1] != ",":
             items[-1] += letter
     return items
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _attribute(segment: str) -> str:

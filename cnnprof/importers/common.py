@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,7 +53,7 @@ class Imported:
     agrees with. params: values of the tensors that layers take their weights from, each counted once.
     notes: what a reader should know. compared: what was checked against the source itself.
     format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
-    and file_bytes: of its file.
+    and file_bytes: of its file. classes: what its author calls parts of it, by path.
     """
 
     graph: Graph
@@ -65,6 +65,7 @@ class Imported:
     format: str = ""
     deployed: Deployed | None = None
     file_bytes: int | None = None
+    classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def agreeing(self) -> dict[str, int]:

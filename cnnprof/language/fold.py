@@ -453,7 +453,9 @@ class _Values:
         """The values of a block's parts, after those of the blocks in it; finds its arguments."""
         modules = self.alike[like]
         names = {each.name for each in self.blocks.values()} | {part.name for part in block.parts}
-        shared = _Shared(block, self.form, names)
+        entries = [self.graph.shape(module.entry) for module in modules] if self.form.implicit else []
+        entered = [shape[0] for shape in entries] if all(entries) else []
+        shared = _Shared(block, self.form, names, entered)
         inner = [list(expanded(module.parts, self.blocks)) for module in modules]
         values = [self.of_parts([parts[place] for parts in inner], shared) for place in range(len(block.parts))]
         for number, module in enumerate(modules):
@@ -503,13 +505,15 @@ class _Values:
 class _Shared:
     """Expressions for values that differ among modules alike; makes arguments of their block where there are none."""
 
-    def __init__(self, block: Block, form: Form, names: set[str]) -> None:
+    def __init__(self, block: Block, form: Form, names: set[str], entered: list[int]) -> None:
+        self.entered = entered
         self.block = block
         self.form = form
         self.taken = names | form.reserved
 
     def text(self, sort: str, usual: Any, column: list[Any], channels: list[int] | None) -> Text:
-        """An expression of these values: an argument, `in_channels`, a multiple of either, or a new argument.
+        """An expression of these values: an argument, `in_channels`, a multiple of either, the channels that the block
+        is entered with, or a new argument.
 
         usual: the field's default. channels: `in_channels` in each module.
         """
@@ -524,6 +528,8 @@ class _Shared:
             for name, other in [*((each.name, each.column) for each in arguments), ("in_channels", channels)]:
                 if other is not None and (times := _times(column, other)):
                     return f"{times} * {name}"
+            if column == self.entered:
+                return '"input[0]"'
         if sort == "padding":
             for argument in self.block.arguments:
                 if argument.sort == "kernel_size" and column == [_half(each) for each in argument.column]:

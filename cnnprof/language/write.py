@@ -369,31 +369,22 @@ class _File:
     def unexecuted(self, run: Sequence[int], current: int | None, waiting: list[Output]) -> Iterator[_Run]:
         """Layers in a row that are not executed, in the sides that they are in. Takes those from `waiting`.
 
-        Where two sides follow one another, the first ends with its output, if the other's comes after it.
+        Each side ends with its output; the last one of the row takes what is left after it.
         """
-        graph, parts = self.graph, self.folded.parts
-        numbers = {len(graph.inputs) + parts[number].first: number for number in run}
-        while run:
-            while waiting and waiting[0].executed:
-                yield _Run([], current, waiting.pop(0))
-            if not waiting:
-                path = graph.layers[parts[run[0]].first].path
-                raise UsageError(
-                    f"{graph.name} cannot be written as a spec: `{path}` is not executed, and in no side output"
-                )
-            output = waiting.pop(0)
-            own, behind = _cut(run, numbers.get(output.tensor))
-            following = next((numbers.get(other.tensor) for other in waiting if not other.executed), None)
-            if following not in behind:
-                own, behind = run, []
+        parts, first = self.folded.parts, len(self.graph.inputs)
+        unexecuted = sorted((output for output in waiting if not output.executed), key=lambda output: output.tensor)
+        ends = [output for output in unexecuted if parts[run[0]].first <= output.tensor - first <= parts[run[-1]].first]
+        ends = ends or [output for output in unexecuted if output.tensor - first < parts[run[0]].first][:1]
+        if not ends:
+            path = self.graph.layers[parts[run[0]].first].path
+            raise UsageError(
+                f"{self.graph.name} cannot be written as a spec: `{path}` is not executed, and in no side output"
+            )
+        for output in ends:
+            waiting.remove(output)
+            own = [number for number in run if output is ends[-1] or parts[number].first <= output.tensor - first]
             yield _Run(own, current, output)
-            run = behind
-
-
-def _cut(run: Sequence[int], end: int | None) -> tuple[Sequence[int], Sequence[int]]:
-    """A run of layers up to one of them, and those after it; all of them where that one is not among them."""
-    place = run.index(end) + 1 if end in run else len(run)
-    return run[:place], run[place:]
+            run = run[len(own) :]
 
 
 def _mapping(values: Mapping[str, Text]) -> Text:

@@ -46,6 +46,37 @@ def test_a_spec_comes_back(run: Run, tmp_path: Path) -> None:
         assert ("blocks:" in path.read_text()) == (lines == 100)
 
 
+def test_what_is_done_first(run: Run) -> None:
+    """`--with`, as for every command; how values are stored is nothing that a converted file says."""
+    done = run("convert", "vgg@16_bn", "--with", "fuse_bn", "--with", "prune=0.5")
+    assert done.out.startswith("# vgg@16_bn --with fuse_bn --with prune=0.5: the architecture, without weights\n")
+    assert "batch_norm" not in done.out
+    assert "out_channels: 32, kernel_size: 3" in done.out
+    assert run("convert", "lenet5", "--with", "int8") == Done(
+        2, "", "error: a converted file is of one dtype, and not of how values are stored: leave out what does that of "
+        "int8\n",
+    )  # fmt: skip
+
+
+def test_what_an_import_noticed_is_in_the_header(run: Run, tmp_path: Path) -> None:
+    """And warnings on standard error too."""
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info
+    nodes = [onnx.helper.make_node("Relu", ["x"], ["y"], "r"), onnx.helper.make_node("Det", ["y"], ["z"], "d")]
+    tensors = [[value(name, 1, shape)] for name, shape in (("x", [1, 2, 4, 4]), ("z", [1, 2]))]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "net", *tensors))
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    done = run("convert", str(path))
+    assert done.code == 0
+    warnings = [line for line in done.out.splitlines() if line.startswith("# warning: ")]
+    assert len(warnings) == 1
+    assert "(Det) is opaque" in warnings[0]
+    assert done.err == f"{warnings[0].removeprefix('# ')}\n"
+    assert "\n# read from ONNX, which agrees: " in done.out
+    assert "  - opaque: {output_shape: 2, params: 0, macs: 0" in done.out.replace("[2]", "2")
+
+
 def test_another_input(run: Run) -> None:
     assert "\ninput: [3, 64, 64]\n" in run("convert", "resnet@18", "--input", "3x64x64").out
 

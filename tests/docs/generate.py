@@ -84,8 +84,8 @@ def python(lines: str) -> str:
     """Statements as Python's prompt shows them, with all that they print; run in the folder of the sample files, whose
     modules they may import."""
     shown = []
-    if str(HERE.resolve()) not in sys.path:
-        sys.path.append(str(HERE.resolve()))
+    if "" not in sys.path:  # as at a prompt
+        sys.path.insert(0, "")
     for statement in ast.parse(lines).body:
         text = ast.get_source_segment(lines, statement) or ""
         first, *rest = text.split("\n")

@@ -280,6 +280,11 @@ def named(*names: str) -> str:
         pytest.param(named("a.append", "a.insert"), id="of nn.Sequential's"),
         pytest.param(named("a.1", "a.0", "b.0", "a.2"), id="another order"),
         pytest.param(
+            f"{named('bn1')}\n- relu:\n  name: bn1.act\n- tanh:\n  name: pool\n{named('pool.conv')}\n- relu:\n"
+            "  name: bn1_act",
+            id="a layer below another, one of them without state",
+        ),
+        pytest.param(
             f"{named('a', 'b.0')}\n  share: a\n- {STEP}\n  name: c\n  share: b.0\n- batch_norm\n"
             "- batch_norm:\n  share: batch_norm".replace("- batch_norm\n", "- batch_norm:\n  name: batch_norm\n"),
             id="shared weights and buffers",
@@ -316,7 +321,7 @@ def test_names(steps: str) -> None:
             "net cannot be written as PyTorch source: nn.ModuleDict has another use for the name `keys`",
         ),
         (
-            f"- {STEP}\n  name: a\n- {STEP}\n  name: a.b",
+            f"{named('a', 'a.b')}",
             "net cannot be written as PyTorch source: `a` is a layer with layers below it",
         ),
     ],

@@ -335,6 +335,27 @@ def test_a_network_that_ends_in_an_earlier_layer() -> None:
     again(found)
 
 
+def headed(training: bool) -> Graph:
+    """Two heads that only training runs, here and there, their outputs in another order."""
+    builder = Builder(training=training)
+    ends = [builder.input("input", (4, 8, 8))]
+    for head in ("aux1", "aux2"):
+        ends[0] = builder.add(f"stem.{head}", kinds()["relu"](), ends[:1])
+        made = builder.add(f"{head}.conv.0", kinds()["tanh"](), ends[:1], executed=training)
+        ends.append(builder.add(f"{head}.fc", kinds()["tanh"](), [made], executed=training))
+    builder.add("aux2.left", kinds()["tanh"](), [ends[1]], executed=training)
+    builder.output("aux_2", ends[2], executed=training)
+    builder.output("aux_1", ends[1], executed=training)
+    builder.output("out", builder.add("fc", kinds()["relu"](), ends[:1]))
+    return builder.graph("net", train=None if training else lambda: headed(True))
+
+
+def test_heads_as_importers_have_them() -> None:
+    """Under their own names."""
+    again(headed(False))
+    again(headed(False), folded=False)
+
+
 def test_outputs_of_one_mode() -> None:
     """A side that only training executes, one that it leaves out, and one of both."""
     found = graph(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -35,10 +36,17 @@ def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Import
     for batch in primes(module, wanted)[:4]:
         given = example(module, wanted, batch, shown)
         try:
-            return _of_batch(module, given, batch, name, shown)
+            found = _of_batch(module, given, batch, name, shown)
+            return replace(found, classes=_classes(module))
         except AmbiguousBatch as found:
             reason = found.told(batch)
     raise UsageError(f"`{shown}` cannot be read: {reason}")
+
+
+def _classes(module: nn.Module) -> dict[str, str]:
+    """What the author calls the modules, by path; PyTorch's own classes, such as containers, say nothing."""
+    own = ((path, type(each)) for path, each in module.named_modules())
+    return {path: sort.__name__ for path, sort in own if path and not sort.__module__.startswith("torch.nn.")}
 
 
 def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:
