@@ -116,6 +116,10 @@ def test_layers_keep_the_names_of_their_modules() -> None:
     assert found.notes == ()
 
 
+def test_blocks_are_called_what_their_authors_call_them() -> None:
+    assert imported(Residual()).classes == {"layer1.0": "Block", "layer1.1": "Block"}
+
+
 def test_a_network_has_the_figures_of_its_module() -> None:
     module = Residual()
     found = imported(module)

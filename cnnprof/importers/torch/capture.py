@@ -186,6 +186,7 @@ class _Reading:
         self.name = name
         self.shapes: dict[str, Shape] = {}
         self.held, self.names = held(module)
+        self.classes = authors({name: type(each) for name, each in module.named_modules()})
         self.order: dict[str, dict[str, int]] = {}
 
     def program(self) -> Program:
@@ -206,6 +207,7 @@ class _Reading:
         found = Program(
             name=self.name, batch=self.batch, shapes=self.shapes, inputs=named,
             stored=stored, constants=constants, held=self.held, calls=tuple(calls), outputs=tuple(self.outputs()),
+            classes=self.classes,
         )  # fmt: skip
         return joined(found)
 
@@ -273,6 +275,11 @@ class _Reading:
             if name in self.shapes:
                 found[tuple(key_of(each) for each in path)] = name
         return main_first(found)
+
+
+def authors(classes: Mapping[str, type]) -> dict[str, str]:
+    """The names of classes that are not PyTorch's own, by the path of their modules."""
+    return {name: each.__name__ for name, each in classes.items() if name and not each.__module__.startswith("torch.")}
 
 
 def held(module: nn.Module) -> tuple[dict[Stored, Shape], dict[str, Stored]]:
