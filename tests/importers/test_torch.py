@@ -431,6 +431,12 @@ def test_a_tensor_that_is_overwritten_in_part_is_opaque() -> None:
     assert found.opaque == (("write", "mul_", "it overwrites a part of a tensor"),)
 
 
+def test_a_view_may_be_overwritten_where_nobody_reads_the_rest() -> None:
+    found = imported(Calls(lambda m, x: m.conv(x).flatten(1).relu_(), conv=nn.Conv2d(4, 4, 1)))
+    assert [path for path, _, _ in told(found)] == ["conv", "flatten", "relu"]
+    assert found.opaque == ()
+
+
 def test_one_that_is_made_without_input_becomes_one_that_depends_on_it() -> None:
     def forward(m: Any, x: Any) -> Any:
         y = torch.zeros_like(x)

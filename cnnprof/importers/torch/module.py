@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -17,9 +16,6 @@ from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import CannotExport, told
 from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.kind import show
-
-MOST_PARAMETERS = 10_000
-"""Of a module: more are no convolutional network."""
 
 
 def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Imported:
@@ -36,17 +32,10 @@ def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Import
     for batch in primes(module, wanted)[:4]:
         given = example(module, wanted, batch, shown)
         try:
-            found = _of_batch(module, given, batch, name, shown)
-            return replace(found, classes=_classes(module))
+            return _of_batch(module, given, batch, name, shown)
         except AmbiguousBatch as found:
             reason = found.told(batch)
     raise UsageError(f"`{shown}` cannot be read: {reason}")
-
-
-def _classes(module: nn.Module) -> dict[str, str]:
-    """What the author calls the modules, by path; PyTorch's own classes, such as containers, say nothing."""
-    own = ((path, type(each)) for path, each in module.named_modules())
-    return {path: sort.__name__ for path, sort in own if path and not sort.__module__.startswith("torch.nn.")}
 
 
 def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:
@@ -137,8 +126,6 @@ def _random(module: nn.Module, given: Example, network: Network) -> list[str]:
 
 def _frozen(module: nn.Module) -> list[str]:
     """A note on parameters that are not trained, which nothing here tells from others."""
-    frozen = [tensor for tensor in module.parameters() if not tensor.requires_grad]
-    if not frozen or len(frozen) == len(list(module.parameters())):
-        return []
-    values = sum(tensor.numel() for tensor in frozen)
-    return [f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"]
+    values = sum(tensor.numel() for tensor in module.parameters() if not tensor.requires_grad)
+    text = f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"
+    return [text] if values else []
