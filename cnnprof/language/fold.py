@@ -152,13 +152,13 @@ class Folded:
     blocks: dict[int, Block]  # by `Module.like`
     parts: list[Part]
     values: list[dict[str, Text]]
-    repeats: bool = True  # whether equal neighbours are one step
+    short: bool = True  # whether equal neighbours are one step, and merges have their branches in them
 
 
 def flat(graph: Graph) -> Folded:
     """A step per layer."""
     parts = [Part(layer.path, number, number + 1) for number, layer in enumerate(graph.layers)]
-    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), repeats=False)
+    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), short=False)
 
 
 def fold(graph: Graph, classes: Mapping[str, str] | None = None, form: Form = SPEC) -> Folded:
