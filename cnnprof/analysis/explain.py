@@ -204,6 +204,12 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
     return sums if own is None or only else replace(explainer.page(own), part=sums)
 
 
+def pages(graph: Graph, costs: Costs) -> list[LayerPage]:
+    """The pages of all layers, in their order."""
+    explainer = _Explainer(graph, costs)
+    return [explainer.page(number) for number in range(len(graph.layers))]
+
+
 def _find(graph: Graph, pattern: str) -> tuple[str, list[int]]:
     """The part that a pattern names, or the pattern where it names several, and their layers' numbers.
 

@@ -138,6 +138,43 @@ def peaks(
     return peak(boundary, 0), peak(inside, scratch[inside])
 
 
+class Storage(NamedTuple):
+    """A storage: the tensor that it was made for, by its id, its bytes, and the first and last layer that it is alive
+    in, as positions in the order of execution."""
+
+    tensor: int
+    bytes: int
+    first: int
+    last: int
+
+
+class Course(NamedTuple):
+    """Memory over a forward pass. layers: numbers of the executed layers in order; alive: bytes after each of them."""
+
+    layers: tuple[int, ...]
+    alive: tuple[int, ...]
+    storages: tuple[Storage, ...]
+
+
+def course(graph: Graph, sizes: Sequence[int]) -> Course:
+    """What is alive at every layer boundary, the highest of which is the peak of `peaks`.
+
+    sizes: bytes of every tensor's own storage, as `storage_bytes` gives them; 0 for views and what runs in place.
+    """
+    lives = _lives(graph, storages(graph), (n for n, layer in enumerate(graph.layers) if layer.executed))
+    count = len(lives.order)
+    found = tuple(
+        Storage(storage, sizes[storage], max(birth, 0), min(lives.death[storage], count - 1))
+        for storage, birth in lives.birth.items()
+        if sizes[storage]
+    )
+    steps = [0] * (count + 1)
+    for each in found:
+        steps[each.first] += each.bytes
+        steps[each.last + 1] -= each.bytes
+    return Course(tuple(lives.order), tuple(accumulate(steps))[:count], found)
+
+
 # Training.
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
-from cnnprof.analysis.memory import Peak, Training
+from cnnprof.analysis.memory import Course, Peak, Training, course
 from cnnprof.analysis.receptive_field import Number, TensorField
 from cnnprof.analysis.record import Record, plain
 from cnnprof.errors import brief, listing, printable
@@ -234,6 +234,13 @@ class Report(Record):
     def title(self) -> str:
         """`resnet@50`."""
         return self.name if self.variant is None else f"{self.name}@{self.variant}"
+
+    @property
+    def course(self) -> Course:
+        """Memory over a forward pass, layer by layer, with the storages that are alive."""
+        inputs = {each.name: each.bytes for each in self.peak.alive}  # the caller holds them throughout
+        sizes = [inputs.get(name, 0) for name in self.inputs] + [row.activation_bytes for row in self.layers]
+        return course(self.graph, sizes)
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat dicts: `pandas.DataFrame(report.records())`, `polars.DataFrame(report.records())`."""

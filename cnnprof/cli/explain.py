@@ -50,11 +50,11 @@ def command(
         ),
     ] = None,
     format: Annotated[
-        Literal["text", "json", "markdown", "latex"] | None,
+        Literal["text", "json", "markdown", "latex", "html"] | None,
         typer.Option(
             "--format",
             rich_help_panel=SHARED,
-            help="Choose the format. Default: by the suffix of --output (.json, .md, .tex), else text.",
+            help="Choose the format. Default: by the suffix of --output (.json, .md, .tex, .html), else text.",
         ),
     ] = None,
     output: Output = None,

@@ -57,6 +57,16 @@ Device = Annotated[
     ),
 ]
 
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        autocompletion=complete.targets,
+        help="Check whether every network fits a device that `cnnprof targets` lists, or FILE.yaml:NAME. Repeatable.",
+    ),
+]
+
 # What `rewrite` and `separable` do.
 
 Only = Annotated[
@@ -133,24 +143,32 @@ Dtype = Annotated[
     ),
 ]
 Format = Annotated[
-    Literal["table", "json", "csv", "markdown", "latex"] | None,
+    Literal["table", "json", "csv", "markdown", "latex", "html"] | None,
     typer.Option(
         "--format",
         rich_help_panel=SHARED,
-        help="Choose the format. Default: by the suffix of --output (.json, .csv, .md, .tex), else a table.",
+        help="Choose the format. Default: by the suffix of --output (.json, .csv, .md, .tex, .html), else a table.",
     ),
 ]
 TableOrJson = Annotated[
-    Literal["table", "json", "markdown", "latex"] | None,
+    Literal["table", "json", "markdown", "latex", "html"] | None,
     typer.Option(
         "--format",
         rich_help_panel=SHARED,
-        help="Choose the format. Default: by the suffix of --output (.json, .md, .tex), else a table.",
+        help="Choose the format. Default: by the suffix of --output (.json, .md, .tex, .html), else a table.",
     ),
 ]
 TextOrJson = Annotated[
-    Literal["text", "json", "markdown", "latex"],
+    Literal["text", "json", "markdown", "latex", "html"],
     typer.Option("--format", rich_help_panel=SHARED, help="Choose the format: json is for programs."),
+]
+Open = Annotated[
+    bool,
+    typer.Option(
+        "--open",
+        rich_help_panel=SHARED,
+        help="Show the figures as a page in the browser; without --output it is in a temporary file.",
+    ),
 ]
 Output = Annotated[
     str | None,

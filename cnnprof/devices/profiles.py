@@ -60,6 +60,22 @@ def find(name: str, path: Path | None = None) -> Target:
     return known[name]
 
 
+def named(text: str, folder: Path | None = None) -> Target:
+    """The target of `NAME`, or of `FILE.yaml:NAME` in a file of the user's own.
+
+    folder: what the file is relative to, and out of which nothing may lead. Raises as `find`.
+    """
+    file, colon, name = text.rpartition(":")
+    if not colon:
+        return find(text)
+    if folder is None:
+        return find(name, Path(file))
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise UsageError(f"a file of targets is below the project's folder, found `{brief(printable(file))}`")
+    files.refuse_leaving(folder / file, folder, file)
+    return find(name, folder / file)
+
+
 def targets(path: Path | None = None) -> dict[str, Target]:
     """The targets that come with the tool, and those of a user's file, which win. Raises as `read`."""
     return dict(_shipped()) if path is None else {**_shipped(), **read(files.read(path, MOST), str(path))}

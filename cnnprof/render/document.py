@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 NO_BREAK = "\u00a0"
 """A space in a Text that no line is to be broken at; people see a plain one."""
@@ -52,6 +52,7 @@ class Table(NamedTuple):
 
     patience: lines per row, on average, that folding may lead to before columns are left out instead.
     chooses: the option that chooses columns, where there is one.
+    keys: of each row, by which pictures know it; empty where none does.
     """
 
     columns: tuple[TableColumn, ...]
@@ -59,6 +60,7 @@ class Table(NamedTuple):
     totals: tuple[tuple[Cell, ...], ...] = ()
     patience: float = float("inf")
     chooses: str = ""
+    keys: tuple[str, ...] = ()
 
     def only(self, numbers: Sequence[int]) -> Table:
         """The table with some of its columns, in their order."""
@@ -199,7 +201,21 @@ class Formulas(NamedTuple):
         return tuple(line for each in self.formulas for line in each.in_text(width))
 
 
-Figure: TypeAlias = Formulas | Plot
+class Picture:
+    """What is drawn where a format draws (`render/html/pictures.py`), and said in a text where it does not."""
+
+    __slots__ = ()
+
+    def in_text(self, width: int | None = None) -> tuple[Text | Code, ...]:
+        """The equivalent in text; width: of a terminal."""
+        raise NotImplementedError
+
+    def data(self) -> dict[str, Any]:
+        """What a reader may ask for beyond what is drawn, as JSON's values."""
+        return {}
+
+
+Figure: TypeAlias = Formulas | Plot | Picture
 Block: TypeAlias = Heading | Text | Code | Notes | KeyFigures | Table | Figure
 
 
@@ -209,7 +225,7 @@ class Document(NamedTuple):
     blocks: tuple[Block, ...]
 
 
-BLOCKS = (Heading, Text, Code, Notes, KeyFigures, Table, Formulas, Plot)
+BLOCKS = (Heading, Text, Code, Notes, KeyFigures, Table, Formulas, Plot, Picture)
 LISTS = (Notes, KeyFigures, Formulas)
 
 

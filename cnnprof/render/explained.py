@@ -64,11 +64,17 @@ def _layer_page(page: LayerPage) -> Iterator[Block]:
         if section.rule:
             yield Text(section.rule, "dim", 2)
         yield Formulas(tuple(map(_formula, section.formulas)))
-        for call in _calls(section.formulas):
-            yield Text(f"{formula.number(call.value)} = {formula.call(call)}: {call.meaning}", "", 2, 4)
+        yield from (Text(call, "", 2, 4) for call in _called(section.formulas))
         yield from (Text(fact, "", 2) for fact in section.facts)
     if page.part is not None:
         yield from _sum_page(page.part)
+
+
+def sections(page: LayerPage) -> Iterator[tuple[str, str, list[Formula], list[str]]]:
+    """The sections of a layer's page: title, rule, formulas, and what else is to be said."""
+    for section in page.sections:
+        said = [*_called(section.formulas), *section.facts]
+        yield section.title, section.rule, list(map(_formula, section.formulas)), said
 
 
 def _formula(each: Traced) -> Formula:
@@ -92,6 +98,11 @@ def _figure(each: Traced) -> str:
     if each.unit == "bytes":
         return f"{exact} bytes" + (f" ({units.size(value)})" if value >= 1024 else "")
     return exact + (f" ({units.count(value)})" if value >= ROUNDED_FROM else "")
+
+
+def _called(formulas: Sequence[Traced]) -> list[str]:
+    """What the calls in formulas gave, and what they mean."""
+    return [f"{formula.number(call.value)} = {formula.call(call)}: {call.meaning}" for call in _calls(formulas)]
 
 
 def _calls(formulas: Sequence[Traced]) -> list[Term]:

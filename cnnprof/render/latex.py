@@ -15,6 +15,7 @@ from cnnprof.render.document import (
     Heading,
     KeyFigures,
     Notes,
+    Picture,
     Plot,
     Table,
     Text,
@@ -57,7 +58,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from _table(block.complete)
         case Formulas():
             yield from _items(escape(each.text) for each in block.in_text())
-        case Plot():
+        case Plot() | Picture():
             for each in block.in_text():
                 yield from _block(each)
 

@@ -16,6 +16,7 @@ from cnnprof.render.document import (
     Heading,
     KeyFigures,
     Notes,
+    Picture,
     Plot,
     Table,
     Text,
@@ -49,7 +50,7 @@ def markdown(block: Block) -> str:
             return "\n".join(_table(block.complete))
         case Formulas():
             return "\n".join(f"- {escape(each.text)}" for each in block.in_text())
-        case Plot():
+        case Plot() | Picture():
             return "\n\n".join(map(markdown, block.in_text()))
 
 

@@ -15,6 +15,7 @@ from cnnprof.render.document import (
     Heading,
     KeyFigures,
     Notes,
+    Picture,
     Plot,
     Table,
     Text,
@@ -53,7 +54,7 @@ def _block(block: Block, most: int | None) -> Iterator[str]:
             yield f"<table><tbody>{''.join(rows)}</tbody></table>"
         case Table():
             yield _table(block.complete, most)
-        case Formulas() | Plot():
+        case Formulas() | Plot() | Picture():
             for each in block.in_text():
                 yield from _block(each, most)
 

@@ -27,6 +27,7 @@ from cnnprof.render.document import (
     KeyFigures,
     Meaning,
     Notes,
+    Picture,
     Plot,
     Table,
     Text,
@@ -115,7 +116,7 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
             )
         case KeyFigures():
             yield from _fitted_figures(block, width)
-        case Formulas() | Plot():
+        case Formulas() | Plot() | Picture():
             for each in block.in_text(width):
                 yield from _fitted_text(each, width)
 

@@ -20,6 +20,7 @@ from cnnprof.render.document import (
     KeyFigures,
     Meaning,
     Notes,
+    Picture,
     Plot,
     Table,
     TableColumn,
@@ -73,7 +74,7 @@ def _block(block: Block) -> Iterator[Line]:
             yield from ([(" " * block.indent, ""), *line] for line in _rows(as_table(block)))
         case Table():
             yield from _table(block)
-        case Formulas() | Plot():
+        case Formulas() | Plot() | Picture():
             yield from draw(block.in_text())
 
 

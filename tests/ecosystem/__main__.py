@@ -12,12 +12,13 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import timm
 import torch
 import torchvision
 
-from tests.ecosystem import RECORD, counts, table
+from tests.ecosystem import RECORD, counts, saved, table
 from tests.ecosystem.networks import ARCHIVED, CONVOLUTIONAL, SEED, convolutional, drawn, torchvision_networks
 from tests.ecosystem.outcome import Outcome, archived, tried
 
@@ -45,6 +46,17 @@ def failures(found: list[Outcome]) -> Iterator[str]:
         yield f"{sums['exact']} of {sums.total()} convolutional networks of timm are exact, fewer than {LEAST:.0%}"
 
 
+def write(named: list[dict[str, Any]]) -> None:
+    """Saves what came of networks, in place of what came of them before."""
+    known = {(each["origin"], each["name"], each["family"]): each for each in (saved() if RECORD.exists() else [])}
+    for each in named:
+        del each["seconds"]
+        known[each["origin"], each["name"], each["family"]] = each
+    versions = {each.__name__: each.__version__ for each in (torch, torchvision, timm)}
+    record = {"versions": versions, "networks": [known[key] for key in sorted(known)]}
+    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Reads, prints, and saves if asked to; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.ecosystem", description=__doc__)
@@ -63,10 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     named = [each._asdict() for each in found]
     print("", *table(named), sep="\n")
     if options.write:
-        versions = {each.__name__: each.__version__ for each in (torch, torchvision, timm)}
-        for each in named:
-            del each["seconds"]
-        RECORD.write_text(json.dumps({"versions": versions, "networks": named}, indent=1) + "\n", encoding="utf-8")
+        write(named)
     wrong = list(failures(found))
     print(*wrong, sep="\n", file=sys.stderr)
     return 1 if wrong else 0

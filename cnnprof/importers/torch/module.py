@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,33 +9,31 @@ from torch import nn
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
-from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.capture import Example, Wanted, example, export, measure, mode, primes, program, run
 from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
 from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import CannotExport, told
-from cnnprof.model.kind import Shape, show
+from cnnprof.model.kind import show
 
 MOST_PARAMETERS = 10_000
 """Of a module: more are no convolutional network."""
 
 
-def imported(
-    module: nn.Module, inputs: Mapping[str, Shape] | None, dtypes: Mapping[str, str], name: str, shown: str
-) -> Imported:
+def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Imported:
     """The network of a module; shown: what errors call it. Raises UsageError, and CannotExport where export fails."""
     shown = printable(brief(shown, 200))
-    if not inputs:
+    if not wanted.inputs and wanted.example is None:
         raise UsageError(f"`{shown}` needs the shape of one example: give it as in --input 3x224x224")
-    for key, shape in inputs.items():
+    for key, shape in wanted.inputs.items():
         if any(size < 1 for size in shape):
             raise UsageError(
                 f"the input `{printable(brief(key))}` of `{shown}` is {show(shape)}, expected sizes of at least 1"
             )
     reason = "it has sizes of all sorts, so that nothing tells where the batch of a tensor is"
-    for batch in primes(module, inputs)[:4]:
-        given = example(module, inputs, dtypes, batch, shown)
+    for batch in primes(module, wanted)[:4]:
+        given = example(module, wanted, batch, shown)
         try:
             found = _of_batch(module, given, batch, name, shown)
             return replace(found, classes=_classes(module))
@@ -108,10 +105,8 @@ def _part(module: nn.Module, given: Example, shown: str) -> str:
     hooks = [child.register_forward_hook(hook(name)) for name, child in children.items()]
     try:
         with mode(module, training=False), FakeTensorMode(allow_non_fake_inputs=True) as fake:
-            module(
-                *map(fake.from_tensor, given.args),
-                **{key: fake.from_tensor(each) for key, each in given.kwargs.items()},
-            )
+            args, kwargs = given.moved(fake.from_tensor)
+            module(*args, **kwargs)
     except Exception:  # noqa: BLE001  that it fails is why this is asked
         pass
     finally:

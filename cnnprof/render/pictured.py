@@ -1,0 +1,249 @@
+"""Reports as a document with pictures, for a format that draws: the graph, where figures are, and memory over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from cnnprof.analysis import explain, units
+from cnnprof.analysis.align import align
+from cnnprof.analysis.columns import COLUMNS, ReportColumn
+from cnnprof.analysis.compare import Differences, NetworkComparison, differences
+from cnnprof.analysis.report import LayerRow, Report, ReportTable, lay_out
+from cnnprof.exporters.boxes import Item, boxes
+from cnnprof.model.types import AS_COMPUTED
+from cnnprof.render import comparison, explained, json, words
+from cnnprof.render.document import Block, Document, Heading, KeyFigures, Meaning, Notes, Picture, Table, Text
+from cnnprof.render.document import document as made
+
+COLORED = ("macs", "params", "activation_bytes")
+"""Columns by which the layers of a graph are coloured; the first is chosen at first."""
+SHARED = ("params", "macs")
+"""Columns whose shares are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network that is drawn. key: what the ids of its elements begin with. marks: of layers, by path: a status.
+    title: where it is called something else than in its report."""
+
+    key: str
+    report: Report
+    marks: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+
+    def row(self, tensor: int) -> LayerRow | None:
+        """The row of a layer by its tensor; None for an input."""
+        number = tensor - len(self.report.inputs)
+        return None if number < 0 else self.report.layers[number]
+
+    def name(self, tensor: int) -> str:
+        """The path of a layer, or an input's name."""
+        return self.report.graph.tensor_name(tensor)
+
+    def arranged(self) -> tuple[Item, ...]:
+        """The graph as boxes."""
+        return boxes(self.report.graph)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPicture(Picture):
+    """The graph of a network; by its data, what there is to know of each layer."""
+
+    subject: Subject
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """What it is a picture of."""
+        return (Text(f"{units.plural(len(self.subject.report.layers), 'layer')}, from the input down to the output"),)
+
+    def data(self) -> dict[str, Any]:
+        """The report as JSON has it, a formula for every figure, and the names of all tensors."""
+        report = self.subject.report
+        return {
+            self.subject.key: {
+                "report": json.document(lay_out(report)),
+                "explained": _explained(report),
+                "total": {name: _total(report, COLUMNS[name]) for name in COLORED},
+            }
+        }
+
+
+def _total(report: Report, column: ReportColumn) -> int:
+    return ReportTable(report, report.layers).total(column)
+
+
+def _explained(report: Report) -> dict[str, Any]:
+    """Pages by layer: each a list of numbers of sections, which many layers have in common."""
+    if report.types != AS_COMPUTED:  # formulas count values of one type
+        return {"sections": [], "layers": []}
+    sections: dict[Any, int] = {}
+    layers = []
+    for page in explain.pages(report.graph, report.costs):
+        own = []
+        for title, rule, formulas, facts in explained.sections(page):
+            texts = tuple((each.label, each.formula, each.figure, each.names) for each in formulas)
+            own.append(sections.setdefault((title, rule, texts, tuple(facts)), len(sections)))
+        layers.append([page.summary, own])
+    return {"sections": list(sections), "layers": layers}
+
+
+@dataclass(frozen=True, slots=True)
+class SharesPicture(Picture):
+    """Where in a network a figure is: a bar for each part, below it those of its own parts."""
+
+    subject: Subject
+    column: ReportColumn
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """The part that has most."""
+        table = ReportTable(self.subject.report, self.subject.report.layers)
+        most = table.heaviest(self.column)
+        if most is None:
+            return (Text(f"{self.column.header}: none"),)
+        total = words.figure(table.total(self.column), self.column)
+        return (Text(f"{self.column.header}: {total}, most of them, {units.share(most.share)}, in {most.path}"),)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPicture(Picture):
+    """The bytes that are alive after each layer, and what they are of."""
+
+    subject: Subject
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """Where the peak is."""
+        report = self.subject.report
+        sign = words.about(report.estimates, "peak_activation_bytes")
+        return (Text(f"Peak: {sign}{units.size(report.peak.bytes)} after {report.peak.layer}"),)
+
+    def data(self) -> dict[str, Any]:
+        """The storages with the time that they are alive, as positions among the executed layers."""
+        course = self.subject.report.course
+        return {
+            f"{self.subject.key}.memory": {
+                "layers": course.layers,
+                "alive": course.alive,
+                "storages": [list(each) for each in course.storages],
+            }
+        }
+
+
+class Use(NamedTuple):
+    """A figure against its limit. share: of the limit; None: of a limit of 0. meaning: what became of it."""
+
+    label: str
+    text: str
+    share: float | None
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class UsesPicture(Picture):
+    """How much of each limit is used."""
+
+    uses: tuple[Use, ...]
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """A line for each limit."""
+        return tuple(Text(each.text, each.meaning) for each in self.uses)
+
+
+@dataclass(frozen=True, slots=True)
+class PairPicture(Picture):
+    """Two networks side by side. pairs: of layers that correspond, by the numbers of their tensors."""
+
+    first: NetworkPicture
+    second: NetworkPicture
+    pairs: tuple[tuple[int, int], ...]
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """What it is a picture of."""
+        return (Text(f"{len(self.pairs):,} layers correspond"),)
+
+    def data(self) -> dict[str, Any]:
+        """What there is to know of the layers of both, and which correspond."""
+        pairs = [[f"{self.first.subject.key}.{a}", f"{self.second.subject.key}.{b}"] for a, b in self.pairs]
+        return {**self.first.data(), **self.second.data(), "pairs": pairs}
+
+
+def document(tables: Sequence[ReportTable]) -> Document:
+    """The networks one after another, each with its pictures."""
+    return made(
+        block for number, table in enumerate(tables) for block in _blocks(table, Subject(str(number), table.report))
+    )
+
+
+def _blocks(table: ReportTable, subject: Subject) -> Iterator[Block]:
+    yield Heading(words.title(table), tuple(words.facts(table)))
+    if said := words.arguments(table):
+        yield Text("  ".join(said), "dim")
+    yield KeyFigures(tuple(words.totals(table)))
+    yield Notes(tuple(words.notes(table)))
+    yield Heading("Graph", level=2)
+    yield NetworkPicture(subject)
+    yield Heading("Layers", level=2)
+    yield _grid(table)._replace(keys=_keys(table, subject))
+    yield Heading("Parameters and MACs", level=2)
+    yield from (SharesPicture(subject, COLUMNS[name]) for name in SHARED)
+    yield Heading("Activation memory", level=2)
+    yield MemoryPicture(subject)
+
+
+def _grid(table: ReportTable) -> Table:
+    """The table of layers; a layer's configuration is in its explanation, so that its notation has room."""
+    grid = words.grid(table)
+    if table.columns is not None:
+        return grid
+    return grid.only([n for n, column in enumerate(grid.columns) if column.header != COLUMNS["config"].header])
+
+
+def _keys(table: ReportTable, subject: Subject) -> tuple[str, ...]:
+    """Of each row the key of its layer; empty where it stands for several."""
+    report = subject.report
+    numbers = {subject.name(tensor): tensor for tensor in range(len(report.inputs) + len(report.layers))}
+    rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
+    single = (row.kind == "input" or (row.layers == 1 and row.path in numbers) for row in rows)
+    return tuple(f"{subject.key}.{numbers[row.path]}" if own else "" for row, own in zip(rows, single, strict=True))
+
+
+def compared(found: NetworkComparison, exact: bool = False) -> Document:
+    """Networks side by side; of two the layers that differ, and both graphs with these marked."""
+    titles = [subject.title for subject in found.subjects]
+    metrics = comparison.metrics(found, exact, " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]])))
+    if len(found.subjects) != 2:
+        return made(metrics)
+    reports = [subject.report for subject in found.subjects]
+    told = found.differences or differences(*reports)
+    known = replace(found, differences=told)
+    title, *rest = comparison.layers(known, exact, 0)
+    rows = [block._replace(keys=_differing(told, reports)) if isinstance(block, Table) else block for block in rest]
+    facts = title.facts if isinstance(title, Heading) else ()
+    return made(metrics, Heading("Layers that differ", facts, level=2), rows, _pair(titles, reports, told))
+
+
+def _pair(titles: Sequence[str], reports: Sequence[Report], told: Differences) -> Iterator[Block]:
+    first, second = reports
+    yield Heading("Graphs", (f"{titles[0]} and {titles[1]}",), level=2)
+    marks: list[dict[str, str]] = [
+        {each.first.path: each.status for each in told.layers if each.first is not None},
+        {each.second.path: each.status for each in told.layers if each.second is not None},
+    ]
+    pairs = tuple(
+        (one + len(first.inputs), other + len(second.inputs))
+        for one, other in align(first.graph, second.graph)
+        if one is not None and other is not None
+    )
+    one, other = (NetworkPicture(Subject(str(n), reports[n], marks[n], titles[n])) for n in range(2))
+    yield PairPicture(one, other, pairs)
+
+
+def _differing(told: Differences, reports: Sequence[Report]) -> tuple[str, ...]:
+    """The keys of the layers that differ: in the second network, or in the first where only that has it."""
+    tensors = [
+        {row.path: len(report.inputs) + number for number, row in enumerate(report.layers)} for report in reports
+    ]
+    return tuple(
+        f"1.{tensors[1][each.second.path]}" if each.second is not None else f"0.{tensors[0][each.path]}"
+        for each in told.layers
+    )
