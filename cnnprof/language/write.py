@@ -189,11 +189,7 @@ class _Body:
         first = numbers[place]
         for above in prefixes(self.parts[first].name):
             count = self.merges.get(above, -1) - first
-            if (
-                above.startswith(prefix)
-                and 0 < count < len(numbers) - place
-                and numbers[place + count] == first + count
-            ):
+            if above.startswith(prefix) and 0 < count < len(numbers) - place:
                 inner = numbers[place : place + count]
                 if all(self.parts[number].name.startswith(f"{above}.") for number in inner):
                     branches = self.branches(above, inner, first + count, current)
