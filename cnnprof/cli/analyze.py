@@ -19,7 +19,7 @@ EXAMPLES = (
     "cnnprof analyze mobilenet_v1,width=0.5 --sort macs --top 10",
     "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
     "cnnprof analyze lenet5 --format csv --columns path,params,macs",
-    "cnnprof analyze resnet@50 --output resnet50.html",
+    "cnnprof analyze resnet@50 --format html",
     "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
 )
 

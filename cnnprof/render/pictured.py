@@ -167,6 +167,11 @@ class PairPicture(Picture):
         return {**self.first.data(), **self.second.data(), "pairs": pairs}
 
 
+def with_graph(shown: Document, report: Report) -> Document:
+    """A document with the graph of the network that it is about at its end."""
+    return made(shown.blocks, NetworkPicture(Subject("0", report)))
+
+
 def document(tables: Sequence[ReportTable]) -> Document:
     """The networks one after another, each with its pictures."""
     return made(

@@ -303,16 +303,16 @@ REFUSES = [
             f"error: the suffix of --output selects the format ({known}), found `net.{suffix}`; or use --format",
         )
         for command, known in (
-            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .txt"),
-            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .txt"),
-            (["separable", "lenet5"], ".json, .csv, .md, .tex, .txt"),
-            (["rewrite", "lenet5", "--with", "prune=0.5"], ".json, .csv, .md, .tex, .txt"),
-            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .tex, .txt"),
-            (["explain", "lenet5"], ".json, .md, .tex, .txt"),
-            (["verify", "lenet5"], ".json, .md, .tex, .txt"),
-            (["measure", "lenet5"], ".json, .md, .tex, .txt"),
+            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["separable", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["rewrite", "lenet5", "--with", "prune=0.5"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["sweep", "lenet5", "--batch", "1,2"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["explain", "lenet5"], ".json, .md, .tex, .html, .txt"),
+            (["verify", "lenet5"], ".json, .md, .tex, .html, .txt"),
+            (["measure", "lenet5"], ".json, .md, .tex, .html, .txt"),
         )
-        for suffix in ("html", *(["csv"] if "csv" not in known else []))
+        for suffix in ("pdf", *(["csv"] if "csv" not in known else []))
     ),
     (["kinds", "conv_2d"], "error: unknown kind `conv_2d`; did you mean `conv2d`?"),
 ]  # fmt: skip
