@@ -83,7 +83,7 @@ def _legend(subject: Subject) -> str:
     header = f'<span class="of">{escape(COLUMNS[COLORED[0]].header)}</span>'
     marks = {subject.marks[path] for path in subject.marks}
     told = "".join(f'<span class="swatch {each}">{SIGNS[each]} {each}</span>' for each in SIGNS if each in marks)
-    return f'<span class="legend">Share of all {header}: {steps}{told}</span>'
+    return f'<span class="legend"><span>Share of all {header}:</span>{steps}{told}</span>'
 
 
 class _Elements:
