@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens a text as a file. In the end the page had no error, nothing was refused, and only the file was asked for."""
+    """Opens a text as a file. In the end it had no error, nothing was refused, and nothing else was asked for."""
     said: list[str] = []
     contexts = []
 
