@@ -183,6 +183,11 @@ class PairPicture(Picture):
         return {**self.first.data(), **self.second.data(), "pairs": pairs}
 
 
+def with_graph(shown: Document, report: Report) -> Document:
+    """A document with the graph of the network that it is about at its end."""
+    return made(shown.blocks, NetworkPicture(Subject("0", report)))
+
+
 def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = ()) -> Document:
     """The networks one after another, each with its pictures. fits: what targets make of each."""
     found = fits or [()] * len(tables)

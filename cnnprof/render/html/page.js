@@ -3,9 +3,11 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
+// A text without characters that steer how it is shown, as the tables have it.
+const printable = (text) => String(text).replace(/[\p{C}\p{Z}]/gu, (each) => " \n\u00a0".includes(each) ? each : `\\x${each.codePointAt(0).toString(16).padStart(2, "0")}`);
 const element = (name, text = "", className = "") => {
   const made = document.createElement(name);
-  made.textContent = text;
+  made.textContent = printable(text);
   if (className) made.className = className;
   return made;
 };
