@@ -11,6 +11,12 @@ const element = (name, text = "", className = "") => {
   if (className) made.className = className;
   return made;
 };
+// A path that is broken after its dots, where it has to be.
+const pathElement = (path) => {
+  const made = element("h3", "", "path");
+  path.split(/(?<=\.)/).forEach((piece, n) => made.append(...(n ? [document.createElement("wbr")] : []), printable(piece)));
+  return made;
+};
 const svgElement = (name, attributes, text = "") => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -91,7 +97,7 @@ function explain(key, figure) {
   close.type = "button";
   close.addEventListener("click", () => panel.replaceChildren(...rests.get(panel)));
   const shapes = report.input_shapes.map((shape) => shape.slice(1).join("\u00d7")).join(", ");
-  const parts = [close, element("h3", report.path, "path"), element("p", `${report.kind} \u00b7 ${shapes || "no input"} \u2192 ${report.output_shape.slice(1).join("\u00d7")}`)];
+  const parts = [close, pathElement(report.path), element("p", `${report.kind} \u00b7 ${shapes || "no input"} \u2192 ${report.output_shape.slice(1).join("\u00d7")}`)];
   const fields = Object.entries(report.config).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
   if (fields.length) parts.push(element("p", fields.join(", "), "rule"));
   if (report.line) parts.push(element("p", `line ${report.line} of ${report.file}`, "rule"));
