@@ -25,11 +25,14 @@ SLOW = {
     "cli/test_cli_runtime.py",
     "cli/test_commands.py::test_a_command_imports_no_other",
     "cli/test_completion.py",
+    "exporters/test_pytorch.py",
     "fuzz/test_arbitrary.py",
     "fuzz/test_corpus.py",
     "gate/test_check.py::test_latency_is_limited_on_request_as_a_ratio",
     "hostile/test_hostile.py",
     "hostile/test_outside.py",
+    "importers/test_torch.py",
+    "importers/test_torch_archive.py",
     "language/test_hints.py::test_of_pytorch_s_names_none_is_taken_for_another",
     "language/test_registry.py::test_its_module_is_built",
     "language/test_registry.py::test_its_rules_agree_with_pytorch",
@@ -62,14 +65,14 @@ seconds each. `-m fast` is every other test; `pytest --durations=40 -m fast` sho
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what is fast, and skips by name, instead of failing, what needs PyTorch where it is not installed."""
+    """Marks what is fast, and skips by name, instead of failing, what needs a package that is not installed."""
     for item in items:
         module = item.path.relative_to(TESTS).as_posix()
         if not {module, f"{module}::{getattr(item, 'originalname', item.name)}"} & SLOW:
             item.add_marker(pytest.mark.fast)
-    if find_spec("torch") is not None:
-        return
-    skip = pytest.mark.skip(reason="PyTorch is not installed: pip install 'cnnprof[torch]'")
-    for item in items:
-        if item.get_closest_marker("torch"):
-            item.add_marker(skip)
+    for extra in ("torch", "onnx"):
+        if find_spec(extra) is None:
+            skip = pytest.mark.skip(reason=f"{extra} is not installed: pip install 'cnnprof[{extra}]'")
+            for item in items:
+                if item.get_closest_marker(extra):
+                    item.add_marker(skip)

@@ -256,7 +256,7 @@ def test_a_graph_has_its_variant_and_mode(option: dict[str, Any]) -> None:
         (lambda: cnnprof.check("lenet5", config="cnnprof.yaml"),
          "config names a project file, and a spec is checked without one: choose one"),
         (lambda: cnnprof.check(max={"params": 3}),
-         "max, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"),
+         "max, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"),
         (lambda: cnnprof.check("lenet5", batch=0), "a batch is a whole number of examples, at least 1, found 0"),
     ],
 )  # fmt: skip

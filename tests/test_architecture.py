@@ -148,7 +148,8 @@ def outside_its_door(found: Import) -> bool:
     if any(found.module == door or found.module.startswith(f"{door}.") for door in DOORS[dependency]):
         return False
     if dependency in ("torch", "fvcore"):
-        return not found.typing_only and not (layer(found.module) == "kinds" and found.function == "module")
+        in_kinds = layer(found.module) == "kinds" or found.module == "model.kind"
+        return not found.typing_only and not (in_kinds and found.function == "module")
     return True
 
 

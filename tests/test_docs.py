@@ -169,8 +169,9 @@ def project(tmp_path_factory):
     """A git repository as the pages have it: their sample files, the project file of docs/gate-your-ci.md, a model that
     it names, its baseline, `origin/main`, a network to compare with."""
     folder = tmp_path_factory.mktemp("project")
-    for sample in (ROOT / "tests" / "docs").glob("*.yaml"):
-        shutil.copy(sample, folder)
+    for sample in (ROOT / "tests" / "docs").iterdir():
+        if sample.suffix in (".yaml", ".onnx"):
+            shutil.copy(sample, folder)
     net = (folder / "net.yaml").read_text(encoding="utf-8")
     (folder / "old.yaml").write_text(net.replace("width: 16", "width: 64"), encoding="utf-8")
     gate = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
@@ -200,8 +201,10 @@ def run(line, folder):
 
 
 def mark(command):
-    torch = [pytest.mark.torch] if NEEDS_TORCH.search(command.run) else []
-    return pytest.param(command, id=f"{command.page}: {command.given}", marks=torch)
+    needs = [pytest.mark.torch] if NEEDS_TORCH.search(command.run) else []
+    if ".onnx" in command.run:
+        needs.append(pytest.mark.onnx)
+    return pytest.param(command, id=f"{command.page}: {command.given}", marks=needs)
 
 
 @pytest.mark.parametrize("command", [mark(each) for each in {each.run: each for each in reversed(COMMANDS)}.values()])

@@ -42,6 +42,8 @@ HANDED_ON = {
     ("gate/budget.py", "require"): "raises the problems and the breaches of a check",
     ("load.py", "_at_revision"): "adds a hint to an error that was raised",
     ("gate/run.py", "code"): "keeps a problem that it has just made",
+    ("cli/convert.py", "command"): "says which file was written",
+    ("gate/project.py", "fits"): "keeps what profiles.named raised",
     ("gate/run.py", "attempt"): "keeps errors that were raised",
     ("gate/run.py", "entry"): "keeps the problems of project.files",
     ("gate/run.py", "judge"): "keeps the problems of budget.judge",

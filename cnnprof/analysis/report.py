@@ -190,10 +190,23 @@ class Report(Record):
         return (*estimates(self.graph, self.totals), *planned)
 
     @property
+    def stored_dtype(self) -> str:
+        """The type that activations are stored in, or several, the commonest first."""
+        found = self.costs.types or (self.dtype,)
+        return " and ".join(sorted(set(found), key=lambda name: (-found.count(name), name)))
+
+    @property
     def deployed(self) -> bool:
         """Whether it is a network as a microcontroller has it: a TensorFlow Lite file, or one in int8."""
-        own = self.imported is not None and self.imported.deployed is not None
-        return self.types == INT8 or (own and self.types == AS_COMPUTED)
+        return self.types == INT8 or self.as_in_its_file
+
+    @property
+    def as_in_its_file(self) -> bool:
+        """Whether it is what a file says that a microcontroller runs, unchanged."""
+        found = self.imported
+        return (
+            found is not None and found.deployed is not None and found.graph is self.graph and found.types == self.types
+        )
 
     @property
     def deployment(self) -> Deployment | None:

@@ -1,17 +1,33 @@
 """`cnnprof analyze`: its options, and from words on the command line to a text."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from cnnprof.analysis import columns, report
 from cnnprof.analysis.report import Report, ReportTable
 from cnnprof.cli import complain, complete
-from cnnprof.cli.arguments import read_names, reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Open, Output, Specs, Training, With
+from cnnprof.cli.arguments import fits_of, read_names, read_targets, reports
+from cnnprof.cli.options import (
+    Arguments,
+    Batch,
+    Dtype,
+    Exact,
+    Format,
+    Inputs,
+    Open,
+    Output,
+    Specs,
+    Targets,
+    Training,
+    With,
+)
 from cnnprof.cli.output import browse, deliver, page, screen, settle, show
 from cnnprof.errors import UsageError, refuse_twice
+
+if TYPE_CHECKING:
+    from cnnprof.devices.profiles import Target
 
 EXAMPLES = (
     "cnnprof analyze resnet@50",
@@ -19,6 +35,7 @@ EXAMPLES = (
     "cnnprof analyze mobilenet_v1,width=0.5 --sort macs --top 10",
     "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
     "cnnprof analyze lenet5 --format csv --columns path,params,macs",
+    "cnnprof analyze ds_cnn --with int8 --target nrf52840",
     "cnnprof analyze resnet@50 --format html",
     "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
 )
@@ -82,6 +99,7 @@ def command(
             help="Add the total as another tool counts: macs, torch, fvcore. Repeatable.",
         ),
     ] = None,
+    target: Targets = None,
     exact: Exact = False,
     format: Format = None,
     output: Output = None,
@@ -90,6 +108,7 @@ def command(
     """Count output shapes, parameters, MACs, FLOPs, memory and receptive field, by layer and in total."""
     form, output = page(open, format, output)
     chosen = settle(specs, form, output)
+    targets = read_targets(target or [])
     view = View(fold, sort, top, columns, convention or [], exact, chosen)
     made = reports(
         specs,
@@ -103,7 +122,7 @@ def command(
         master_weights=master_weights,
         order=order,
     )
-    deliver(render(made, view, output), output)
+    deliver(render(made, view, output, targets), output)
     if open:
         browse(output)
 
@@ -120,8 +139,10 @@ class View(NamedTuple):
     format: str
 
 
-def render(found: Sequence[Report], view: View, output: str | None) -> str:
+def render(found: Sequence[Report], view: View, output: str | None, targets: Sequence["Target"] = ()) -> str:
     """The text of all reports in one format. Raises UsageError."""
+    if view.format == "csv" and targets:
+        raise UsageError("--target adds verdicts, and csv has only layers; json has both")
     if view.format == "json" and view.columns is not None:
         raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.format == "csv" and view.conventions:
@@ -132,7 +153,7 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
         case "json":
             from cnnprof.render import json
 
-            return json.render(tables)
+            return json.render(tables, [fits_of(each, targets) for each in found])
         case "csv":
             from cnnprof.render import csv
 
@@ -143,10 +164,11 @@ def render(found: Sequence[Report], view: View, output: str | None) -> str:
         case "html":
             from cnnprof.render import pictured
 
-            return show(pictured.document(tables), view.format, output)
+            fits = [fits_of(each, targets) for each in found]
+            return show(pictured.document(tables, fits), view.format, output)
     from cnnprof.render import words
 
-    return show(words.document(tables), view.format, output)
+    return show(words.document(tables, [fits_of(each, targets) for each in found]), view.format, output)
 
 
 def _table(found: Report, view: View, page: int | None) -> ReportTable:

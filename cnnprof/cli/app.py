@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "Compare networks, and list the layers where two differ.",
     "separable": "Compare each convolution with depthwise + pointwise.",
     "rewrite": "Factorise, prune or quantize; show before and after.",
+    "convert": "Write a network as YAML, PyTorch source or a drawing.",
     "verify": "Compare every figure with PyTorch. Needs cnnprof[torch].",
     "measure": "Measure latency and memory on a device. Needs cnnprof[torch].",
     "explain": "Show each figure of a layer as a formula with its numbers.",

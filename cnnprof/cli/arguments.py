@@ -11,6 +11,8 @@ from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
+    from cnnprof.devices.profiles import Target
+    from cnnprof.devices.verdicts import Fit
     from cnnprof.model.kind import Shape
 
 
@@ -39,6 +41,25 @@ def read_names(text: str, option: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     refuse_twice(names, option)
     return names
+
+
+def read_targets(names: Sequence[str]) -> list[Target]:
+    """The devices that `--target` names, each once. Raises SpecError and UsageError."""
+    if not names:
+        return []
+    from cnnprof.devices.profiles import named
+
+    refuse_twice(names, "--target")
+    return [named(name) for name in names]
+
+
+def fits_of(report: Report, targets: Sequence[Target]) -> list[Fit]:
+    """What targets make of a network."""
+    if not targets:
+        return []
+    from cnnprof.devices.verdicts import fit
+
+    return [fit(report, target) for target in targets]
 
 
 def read_inputs(given: Sequence[str]) -> Shape | Mapping[str, Shape] | None:

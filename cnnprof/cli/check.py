@@ -13,11 +13,11 @@ import typer
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete
-from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Open, With
+from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Open, Targets, With
 from cnnprof.cli.output import browse, temporary_page
-from cnnprof.errors import UsageError, brief, listing, nearest, printable
+from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
-from cnnprof.gate.budget import Budget, CheckResult, Updated
+from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
 from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_specs, limits_of
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
@@ -40,6 +40,7 @@ def check(
     update_baseline: bool,
     latency: Latency | None = None,
     reports: Sequence[Wanted] = (),
+    targets: Sequence[Fits] = (),
     allow_code: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
@@ -58,20 +59,24 @@ def check(
         raise UsageError(
             "--update-baseline is refused where CI is set: baselines are updated and committed by a person"
         )
-    if not budgets and (limits or baseline_ref is not None):
-        raise UsageError("--no-budgets only checks that specs are valid: it does not go with --max or --baseline-ref")
+    if not budgets and (limits or targets or baseline_ref is not None):
+        raise UsageError(
+            "--no-budgets only checks that specs are valid: it does not go with --max, --target or --baseline-ref"
+        )
     if allow_code and specs:
         raise UsageError("--allow-code is for the code that a project file names: a SPEC may name code without it")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
-        budget = Budget("command line", read_limits(limits))
+        budget = Budget("command line", read_limits(limits), fits=tuple(targets))
         return check_specs(
             specs, given, budget,
             budgets=budgets, baseline_ref=baseline_ref, latency=latency, version=cnnprof.__version__,
         )  # fmt: skip
-    if limits or given != Setup():
-        raise UsageError("--max, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them")
+    if limits or targets or given != Setup():
+        raise UsageError(
+            "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
+        )
     return check_project(
         config, budgets=budgets, baseline_ref=baseline_ref, update=update_baseline, written=written,
         version=cnnprof.__version__, allow_code=allow_code,
@@ -87,6 +92,14 @@ def read_limits(texts: Sequence[str]) -> tuple[BudgetLimit, ...]:
             raise UsageError(f"--max takes NAME=VALUE, such as params=5M, found `{brief(printable(text))}`")
         given.append((name, value))
     return limits_of(given, COMMAND_LINE)
+
+
+def read_fits(names: Sequence[str]) -> list[Fits]:
+    """The targets that every network has to fit. Raises SpecError and UsageError."""
+    from cnnprof.cli.arguments import read_targets
+
+    marks = [Elsewhere(SourceText("--target", printable(name)), 0, 0) for name in names]
+    return [Fits(target, mark) for target, mark in zip(read_targets(names), marks, strict=True)]
 
 
 def read_setup(
@@ -195,6 +208,7 @@ EXAMPLES = (
     "cnnprof check resnet@50 --max params=26M --max macs=4.2G",
     "cnnprof check mobilenet_v1,width=0.5 --batch 8 --dtype float16 --max 'peak_activation_bytes=40 MiB'",
     "cnnprof check --no-budgets resnet googlenet",
+    "cnnprof check ds_cnn --with int8 --target stm32f746",
     "cnnprof check googlenet --report markdown=-",
 )
 
@@ -220,6 +234,7 @@ def command(
             "peak_activation_bytes=10MiB.",
         ),
     ] = None,
+    target: Targets = None,
     input: Inputs = None,
     set: Arguments = None,
     with_: With = None,
@@ -287,6 +302,7 @@ def command(
         update_baseline=update_baseline,
         latency=read_latency(max_latency, against),
         reports=wanted,
+        targets=read_fits(target or []),
         allow_code=allow_code,
     )
     write_reports(result, wanted)

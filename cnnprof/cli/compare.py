@@ -1,22 +1,40 @@
 """`cnnprof compare`: its options, and from words on the command line to a text."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnnprof.analysis.compare import NetworkComparison, compare, subject
 from cnnprof.analysis.report import Report
-from cnnprof.cli.arguments import reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Open, Output, Specs, Training, With
+from cnnprof.cli.arguments import fits_of, read_targets, reports
+from cnnprof.cli.options import (
+    Arguments,
+    Batch,
+    Dtype,
+    Exact,
+    Format,
+    Inputs,
+    Open,
+    Output,
+    Specs,
+    Targets,
+    Training,
+    With,
+)
 from cnnprof.cli.output import browse, deliver, page, settle, show
+from cnnprof.errors import UsageError
 from cnnprof.render import comparison as drawn
+
+if TYPE_CHECKING:
+    from cnnprof.devices.verdicts import Fit
 
 EXAMPLES = (
     "cnnprof compare resnet@18 resnet@34 resnet@50",
     "cnnprof compare mobilenet_v1 mobilenet_v1,width=0.5 --format markdown",
     "cnnprof compare resnet@50 resnet@50_v1 --layers",
     "cnnprof compare resnet@50 resnet@101 --layers --fold 2",
+    "cnnprof compare resnet@18 resnet@152 --target orin_nano --target a100",
 )
 
 
@@ -38,6 +56,7 @@ def command(
     batch: Batch = 1,
     dtype: Dtype = "float32",
     training: Training = False,
+    target: Targets = None,
     exact: Exact = False,
     format: Format = None,
     output: Output = None,
@@ -46,12 +65,16 @@ def command(
     """Compare networks in every metric, with ratios to the first, and layer by layer where two differ."""
     form, output = page(open, format, output)
     chosen = settle(specs, form, output)
+    targets = read_targets(target or [])
+    if chosen == "csv" and targets:
+        raise UsageError("--target adds verdicts, and csv has only metrics; json has both")
     found = comparison(
         specs,
         reports(specs, input or [], set or [], with_=with_ or [], batch=batch, dtype=dtype, training=training),
         layers,
     )
-    text = render(found, fold=fold, exact=exact, format=chosen, output=output)
+    fits = [fits_of(each.report, targets) for each in found.subjects]
+    text = render(found, fits, fold=fold, exact=exact, format=chosen, output=output)
     deliver(text, output)
     if open:
         browse(output)
@@ -62,12 +85,20 @@ def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> N
     return compare([subject(report, spec) for spec, report in zip(specs, found, strict=True)], layers)
 
 
-def render(found: NetworkComparison, *, fold: int | None, exact: bool, format: str, output: str | None) -> str:
-    """The text of a comparison in one format."""
+def render(
+    found: NetworkComparison,
+    fits: Sequence[Sequence["Fit"]] = (),
+    *,
+    fold: int | None,
+    exact: bool,
+    format: str,
+    output: str | None,
+) -> str:
+    """The text of a comparison in one format. fits: what targets make of each network."""
     if format in ("json", "csv"):
-        return drawn.to_json(found) if format == "json" else drawn.to_csv(found)
+        return drawn.to_json(found, fits) if format == "json" else drawn.to_csv(found)
     if format == "html":
         from cnnprof.render import pictured
 
-        return show(pictured.compared(found, exact), format, output)
-    return show(drawn.document(found, exact, fold), format, output)
+        return show(pictured.compared(found, exact, fits), format, output)
+    return show(drawn.document(found, exact, fold, fits), format, output)

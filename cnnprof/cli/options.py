@@ -57,6 +57,16 @@ Device = Annotated[
     ),
 ]
 
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        autocompletion=complete.targets,
+        help="Check whether every network fits a device that `cnnprof targets` lists, or FILE.yaml:NAME. Repeatable.",
+    ),
+]
+
 # What `rewrite` and `separable` do.
 
 Only = Annotated[

@@ -25,6 +25,8 @@ NOTED = 2
 """A head with a note is off by no more than this factor: what the notes name adds a copy of tensors that are there, or
 takes one away."""
 MOST_EXAMPLES = 2**31 - 1
+UNBOUNDED = 2**63
+"""Bytes of what may be any number."""
 
 
 class Need(NamedTuple):
@@ -66,7 +68,7 @@ def microcontroller(target: Target, arena: Arena, persistent: int | None, flash:
     tail = 0 if persistent is None else _over(persistent, TAIL_ERROR)
     ram = Need("ram", least, max(most, PREPARING) + tail, target.ram and target.ram.value)
     if persistent is None:  # which may be any number
-        ram = ram._replace(most=2**63)
+        ram = ram._replace(most=UNBOUNDED)
     error = 0.0 if exact else FLASH_ERROR
     held = Need("flash", int(flash / (1 + error)), _over(flash, error), target.flash and target.flash.value)
     return ram, held
@@ -82,7 +84,8 @@ def gpu(target: Target, needed: int) -> Need:
 
     Raises UsageError for a target of another sort.
     """
-    _check(target, "gpu")
+    if target.sort == "microcontroller":
+        _check(target, "gpu")
     return Need("memory", needed, needed, target.memory and target.memory.value)
 
 

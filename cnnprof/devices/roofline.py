@@ -16,6 +16,7 @@ from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.devices.profiles import Target
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
+from cnnprof.model.types import BITS
 
 
 class Bound(NamedTuple):
@@ -59,10 +60,11 @@ def roofline(target: Target, graph: Graph, costs: Costs) -> Roofline:
     """
     if target.bandwidth is None:
         raise UsageError(f"the target `{target.name}` has no `bandwidth`, so nothing bounds the time")
-    if costs.dtype not in target.operations:
+    dtype = _dtype(costs)
+    if dtype not in target.operations:
         known = ", ".join(target.operations) or "none"
-        raise UsageError(f"the target `{target.name}` has no `operations` for {costs.dtype}; it has: {known}")
-    peak, bandwidth = target.operations[costs.dtype].value, target.bandwidth.value
+        raise UsageError(f"the target `{target.name}` has no `operations` for {dtype}; it has: {known}")
+    peak, bandwidth = target.operations[dtype].value, target.bandwidth.value
     layers = {
         layer.path: Bound(FLOPS_PER_MAC * each.work.macs / peak, each.moved_bytes / bandwidth)
         for layer, each in zip(graph.layers, costs.layers, strict=True)
@@ -70,13 +72,22 @@ def roofline(target: Target, graph: Graph, costs: Costs) -> Roofline:
     }
     first = len(graph.inputs)
     outputs = {output.tensor for output in graph.outputs if output.executed and output.tensor >= first}
-    totals, item = costs.totals, ITEM_SIZE[costs.dtype]
-    written = sum(prod(graph.shape(tensor)) for tensor in outputs) * costs.batch
-    touched = totals.input_bytes + (totals.inference_params + written) * item
+    totals, item = costs.totals, ITEM_SIZE.get(dtype) or BITS[dtype] // 8
+    written = sum(prod(graph.shape(tensor)) for tensor in outputs) * costs.batch * item
+    read = sum(each.param_bytes for layer, each in zip(graph.layers, costs.layers, strict=True) if layer.executed)
+    touched = totals.input_bytes + read + written
     return Roofline(
         target.name,
-        costs.dtype,
+        dtype,
         layers,
         sum(bound.seconds for bound in layers.values()),
         Bound(FLOPS_PER_MAC * totals.macs / peak, touched / bandwidth),
     )
+
+
+def _dtype(costs: Costs) -> str:
+    """The type that activations are stored in. Raises UsageError for several."""
+    found = sorted(set(costs.types)) or [costs.dtype]
+    if len(found) > 1 or found[0] not in (*ITEM_SIZE, "int8", "int16"):
+        raise UsageError(f"the time is bounded for activations of one type, found {', '.join(found)}")
+    return found[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from cnnprof.exporters.drawing import Group, Node, drawing
 from cnnprof.model.graph import Graph
 
 
-def text(graph: Graph) -> str:
+def text(graph: Graph, classes: Mapping[str, str] = MappingProxyType({})) -> str:
     """The graph in the DOT language."""
     drawn = drawing(graph)
     lines = [

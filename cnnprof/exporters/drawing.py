@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cnnprof.language.fold import prefixes
 from cnnprof.language.literal import fields, literal
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
@@ -21,7 +22,7 @@ class Node(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A tensor that a layer reads, or that is an output of the network (`label`)."""
+    """A tensor between the node that gives it and one that reads it, or the output that it is."""
 
     source: str
     target: str
@@ -47,7 +48,7 @@ def drawing(graph: Graph) -> Drawing:
     """The nodes of a graph by the levels of their paths, its edges, and a node for each output."""
     ids = [f"t{tensor}" for tensor in range(len(graph.inputs) + len(graph.layers))]
     first = len(graph.inputs)
-    sizes = Counter(prefix for layer in graph.layers for prefix in _prefixes(layer.path))
+    sizes = Counter(prefix for layer in graph.layers for prefix in prefixes(layer.path))
     groups = {"": Group("")}
 
     def group(path: str) -> Group:
@@ -65,10 +66,12 @@ def drawing(graph: Graph) -> Drawing:
     edges = []
     for number, layer in enumerate(graph.layers):
         values = ", ".join(f"{name}: {literal(value)}" for name, value in fields(layer.kind).items())
-        node = Node(
-            ids[first + number], (layer.path, f"{layer.kind.word} {values}".strip(), by(layer.shape)), layer.executed
-        )
-        group(layer.path.rpartition(".")[0]).inner.append(node)
+        around = group(layer.path.rpartition(".")[0])
+        name = layer.path.removeprefix(f"{around.path}.")
+        said = f"{layer.kind.word} {values}".strip()
+        texts = (said, by(layer.shape)) if name == layer.kind.word else (name, said, by(layer.shape))
+        node = Node(ids[first + number], texts, layer.executed)
+        around.inner.append(node)
         edges += [Edge(ids[tensor], node.id, layer.executed) for tensor in layer.inputs]
     for number, output in enumerate(graph.outputs):
         groups[""].inner.append(Node(f"o{number}", (output.label,), output.executed, is_input=True))
@@ -79,8 +82,3 @@ def drawing(graph: Graph) -> Drawing:
 def by(shape: Shape) -> str:
     """A shape as `64×56×56`."""
     return "×".join(map(str, shape))
-
-
-def _prefixes(path: str) -> list[str]:
-    segments = path.split(".")
-    return [".".join(segments[:end]) for end in range(1, len(segments))]

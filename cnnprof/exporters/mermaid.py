@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from cnnprof.exporters.drawing import Group, Node, drawing
 from cnnprof.model.graph import Graph
 
 
-def text(graph: Graph) -> str:
+def text(graph: Graph, classes: Mapping[str, str] = MappingProxyType({})) -> str:
     """The graph as a Mermaid flowchart."""
     drawn = drawing(graph)
     lines = ["flowchart TB", *_inside(drawn.top, 2, iter(range(10**9)))]

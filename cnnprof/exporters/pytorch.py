@@ -1,7 +1,7 @@
 """Graph → PyTorch source that needs no cnnprof: classes for what is alike, parameters under the layers' paths.
 
-It is folded as a spec is: a block becomes a class, its arguments those of the constructor. Levels of the paths that are
-no block are containers of torch.nn: `Sequential` for layers that only read one another, else `ModuleList` and
+It is folded as a spec is: a block becomes a class, its arguments those of the constructor. Other levels of the paths
+are containers of torch.nn: `Sequential` for layers that only read one another, else `ModuleList` and
 `ModuleDict`. Layers without state that torch.nn has no class for are expressions in `forward`.
 
 Checked in the tests: the source makes the parameters and buffers that `runtime.build` makes, and computes the same.
@@ -14,11 +14,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from cnnprof.errors import UsageError
 from cnnprof.exporters.layout import Call, Repeated, Source, call, lines
-from cnnprof.language.fold import Block, Folded, Form, Part, Said, Text, fold, refuse_what_training_changes
+from cnnprof.language.fold import Block, Folded, Form, Part, Said, Text, fold, prefixes, refuse_what_training_changes
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Code
 
@@ -41,14 +42,14 @@ IN_DICT = RESERVED | {"clear", "items", "keys", "pop", "update", "values"}
 TAKEN = frozenset({"self", "x", "torch", "nn", "F", "math", "super", "len", "range", "outputs"})
 
 
-def text(graph: Graph) -> str:
-    """The source of a module that computes the graph.
+def text(graph: Graph, classes: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The source of a module that computes the graph. classes: what the author calls parts of it, by path.
 
     Raises UsageError for a kind that has no code, such as `opaque`, for a network that training changes otherwise than
     by side outputs, and for names that no container of torch.nn takes.
     """
     refuse_what_training_changes(graph, "PyTorch source")
-    return _Source(graph).text()
+    return _Source(graph, classes).text()
 
 
 def literal(value: Any) -> Text:
@@ -146,19 +147,39 @@ class _Class:
     def tree(self) -> Node:
         """The modules by the levels of their names."""
         root: Node = {}
-        for number, part in enumerate(self.parts):
-            if self.is_made(number):
-                at, *below = map(_attribute, part.name.split("."))
-                node = root
-                for level in below:
-                    inner = node.setdefault(at, {})
-                    if isinstance(inner, int):
-                        raise self.source.refused(f"`{self.parts[inner].name}` is a layer with layers below it")
-                    node, at = inner, level
-                if at in node:
-                    raise self.source.refused(f"`{part.name}` is a layer with layers below it")
-                node[at] = number
+        for number, name in self.placed().items():
+            node = root
+            *levels, own = map(_attribute, name.split("."))
+            for level in levels:
+                inner = node.setdefault(level, {})
+                assert not isinstance(inner, int)
+                node = inner
+            node[own] = number
         return root
+
+    def placed(self) -> dict[int, str]:
+        """The names of the modules. One below another, and without state, is next to it: `bn1_act` for `bn1.act`."""
+        made = {part.name: number for number, part in enumerate(self.parts) if self.is_made(number)}
+        names: dict[int, str] = {}
+        taken = {*made}
+        for name, number in made.items():
+            above = next((above for above in prefixes(name) if above in made), "")
+            if above and self.has_state(number):
+                if self.has_state(made[above]):
+                    raise UsageError(
+                        f"{self.graph.name} cannot be written as PyTorch source: `{above}` is a layer with layers "
+                        "below it"
+                    )
+                names[made[above]] = _unique(f"{above}_", taken)
+            elif above:
+                name = _unique(f"{above}_{name.removeprefix(above)[1:].replace('.', '_')}", taken)
+            names.setdefault(number, name)
+        return names
+
+    def has_state(self, number: int) -> bool:
+        """Whether a part has parameters or buffers."""
+        part = self.parts[number]
+        return any(each.weights or each.buffers for each in self.graph.answers[part.first : part.end])
 
     # The constructor.
 
@@ -205,7 +226,10 @@ class _Class:
             return call("nn.ModuleList", _list(each_made))
         for at in node:
             if at in IN_DICT:
-                raise self.source.refused(f"nn.ModuleDict has another use for the name `{at}`")
+                raise UsageError(
+                    f"{self.graph.name} cannot be written as PyTorch source: nn.ModuleDict has another use for the "
+                    f"name `{at}`"
+                )
         items = tuple((f'"{at}": ', self.made(each, f'{accessor}["{at}"]', at)) for at, each in node.items())
         return Call("nn.ModuleDict(", (("", Call("{", items, "}")),))
 
@@ -307,9 +331,9 @@ class _Class:
 class _Source:
     """The source of a network."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, classes: Mapping[str, str]) -> None:
         self.graph = graph
-        self.folded: Folded = fold(graph, form=FORM)
+        self.folded: Folded = fold(graph, classes, FORM)
         self.ordered = False  # whether OrderedDict is used
         self.definitions: dict[str, str] = {}
         self.arguments: list[str] = []  # of the class that is being written
@@ -318,9 +342,6 @@ class _Source:
         for like, block in self.folded.blocks.items():
             self.classes[like] = _camel(block.name, taken)
         self.name = _camel(graph.name, taken)
-
-    def refused(self, reason: str) -> UsageError:
-        return UsageError(f"{self.graph.name} cannot be written as PyTorch source: {reason}")
 
     def text(self) -> str:
         """The whole file."""
@@ -371,42 +392,43 @@ class _Source:
         """The lines of the network's class."""
         self.arguments = []
         graph = self.graph
-        outputs = {each.label: each.tensor for each in graph.outputs if each.executed}
-        training = {each.label: each.tensor for each in graph.outputs if not each.executed}
-        executed = {*range(len(graph.inputs))}
-        executed |= {graph.tensor(number) for number, layer in enumerate(graph.layers) if layer.executed}
-        asked = {tensor for layer in graph.layers if not layer.executed for tensor in layer.inputs}
-        held = {*outputs.values(), *training.values(), *(asked & executed)}
+        evaluation = {each.label: each.tensor for each in graph.outputs if each.executed}
+        training = {each.label: each.tensor for each in (graph.trained or graph).outputs}
+        held = {*evaluation.values(), *training.values()} | self.held()
         own = _Class(self, self.folded.parts, self.folded.values, held)
         made = list(own.constructor())
-        several = list(graph.inputs) != ["input"]
-        entries = {number: _variable(name) if several else "x" for number, name in enumerate(graph.inputs)}
+        entries = {0: "x"}
+        if list(graph.inputs) != ["input"]:
+            entries = {number: _variable(name) for number, name in enumerate(graph.inputs)}
         variables = _Variables(entries, TAKEN)
         body = list(own.forward(entries, True, variables))
-        if training:
-            trained = [*own.forward(entries, False, variables)]
-            returned = {each.label: variables.names[each.tensor] for each in graph.outputs}
-            body += ["        if self.training:", *trained, *_returned(returned, 12)]
-        body += _returned({label: variables.names[tensor] for label, tensor in outputs.items()}, 8)
-        made = made or ["        pass"]
-        head = lines(call("def forward", "self", *entries.values()), 4, after=":")
+        if training != evaluation:
+            inside = list(own.forward(entries, False, variables))
+            body += ["        if self.training:", *inside, *_returned(training, variables, 12)]
         return [
             f"class {self.name}(nn.Module):",
             "    def __init__(self):",
             "        super().__init__()",
-            *(made if made != ["        pass"] else []),
+            *made,
             "",
-            *head,
+            *lines(call("def forward", "self", *entries.values()), 4, after=":"),
             *body,
+            *_returned(evaluation, variables, 8),
         ]
 
+    def held(self) -> set[int]:
+        """The tensors that layers read which only training executes, as far as others make them."""
+        graph = self.graph
+        asked = {tensor for layer in graph.layers if not layer.executed for tensor in layer.inputs}
+        return asked - {graph.tensor(number) for number, layer in enumerate(graph.layers) if not layer.executed}
 
-def _returned(outputs: Mapping[str, str], indent: int) -> list[str]:
+
+def _returned(outputs: Mapping[str, int], variables: _Variables, indent: int) -> list[str]:
     """The statement that returns tensors by label; the last tensor alone where there is no other."""
-    if list(outputs) == ["out"]:
-        return [f"{' ' * indent}return {outputs['out']}"]
-    ordered = {"out": outputs["out"], **outputs}
-    items = tuple((f'"{label}": ', value) for label, value in ordered.items())
+    names = {label: variables.names[tensor] for label, tensor in outputs.items()}
+    if list(names) == ["out"]:
+        return [f"{' ' * indent}return {names['out']}"]
+    items = tuple((f'"{label}": ', name) for label, name in {"out": names["out"], **names}.items())
     return list(lines(Call("{", items, "}"), indent, "return "))
 
 
@@ -431,6 +453,13 @@ def _split(text: str) -> list[str]:
         elif letter != " " or depth or text[place - 1] != ",":
             items[-1] += letter
     return items
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _attribute(segment: str) -> str:

@@ -8,13 +8,14 @@ inclusive, and compare exact numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from glob import has_magic
 from itertools import takewhile
 from math import floor
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from cnnprof.analysis import units
 from cnnprof.analysis.costs import Costs
 from cnnprof.analysis.measured import TimeComparison
 from cnnprof.analysis.memory import Peak
@@ -27,6 +28,7 @@ from cnnprof.model import paths
 from cnnprof.model.metrics import COUNTED, METRICS
 
 if TYPE_CHECKING:
+    from cnnprof.devices.profiles import Target
     from cnnprof.render.document import Document
 
 SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -68,15 +70,29 @@ class Increase(NamedTuple):
     mark: Mark
 
 
+class Fits(NamedTuple):
+    """A target that a network has to fit, and where that is written."""
+
+    target: Target
+    mark: Mark
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits under a name. `warnings` are only said; `message` is added to what a broken limit says."""
+    """Limits under a name. `warnings` are only said; `message` is added to what a broken limit says; `fits`: targets
+    that a network has to fit."""
 
     name: str
     limits: tuple[BudgetLimit, ...]
     warnings: tuple[BudgetLimit, ...] = ()
     increases: tuple[Increase, ...] = ()
     message: str = ""
+    fits: tuple[Fits, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be compared."""
+        return not (self.limits or self.warnings or self.increases or self.fits)
 
     @property
     def metrics(self) -> frozenset[str]:
@@ -438,6 +454,10 @@ def judge(budget: Budget, network: CountedNetwork, baseline: Baseline | None) ->
         most = base * (1 + increase.most)
         whole = floor(most) if isinstance(figure, int) else most
         verdicts.append(_verdict("max_increase", increase, None, whole, figure, network, baseline, base))
+    for wanted in budget.fits:
+        made, wrong = _of_target(wanted, network, baseline)
+        verdicts += made
+        problems += wrong
     estimated = [metric for metric in METRICS if any(each.estimate and each.metric == metric for each in verdicts)]
     declared = network.report.declared if verdicts else 0
     notes += caveats(estimated, declared)
@@ -445,6 +465,30 @@ def judge(budget: Budget, network: CountedNetwork, baseline: Baseline | None) ->
         network.title, network.file, budget.name, budget.message, tuple(verdicts), tuple(notes), declared, tuple(unheld)
     )  # fmt: skip
     return checked, problems
+
+
+def _of_target(wanted: Fits, network: CountedNetwork, baseline: Baseline | None) -> tuple[list[Verdict], list[Problem]]:
+    """What a network takes of each memory of a target, at most, as a limit: what may not fit is over it."""
+    from cnnprof.devices.fit import UNBOUNDED
+    from cnnprof.devices.verdicts import METRICS as FIGURES
+    from cnnprof.devices.verdicts import fit
+
+    found = fit(network.report, wanted.target)
+    open_ended = any(each.most == UNBOUNDED and each.verdict == "too close to call" for each in found.needs)
+    if why := found.refused or (network.report.reason("arena_total_bytes") if open_ended else ""):
+        message = f"whether {network.title} fits `{wanted.target.name}` is not known: {why}"
+        return [], [Problem(message, wanted.mark)]
+    verdicts = []
+    for need in found.needs:
+        if need.capacity is None:
+            continue
+        close = ", too close to call" if need.verdict == "too close to call" else ""
+        text = f"{units.size(need.capacity)}, {need.what} of {wanted.target.name}{close}"
+        limit = BudgetLimit(FIGURES[need.what], need.capacity, text, wanted.mark)
+        amount = need.least if need.most == UNBOUNDED else need.most
+        verdict = _verdict("max", limit, None, need.capacity, amount, network, baseline)
+        verdicts.append(replace(verdict, estimate=need.least != need.most))
+    return verdicts, []
 
 
 def refused(budget: Budget) -> list[Problem]:

@@ -34,7 +34,7 @@ from cnnprof.errors import (
     printable,
 )
 from cnnprof.files import read as read_file
-from cnnprof.gate.budget import Budget, Elsewhere, Increase
+from cnnprof.gate.budget import Budget, Elsewhere, Fits, Increase
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
@@ -48,7 +48,7 @@ FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
 VERSION = "1"
 KEYS = ("version", "budgets", "baseline")
-LIMITING = ("max", "warn", "max_increase", "at")
+LIMITING = ("max", "warn", "max_increase", "at", "fits")
 BUDGET_KEYS = ("name", "files", "specs", "variant", "set", "input", "with", "batch", "dtype", *LIMITING, "message")
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
@@ -123,7 +123,7 @@ def read(path: Path, name: str) -> Project:
 
     Raises SpecError with all that is wrong in it, or UsageError where it cannot be read.
     """
-    reader = _Reader()
+    reader = _Reader(folder=path.parent)
     return reader.project(_root(path, name), name, path.parent)
 
 
@@ -259,6 +259,7 @@ class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
     problems: list[Problem] = field(default_factory=list)
+    folder: Path = Path()
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -317,6 +318,7 @@ class _Reader:
             warnings=tuple(self.limits(get("warn"), "warn")),
             increases=tuple(self.increases(get("max_increase"))),
             message=self.text(get("message"), "message") or "",
+            fits=tuple(self.fits(get("fits"))),
         )
         return BudgetEntry(
             budget=budget,
@@ -434,7 +436,7 @@ class _Reader:
 
     def wishes(self, node: Node | None) -> Iterator[str]:
         """What is done to the networks first: one name, or a list of them."""
-        for item in node.items if isinstance(node, Sequence) else [] if node is None else [node]:
+        for item in self.one_or_more(node, "with"):
             text = self.text(item, "with")
             if text is None:
                 continue
@@ -444,6 +446,22 @@ class _Reader:
                 self.problem(str(error), item.mark)
             else:
                 yield text
+
+    def fits(self, node: Node | None) -> Iterator[Fits]:
+        """Targets, one or a list of them; a file of targets is below the project's folder."""
+        from cnnprof.devices.profiles import named  # which few budgets need
+
+        for item in self.one_or_more(node, "fits"):
+            text = self.text(item, "fits")
+            if text is None:
+                continue
+            try:
+                yield Fits(named(text, self.folder), item.mark)
+            except UsageError as error:
+                self.problem(str(error), item.mark)
+            except SpecError as error:
+                for problem in error.problems:
+                    self.problem(problem.message, problem.mark or item.mark, problem.hint)
 
     def batch(self, node: Node | None) -> int:
         size = 1 if node is None else self.whole(node, _LARGEST)
@@ -480,6 +498,12 @@ class _Reader:
             if key not in known:
                 hint = nearest(key, known) or f"keys: {listing(known)}"
                 self.problem(f"{what} has no key `{brief(key)}`", key_node.mark, hint)
+
+    def one_or_more(self, node: Node | None, what: str) -> list[Node]:
+        """One node, or those of a list."""
+        if isinstance(node, Sequence) and not node.items:
+            self.problem(f"`{what}` takes a string or a list of them, found an empty list", node.mark)
+        return [] if node is None else node.items if isinstance(node, Sequence) else [node]
 
     def text(self, node: Node | None, what: str) -> str | None:
         if node is None:

@@ -270,7 +270,7 @@ class Run:
         network = self.attempt(_graph, graph, title, given, file=title)
         if network is None:
             return
-        if budget.limits and budgets:
+        if not budget.empty and budgets:
             self.judge(budget, network, None)
         else:
             self.valid[title] = None
@@ -316,9 +316,9 @@ class Run:
             for each in setups:
                 self.validate(spec, located.name, each)
             return
-        if isinstance(spec, Spec) or not (budget.limits or self.latency):
+        if isinstance(spec, Spec) or (budget.empty and self.latency is None):
             self.own(located.name, spec, setups)
-        for each in setups if budget.limits else []:
+        for each in [] if budget.empty else setups:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
                 baseline = self.attempt(self.past, located.name, each, file=located.name)

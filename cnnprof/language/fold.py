@@ -82,11 +82,14 @@ class Argument:
 
     @property
     def default(self) -> Any:
-        """The field's default, where a module has it, or a value that more than half of them have; else `...`."""
+        """The field's default, where a module has it, or a value that more than half of them have; else `...`.
+
+        Numbers of channels are always said.
+        """
         if _typed(self.usual) in map(_typed, self.column):
             return self.usual
         (value, count), *_ = Counter(map(_typed, self.column)).most_common(1)
-        return value[1] if 2 * count > len(self.column) else ...
+        return value[1] if 2 * count > len(self.column) and self.sort not in CHANNELS else ...
 
 
 @dataclass(slots=True)
@@ -118,7 +121,7 @@ class Form(NamedTuple):
     reserved: names that no argument can have.
     """
 
-    say: Callable[[Graph, int], Said]
+    describe: Callable[[Graph, int], Said]
     literal: Callable[[Any], Text]
     implicit: bool
     short: Mapping[str, str]
@@ -149,13 +152,13 @@ class Folded:
     blocks: dict[int, Block]  # by `Module.like`
     parts: list[Part]
     values: list[dict[str, Text]]
-    repeats: bool = True  # whether equal neighbours are one step
+    short: bool = True  # whether equal neighbours are one step, and merges have their branches in them
 
 
 def flat(graph: Graph) -> Folded:
     """A step per layer."""
     parts = [Part(layer.path, number, number + 1) for number, layer in enumerate(graph.layers)]
-    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), repeats=False)
+    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), short=False)
 
 
 def fold(graph: Graph, classes: Mapping[str, str] | None = None, form: Form = SPEC) -> Folded:
@@ -185,7 +188,7 @@ def refuse_what_training_changes(graph: Graph, form: str) -> None:
         if layer is None or other is None or _edges(layer) != _edges(other):
             path = (layer or other).path
             raise UsageError(f"{graph.name} cannot be written as {form}: training changes it at `{path}`")
-    if {each[:2] for each in graph.outputs} != {each[:2] for each in trained.outputs}:
+    if not {each[:2] for each in trained.outputs} <= {each[:2] for each in graph.outputs}:
         raise UsageError(f"{graph.name} cannot be written as {form}: training changes its side outputs")
 
 
@@ -213,7 +216,7 @@ class _Modules:
         self.inputs = len(graph.inputs)
         self.alike: dict[int, list[Module]] = {}
         self.numbers: dict[tuple[object, ...], int] = {}  # structure → `Module.like`
-        self.sizes = Counter(chain.from_iterable(map(_prefixes, (layer.path for layer in graph.layers))))
+        self.sizes = Counter(chain.from_iterable(map(prefixes, (layer.path for layer in graph.layers))))
         # By tensor and by layer: the last layer that reads it, and that shares its weights.
         self.read = [-1] * (self.inputs + len(graph.layers))
         self.shared = [-1] * len(graph.layers)
@@ -292,11 +295,11 @@ class _Modules:
                 continue
             layer = self.layers[part.first]
             shares = None if layer.shares is None else places.get(self.inputs + layer.shares, layer.path)
-            what = self.form.say(self.graph, part.first).what
+            what = self.form.describe(self.graph, part.first).what
             yield part.name, what, tuple(places[tensor] for tensor in layer.inputs), shares
 
 
-def _prefixes(path: str) -> Iterator[str]:
+def prefixes(path: str) -> Iterator[str]:
     """Every path that a layer is below."""
     end = path.find(".")
     while end >= 0:
@@ -450,7 +453,9 @@ class _Values:
         """The values of a block's parts, after those of the blocks in it; finds its arguments."""
         modules = self.alike[like]
         names = {each.name for each in self.blocks.values()} | {part.name for part in block.parts}
-        shared = _Shared(block, self.form, names)
+        entries = [self.graph.shape(module.entry) for module in modules] if self.form.implicit else []
+        entered = [shape[0] for shape in entries] if all(entries) else []
+        shared = _Shared(block, self.form, names, entered)
         inner = [list(expanded(module.parts, self.blocks)) for module in modules]
         values = [self.of_parts([parts[place] for parts in inner], shared) for place in range(len(block.parts))]
         for number, module in enumerate(modules):
@@ -465,14 +470,15 @@ class _Values:
         """The values of one part, which is in every module alike."""
         columns, sorts, usual = self.columns(parts)
         into = None if shared is None or not self.form.implicit else self.channels(parts)
-        found = {}
-        for name, column in columns.items():
+        found: dict[str, Text] = {}
+        for name in sorted(columns, key=lambda name: name == "padding"):  # which follows from the others
+            column = columns[name]
             if len(set(map(_typed, column))) > 1:
                 assert shared is not None
-                found[name] = shared.text(sorts.get(name, name), usual.get(name, ...), column, into)
+                found[name] = shared.text(sorts.get(name, name), usual.get(name, ...), column, into, found)
             elif _typed(column[0]) != _typed(usual.get(name, ...)):
                 found[name] = self.form.literal(column[0])
-        return found
+        return {name: found[name] for name in columns if name in found}
 
     def columns(self, parts: Sequence[Part]) -> tuple[dict[str, list[Any]], dict[str, str], Mapping[str, Any]]:
         """Per field or argument: its values, what sort it is of, its default."""
@@ -485,7 +491,7 @@ class _Values:
                 {each.name: each.sort for each in block.arguments},
                 {each.name: each.default for each in block.arguments},
             )
-        said = [self.form.say(self.graph, part.first) for part in parts]
+        said = [self.form.describe(self.graph, part.first) for part in parts]
         return {name: [each.values[name] for each in said] for name in said[0].values}, {}, said[0].usual
 
     def channels(self, parts: Sequence[Part]) -> list[int] | None:
@@ -500,15 +506,19 @@ class _Values:
 class _Shared:
     """Expressions for values that differ among modules alike; makes arguments of their block where there are none."""
 
-    def __init__(self, block: Block, form: Form, names: set[str]) -> None:
+    def __init__(self, block: Block, form: Form, names: set[str], entered: list[int]) -> None:
+        self.entered = entered
         self.block = block
         self.form = form
         self.taken = names | form.reserved
 
-    def text(self, sort: str, usual: Any, column: list[Any], channels: list[int] | None) -> Text:
-        """An expression of these values: an argument, `in_channels`, a multiple of either, or a new argument.
+    def text(
+        self, sort: str, usual: Any, column: list[Any], channels: list[int] | None, others: Mapping[str, Text]
+    ) -> Text:
+        """An expression of these values: an argument, `in_channels`, a multiple of either, the channels that the block
+        is entered with, or a new argument.
 
-        usual: the field's default. channels: `in_channels` in each module.
+        usual: the field's default. channels: `in_channels` in each module. others: values of the same layer.
         """
         counts = sort in CHANNELS
         arguments = [each for each in self.block.arguments if each.sort == sort or (counts and each.sort in CHANNELS)]
@@ -521,10 +531,14 @@ class _Shared:
             for name, other in [*((each.name, each.column) for each in arguments), ("in_channels", channels)]:
                 if other is not None and (times := _times(column, other)):
                     return f"{times} * {name}"
+            if column == self.entered:
+                return '"input[0]"'
         if sort == "padding":
             for argument in self.block.arguments:
-                if argument.sort == "kernel_size" and column == [_half(each) for each in argument.column]:
+                if argument.name == others.get("kernel_size") and column == [_half(each) for each in argument.column]:
                     return f"{argument.name} // 2"
+                if argument.name == others.get("dilation") and column == argument.column:
+                    return argument.name
         name = self.name(self.form.short.get(sort, sort))
         self.block.arguments.append(Argument(name, sort, usual, column))
         return name

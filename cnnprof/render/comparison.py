@@ -7,7 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis import units
 from cnnprof.analysis.compare import (
@@ -26,10 +26,13 @@ from cnnprof.errors import printable
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import words
 from cnnprof.render.csv import _cell
-from cnnprof.render.document import Block, Cell, Document, TableColumn, section
+from cnnprof.render.document import Block, Cell, Document, Heading, TableColumn, section
 from cnnprof.render.document import document as made
 from cnnprof.render.json import _number, _plain
 from cnnprof.render.words import ABOUT
+
+if TYPE_CHECKING:
+    from cnnprof.devices.verdicts import Fit
 
 SCHEMA_VERSION = 2
 SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
@@ -38,15 +41,25 @@ UNKNOWN = "-"
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
 
 
-def document(comparison: NetworkComparison, exact: bool = False, segments: int | None = None) -> Document:
-    """The comparison as tables.
+def document(
+    comparison: NetworkComparison,
+    exact: bool = False,
+    segments: int | None = None,
+    fits: Sequence[Sequence[Fit]] = (),
+) -> Document:
+    """The comparison as tables. fits: what targets make of each network.
 
     segments: one row for neighbouring differences that share so many path segments, 0: for each; None: for those in
     the layers of one repeated step.
     """
-    return made(
-        metrics(comparison, exact), [] if comparison.differences is None else layers(comparison, exact, segments)
-    )
+    found: list[Block] = []
+    if any(fits):
+        from cnnprof.render.fits import section as targets
+
+        titles = [subject.title for subject in comparison.subjects]
+        found = [Heading("targets"), *targets(list(zip(titles, fits, strict=True)))]
+    differing = [] if comparison.differences is None else layers(comparison, exact, segments)
+    return made(metrics(comparison, exact), found, differing)
 
 
 def metrics(
@@ -195,15 +208,22 @@ def _facts(subject: Subject) -> tuple[str, ...]:
         for name, shape in report.inputs.items()
     ]
     done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return (*inputs, f"batch {report.batch}", report.dtype, *(["training"] if report.training else []), *done)
+    return (*inputs, f"batch {report.batch}", report.stored_dtype, *(["training"] if report.training else []), *done)
 
 
 # For machines.
 
 
-def to_json(comparison: NetworkComparison) -> str:
-    """An object: the networks with totals and ratios, which are best, and the layers that differ."""
-    return json.dumps(written(comparison), indent=2) + "\n"
+def to_json(comparison: NetworkComparison, fits: Sequence[Sequence[Fit]] = ()) -> str:
+    """An object: the networks with totals and ratios, which are best, and the layers that differ. fits: what targets
+    make of each network."""
+    found = written(comparison)
+    if any(fits):
+        from cnnprof.render.fits import to_json as target
+
+        for network, each in zip(found["networks"], fits, strict=True):
+            network["targets"] = list(map(target, each))
+    return json.dumps(found, indent=2) + "\n"
 
 
 def written(comparison: NetworkComparison) -> dict[str, Any]:

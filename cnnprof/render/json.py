@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
@@ -15,17 +15,21 @@ from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import COUNTED, METRICS
 
+if TYPE_CHECKING:
+    from cnnprof.devices.verdicts import Fit
+
 SCHEMA_VERSION = 2
 
 
-def render(tables: Sequence[ReportTable]) -> str:
-    """One network as an object, several as a list; a layer is a line."""
-    texts = [_text(document(table)) for table in tables]
+def render(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = ()) -> str:
+    """One network as an object, several as a list; a layer is a line. fits: what targets make of each."""
+    found = fits or [()] * len(tables)
+    texts = [_text(document(table, each)) for table, each in zip(tables, found, strict=True)]
     return (texts[0] if len(texts) == 1 else "[\n" + ",\n".join(texts) + "\n]") + "\n"
 
 
-def document(table: ReportTable) -> dict[str, Any]:
-    """A table as an object of the schema, version 1."""
+def document(table: ReportTable, fits: Sequence[Fit] = ()) -> dict[str, Any]:
+    """A table as an object of the schema, version 2."""
     report = table.report
     kinds = {layer.path: layer.kind for layer in report.graph.layers}
     fields: dict[Kind, dict[str, Any]] = {}
@@ -38,6 +42,7 @@ def document(table: ReportTable) -> dict[str, Any]:
         "inputs": report.inputs,
         "batch": report.batch,
         "dtype": report.dtype,
+        "input_dtypes": _input_dtypes(report),
         "training": report.training,
         "order": report.order,
         "written_peak_bytes": report.written_peak_bytes,
@@ -58,6 +63,10 @@ def document(table: ReportTable) -> dict[str, Any]:
     }
     if table.priced:
         written["conventions"] = {priced.name: priced.total for priced in table.priced}
+    if fits:
+        from cnnprof.render.fits import to_json
+
+        written["targets"] = list(map(to_json, fits))
     return written | {"layers": [_layer(row, kinds.get(row.path), fields) for row in table.rows]}
 
 
@@ -115,6 +124,12 @@ def _deployment(report: Report) -> dict[str, Any] | None:
             for each, best in zip(arena.plan.placed, arena.best.placed, strict=True)
         ],
     }
+
+
+def _input_dtypes(report: Report) -> dict[str, str]:
+    """The type that each input is stored in."""
+    stored = report.costs.types or (report.dtype,) * len(report.inputs)
+    return dict(zip(report.inputs, stored, strict=False))
 
 
 def _peak(peak: Peak) -> dict[str, Any]:

@@ -10,13 +10,16 @@ from cnnprof.analysis import explain, units
 from cnnprof.analysis.align import align
 from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.compare import Differences, NetworkComparison, differences
+from cnnprof.analysis.deployment import Deployment
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, lay_out
+from cnnprof.devices.verdicts import Fit
 from cnnprof.exporters.boxes import Item, boxes
 from cnnprof.exporters.svg import BOUNDS
 from cnnprof.model.types import AS_COMPUTED
 from cnnprof.render import comparison, explained, json, words
 from cnnprof.render.document import Block, Document, Heading, KeyFigures, Meaning, Notes, Picture, Table, Text
 from cnnprof.render.document import document as made
+from cnnprof.render.fits import section
 
 COLORED = ("macs", "params", "activation_bytes")
 """Columns by which the layers of a graph are coloured; the first is chosen at first."""
@@ -131,6 +134,19 @@ class MemoryPicture(Picture):
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ArenaPicture(Picture):
+    """Where a runtime puts each tensor in its arena, and when."""
+
+    deployment: Deployment
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """Its size, and what is there where most is needed."""
+        arena = self.deployment.arena
+        size = units.exact(arena.non_persistent_bytes)
+        return (Text(f"Head of the arena: {size} bytes; the most at once is at {self.deployment.at_peak}"),)
+
+
 class Use(NamedTuple):
     """A figure against its limit. share: of the limit; None: of a limit of 0. meaning: what became of it."""
 
@@ -174,19 +190,25 @@ def with_graph(shown: Document, report: Report) -> Document:
     return made(shown.blocks, NetworkPicture(Subject("0", report)))
 
 
-def document(tables: Sequence[ReportTable]) -> Document:
-    """The networks one after another, each with its pictures."""
+def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = ()) -> Document:
+    """The networks one after another, each with its pictures. fits: what targets make of each."""
+    found = fits or [()] * len(tables)
     return made(
-        block for number, table in enumerate(tables) for block in _blocks(table, Subject(str(number), table.report))
+        block
+        for number, (table, each) in enumerate(zip(tables, found, strict=True))
+        for block in _blocks(table, Subject(str(number), table.report), each)
     )
 
 
-def _blocks(table: ReportTable, subject: Subject) -> Iterator[Block]:
+def _blocks(table: ReportTable, subject: Subject, fits: Sequence[Fit]) -> Iterator[Block]:
     yield Heading(words.title(table), tuple(words.facts(table)))
     if said := words.arguments(table):
         yield Text("  ".join(said), "dim")
     yield KeyFigures(tuple(words.totals(table)))
     yield Notes(tuple(words.notes(table)))
+    if fits:
+        yield Heading("Targets", level=2)
+        yield from section([(table.report.title, fits)])
     yield Heading("Graph", level=2)
     yield NetworkPicture(subject)
     yield Heading("Layers", level=2)
@@ -195,6 +217,9 @@ def _blocks(table: ReportTable, subject: Subject) -> Iterator[Block]:
     yield from (SharesPicture(subject, COLUMNS[name]) for name in SHARED)
     yield Heading("Activation memory", level=2)
     yield MemoryPicture(subject)
+    if table.report.deployed and table.report.deployment is not None:
+        yield Heading("Planned memory", level=2)
+        yield ArenaPicture(table.report.deployment)
 
 
 def _grid(table: ReportTable) -> Table:
@@ -214,19 +239,23 @@ def _keys(table: ReportTable, subject: Subject) -> tuple[str, ...]:
     return tuple(f"{subject.key}.{numbers[row.path]}" if own else "" for row, own in zip(rows, single, strict=True))
 
 
-def compared(found: NetworkComparison, exact: bool = False) -> Document:
-    """Networks side by side; of two the layers that differ, and both graphs with these marked."""
+def compared(found: NetworkComparison, exact: bool = False, fits: Sequence[Sequence[Fit]] = ()) -> Document:
+    """Networks side by side; of two the layers that differ, and both graphs with these marked. fits: what targets make
+    of each."""
     titles = [subject.title for subject in found.subjects]
     metrics = comparison.metrics(found, exact, " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]])))
+    targets: list[Block] = []
+    if any(fits):
+        targets = [Heading("Targets", level=2), *section(list(zip(titles, fits, strict=True)))]
     if len(found.subjects) != 2:
-        return made(metrics)
+        return made(metrics, targets)
     reports = [subject.report for subject in found.subjects]
     told = found.differences or differences(*reports)
     known = replace(found, differences=told)
     title, *rest = comparison.layers(known, exact, 0)
     rows = [block._replace(keys=_differing(told, reports)) if isinstance(block, Table) else block for block in rest]
     facts = title.facts if isinstance(title, Heading) else ()
-    return made(metrics, Heading("Layers that differ", facts, level=2), rows, _pair(titles, reports, told))
+    return made(metrics, targets, Heading("Layers that differ", facts, level=2), rows, _pair(titles, reports, told))
 
 
 def _pair(titles: Sequence[str], reports: Sequence[Report], told: Differences) -> Iterator[Block]:

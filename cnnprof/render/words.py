@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR
 from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
@@ -31,6 +30,7 @@ from cnnprof.render.document import document as made
 
 if TYPE_CHECKING:
     from cnnprof.analysis.deployment import Deployment
+    from cnnprof.devices.verdicts import Fit
     from cnnprof.importers.common import Imported
 
 NOTHING = "-"
@@ -55,17 +55,23 @@ DESCRIBED = 1.2
 """Lines per row, on average, that folding may lead to before columns are left out."""
 
 
-def document(tables: Sequence[ReportTable]) -> Document:
-    """The networks one after another: what their figures hold for, the table, the totals, and what has to be said."""
-    return made(block for table in tables for block in _blocks(table))
+def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = ()) -> Document:
+    """The networks one after another: what their figures hold for, the table, the totals, what targets make of them,
+    and what has to be said. fits: of every network."""
+    found = fits or [()] * len(tables)
+    return made(block for table, each in zip(tables, found, strict=True) for block in _blocks(table, each))
 
 
-def _blocks(table: ReportTable) -> Iterator[Block]:
+def _blocks(table: ReportTable, fits: Sequence[Fit]) -> Iterator[Block]:
     yield Heading(title(table), tuple(facts(table)))
     if said := arguments(table):
         yield Text("  ".join(said), "dim")
     yield grid(table)
     yield KeyFigures(tuple(totals(table)))
+    if fits:
+        from cnnprof.render.fits import section
+
+        yield from section([(table.report.title, fits)])
     yield Notes(tuple(notes(table)))
 
 
@@ -120,7 +126,7 @@ def facts(table: ReportTable) -> list[str]:
     mode = ["training"] if report.training else []
     best = ["best order"] if report.order == "best" else []
     done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best, *done]
+    return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done]
 
 
 def about(estimates: Collection[str], metric: str) -> str:
@@ -263,6 +269,8 @@ def line(label: str, figure: str, note: str) -> KeyFigure:
 
 def _planned(found: Deployment, table: ReportTable) -> Iterator[KeyFigure]:
     """What a microcontroller needs: the planned arena, with the least that any plan takes; its tail, and the file."""
+    from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR
+
     arena, size = found.arena, units.exact if table.exact else units.size
     sign = about(found.estimates, "arena_non_persistent_bytes")
     note = f"head of the arena, as TensorFlow Lite Micro plans it: {units.size(arena.non_persistent_bytes)}"

@@ -15,7 +15,7 @@ from cnnprof.cli.app import COMMANDS, build
 from cnnprof.cli.options import SHARED
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-COMMON = ("input", "set", "with_", "batch", "dtype", "format", "output")
+COMMON = ("input", "set", "with_", "batch", "dtype", "format", "output", "open")
 FIRST_WORDS = (
     "Add", "Analyze", "Apply", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
     "Install", "Keep",
@@ -29,6 +29,7 @@ RUNS = {
     "compare": ["lenet5", "alexnet"],
     "separable": ["lenet5"],
     "rewrite": ["lenet5", "--with", "prune=0.5"],
+    "convert": ["lenet5"],
     "verify": ["lenet5", "--no-fvcore"],
     "measure": ["lenet5", "--seconds", "0.01", "--device", "cpu"],
     "explain": ["lenet5"],

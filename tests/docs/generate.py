@@ -81,8 +81,11 @@ SESSION: dict[str, Any] = {}
 
 
 def python(lines: str) -> str:
-    """Statements as Python's prompt shows them, with all that they print; run in the folder of the sample files."""
+    """Statements as Python's prompt shows them, with all that they print; run in the folder of the sample files, whose
+    modules they may import."""
     shown = []
+    if "" not in sys.path:  # as at a prompt
+        sys.path.insert(0, "")
     for statement in ast.parse(lines).body:
         text = ast.get_source_segment(lines, statement) or ""
         first, *rest = text.split("\n")

@@ -1,6 +1,6 @@
-"""Takes the pictures of README.md and docs/see-it.md, from the tool by the tool: `python -m tests.docs.pictures --write`.
+"""Takes the pictures of README.md and docs/see-it.md, from the tool by the tool.
 
-It needs Playwright and Chromium, like `tests/browser`, and writes docs/pictures/.
+`python -m tests.docs.pictures --write` needs Playwright and Chromium, like `tests/browser`, and writes docs/pictures/.
 """
 
 from __future__ import annotations

@@ -12,14 +12,15 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import timm
 import torch
 import torchvision
 
-from tests.ecosystem import RECORD, counts, table
+from tests.ecosystem import RECORD, counts, saved, table
 from tests.ecosystem.networks import ARCHIVED, CONVOLUTIONAL, SEED, convolutional, drawn, torchvision_networks
-from tests.ecosystem.outcome import Outcome, archived, tried
+from tests.ecosystem.outcome import Outcome, archived, exported, tried
 
 LEAST = 0.85
 """Of timm's convolutional networks, how many are exact without an opaque layer."""
@@ -30,8 +31,11 @@ def outcomes(all_of_timm: bool, seed: int, only: list[str]) -> Iterator[Outcome]
     for named in [*torchvision_networks(), *(convolutional() if all_of_timm else drawn(seed))]:
         if not only or any(each in named.name for each in only):
             yield tried(named)
-    for name in ARCHIVED if not only else ():
-        yield archived(name)
+    for name in ARCHIVED:
+        if not only or any(each in name for each in only):
+            yield archived(name)
+            yield exported(name, dynamo=False)
+            yield exported(name, dynamo=True)
 
 
 def failures(found: list[Outcome]) -> Iterator[str]:
@@ -43,6 +47,17 @@ def failures(found: list[Outcome]) -> Iterator[str]:
     sums = sum(counts(timms).values(), Counter())
     if sums.total() and sums["exact"] < LEAST * sums.total():
         yield f"{sums['exact']} of {sums.total()} convolutional networks of timm are exact, fewer than {LEAST:.0%}"
+
+
+def write(named: list[dict[str, Any]]) -> None:
+    """Saves what came of networks, in place of what came of them before."""
+    known = {(each["origin"], each["name"], each["family"]): each for each in (saved() if RECORD.exists() else [])}
+    for each in named:
+        del each["seconds"]
+        known[each["origin"], each["name"], each["family"]] = each
+    versions = {each.__name__: each.__version__ for each in (torch, torchvision, timm)}
+    record = {"versions": versions, "networks": [known[key] for key in sorted(known)]}
+    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,15 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
     for outcome in outcomes(options.all, options.seed, options.only):
         found.append(outcome)
         reason = outcome.reason.strip().rpartition("\n")[2]
-        name = f"{outcome.origin}:{outcome.name}"
+        name = f"{outcome.name} ({outcome.family})"
         print(f"{outcome.result:8} {outcome.seconds:5.1f}s {outcome.layers:5} {name}  {reason}", flush=True)
     named = [each._asdict() for each in found]
     print("", *table(named), sep="\n")
     if options.write:
-        versions = {each.__name__: each.__version__ for each in (torch, torchvision, timm)}
-        for each in named:
-            del each["seconds"]
-        RECORD.write_text(json.dumps({"versions": versions, "networks": named}, indent=1) + "\n", encoding="utf-8")
+        write(named)
     wrong = list(failures(found))
     print(*wrong, sep="\n", file=sys.stderr)
     return 1 if wrong else 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -18,12 +19,15 @@ from typing import Any
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.report import lay_out, tabulate
 from cnnprof.cli import main
-from cnnprof.errors import CnnprofError, SpecError
+from cnnprof.errors import CnnprofError, SpecError, UsageError
+from cnnprof.exporters import export
 from cnnprof.language import source
 from cnnprof.language.problems import UnfoldLimits
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
+from cnnprof.language.write import write
+from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import RenamedWarning
 from cnnprof.render import csv, json, show, words
 from tests.support.networks import network
@@ -51,6 +55,8 @@ def _survives(text: str | bytes, **options: Any) -> bool:
     except CnnprofError:
         return False
     else:
+        if len(graph.layers) <= 60:  # of which there are enough, and larger ones take longer
+            _written(graph)
         assert json.render([table])
         assert csv.render([table])
         for form in ("text", "markdown", "latex"):
@@ -63,11 +69,25 @@ def _survives(text: str | bytes, **options: Any) -> bool:
     return False
 
 
+def _written(graph: Graph) -> None:
+    """What unfolds is written as a spec, which looks itself whether it unfolds to the same, and as source."""
+    for made in (lambda: write(graph), lambda: write(graph, folded=False), lambda: export(graph, ".py")):
+        try:
+            assert made()
+        except UsageError as refusal:
+            if not REFUSED.search(str(refusal)):
+                raise
+
+
 def spec(data: bytes) -> None:
     """The bytes are a spec: a report, or located errors."""
     survives(data)
 
 
+REFUSED = re.compile(
+    "training changes it|has one input|`opaque`|at most [0-9,]+ |no rule `code`|layers below it|another use"
+)
+"""Why a network that unfolds is not written: nothing else may be the reason."""
 SEPARATOR = b"\n\n"  # between the words of a command line, one a line, and the text of net.yaml
 FILES = {
     "small.yaml": network("- conv2d: {out_channels: 4, kernel_size: 3}\n- relu", header="args: {width: 4}"),

@@ -63,7 +63,7 @@ def widen(folder: Path, width: int = 5) -> None:
     path.write_text(path.read_text().replace("width: 4", f"width: {width}"))
 
 
-NEED_A_SPEC = "--max, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
+NEED_A_SPEC = "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
 
 
 # Exit codes.
@@ -167,9 +167,9 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
         (["lenet5", "--baseline-ref", "x"], "--baseline-ref has nothing to compare: there is no limit on what SPEC "
          "names; add --max NAME=VALUE or a `budget` in the spec, or leave SPEC out where a project file has budgets"),
         (["lenet5", "--no-budgets", "--max", "params=5"], "--no-budgets only checks that specs are valid: it does not "
-         "go with --max or --baseline-ref"),
+         "go with --max, --target or --baseline-ref"),
         (["--no-budgets", "--baseline-ref", "x"], "--no-budgets only checks that specs are valid: it does not "
-         "go with --max or --baseline-ref"),
+         "go with --max, --target or --baseline-ref"),
         (["lenet5", "--report", "json=no/folder"], "cannot write `no/folder`: No such file or directory"),
     ],
 )  # fmt: skip

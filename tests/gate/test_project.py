@@ -131,7 +131,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
         ]),
         ("version: 1\nbudgets: [5]\nbaseline: []", [
             "2:11 a budget is a mapping with the keys `name`, `files`, `specs`, `variant`, `set`, `input`, `with`, "
-            "`batch`, `dtype`, `max`, `warn`, `max_increase`, `at`, `message`, found `5`",
+            "`batch`, `dtype`, `max`, `warn`, `max_increase`, `at`, `fits`, `message`, found `5`",
             "3:11 `baseline` takes a string, found an empty list",
         ]),
         (HEAD + "- max: {params: 5M}", [
@@ -139,7 +139,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "3:3 a budget has `files`, a list of patterns, found nothing",
         ]),
         (BUDGET.strip() + "\n  maximum: 3", [
-            "3:3 a budget limits something: `max`, `warn`, `max_increase`, `at`",
+            "3:3 a budget limits something: `max`, `warn`, `max_increase`, `at`, `fits`",
             "5:3 a budget has no key `maximum` | did you mean `max`?",
         ]),
         (BUDGET + "  max: {mac: 5, params: 1.5, peak_activation_bytes: 10, macs: [1]}", [

@@ -25,6 +25,27 @@ def test_names_of_several_levels_and_a_start() -> None:
     assert [layer.shape[0] for layer in made.layers] == [4, 5, 6, 4, 4]
 
 
+def test_repeated_steps_that_go_on_have_one_name() -> None:
+    """It is the last of them before."""
+    made = graph(
+        network(
+            """
+            - relu:
+              name: a
+              repeat: 2
+            - tanh
+            - relu6:
+              name: a
+              repeat: 2
+              start: 5
+            - add: {last: a, x: tanh}
+            """.replace("- tanh\n", "- tanh:\n              name: tanh\n")
+        )
+    )
+    assert [layer.path for layer in made.layers] == ["a.0", "a.1", "tanh", "a.5", "a.6", "add"]
+    assert made.layers[-1].inputs == (5, 3)
+
+
 def test_a_dot_before_a_name_leaves_the_branch() -> None:
     """Of a merge and of a side, at the top and in a block, at any depth."""
     made = graph(
@@ -130,6 +151,18 @@ OPAQUE = "opaque: {output_shape: [4], params: 0, macs: 0}"
         (
             "- relu:\n  repeat: 2\n  start: -1",
             "`start` takes an integer of at least 0, found -1 | ",
+        ),
+        (
+            "- relu:\n  name: a\n  repeat: 2\n- relu:\n  name: a\n  repeat: 2\n  start: 1",
+            "the path `a.1` is taken: the step in line 6 has it | give one of them another name",
+        ),
+        (
+            "- relu:\n  name: a\n- relu:\n  name: a\n  repeat: 2\n  start: 1",
+            "the path `a` is taken: another step of this list has it | give one of them another name",
+        ),
+        (
+            "- relu:\n  name: a\n  repeat: 2\n- relu:\n  name: a\n  repeat: 2",
+            "the path `a` is taken: another step of this list has it | give one of them another name",
         ),
         (
             "- relu:\n  name: a.1\n- relu:\n  name: a\n  repeat: 2",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import cnnprof
 from cnnprof.analysis.costs import count
-from cnnprof.errors import RuleError, UsageError
+from cnnprof.errors import UsageError
 from cnnprof.language import source
 from cnnprof.language.literal import fields
 from cnnprof.language.registry import kinds
@@ -17,11 +18,11 @@ from cnnprof.language.spec import read
 from cnnprof.language.write import write
 from cnnprof.load import unfolded
 from cnnprof.model.builder import Builder
-from cnnprof.model.graph import Graph
-from cnnprof.model.kind import Kind, Shape
+from cnnprof.model.graph import Graph, Output
 from tests.support import torchvision_shaped
+from tests.support.every_field import examples
 from tests.support.networks import graph, network, shipped
-from tests.support.random_networks import TABLE, Seeded, seeded
+from tests.support.random_networks import seeded
 
 BOTH = pytest.mark.parametrize("folded", [True, False], ids=["folded", "flat"])
 
@@ -60,66 +61,6 @@ def test_random_networks(number: int, folded: bool) -> None:
 
 
 # Every kind, every field.
-
-SHAPES = [(4,), (6, 8), (4, 6, 7), (8, 6, 6), (1, 4, 4), (4, 4, 4, 6)]
-BY_HAND: dict[str, list[dict[str, Any]]] = {
-    "parameter": [{"shape": [3, 1]}],
-    "opaque": [
-        {"output_shape": [2, 3], "params": 5, "macs": 7, "flops": 2, "view": True, "saved": 3, "scratch": 4},
-        {"output_shape": 4, "params": 0, "macs": 0, "keeps_input": False},
-        {"output_shape": 4, "params": 0, "macs": 0, "keeps_output": True},
-    ],
-    "concat": [{}, {"dim": 2}, {"dim": -1}],
-    "add": [{}, {"scalar": 0.5}],
-    "mul": [{}, {"scalar": -3}],
-    "sub": [{}, {"scalar": 1e-5}, {"scalar": 6, "scalar_first": True}],
-    "div": [{}, {"scalar": 1e300}, {"scalar": 6, "scalar_first": True}],
-    "maximum": [{}, {"scalar": 0}],
-    "minimum": [{}, {"scalar": 6}],
-    "hardtanh": [{"max_val": 6.0}],
-    "layer_norm": [{"normalized_shape": 4, "eps": 1e-6}],
-}
-"""Fields of kinds that no random network draws as a step of its own, and values that none draws."""
-
-
-def made_of(kind: Kind, shape: Shape) -> Graph | None:
-    """A network with a layer that reads what it can, twice where it merges; None where it takes no such shape."""
-    builder = Builder()
-    tensor = builder.input("input", shape)
-    tensor = builder.add("stem.0", kinds()["relu"](), [tensor])
-    count = 0 if kind.source else 2 if kind.several or (kind.merge and getattr(kind, "scalar", None) is None) else 1
-    try:
-        made = builder.add("stage.6.0", kind, [tensor, tensor - 1][:count])
-    except RuleError:
-        return None
-    if kind.source:
-        made = tensor
-    builder.output("out", builder.add("stage.6.1", kinds()["relu"](), [made]))
-    return builder.graph("net", same_in_training=True)
-
-
-def examples(word: str) -> Iterator[Graph]:
-    """Networks with the kind, its fields drawn at random where they can be."""
-    choose = Seeded(("write", word))
-    for number in range(240):
-        shape = SHAPES[number % len(SHAPES)]
-        drawn = [TABLE[word](choose, shape)] if word in TABLE else []
-        for each in [*drawn, *BY_HAND.get(word, [])]:
-            values = {
-                name: {"in_channels": shape[0], "in_channels + 1": shape[0] + 1, "2 * in_channels": 2 * shape[0]}.get(
-                    value, shape[-1]
-                )
-                if type(value).__name__ == "Expr"
-                else value
-                for name, value in each.items()
-            }
-            try:
-                found = made_of(kinds()[word](**values), shape)
-            except RuleError:
-                continue
-            if found is not None:
-                yield found
-
 
 # Fields with one valid value only, of which no layer has another.
 ALWAYS = {(f"conv_transpose{axes}d", "padding_mode") for axes in (1, 2, 3)}
@@ -174,10 +115,7 @@ input: [3, 8, 8]
 layers:
   - conv2d: {out_channels: 3, kernel_size: [3, 1], padding: same}
     name: index-1
-  - pad: {pad: [1, -1], value: 0.001}
-    name: add.y.pad
-  - add: {input: input, y: []}
-    name: add
+  - add: {input: input, y: [{pad: {pad: [1, -1], value: 0.001}}]}
   - side:
       aux:
         - flatten:
@@ -185,14 +123,9 @@ layers:
         - linear: {out_features: 2, bias: false}
           name: .side.aux.linear
     when: training
-  - parameter: {shape: [3, 1, 1]}
-    name: mul.scale.parameter
-  - mul: {add: add, scale: [], number: 0.5}
+  - mul: {x: [], scale: [{parameter: {shape: [3, 1, 1]}}], number: 0.5}
   - sub: {number: 1, mul: []}
-    name: sub
-  - relu:
-    name: concat.a.relu
-  - concat: {a: [], sub: sub}
+  - concat: {a: [relu], x: []}
     dim: 2
 """,
     ),
@@ -213,6 +146,69 @@ layers:
     from: left
   - concat: {a: a, input: right}
   - side: {s: a}
+""",
+    ),
+    (
+        network(
+            """
+            - relu:
+              name: a
+            - add:
+                b:
+                  - relu:
+                    name: x
+                  - mul: {gate: [sigmoid], x: []}
+                  - tanh:
+                    name: a1
+                c: [{relu6: , name: y}, {tanh: , from: x}]
+                d: []
+            - add: {p: [{tanh: , name: a1.t}], q: x, r: y, s: a1.t}
+            - add: {t: [elu, {relu: , from: y}], "5": [{conv2d: {out_channels: 3, kernel_size: 1}}], z: 6}
+            - mul: {index: [{relu: , name: y1}, tanh], of: [{relu: , from: y1}]}
+            """
+        ),
+        """cnnprof: 1
+name: net
+input: [3, 8, 8]
+
+layers:
+  - relu:
+    name: a
+  - add:
+      b:
+        - relu:
+          name: x
+        - mul: {gate: [sigmoid], x: []}
+        - tanh:
+          name: a1
+      c:
+        - relu6:
+          name: y
+        - tanh:
+          from: x
+      x: []
+  - add:
+      p:
+        - tanh:
+          name: a1.t
+      x: x
+      y: y
+      p_2: a1.t
+  - add:
+      t:
+        - elu
+        - relu:
+          from: y
+      5: [{conv2d: {out_channels: 3, kernel_size: 1}}]
+      number: 6
+  - mul:
+      index:
+        - relu:
+          name: y1
+        - tanh
+      of:
+        - relu:
+          from: y1
 """,
     ),
     (
@@ -347,6 +343,15 @@ CONV = ("conv2d", {"out_channels": 4, "kernel_size": 3, "padding": 1})
             id="a layer where a repetition would be, and a number that none has",
         ),
         pytest.param(
+            graph(
+                network(
+                    "- u:\n  name: p\n- relu6\n- u:\n  name: q",
+                    header="blocks: {u: {layers: [{add: {a: [{relu: , name: n}, elu, {tanh: , from: n}], b: []}}]}}",
+                )
+            ),
+            id="one name in the branches of two merges",
+        ),
+        pytest.param(
             chain(
                 *(
                     (f"n.{n}.{part}", "interpolate", {"scale_factor": 1.0, "mode": mode})
@@ -394,8 +399,49 @@ def test_a_network_that_ends_in_an_earlier_layer() -> None:
     again(found)
 
 
+def headed(training: bool) -> Graph:
+    """Two heads that only training runs, here and there, their outputs in another order."""
+    builder = Builder(training=training)
+    ends = [builder.input("input", (4, 8, 8))]
+    for head in ("aux1", "aux2"):
+        ends[0] = builder.add(f"stem.{head}", kinds()["relu"](), ends[:1])
+        made = builder.add(f"{head}.conv.0", kinds()["tanh"](), ends[:1], executed=training)
+        ends.append(builder.add(f"{head}.fc", kinds()["tanh"](), [made], executed=training))
+    builder.add("aux2.left", kinds()["tanh"](), [ends[1]], executed=training)
+    builder.output("aux_2", ends[2], executed=training)
+    builder.output("aux_1", ends[1], executed=training)
+    builder.output("out", builder.add("fc", kinds()["relu"](), ends[:1]))
+    return builder.graph("net", train=None if training else lambda: headed(True))
+
+
+def test_heads_as_importers_have_them() -> None:
+    """Under their own names."""
+    again(headed(False))
+    again(headed(False), folded=False)
+
+
+def test_outputs_of_one_mode() -> None:
+    """A side that only training executes, one that it leaves out, and one of both."""
+    found = graph(
+        network(
+            "- relu:\n  name: a\n- side: {x: a, y: [tanh]}\n- side: {z: a}\n  when: not training\n- side: {t: [tanh]}\n"
+            "  when: training\n- relu6"
+        )
+    )
+    made = again(found)
+    assert made.trained is not None
+    assert found.trained is not None
+    assert [output.label for output in found.trained.outputs] == ["x", "y", "t", "out"]
+    assert facts(made.trained) == facts(found.trained)
+
+
 def test_refuses_what_training_changes() -> None:
     found = graph(network("- relu\n- conv2d: {out_channels: 2, kernel_size: 1}\n  when: training\n- relu6"))
     with pytest.raises(UsageError) as refused:
         write(found)
     assert str(refused.value) == "net cannot be written as a spec: training changes it at `relu6`"
+    evaluated, trained = (chain(("a", "relu", {}), ("b", "relu", {})) for _ in range(2))
+    trained = replace(trained, training=True, train=None, outputs=(*trained.outputs, Output("aux", 1)))
+    with pytest.raises(UsageError) as refused:
+        write(replace(evaluated, train=lambda: trained))
+    assert str(refused.value) == "net cannot be written as a spec: training changes its side outputs"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import io
+import logging
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.importers.common import main_first
+from cnnprof.importers.common import main_first, plain
 from cnnprof.importers.torch.program import Batch, Call, Program, Ran, Ref, Stored
 from cnnprof.importers.torch.rules import joined
 from cnnprof.model.kind import Shape
@@ -24,48 +28,90 @@ from cnnprof.model.kind import Shape
 _PRIMES = (53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163)
 
 
+class Wanted(NamedTuple):
+    """What a module is to be called with.
+
+    inputs: the shape of one example of each input, by name. dtypes: of those that are not floating point.
+    example: what to call it with instead, a batch of tensors: a tuple of arguments, a dict of them by name, or one.
+    """
+
+    inputs: Mapping[str, Shape]
+    dtypes: Mapping[str, str] = {}
+    example: Any = None
+
+
 class Example(NamedTuple):
-    """What a module is called with: by position and by name; and the names that the inputs are shown under."""
+    """What a module is called with: by position and by name; and the names that the tensors in it are shown under."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     names: tuple[str, ...]
 
+    def moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments of which every tensor is another one."""
+        changed: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map_only(
+            torch.Tensor, move, (self.args, self.kwargs)
+        )
+        return changed
 
-def primes(module: nn.Module, inputs: Mapping[str, Shape]) -> list[int]:
+
+def primes(module: nn.Module, wanted: Wanted) -> list[int]:
     """Sizes for the batch that no dimension of the module's tensors or inputs is a multiple of."""
-    tensors = [*module.parameters(), *module.buffers()]
-    sizes = {size for shape in [*(tensor.shape for tensor in tensors), *inputs.values()] for size in shape}
+    given = [each for each in pytree.tree_leaves(wanted.example) if isinstance(each, torch.Tensor)]
+    shapes = [tensor.shape for tensor in [*module.parameters(), *module.buffers()]]
+    sizes = {
+        size for shape in [*shapes, *(each.shape[1:] for each in given), *wanted.inputs.values()] for size in shape
+    }
     return [prime for prime in _PRIMES if not any(size % prime == 0 for size in sizes)]
 
 
-def example(
-    module: nn.Module, inputs: Mapping[str, Shape], dtypes: Mapping[str, str], batch: int, shown: str
-) -> Example:
+def example(module: nn.Module, wanted: Wanted, batch: int, shown: str) -> Example:
     """Empty tensors for a call of a module. Raises UsageError where it takes no such inputs."""
+    if wanted.example is not None:
+        return _like(module, wanted.example, batch, shown)
     first = next(module.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
     floating = first.dtype if first is not None and first.is_floating_point() else torch.float32
+    types = {name: _dtype(dtype) for name, dtype in wanted.dtypes.items()}
     tensors = {
-        name: torch.empty((batch, *shape), dtype=_dtype(dtypes[name]) if name in dtypes else floating, device=device)
-        for name, shape in inputs.items()
+        name: torch.empty((batch, *shape), dtype=types.get(name, floating), device=device)
+        for name, shape in wanted.inputs.items()
     }
     parameters = inspect.signature(module.forward).parameters.values()
-    if len(tensors) == 1:
-        ((name, tensor),) = tensors.items()
-        takes = {each.name for each in parameters}
-        return (
-            Example((), {name: tensor}, (name,))
-            if name in takes and name != "input"
-            else Example((tensor,), {}, (name,))
-        )
     by_name = [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-    if any(each.kind == each.VAR_POSITIONAL for each in parameters):
+    if len(by_name) < len(parameters) or list(tensors) == ["input"]:
         return Example(tuple(tensors.values()), {}, tuple(tensors))
     for name in tensors:
         if name not in by_name:
             raise UsageError(f"`{shown}` takes no input `{printable(brief(name))}`; {nearest(name, by_name)}")
     return Example((), tensors, tuple(tensors))
+
+
+def _like(module: nn.Module, given: Any, batch: int, shown: str) -> Example:
+    """Empty tensors like those of an example, of another batch. Raises UsageError where they have none."""
+    args, kwargs = ((), given) if isinstance(given, dict) else (given if isinstance(given, tuple) else (given,), {})
+    leaves = pytree.tree_flatten_with_path((args, kwargs))[0]
+    tensors = {path: leaf for path, leaf in leaves if isinstance(leaf, torch.Tensor)}
+    sizes = {tuple(tensor.shape[:1]) for tensor in tensors.values()}
+    if len(sizes) != 1 or () in sizes:
+        first = ", ".join(str(size[0]) if size else "missing" for size in sorted(sizes))
+        raise UsageError(
+            f"the example of `{shown}` is a batch of tensors, found {len(tensors)} whose first dimensions are {first}"
+        )
+    own = list(inspect.signature(module.forward).parameters)
+    names = []
+    for path in tensors:
+        key = key_of(path[1])
+        parts = [own[key] if isinstance(key, int) and key < len(own) else key, *map(key_of, path[2:])]
+        names.append(plain(".".join(map(str, parts))) or "input")
+    found = Example(args, kwargs, tuple(names))
+    changed = found.moved(lambda tensor: tensor.new_empty((batch, *tensor.shape[1:])))
+    return Example(*changed, found.names)
+
+
+def key_of(entry: Any) -> object:
+    """The key, the position or the name that an entry of a path in a tree stands for."""
+    return getattr(entry, "key", getattr(entry, "idx", getattr(entry, "name", "")))
 
 
 def _dtype(name: str) -> torch.dtype:
@@ -79,21 +125,27 @@ def _dtype(name: str) -> torch.dtype:
 
 @contextmanager
 def mode(module: nn.Module, training: bool) -> Iterator[None]:
-    """The module in one mode, and every part of it back in its own afterwards."""
+    """The module in one mode, and every part of it back in its own afterwards; nobody is warned meanwhile.
+
+    What it prints goes to standard error.
+    """
     before = [(each, each.training) for each in module.modules()]
+    level = logging.root.manager.disable
     module.train(training)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
+            logging.disable(logging.CRITICAL)
             yield
     finally:
+        logging.disable(level)
         for each, own in before:
             each.training = own
 
 
 def export(module: nn.Module, given: Example, *, training: bool) -> Any:
     """The torch.export.ExportedProgram of a module. Raises whatever PyTorch and the module raise."""
-    with mode(module, training):
+    with redirect_stderr(io.StringIO()), mode(module, training):  # of a failure PyTorch prints the trace
         return torch.export.export(module, given.args, given.kwargs, strict=False)
 
 
@@ -134,6 +186,7 @@ class _Reading:
         self.name = name
         self.shapes: dict[str, Shape] = {}
         self.held, self.names = held(module)
+        self.classes = authors({name: type(each) for name, each in module.named_modules()})
         self.order: dict[str, dict[str, int]] = {}
 
     def program(self) -> Program:
@@ -154,6 +207,7 @@ class _Reading:
         found = Program(
             name=self.name, batch=self.batch, shapes=self.shapes, inputs=named,
             stored=stored, constants=constants, held=self.held, calls=tuple(calls), outputs=tuple(self.outputs()),
+            classes=self.classes,
         )  # fmt: skip
         return joined(found)
 
@@ -219,8 +273,13 @@ class _Reading:
         found: dict[tuple[object, ...], str] = {}
         for path, name in pytree.tree_flatten_with_path(tree)[0]:
             if name in self.shapes:
-                found[tuple(_key(each) for each in path)] = name
+                found[tuple(key_of(each) for each in path)] = name
         return main_first(found)
+
+
+def authors(classes: Mapping[str, type]) -> dict[str, str]:
+    """The names of classes that are not PyTorch's own, by the path of their modules."""
+    return {name: each.__name__ for name, each in classes.items() if name and not each.__module__.startswith("torch.")}
 
 
 def held(module: nn.Module) -> tuple[dict[Stored, Shape], dict[str, Stored]]:
@@ -249,10 +308,6 @@ def _shape(value: torch.Tensor) -> Shape:
     return tuple(int(size) for size in value.shape)
 
 
-def _key(entry: Any) -> object:
-    return getattr(entry, "key", getattr(entry, "idx", getattr(entry, "name", "")))
-
-
 def _number(value: Any) -> float | None:
     if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
         return float(value.item())
@@ -261,12 +316,7 @@ def _number(value: Any) -> float | None:
 
 def run(module: nn.Module, given: Example) -> Ran:
     """Runs a module on meta, with its parameters replaced by tensors without memory."""
-    tensors = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
-    }
-    args = tuple(tensor.to("meta") for tensor in given.args)
-    kwargs = {name: tensor.to("meta") for name, tensor in given.kwargs.items()}
+    args, kwargs = given.moved(lambda tensor: tensor.to("meta"))
     shapes: dict[str, list[tuple[int, ...]]] = defaultdict(list)
 
     def hook(name: str) -> Any:
@@ -278,7 +328,7 @@ def run(module: nn.Module, given: Example) -> Ran:
     hooks = [each.register_forward_hook(hook(name)) for name, each in module.named_modules()]
     try:
         with mode(module, training=False), torch.device("meta"), FlopCounterMode(display=False) as counter:
-            torch.func.functional_call(module, tensors, args, kwargs)
+            torch.func.functional_call(module, _on_meta(module), args, kwargs)
     finally:
         for each in hooks:
             each.remove()
@@ -286,3 +336,31 @@ def run(module: nn.Module, given: Example) -> Ran:
     root = type(module).__name__
     macs = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name not in ("Global", root)}
     return Ran({**macs, "": counts.get("Global", 0)}, dict(shapes))
+
+
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operators that draw random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+
+def draws(module: nn.Module, given: Example) -> int:
+    """How many operators draw random numbers in training. Raises whatever the module raises on meta."""
+    args, kwargs = given.moved(lambda tensor: tensor.to("meta"))
+    with mode(module, training=True), torch.device("meta"), torch.no_grad(), _Draws() as counter:
+        torch.func.functional_call(module, _on_meta(module), args, kwargs)
+    return int(counter.count)
+
+
+def _on_meta(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Tensors without memory in place of a module's own."""
+    return {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+    }

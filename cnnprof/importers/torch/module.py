@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
-from cnnprof.importers.torch.capture import Example, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.capture import Example, Wanted, draws, example, export, measure, mode, primes, program, run
 from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
 from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import CannotExport, told
-from cnnprof.model.kind import Shape, show
-
-MOST_PARAMETERS = 10_000
-"""Of a module: more are no convolutional network."""
+from cnnprof.kinds.dropout import RandomZeros
+from cnnprof.model.kind import show
 
 
-def imported(
-    module: nn.Module, inputs: Mapping[str, Shape] | None, dtypes: Mapping[str, str], name: str, shown: str
-) -> Imported:
+def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Imported:
     """The network of a module; shown: what errors call it. Raises UsageError, and CannotExport where export fails."""
     shown = printable(brief(shown, 200))
-    if not inputs:
+    if not wanted.inputs and wanted.example is None:
         raise UsageError(f"`{shown}` needs the shape of one example: give it as in --input 3x224x224")
-    for key, shape in inputs.items():
+    for key, shape in wanted.inputs.items():
         if any(size < 1 for size in shape):
             raise UsageError(
                 f"the input `{printable(brief(key))}` of `{shown}` is {show(shape)}, expected sizes of at least 1"
             )
     reason = "it has sizes of all sorts, so that nothing tells where the batch of a tensor is"
-    for batch in primes(module, inputs)[:4]:
-        given = example(module, inputs, dtypes, batch, shown)
+    for batch in primes(module, wanted)[:4]:
+        given = example(module, wanted, batch, shown)
         try:
             return _of_batch(module, given, batch, name, shown)
         except AmbiguousBatch as found:
@@ -59,7 +54,7 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
-    return finished(reader, ran, shown, [*notes, *_frozen(module)])
+    return finished(reader, ran, shown, [*notes, *_random(module, given, reader.network), *_frozen(module)])
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -100,10 +95,8 @@ def _part(module: nn.Module, given: Example, shown: str) -> str:
     hooks = [child.register_forward_hook(hook(name)) for name, child in children.items()]
     try:
         with mode(module, training=False), FakeTensorMode(allow_non_fake_inputs=True) as fake:
-            module(
-                *map(fake.from_tensor, given.args),
-                **{key: fake.from_tensor(each) for key, each in given.kwargs.items()},
-            )
+            args, kwargs = given.moved(fake.from_tensor)
+            module(*args, **kwargs)
     except Exception:  # noqa: BLE001  that it fails is why this is asked
         pass
     finally:
@@ -117,10 +110,22 @@ def _part(module: nn.Module, given: Example, shown: str) -> str:
     return f"; a part of it may do: {whole}.{best} with --input {'x'.join(map(str, ran[best]))}"
 
 
+def _random(module: nn.Module, given: Example, network: Network) -> list[str]:
+    """A note on what only training does at random, apart from dropout, as leaving out whole branches."""
+    try:
+        drawn = draws(module, given)
+    except Exception:  # noqa: BLE001  a module that training cannot run has no figures of training
+        return []
+    others = drawn - sum(isinstance(layer.kind, RandomZeros) for layer in network.layers)
+    if others <= 0:
+        return []
+    return [
+        f"training draws random numbers in {others:,} operators other than dropout, which the figures of training lack"
+    ]
+
+
 def _frozen(module: nn.Module) -> list[str]:
     """A note on parameters that are not trained, which nothing here tells from others."""
-    frozen = [tensor for tensor in module.parameters() if not tensor.requires_grad]
-    if not frozen or len(frozen) == len(list(module.parameters())):
-        return []
-    values = sum(tensor.numel() for tensor in frozen)
-    return [f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"]
+    values = sum(tensor.numel() for tensor in module.parameters() if not tensor.requires_grad)
+    text = f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"
+    return [text] if values else []

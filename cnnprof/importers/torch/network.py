@@ -179,7 +179,8 @@ class Network:
                 executed=training or layer.after is None,
                 shares=None if layer.shares is None else place[layer.shares],
             )
-        for label, tensor, executed in self.outputs:
+        main, *others = self.outputs
+        for label, tensor, executed in [main, *sorted(others, key=lambda output: tensors[output[1]])]:
             builder.output(label, tensors[tensor], training or executed)
         if all(layer.after is None for layer in self.layers):
             return builder.graph(self.name, same_in_training=True)

@@ -57,6 +57,13 @@ class Node:
             raise NoKind(f"its `{name}` is computed, not stored")
         return value
 
+    def weight(self, name: str) -> Constant | None:
+        """A parameter as the module holds it; None where it is left out. Raises NoKind."""
+        value = self.constant(name)
+        if value is not None and value.stored is not None and not value.stored.learned:
+            raise NoKind(f"its `{name}` is a buffer, which is not learned")
+        return value
+
     def held(self, stored: Stored) -> Shape:
         """The shape in which the module holds a parameter or buffer."""
         return self.reader.program.held[stored]

@@ -43,6 +43,20 @@ class Reference:
         return f"{self.origin}:{self.name}{given}"
 
 
+OLDEST = (2, 6)
+"""The first release of PyTorch whose export leaves operators as the module calls them."""
+
+
+def refuse_old() -> None:
+    """Raises MissingDependencyError for a PyTorch that is too old."""
+    import torch
+
+    version = torch.__version__
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise MissingDependencyError(f"reading a PyTorch module needs PyTorch {oldest} or newer, found {version}")
+
+
 class Resolved(NamedTuple):
     """A module, and the shape of one example that its package gives it; None where the user has to."""
 

@@ -71,7 +71,7 @@ def _per_axis(value: Any, axes: int) -> list[int]:
 def _conv(node: Node) -> int:
     read = node.front()
     axes = _axes(node, _CONV, read)
-    weight, bias = node.constant("weight"), node.constant("bias")
+    weight, bias = node.weight("weight"), node.weight("bias")
     if weight is None:
         raise NoKind("it has no weight")
     padding = node.get("padding", 0)
@@ -90,7 +90,7 @@ def _conv(node: Node) -> int:
 def _conv_transpose(node: Node) -> int:
     read = node.front()
     axes = _axes(node, _TRANSPOSED, read)
-    weight, bias = node.constant("weight"), node.constant("bias")
+    weight, bias = node.weight("weight"), node.weight("bias")
     if weight is None:
         raise NoKind("it has no weight")
     groups = node.get("groups", 1)
@@ -108,7 +108,7 @@ def _conv_transpose(node: Node) -> int:
 
 
 def _linear(node: Node) -> int:
-    read, weight, bias = node.tensor(), node.constant("weight"), node.constant("bias")
+    read, weight, bias = node.tensor(), node.weight("weight"), node.weight("bias")
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its weight is no matrix")
     node.dim(read.place, node.rank(read), -1)
@@ -214,7 +214,7 @@ def _upsample(mode: str, antialias: bool = False) -> Rule:
 
 def _batch_norm(node: Node) -> list[int | None]:
     read = node.front()
-    weight, bias = node.constant("weight"), node.constant("bias")
+    weight, bias = node.weight("weight"), node.weight("bias")
     tracked = node.constant("running_mean") is not None
     if bias is not None and weight is None:
         raise NoKind("it has a bias and no weight")
@@ -228,7 +228,7 @@ def _batch_norm(node: Node) -> list[int | None]:
 
 def _instance_norm(node: Node) -> int:
     read = node.front()
-    weight, bias = node.constant("weight"), node.constant("bias")
+    weight, bias = node.weight("weight"), node.weight("bias")
     if (weight is None) != (bias is None):
         raise NoKind("it has one of a weight and a bias")
     kind = norm.InstanceNorm(
@@ -240,7 +240,7 @@ def _instance_norm(node: Node) -> int:
 
 def _group_norm(node: Node) -> int:
     read = node.front()
-    weight, bias = node.constant("weight"), node.constant("bias")
+    weight, bias = node.weight("weight"), node.weight("bias")
     if (weight is None) != (bias is None):
         raise NoKind("it has one of a weight and a bias")
     kind = norm.GroupNorm(num_groups=node.get("num_groups"), eps=node.get("eps", 1e-5), affine=weight is not None)
@@ -249,7 +249,7 @@ def _group_norm(node: Node) -> int:
 
 def _layer_norm(node: Node) -> int:
     read, shape = node.tensor(), list(node.get("normalized_shape"))
-    weight, bias = node.constant("weight"), node.constant("bias")
+    weight, bias = node.weight("weight"), node.weight("bias")
     if bias is not None and weight is None:
         raise NoKind("it has a bias and no weight")
     for dim in range(-len(shape), 0):
@@ -300,7 +300,7 @@ def _elu(node: Node) -> int:
 
 
 def _prelu(node: Node) -> int:
-    read, weight = node.front(), node.constant("weight")
+    read, weight = node.front(), node.weight("weight")
     if weight is None:
         raise NoKind("it has no weight")
     return node.add(activation.PReLU(num_parameters=prod(weight.shape)), read, learned=(weight,))
@@ -541,6 +541,7 @@ RULES: dict[str, Rule] = {
     "clamp_max": _clamp,
     "clamp_min": _clamp,
     "concat": _concat,
+    "constant_pad_nd": _pad,
     "contiguous": _same,
     "conv1d": _conv,
     "conv2d": _conv,
@@ -643,9 +644,9 @@ CREATING = frozenset(("empty_like", "full_like", "new_empty", "new_full", "new_o
 SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "feature_dropout",
                   "feature_alpha_dropout", "to", "type_as"))  # fmt: skip
 """Operators whose output may be their input itself."""
-IN_ORDER = SAME | {"clone", "flatten", "lift_fresh_copy", "reshape", "squeeze", "unflatten", "unsqueeze", "view",
-                   "view_as", "reshape_as"}  # fmt: skip
-"""Operators that leave all values, in the order of the dimensions."""
+IN_ORDER = SAME | {"clone", "expand", "expand_as", "flatten", "lift_fresh_copy", "reshape", "reshape_as", "slice",
+                   "squeeze", "unflatten", "unsqueeze", "view", "view_as"}  # fmt: skip
+"""Operators that leave all values in order, where they leave as many."""
 VIEWS = frozenset((
     "adjoint", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flatten", "mT", "movedim", "narrow",
     "numpy_T", "permute", "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze",

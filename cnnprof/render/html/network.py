@@ -161,11 +161,11 @@ class _Elements:
         tags += [] if row.executed else ["only in training"]
         tags += ["view"] if row.view else ["in place"] if row.in_place else []
         said = "".join(f"<em>{escape(tag)}</em>" for tag in tags)
-        beside = f' data-from="{" ".join(map(str, node.beside))}"' if node.beside else ""
+        aside = f' data-from="{" ".join(map(str, node.aside))}"' if node.aside else ""
         what = self.notations[tensor] or (row.kind if row.kind != node.name else "")
         what = f"<span>{escape(what)}</span>" if what else ""
         return (
-            f'<a class="{classes}" id="n{about}" href="#l{about}"{beside}><b>{escape(node.name)}</b>{said}'
+            f'<a class="{classes}" id="n{about}" href="#l{about}"{aside}><b>{escape(node.name)}</b>{said}'
             f"{what}{self._amount(self.amounts[tensor])}</a>"
         )
 

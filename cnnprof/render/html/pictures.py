@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnprof.render.document import Picture
-from cnnprof.render.html import memory, network, shares, uses
-from cnnprof.render.pictured import MemoryPicture, NetworkPicture, PairPicture, SharesPicture, UsesPicture
+from cnnprof.render.html import arena, memory, network, shares, uses
+from cnnprof.render.pictured import (
+    ArenaPicture,
+    MemoryPicture,
+    NetworkPicture,
+    PairPicture,
+    SharesPicture,
+    UsesPicture,
+)
 
 
 def draw(picture: Picture, level: int) -> Iterator[str]:
@@ -25,3 +32,5 @@ def draw(picture: Picture, level: int) -> Iterator[str]:
             yield from shares.draw(picture)
         case MemoryPicture():
             yield from memory.draw(picture)
+        case ArenaPicture():
+            yield from arena.draw(picture)
