@@ -14,6 +14,7 @@ from cnnprof.analysis.deployment import Deployment
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, lay_out
 from cnnprof.devices.verdicts import Fit
 from cnnprof.exporters.boxes import Item, boxes
+from cnnprof.exporters.svg import BOUNDS
 from cnnprof.model.types import AS_COMPUTED
 from cnnprof.render import comparison, explained, json, words
 from cnnprof.render.document import Block, Document, Heading, KeyFigures, Meaning, Notes, Picture, Table, Text
@@ -64,11 +65,12 @@ class NetworkPicture(Picture):
         """The report as JSON has it, a formula for every figure, and the names of all tensors."""
         report = self.subject.report
         return {
+            "bounds": BOUNDS,
             self.subject.key: {
                 "report": json.document(lay_out(report)),
                 "explained": _explained(report),
                 "total": {name: _total(report, COLUMNS[name]) for name in COLORED},
-            }
+            },
         }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import cnnprof
+from cnnprof.analysis import units
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.report import Report, lay_out, tabulate
 from cnnprof.kinds.activation import ReLU
@@ -174,6 +175,22 @@ def test_colors_follow_the_figure(page: Any) -> None:
     assert classifier.get_attribute("class") == "node s5"
     assert "2.05 M" in classifier.inner_text()
     assert "Share of all params" in page.locator(".legend").inner_text()
+
+
+@pytest.mark.parametrize(("column", "unit"), [("activation_bytes", units.size), ("params", units.count)])
+def test_the_script_rounds_as_the_tables_do(open_page: Open, column: str, unit: Callable[[int], str]) -> None:
+    report = cnnprof.analyze("efficientnet@b0", batch=9)
+    page = open_page(text_of(report))
+    page.get_by_label("Color by").select_option(column)
+    amounts = [getattr(row, column) for row in report.layers]
+    shown = page.eval_on_selector_all("a.node:not(.input) > small", "all => all.map(each => each.textContent)")
+    assert sorted(shown) == sorted(unit(amount) if amount else "" for amount in amounts)
+    boxes = page.eval_on_selector_all(
+        "details.box", "all => all.map(each => [each.id, each.querySelector(':scope > summary > small').textContent])"
+    )
+    for key, text in boxes:
+        start, stop = (int(tensor) - 1 for tensor in key.split(".")[1].split("-"))
+        assert text == unit(sum(amounts[start:stop]))
 
 
 def test_zoom(page: Any) -> None:
