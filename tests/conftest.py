@@ -19,6 +19,7 @@ SLOW = {
     "analysis/test_memory.py::test_peaks_equal_the_real_cpu",
     "analysis/test_receptive_field.py::test_gradients_reach_exactly_the_field_in_whole_networks",
     "analysis/test_receptive_field.py::test_random_networks",
+    "browser/test_page.py",
     "cli/test_cli.py::test_help_ends_with_examples_that_run",
     "cli/test_cli.py::test_no_line_is_wider_than_the_terminal",
     "cli/test_cli_runtime.py",

@@ -13,8 +13,8 @@ from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Course, Peak, Training, course
 from cnnprof.analysis.receptive_field import Number, TensorField
-from cnnprof.analysis.record import Record, plain
-from cnnprof.errors import brief, listing, printable
+from cnnprof.analysis.record import PAGE, Record, plain
+from cnnprof.errors import CnnprofError, brief, listing, printable
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
@@ -274,6 +274,14 @@ class Report(Record):
             return words.document([lay_out(self)])
         shown = lay_out(self, columns=columns_of(ON_A_PAGE), page=page)
         return words.document([shown._replace(chosen=True)])  # --fold is not said: a notebook has no options
+
+    def _repr_html_(self) -> str | None:
+        from cnnprof.render import notebook, pictured
+
+        try:
+            return notebook.render(pictured.with_graph(self._document(PAGE), self), PAGE)
+        except CnnprofError:
+            return None  # as in `Record`
 
 
 def tabulate(

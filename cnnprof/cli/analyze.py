@@ -36,7 +36,7 @@ EXAMPLES = (
     "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
     "cnnprof analyze lenet5 --format csv --columns path,params,macs",
     "cnnprof analyze ds_cnn --with int8 --target nrf52840",
-    "cnnprof analyze resnet@50 --output resnet50.html",
+    "cnnprof analyze resnet@50 --format html",
     "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
 )
 

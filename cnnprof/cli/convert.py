@@ -17,8 +17,9 @@ EXAMPLES = (
     "cnnprof convert resnet@50 --format py",
     "cnnprof convert mobilenet_v2,width=0.5 --flat",
     "cnnprof convert googlenet --format mmd",
+    "cnnprof convert resnet@50 --format svg",
 )
-SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".py": "py", ".dot": "dot", ".mmd": "mmd", ".txt": "yaml"}
+SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".py": "py", ".dot": "dot", ".mmd": "mmd", ".svg": "svg", ".txt": "yaml"}
 
 
 def command(
@@ -28,12 +29,12 @@ def command(
     set: Arguments = None,
     with_: With = None,
     format: Annotated[
-        Literal["yaml", "py", "dot", "mmd"] | None,
+        Literal["yaml", "py", "dot", "mmd", "svg"] | None,
         typer.Option(
             "--format",
             rich_help_panel=SHARED,
-            help="Choose a spec, PyTorch source that needs no cnnprof, Graphviz or Mermaid. "
-            "Default: by the suffix of --output (.yaml, .py, .dot, .mmd), else yaml.",
+            help="Choose a spec, PyTorch source that needs no cnnprof, Graphviz, Mermaid or a drawing. "
+            "Default: by the suffix of --output (.yaml, .py, .dot, .mmd, .svg), else yaml.",
         ),
     ] = None,
     output: Output = None,

@@ -14,6 +14,7 @@ from cnnprof.analysis.deployment import Deployment
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, lay_out
 from cnnprof.devices.verdicts import Fit
 from cnnprof.exporters.boxes import Item, boxes
+from cnnprof.exporters.svg import BOUNDS
 from cnnprof.model.types import AS_COMPUTED
 from cnnprof.render import comparison, explained, json, words
 from cnnprof.render.document import Block, Document, Heading, KeyFigures, Meaning, Notes, Picture, Table, Text
@@ -64,11 +65,12 @@ class NetworkPicture(Picture):
         """The report as JSON has it, a formula for every figure, and the names of all tensors."""
         report = self.subject.report
         return {
+            "bounds": BOUNDS,
             self.subject.key: {
                 "report": json.document(lay_out(report)),
                 "explained": _explained(report),
                 "total": {name: _total(report, COLUMNS[name]) for name in COLORED},
-            }
+            },
         }
 
 
@@ -181,6 +183,11 @@ class PairPicture(Picture):
         """What there is to know of the layers of both, and which correspond."""
         pairs = [[f"{self.first.subject.key}.{a}", f"{self.second.subject.key}.{b}"] for a, b in self.pairs]
         return {**self.first.data(), **self.second.data(), "pairs": pairs}
+
+
+def with_graph(shown: Document, report: Report) -> Document:
+    """A document with the graph of the network that it is about at its end."""
+    return made(shown.blocks, NetworkPicture(Subject("0", report)))
 
 
 def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = ()) -> Document:

@@ -5,7 +5,8 @@
     ecosystem/bin/python -m tests.ecosystem
 
 takes every classification, segmentation and video network of torchvision, 40 of timm drawn by a seed over all its
-families, and ten archives of torch.export, in about 8 minutes; `--all` takes every convolutional network of timm.
+families, and ten networks as archives of torch.export and as ONNX files of both of PyTorch's exporters, in about 8
+minutes; `--all` takes every convolutional network of timm.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import torchvision
 
 from tests.ecosystem import RECORD, counts, saved, table
 from tests.ecosystem.networks import ARCHIVED, CONVOLUTIONAL, SEED, convolutional, drawn, torchvision_networks
-from tests.ecosystem.outcome import Outcome, archived, tried
+from tests.ecosystem.outcome import Outcome, archived, exported, tried
 
 LEAST = 0.85
 """Of timm's convolutional networks, how many are exact without an opaque layer."""
@@ -31,8 +31,11 @@ def outcomes(all_of_timm: bool, seed: int, only: list[str]) -> Iterator[Outcome]
     for named in [*torchvision_networks(), *(convolutional() if all_of_timm else drawn(seed))]:
         if not only or any(each in named.name for each in only):
             yield tried(named)
-    for name in ARCHIVED if not only else ():
-        yield archived(name)
+    for name in ARCHIVED:
+        if not only or any(each in name for each in only):
+            yield archived(name)
+            yield exported(name, dynamo=False)
+            yield exported(name, dynamo=True)
 
 
 def failures(found: list[Outcome]) -> Iterator[str]:
@@ -70,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     for outcome in outcomes(options.all, options.seed, options.only):
         found.append(outcome)
         reason = outcome.reason.strip().rpartition("\n")[2]
-        name = f"{outcome.origin}:{outcome.name}"
+        name = f"{outcome.name} ({outcome.family})"
         print(f"{outcome.result:8} {outcome.seconds:5.1f}s {outcome.layers:5} {name}  {reason}", flush=True)
     named = [each._asdict() for each in found]
     print("", *table(named), sep="\n")

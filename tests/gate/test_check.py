@@ -152,7 +152,7 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
         (["lenet5", "--update-baseline"], "--update-baseline writes a project's baseline: use it without SPEC and "
          "without --no-budgets"),
         (["--report", "xml=x"], "unknown report format `xml`; known: `text`, `json`, `markdown`, `github`, `gitlab`, "
-         "`junit`, `sarif`"),
+         "`junit`, `sarif`, `html`"),
         (["lenet5", "--report", "json"], "--report takes FORMAT=PATH, found `json`; `json=-` writes to standard "
          "output"),
         (["lenet5", "--report", "json=-", "--report", "text=-"], "only one report goes to standard output, found "

@@ -116,6 +116,10 @@ def test_layers_keep_the_names_of_their_modules() -> None:
     assert found.notes == ()
 
 
+def test_blocks_are_called_what_their_authors_call_them() -> None:
+    assert imported(Residual()).classes == {"layer1.0": "Block", "layer1.1": "Block"}
+
+
 def test_a_network_has_the_figures_of_its_module() -> None:
     module = Residual()
     found = imported(module)
@@ -309,6 +313,16 @@ def test_dropout_is_a_layer_of_training_unless_it_drops_nothing() -> None:
     assert of(lambda m, x: m.a(x), a=nn.Dropout2d(0.2)) == [("a", "dropout2d", (4, 8, 6))]
 
 
+def test_what_else_training_does_at_random_is_said() -> None:
+    def forward(m: Any, x: Any) -> Any:
+        return m.drop(x) * x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(0.9) if m.training else m.drop(x)
+
+    assert imported(Calls(forward, drop=nn.Dropout(0.5))).notes == (
+        "training draws random numbers in 1 operators other than dropout, which the figures of training lack",
+    )
+    assert imported(Calls(lambda m, x: m.drop(m.drop(x)), drop=nn.Dropout2d(0.5))).notes == ()
+
+
 # Outputs and inputs.
 
 
@@ -415,6 +429,12 @@ def test_a_tensor_that_is_overwritten_in_part_is_opaque() -> None:
         ("conv", (0,)), ("slice", (1,)), ("mul", (2,)), ("write", (1, 3)), ("relu", (4,)),
     ]  # fmt: skip
     assert found.opaque == (("write", "mul_", "it overwrites a part of a tensor"),)
+
+
+def test_a_view_may_be_overwritten_where_nobody_reads_the_rest() -> None:
+    found = imported(Calls(lambda m, x: m.conv(x).flatten(1).relu_(), conv=nn.Conv2d(4, 4, 1)))
+    assert [path for path, _, _ in told(found)] == ["conv", "flatten", "relu"]
+    assert found.opaque == ()
 
 
 def test_one_that_is_made_without_input_becomes_one_that_depends_on_it() -> None:
@@ -807,6 +827,15 @@ def test_what_a_module_prints_does_not_go_to_the_output(package: Path, capsys: p
     out, error = capsys.readouterr()
     assert (out, error) == ("", "hello\n")
     assert str(package) not in sys.path
+
+
+def test_nor_does_what_its_forward_pass_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    def forward(m: Any, x: Any) -> Any:
+        sys.stdout.write("here")
+        return x.relu()
+
+    imported(Calls(forward))
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

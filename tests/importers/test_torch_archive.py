@@ -50,6 +50,11 @@ class Net(nn.Module):
         return {"aux": self.again(self.drop(y)), "out": x.mean((2, 3))}
 
 
+class Outer(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x["out"].relu()
+
+
 def saved(folder: Path, module: nn.Module, batch: int = 2, open_batch: bool = False, open_sizes: bool = False) -> Path:
     sizes: dict[int, Any] = {0: torch.export.Dim("batch")} if open_batch else {}
     if open_sizes:
@@ -104,6 +109,12 @@ def test_an_archive_is_the_network_of_its_module(path: Path) -> None:
     assert module.compared is not None
     assert archive.compared == module.compared._replace(macs=None, modules=0)
     assert archive.graph.name == "net"
+
+
+def test_it_has_the_names_of_classes(tmp_path: Path) -> None:
+    exported = torch.export.export(nn.Sequential(Net(), Outer()).eval(), (torch.zeros(2, 3, 32, 16),), strict=False)
+    torch.export.save(exported, tmp_path / "net.pt2")
+    assert load(tmp_path / "net.pt2").classes == {"0": "Net", "1": "Outer"}
 
 
 @pytest.mark.parametrize("batch", [2, 3, 8])

@@ -134,6 +134,7 @@ class _Reading:
             raise UsageError(f"`{shown}` has {calls} calls of operators, of which at most {MOST_CALLS:,} are read")
         self.symbols: dict[str, int] = {}
         self.order: dict[str, dict[str, int]] = {}
+        self.classes: dict[str, str] = {}
         self.inputs = self.read_inputs(given, prime)
 
     def program(self) -> Program:
@@ -143,7 +144,7 @@ class _Reading:
         calls = [call for node in self.graph["nodes"] if (call := self.call(node)) is not None]
         found = Program(
             name=self.shown, batch=self.batch, shapes=shapes, inputs=self.inputs, stored=stored, constants=constants,
-            held=held, calls=tuple(calls), outputs=tuple(self.outputs(shapes)),
+            held=held, calls=tuple(calls), outputs=tuple(self.outputs(shapes)), classes=self.classes,
         )  # fmt: skip
         return joined(found)
 
@@ -292,6 +293,9 @@ class _Reading:
         if not stack:
             return "", 0
         entries = [entry.split(",", 2) for entry in stack.split(";")]
+        self.classes |= {
+            path: name.rpartition(".")[2] for _, path, name in entries if path and not name.startswith("torch.")
+        }
         scope = plain(entries[-1][1])
         calls = self.order.setdefault(scope, {})
         return scope, calls.setdefault("|".join(entry[0] for entry in entries), len(calls))

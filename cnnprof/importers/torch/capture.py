@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import io
+import logging
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.errors import UsageError, brief, nearest, printable
@@ -121,21 +125,27 @@ def _dtype(name: str) -> torch.dtype:
 
 @contextmanager
 def mode(module: nn.Module, training: bool) -> Iterator[None]:
-    """The module in one mode, and every part of it back in its own afterwards."""
+    """The module in one mode, and every part of it back in its own afterwards; nobody is warned meanwhile.
+
+    What it prints goes to standard error.
+    """
     before = [(each, each.training) for each in module.modules()]
+    level = logging.root.manager.disable
     module.train(training)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
+            logging.disable(logging.CRITICAL)
             yield
     finally:
+        logging.disable(level)
         for each, own in before:
             each.training = own
 
 
 def export(module: nn.Module, given: Example, *, training: bool) -> Any:
     """The torch.export.ExportedProgram of a module. Raises whatever PyTorch and the module raise."""
-    with mode(module, training):
+    with redirect_stderr(io.StringIO()), mode(module, training):  # of a failure PyTorch prints the trace
         return torch.export.export(module, given.args, given.kwargs, strict=False)
 
 
@@ -176,6 +186,7 @@ class _Reading:
         self.name = name
         self.shapes: dict[str, Shape] = {}
         self.held, self.names = held(module)
+        self.classes = authors({name: type(each) for name, each in module.named_modules()})
         self.order: dict[str, dict[str, int]] = {}
 
     def program(self) -> Program:
@@ -196,6 +207,7 @@ class _Reading:
         found = Program(
             name=self.name, batch=self.batch, shapes=self.shapes, inputs=named,
             stored=stored, constants=constants, held=self.held, calls=tuple(calls), outputs=tuple(self.outputs()),
+            classes=self.classes,
         )  # fmt: skip
         return joined(found)
 
@@ -265,6 +277,11 @@ class _Reading:
         return main_first(found)
 
 
+def authors(classes: Mapping[str, type]) -> dict[str, str]:
+    """The names of classes that are not PyTorch's own, by the path of their modules."""
+    return {name: each.__name__ for name, each in classes.items() if name and not each.__module__.startswith("torch.")}
+
+
 def held(module: nn.Module) -> tuple[dict[Stored, Shape], dict[str, Stored]]:
     """The shapes of a module's parameters and buffers, each once; and every name that one of them has."""
     shapes: dict[Stored, Shape] = {}
@@ -299,10 +316,6 @@ def _number(value: Any) -> float | None:
 
 def run(module: nn.Module, given: Example) -> Ran:
     """Runs a module on meta, with its parameters replaced by tensors without memory."""
-    tensors = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
-    }
     args, kwargs = given.moved(lambda tensor: tensor.to("meta"))
     shapes: dict[str, list[tuple[int, ...]]] = defaultdict(list)
 
@@ -315,7 +328,7 @@ def run(module: nn.Module, given: Example) -> Ran:
     hooks = [each.register_forward_hook(hook(name)) for name, each in module.named_modules()]
     try:
         with mode(module, training=False), torch.device("meta"), FlopCounterMode(display=False) as counter:
-            torch.func.functional_call(module, tensors, args, kwargs)
+            torch.func.functional_call(module, _on_meta(module), args, kwargs)
     finally:
         for each in hooks:
             each.remove()
@@ -323,3 +336,31 @@ def run(module: nn.Module, given: Example) -> Ran:
     root = type(module).__name__
     macs = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name not in ("Global", root)}
     return Ran({**macs, "": counts.get("Global", 0)}, dict(shapes))
+
+
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operators that draw random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+
+def draws(module: nn.Module, given: Example) -> int:
+    """How many operators draw random numbers in training. Raises whatever the module raises on meta."""
+    args, kwargs = given.moved(lambda tensor: tensor.to("meta"))
+    with mode(module, training=True), torch.device("meta"), torch.no_grad(), _Draws() as counter:
+        torch.func.functional_call(module, _on_meta(module), args, kwargs)
+    return int(counter.count)
+
+
+def _on_meta(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Tensors without memory in place of a module's own."""
+    return {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+    }

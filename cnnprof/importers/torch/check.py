@@ -34,7 +34,10 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
         found.append(
             f"{other:,} layers run in place in either the module or this graph and not in both: peak memory differs"
         )
-    return Imported(graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared)
+    return Imported(
+        graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,
+        classes=reader.program.classes,
+    )  # fmt: skip
 
 
 def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list[str]]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
-from cnnprof.importers.torch.capture import Example, Wanted, example, export, measure, mode, primes, program, run
+from cnnprof.importers.torch.capture import Example, Wanted, draws, example, export, measure, mode, primes, program, run
 from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import AmbiguousBatch
 from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import CannotExport, told
+from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.kind import show
-
-MOST_PARAMETERS = 10_000
-"""Of a module: more are no convolutional network."""
 
 
 def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Imported:
@@ -35,17 +32,10 @@ def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Import
     for batch in primes(module, wanted)[:4]:
         given = example(module, wanted, batch, shown)
         try:
-            found = _of_batch(module, given, batch, name, shown)
-            return replace(found, classes=_classes(module))
+            return _of_batch(module, given, batch, name, shown)
         except AmbiguousBatch as found:
             reason = found.told(batch)
     raise UsageError(f"`{shown}` cannot be read: {reason}")
-
-
-def _classes(module: nn.Module) -> dict[str, str]:
-    """What the author calls the modules, by path; PyTorch's own classes, such as containers, say nothing."""
-    own = ((path, type(each)) for path, each in module.named_modules())
-    return {path: sort.__name__ for path, sort in own if path and not sort.__module__.startswith("torch.nn.")}
 
 
 def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:
@@ -64,7 +54,7 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
-    return finished(reader, ran, shown, [*notes, *_frozen(module)])
+    return finished(reader, ran, shown, [*notes, *_random(module, given, reader.network), *_frozen(module)])
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -120,10 +110,22 @@ def _part(module: nn.Module, given: Example, shown: str) -> str:
     return f"; a part of it may do: {whole}.{best} with --input {'x'.join(map(str, ran[best]))}"
 
 
+def _random(module: nn.Module, given: Example, network: Network) -> list[str]:
+    """A note on what only training does at random, apart from dropout, as leaving out whole branches."""
+    try:
+        drawn = draws(module, given)
+    except Exception:  # noqa: BLE001  a module that training cannot run has no figures of training
+        return []
+    others = drawn - sum(isinstance(layer.kind, RandomZeros) for layer in network.layers)
+    if others <= 0:
+        return []
+    return [
+        f"training draws random numbers in {others:,} operators other than dropout, which the figures of training lack"
+    ]
+
+
 def _frozen(module: nn.Module) -> list[str]:
     """A note on parameters that are not trained, which nothing here tells from others."""
-    frozen = [tensor for tensor in module.parameters() if not tensor.requires_grad]
-    if not frozen or len(frozen) == len(list(module.parameters())):
-        return []
-    values = sum(tensor.numel() for tensor in frozen)
-    return [f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"]
+    values = sum(tensor.numel() for tensor in module.parameters() if not tensor.requires_grad)
+    text = f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"
+    return [text] if values else []

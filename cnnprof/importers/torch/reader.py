@@ -41,10 +41,14 @@ class Reader:
         self.measure = measure
         self.values: dict[str, Value] = {}
         self.readers: dict[str, list[Call]] = defaultdict(list)
-        for call in program.calls:
+        self.last_read: dict[str, int] = {}
+        for number, call in enumerate(program.calls):
             for name in call.reads():
                 self.readers[name].append(call)
+                self.last_read[name] = number
         self.handed_out = {name for _, name in program.outputs}
+        self.last_read |= dict.fromkeys(self.handed_out, len(program.calls))
+        self.number = 0
         # Tensors that lie in the same memory: name → (the memory, the view of it), and the names in a memory.
         self.lies: dict[str, tuple[str, str]] = {}
         self.sharing: dict[str, list[str]] = defaultdict(list)
@@ -65,8 +69,8 @@ class Reader:
                 raise self.wrong(None, f"its input `{shown}` is {show(shape)}, which has no batch")
             self.bind(name, Batched(self.network.input(shown, place.example(shape)), place))
         self.bind_stored()
-        for call in self.program.calls:
-            key = self.key(call)
+        for number, call in enumerate(self.program.calls):
+            self.number, key = number, self.key(call)
             self.read_call(call)
             if all(name is None or name in self.values for name in call.outputs):
                 found = [self.values[name] for name in call.outputs if name is not None]
@@ -92,6 +96,7 @@ class Reader:
         wanted = self.only_in_training()
         self.seen.clear()
         for number, call in enumerate(self.program.calls):
+            self.number = number
             found = self.evaluated.made.get(self.key(call))
             if found is not None:
                 made, self.done = found
@@ -149,8 +154,8 @@ class Reader:
         """Makes parameters, buffers and constants known."""
         for name, stored in self.program.stored.items():
             self.bind(name, Constant(self.program.shapes[name], stored, frozenset([stored])))
-        for name, number in self.program.constants.items():
-            self.bind(name, Constant(self.program.shapes[name], number=number))
+        for name, value in self.program.constants.items():
+            self.bind(name, Constant(self.program.shapes[name], number=value))
 
     # One call.
 
@@ -223,7 +228,9 @@ class Reader:
             raise self.wrong(node.call, f"cannot be read: {reason}") from None
         if self.network.shapes[tensor] != expected:
             found = show(self.network.shapes[tensor])
-            raise self.wrong(node.call, f"makes {show(expected)} of one example in PyTorch, and {found} as it was read")
+            raise self.mismatch(
+                node.call, f"makes {show(expected)} of one example in PyTorch, and {found} as it was read"
+            )
         self.network.agreeing += 1
         return place
 
@@ -346,7 +353,10 @@ class Reader:
         value = self.values[made]
         if value == self.values[first]:
             return
-        whole = self.written(node, memory, value) if view != memory and isinstance(value, Batched) else None
+        whole = None
+        again = [name for name in self.sharing[memory] if self.lies[name][1] == memory]
+        if view != memory and isinstance(value, Batched) and any(self.is_read_later(name) for name in again):
+            whole = self.written(node, memory, value)
         for name in self.sharing[memory]:
             own, of = self.values[name], self.lies[name][1]
             if isinstance(value, Constant) and isinstance(own, Constant):  # of which only the sources matter
@@ -357,6 +367,10 @@ class Reader:
                 self.values[name] = whole
             elif name != made:
                 self.stale.add(name)
+
+    def is_read_later(self, name: str) -> bool:
+        """Whether a call after the current one reads a tensor, or it is an output."""
+        return self.last_read.get(name, -1) > self.number
 
     def written(self, node: Node, memory: str, value: Batched) -> Batched | None:
         """A tensor after a part of it was overwritten, as an opaque layer; None where it has no batch."""

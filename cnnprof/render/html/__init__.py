@@ -46,12 +46,12 @@ def _data(document: Document) -> str:
     for each in document.blocks:
         if (data := getattr(each, "data", None)) is not None:
             found.update(data())
-    return _in_script(json.dumps(found, separators=(",", ":"), ensure_ascii=False)) if found else ""
+    return _in_script(json.dumps(found, separators=(",", ":")))
 
 
 def _in_script(text: str) -> str:
-    """JSON that cannot end the element that it is in: `<` stands only in its strings."""
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    """JSON in ASCII that cannot end the element that it is in, and steers nothing: what does is only in its strings."""
+    return text.replace("<", "\\u003c").replace("\x7f", "\\u007f")
 
 
 @cache
@@ -69,7 +69,7 @@ def _page(title: str, body: str, data: str) -> str:
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
-    return f"""<!DOCTYPE html>
+    text = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -84,8 +84,9 @@ def _page(title: str, body: str, data: str) -> str:
 <main>
 {body}
 </main>
-<script type="application/json" id="data">{data or "{}"}</script>
+<script type="application/json" id="data">{data}</script>
 <script>{script}</script>
 </body>
 </html>
 """
+    return text.encode("ascii", "xmlcharrefreplace").decode()  # the hashes hold whatever it is encoded in

@@ -10,6 +10,7 @@ from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.report import ReportTable
 from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, inner_boxes, key, opened
 from cnnprof.exporters.drawing import by
+from cnnprof.exporters.svg import BOUNDS, step
 from cnnprof.model.graph import Graph
 from cnnprof.render import words
 from cnnprof.render.html.blocks import breakable, escape
@@ -19,8 +20,6 @@ NAMED = 5
 """Layers that have most of a figure."""
 SEEN = 40
 """Nodes and boxes that are seen at first, at most."""
-STEPS = (0, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""Shares of a figure from which on each colour but the first is used."""
 SIGNS = {"added": "+", "removed": "−", "changed": "~"}
 
 
@@ -77,19 +76,14 @@ def _most(subject: Subject, level: int) -> str:
 
 
 def _legend(subject: Subject) -> str:
-    bounds = [f"{100 * share:g}" for share in STEPS]
+    bounds = [f"{100 * share:g}" for share in BOUNDS]
     texts = ["none", f"below {bounds[1]} %", *(f"{a}–{b} %" for a, b in pairwise(bounds[1:]))]
     texts.append(f"{bounds[-1]} % and more")
     steps = "".join(f'<span class="swatch s{n}">{text}</span>' for n, text in enumerate(texts))
     header = f'<span class="of">{escape(COLUMNS[COLORED[0]].header)}</span>'
     marks = {subject.marks[path] for path in subject.marks}
     told = "".join(f'<span class="swatch {each}">{SIGNS[each]} {each}</span>' for each in SIGNS if each in marks)
-    return f'<span class="legend">Share of all {header}: {steps}{told}</span>'
-
-
-def step(share: float) -> int:
-    """The number of a share's colour."""
-    return sum(share > bound if not bound else share >= bound for bound in STEPS)
+    return f'<span class="legend"><span>Share of all {header}:</span>{steps}{told}</span>'
 
 
 class _Elements:
@@ -167,11 +161,11 @@ class _Elements:
         tags += [] if row.executed else ["only in training"]
         tags += ["view"] if row.view else ["in place"] if row.in_place else []
         said = "".join(f"<em>{escape(tag)}</em>" for tag in tags)
-        beside = f' data-from="{" ".join(map(str, node.beside))}"' if node.beside else ""
+        aside = f' data-from="{" ".join(map(str, node.aside))}"' if node.aside else ""
         what = self.notations[tensor] or (row.kind if row.kind != node.name else "")
         what = f"<span>{escape(what)}</span>" if what else ""
         return (
-            f'<a class="{classes}" id="n{about}" href="#l{about}"{beside}><b>{escape(node.name)}</b>{said}'
+            f'<a class="{classes}" id="n{about}" href="#l{about}"{aside}><b>{escape(node.name)}</b>{said}'
             f"{what}{self._amount(self.amounts[tensor])}</a>"
         )
 

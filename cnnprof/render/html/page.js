@@ -3,10 +3,18 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
+// A text without characters that steer how it is shown, as the tables have it.
+const printable = (text) => String(text).replace(/[\p{C}\p{Z}]/gu, (each) => " \n\u00a0".includes(each) ? each : `\\x${each.codePointAt(0).toString(16).padStart(2, "0")}`);
 const element = (name, text = "", className = "") => {
   const made = document.createElement(name);
-  made.textContent = text;
+  made.textContent = printable(text);
   if (className) made.className = className;
+  return made;
+};
+// A path that is broken after its dots, where it has to be.
+const pathElement = (path) => {
+  const made = element("h3", "", "path");
+  path.split(/(?<=\.)/).forEach((piece, n) => made.append(...(n ? [document.createElement("wbr")] : []), printable(piece)));
   return made;
 };
 const svgElement = (name, attributes, text = "") => {
@@ -18,17 +26,20 @@ const svgElement = (name, attributes, text = "") => {
 
 // Figures, as the tables have them.
 
-const scaled = (value, units, step) => {
-  let number = value, unit = 0;
-  while (number >= step && unit < units.length - 1) { number /= step; unit += 1; }
-  const text = unit || !Number.isInteger(number) ? Number(number.toPrecision(3)).toString() : number.toLocaleString("en");
-  return units[unit] ? `${text} ${units[unit]}` : text;
+const scaled = (number, base, units) => {
+  if (number < base) return `${number} ${units[0]}`.trim();
+  let scale = base, unit = 1;
+  while (number * 2 >= (2 * base - 1) * scale && unit < units.length - 1) { scale *= base; unit += 1; }
+  const value = number / scale, digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  let rounded = Number(value.toFixed(digits));
+  const halves = value * 2 ** (digits + 1), even = Math.floor(value * 10 ** digits);
+  if (Number.isInteger(halves) && halves % 2 && even % 2 === 0) rounded = even / 10 ** digits;  // halves go to the even
+  return `${rounded.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits})} ${units[unit]}`;
 };
-const count = (value) => value < 1000 ? String(value) : scaled(value, ["", "k", "M", "G", "T", "P"], 1000);
-const size = (value) => scaled(value, ["B", "KiB", "MiB", "GiB", "TiB"], 1024);
+const count = (value) => scaled(value, 1000, ["", "K", "M", "G", "T", "P", "E"]);
+const size = (value) => scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]);
 const shown = (name, value) => name.endsWith("bytes") ? size(value) : count(value);
-const STEPS = [0, 0.005, 0.01, 0.02, 0.05, 0.1];
-const step = (share) => STEPS.filter((bound) => bound ? share >= bound : share > 0).length;
+const step = (share) => data.bounds.filter((bound) => bound ? share >= bound : share > 0).length;
 
 // One layer, wherever it is drawn.
 
@@ -58,11 +69,13 @@ function choose(key, from) {
     if (told) told.classList.add("chosen");
   }
   for (let box = node && node.parentElement.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-  const center = {block: "center", inline: "center"};
   explain(key, node && node.closest(".network"));
   if (row && from !== "table") within(row.closest(".scroll"), row);
-  if (node && from !== "graph") within(node.closest(".canvas"), node);
-  if (from === "link" && node) node.scrollIntoView(center);
+  if (!node || from === "graph") return;
+  const canvas = node.closest(".canvas");
+  canvas.scrollIntoView({block: "nearest"});
+  within(canvas, node);
+  if (from === "table") node.focus({preventScroll: true});
 }
 
 // Scrolls a frame, and not the page, until an element is in it.
@@ -83,8 +96,8 @@ function explain(key, figure) {
   const close = element("button", "Close");
   close.type = "button";
   close.addEventListener("click", () => panel.replaceChildren(...rests.get(panel)));
-  const shapes = report.input_shapes.map((shape) => shape.slice(1).join("×")).join(", ");
-  const parts = [close, element("h3", report.path, "path"), element("p", `${report.kind} · ${shapes || "no input"} → ${report.output_shape.slice(1).join("×")}`)];
+  const shapes = report.input_shapes.map((shape) => shape.slice(1).join("\u00d7")).join(", ");
+  const parts = [close, pathElement(report.path), element("p", `${report.kind} \u00b7 ${shapes || "no input"} \u2192 ${report.output_shape.slice(1).join("\u00d7")}`)];
   const fields = Object.entries(report.config).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
   if (fields.length) parts.push(element("p", fields.join(", "), "rule"));
   if (report.line) parts.push(element("p", `line ${report.line} of ${report.file}`, "rule"));
@@ -95,7 +108,7 @@ function explain(key, figure) {
       parts.push(element("h4", title));
       if (rule) parts.push(element("p", rule, "rule"));
       for (const [label, formula, value, names] of formulas) {
-        const line = element("p", `${label} = ${formula ? formula + (value.startsWith("≈") ? " " : " = ") : ""}`, "formula");
+        const line = element("p", `${label} = ${formula ? formula + (value.startsWith("\u2248") ? " " : " = ") : ""}`, "formula");
         line.append(element("strong", value));
         if (names) line.append(element("div", names, "names"));
         parts.push(line);

@@ -1,4 +1,4 @@
-"""How much of each limit is used: a bar with a mark at the limit, and the sentence beside it."""
+"""How much of each limit is used: a bar with a mark at the limit, and the sentence next to it."""
 
 from __future__ import annotations
 
