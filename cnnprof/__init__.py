@@ -120,11 +120,10 @@ def unfold(
     training: bool = False,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths."""
-    from cnnprof.load import network, refuse_types
+    from cnnprof.load import as_computed, network
 
     found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
-    refuse_types(found, "a graph")
-    return found.graph
+    return as_computed(found, "a graph").graph
 
 
 def build(
@@ -168,11 +167,10 @@ def explain(
     """
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
-    from cnnprof.load import network, refuse_types
+    from cnnprof.load import as_computed, network
 
     found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
-    refuse_types(found, "an explanation")
-    report = analyze(found, batch, dtype)
+    report = analyze(as_computed(found, "an explanation"), batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
 
@@ -261,21 +259,27 @@ def check(
     with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
+    fits: str | Sequence[str] = (),
     config: str | None = None,
     baseline_ref: str | None = None,
+    allow_code: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
     max: limits in addition to the specs' own, {"params": "5M"}; a number is in base units.
+    fits: targets that every network has to fit, as `cnnprof targets` lists them, or "boards.yaml:mine".
     config: the project file to check where there is no spec; found from the working directory upwards if left out.
     baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
+
+    allow_code: whether the code runs that the project file names.
 
     A spec is checked as written and in every variant, unless it says which. What is wrong with one does not stop the
     others: it is in `problems`, and `require` raises it.
     """
     from cnnprof.analysis.costs import scale_of
-    from cnnprof.errors import UsageError
-    from cnnprof.gate.budget import Budget
+    from cnnprof.devices.profiles import named
+    from cnnprof.errors import SourceText, UsageError
+    from cnnprof.gate.budget import Budget, Elsewhere, Fits
     from cnnprof.gate.run import ARGUMENT, AS_WRITTEN, Setup, check_project, check_specs, limits_of
     from cnnprof.load import as_text, shapes_of
     from cnnprof.model.metrics import quantities
@@ -284,15 +288,17 @@ def check(
     settings = tuple((name, as_text(value)) for name, value in (args or {}).items())
     given = Setup(variant, settings, tuple(shapes_of(input).items()), batch, dtype, tuple(_list(with_)))
     if not specs:
-        if max or given != AS_WRITTEN:
+        if max or fits or given != AS_WRITTEN:
             raise UsageError(
-                "max, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"
+                "max, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"
             )
-        return check_project(config, baseline_ref=baseline_ref, version=__version__)
+        return check_project(config, baseline_ref=baseline_ref, version=__version__, allow_code=allow_code)
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
     limits = limits_of(quantities(max), ARGUMENT)
-    return check_specs(specs, given, Budget(ARGUMENT, limits), baseline_ref=baseline_ref, version=__version__)
+    targets = tuple(Fits(named(name), Elsewhere(SourceText("fits", name), 0, 0)) for name in _list(fits))
+    budget = Budget(ARGUMENT, limits, fits=targets)
+    return check_specs(specs, given, budget, baseline_ref=baseline_ref, version=__version__)
 
 
 def to_yaml(
@@ -311,10 +317,10 @@ def to_yaml(
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
     from cnnprof.language.write import write
-    from cnnprof.load import network, refuse_types
+    from cnnprof.load import as_computed, network
 
     found = network(spec, variant=variant, input=input, args=args, with_=_list(with_))
-    refuse_types(found, "a spec")
+    as_computed(found, "a spec")
     return write(found.graph, name, limits=found.budget, folded=not flat)
 
 

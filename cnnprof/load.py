@@ -235,13 +235,17 @@ def granted(found: Network, with_: Sequence[str]) -> Network:
     return found
 
 
-def refuse_types(found: Network, what: str) -> None:
-    """Raises UsageError where values are stored in other types. what: is not known of those."""
-    if found.types != AS_COMPUTED:
-        stored = ", ".join(found.with_)
-        raise UsageError(
-            f"{what} is of one dtype, and not of how values are stored: leave out what does that of {stored}"
-        )
+def as_computed(found: Network, what: str) -> Network:
+    """A network whose values all have the dtype of the whole, whatever a file stores them in.
+
+    Raises UsageError where they were asked to be stored otherwise. what: is of one dtype.
+    """
+    if found.with_:
+        from cnnprof.rewrites import wishes
+
+        if stored := [wish.written for wish in wishes.read(found.with_) if wish.stores]:
+            raise UsageError(f"{what} is of one dtype, and not of how values are stored: leave out {', '.join(stored)}")
+    return found._replace(types=AS_COMPUTED)
 
 
 def _network(
@@ -285,7 +289,7 @@ def imported(located: Located, inputs: Mapping[str, Shape] | None = None, traini
     with _on_disk(located) as path:
         found = formats.load(reference._replace(settings=settings), path, inputs or {})
     graph = (training and found.graph.trained) or found.graph
-    return Network(graph, located.name, imported=found)
+    return Network(graph, located.name, imported=found, types=found.types)
 
 
 def of_module(module: nn.Module, inputs: Mapping[str, Shape], training: bool = False) -> Network:

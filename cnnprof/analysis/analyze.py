@@ -6,7 +6,7 @@ from cnnprof.analysis.costs import count, scale_of
 from cnnprof.analysis.memory import peaks
 from cnnprof.analysis.report import Order, Report, tabulate
 from cnnprof.errors import UsageError
-from cnnprof.load import Network, refuse_types
+from cnnprof.load import Network
 from cnnprof.model.types import AS_COMPUTED
 
 
@@ -24,16 +24,19 @@ def analyze(
     graph = network.graph
     written_peak, refused = None, {}
     if order == "best":
-        refuse_types(network, "the best order")
         from cnnprof.analysis.order import TooManyStates, best_order, reordered
 
-        scale = scale_of(batch, dtype)
+        scale, sizes = scale_of(batch, dtype), None
+        if network.types != AS_COMPUTED:
+            from cnnprof.analysis.quantize import storage_sizes, store
+
+            sizes = storage_sizes(graph, store(graph, batch, dtype, network.types))
         try:
-            best = reordered(graph, best_order(graph, scale))
+            best = reordered(graph, best_order(graph, scale, sizes=sizes))
         except TooManyStates as error:
             refused["best_order"] = f"{error}, so the order is the one written"
         else:
-            written_peak, graph = peaks(graph, scale)[0].bytes, best
+            written_peak, graph = peaks(graph, scale, sizes=sizes)[0].bytes, best
     costs = count(graph, batch, dtype, optimizer, master_weights)
     if network.types != AS_COMPUTED:
         from cnnprof.analysis.quantize import as_stored

@@ -71,7 +71,7 @@ def of_report(report: Report) -> Deployment:
     if report.training:
         raise NotPlanned("memory is planned for inference, and this is the network in training")
     found = report.imported
-    if found is not None and found.deployed is not None and found.graph is report.graph:
+    if found is not None and found.deployed is not None and report.as_in_its_file:
         return of_file(found.deployed, found.file_bytes or 0)
     if report.types not in (AS_COMPUTED, INT8):
         raise NotPlanned("memory is planned for networks in int8, as `--with int8` alone makes them")

@@ -23,12 +23,16 @@ class TooManyStates(CnnprofError):
     """The best order is beyond what is searched, and the message says where."""
 
 
-def best_order(graph: Graph, scale: Scale, max_states: int = MAX_STATES) -> list[int]:
+def best_order(
+    graph: Graph, scale: Scale, max_states: int = MAX_STATES, sizes: Sequence[int] | None = None
+) -> list[int]:
     """Numbers of the executed layers in an order whose peak at layer boundaries is the smallest there is.
+
+    sizes: bytes of every tensor's own storage, where tensors differ in type.
 
     Raises TooManyStates where more than `max_states` sets of executed layers would have to be looked at.
     """
-    problem = _Problem(graph, scale)
+    problem = _Problem(graph, storage_bytes(graph, scale) if sizes is None else sizes)
     order: list[int] = []
     for segment in problem.segments():
         order += problem.solve(order, segment, max_states)
@@ -58,11 +62,11 @@ def reordered(graph: Graph, order: Sequence[int]) -> Graph:
 class _Problem:
     """A graph as sets: what comes before a layer, what a storage weighs and who reads it."""
 
-    def __init__(self, graph: Graph, scale: Scale) -> None:
+    def __init__(self, graph: Graph, sizes: Sequence[int]) -> None:
         self.graph = graph
         first = len(graph.inputs)
         owner = storages(graph)
-        self.sizes = storage_bytes(graph, scale)
+        self.sizes = sizes
         self.layers = [number for number, layer in enumerate(graph.layers) if layer.executed]
         self.before: dict[int, set[int]] = {
             number: {tensor - first for tensor in graph.layers[number].inputs if tensor >= first}

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from cnnprof.analysis.costs import ITEM_SIZE, Costs
 from cnnprof.analysis.memory import Scale, peaks, storages
 from cnnprof.model.graph import Graph
-from cnnprof.model.types import BITS, Types, type_of
+from cnnprof.model.types import BITS, Types
 
 UNKNOWN = ("torch_peak_activation_bytes", "inference_bytes", "training_bytes")
 REASON = "it depends on how a runtime computes with values that are stored so"
@@ -45,7 +45,7 @@ def store(graph: Graph, batch: int, dtype: str, types: Types) -> Stored:
     """What the tensors of a graph take; dtype: of those for which `types` say nothing."""
     params, param_bytes = [], []
     for layer, answers in zip(graph.layers, graph.answers, strict=True):
-        kernel = _bits(type_of(layer.path, types.weights, dtype))
+        kernel = _bits(types.of_weights(layer.path, dtype))
         vector = _bits(types.vectors or dtype)
         values = size = 0
         for shape in answers.weights.values() if layer.shares is None else ():
@@ -57,13 +57,22 @@ def store(graph: Graph, batch: int, dtype: str, types: Types) -> Stored:
         params.append(values)
         param_bytes.append(size)
     owner = storages(graph)
-    names = [type_of(graph.tensor_name(storage), types.activations, dtype) for storage in owner]
+    names = [types.of_activations(graph.tensor_name(storage), dtype) for storage in owner]
     batched = [*(True for _ in graph.inputs), *(not layer.kind.source for layer in graph.layers)]
     sizes = [
         _bytes(prod(shape) * (batch if examples else 1), _bits(name))
         for shape, name, examples in zip(graph.shapes(), names, batched, strict=True)
     ]
     return Stored(tuple(params), tuple(param_bytes), tuple(names), tuple(sizes))
+
+
+def storage_sizes(graph: Graph, stored: Stored) -> list[int]:
+    """Bytes of every tensor's own storage, by id; 0 for views and what runs in place."""
+    first = len(graph.inputs)
+    return [
+        size if tensor < first or graph.layers[tensor - first].materialises else 0
+        for tensor, size in enumerate(stored.sizes)
+    ]
 
 
 def _bits(name: str) -> int:
@@ -95,10 +104,7 @@ def as_stored(graph: Graph, costs: Costs, types: Types) -> Costs:
                 moved_bytes=moved if cost.moved_bytes else 0,
             )
         )
-    sizes = [
-        size if tensor < first or graph.layers[tensor - first].materialises else 0
-        for tensor, size in enumerate(stored.sizes)
-    ]
+    sizes = storage_sizes(graph, stored)
     peak, _ = peaks(graph, Scale(costs.batch, ITEM_SIZE[costs.dtype]), sizes=sizes)
     params, param_bytes = sum(stored.params), sum(stored.param_bytes)
     idle = sum(values for layer, values in zip(graph.layers, stored.params, strict=True) if not layer.executed)

@@ -13,8 +13,8 @@ from cnnprof.analysis.columns import columns as columns_of
 from cnnprof.analysis.costs import ITEM_SIZE, Costs, Totals
 from cnnprof.analysis.memory import Course, Peak, Training, course
 from cnnprof.analysis.receptive_field import Number, TensorField
-from cnnprof.analysis.record import Record, plain
-from cnnprof.errors import brief, listing, printable
+from cnnprof.analysis.record import PAGE, Record, plain
+from cnnprof.errors import CnnprofError, brief, listing, printable
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
@@ -190,10 +190,23 @@ class Report(Record):
         return (*estimates(self.graph, self.totals), *planned)
 
     @property
+    def stored_dtype(self) -> str:
+        """The type that activations are stored in, or several, the commonest first."""
+        found = self.costs.types or (self.dtype,)
+        return " and ".join(sorted(set(found), key=lambda name: (-found.count(name), name)))
+
+    @property
     def deployed(self) -> bool:
         """Whether it is a network as a microcontroller has it: a TensorFlow Lite file, or one in int8."""
-        own = self.imported is not None and self.imported.deployed is not None
-        return self.types == INT8 or (own and self.types == AS_COMPUTED)
+        return self.types == INT8 or self.as_in_its_file
+
+    @property
+    def as_in_its_file(self) -> bool:
+        """Whether it is what a file says that a microcontroller runs, unchanged."""
+        found = self.imported
+        return (
+            found is not None and found.deployed is not None and found.graph is self.graph and found.types == self.types
+        )
 
     @property
     def deployment(self) -> Deployment | None:
@@ -261,6 +274,14 @@ class Report(Record):
             return words.document([lay_out(self)])
         shown = lay_out(self, columns=columns_of(ON_A_PAGE), page=page)
         return words.document([shown._replace(chosen=True)])  # --fold is not said: a notebook has no options
+
+    def _repr_html_(self) -> str | None:
+        from cnnprof.render import notebook, pictured
+
+        try:
+            return notebook.render(pictured.with_graph(self._document(PAGE), self), PAGE)
+        except CnnprofError:
+            return None  # as in `Record`
 
 
 def tabulate(

@@ -9,8 +9,21 @@ from cnnprof.analysis import columns, report
 from cnnprof.analysis.report import Report, ReportTable
 from cnnprof.cli import complain, complete
 from cnnprof.cli.arguments import fits_of, read_names, read_targets, reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Targets, Training, With
-from cnnprof.cli.output import deliver, screen, settle, show
+from cnnprof.cli.options import (
+    Arguments,
+    Batch,
+    Dtype,
+    Exact,
+    Format,
+    Inputs,
+    Open,
+    Output,
+    Specs,
+    Targets,
+    Training,
+    With,
+)
+from cnnprof.cli.output import browse, deliver, page, screen, settle, show
 from cnnprof.errors import UsageError, refuse_twice
 
 if TYPE_CHECKING:
@@ -23,6 +36,7 @@ EXAMPLES = (
     "cnnprof analyze resnet@18 resnet@34 --fold 1 --convention fvcore",
     "cnnprof analyze lenet5 --format csv --columns path,params,macs",
     "cnnprof analyze ds_cnn --with int8 --target nrf52840",
+    "cnnprof analyze resnet@50 --format html",
     "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
 )
 
@@ -89,9 +103,11 @@ def command(
     exact: Exact = False,
     format: Format = None,
     output: Output = None,
+    open: Open = False,
 ) -> None:
     """Count output shapes, parameters, MACs, FLOPs, memory and receptive field, by layer and in total."""
-    chosen = settle(specs, format, output)
+    form, output = page(open, format, output)
+    chosen = settle(specs, form, output)
     targets = read_targets(target or [])
     view = View(fold, sort, top, columns, convention or [], exact, chosen)
     made = reports(
@@ -107,6 +123,8 @@ def command(
         order=order,
     )
     deliver(render(made, view, output, targets), output)
+    if open:
+        browse(output)
 
 
 class View(NamedTuple):
@@ -146,7 +164,8 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
         case "html":
             from cnnprof.render import pictured
 
-            return show(pictured.document(tables), view.format, output)
+            fits = [fits_of(each, targets) for each in found]
+            return show(pictured.document(tables, fits), view.format, output)
     from cnnprof.render import words
 
     return show(words.document(tables, [fits_of(each, targets) for each in found]), view.format, output)

@@ -13,7 +13,8 @@ import typer
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete
-from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Targets, With
+from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Open, Targets, With
+from cnnprof.cli.output import browse, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
@@ -247,7 +248,7 @@ def command(
         typer.Option(
             metavar="FORMAT=PATH",
             autocompletion=complete.reports,
-            help="Write a report as text, json, markdown, github, gitlab, junit or sarif; - is standard output. "
+            help="Write a report as text, json, markdown, github, gitlab, junit, sarif or html; - is standard output. "
             "Repeatable.",
         ),
     ] = None,
@@ -271,6 +272,7 @@ def command(
             "request may change both.",
         ),
     ] = False,
+    open: Open = False,
     max_latency: Annotated[
         str | None,
         typer.Option(metavar="RATIO", help="Limit the measured time over that of --against. Needs PyTorch."),
@@ -286,6 +288,10 @@ def command(
 ) -> None:
     """Check networks against their budgets; exit with 0 within, 1 over, 2 where something is wrong."""
     wanted = read_reports(report or [])
+    pages = [each.path for each in wanted if each.format == "html" and each.path != "-"]
+    if open and not pages:
+        pages = [temporary_page()]
+        wanted.append(Wanted("html", pages[0]))
     result = check(
         specs or [],
         config=config,
@@ -300,4 +306,6 @@ def command(
         allow_code=allow_code,
     )
     write_reports(result, wanted)
+    if open:
+        browse(pages[0])
     raise typer.Exit(result.exit_code)

@@ -8,8 +8,21 @@ import typer
 from cnnprof.analysis.compare import NetworkComparison, compare, subject
 from cnnprof.analysis.report import Report
 from cnnprof.cli.arguments import fits_of, read_targets, reports
-from cnnprof.cli.options import Arguments, Batch, Dtype, Exact, Format, Inputs, Output, Specs, Targets, Training, With
-from cnnprof.cli.output import deliver, settle, show
+from cnnprof.cli.options import (
+    Arguments,
+    Batch,
+    Dtype,
+    Exact,
+    Format,
+    Inputs,
+    Open,
+    Output,
+    Specs,
+    Targets,
+    Training,
+    With,
+)
+from cnnprof.cli.output import browse, deliver, page, settle, show
 from cnnprof.errors import UsageError
 from cnnprof.render import comparison as drawn
 
@@ -47,9 +60,11 @@ def command(
     exact: Exact = False,
     format: Format = None,
     output: Output = None,
+    open: Open = False,
 ) -> None:
     """Compare networks in every metric, with ratios to the first, and layer by layer where two differ."""
-    chosen = settle(specs, format, output)
+    form, output = page(open, format, output)
+    chosen = settle(specs, form, output)
     targets = read_targets(target or [])
     if chosen == "csv" and targets:
         raise UsageError("--target adds verdicts, and csv has only metrics; json has both")
@@ -61,6 +76,8 @@ def command(
     fits = [fits_of(each.report, targets) for each in found.subjects]
     text = render(found, fits, fold=fold, exact=exact, format=chosen, output=output)
     deliver(text, output)
+    if open:
+        browse(output)
 
 
 def comparison(specs: Sequence[str], found: Sequence[Report], layers: bool) -> NetworkComparison:
@@ -80,4 +97,8 @@ def render(
     """The text of a comparison in one format. fits: what targets make of each network."""
     if format in ("json", "csv"):
         return drawn.to_json(found, fits) if format == "json" else drawn.to_csv(found)
+    if format == "html":
+        from cnnprof.render import pictured
+
+        return show(pictured.compared(found, exact, fits), format, output)
     return show(drawn.document(found, exact, fold, fits), format, output)

@@ -43,7 +43,7 @@ def command(
     if flat and chosen != "yaml":
         raise UsageError("--flat is for specs: the other formats have their own layout")
     network = load.network(spec, input=read_inputs(input or []), args=read_settings(set or []), with_=with_ or [])
-    load.refuse_types(network, "a converted file")
+    load.as_computed(network, "a converted file")
     noticed = [] if network.imported is None else words.imported(network.imported)
     classes = None if network.imported is None else network.imported.classes
     if chosen == "yaml":

@@ -17,6 +17,7 @@ from cnnprof.cli.options import SHARED, Arguments, Dtype, Inputs, Output, Specs,
 from cnnprof.cli.options import Device as DeviceName
 from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
 from cnnprof.errors import UsageError, nearest, printable
+from cnnprof.files import save
 from cnnprof.model.graph import Graph
 
 if TYPE_CHECKING:
@@ -76,6 +77,14 @@ def command(
         int | None,
         typer.Option(min=1, metavar="N", help="Show the N slowest layers first. A terminal shows 15 by default."),
     ] = None,
+    save_profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Save this machine as a target: its ceilings, and how far from them layers of each kind were. "
+            "`--target FILE:NAME` then estimates times.",
+        ),
+    ] = None,
     format: TableOrJson = None,
     output: Output = None,
 ) -> None:
@@ -96,7 +105,8 @@ def command(
             against=against,
             separable=separable,
             top=top,
-            form=settle([*specs, *([against] if against else [])], format, output, DATA),
+            save_profile=save_profile,
+            form=settle([*specs, *([against] if against else [])], format, output, DATA, write=save_profile),
             output=output,
         )
     )
@@ -121,6 +131,7 @@ class Wanted(NamedTuple):
     against: str | None
     separable: bool
     top: int | None
+    save_profile: str | None
     form: str
     output: str | None
 
@@ -137,6 +148,8 @@ def run(wanted: Wanted) -> tuple[str, int]:
         raise UsageError("--against and --separable are two comparisons: choose one")
     if wanted.separable and wanted.training:
         raise UsageError("--separable times convolutions in inference: omit --training")
+    if wanted.save_profile is not None and (wanted.against is not None or wanted.separable or wanted.training):
+        raise UsageError("--save-profile is of networks in inference: omit --against, --separable and --training")
     if wanted.against is not None or wanted.separable:
         option = "--separable" if wanted.separable else "--against"
         if len(wanted.specs) > 1 or len(batches) > 1:
@@ -163,6 +176,7 @@ def _run(
     device: Device,
     patience: Patience,
 ) -> tuple[str, int]:
+    from cnnprof.devices.saved import profile
     from cnnprof.render import measured as drawn
     from cnnprof.runtime.measure import against, measure, separables
 
@@ -181,6 +195,10 @@ def _run(
     for graph in graphs:
         ceilings = found[0].ceilings if found else None
         found.append(measure(graph, device, batches, settings, patience=patience, progress=progress, ceilings=ceilings))
+    if wanted.save_profile is not None:
+        save(profile(found), wanted.save_profile)
+        noisy = any(result.doubts for each in found for result in each.results)
+        complain(f"wrote {printable(wanted.save_profile)}{', of times that are in doubt' if noisy else ''}")
     top = wanted.top if wanted.top is not None else SLOWEST if terminal else None
     full = any(each.out_of_memory for each in found)
     for each in found:

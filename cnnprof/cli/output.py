@@ -64,6 +64,34 @@ def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] =
     return given or suffixes[suffix or ".txt"]
 
 
+def page(wanted: bool, format: str | None, path: str | None) -> tuple[str | None, str | None]:
+    """The format and the file of what is shown in a browser; what was given where nothing is. Raises UsageError."""
+    if not wanted:
+        return format, path
+    if format not in (None, "html") or path == "-" or (format is None and path and not path.lower().endswith(".html")):
+        raise UsageError("--open shows a page: it goes with --format html, and with an --output that ends in .html")
+    return "html", path or temporary_page()
+
+
+def temporary_page() -> str:
+    """A new file for a page that is only to be looked at."""
+    import tempfile
+
+    number, path = tempfile.mkstemp(prefix="cnnprof-", suffix=".html")
+    os.close(number)
+    return path
+
+
+def browse(path: str | None) -> None:
+    """Shows a page in the browser, or says where it is."""
+    import webbrowser
+    from pathlib import Path
+
+    where = Path(path or "").resolve()
+    if not webbrowser.open(where.as_uri()):
+        complain(f"found no browser to show {printable(str(where))}")
+
+
 def settle(
     specs: Iterable[str],
     format: str | None,

@@ -65,9 +65,7 @@ def verified(
     shapes = read_inputs(inputs)
     args = read_settings(settings)
     networks = [load.network(spec, input=shapes, args=args, with_=with_) for spec in specs]
-    for each in networks:
-        load.refuse_types(each, "a verification")
-    reports = [analyze(each, batch) for each in networks]
+    reports = [analyze(load.as_computed(each, "a verification"), batch) for each in networks]
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find

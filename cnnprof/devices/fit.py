@@ -84,7 +84,8 @@ def gpu(target: Target, needed: int) -> Need:
 
     Raises UsageError for a target of another sort.
     """
-    _check(target, "gpu")
+    if target.sort == "microcontroller":
+        _check(target, "gpu")
     return Need("memory", needed, needed, target.memory and target.memory.value)
 
 

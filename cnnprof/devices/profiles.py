@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from cnnprof import files
-from cnnprof.errors import Problem, SpecError, UsageError, brief, nearest, printable
+from cnnprof.errors import Problem, SpecError, UsageError, brief, listing, nearest, printable
 from cnnprof.language import source
 from cnnprof.language.source import Node, Scalar, described
 from cnnprof.model.metrics import read_amount
@@ -17,6 +18,7 @@ VERSION = "1"
 KEY = "cnnprof_targets"
 MOST = 1_000_000
 """Bytes of a file of targets."""
+Sort: TypeAlias = Literal["microcontroller", "gpu", "cpu"]
 TYPES = ("float64", "float32", "float16", "bfloat16", "int8")
 
 
@@ -27,25 +29,52 @@ class Figure(NamedTuple):
     source: str
 
 
+class Ratio(NamedTuple):
+    """Measured time over the bound of a roofline: the median, and quartiles, of so many layers."""
+
+    median: float
+    low: float
+    high: float
+    layers: int
+
+
+class Ratios(NamedTuple):
+    """What a machine makes of its own roofline, as `cnnprof measure --save-profile` found it.
+
+    dtype: it was measured in. kinds: by the word of a layer's kind. whole: of a network's time over the sum of its
+    layers' times.
+    """
+
+    dtype: str
+    kinds: Mapping[str, Ratio]
+    whole: float
+
+
 class Target(NamedTuple):
     """A device that a network may run on; None: the figure is not known.
 
     ram, flash: bytes of a microcontroller; ram is the largest region that is one piece.
     memory, bandwidth: of a GPU, bytes, and bytes per second.
     operations: at most so many per second, by the type of the numbers; a multiply-accumulate is two.
+    measured: how far from these bounds layers were, where the figures are a machine's own.
     """
 
     name: str
     title: str
-    sort: Literal["microcontroller", "gpu"]
+    sort: Sort
     ram: Figure | None = None
     flash: Figure | None = None
     memory: Figure | None = None
     bandwidth: Figure | None = None
     operations: Mapping[str, Figure] = {}
+    measured: Ratios | None = None
 
 
-FIGURES = {"microcontroller": ("ram", "flash"), "gpu": ("memory", "bandwidth")}
+FIGURES: dict[Sort, tuple[str, ...]] = {
+    "microcontroller": ("ram", "flash"),
+    "gpu": ("memory", "bandwidth"),
+    "cpu": ("memory", "bandwidth"),
+}
 
 
 def find(name: str, path: Path | None = None) -> Target:
@@ -115,11 +144,12 @@ class _Reader:
     def target(self, name: str, node: Node) -> Target:
         """One target."""
         sorts = {figure: sort for sort, figures in FIGURES.items() for figure in figures}
-        keys = self.keys(node, f"the target `{name}`", ("title", "sort", *sorts, "operations"))
+        keys = self.keys(node, f"the target `{name}`", ("title", "sort", *sorts, "operations", "measured"))
         sort = self.text(keys["sort"], "`sort`") if "sort" in keys else ""
         if sort not in FIGURES:
             found = described(keys.get("sort"))
-            self.problem(f"`sort` of a target is `microcontroller` or `gpu`, found {found}", keys.get("sort", node))
+            message = f"`sort` of a target is one of {listing(list(FIGURES))}, found {found}"
+            self.problem(message, keys.get("sort", node))
         figures: dict[str, Figure] = {}
         for key in sorts:
             if key not in keys:
@@ -131,10 +161,35 @@ class _Reader:
         return Target(
             name,
             self.text(keys["title"], "`title`") if "title" in keys else name,
-            "gpu" if sort == "gpu" else "microcontroller",
+            next((each for each in FIGURES if each == sort), "gpu"),
             **figures,
             operations={each: self.figure(rates[each], f"`{each}`", in_bytes=False) for each in rates},
+            measured=self.ratios(keys["measured"]) if "measured" in keys else None,
         )
+
+    def ratios(self, node: Node) -> Ratios:
+        """What a machine makes of its roofline."""
+        keys = self.keys(node, "`measured`", ("dtype", "whole", "kinds"))
+        kinds = self.keys(keys["kinds"], "`kinds`", None) if "kinds" in keys else {}
+        return Ratios(
+            self.text(keys["dtype"], "`dtype`") if "dtype" in keys else "",
+            {word: self.ratio(each, f"`{word}`") for word, each in kinds.items()},
+            self.factor(keys, "whole", node, "`measured`"),
+        )
+
+    def ratio(self, node: Node, what: str) -> Ratio:
+        """Those of a kind of layer."""
+        keys = self.keys(node, what, ("median", "low", "high", "layers"))
+        median, low, high, layers = (self.factor(keys, key, node, what) for key in ("median", "low", "high", "layers"))
+        return Ratio(median, low, high, int(layers))
+
+    def factor(self, keys: Mapping[str, Node], key: str, node: Node, what: str) -> float:
+        """A number above 0."""
+        text = self.text(keys[key], f"`{key}`") if key in keys else ""
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) and float(text):
+            return float(text)
+        self.problem(f"{what} has `{key}`, a number above 0, found {described(keys.get(key))}", keys.get(key, node))
+        return 1.0
 
     def figure(self, node: Node, what: str, in_bytes: bool) -> Figure:
         """A figure with its source."""

@@ -14,6 +14,7 @@ from cnnprof.analysis.report import Report
 from cnnprof.devices.fit import Need, Verdict, gpu, largest_batch, microcontroller, worst
 from cnnprof.devices.profiles import Target
 from cnnprof.devices.roofline import Roofline, roofline
+from cnnprof.devices.saved import Estimate, estimate
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.load import Network, granted
 from cnnprof.model.types import AS_COMPUTED
@@ -29,7 +30,8 @@ class Fit(NamedTuple):
     those of the int8 file that a converter makes of a network that is in another dtype.
     batch, training_batch: the largest that a GPU's memory holds, 0 where it holds none; an upper bound, since
     frameworks take memory too; None of a microcontroller, and where it is not known.
-    time: bounds of the time; unbounded: why there are none. advice: what would help, in figures.
+    time: bounds of the time; unbounded: why there are none. estimate: of the time, on a machine that was measured.
+    advice: what would help, in figures.
     """
 
     target: Target
@@ -40,6 +42,7 @@ class Fit(NamedTuple):
     training_batch: int | None = None
     time: Roofline | None = None
     unbounded: str = ""
+    estimate: Estimate | None = None
     advice: tuple[str, ...] = ()
 
     @property
@@ -92,24 +95,22 @@ def _for_a_microcontroller(report: Report) -> Iterator[str]:
 def _on_gpu(report: Report, target: Target) -> Fit:
     needed = report.totals.inference_bytes
     time, unbounded = _time(report, target)
+    bounds = Fit(target, time=time, unbounded=unbounded, estimate=estimate(target, report.graph, report.costs))
     if needed is None:
-        return Fit(target, refused=report.reason("inference_bytes"), time=time, unbounded=unbounded)
+        return bounds._replace(refused=report.reason("inference_bytes"))
     need = gpu(target, needed)
     if need.capacity is None:
-        return Fit(target, (need,), time=time, unbounded=unbounded)
+        return bounds._replace(needs=(need,))
     graph, trained = report.graph, report.graph.trained or report.graph
     inference = partial(_bytes, lambda batch: count(graph, batch, report.dtype).totals.inference_bytes)
     training = partial(
         _bytes, lambda batch: count(trained, batch, report.dtype, report.optimizer).totals.training_bytes
     )
     advice = tuple(_for_a_gpu(report, needed)) if need.verdict != "fits" else ()
-    return Fit(
-        target,
-        (need,),
+    return bounds._replace(
+        needs=(need,),
         batch=_largest(inference, need.capacity),
         training_batch=_largest(training, need.capacity),
-        time=time,
-        unbounded=unbounded,
         advice=advice,
     )
 
@@ -161,9 +162,6 @@ def _again(report: Report, *, order: str = "written", with_: str = "", **options
     assert isinstance(batch, int)
     try:
         network = granted(network, [with_] if with_ else [])
-        if order == "best":  # bytes of one type are in proportion, so the order does not depend on it
-            best = analyze(network._replace(types=AS_COMPUTED), batch, str(dtype), order="best")
-            network = network._replace(graph=best.graph)
-        return analyze(network, batch, str(dtype))
+        return analyze(network, batch, str(dtype), order="best" if order == "best" else "written")
     except CnnprofError:
         return None

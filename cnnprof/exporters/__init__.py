@@ -8,7 +8,7 @@ from importlib import import_module
 from cnnprof.errors import UsageError, listing, printable
 from cnnprof.model.graph import Graph
 
-FORMATS = {".py": "pytorch", ".dot": "dot", ".mmd": "mermaid"}
+FORMATS = {".py": "pytorch", ".dot": "dot", ".mmd": "mermaid", ".svg": "svg"}
 """The module that writes files of a suffix: its function `text` takes a graph and what its parts are called, and
 gives the text."""
 

@@ -18,12 +18,12 @@ from cnnprof.model.graph import Graph, Layer
 class Node(NamedTuple):
     """A tensor by its id: an input, or the layer that computes it. name: below what it is in.
 
-    beside: tensors that it reads and that no line of the arrangement leads to it.
+    aside: tensors that it reads, without a line in the arrangement that leads from them to it.
     """
 
     tensor: int
     name: str
-    beside: tuple[int, ...] = ()
+    aside: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ Item: TypeAlias = Node | Box | Row
 
 
 class _Part(NamedTuple):
-    """What stands in a body: a layer, or the layers of a box, by the numbers of their tensors."""
+    """What is in a body: a layer, or the layers of a box, by the numbers of their tensors."""
 
     path: str
     first: int
@@ -97,7 +97,7 @@ def nodes(items: Iterable[Item]) -> Iterator[Node]:
 def opened(items: Sequence[Item], most: int) -> set[str]:
     """The paths of the boxes that are open at first: level by level, as long as `most` nodes and boxes are seen."""
     found: set[str] = set()
-    level = list(_boxes_of(items))
+    level = list(inner_boxes(items))
     seen = len(list(_shown(items)))
     while level:
         inner = [len(list(_shown(box.items))) for box in level]
@@ -105,7 +105,7 @@ def opened(items: Sequence[Item], most: int) -> set[str]:
             break
         seen += sum(inner)
         found.update(key(box) for box in level)
-        level = [each for box in level for each in _boxes_of(box.items)]
+        level = [each for box in level for each in inner_boxes(box.items)]
     return found
 
 
@@ -124,7 +124,8 @@ def _shown(items: Iterable[Item]) -> Iterator[Node | Box]:
             yield item
 
 
-def _boxes_of(items: Iterable[Item]) -> Iterator[Box]:
+def inner_boxes(items: Iterable[Item]) -> Iterator[Box]:
+    """The boxes that are seen before any is opened."""
     return (item for item in _shown(items) if isinstance(item, Box))
 
 
@@ -229,11 +230,11 @@ class _Arrangement:
         inner: list[tuple[int, int]],
         above: str,
     ) -> list[Item]:
-        """What is between two cuts: branches, or where it does not fall apart, a column with lines beside it."""
+        """What is between two cuts: branches, or where it does not fall apart, a column with lines next to it."""
         components = _components(span, edges)
         passes = cuts in inner
         if len(components) + passes < 2:
-            return [self._item(parts[position], above, self._beside(parts, span, position)) for position in span]
+            return [self._item(parts[position], above, self._aside(parts, span, position)) for position in span]
         branches = []
         for component in components:
             label = _common([parts[position].path for position in component])
@@ -245,7 +246,7 @@ class _Arrangement:
             branches.append(Branch(below.removeprefix(above).strip(".").rpartition(".")[2], items, reads, read))
         return [Row((*branches, *([Branch("", ())] if passes else [])))]
 
-    def _beside(self, parts: Sequence[_Part], span: list[int], position: int) -> tuple[int, ...]:
+    def _aside(self, parts: Sequence[_Part], span: list[int], position: int) -> tuple[int, ...]:
         """The tensors that a part reads of others than the one above it."""
         part = parts[position]
         above = parts[position - 1] if position else None
@@ -256,10 +257,10 @@ class _Arrangement:
     def _inputs(self, tensor: int) -> tuple[int, ...]:
         return self._layer(tensor).inputs if tensor >= self.first else ()
 
-    def _item(self, part: _Part, above: str, beside: tuple[int, ...] = ()) -> Item:
+    def _item(self, part: _Part, above: str, aside: tuple[int, ...] = ()) -> Item:
         name = part.path.removeprefix(above) or part.path
         if not part.parts:
-            return Node(part.first, name, beside)
+            return Node(part.first, name, aside)
         items = self._arrange(part.parts, f"{part.path}.")
         tensors = range(part.first, part.end)
         if len(items) == 1 and isinstance(items[0], Box) and items[0].tensors == tensors:  # all of it is alike

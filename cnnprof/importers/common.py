@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
+from cnnprof.model.types import AS_COMPUTED, Typed, Types
 
 if TYPE_CHECKING:
     from cnnprof.model.deployed import Deployed
@@ -53,7 +55,8 @@ class Imported:
     agrees with. params: values of the tensors that layers take their weights from, each counted once.
     notes: what a reader should know. compared: what was checked against the source itself.
     format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
-    and file_bytes: of its file. classes: what its author calls parts of it, by path.
+    and file_bytes: of its file. types: how the file stores its values. classes: what its author calls parts of it, by
+    path.
     """
 
     graph: Graph
@@ -65,6 +68,7 @@ class Imported:
     format: str = ""
     deployed: Deployed | None = None
     file_bytes: int | None = None
+    types: Types = AS_COMPUTED
     classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -129,3 +133,23 @@ def params_of(graph: Graph) -> int:
         if layer.shares is None and not layer.kind.declared
         for shape in layer.kind.weights(*(shapes[tensor] for tensor in layer.inputs)).values()
     )
+
+
+ACCUMULATORS = {"int8": "int32", "uint8": "int32", "int16": "int64"}
+"""Types of biases, in a file that has none, by that of activations."""
+
+
+def most_common(held: Mapping[str, tuple[str, str]], biases: Sequence[str]) -> Types:
+    """How a file stores values: as most of them are, and by path where one is stored otherwise.
+
+    held: types of the weights (empty where it has none) and of the output of each layer and input, by path.
+    """
+    (activations, _), *_ = Counter(made for _, made in held.values()).most_common(1)
+    kernels = Counter(kernel for kernel, _ in held.values() if kernel)
+    weights = kernels.most_common(1)[0][0] if kernels else activations
+    vectors = Counter(biases).most_common(1)[0][0] if biases else ACCUMULATORS.get(activations, activations)
+    common = Types((Typed(weights),), (Typed(activations),), vectors)
+    if {weights, activations, vectors} == {"float32"}:
+        common = AS_COMPUTED
+    pairs = {path: (kernel or weights, made) for path, (kernel, made) in held.items()}
+    return common._replace(own={path: pair for path, pair in pairs.items() if pair != (weights, activations)})

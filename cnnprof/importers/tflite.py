@@ -15,7 +15,7 @@ from typing import Literal
 
 from cnnprof.errors import RuleError, UsageError, brief, listing, printable
 from cnnprof.importers import tflite_file
-from cnnprof.importers.common import Imported, OpaqueLayer, params_of, stem
+from cnnprof.importers.common import Imported, OpaqueLayer, most_common, params_of, stem
 from cnnprof.importers.tflite_file import Contents, FileOperator
 from cnnprof.importers.tflite_schema import ACTIVATIONS
 from cnnprof.kinds.activation import ELU, GELU, Hardswish, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6, Sigmoid, Tanh
@@ -40,6 +40,7 @@ from cnnprof.model.builder import Builder
 from cnnprof.model.deployed import Deployed, Operator
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
+from cnnprof.model.types import BITS, Types
 from cnnprof.model.window import same_sides
 
 CHANNELS_FIRST = (0, 3, 1, 2)
@@ -74,6 +75,7 @@ def load(data: bytes, name: str) -> Imported:
         (),
         deployed=deployed(contents, importer.paths),
         file_bytes=contents.size,
+        types=importer.types(),
     )
 
 
@@ -89,8 +91,12 @@ def deployed(contents: Contents, paths: Sequence[str]) -> Deployed:
     variable = sum(tensor.variable for tensor in contents.tensors)
     if variable:
         notes.append(f"{variable:,} tensors keep their values between inferences and are not in the plan")
+    tensors = list(contents.tensors)
+    for operator, path in zip(contents.operators, paths, strict=True):  # a converter's names say what it fused
+        for place, number in enumerate(operator.outputs):
+            tensors[number] = tensors[number]._replace(name=f"{path}:{place}" if place else path)
     return Deployed(
-        contents.tensors,
+        tuple(tensors),
         tuple(
             Operator(
                 each.word,
@@ -107,6 +113,15 @@ def deployed(contents: Contents, paths: Sequence[str]) -> Deployed:
     )
 
 
+BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Operators whose third input is a bias."""
+
+
+def _type(dtype: str) -> str:
+    """A type of the file by the name that it has here; what has no size is taken as the bytes of a text."""
+    return dtype.lower() if dtype.lower() in BITS else "int8"
+
+
 class _Importer:
     """A file on its way to a graph. Numbers of tensors are the file's; `ids` has the builder's."""
 
@@ -119,6 +134,8 @@ class _Importer:
         self.opaque: list[OpaqueLayer] = []
         self.agreeing = 0
         """Outputs of layers that have the shape which the file says."""
+        self.by_path: dict[str, tuple[str, str]] = {}
+        """Types of the weights (empty where it has none) and of the output of each layer and input, by path."""
         self.ids: dict[int, int] = {}
         self.constant = {number for number, tensor in enumerate(contents.tensors) if tensor.constant or tensor.variable}
         self.weights: dict[tuple[int, Kind, Shape], int] = {}  # who has them first: the number of the layer
@@ -127,15 +144,20 @@ class _Importer:
 
     def graph(self) -> Graph:
         """The graph of the file. Raises RuleError for shapes that no tensor has, UsageError for a folded batch."""
-        for number in self.contents.inputs:
-            self.ids[number] = self.builder.input(self.names.plain(number), self.example(number))
+        contents = self.contents
+        for number in contents.inputs:
+            name = self.names.plain(number)
+            self.ids[number] = self.builder.input(name, self.example(number))
+            self.by_path[name] = "", _type(contents.tensors[number].dtype)
         for operator in self.contents.operators:
             self.paths.append(self.names.of(operator))
             fixed = all(number in self.constant for number in operator.inputs if number >= 0)
             if fixed or operator.word == "SHAPE":  # weights that are unpacked first, and what is made of shapes
                 self.constant.update(operator.outputs)
             else:
+                first = len(self.builder.layers)
                 self.add(operator, self.paths[-1])
+                self.by_path |= {layer.path: self.types_of(operator) for layer in self.builder.layers[first:]}
         shown = brief(printable(self.name), 200)
         if not self.builder.layers or not self.contents.outputs:
             raise UsageError(f"the network in `{shown}` has no layer, or no output")
@@ -144,6 +166,19 @@ class _Importer:
                 raise UsageError(f"an output of `{shown}` does not depend on its inputs")
             self.builder.output("out" if place == 0 else self.names.plain(number), self.ids[number])
         return self.builder.graph(self.names.network(self.name), same_in_training=True)
+
+    def types_of(self, operator: FileOperator) -> tuple[str, str]:
+        """Types of an operator's kernel or matrix, and of what it writes."""
+        tensors = self.contents.tensors
+        made = _type(tensors[operator.outputs[0]].dtype)
+        kernels = [number for number in operator.inputs if number in self.constant and len(tensors[number].shape) > 1]
+        return _type(tensors[kernels[0]].dtype) if kernels else "", made
+
+    def types(self) -> Types:
+        """How the file stores values: as most of them are, and by path where one is stored otherwise."""
+        biased = (each for each in self.contents.operators if each.word in BIASED and len(each.inputs) > 2)
+        biases = [_type(self.contents.tensors[each.inputs[2]].dtype) for each in biased if each.inputs[2] >= 0]
+        return most_common(self.by_path, biases)
 
     def example(self, number: int) -> Shape:
         """Shape of a tensor of one example in the language's order. Raises UsageError where the batch is folded."""

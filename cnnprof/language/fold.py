@@ -152,13 +152,13 @@ class Folded:
     blocks: dict[int, Block]  # by `Module.like`
     parts: list[Part]
     values: list[dict[str, Text]]
-    repeats: bool = True  # whether equal neighbours are one step
+    short: bool = True  # whether equal neighbours are one step, and merges have their branches in them
 
 
 def flat(graph: Graph) -> Folded:
     """A step per layer."""
     parts = [Part(layer.path, number, number + 1) for number, layer in enumerate(graph.layers)]
-    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), repeats=False)
+    return Folded({}, parts, _Values(graph, SPEC, {}, {}).of_file(parts), short=False)
 
 
 def fold(graph: Graph, classes: Mapping[str, str] | None = None, form: Form = SPEC) -> Folded:
@@ -470,14 +470,15 @@ class _Values:
         """The values of one part, which is in every module alike."""
         columns, sorts, usual = self.columns(parts)
         into = None if shared is None or not self.form.implicit else self.channels(parts)
-        found = {}
-        for name, column in columns.items():
+        found: dict[str, Text] = {}
+        for name in sorted(columns, key=lambda name: name == "padding"):  # which follows from the others
+            column = columns[name]
             if len(set(map(_typed, column))) > 1:
                 assert shared is not None
-                found[name] = shared.text(sorts.get(name, name), usual.get(name, ...), column, into)
+                found[name] = shared.text(sorts.get(name, name), usual.get(name, ...), column, into, found)
             elif _typed(column[0]) != _typed(usual.get(name, ...)):
                 found[name] = self.form.literal(column[0])
-        return found
+        return {name: found[name] for name in columns if name in found}
 
     def columns(self, parts: Sequence[Part]) -> tuple[dict[str, list[Any]], dict[str, str], Mapping[str, Any]]:
         """Per field or argument: its values, what sort it is of, its default."""
@@ -511,11 +512,13 @@ class _Shared:
         self.form = form
         self.taken = names | form.reserved
 
-    def text(self, sort: str, usual: Any, column: list[Any], channels: list[int] | None) -> Text:
+    def text(
+        self, sort: str, usual: Any, column: list[Any], channels: list[int] | None, others: Mapping[str, Text]
+    ) -> Text:
         """An expression of these values: an argument, `in_channels`, a multiple of either, the channels that the block
         is entered with, or a new argument.
 
-        usual: the field's default. channels: `in_channels` in each module.
+        usual: the field's default. channels: `in_channels` in each module. others: values of the same layer.
         """
         counts = sort in CHANNELS
         arguments = [each for each in self.block.arguments if each.sort == sort or (counts and each.sort in CHANNELS)]
@@ -532,8 +535,10 @@ class _Shared:
                 return '"input[0]"'
         if sort == "padding":
             for argument in self.block.arguments:
-                if argument.sort == "kernel_size" and column == [_half(each) for each in argument.column]:
+                if argument.name == others.get("kernel_size") and column == [_half(each) for each in argument.column]:
                     return f"{argument.name} // 2"
+                if argument.name == others.get("dilation") and column == argument.column:
+                    return argument.name
         name = self.name(self.form.short.get(sort, sort))
         self.block.arguments.append(Argument(name, sort, usual, column))
         return name

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from typing import NamedTuple
 
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language import source
-from cnnprof.language.fold import Folded, Part, Text, flat, fold, refuse_what_training_changes
+from cnnprof.language.fold import Folded, Part, Text, flat, fold, prefixes, refuse_what_training_changes
 from cnnprof.language.literal import fields, literal, scalar
 from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES, VERSION, BudgetLimit, read
 from cnnprof.language.unfold import unfold
@@ -87,8 +87,30 @@ class _Run(NamedTuple):
     side: Output | None = None
 
 
+class _Merge(NamedTuple):
+    """A merge with branches of its own: for each label its steps, or the tensor that it is."""
+
+    number: int
+    branches: tuple[tuple[str, _Steps | int], ...]
+
+
+class _Steps(NamedTuple):
+    """A list of steps. prefix: what the paths of its parts begin with, as their list is in a branch."""
+
+    items: tuple[int | _Merge, ...]
+    entry: int | None
+    prefix: str = ""
+
+
+def _listed(run: _Run) -> _Steps:
+    return _Steps((*run.parts,), run.entry)
+
+
 class _Body:
-    """The steps of a block or the file. entries: the tensors that it is entered with, by the names that they have."""
+    """The steps of a block or the file. entries: the tensors that it is entered with, by the names that they have.
+
+    reserved: names that mean something else in it.
+    """
 
     def __init__(
         self,
@@ -97,6 +119,7 @@ class _Body:
         parts: Sequence[Part],
         values: Sequence[Mapping[str, Text]],
         entries: Mapping[int, str],
+        reserved: Iterable[str] = (),
     ) -> None:
         self.graph = graph
         self.folded = folded
@@ -105,14 +128,21 @@ class _Body:
         self.values = values
         self.entries = entries
         self.names = {**entries, **{self.tensor(part): part.name for part in parts}}  # of tensors
-        self.taken = {*self.names.values()}
+        self.taken = {*self.names.values(), *reserved, *SPECIAL_NAMES}
+        self.merges = {part.name: number for number, part in enumerate(parts) if self.is_merge(part)}
         self.asked: set[int] = set()  # tensors that a step calls by name
         self.bases: Counter[str] = Counter()  # names of repeated steps, which several may have
-        self.counts: dict[str, int] = {}  # of steps by word, as unfolding numbers them
+
+    def is_merge(self, part: Part) -> bool:
+        return part.module is None and self.graph.layers[part.first].kind.merge
 
     def tensor(self, part: Part) -> int:
         """What a part gives."""
         return len(self.graph.inputs) + part.end - 1
+
+    def gives(self, item: int | _Merge) -> int:
+        """What a part or merge gives."""
+        return self.tensor(self.parts[item if isinstance(item, int) else item.number])
 
     def read(self, part: Part) -> tuple[int, ...]:
         """The tensors that a part reads."""
@@ -120,74 +150,151 @@ class _Body:
 
     def steps(self, runs: Sequence[_Run], end: int | None = None) -> Iterator[str]:
         """The text of runs in order; end: the tensor that the last of them has to leave."""
-        self.ask(runs, end)
-        for run in runs:
-            self.bases.update(self.base(group) for group in self.groups(run) if len(group) > 1)
-        grouped = [list(self.groups(run)) for run in runs]
-        for group in chain.from_iterable(grouped):
-            if len(group) > 1:
-                self.names[self.tensor(self.parts[group[-1]])] = self.base(group)
+        lists = [self.nested(run.parts, run.entry) if run.side is None else _listed(run) for run in runs]
         current = None
-        for run, groups in zip(runs, grouped, strict=True):
-            if run.side is None:
-                yield from self.sequence(groups, run.entry)
-                current = self.tensor(self.parts[run.parts[-1]])
-            else:
-                yield from self.side(run, run.side, groups)
-        if end is not None and end != current:
-            yield f"- concat: {{out: {scalar(self.names[end])}}}"  # a merge left with one branch is that branch
-
-    # What has to have a name.
-
-    def ask(self, runs: Iterable[_Run], end: int | None) -> None:
-        """Notes the tensors that have to be called by name."""
-        current = None
-        for run in runs:
-            inside = run.entry
-            for number in run.parts:
-                part = self.parts[number]
-                read = self.read(part)
-                layer = self.graph.layers[part.first]
-                several = len(read) > 1 and not layer.kind.merge
-                self.asked.update(tensor for tensor in read if tensor != inside or several)
-                if part.module is None and layer.shares is not None:
-                    self.asked.add(len(self.graph.inputs) + layer.shares)
-                inside = self.tensor(part)
+        for run, found in zip(runs, lists, strict=True):
+            inside = self.ask(found)
             if run.side is None:
                 current = inside
             elif inside != run.side.tensor or not run.parts:
                 self.asked.add(run.side.tensor)
         if end is not None and end != current:
             self.asked.add(end)
+        for run, found in zip(runs, lists, strict=True):
+            if run.side is None:
+                self.count_bases(found)
+        counts: dict[str, int] = {}
+        for run, found in zip(runs, lists, strict=True):
+            yield from self.sequence(found, counts) if run.side is None else self.side(run, run.side, found, counts)
+        if end is not None and end != current:
+            yield f"- concat: {{out: {scalar(self.names[end])}}}"  # a merge left with one branch is that branch
 
-    def groups(self, run: _Run) -> Iterator[Sequence[int]]:
-        """The parts of a run, those together that become one step with `repeat`."""
+    # Which steps are in the branches of a merge.
+
+    def nested(self, numbers: Sequence[int], entry: int | None, prefix: str = "") -> _Steps:
+        """Parts in a row as a list, those whose paths are below a merge that follows them in its branches."""
+        if not self.folded.short:
+            return _Steps((*numbers,), entry)
+        items: list[int | _Merge] = []
+        place, current = 0, entry
+        while place < len(numbers):
+            found = self.nest(numbers, place, current, prefix)
+            item, count = (numbers[place], 1) if found is None else found
+            items.append(item)
+            place, current = place + count, self.gives(item)
+        return _Steps((*items,), entry, prefix)
+
+    def nest(self, numbers: Sequence[int], place: int, current: int | None, prefix: str) -> tuple[_Merge, int] | None:
+        """The merge that some parts from a place on are in the branches of, and how many they are together."""
+        first = numbers[place]
+        for above in prefixes(self.parts[first].name):
+            count = self.merges.get(above, -1) - first
+            if above.startswith(prefix) and 0 < count < len(numbers) - place:
+                inner = numbers[place : place + count]
+                if all(self.parts[number].name.startswith(f"{above}.") for number in inner):
+                    branches = self.branches(above, inner, first + count, current)
+                    return None if branches is None else (_Merge(first + count, branches), count + 1)
+        return None
+
+    def branches(
+        self, above: str, inner: Sequence[int], merge: int, current: int | None
+    ) -> tuple[tuple[str, _Steps | int], ...] | None:
+        """The branches of a merge, whose parts come before it; None where they are no branches."""
+        by_label = groupby(inner, lambda number: self.below(number, above).partition(".")[0])
+        groups = [(label, list(group)) for label, group in by_label]
+        labels = {label for label, _ in groups}
+        ends = {self.gives(group[-1]): (label, group) for label, group in groups}
+        if len(labels) < len(groups) or labels & {self.below(number, above) for number in inner}:
+            return None
+        waiting = list(ends)
+        first = self.gives(inner[0])
+        found: dict[str, _Steps | int] = {}
+        layer = self.graph.layers[self.parts[merge].first]
+        for tensor in layer.inputs:
+            if waiting and tensor == waiting[0]:
+                label, group = ends[waiting.pop(0)]
+                found[label] = self.nested(group, current, f"{above}.{label}.")
+            elif tensor >= first and (tensor not in ends or tensor in waiting):
+                return None
+            else:
+                label = "x" if tensor == current else self.label(layer, tensor, current)
+                found[_unique(label, {*found, *labels})] = tensor
+        return None if waiting else (*found.items(),)
+
+    def below(self, number: int, above: str) -> str:
+        """What of a part's name comes after that of one above it."""
+        return self.parts[number].name[len(above) + 1 :]
+
+    # What has to have a name.
+
+    def ask(self, steps: _Steps) -> int | None:
+        """Notes the tensors that have to be called by name; gives the one that the list ends with."""
+        current = steps.entry
+        for item in steps.items:
+            number = item if isinstance(item, int) else item.number
+            part = self.parts[number]
+            layer = self.graph.layers[part.first]
+            if isinstance(item, _Merge):
+                for _, branch in item.branches:
+                    if isinstance(branch, _Steps):
+                        self.ask(branch)
+                    elif branch != current:
+                        self.asked.add(branch)
+            else:
+                read = self.read(part)
+                several = len(read) > 1 and not layer.kind.merge
+                self.asked.update(tensor for tensor in read if tensor != current or several)
+            if part.module is None and layer.shares is not None:
+                self.asked.add(len(self.graph.inputs) + layer.shares)
+            current = self.tensor(part)
+        return current
+
+    def count_bases(self, steps: _Steps) -> None:
+        """Counts the names of repeated steps."""
+        for group in self.groups(steps):
+            if isinstance(group, _Merge):
+                for _, branch in group.branches:
+                    if isinstance(branch, _Steps):
+                        self.count_bases(branch)
+            elif len(group) > 1:
+                self.bases[self.base(group[0])] += 1
+
+    def groups(self, steps: _Steps, repeated: bool = True) -> Iterator[_Merge | Sequence[int]]:
+        """The parts of a list, those together that become one step with `repeat`, and its merges."""
+        run: list[int] = []
+        for item in (*steps.items, None):
+            if isinstance(item, int):
+                run.append(item)
+                continue
+            yield from self.runs(run) if self.folded.short and repeated else ([number] for number in run)
+            run = []
+            if item is not None:
+                yield item
+
+    def runs(self, parts: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Parts in a row, those together that become one step with `repeat`."""
         place = 0
-        while place < len(run.parts):
-            end = place + 1
-            if run.side is None and self.folded.repeats:
-                end = self.repetitions(run.parts, place)
-                group = run.parts[place:end]
-                if len(group) > 1 and self.bases[self.base(group)] > 1 and self.is_asked(group[-1]):
-                    end -= 1  # its name is another's too
-            yield run.parts[place:end]
+        while place < len(parts):
+            end = self.repetitions(parts, place)
+            if end - place > 1 and self.bases[self.base(parts[place])] > 1 and self.gives(parts[end - 1]) in self.asked:
+                end -= 1  # its name is another's too
+            yield parts[place:end]
             place = end
 
-    def repetitions(self, run: Sequence[int], place: int) -> int:
+    def repetitions(self, parts: Sequence[int], place: int) -> int:
         """Where the parts end that are repetitions of one: numbered, equal, each reading the one before."""
-        first = self.parts[run[place]]
+        first = self.parts[parts[place]]
         name = _NUMBERED.fullmatch(first.name)
-        if name is None or name[1] in self.taken or name[1] in SPECIAL_NAMES or not self.is_repeatable(first):
+        if name is None or name[1] in self.taken or not self.is_repeatable(first):
             return place + 1
         end = place + 1
-        while end < len(run):
-            before = self.tensor(self.parts[run[end - 1]])
-            part = self.parts[run[end]]
+        while end < len(parts):
+            before, part = self.gives(parts[end - 1]), self.parts[parts[end]]
             if (
                 before in self.asked
                 or part.name != f"{name[1]}.{int(name[2]) + end - place}"
                 or self.word(part) != self.word(first)
-                or self.values[run[end]] != self.values[run[place]]
+                or self.values[parts[end]] != self.values[parts[place]]
                 or self.read(part) != (before,)
                 or not self.is_repeatable(part)
             ):
@@ -195,22 +302,32 @@ class _Body:
             end += 1
         return end
 
-    def base(self, group: Sequence[int]) -> str:
-        """The name of a step for parts that are numbered below it."""
-        return self.parts[group[0]].name.rpartition(".")[0]
-
-    def is_asked(self, number: int) -> bool:
-        return self.tensor(self.parts[number]) in self.asked
+    def base(self, number: int) -> str:
+        """The name of a step for parts that are numbered below it, of which this is one."""
+        return self.parts[number].name.rpartition(".")[0]
 
     def is_repeatable(self, part: Part) -> bool:
         layer = self.graph.layers[part.first]
         return part.module is not None or (not layer.kind.merge and layer.shares is None)
 
-    def wanted(self, word: str, name: str, asked: bool) -> str:
-        """The name that a step has to be given; empty where its word makes the path."""
-        self.counts[word] = count = self.counts.get(word, 0) + 1
+    def wanted(self, word: str, name: str, tensor: int, prefix: str, counts: dict[str, int]) -> str:
+        """The name that a step has to be given; empty where its word makes the path.
+
+        In a branch it is the end of the name, unless that is another's: then all of it, with a dot before.
+        """
+        counts[word] = count = counts.get(word, 0) + 1
         segment = word if count == 1 else f"{word}_{count}"
-        return name if asked or segment != name or name in self.graph.inputs else ""
+        own = name.removeprefix(prefix)
+        if segment == own and tensor not in self.asked and name not in self.graph.inputs:
+            return ""
+        if not prefix:
+            self.names[tensor] = name
+            return name
+        if own in self.taken:
+            own = f".{name}"
+        self.names[tensor] = own.removeprefix(".")
+        self.taken.add(own.removeprefix("."))
+        return own
 
     # Text.
 
@@ -219,30 +336,37 @@ class _Body:
             return self.blocks[part.module.like].name
         return self.graph.layers[part.first].kind.word
 
-    def sequence(self, groups: Iterable[Sequence[int]], current: int | None, outer: bool = False) -> Iterator[str]:
-        """Steps that read one another. outer: they are in a branch, which their names leave."""
-        for group in groups:
-            first, last = self.parts[group[0]], self.parts[group[-1]]
-            word = self.word(first)
-            name = self.names[self.tensor(last)]
-            own = f".{name}" if outer else self.wanted(word, name, self.is_asked(group[-1]))
-            body, modifiers = self.written(first, self.values[group[0]], current)
+    def sequence(self, steps: _Steps, counts: dict[str, int], outer: bool = False) -> Iterator[str]:
+        """The text of a list. counts: of its steps so far, by word. outer: their names leave the branch of a side."""
+        current = steps.entry
+        for group in self.groups(steps, repeated=not outer):
+            number, last = (group.number, group.number) if isinstance(group, _Merge) else (group[0], group[-1])
+            part, tensor = self.parts[number], self.gives(last)
+            body, branches, modifiers = self.written(group, current)
+            word = self.word(part)
+            name = part.name if isinstance(group, _Merge) or number == last else self.base(number)
+            own = f".{name}" if outer else self.wanted(word, name, tensor, steps.prefix, counts)
             if own:
                 modifiers.insert(0, f"name: {scalar(own)}")
-            if len(group) > 1:
-                modifiers.append(f"repeat: {len(group)}")
-                if start := int(first.name.rpartition(".")[2]):
+            if number != last:
+                modifiers.append(f"repeat: {last - number + 1}")
+                if start := int(part.name.rpartition(".")[2]):
                     modifiers.append(f"start: {start}")
-            yield f"- {word}: {body}" if body else f"- {word}:" if modifiers else f"- {word}"
+            yield f"- {word}: {body}" if body else f"- {word}:" if branches or modifiers else f"- {word}"
+            yield from (f"    {line}" for line in branches)
             yield from (f"  {line}" for line in modifiers)
-            current = self.tensor(last)
+            current = tensor
 
-    def written(self, part: Part, values: Mapping[str, Text], current: int | None) -> tuple[Text, list[str]]:
-        """What comes after the word of a part, and its modifiers: what it reads, and whose weights it has."""
-        layer = self.graph.layers[part.first]
+    def written(self, group: _Merge | Sequence[int], current: int | None) -> tuple[Text, list[str], list[str]]:
+        """What comes after the word of a step in its line, the lines of its branches, and its modifiers: what it reads,
+        and whose weights it has."""
+        if isinstance(group, _Merge):
+            return self.merged(self.layer(group.number), group.branches, current)
+        part = self.parts[group[0]]
         read = self.read(part)
-        if part.module is None and layer.kind.merge:
-            return self.merged(layer, current)
+        layer = self.graph.layers[part.first]
+        if self.is_merge(part):
+            return self.merged(layer, self.named(layer, current), current)
         modifiers = []
         if len(read) > 1 and not layer.kind.several:
             raise UsageError(
@@ -255,14 +379,22 @@ class _Body:
             modifiers.append(f"from: {scalar(self.names[read[0]])}")
         if part.module is None and layer.shares is not None:
             modifiers.append(f"share: {scalar(self.names[len(self.graph.inputs) + layer.shares])}")
-        return _mapping(values), modifiers
+        return _mapping(self.values[group[0]]), [], modifiers
 
-    def merged(self, layer: Layer, current: int | None) -> tuple[Text, list[str]]:
-        """The branches of a merge, and its fields."""
-        branches: dict[str, Text] = {}
+    def layer(self, number: int) -> Layer:
+        return self.graph.layers[self.parts[number].first]
+
+    def named(self, layer: Layer, current: int | None) -> tuple[tuple[str, int], ...]:
+        """The branches of a merge that only reads earlier layers."""
+        found: dict[str, int] = {}
         for tensor in layer.inputs:
-            label = _unique(self.label(layer, tensor, current), branches)
-            branches[label] = "[]" if tensor == current else scalar(self.names[tensor])
+            found[_unique(self.label(layer, tensor, current), found)] = tensor
+        return (*found.items(),)
+
+    def merged(
+        self, layer: Layer, branches: Sequence[tuple[str, _Steps | int]], current: int | None
+    ) -> tuple[Text, list[str], list[str]]:
+        """The branches of a merge, in its line where all are names, else in lines of their own; and its fields."""
         values = fields(layer.kind)
         number, first = (values.pop(name, None) for name in _NUMBER)
         if number is None and len(branches) < 2:
@@ -270,11 +402,29 @@ class _Body:
                 f"{self.graph.name} cannot be written as a spec: `{layer.path}`, a `{layer.kind.word}`, has one input, "
                 "and a merge left with one branch is that branch"
             )
+        said: dict[str, Text | list[str]] = {label: self.branch(branch, current) for label, branch in branches}
         if number is not None:
             text = literal(int(number) if number.is_integer() and abs(number) < 2**53 else number)
-            own = {_unique("number", branches): f"({text})" if text in self.taken else text}  # a layer comes first
-            branches = own | branches if first else branches | own
-        return _mapping(branches), [f"{name}: {literal(value)}" for name, value in values.items()]
+            own = (_unique("number", said), f"({text})" if text in self.taken else text)  # a layer comes first
+            said = dict([own, *said.items()] if first else [*said.items(), own])
+        modifiers = [f"{name}: {literal(value)}" for name, value in values.items()]
+        texts = {label: found for label, found in said.items() if isinstance(found, str)}
+        if len(texts) == len(said):
+            return _mapping(texts), [], modifiers
+        lines: list[str] = []
+        for label, found in said.items():
+            lines += (
+                [f"{label}: {found}"] if isinstance(found, str) else [f"{label}:", *(f"  {line}" for line in found)]
+            )
+        return "", lines, modifiers
+
+    def branch(self, branch: _Steps | int, current: int | None) -> Text | list[str]:
+        """A branch: the name of a layer, a list in one line where it is a word, or lines."""
+        if isinstance(branch, int):
+            return "[]" if branch == current else scalar(self.names[branch])
+        lines = list(self.sequence(branch, {}))
+        step = lines[0].removeprefix("- ")
+        return lines if len(lines) > 1 else f"[{{{step}}}]" if ":" in step else f"[{step}]"
 
     def label(self, layer: Layer, tensor: int, current: int | None) -> str:
         """What a merge calls a tensor: the branch it comes by, where its path tells, or else the layer that made it."""
@@ -287,18 +437,18 @@ class _Body:
             label = next((each for each in reversed(self.names[tensor].split(".")) if not each.isdigit()), "x")
         return f"{label}_branch" if label in MODIFIERS or label in layer.kind.fields else label
 
-    def side(self, run: _Run, output: Output, groups: Iterable[Sequence[int]]) -> Iterator[str]:
+    def side(self, run: _Run, output: Output, steps: _Steps, counts: dict[str, int]) -> Iterator[str]:
         """A side that outputs a tensor, after the layers that are in it."""
-        name, label = scalar(self.names[output.tensor]), scalar(output.label)
+        label = scalar(output.label)
         if run.parts:
             yield f"- {SIDE}:"
             yield f"    {label}:"
-            yield from (f"      {line}" for line in self.sequence(groups, run.entry, outer=True))
-            if self.tensor(self.parts[run.parts[-1]]) != output.tensor:
-                yield f"      - concat: {{end: {name}}}"
+            yield from (f"      {line}" for line in self.sequence(steps, {}, outer=True))
+            if self.gives(run.parts[-1]) != output.tensor:
+                yield f"      - concat: {{end: {scalar(self.names[output.tensor])}}}"
         else:
-            yield f"- {SIDE}: {{{label}: {name}}}"
-        self.counts[SIDE] = count = self.counts.get(SIDE, 0) + 1
+            yield f"- {SIDE}: {{{label}: {scalar(self.names[output.tensor])}}}"
+        counts[SIDE] = count = counts.get(SIDE, 0) + 1
         if (SIDE if count == 1 else f"{SIDE}_{count}") in self.taken:
             own = _unique("outputs", self.taken)
             self.taken.add(own)
@@ -342,7 +492,8 @@ class _File:
                 yield f"  args: {_mapping(texts)}"
             yield "  layers:"
             entry = block.module.entry
-            body = _Body(self.graph, self.folded, block.parts, block.values, {entry: "input"})
+            names = [each.name for each in block.arguments]
+            body = _Body(self.graph, self.folded, block.parts, block.values, {entry: "input"}, names)
             yield from (f"    {line}" for line in body.steps([_Run(range(len(block.parts)), entry)]))
 
     def layers(self) -> Iterator[str]:

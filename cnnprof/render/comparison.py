@@ -208,7 +208,7 @@ def _facts(subject: Subject) -> tuple[str, ...]:
         for name, shape in report.inputs.items()
     ]
     done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return (*inputs, f"batch {report.batch}", report.dtype, *(["training"] if report.training else []), *done)
+    return (*inputs, f"batch {report.batch}", report.stored_dtype, *(["training"] if report.training else []), *done)
 
 
 # For machines.

@@ -25,6 +25,7 @@ def section(found: Sequence[tuple[str, Sequence[Fit]]]) -> list[Block]:
         TableColumn("memory", right=False, fold=True),
         TableColumn("largest batch", right=False, fold=True, optional=1),
         TableColumn("time at least", right=False, optional=2),
+        TableColumn("estimate", right=False, optional=3),
     ]
     rows: list[tuple[Cell, ...]] = []
     notes: dict[str, None] = {}
@@ -33,7 +34,7 @@ def section(found: Sequence[tuple[str, Sequence[Fit]]]) -> list[Block]:
             fit = fits[number]
             named = [printable(title)] if several else []
             verdict = Cell(fit.verdict or NOT_KNOWN, meaning=MEANINGS.get(fit.verdict, ""))
-            rows.append(row(fit.target.name, *named, verdict, _memory(fit), _batches(fit), _time(fit)))
+            rows.append(row(fit.target.name, *named, verdict, _memory(fit), _batches(fit), _time(fit), _estimate(fit)))
             notes |= dict.fromkeys(_notes(fit, title if several else ""))
     table = Table(tuple(columns), tuple(rows))
     filled = [place for place in range(len(columns)) if any(each[place].text for each in rows)]
@@ -61,6 +62,13 @@ def _time(fit: Fit) -> str:
     return f"{fit.time.least.seconds * 1e3:.3g} ms, {fit.time.total * 1e3:.3g} ms layer by layer"
 
 
+def _estimate(fit: Fit) -> str:
+    if fit.estimate is None:
+        return ""
+    seconds, low, high = (f"{part * 1e3:.3g}" for part in fit.estimate[:3])
+    return f"≈{seconds} ms ({low}–{high})"
+
+
 def _notes(fit: Fit, title: str) -> Iterator[str]:
     before = printable(f"{fit.target.name}, {title}" if title else fit.target.name)
     if fit.refused:
@@ -71,12 +79,19 @@ def _notes(fit: Fit, title: str) -> Iterator[str]:
         if need.capacity is None:
             yield f"{before}: its {need.what} is not known"
     yield from (f"{before}: {printable(each)}" for each in fit.advice)
-    if fit.target.sort == "gpu":
-        yield "memory of a GPU: parameters, buffers and PyTorch's peak; what the framework takes itself is not in it"
+    if fit.target.sort != "microcontroller":
+        yield "memory: parameters, buffers and PyTorch's peak; what the framework takes itself is not in it"
         if fit.batch is not None:
             yield "largest batch: an upper bound, for the same reason"
     elif fit.needs:
         yield "ram: the arena of the reference kernels; stack, application and optimized kernels need more"
+    if fit.estimate is not None:
+        yield (
+            "estimate: each layer's bound times the median ratio of measured time to bound of its kind, and between "
+            "the quartiles; as good as what was measured is like this network"
+        )
+        if fit.estimate.other:
+            yield f"{before}: not measured, so that the median of all kinds stands: {', '.join(fit.estimate.other)}"
     if fit.time is not None:
         yield (
             "time: a lower bound by operations and bytes (roofline), never a latency; the whole network, and layer by "
@@ -102,5 +117,6 @@ def to_json(fit: Fit) -> dict[str, Any]:
             "layers": {path: {"seconds": bound.seconds, "by": bound.by} for path, bound in time.layers.items()},
         },
         "unbounded": fit.unbounded or None,
+        "estimate": None if fit.estimate is None else fit.estimate._asdict(),
         "advice": list(fit.advice),
     }  # fmt: skip

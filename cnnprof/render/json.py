@@ -42,6 +42,7 @@ def document(table: ReportTable, fits: Sequence[Fit] = ()) -> dict[str, Any]:
         "inputs": report.inputs,
         "batch": report.batch,
         "dtype": report.dtype,
+        "input_dtypes": _input_dtypes(report),
         "training": report.training,
         "order": report.order,
         "written_peak_bytes": report.written_peak_bytes,
@@ -123,6 +124,12 @@ def _deployment(report: Report) -> dict[str, Any] | None:
             for each, best in zip(arena.plan.placed, arena.best.placed, strict=True)
         ],
     }
+
+
+def _input_dtypes(report: Report) -> dict[str, str]:
+    """The type that each input is stored in."""
+    stored = report.costs.types or (report.dtype,) * len(report.inputs)
+    return dict(zip(report.inputs, stored, strict=False))
 
 
 def _peak(peak: Peak) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape as escaped
 
 from cnnprof.errors import printable
+from cnnprof.exporters import svg
 from cnnprof.render.document import (
     Block,
     Cell,
@@ -20,9 +21,12 @@ from cnnprof.render.document import (
     Table,
     Text,
 )  # fmt: skip
+from cnnprof.render.pictured import NetworkPicture
 
 # Notebooks typeset what stands between dollars, and paths may have any.
 CLASSES = "cnnprof tex2jax_ignore mathjax_ignore"
+SEEN = 24
+"""Nodes and boxes of a graph that are seen, at most; a notebook has no script to open any."""
 STYLES = {"dim": "opacity: 0.7", "off": "opacity: 0.5"}
 
 
@@ -54,6 +58,10 @@ def _block(block: Block, most: int | None) -> Iterator[str]:
             yield f"<table><tbody>{''.join(rows)}</tbody></table>"
         case Table():
             yield _table(block.complete, most)
+        case NetworkPicture():
+            report = block.subject.report
+            drawing = svg.draw(report.graph, [row.macs for row in report.layers], SEEN)
+            yield f'<div style="max-height: 520px; overflow: auto">{drawing}</div>'
         case Formulas() | Plot() | Picture():
             for each in block.in_text():
                 yield from _block(each, most)

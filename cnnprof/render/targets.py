@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from cnnprof.analysis import units
-from cnnprof.devices.profiles import Figure, Target
+from cnnprof.devices.profiles import Figure, Ratios, Target
 from cnnprof.render.document import Block, Cell, Document, Heading, KeyFigure, KeyFigures
 from cnnprof.render.document import document as made
 
@@ -44,4 +44,10 @@ def _record(target: Target) -> dict[str, object]:
         name: figure._asdict() for name in ("ram", "flash", "memory", "bandwidth") if (figure := getattr(target, name))
     }
     rates = {dtype: figure._asdict() for dtype, figure in target.operations.items()}
-    return {"name": target.name, "title": target.title, "sort": target.sort, **known, "operations": rates}
+    return {"name": target.name, "title": target.title, "sort": target.sort, **known, "operations": rates,
+            **({} if target.measured is None else {"measured": _measured(target.measured)})}  # fmt: skip
+
+
+def _measured(found: Ratios) -> dict[str, object]:
+    kinds = {word: ratio._asdict() for word, ratio in found.kinds.items()}
+    return {"dtype": found.dtype, "whole": found.whole, "kinds": kinds}

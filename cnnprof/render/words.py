@@ -126,7 +126,7 @@ def facts(table: ReportTable) -> list[str]:
     mode = ["training"] if report.training else []
     best = ["best order"] if report.order == "best" else []
     done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return [*inputs, f"batch {report.batch}", report.dtype, *mode, *best, *done]
+    return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done]
 
 
 def about(estimates: Collection[str], metric: str) -> str:

@@ -129,13 +129,9 @@ def grant(
     """
     if isinstance(wish.value, Typed):
         _refuse_unmatched(wish, graph)
-        if wish.name == "weights":
-            return Granted(graph, types._replace(weights=(*types.weights, wish.value)))
-        return Granted(graph, types._replace(activations=(*types.activations, wish.value)))
+        return Granted(graph, types.also(**{wish.name: wish.value}))
     if wish.name in INTEGERS:
-        given = INTEGERS[wish.name]
-        weights, activations = (*types.weights, *given.weights), (*types.activations, *given.activations)
-        return Granted(graph, types._replace(weights=weights, activations=activations, vectors=given.vectors))
+        return Granted(graph, INTEGERS[wish.name]._replace(sparsity=types.sparsity))
     if isinstance(wish.value, Fraction) and wish.name == "sparsity":
         return Granted(graph, types._replace(sparsity=wish.value))
     if isinstance(wish.value, Fraction):
@@ -144,7 +140,7 @@ def grant(
         rewritten = rewrite(graph, wish.value, selection, between)
     else:
         rewritten = fuse_bn(graph, selection)
-    return Granted(rewritten.graph, types, rewritten)
+    return Granted(rewritten.graph if rewritten.changes else graph, types, rewritten)
 
 
 def notes(wish: Wish, made: Granted) -> list[str]:

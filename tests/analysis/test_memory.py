@@ -278,3 +278,26 @@ def test_optimizer_state_equals_pytorch(name: str) -> None:
     expected = training(cnnprof.unfold("lenet5", training=True), FLOAT32, name)
     assert expected.optimizer == sum(tensor.nbytes for tensor in held)
     assert expected.gradients == sum(parameter.grad.nbytes for parameter in built.parameters())
+
+
+# Over time.
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_course_of_memory_peaks_where_the_peak_is(name: str) -> None:
+    """What is alive there is what the peak lists, and a storage is alive from its own layer on."""
+    report = cnnprof.analyze(name)
+    course, first = report.course, len(report.inputs)
+    assert max(course.alive) == report.peak.bytes
+    peak = course.alive.index(report.peak.bytes)
+    assert report.layers[course.layers[peak]].path == report.peak.layer
+    alive = [each for each in course.storages if each.first <= peak <= each.last]
+    assert {(report.graph.tensor_name(each.tensor), each.bytes) for each in alive} == set(report.peak.alive)
+    for each in course.storages:
+        assert each.tensor < first or course.layers[each.first] == each.tensor - first
+
+
+def test_the_course_of_an_int8_network_and_of_the_best_order() -> None:
+    for options in ({"with_": ["int8"]}, {"order": "best"}, {"training": True}):
+        report = cnnprof.analyze("googlenet", **options)
+        assert max(report.course.alive) == report.peak.bytes

@@ -15,7 +15,7 @@ from cnnprof.cli.app import COMMANDS, build
 from cnnprof.cli.options import SHARED
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-COMMON = ("input", "set", "with_", "batch", "dtype", "format", "output")
+COMMON = ("input", "set", "with_", "batch", "dtype", "format", "output", "open")
 FIRST_WORDS = (
     "Add", "Analyze", "Apply", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
     "Install", "Keep",

@@ -98,8 +98,7 @@ def test_an_explanation_is_of_what_came_out(run: Run) -> None:
     out = run("explain", "net.yaml", "c", "--with", "fuse_bn").out
     assert f"{8 * 27 + 8}" in out
     assert run("explain", "net.yaml", "--with", "int8") == (
-        2, "", "error: an explanation is of one dtype, and not of how values are stored: leave out what does that of "
-               "int8\n",
+        2, "", "error: an explanation is of one dtype, and not of how values are stored: leave out int8\n",
     )  # fmt: skip
 
 

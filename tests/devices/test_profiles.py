@@ -65,8 +65,8 @@ def test_an_unknown_target_is_refused():
         ("[]", 2, "`targets` is a mapping, found an empty list"),
         ("{a: [x]}", 2, "the target `a` is a mapping, found a list"),
         ("{a: {sort: gpu, speed: 3}}", 2, "the target `a` has no key `speed`"),
-        ("{a: {sort: fpga}}", 2, "`sort` of a target is `microcontroller` or `gpu`, found `fpga`"),
-        ("{a: {title: A}}", 2, "`sort` of a target is `microcontroller` or `gpu`, found nothing"),
+        ("{a: {sort: fpga}}", 2, "`sort` of a target is one of `microcontroller`, `gpu`, `cpu`, found `fpga`"),
+        ("{a: {title: A}}", 2, "`sort` of a target is one of `microcontroller`, `gpu`, `cpu`, found nothing"),
         (
             "{a: {sort: gpu, ram: {is: 1 KB, source: x}}}",
             2,

@@ -165,6 +165,17 @@ def test_a_target_of_ones_own(run: Run, tmp_path: Path) -> None:
     assert "over the limit of 15.0 KiB, ram of mine\n" in run("check", "ds_cnn", "--target", "own.yaml:mine").out
 
 
+def test_from_python() -> None:
+    cnnprof.check("ds_cnn", fits="nrf52840").require()
+    found = cnnprof.check("mobilenet_v1,width=1.0", fits=["nrf52840", "a100"])
+    assert [verdict.metric for checked in found.checks for verdict in checked.over] == [
+        "arena_total_bytes",
+        "flash_bytes",
+    ]
+    with pytest.raises(UsageError, match="there is no target `a1000`"):
+        cnnprof.check("ds_cnn", fits="a1000")
+
+
 # In a gate: only what certainly fits passes.
 
 

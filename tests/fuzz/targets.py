@@ -27,6 +27,7 @@ from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
 from cnnprof.language.write import write
+from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import RenamedWarning
 from cnnprof.render import csv, json, show, words
 from tests.support.networks import network
@@ -54,17 +55,8 @@ def _survives(text: str | bytes, **options: Any) -> bool:
     except CnnprofError:
         return False
     else:
-        small = len(graph.layers) <= 60  # of which there are enough, and larger ones take longer
-        for made in (
-            ()
-            if not small
-            else (lambda: write(graph), lambda: write(graph, folded=False), lambda: export(graph, ".py"))
-        ):
-            try:
-                assert made()  # written is what unfolds to the same graph: it looks itself
-            except UsageError as refusal:
-                if not REFUSED.search(str(refusal)):
-                    raise
+        if len(graph.layers) <= 60:  # of which there are enough, and larger ones take longer
+            _written(graph)
         assert json.render([table])
         assert csv.render([table])
         for form in ("text", "markdown", "latex"):
@@ -75,6 +67,16 @@ def _survives(text: str | bytes, **options: Any) -> bool:
         assert problem.mark is not None
         harmless(str(problem))
     return False
+
+
+def _written(graph: Graph) -> None:
+    """What unfolds is written as a spec, which looks itself whether it unfolds to the same, and as source."""
+    for made in (lambda: write(graph), lambda: write(graph, folded=False), lambda: export(graph, ".py")):
+        try:
+            assert made()
+        except UsageError as refusal:
+            if not REFUSED.search(str(refusal)):
+                raise
 
 
 def spec(data: bytes) -> None:

@@ -261,7 +261,13 @@ REFUSED = [
     ),
     (
         model([helper.make_node("QLinearConv", ["x"], ["y"], "q")]),
-        "`net.onnx`: the node `q` (QLinearConv) is quantised; export the network in floating point",
+        "`net.onnx`: the node `q` (QLinearConv) is quantised while it runs, or in a form that is not read; export the "
+        "network in floating point",
+    ),
+    (
+        model([helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "s", "z"], "d")]),
+        "`net.onnx`: the node `d` (DynamicQuantizeLinear) is quantised while it runs, or in a form that is not read; "
+        "export the network in floating point",
     ),
     (
         model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], "l", hidden_size=4)],

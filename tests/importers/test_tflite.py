@@ -16,6 +16,7 @@ from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.importers import flatbuffer, tflite, tflite_file
 from cnnprof.importers.tflite_schema import ACTIVATIONS, OPERATORS, TYPES
+from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed
 from tests.support.tflite_files import Op, T, write
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
@@ -391,6 +392,87 @@ def test_what_the_plan_leaves_out_is_noted():
         "the file brings a plan of its own, which the runtime follows instead of making one",
         "1 tensors keep their values between inferences and are not in the plan",
     )
+
+
+# Types.
+
+
+def stored(data):
+    """How the file stores values, and the bytes of what its layers make."""
+    types = tflite.load(data, "net.tflite").types
+    return types.weights, types.activations, types.vectors, dict(types.own)
+
+
+def conv_of(image_type, weight_type, bias_type, made_type):
+    options = {"Padding": SAME, "StrideW": 1, "StrideH": 1}
+    return write(
+        [
+            T("in", [1, 8, 8, 4], image_type, scales=1),
+            T(
+                "w",
+                [6, 3, 3, 4],
+                weight_type,
+                data=bytes(6 * 3 * 3 * 4 * (4 if weight_type == "FLOAT32" else 1)),
+                scales=6,
+            ),
+            T("b", [6], bias_type, data=[1] * 6, scales=6),
+            T("out", [1, 8, 8, 6], made_type, scales=1),
+        ],
+        [Op("CONV_2D", [0, 1, 2], [3], "Conv2DOptions", options)],
+    )
+
+
+def test_values_are_stored_as_the_file_has_them():
+    assert tflite.load(conv(8, 1, SAME), "net.tflite").types == INT8
+    assert stored(conv_of("INT8", "INT8", "INT32", "INT8")) == ((Typed("int8"),), (Typed("int8"),), "int32", {})
+    assert tflite.load(conv_of("INT16", "INT8", "INT64", "INT16"), "net.tflite").types == INT16
+
+
+def test_a_float_file_is_in_the_dtype_of_the_whole():
+    data = write([T("in", [1, 8, 8, 4], "FLOAT32"), T("out", [1, 8, 8, 4], "FLOAT32")], [Op("TANH", [0], [1])])
+    assert tflite.load(data, "net.tflite").types == AS_COMPUTED
+
+
+def test_what_is_stored_otherwise_is_by_path():
+    """An int8 network that reads and writes float32, as converters make them by default."""
+    tensors = [
+        T("in", [1, 8, 8, 4], "FLOAT32"),
+        *(image(name, 1, 8, 8, 4) for name in "abc"),
+        T("out", [1, 8, 8, 4], "FLOAT32"),
+    ]
+    steps = [
+        Op("QUANTIZE", [0], [1]),
+        Op("TANH", [1], [2]),
+        Op("LOGISTIC", [2], [3]),
+        Op("DEQUANTIZE", [3], [4]),
+    ]
+    weights, activations, _, own = stored(write(tensors, steps))
+    assert (weights, activations) == ((Typed("int8"),), (Typed("int8"),))
+    assert own == {"in": ("int8", "float32"), "dequantize": ("int8", "float32")}
+
+
+def test_weights_alone_may_be_in_int8(tmp_path):
+    """Dynamic range: a kernel in a quarter of the bytes, activations in float32."""
+    (tmp_path / "net.tflite").write_bytes(conv_of("FLOAT32", "INT8", "FLOAT32", "FLOAT32"))
+    report = cnnprof.analyze(tmp_path / "net.tflite")
+    assert (report.totals.param_bytes, report.stored_dtype) == (6 * 3 * 3 * 4 + 4 * 6, "float32")
+    assert report.totals.activation_bytes == 4 * 6 * 64
+    assert report.deployed
+
+
+def test_a_report_has_the_types_of_the_file(tmp_path):
+    report = cnnprof.analyze(GOLDEN / "ds_cnn_kws.tflite")
+    assert report.stored_dtype == "int8"
+    assert {row.dtype for row in report.layers} == {"int8"}
+    weights = [
+        each for each in tflite.load(golden("ds_cnn_kws"), "net").deployed.tensors if each.constant and each.scales
+    ]
+    assert report.totals.param_bytes == sum(each.bytes for each in weights)
+    again = cnnprof.analyze(GOLDEN / "ds_cnn_kws.tflite", with_="int8")
+    assert again.totals == report.totals
+    half = cnnprof.analyze(GOLDEN / "ds_cnn_kws.tflite", with_="weights=int4").totals
+    assert half.param_bytes < report.totals.param_bytes
+    assert half.activation_bytes == report.totals.activation_bytes
 
 
 # Damaged and hostile files.

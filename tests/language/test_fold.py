@@ -43,7 +43,7 @@ blocks:
     args: {c: required, k: required}
     layers:
       - conv2d: {out_channels: c, kernel_size: k, padding: k // 2, bias: k == 3}
-      - conv2d: {out_channels: c, kernel_size: 3, padding: 1, groups: c, dilation: 1}
+      - conv2d: {out_channels: c, kernel_size: 3, padding: k // 2, groups: c, dilation: k // 2}
       - conv2d: {out_channels: 2 * c, kernel_size: 1}
       - elu: {alpha: k / 10}
       - conv2d: {out_channels: "input[0]", kernel_size: 1}
@@ -53,10 +53,10 @@ blocks:
     assert blocks(text) == dedent(
         """\
         unit:
-          args: {channels: required, kernel: required, bias: true, alpha: required}
+          args: {channels: required, kernel: required, bias: true, dilation: 1, alpha: required}
           layers:
             - conv2d: {out_channels: channels, kernel_size: kernel, padding: kernel // 2, bias: bias}
-            - conv2d: {out_channels: channels, kernel_size: 3, padding: 1, groups: channels}
+            - conv2d: {out_channels: channels, kernel_size: 3, padding: dilation, dilation: dilation, groups: channels}
             - conv2d: {out_channels: 2 * channels, kernel_size: 1}
             - elu: {alpha: alpha}
             - conv2d: {out_channels: "input[0]", kernel_size: 1}

@@ -115,10 +115,7 @@ input: [3, 8, 8]
 layers:
   - conv2d: {out_channels: 3, kernel_size: [3, 1], padding: same}
     name: index-1
-  - pad: {pad: [1, -1], value: 0.001}
-    name: add.y.pad
-  - add: {input: input, y: []}
-    name: add
+  - add: {input: input, y: [{pad: {pad: [1, -1], value: 0.001}}]}
   - side:
       aux:
         - flatten:
@@ -126,14 +123,9 @@ layers:
         - linear: {out_features: 2, bias: false}
           name: .side.aux.linear
     when: training
-  - parameter: {shape: [3, 1, 1]}
-    name: mul.scale.parameter
-  - mul: {add: add, scale: [], number: 0.5}
+  - mul: {x: [], scale: [{parameter: {shape: [3, 1, 1]}}], number: 0.5}
   - sub: {number: 1, mul: []}
-    name: sub
-  - relu:
-    name: concat.a.relu
-  - concat: {a: [], sub: sub}
+  - concat: {a: [relu], x: []}
     dim: 2
 """,
     ),
@@ -154,6 +146,69 @@ layers:
     from: left
   - concat: {a: a, input: right}
   - side: {s: a}
+""",
+    ),
+    (
+        network(
+            """
+            - relu:
+              name: a
+            - add:
+                b:
+                  - relu:
+                    name: x
+                  - mul: {gate: [sigmoid], x: []}
+                  - tanh:
+                    name: a1
+                c: [{relu6: , name: y}, {tanh: , from: x}]
+                d: []
+            - add: {p: [{tanh: , name: a1.t}], q: x, r: y, s: a1.t}
+            - add: {t: [elu, {relu: , from: y}], "5": [{conv2d: {out_channels: 3, kernel_size: 1}}], z: 6}
+            - mul: {index: [{relu: , name: y1}, tanh], of: [{relu: , from: y1}]}
+            """
+        ),
+        """cnnprof: 1
+name: net
+input: [3, 8, 8]
+
+layers:
+  - relu:
+    name: a
+  - add:
+      b:
+        - relu:
+          name: x
+        - mul: {gate: [sigmoid], x: []}
+        - tanh:
+          name: a1
+      c:
+        - relu6:
+          name: y
+        - tanh:
+          from: x
+      x: []
+  - add:
+      p:
+        - tanh:
+          name: a1.t
+      x: x
+      y: y
+      p_2: a1.t
+  - add:
+      t:
+        - elu
+        - relu:
+          from: y
+      5: [{conv2d: {out_channels: 3, kernel_size: 1}}]
+      number: 6
+  - mul:
+      index:
+        - relu:
+          name: y1
+        - tanh
+      of:
+        - relu:
+          from: y1
 """,
     ),
     (
@@ -286,6 +341,15 @@ CONV = ("conv2d", {"out_channels": 4, "kernel_size": 3, "padding": 1})
         pytest.param(
             chain(("a", "relu", {}), *((f"a.{n}", *CONV) for n in (0, 1, 2)), ("a.03", *CONV)),
             id="a layer where a repetition would be, and a number that none has",
+        ),
+        pytest.param(
+            graph(
+                network(
+                    "- u:\n  name: p\n- relu6\n- u:\n  name: q",
+                    header="blocks: {u: {layers: [{add: {a: [{relu: , name: n}, elu, {tanh: , from: n}], b: []}}]}}",
+                )
+            ),
+            id="one name in the branches of two merges",
         ),
         pytest.param(
             chain(

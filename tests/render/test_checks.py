@@ -16,7 +16,7 @@ from jsonschema import Draft4Validator, Draft202012Validator
 
 from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Rest, Verdict, Why, Wrong
 from cnnprof.model.metrics import METRICS
-from cnnprof.render.checks import FORMATS, github, gitlab, junit, markdown, sarif, text, words
+from cnnprof.render.checks import FORMATS, github, gitlab, html, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
 
 NASTY = "a|b <i>&\x1b[31m`*_%, x: y::error::pwned\r\n::error::@me ]]> \x00"
@@ -227,7 +227,7 @@ def test_the_command_that_shows_what_changed() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_could_not_be_compared_is_in_every_report(form: str) -> None:
     render = {"text": text, "json": written, "markdown": markdown, "github": github, "gitlab": gitlab,
-              "junit": junit, "sarif": sarif}[form].render  # fmt: skip
+              "junit": junit, "sarif": sarif, "html": html}[form].render  # fmt: skip
     assert "there was nothing" in render(result(checked(WITHIN, unheld=("there was nothing",))))
 
 
@@ -245,7 +245,7 @@ def test_of_many_parts_five_are_told() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_nothing_steers_a_terminal(found: CheckResult, form: str) -> None:
     rendered = {"text": text, "json": written, "markdown": markdown, "github": github, "gitlab": gitlab,
-                "junit": junit, "sarif": sarif}[form].render(found)  # fmt: skip
+                "junit": junit, "sarif": sarif, "html": html}[form].render(found)  # fmt: skip
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", rendered)
 
 

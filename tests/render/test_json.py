@@ -93,6 +93,7 @@ NETWORK = keys(
         "inputs": {"type": "object", "additionalProperties": SHAPE},
         "batch": {"type": "integer", "minimum": 1},
         "dtype": {"enum": ["float64", "float32", "float16", "bfloat16"]},
+        "input_dtypes": {"type": "object", "additionalProperties": {"type": "string"}},
         "training": {"type": "boolean"},
         "order": {"enum": ["written", "best"]},
         "written_peak_bytes": COUNT,

@@ -12,18 +12,22 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
-from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, params_of, plain
+from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, most_common, params_of, plain
 from cnnprof.importers.onnx.names import Scopes
+from cnnprof.importers.onnx.quantised import in_floating_point
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.builder import Builder
+from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape, show
+from cnnprof.model.types import AS_COMPUTED, Types
 
 MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
 OLDEST = 7
 _CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
+"""Operators on integers that are left when those with known scales are gone."""
 _PRODUCTS = frozenset(
     ("Attention", "Conv", "ConvTranspose", "DeformConv", "DFT", "Einsum", "Gemm", "GRU", "LSTM", "RNN", "STFT")
 )
@@ -121,6 +125,10 @@ class Reader:
 
     def __init__(self, model: Any, file: str, name: str) -> None:
         self.model = model
+        self.quantised = in_floating_point(model)
+        """Types of the tensors that are stored as integers, by name."""
+        self.weights: dict[int, tuple[str, ...]] = {}
+        """Names of the tensors that a layer's weights are in, by its number."""
         self.file = file
         self.name = name
         self.opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 1)
@@ -154,15 +162,45 @@ class Reader:
                 f"its layers have {counted:,} parameters in {stored:,} values: the exporter merged equal tensors"
             )
         compared = Compared(len(self.learned), 0) if counted == stored else None
-        return Imported(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes), compared)
+        types = self.stored(graph) if self.quantised else AS_COMPUTED
+        return Imported(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes), compared, types=types)
+
+    def stored(self, graph: Graph) -> Types:
+        """How a quantised file stores values. What runs in place on a layer's output, and is quantised, is fused into
+        it by a runtime: the output is stored as that is."""
+        by_tensor = {value: self.quantised[name] for name, value in self.values.items()
+                     if isinstance(value, int) and name in self.quantised}  # fmt: skip
+        readers = Counter(tensor for layer in graph.layers for tensor in layer.inputs)
+        first = len(graph.inputs)
+        for number in reversed(range(len(graph.layers))):
+            layer = graph.layers[number]
+            if layer.overwrites is not None and first + number in by_tensor:
+                read = layer.inputs[layer.overwrites]
+                if readers[read] == 1:
+                    by_tensor.setdefault(read, by_tensor[first + number])
+        held = {name: ("", by_tensor.get(tensor, "float32")) for tensor, name in enumerate(graph.inputs)}
+        biases = []
+        for number, layer in enumerate(graph.layers):
+            types = [self.quantised.get(name, "float32") for name in self.weights.get(number, ())]
+            held[layer.path] = types[0] if types else "", by_tensor.get(first + number, "float32")
+            biases += types[1:2]
+        return most_common(held, biases)
 
     def notes(self) -> list[str]:
         """What a reader of the figures should know about the file."""
+        found = []
+        if self.quantised:
+            found.append(
+                "quantised: its layers are those of the network in floating point, and values are stored as the file "
+                "has them; scales and zero points are not counted"
+            )
         operators = {node.op_type for node in self.model.graph.node}
         if self.model.producer_name == "pytorch" and "Conv" in operators and "BatchNormalization" not in operators:
-            return ["written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "
-                    "from the module's, multiply-accumulates do not"]  # fmt: skip
-        return []
+            found.append(
+                "written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ "
+                "from the module's, multiply-accumulates do not"
+            )
+        return found
 
     # What is there before the first node.
 
@@ -276,7 +314,8 @@ class Reader:
         if operator in _CONTROL:
             raise self.wrong(proto, "decides while it runs what is computed; export the network without it")
         if operator in _QUANTISED or operator.startswith("QLinear"):
-            raise self.wrong(proto, "is quantised; export the network in floating point")
+            what = "is quantised while it runs, or in a form that is not read"
+            raise self.wrong(proto, f"{what}; export the network in floating point")
         for name in filter(None, proto.input):
             if name not in self.values:
                 raise self.wrong(proto, f"reads `{printable(brief(name))}`, which nothing before it makes")
@@ -371,6 +410,7 @@ class Reader:
             key = (kind, names, tuple(self.builder.shapes[tensor][0] for tensor in tensors))
             shares = self.shares.setdefault(key, number)
         self.learned.update({each.name: each.numel for each in learned if each is not None})
+        self.weights[number] = names
         made = self.builder.add(path, kind, tensors, shares=None if shares == number else shares)
         read = [self.builder.shapes[tensor] for tensor in tensors]
         own = sum(map(prod, kind.weights(*read).values()))

@@ -1,3 +1,3 @@
 """The formats of what `check` found: one file per format, each with `render(result) -> str`."""
 
-FORMATS = ("text", "json", "markdown", "github", "gitlab", "junit", "sarif")
+FORMATS = ("text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html")

@@ -50,8 +50,14 @@ def _data(document: Document) -> str:
 
 
 def _in_script(text: str) -> str:
-    """JSON that cannot end the element that it is in: `<` stands only in its strings."""
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    """JSON that cannot end the element that it is in, and steers nothing: what does stands only in its strings."""
+    text = text.replace("<", "\\u003c")
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    """A character as JSON may write it, escaped where it is not to be seen; beyond 16 bits as a pair of surrogates."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 @cache

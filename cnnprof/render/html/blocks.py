@@ -37,7 +37,8 @@ def block(each: Block, level: int) -> Iterator[str]:
             if each.facts:
                 yield f'<p class="facts">{"".join(f"<span>{escape(fact)}</span>" for fact in each.facts)}</p>'
         case Text():
-            yield f"<p{_class(_named(each.meaning))}>{lines(each.text)}</p>"
+            indent = f"in in{min(4, (each.indent + 1) // 2)}" if each.indent else ""
+            yield f"<p{_class(' '.join(filter(None, [_named(each.meaning), indent])))}>{lines(each.text)}</p>"
         case Code():
             yield f'<pre tabindex="0">{lines(each.text)}</pre>'
         case Notes():
@@ -74,9 +75,13 @@ def table(each: Table) -> str:
     ]
     head = "".join(_header(column) for column in each.columns)
 
+    linked = next((n for n, column in enumerate(each.columns) if column.header), 0)
+
     def row(cells: tuple[Cell, ...], key: str = "") -> str:
         parts = zip(cells, each.columns, most, strict=True)
-        texts = (_cell(cell, column, widest, n == 0 and key) for n, (cell, column, widest) in enumerate(parts))
+        texts = (
+            _cell(cell, column, widest, key if n == linked else "") for n, (cell, column, widest) in enumerate(parts)
+        )
         own = f' id="l{key}"' if key else ""
         return f"<tr{own}>{''.join(texts)}</tr>"
 
@@ -84,10 +89,10 @@ def table(each: Table) -> str:
     body = "".join(row(cells, key) for cells, key in zip(each.rows, keys, strict=True))
     total = "".join(row(tuple(cell._replace(meaning="strong") for cell in cells)) for cells in each.totals)
     foot = f"<tfoot>{total}</tfoot>" if total else ""
-    linked = ' class="layers"' if each.keys else ""
+    kind = ' class="layers"' if each.keys else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="table of {escape(_what(headers))}">'
-        f"<table{linked}><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>"
+        f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>"
     )
 
 
@@ -101,7 +106,7 @@ def _header(column: TableColumn) -> str:
     return f'<th scope="col"{_right(column)}>{escape(column.header)}</th>'
 
 
-def _cell(cell: Cell, column: TableColumn, most: float, key: str | bool) -> str:
+def _cell(cell: Cell, column: TableColumn, most: float, key: str) -> str:
     if column.bar:
         if cell.number is None or not most:
             return "<td></td>"
@@ -111,7 +116,7 @@ def _cell(cell: Cell, column: TableColumn, most: float, key: str | bool) -> str:
     number = f' data-v="{float(cell.number):.17g}"' if cell.number is not None else ""
     text = lines(cell.text.strip(" "))
     if key:
-        text = f'<a href="#n{key}">{text}</a>'
+        text = f'<a href="#n{key}">{text.replace(".", ".<wbr>")}</a>'
     classes = " ".join(filter(None, ["right" if column.right else "", _named(cell.meaning)]))
     if key:
         return f'<th scope="row"{_class(classes)}>{text}</th>'
@@ -133,6 +138,11 @@ def _class(names: str) -> str:
 
 def _warns(note: str) -> str:
     return ' class="warning"' if note.startswith("warning:") else ""
+
+
+def breakable(path: str) -> str:
+    """A path that is broken at its dots, where it has to be."""
+    return escape(path).replace(".", ".<wbr>")
 
 
 def lines(text: str) -> str:

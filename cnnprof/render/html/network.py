@@ -8,29 +8,34 @@ from itertools import pairwise
 from cnnprof.analysis import units
 from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.report import ReportTable
-from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, key, opened
+from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, inner_boxes, key, opened
 from cnnprof.exporters.drawing import by
+from cnnprof.exporters.svg import BOUNDS, step
 from cnnprof.model.graph import Graph
 from cnnprof.render import words
-from cnnprof.render.html.blocks import escape
+from cnnprof.render.html.blocks import breakable, escape
 from cnnprof.render.pictured import COLORED, NetworkPicture, Subject
 
+NAMED = 5
+"""Layers that have most of a figure."""
 SEEN = 40
 """Nodes and boxes that are seen at first, at most."""
-STEPS = (0, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""Shares of a figure from which on each colour but the first is used."""
 SIGNS = {"added": "+", "removed": "−", "changed": "~"}
 
 
-def draw(picture: NetworkPicture) -> Iterator[str]:
-    """The figure: tools that the script answers to, the graph, a place for what is chosen, and the legend."""
+def draw(picture: NetworkPicture, level: int) -> Iterator[str]:
+    """Tools that the script answers to, the graph, a place for what is chosen, and the legend.
+
+    level: of the heading above.
+    """
     subject = picture.subject
-    title = escape(subject.report.title)
+    title = escape(subject.title or subject.report.title)
     yield f'<figure class="network" data-net="{subject.key}">'
     yield _tools(subject)
     yield f'<div class="stage"><div class="canvas" tabindex="0" role="group" aria-label="graph of {title}">'
     yield f'<div class="scene column">{"".join(_Elements(subject).column())}</div></div>'
-    yield '<aside class="panel" aria-live="polite" aria-label="the chosen layer" tabindex="0" hidden></aside></div>'
+    label = f'aria-live="polite" aria-label="the chosen layer of {title}" tabindex="0"'
+    yield f'<aside class="panel" {label}>{_most(subject, level + 1)}</aside></div>'
     yield f"<figcaption>{_legend(subject)}</figcaption></figure>"
 
 
@@ -51,20 +56,34 @@ def _tools(subject: Subject) -> str:
     )
 
 
+def _most(subject: Subject, level: int) -> str:
+    """What the panel says before a layer is chosen: where most of each figure is. level: of its headings."""
+    lists = []
+    for name in COLORED:
+        column = COLUMNS[name]
+        table = ReportTable(subject.report, subject.report.layers)
+        first = len(subject.report.inputs)
+        order = sorted(range(len(table.rows)), key=lambda number: -column.value(table.rows[number]))
+        rows = [
+            f'<li><a href="#n{subject.key}.{first + number}">{breakable(table.rows[number].path)}</a> '
+            f"<span>{escape(words.figure(column.value(table.rows[number]), column))}, "
+            f"{units.share(table.share(table.rows[number], column))}</span></li>"
+            for number in order[:NAMED]
+            if column.value(table.rows[number])
+        ]
+        lists += [f"<h{level}>Most {escape(column.header)}</h{level}><ol>{''.join(rows)}</ol>"] if rows else []
+    return f"<p>A layer that is clicked is explained here, with a formula for each figure.</p>{''.join(lists)}"
+
+
 def _legend(subject: Subject) -> str:
-    bounds = [f"{100 * share:g}" for share in STEPS]
+    bounds = [f"{100 * share:g}" for share in BOUNDS]
     texts = ["none", f"below {bounds[1]} %", *(f"{a}–{b} %" for a, b in pairwise(bounds[1:]))]
     texts.append(f"{bounds[-1]} % and more")
     steps = "".join(f'<span class="swatch s{n}">{text}</span>' for n, text in enumerate(texts))
     header = f'<span class="of">{escape(COLUMNS[COLORED[0]].header)}</span>'
     marks = {subject.marks[path] for path in subject.marks}
     told = "".join(f'<span class="swatch {each}">{SIGNS[each]} {each}</span>' for each in SIGNS if each in marks)
-    return f'<span class="legend">Share of all {header}: {steps}{told}</span>'
-
-
-def step(share: float) -> int:
-    """The number of a share's colour."""
-    return sum(share > bound if not bound else share >= bound for bound in STEPS)
+    return f'<span class="legend"><span>Share of all {header}:</span>{steps}{told}</span>'
 
 
 class _Elements:
@@ -76,7 +95,7 @@ class _Elements:
         self.graph: Graph = subject.report.graph
         self.first = len(self.graph.inputs)
         self.items = subject.arranged()
-        self.open = opened(self.items, SEEN)
+        self.open = self._marked() if 0 < len(subject.marks) <= SEEN else opened(self.items, SEEN)
         self.chosen: ReportColumn = COLUMNS[COLORED[0]]
         self.total = ReportTable(self.report, self.report.layers).total(self.chosen) or 1
         self.amounts = [0] * self.first + [self.chosen.value(row) for row in self.report.layers]
@@ -86,6 +105,17 @@ class _Elements:
     def column(self) -> Iterator[str]:
         """All of it."""
         yield from self._column(self.items, last=True)
+
+    def _marked(self) -> set[str]:
+        """The boxes that lead to what is marked."""
+
+        def marked(items: Iterable[Item]) -> Iterator[str]:
+            for box in inner_boxes(items):
+                if any(self.subject.name(tensor) in self.subject.marks for tensor in box.tensors):
+                    yield key(box)
+                    yield from marked(box.items)
+
+        return set(marked(self.items))
 
     def _column(self, items: Sequence[Item], last: bool = False) -> Iterator[str]:
         for number, item in enumerate(items):
@@ -123,9 +153,7 @@ class _Elements:
         tensor, row = node.tensor, self.subject.row(node.tensor)
         about = f"{self.subject.key}.{tensor}"
         if row is None:
-            return (
-                f'<a class="node input" id="n{about}" href="#l{about}"><b>{escape(node.name)}</b><span>input</span></a>'
-            )
+            return f'<a class="node input" id="n{about}" href="#l{about}"><b>{escape(node.name)}</b></a>'
         status = self.subject.marks.get(row.path, "")
         classes = " ".join(filter(None, ["node", self._color(self.amounts[tensor]), status]))
         tags = [SIGNS[status]] if status else []
@@ -133,11 +161,12 @@ class _Elements:
         tags += [] if row.executed else ["only in training"]
         tags += ["view"] if row.view else ["in place"] if row.in_place else []
         said = "".join(f"<em>{escape(tag)}</em>" for tag in tags)
-        beside = f' data-from="{" ".join(map(str, node.beside))}"' if node.beside else ""
-        what = self.notations[tensor] or row.kind
+        aside = f' data-from="{" ".join(map(str, node.aside))}"' if node.aside else ""
+        what = self.notations[tensor] or (row.kind if row.kind != node.name else "")
+        what = f"<span>{escape(what)}</span>" if what else ""
         return (
-            f'<a class="{classes}" id="n{about}" href="#l{about}"{beside}><b>{escape(node.name)}</b>{said}'
-            f"<span>{escape(what)}</span>{self._amount(self.amounts[tensor])}</a>"
+            f'<a class="{classes}" id="n{about}" href="#l{about}"{aside}><b>{escape(node.name)}</b>{said}'
+            f"{what}{self._amount(self.amounts[tensor])}</a>"
         )
 
     def _box(self, box: Box) -> Iterator[str]:

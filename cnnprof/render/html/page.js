@@ -3,9 +3,11 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
+// A text without characters that steer how it is shown, as the tables have it.
+const printable = (text) => String(text).replace(/[\p{C}\p{Z}]/gu, (each) => " \n\u00a0".includes(each) ? each : `\\x${each.codePointAt(0).toString(16).padStart(2, "0")}`);
 const element = (name, text = "", className = "") => {
   const made = document.createElement(name);
-  made.textContent = text;
+  made.textContent = printable(text);
   if (className) made.className = className;
   return made;
 };
@@ -40,11 +42,23 @@ const layerOf = (key) => {
   return number < 0 ? null : {report: known.report.layers[number], explained: known.explained, number};
 };
 
+// What corresponds to a layer in the other of two networks.
+const partners = new Map((data.pairs || []).flatMap(([one, other]) => [[one, other], [other, one]]));
+
 function choose(key, from) {
   all(".chosen").forEach((each) => each.classList.remove("chosen"));
   const node = byId(`n${key}`) || byId(`b${key}`), row = byId(`l${key}`);
   all(`[data-t="${key}"]`).forEach((each) => each.classList.add("chosen"));
   for (const each of [node, row]) if (each) each.classList.add("chosen");
+  const partner = partners.get(key), other = partner && byId(`n${partner}`);
+  if (other) {
+    other.classList.add("chosen");
+    for (let box = other.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+    explain(partner, other.closest(".network"));
+    within(other.closest(".canvas"), other);
+    const told = byId(`l${partner}`);
+    if (told) told.classList.add("chosen");
+  }
   for (let box = node && node.parentElement.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
   const center = {block: "center", inline: "center"};
   explain(key, node && node.closest(".network"));
@@ -60,18 +74,19 @@ function within(frame, inner) {
   frame.scrollLeft += rect.left + rect.width / 2 - outer.left - outer.width / 2;
 }
 
+const rests = new Map();  // what a panel shows where no layer is chosen
+
 function explain(key, figure) {
   const panel = figure && figure.querySelector(".panel"), layer = layerOf(key);
   if (!panel) return;
-  panel.hidden = !layer;
-  panel.parentElement.classList.toggle("split", Boolean(layer));
+  if (!rests.has(panel)) rests.set(panel, [...panel.childNodes]);
   if (!layer) return;
   const {report, explained, number} = layer;
   const close = element("button", "Close");
   close.type = "button";
-  close.addEventListener("click", () => { panel.hidden = true; panel.parentElement.classList.remove("split"); lines(figure); });
+  close.addEventListener("click", () => panel.replaceChildren(...rests.get(panel)));
   const shapes = report.input_shapes.map((shape) => shape.slice(1).join("×")).join(", ");
-  const parts = [close, element("h3", report.path), element("p", `${report.kind} · ${shapes || "no input"} → ${report.output_shape.slice(1).join("×")}`)];
+  const parts = [close, element("h3", report.path, "path"), element("p", `${report.kind} · ${shapes || "no input"} → ${report.output_shape.slice(1).join("×")}`)];
   const fields = Object.entries(report.config).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
   if (fields.length) parts.push(element("p", fields.join(", "), "rule"));
   if (report.line) parts.push(element("p", `line ${report.line} of ${report.file}`, "rule"));
@@ -312,7 +327,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest('a[href^="#n"], a[href^="#l"]'), part = event.target.closest("[data-t]");
   if (link) {
     event.preventDefault();
-    choose(link.hash.slice(2), link.hash[1] === "l" ? "graph" : "table");
+    choose(link.hash.slice(2), link.closest("figure") && link.hash[1] === "l" ? "graph" : link.closest("table") ? "table" : "panel");
   } else if (part) choose(part.dataset.t, "picture");
 });
 if (/^#[nl]\d/.test(location.hash)) choose(decodeURIComponent(location.hash).slice(2), "link");

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from cnnprof.analysis import units
 from cnnprof.exporters.boxes import Box, Item, Node
+from cnnprof.exporters.svg import step
 from cnnprof.render import words
 from cnnprof.render.html.blocks import escape
-from cnnprof.render.html.network import step
 from cnnprof.render.pictured import SharesPicture, Subject
 
 HEIGHT = 26
