@@ -512,6 +512,20 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         ),
         (lambda m, x: x.mean((-1, -2), keepdim=True), [("adaptive_avg_pool", "adaptive_avg_pool2d", (4, 1, 1))]),
         (
+            lambda m, x: x.mean((1, 2)),
+            [
+                ("permute", "permute", (6, 4, 8)), ("adaptive_avg_pool", "adaptive_avg_pool2d", (6, 1, 1)),
+                ("flatten", "flatten", (6,)),
+            ],
+        ),
+        (
+            lambda m, x: x.flatten(2).mean(1, keepdim=True),
+            [
+                ("reshape", "reshape", (4, 48)), ("permute", "permute", (48, 4)),
+                ("adaptive_avg_pool", "adaptive_avg_pool1d", (48, 1)), ("flatten", "reshape", (1, 48)),
+            ],
+        ),
+        (
             lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1),
             [("slice", "slice", (2, 8, 6)), ("slice_2", "slice", (2, 8, 6)), ("concat", "concat", (4, 8, 6))],
         ),

@@ -169,16 +169,20 @@ def _adaptive(kinds: dict[int, Any]) -> Rule:
 
 
 def _mean(node: Node) -> int:
-    read = node.front()
+    """Over all positions, wherever the channels are."""
+    read, given = node.front(), node.get("dim")
     rank = node.rank(read)
-    dims = node.get("dim")
-    axes = _axes(node, _ADAPTIVE_AVG, read)
-    if dims is None or sorted(dim % rank for dim in _per_axis(dims, 1)) != list(range(2, rank)):
+    dims = sorted({dim % rank for dim in _per_axis(given, 1)}) if given is not None else []
+    rest = [dim for dim in range(1, rank) if dim not in dims]
+    if len(rest) != 1 or 0 in dims or len(dims) not in _ADAPTIVE_AVG:
         raise NoKind("it is no mean over all positions")
-    pooled = _ADAPTIVE_AVG[axes](output_size=1)
-    if node.get("keepdim", False):
-        return node.add(pooled, read)
-    return node.add(flatten.Flatten(), node.add(pooled, read), word="flatten")
+    made, (out, _) = read.tensor, node.out()
+    if rest != [1]:
+        made = node.add(permute.Permute(dims=[0, *rest, *dims]), made, word="permute")
+    made = node.add(_ADAPTIVE_AVG[len(dims)](output_size=1), made)
+    if out == node.reader.network.shapes[made]:
+        return made
+    return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), made, word="flatten")
 
 
 _PAD_MODES = ("constant", "reflect", "replicate", "circular")
