@@ -532,6 +532,20 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         (lambda m, x: x.split([1, 3], 1)[1], [("slice", "slice", (3, 8, 6))]),
         (lambda m, x: x[:, :, 2:-1], [("slice", "slice", (4, 5, 6))]),
         (lambda m, x: x[:, -1], [("select", "select", (8, 6))]),
+        (
+            lambda m, x: x.view(-1, 2, 2, 8, 6).sum(1),
+            [
+                ("reshape", "reshape", (2, 2, 8, 6)), ("select", "select", (2, 8, 6)),
+                ("select_2", "select", (2, 8, 6)), ("add", "add", (2, 8, 6)),
+            ],
+        ),
+        (
+            lambda m, x: x[:, :2].sum(1, keepdim=True),
+            [
+                ("slice", "slice", (2, 8, 6)), ("slice_2", "slice", (1, 8, 6)), ("slice_3", "slice", (1, 8, 6)),
+                ("add", "add", (1, 8, 6)),
+            ],
+        ),
         (lambda m, x: x.unbind(1)[3], [("select", "select", (8, 6))]),
         (lambda m, x: x.transpose(1, -1), [("permute", "permute", (6, 8, 4))]),
         (lambda m, x: x.permute(0, 2, 3, 1), [("permute", "permute", (8, 6, 4))]),

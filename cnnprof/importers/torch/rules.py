@@ -185,6 +185,23 @@ def _mean(node: Node) -> int:
     return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), made, word="flatten")
 
 
+def _sum(node: Node) -> int:
+    """Of the two halves of a dimension, as branches that are joined lie in one."""
+    read, dims = node.tensor(), _per_axis(node.get("dim"), 1)
+    rank, shape = node.rank(read), node.shape(read)
+    if len(dims) != 1 or dims[0] is None:
+        raise NoKind("no kind adds up more than one dimension")
+    dim = node.dim(read.place, rank, dims[0])
+    keep = node.get("keepdim", False)
+    if shape[dim - 1] != 2 or (len(shape) == 1 and not keep):
+        raise NoKind("no kind adds up a dimension")
+    halves: list[Kind] = [
+        slice.Slice(dim=dim, start=half, end=half + 1) if keep else select.Select(dim=dim, index=half)
+        for half in (0, 1)
+    ]
+    return node.add(arithmetic.Add(), *(node.add(half, read, word=half.word) for half in halves))
+
+
 _PAD_MODES = ("constant", "reflect", "replicate", "circular")
 
 
@@ -626,6 +643,7 @@ RULES: dict[str, Rule] = {
     "squeeze": _reshape,
     "stack": _stack,
     "sub": _arithmetic(arithmetic.Sub),
+    "sum": _sum,
     "swapaxes": _permute,
     "t": _permute,
     "tanh": _plain(activation.Tanh),
