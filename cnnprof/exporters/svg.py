@@ -114,8 +114,8 @@ class _Drawing:
             return _node([node.name], PAPER, round_=True)
         layer = self.graph.layers[node.tensor - self.first]
         texts = [node.name] + ([layer.kind.word] if layer.kind.word != node.name else [])
-        if node.beside:
-            names = ", ".join(self.graph.tensor_name(tensor) for tensor in node.beside)
+        if node.aside:
+            names = ", ".join(self.graph.tensor_name(tensor) for tensor in node.aside)
             texts.append(f"reads {brief(names, LONGEST)}")
         amount = self.macs[node.tensor]
         return _node(texts, COLORS[step(amount / self.total)], _figure(amount), dashed=not layer.executed)

@@ -269,7 +269,7 @@ def test_nothing_is_wider_than_the_window(page: Any, width: int) -> None:
 
 
 def bridge(names: tuple[str, ...] = ("a", "b", "c", "d", "sum", "end")) -> Report:
-    """A network that does not fall apart into branches: what crosses is drawn beside the column."""
+    """A network that does not fall apart into branches: what crosses is drawn next to the column."""
     made = Builder()
     image = made.input("image", (4, 8, 8))
     a = made.add(names[0], Conv2d(out_channels=4, kernel_size=1), [image])
@@ -282,7 +282,7 @@ def bridge(names: tuple[str, ...] = ("a", "b", "c", "d", "sum", "end")) -> Repor
     return tabulate(graph, count(graph))
 
 
-def test_what_crosses_is_drawn_beside(open_page: Open) -> None:
+def test_what_crosses_is_drawn_next_to_the_column(open_page: Open) -> None:
     page = open_page(text_of(bridge()))
     assert page.locator(".over-lines path").count() == page.evaluate(
         "[...document.querySelectorAll('[data-from]')].flatMap(each => each.dataset.from.split(' ')).length"

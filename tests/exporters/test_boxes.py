@@ -93,7 +93,7 @@ def test_every_tensor_is_there_once_and_lines_lead_to_each(name: str) -> None:
     found = cnnprof.unfold(name)
     seen = list(nodes(boxes(found)))
     assert sorted(node.tensor for node in seen) == list(range(len(found.inputs) + len(found.layers)))
-    assert not [node for node in seen if node.beside]  # these all fall apart into branches
+    assert not [node for node in seen if node.aside]  # these all fall apart into branches
 
 
 def test_keys_tell_boxes_apart() -> None:

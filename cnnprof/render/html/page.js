@@ -144,7 +144,7 @@ function color(figure, name) {
   }
 }
 
-// Lines to what reads a tensor from further above, beside the column.
+// Lines to what reads a tensor from further above, next to the column.
 function lines(figure) {
   const scene = figure.querySelector(".scene"), readers = all("[data-from]", scene);
   all(".over-lines", scene).forEach((each) => each.remove());
