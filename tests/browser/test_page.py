@@ -289,6 +289,24 @@ def test_what_crosses_is_drawn_next_to_the_column(open_page: Open) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["googlenet", "unet", "resnet@50"])
+def test_lines_meet_what_they_join(open_page: Open, name: str) -> None:
+    """Every arrow begins and ends in the middle of what is above and below it."""
+    page = open_page(text_of(cnnprof.analyze(name)))
+    page.get_by_role("button", name="Open all").click()
+    off = page.evaluate(
+        """() => {
+            const middle = (each) => { const rect = each.getBoundingClientRect(); return rect.left + rect.width / 2; };
+            const axis = (each) => middle(each.matches('.sided') ? each.children[1] : each);
+            const edges = [...document.querySelectorAll('.edge:not(.last)')];
+            const ends = (edge) => [edge.previousElementSibling, edge.nextElementSibling];
+            return edges.flatMap((edge) => ends(edge).map((other) => Math.abs(axis(other) - middle(edge))));
+        }"""
+    )
+    assert len(off) > 50
+    assert max(off) <= 1
+
+
 def test_hostile_names_are_only_shown(open_page: Open) -> None:
     page = open_page(text_of(bridge((*HOSTILE, "end"))))
     assert page.title() != "run"
