@@ -124,6 +124,8 @@ EXAMPLES = {
 }
 # Where the example has to be another one.
 OTHERWISE = {
+    "cnnprof analyze SPEC --open": "cnnprof analyze lenet5 --format html",
+    "cnnprof analyze resnet@50 --open": "cnnprof analyze resnet@50 --format html",
     "cnnprof sweep SPEC --set width=0.25:1.0:0.25": "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25",
     "cnnprof measure SPEC": "cnnprof measure lenet5 --seconds 0.1",
 }
@@ -161,7 +163,7 @@ COMMANDS = [
     for page in (README, *PAGES)
     for line in given(page.read_text(encoding="utf-8"))
 ]
-WRITTEN = re.compile(r"(?:=|--output |> )([\w-]+\.(?:json|xml))\b")
+WRITTEN = re.compile(r"(?:=|--output |> )([\w-]+\.(?:json|xml|html))\b")
 
 
 @pytest.fixture(scope="module")

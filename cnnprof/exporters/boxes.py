@@ -14,6 +14,9 @@ from typing import NamedTuple, TypeAlias
 
 from cnnprof.model.graph import Graph, Layer
 
+MOST_LEVELS = 40
+"""Boxes in boxes, and rows in rows; what is deeper is a column."""
+
 
 class Node(NamedTuple):
     """A tensor by its id: an input, or the layer that computes it. name: below what it is in.
@@ -80,6 +83,16 @@ class _Edge(NamedTuple):
 def boxes(graph: Graph) -> tuple[Item, ...]:
     """The network as a column."""
     return _Arrangement(graph).column()
+
+
+def sides(branches: Sequence[Branch]) -> tuple[list[Branch], list[Branch], list[Branch]]:
+    """The branches from left to right. In the middle those that lead from above to below, where the lines enter and
+    leave the row; to their left what reads nothing from above, to their right side outputs."""
+    middle = [branch for branch in branches if branch.reads and branch.read]
+    if not middle:
+        return [], list(branches), []
+    left = [branch for branch in branches if not branch.reads]
+    return left, middle, [branch for branch in branches if branch.reads and not branch.read]
 
 
 def nodes(items: Iterable[Item]) -> Iterator[Node]:
@@ -159,7 +172,7 @@ class _Arrangement:
 
         def segment(tensor: int) -> str:
             segments = self._layer(tensor).path.split(".")
-            return segments[depth] if len(segments) > depth + 1 else ""
+            return segments[depth] if len(segments) > depth + 1 and depth < MOST_LEVELS else ""
 
         found: list[_Part] = []
         for name, group in groupby(range(first, end), segment):
@@ -190,10 +203,12 @@ class _Arrangement:
         return {edge for edge in found if edge.source < edge.target}
 
     def _arrange(self, parts: Sequence[_Part], above: str) -> tuple[Item, ...]:
-        return self._sequence(parts, self._edges(parts), range(len(parts)), above)
+        return self._sequence(parts, self._edges(parts), range(len(parts)), above, 0)
 
-    def _sequence(self, parts: Sequence[_Part], edges: set[_Edge], span: Sequence[int], above: str) -> tuple[Item, ...]:
-        """Parts one below the other; between two that all lines lead through, branches."""
+    def _sequence(
+        self, parts: Sequence[_Part], edges: set[_Edge], span: Sequence[int], above: str, level: int
+    ) -> tuple[Item, ...]:
+        """Parts one below the other; between two that all lines lead through, branches. level: of rows in rows."""
         found: list[Item] = []
         rank = {position: n for n, position in enumerate(span)}
         inner = [
@@ -215,7 +230,7 @@ class _Arrangement:
         for cut in [*cuts, len(span)]:
             between = range(before + 1, cut)
             if between:
-                found += self._between(parts, edges, [span[n] for n in between], (before, cut), inner, above)
+                found += self._between(parts, edges, [span[n] for n in between], (before, cut), inner, above, level)
             if cut < len(span):
                 found.append(self._item(parts[span[cut]], above))
             before = cut
@@ -229,17 +244,18 @@ class _Arrangement:
         cuts: tuple[int, int],
         inner: list[tuple[int, int]],
         above: str,
+        level: int,
     ) -> list[Item]:
         """What is between two cuts: branches, or where it does not fall apart, a column with lines next to it."""
         components = _components(span, edges)
         passes = cuts in inner
-        if len(components) + passes < 2:
+        if len(components) + passes < 2 or level == MOST_LEVELS:
             return [self._item(parts[position], above, self._aside(parts, span, position)) for position in span]
         branches = []
         for component in components:
             label = _common([parts[position].path for position in component])
             below = f"{label}." if f"{label}.".startswith(above) and label else above
-            items = self._sequence(parts, _within(edges, component), component, below)
+            items = self._sequence(parts, _within(edges, component), component, below, level + 1)
             inside = set(component)
             reads = any(edge.target in inside and edge.source not in inside for edge in edges)
             read = any(edge.source in inside and edge.target not in inside for edge in edges)

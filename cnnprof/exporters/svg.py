@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape as escaped
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 from cnnprof.analysis import units
 from cnnprof.analysis.costs import count
 from cnnprof.errors import brief, printable
-from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, boxes, key, opened
+from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, boxes, key, opened, sides
 from cnnprof.exporters.drawing import by
 from cnnprof.model.graph import Graph
 
@@ -135,30 +135,29 @@ class _Drawing:
         wide = _node(texts, color, _figure(amount), least=width)
         return _Drawn(width, height, frame + wide.body + _at((width - inner.width) // 2, head.height + PAD, inner))
 
-    def _row(self, branches: Iterable[Branch]) -> _Drawn:
-        columns = [
-            (branch, self._column(branch.items) if branch.items else _Drawn(2 * PAD, 0, "")) for branch in branches
-        ]
-        height = max(column.height for _, column in columns) + 2 * STUB
-        found, left = [], 0
-        above, below = [], []
-        for branch, column in columns:
-            label = _text(column.center + 6, STUB - 7, branch.label, RULE) if branch.label else ""
-            middle = left + column.center
-            found.append(f'<g transform="translate({left},0)">{label}</g>' if label else "")
-            found.append(_at(left, STUB, column))
-            if branch.reads:
-                above.append(middle)
-                found.append(_line(middle, 0, middle, STUB))
-            if branch.read:
-                below.append(middle)
-                found.append(_line(middle, STUB + column.height, middle, height))
-            left += max(column.width, column.center + 12 + LETTER * len(branch.label)) + GAP
-        width = left - GAP
-        for y, joined in ((0, above), (height, below)):
-            ends = [*joined, width // 2]
-            found.append(_line(min(ends), y, max(ends), y))
-        return _Drawn(width, height, "".join(found))
+    def _row(self, branches: Sequence[Branch]) -> _Drawn:
+        left, middle, right = sides(branches)
+        ordered = [*left, *middle, *right]
+        columns = [self._column(each.items) if each.items else _Drawn(2 * PAD, 0, "") for each in ordered]
+        height = max(column.height for column in columns) + 2 * STUB
+        found: list[str] = []
+        centers: list[int] = []
+        x = 0
+        for branch, column in zip(ordered, columns, strict=True):
+            centers.append(x + column.center)
+            found.append(_at(x, STUB, column))
+            if branch.label:
+                found.append(_text(centers[-1] + 6, STUB - 7, branch.label, RULE))
+            found += [_line(centers[-1], 0, centers[-1], STUB)] if branch.reads else []
+            found += [_line(centers[-1], STUB + column.height, centers[-1], height)] if branch.read else []
+            x += max(column.width, column.center + 12 + LETTER * len(branch.label)) + GAP
+        # Lines enter and leave in the middle of the middle ones.
+        first, last = centers[len(left)], centers[len(left) + len(middle) - 1]
+        center, width = (first + last) // 2, x - GAP
+        for y, joined in ((0, centers[len(left) :]), (height, centers[: len(left) + len(middle)])):
+            found.append(_line(min(joined), y, max(joined), y))
+        half = max(center, width - center)
+        return _Drawn(2 * half, height, f'<g transform="translate({half - center},0)">{"".join(found)}</g>')
 
 
 def _node(
@@ -173,6 +172,7 @@ def _node(
     """A box with lines of text, a figure at the right of the first."""
     lines = [brief(printable(each), LONGEST) for each in texts]
     widths = [_width(line) for line in lines]
+    widths[0] += widths[0] // LETTER  # it is bold
     if figure:
         widths[0] += _width(figure) + 14
     width, height = max(least, max(widths) + 20), LINE * len(lines) + 10

@@ -269,7 +269,7 @@ def test_nothing_is_wider_than_the_window(page: Any, width: int) -> None:
 
 
 def bridge(names: tuple[str, ...] = ("a", "b", "c", "d", "sum", "end")) -> Report:
-    """A network that does not fall apart into branches: what crosses is drawn beside the column."""
+    """A network that does not fall apart into branches: what crosses is drawn next to the column."""
     made = Builder()
     image = made.input("image", (4, 8, 8))
     a = made.add(names[0], Conv2d(out_channels=4, kernel_size=1), [image])
@@ -282,11 +282,29 @@ def bridge(names: tuple[str, ...] = ("a", "b", "c", "d", "sum", "end")) -> Repor
     return tabulate(graph, count(graph))
 
 
-def test_what_crosses_is_drawn_beside(open_page: Open) -> None:
+def test_what_crosses_is_drawn_next_to_the_column(open_page: Open) -> None:
     page = open_page(text_of(bridge()))
     assert page.locator(".over-lines path").count() == page.evaluate(
         "[...document.querySelectorAll('[data-from]')].flatMap(each => each.dataset.from.split(' ')).length"
     )
+
+
+@pytest.mark.parametrize("name", ["googlenet", "unet", "resnet@50"])
+def test_lines_meet_what_they_join(open_page: Open, name: str) -> None:
+    """Every arrow begins and ends in the middle of what is above and below it."""
+    page = open_page(text_of(cnnprof.analyze(name)))
+    page.get_by_role("button", name="Open all").click()
+    off = page.evaluate(
+        """() => {
+            const middle = (each) => { const rect = each.getBoundingClientRect(); return rect.left + rect.width / 2; };
+            const axis = (each) => middle(each.matches('.sided') ? each.children[1] : each);
+            const edges = [...document.querySelectorAll('.edge:not(.last)')];
+            const ends = (edge) => [edge.previousElementSibling, edge.nextElementSibling];
+            return edges.flatMap((edge) => ends(edge).map((other) => Math.abs(axis(other) - middle(edge))));
+        }"""
+    )
+    assert len(off) > 50
+    assert max(off) <= 1
 
 
 def test_hostile_names_are_only_shown(open_page: Open) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 import cnnprof
-from cnnprof.exporters.boxes import Box, Item, Node, Row, boxes, inner_boxes, key, nodes, opened
+from cnnprof.exporters import svg
+from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, boxes, inner_boxes, key, nodes, opened, sides
+from cnnprof.kinds.activation import ReLU
+from cnnprof.kinds.arithmetic import Add
 from cnnprof.load import architectures
+from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph
 
 HEAD = "cnnprof: 1\nname: net\ninput: [4, 8, 8]\n"
@@ -93,7 +97,30 @@ def test_every_tensor_is_there_once_and_lines_lead_to_each(name: str) -> None:
     found = cnnprof.unfold(name)
     seen = list(nodes(boxes(found)))
     assert sorted(node.tensor for node in seen) == list(range(len(found.inputs) + len(found.layers)))
-    assert not [node for node in seen if node.beside]  # these all fall apart into branches
+    assert not [node for node in seen if node.aside]  # these all fall apart into branches
+
+
+def test_sides_are_next_to_what_leads_through() -> None:
+    through, ends, begins = Branch("", ()), Branch("", (), True, False), Branch("", (), False, True)
+    assert sides([ends, through, begins]) == ([begins], [through], [ends])
+    assert sides([begins, begins]) == ([], [begins, begins], [])
+
+
+def test_what_is_too_deep_is_a_column() -> None:
+    """Skips within skips, and paths of many segments, from a file that somebody made up."""
+    made = Builder()
+    tensors = [made.input("image", (4,))]
+    for number in range(400):
+        tensors.append(made.add(".".join([*"ab" * 200, f"down{number}"]), ReLU(), [tensors[-1]]))
+    last = tensors[-1]
+    for number in range(400):
+        last = made.add(f"{'up.' * number}add{number}", Add(), [last, tensors[-2 - number]])
+    made.output("out", last)
+    found = made.graph("deep")
+    seen = list(nodes(boxes(found)))
+    assert len(seen) == 801
+    assert any(node.aside for node in seen)
+    assert svg.text(found).count("<svg ") == 1
 
 
 def test_keys_tell_boxes_apart() -> None:

@@ -105,4 +105,4 @@ def test_every_layer_and_edge_is_drawn(spec: str, suffix: str) -> None:
 def test_unknown_formats_are_refused() -> None:
     with pytest.raises(UsageError) as refused:
         export(graph(NET), ".gv")
-    assert str(refused.value) == "unknown format `.gv`; known: `.py`, `.dot`, `.mmd`"
+    assert str(refused.value) == "unknown format `.gv`; known: `.py`, `.dot`, `.mmd`, `.svg`"

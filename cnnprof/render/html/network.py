@@ -8,7 +8,7 @@ from itertools import pairwise
 from cnnprof.analysis import units
 from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.report import ReportTable
-from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, inner_boxes, key, opened
+from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, inner_boxes, key, opened, sides
 from cnnprof.exporters.drawing import by
 from cnnprof.exporters.svg import BOUNDS, step
 from cnnprof.model.graph import Graph
@@ -133,7 +133,7 @@ class _Elements:
             case Box():
                 yield from self._box(item)
             case Row():
-                yield f'<div class="row">{"".join(self._branches(item.branches))}</div>'
+                yield self._row(item.branches)
 
     def _edge(self, item: Item) -> str:
         """The line to what follows, with the shape of the tensor."""
@@ -187,22 +187,33 @@ class _Elements:
         found = [self.notations[tensor] for tensor in box.tensors if self.notations[tensor]]
         return found[0] if len(found) == 1 else units.plural(len(box.tensors), "layer")
 
-    def _branches(self, branches: Iterable[Branch]) -> Iterator[str]:
-        branches = list(branches)
-        for number, branch in enumerate(branches):
-            sides = (
-                ("tl", any(each.reads for each in branches[:number]), branch.reads),
-                ("tr", any(each.reads for each in branches[number + 1 :]), branch.reads),
-                ("bl", any(each.read for each in branches[:number]), branch.read),
-                ("br", any(each.read for each in branches[number + 1 :]), branch.read),
-            )
-            joins = [name for name, other, own in sides if other and own]
-            label = f'<span class="label">{escape(branch.label)}</span>' if branch.label else ""
-            begin = f'<span class="stem{"" if branch.reads else " none"}">{label}</span>'
-            end = '<span class="stem last"></span>' if branch.read else ""
-            if branch.items and branch.read:
-                end = self._edge(branch.items[-1]).replace('class="edge"', 'class="edge last"')
-            yield f'<div class="{" ".join(["branch", *joins])}">{begin}{"".join(self._column(branch.items))}{end}</div>'
+    def _row(self, branches: Sequence[Branch]) -> str:
+        """Branches side by side."""
+        left, middle, right = sides(branches)
+        ordered = [*left, *middle, *right]
+        drawn = [self._branch(branch, ordered[:n], ordered[n + 1 :]) for n, branch in enumerate(ordered)]
+        if len(middle) == len(ordered):
+            return f'<div class="row">{"".join(drawn)}</div>'
+        first, last = len(left), len(left) + len(middle)
+        columns = drawn[:first], drawn[first:last], drawn[last:]
+        rows = "".join(f'<div class="row">{"".join(column)}</div>' for column in columns)
+        return f'<div class="sided">{rows}</div>'
+
+    def _branch(self, branch: Branch, before: Sequence[Branch], after: Sequence[Branch]) -> str:
+        """A branch, with the lines that join it to its neighbours."""
+        sides = (
+            ("tl", branch.reads and any(each.reads for each in before)),
+            ("tr", branch.reads and any(each.reads for each in after)),
+            ("bl", branch.read and any(each.read for each in before)),
+            ("br", branch.read and any(each.read for each in after)),
+        )
+        joins = [name for name, joined in sides if joined]
+        label = f'<span class="label">{escape(branch.label)}</span>' if branch.label else ""
+        begin = f'<span class="stem{"" if branch.reads else " none"}">{label}</span>'
+        end = '<span class="stem last"></span>' if branch.read else ""
+        if branch.items and branch.read:
+            end = self._edge(branch.items[-1]).replace('class="edge"', 'class="edge last"')
+        return f'<div class="{" ".join(["branch", *joins])}">{begin}{"".join(self._column(branch.items))}{end}</div>'
 
     def _color(self, amount: int) -> str:
         return f"s{step(amount / self.total)}"

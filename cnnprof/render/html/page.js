@@ -144,7 +144,7 @@ function color(figure, name) {
   }
 }
 
-// Lines to what reads a tensor from further above, beside the column.
+// Lines to what reads a tensor from further above, next to the column.
 function lines(figure) {
   const scene = figure.querySelector(".scene"), readers = all("[data-from]", scene);
   all(".over-lines", scene).forEach((each) => each.remove());
@@ -325,7 +325,21 @@ for (const figure of all("figure.network")) {
   canvas.addEventListener("keydown", (event) => {
     if (event.target === canvas && "+-".includes(event.key)) zoom(figure, event.key === "+" ? 1.25 : 1 / 1.25);
   });
-  figure.addEventListener("toggle", () => lines(figure), true);
+  // What is opened stays where it is on the screen.
+  let held = null;
+  canvas.addEventListener("click", (event) => {
+    const summary = event.target.closest("summary");
+    held = summary && [summary, summary.getBoundingClientRect()];
+  }, true);
+  figure.addEventListener("toggle", (event) => {
+    if (held && held[0].parentElement === event.target) {
+      const [summary, before] = held, now = summary.getBoundingClientRect();
+      canvas.scrollLeft += now.left + now.width / 2 - before.left - before.width / 2;
+      canvas.scrollTop += now.top - before.top;
+    }
+    held = null;
+    lines(figure);
+  }, true);
   lines(figure);
 }
 addEventListener("resize", () => all("figure.network").forEach(lines));
