@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
+from cnnprof.analysis import units
 from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Shape, Tensor, show
@@ -23,8 +24,10 @@ RESHAPES = ("flatten", "reshape")
 """Words of kinds that change nothing but the shape, and keep the order of the values."""
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
 """Words of kinds whose inputs have no order."""
-OF_TRAINING = ("momentum",)
-"""Fields that evaluation does not use."""
+POOLS = tuple(f"{sort}_pool{axes}d" for sort in ("avg", "max") for axes in (1, 2, 3))
+"""Words of kinds that an adaptive pool can stand for."""
+NOT_COMPARED = ("momentum", "ceil_mode")
+"""Fields that only training uses, and those that the output's shape tells."""
 
 
 class Side(NamedTuple):
@@ -153,7 +156,7 @@ def _signature(graph: Graph, number: int) -> Hashable:
     """All that a layer is but its inputs: kind, configuration, parameters, buffers and output."""
     layer, answers = graph.layers[number], graph.answers[number]
     return (
-        layer.kind.word,
+        _adaptive(layer, answers.inputs),
         tuple(_configuration(graph, number).items()),
         tuple(answers.weights.items()),
         tuple(_buffers(answers.buffers).items()),
@@ -167,18 +170,36 @@ def _buffers(found: dict[str, Tensor]) -> dict[str, Shape]:
 
 
 def _configuration(graph: Graph, number: int) -> dict[str, Hashable]:
-    """The fields of a layer that evaluation depends on; `padding: same` is the padding that this stands for."""
-    kind, answers = graph.layers[number].kind, graph.answers[number]
-    fields: dict[str, Hashable] = {name: getattr(kind, name) for name in kind.fields if name not in OF_TRAINING}
+    """The fields of a layer that evaluation depends on, each in one of its spellings: `padding: same` is the padding
+    that this stands for, a pool without a stride steps by its kernel, and an adaptive pool has the size that it gives.
+    """
+    layer, answers = graph.layers[number], graph.answers[number]
+    kind = layer.kind
+    if _adaptive(layer, answers.inputs) != kind.word or kind.word.startswith("adaptive_"):
+        return {"output_size": layer.shape[1:]}
+    fields: dict[str, Hashable] = {name: getattr(kind, name) for name in kind.fields if name not in NOT_COMPARED}
     if isinstance(dim := fields.get("dim"), int) and answers.inputs:
         fields["dim"] = kind.dimension(dim, answers.inputs[0])
-    if not isinstance(fields.get("padding"), str) or not isinstance(answers.reach, tuple):
-        return fields
-    windows = answers.reach[1:]
-    return {
-        **{name: value for name, value in fields.items() if name != "padding"},
-        "padding": tuple(getattr(window, "padding", None) for window in windows),
-    }
+    if "stride" in fields and fields["stride"] is None:
+        fields["stride"] = fields["kernel_size"]
+    if isinstance(fields.get("padding"), str) and isinstance(answers.reach, tuple):
+        fields["padding"] = tuple(getattr(window, "padding", None) for window in answers.reach[1:])
+    return fields
+
+
+def _adaptive(layer: Layer, inputs: tuple[Shape, ...]) -> str:
+    """The word of a layer's kind; that of the adaptive pool where a pool's windows divide its input among them."""
+    kind = layer.kind
+    if kind.word not in POOLS:
+        return kind.word
+    fields = {name: getattr(kind, name) for name in kind.fields}
+    sizes, kernel = inputs[0][1:], fields["kernel_size"]
+    plain = not any(fields["padding"]) and set(fields.get("dilation") or (1,)) == {1}
+    steps = zip(sizes, kernel, fields["stride"] or kernel, layer.shape[1:], strict=True)
+    divided = all(size == out * width and (step == width or out == 1) for size, width, step, out in steps)
+    if not plain or not divided or fields.get("divisor_override"):
+        return kind.word
+    return f"adaptive_{kind.word}"
 
 
 def _difference(first: _Read, second: _Read) -> Difference | None:
@@ -233,16 +254,15 @@ def _layers(first: _Read, second: _Read, lacking: list[int], more: list[int]) ->
 
 def _counterpart(first: _Read, second: _Read, mine: int, more: list[int]) -> int | None:
     """The layer in another's place: of those that the first network lacks, one of the same kind that reads the same;
-    else one that reads the same; else the first of the same kind; None where there is none."""
+    else one that reads the same, or a part of it; else the first; None where it lacks none."""
     word, read = first.graph.layers[mine].kind.word, sorted(first.reads(mine))
 
-    def fits(layer: int) -> tuple[bool, bool]:
-        return sorted(second.reads(layer)) == read, second.graph.layers[layer].kind.word == word
+    def fit(layer: int) -> tuple[bool, bool, bool]:
+        own = sorted(second.reads(layer))
+        same = second.graph.layers[layer].kind.word == word
+        return own == read, not set(own).isdisjoint(read), same
 
-    for wanted in ((True, True), (True, False), (False, True)):
-        if (found := next((layer for layer in more if fits(layer) == wanted), None)) is not None:
-            return found
-    return None
+    return max(more, key=fit, default=None)
 
 
 def _what(first: _Read, second: _Read, mine: int, theirs: int) -> Iterator[str]:
@@ -327,13 +347,13 @@ def _notes(both: tuple[_Read, _Read], names: tuple[str, str], heads: bool) -> It
     for read, name in zip(both, names, strict=True):
         trained = sum(not layer.executed for layer in read.graph.layers)
         if trained and not heads:
-            yield f"{name} has {trained:,} layers that only training runs; the other has none, and they are left out"
+            yield f"{name} has {units.plural(trained, 'layer')} of training alone, which the other lacks: not compared"
     drops = [sum(isinstance(layer.kind, RandomZeros) for layer in read.graph.layers) for read in both]
     if drops[0] != drops[1]:
         yield f"dropout, which only training runs, is not compared: {drops[0]:,} and {drops[1]:,} layers"
     opaque = sum(both[0].graph.layers[number].kind.declared for number in both[0].layers)
     if opaque:
-        yield f"{opaque:,} opaque layers are compared by their declared figures alone"
+        yield f"{units.plural(opaque, 'opaque layer')} compared by declared figures alone"
 
 
 def _folded(first: Graph, second: Graph, names: tuple[str, str]) -> str:
