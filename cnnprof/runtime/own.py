@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from copy import deepcopy
+from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from cnnprof.analysis.costs import Costs
@@ -36,8 +39,7 @@ class OwnNetwork(nn.Module):
         super().__init__()
         self.graph = graph
         self.shown = shown(source)
-        # Weights are made: the module runs.
-        self.own = resolve(source.target, meta=False).module if isinstance(source.target, Named) else source.target
+        self.own = _weighted(source.target)
         self.parts = dict(_parts(graph, self.own))
         kinds = [each.kind for each in inspect.signature(self.own.forward).parameters.values()]
         positional = list(source.inputs) == ["input"] or inspect.Parameter.VAR_POSITIONAL in kinds
@@ -53,7 +55,7 @@ class OwnNetwork(nn.Module):
             output = self.own(**named) if named else self.own(*inputs)
         except (RuntimeError, MemoryError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever somebody else's code raises
             raise UsageError(f"the code of `{self.shown}` fails: {told(error)}") from None
         leaves = pytree.tree_flatten_with_path(output)[0]
         found: Any = {
@@ -72,6 +74,21 @@ def shown(source: Own) -> str:
 def own_module(graph: Graph, source: Own) -> OwnNetwork:
     """Somebody's module with its weights, in the graph's mode. Raises UsageError where it cannot be made."""
     return OwnNetwork(graph, source).train(graph.training)
+
+
+def _weighted(target: Named | nn.Module) -> nn.Module:
+    """The module with weights that can be computed with; among fake tensors with fake ones, also where it was there
+    before and has real ones."""
+    found = resolve(target, meta=False).module if isinstance(target, Named) else target
+    if not isinstance(torch.empty(0), FakeTensor):
+        return found
+    real = [each for each in (*found.parameters(), *found.buffers()) if not isinstance(each, FakeTensor)]
+    return deepcopy(found, {id(each): _fake(each) for each in real}) if real else found
+
+
+def _fake(tensor: torch.Tensor) -> torch.Tensor:
+    made = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype)
+    return nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
 
 
 def _parts(graph: Graph, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -121,10 +138,15 @@ def _runs(graph: Graph, costs: Costs, ready: OwnNetwork, seen: Seen) -> Iterator
     )  # fmt: skip
     yield compare(
         "MACs", "FlopCounterMode / 2", "figures",
-        {path: 2 * cost.work.macs for path, (_, cost) in rows.items()} | {"total": 2 * costs.totals.macs},
-        {path: seen.flops[path] for path in rows} | {"total": seen.all_flops},
+        {path: cost.work.macs for path, (_, cost) in rows.items()} | {"total": costs.totals.macs},
+        {path: _half(seen.flops[path]) for path in rows} | {"total": _half(seen.all_flops)},
         total=costs.totals.macs,
-    )._replace(detail=f"FLOPs of convolutions and matrix products: {seen.all_flops:,}")  # fmt: skip
+    )  # fmt: skip
+
+
+def _half(flops: int) -> int | Fraction:
+    """MACs of so many FLOPs; an odd number equals none."""
+    return flops // 2 if flops % 2 == 0 else Fraction(flops, 2)
 
 
 def _unsure(graph: Graph, source: Own) -> str:
