@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from cnnprof.git import Revision
     from cnnprof.importers.common import Imported
+    from cnnprof.importers.torch.reference import Own
 
 _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _SUFFIXES = (".yaml", ".yml", *formats.FILES)
@@ -202,6 +203,11 @@ class Network(NamedTuple):
     with_: tuple[str, ...] = ()
     types: Types = AS_COMPUTED
     notes: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Own | None:
+        """The module that it was read from and still is; None for all others."""
+        return None if self.imported is None or self.with_ else self.imported.own
 
 
 def network(

@@ -186,7 +186,7 @@ class MemoryFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What one batch took."""
+    """What one batch took. untimed: layers that are no module alone, of a module that is not built from the graph."""
 
     batch: int
     whole: Times
@@ -194,6 +194,7 @@ class BatchResult:
     memory: tuple[MemoryFigure, ...]
     flops: int
     doubts: tuple[str, ...] = ()
+    untimed: int = 0
 
     @property
     def examples_per_second(self) -> float | None:
@@ -240,7 +241,8 @@ class Settings(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """A network's results, by batch, on one device."""
+    """A network's results, by batch, on one device. module: somebody's own that ran; empty where it was the one that is
+    built from the graph."""
 
     name: str
     variant: str | None
@@ -250,6 +252,7 @@ class Measured:
     ceilings: Ceilings
     results: tuple[BatchResult, ...]
     out_of_memory: tuple[OutOfMemory, ...] = ()
+    module: str = ""
 
     @property
     def title(self) -> str:

@@ -55,7 +55,8 @@ class Check(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A network's checks. inputs: shapes with the batch. tensors: "real", or "fake" where none was computed, and
-    `why`. versions: of the packages that were asked."""
+    `why`. versions: of the packages that were asked. module: somebody's own that was run; empty where it was the one
+    that is built from the graph."""
 
     name: str
     variant: str | None
@@ -67,6 +68,7 @@ class Verified:
     why: str
     versions: Mapping[str, str]
     checks: tuple[Check, ...]
+    module: str = ""
 
     @property
     def title(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-import cnnprof
+from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.analysis.measured import Measured, Settings
 from cnnprof.cli import DONE, WRONG, complain, complete
@@ -18,7 +18,8 @@ from cnnprof.cli.options import Device as DeviceName
 from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
 from cnnprof.errors import UsageError, nearest, printable
 from cnnprof.files import save
-from cnnprof.model.graph import Graph
+from cnnprof.load import Network
+from cnnprof.model.kind import Shape
 
 if TYPE_CHECKING:
     from cnnprof.runtime.device import Device
@@ -155,9 +156,9 @@ def run(wanted: Wanted) -> tuple[str, int]:
         if len(wanted.specs) > 1 or len(batches) > 1:
             raise UsageError(f"{option} takes one SPEC and one batch")
     shapes, args = read_inputs(wanted.inputs), read_settings(wanted.settings)
-    graphs = [cnnprof.unfold(spec, input=shapes, args=args, with_=wanted.with_) for spec in wanted.specs]
+    networks = [_network(spec, wanted, shapes, args) for spec in wanted.specs]
     # The settings are the first network's: the other one comes with its own, as in `--against net.yaml,width=0.5`.
-    other = None if wanted.against is None else cnnprof.unfold(wanted.against, input=shapes, with_=wanted.with_)
+    other = None if wanted.against is None else _network(wanted.against, wanted, shapes)
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find, threads
@@ -165,13 +166,19 @@ def run(wanted: Wanted) -> tuple[str, int]:
 
     there = find(wanted.device)
     with threads(wanted.threads):
-        return _run(wanted, graphs, other, batches, there, Patience(seconds=wanted.seconds))
+        return _run(wanted, networks, other, batches, there, Patience(seconds=wanted.seconds))
+
+
+def _network(
+    spec: str, wanted: Wanted, shapes: Shape | Mapping[str, Shape] | None, args: Mapping[str, str] | None = None
+) -> Network:
+    return load.as_computed(load.network(spec, input=shapes, args=args, with_=wanted.with_), "a measurement")
 
 
 def _run(
     wanted: Wanted,
-    graphs: Sequence[Graph],
-    other: Graph | None,
+    networks: Sequence[Network],
+    other: Network | None,
     batches: Sequence[int],
     device: Device,
     patience: Patience,
@@ -186,15 +193,18 @@ def _run(
     json = wanted.form == "json"
     if other is not None:
         names = (wanted.specs[0], wanted.against or "")
-        both = against((graphs[0], other), names, device, batches[0], settings, patience=patience, progress=progress)
+        both = against(
+            (networks[0].graph, other.graph), names, device, batches[0], settings,
+            patience=patience, progress=progress, own=(networks[0].own, other.own),
+        )  # fmt: skip
         return drawn.comparison_json(both) if json else shown(drawn.comparison_document(both)), DONE
     if wanted.separable:
-        rows = separables(graphs[0], device, batches[0], settings, patience=patience, progress=progress)
+        rows = separables(networks[0].graph, device, batches[0], settings, patience=patience, progress=progress)
         return drawn.separable_json(rows) if json else shown(drawn.separable_document(rows)), DONE
     found: list[Measured] = []
-    for graph in graphs:
-        ceilings = found[0].ceilings if found else None
-        found.append(measure(graph, device, batches, settings, patience=patience, progress=progress, ceilings=ceilings))
+    for network in networks:
+        run = partial(measure, ceilings=found[0].ceilings if found else None, own=network.own)
+        found.append(run(network.graph, device, batches, settings, patience=patience, progress=progress))
     if wanted.save_profile is not None:
         save(profile(found), wanted.save_profile)
         noisy = any(result.doubts for each in found for result in each.results)

@@ -118,9 +118,9 @@ def verified(
 
     there = find(device)
     found = []
-    for spec, report in zip(specs, reports, strict=True):
+    for spec, network, report in zip(specs, networks, reports, strict=True):
         progress(f"verifying {spec}")
-        found.append(verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore))
+        found.append(verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore, own=network.own))
     return found
 
 

@@ -14,6 +14,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.types import AS_COMPUTED, Typed, Types
 
 if TYPE_CHECKING:
+    from cnnprof.importers.torch.reference import Own
     from cnnprof.model.deployed import Deployed
 
 
@@ -56,7 +57,8 @@ class Imported:
     notes: what a reader should know. compared: what was checked against the source itself.
     format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
     and file_bytes: of its file. types: how the file stores its values. classes: what its author calls parts of it, by
-    path.
+    path. own: the module that it was read from, which can be run; in_place_differs: layers that run in place in either
+    that or the graph, and not in both.
     """
 
     graph: Graph
@@ -70,6 +72,8 @@ class Imported:
     file_bytes: int | None = None
     types: Types = AS_COMPUTED
     classes: Mapping[str, str] = field(default_factory=dict)
+    own: Own | None = None
+    in_place_differs: int = 0
 
     @property
     def agreeing(self) -> dict[str, int]:

@@ -64,7 +64,8 @@ def _columns(*headers: str, left: Sequence[int] = (), fold: int = 0) -> tuple[Ta
 
 def _network(measured: Measured, top: int | None) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape)}" for name, shape in measured.inputs.items()]
-    yield Heading(measured.title, (*inputs, *_settings(measured.settings)))
+    ran = f"the module itself, {measured.module}" if measured.module else "built from the layers"
+    yield Heading(measured.title, (ran, *inputs, *_settings(measured.settings)))
     yield _machine(measured.machine)
     ceilings = measured.ceilings
     yield Text(
@@ -137,6 +138,8 @@ def _result(result: BatchResult, settings: Settings, top: int | None) -> Iterato
         f"end to end {duration(result.whole.median)} − sum of layers {duration(total)} = "
         f"{duration(result.residual)}: {between}"
     )
+    if result.untimed:
+        yield Text(f"without a time: {units.plural(result.untimed, 'layer')}, which a module computes among others")
     if any((layer.share or 0) > 1 for layer in result.layers):
         yield Text("above 100 % reached: the data were in caches, or the operation needs fewer FLOPs than are counted")
     if result.memory:
@@ -254,6 +257,7 @@ def _document(measured: Measured) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "name": measured.name,
         "variant": measured.variant,
+        "module": measured.module or None,
         "inputs": measured.inputs,
         "settings": measured.settings._asdict() | {"caches": "warm"},
         "machine": _machine_document(measured.machine),
@@ -280,6 +284,7 @@ def _document(measured: Measured) -> dict[str, Any]:
                     for layer in result.layers
                 ],
                 "memory": [figure._asdict() | {"residual": figure.residual} for figure in result.memory],
+                "untimed_layers": result.untimed,
                 "warnings": result.doubts,
             }
             for result in measured.results

@@ -30,7 +30,8 @@ def _network(verified: Verified) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape[1:])}" for name, shape in verified.inputs.items()]
     versions = [f"{name} {version}" for name, version in verified.versions.items()]
     tensors = f"{verified.tensors} tensors" + (f" ({verified.why})" if verified.why else "")
-    facts = [*inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
+    ran = f"the module itself, {verified.module}" if verified.module else "built from the layers"
+    facts = [ran, *inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
     yield Heading(printable(verified.title), tuple(facts))
     yield Table(COLUMNS, tuple(map(_row, verified.checks)))
     for check in verified.checks:
@@ -102,6 +103,7 @@ def _document(verified: Verified) -> dict[str, Any]:
         "tensors": verified.tensors,
         "why": verified.why or None,
         "versions": verified.versions,
+        "module": verified.module or None,
         "ok": verified.ok,
         "checks": [
             {

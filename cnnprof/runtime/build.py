@@ -87,6 +87,11 @@ class Network(nn.Module):
                 dead.add(own)  # computed for nobody: a step after `from` may leave a tensor unread
             yield _Call(made[number], inputs, own, tuple(sorted(dead)))
 
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """Layer path → its module."""
+        return {layer.path: self.get_submodule(self.names[layer.path]) for layer in self.graph.layers}
+
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         if len(inputs) != len(self.graph.inputs):
             expected = ", ".join(self.graph.inputs)

@@ -40,6 +40,7 @@ from cnnprof.analysis.measured import (
     limit,
 )
 from cnnprof.errors import UsageError, brief
+from cnnprof.importers.torch.reference import Own
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
 from cnnprof.rewrites.contract import Inapplicable, replaceable
@@ -47,6 +48,7 @@ from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
 from cnnprof.runtime.build import Network, module
 from cnnprof.runtime.device import Cuda, Device
+from cnnprof.runtime.own import OwnNetwork, own_module, shown
 from cnnprof.runtime.watch import watch
 
 Progress = Callable[[str], None]
@@ -160,19 +162,21 @@ def _round_size(each: float, patience: Patience) -> int:
 class Program(NamedTuple):
     """A network on a device. step: one inference, or one training step; `mode` is entered around it."""
 
-    built: Network
+    built: Network | OwnNetwork
     inputs: list[Tensor]
     step: Callable[[], object]
     mode: Callable[[], AbstractContextManager[Any]]
 
 
-def program(graph: Graph, device: Device, batch: int, settings: Settings) -> Program:
-    """Builds a network with its inputs on a device. graph: in training where the step is.
+def program(graph: Graph, device: Device, batch: int, settings: Settings, own: Own | None = None) -> Program:
+    """Builds a network with its inputs on a device. graph: in training where the step is. own: the module that it was
+    read from, which runs instead.
 
     Raises UsageError where no tensor has a layout with channels last.
     """
     dtype = getattr(torch, settings.dtype)
-    built = module(graph, SEED).to(device.torch, dtype)
+    built: Network | OwnNetwork = module(graph, SEED) if own is None else own_module(graph, own)
+    built.to(device.torch, dtype)
     # Made where they stay: a batch for a GPU may be more than the host holds.
     inputs = [torch.rand(batch, *shape, dtype=dtype, device=device.torch) for shape in graph.inputs.values()]
     if settings.channels_last:
@@ -183,7 +187,8 @@ def program(graph: Graph, device: Device, batch: int, settings: Settings) -> Pro
             parameter.data = _channels_last(parameter.data)
     if settings.step == "inference":
         return Program(built, inputs, lambda: built(*inputs), torch.inference_mode)
-    optimizer = torch.optim.SGD(built.parameters(), lr=1e-3) if any(True for _ in built.parameters()) else None
+    learned = [each for each in built.parameters() if each.requires_grad]
+    optimizer = torch.optim.SGD(learned, lr=1e-3) if learned else None
 
     def step() -> None:
         if optimizer is not None:
@@ -209,7 +214,7 @@ def _channels_last(tensor: Tensor) -> Tensor:
 class _LayerClock:
     """Inside `with`, the device's marks before and after every layer of a network, pass by pass."""
 
-    def __init__(self, device: Device, built: Network) -> None:
+    def __init__(self, device: Device, built: Network | OwnNetwork) -> None:
         self.device = device
         self.built = built
         self.marks: dict[str, list[tuple[Any, Any]]] = {}
@@ -217,9 +222,10 @@ class _LayerClock:
 
     def __enter__(self) -> _LayerClock:
         self._stack = ExitStack()
+        parts = self.built.parts
         for layer in self.built.graph.layers:
-            if layer.executed:
-                own = self.built.get_submodule(self.built.names[layer.path])
+            if layer.executed and layer.path in parts:
+                own = parts[layer.path]
                 marks = self.marks[layer.path] = []
                 self._stack.callback(own.register_forward_pre_hook(self._begin).remove)
                 self._stack.callback(own.register_forward_hook(lambda *_, marks=marks: self._end(marks)).remove)
@@ -255,13 +261,15 @@ def measure(
     progress: Progress = lambda _: None,
     fresh_process: bool = True,
     ceilings: Ceilings | None = None,
+    own: Own | None = None,
 ) -> Measured:
     """Latency and memory of a network on a device, batch by batch. A batch that does not fit is noted as such, and
     the others' results stay.
 
     graph: in evaluation; a training step takes the one it has in training.
     ceilings: measured already in this run; else they are measured first. fresh_process: whether the memory of a
-    process of its own is measured, on the CPU.
+    process of its own is measured, on the CPU. own: the module that the graph was read from, which runs instead of the
+    one that is built from it; layers that are no module of it have no times.
 
     Raises UsageError where PyTorch cannot run the network in that type on that device.
     """
@@ -281,7 +289,8 @@ def measure(
             if device.name == "cpu" and available is not None and needed > available:
                 raise _NoMemory
             with _memory_errors(settings, device):
-                results.append(_measure(graph, costs, device, settings, ceilings, patience, progress, fresh_process))
+                found = _measure(graph, costs, device, settings, ceilings, patience, progress, fresh_process, own)
+                results.append(found)
         except _NoMemory:
             out_of_memory.append(OutOfMemory(batch, needed, available))
         device.release()
@@ -294,6 +303,7 @@ def measure(
         ceilings,
         tuple(results),
         tuple(out_of_memory),
+        "" if own is None else shown(own),
     )
 
 
@@ -342,17 +352,18 @@ def _measure(
     patience: Patience,
     progress: Progress,
     fresh_process: bool,
+    own: Own | None,
 ) -> BatchResult:
     batch = costs.batch
     title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
-    ready = program(graph, device, batch, settings)
+    ready = program(graph, device, batch, settings, own)
     with ready.mode(), device.company() as others:
         progress(f"{title}, batch {batch}: end to end")
         whole = sample(device, ready.step, patience)
         progress(f"{title}, batch {batch}: layer by layer")
         with _LayerClock(device, ready.built) as clock:
             passes = sample(device, ready.step, patience)
-        times = clock.times(passes.warm_up)
+        times = {path: each for path, each in clock.times(passes.warm_up).items() if each.seconds}
     layers = tuple(
         LayerTime(
             layer.path,
@@ -363,26 +374,33 @@ def _measure(
             limit(cost.flops, cost.moved_bytes, ceilings),
         )
         for layer, cost in zip(graph.layers, costs.layers, strict=True)
-        if layer.executed
+        if layer.path in times
     )
     progress(f"{title}, batch {batch}: memory")
-    memory = tuple(_memory(graph, costs, device, settings, ready, fresh_process))
+    memory = tuple(_memory(graph, costs, device, settings, ready, fresh_process, own))
     warnings = [*doubts(whole), *(f"layer by layer, {doubt}" for doubt in doubts(passes)), *crowded(others())]
-    return BatchResult(batch, whole, layers, memory, costs.totals.flops, tuple(warnings))
+    untimed = sum(layer.executed for layer in graph.layers) - len(layers)
+    return BatchResult(batch, whole, layers, memory, costs.totals.flops, tuple(warnings), untimed)
 
 
 # Memory.
 
 
 def _memory(
-    graph: Graph, costs: Costs, device: Device, settings: Settings, ready: Program, fresh_process: bool
+    graph: Graph,
+    costs: Costs,
+    device: Device,
+    settings: Settings,
+    ready: Program,
+    fresh_process: bool,
+    own: Own | None,
 ) -> Iterator[MemoryFigure]:
     if isinstance(device, Cuda):
         yield from _allocator(graph, costs, device, settings, ready)
     elif device.name == "cpu":
         yield from _live(costs, settings, ready)
         if fresh_process:
-            yield from _resident(graph, costs, settings)
+            yield from _resident(graph, costs, settings, own)
 
 
 def _layout(settings: Settings) -> str:
@@ -396,8 +414,12 @@ def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFi
     if settings.step == "training":
         assert costs.training is not None
         yield MemoryFigure(
-            "kept for backward", costs.training.kept, seen.kept_bytes, f"tensors that autograd saves, exact{layout}"
+            "kept for backward", costs.training.kept, seen.saved, f"tensors that autograd saves, exact{layout}"
         )
+        return
+    if isinstance(ready.built, OwnNetwork):
+        held = f"alive after any operation; its code may hold more than the layers need{layout}"
+        yield MemoryFigure("with scratch", costs.torch_peak.bytes, seen.most, held)
         return
     yield MemoryFigure("live tensors", costs.peak.bytes, seen.peak, f"alive after any layer, exact{layout}")
     yield MemoryFigure(
@@ -405,8 +427,8 @@ def _live(costs: Costs, settings: Settings, ready: Program) -> Iterator[MemoryFi
     )
 
 
-def _resident(graph: Graph, costs: Costs, settings: Settings) -> Iterator[MemoryFigure]:
-    found = resident.measure(graph, costs.batch, settings)
+def _resident(graph: Graph, costs: Costs, settings: Settings, own: Own | None) -> Iterator[MemoryFigure]:
+    found = resident.measure(graph, costs.batch, settings, own)
     if found is not None:
         yield MemoryFigure(
             "process, idle", None, found.built, "resident set of a fresh process: Python, PyTorch, weights, input"
@@ -442,8 +464,9 @@ def against(
     *,
     patience: Patience = PATIENCE,
     progress: Progress = lambda _: None,
+    own: tuple[Own | None, Own | None] = (None, None),
 ) -> TimeComparison:
-    """Two networks alternately, A B A B. names: what they are called by.
+    """Two networks alternately, A B A B. names: what they are called by. own: the modules that they were read from.
 
     Raises UsageError as `measure`, and where both do not fit into memory.
     """
@@ -456,7 +479,9 @@ def against(
         if device.name == "cpu" and available is not None and needed > available:
             raise _NoMemory
         with _memory_errors(settings, device):
-            first, second = (program(graph, device, batch, settings) for graph in graphs)
+            first, second = (
+                program(graph, device, batch, settings, each) for graph, each in zip(graphs, own, strict=True)
+            )
             with first.mode(), device.company() as others:
                 times = alternate(device, first.step, second.step, patience)
     except _NoMemory:

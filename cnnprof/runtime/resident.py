@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnnprof.analysis.measured import Settings
+from cnnprof.importers.torch.reference import Own
 from cnnprof.model.graph import Graph
 
 STATUS = Path("/proc/self/status")
@@ -29,12 +30,12 @@ class Resident(NamedTuple):
     most: int
 
 
-def measure(graph: Graph, batch: int, settings: Settings) -> Resident | None:
+def measure(graph: Graph, batch: int, settings: Settings, own: Own | None = None) -> Resident | None:
     """The resident set of a fresh process; None where the system does not tell, or the process came to no end."""
     import torch
 
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    job = pickle.dumps((graph, batch, settings, torch.get_num_threads()))
+    job = pickle.dumps((graph, batch, settings, torch.get_num_threads(), own))
     done = subprocess.run(
         [sys.executable, "-m", __name__], input=job, capture_output=True, env=environment, check=False
     )
@@ -49,9 +50,9 @@ def run(job: bytes) -> Resident | None:
     from cnnprof.runtime.device import Device
     from cnnprof.runtime.measure import program
 
-    graph, batch, settings, threads = pickle.loads(job)  # the parent process wrote it
+    graph, batch, settings, threads, own = pickle.loads(job)  # the parent process wrote it
     torch.set_num_threads(threads)
-    ready = program(graph, Device(), batch, settings)
+    ready = program(graph, Device(), batch, settings, own)
     with suppress(OSError):
         CLEAR.write_text("5")  # forgets the peak so far, which is that of PyTorch's start
     built = _status("VmRSS")

@@ -27,9 +27,12 @@ from cnnprof.analysis.memory import Scale, kept_for_backward, storage_bytes, sto
 from cnnprof.analysis.report import tabulate
 from cnnprof.analysis.verified import Check, Excepted, Mismatch, Verified, compare
 from cnnprof.errors import MissingDependencyError
+from cnnprof.importers.torch.reference import Own
 from cnnprof.model.graph import Graph
 from cnnprof.runtime.build import Network, module
 from cnnprof.runtime.device import Cuda, Device
+from cnnprof.runtime.own import checks as own_checks
+from cnnprof.runtime.own import shown
 from cnnprof.runtime.watch import Seen, watch
 
 REAL_BYTES = 10**9
@@ -40,12 +43,20 @@ SEED = 0
 
 
 def verify(
-    graph: Graph, costs: Costs, device: Device, *, fake: bool = False, fvcore: bool = True, seed: int = SEED
+    graph: Graph,
+    costs: Costs,
+    device: Device,
+    *,
+    fake: bool = False,
+    fvcore: bool = True,
+    seed: int = SEED,
+    own: Own | None = None,
 ) -> Verified:
     """Compares the figures of a graph in evaluation with PyTorch's.
 
     costs: of the graph, in float32. device: "cuda" adds what its allocator says to the checks on the CPU.
-    fake: fake tensors whatever the size. fvcore: whether to ask it.
+    fake: fake tensors whatever the size. fvcore: whether to ask it. own: the module that the graph was read from, which
+    runs then instead of the one that is built from the graph.
 
     Raises MissingDependencyError where fvcore is asked and not installed.
     """
@@ -54,20 +65,35 @@ def verify(
     mode = "fake" if why else "real"
     trained = graph.trained or graph
     with _tensors(mode):
-        built = module(graph, seed)
-        checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
-        checks += _training(trained, costs, seed)
+        if own is not None:
+            checks = list(own_checks(graph, costs, own))
+        else:
+            built = module(graph, seed)
+            checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
+            checks += _training(trained, costs, seed)
     versions = {"torch": str(torch.__version__)}
-    if fvcore:
+    if fvcore and own is None:
         checks.append(_fvcore(graph, costs, seed))
         versions["fvcore"] = _version("fvcore")
     else:
-        checks.append(Check("fvcore", "FlopCountAnalysis", "layers", 0, (), left_out="not asked"))
-    if isinstance(device, Cuda):
+        checks.append(Check("fvcore", "FlopCountAnalysis", "layers", 0, (), left_out=_OWN if fvcore else "not asked"))
+    if isinstance(device, Cuda) and own is not None:
+        checks.append(Check(f"peak bytes on {device.name}", "", "totals", 0, (), left_out=_OWN))
+    elif isinstance(device, Cuda):
         checks += _cuda(graph, costs, device, seed)
     inputs = {name: (costs.batch, *shape) for name, shape in graph.inputs.items()}
     return Verified(
-        graph.name, graph.variant, inputs, costs.batch, costs.dtype, device.name, mode, why, versions, tuple(checks)
+        graph.name,
+        graph.variant,
+        inputs,
+        costs.batch,
+        costs.dtype,
+        device.name,
+        mode,
+        why,
+        versions,
+        tuple(checks),
+        module="" if own is None else shown(own),
     )
 
 
@@ -78,7 +104,8 @@ def real_bytes(costs: Costs) -> int:
 
 
 def _tensors(mode: str) -> AbstractContextManager[Any]:
-    return FakeTensorMode() if mode == "fake" else nullcontext()
+    # A module may hold tensors that were there before.
+    return FakeTensorMode(allow_non_fake_inputs=True) if mode == "fake" else nullcontext()
 
 
 # The module itself.
@@ -310,6 +337,7 @@ def _first_difference(trained: Graph, costs: Costs, kept: dict[str, int]) -> str
 # Where fvcore, version 0.1.5, is known to be wrong. What it counts there is compared all the same.
 _SAME = "fvcore counts 0 for `padding: same` and `valid`: it has no rule for aten::_convolution_mode"
 _OTHER = "fvcore has no rule for this operator"
+_OWN = "asked only of networks that cnnprof builds, and this is the module itself"
 _UNREAD = "fvcore does not see what no output depends on: its trace leaves that out"
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.model.kind import Shape
-from cnnprof.runtime.build import Network
 from cnnprof.runtime.live import LiveStorages
 
 
@@ -21,7 +21,8 @@ class Seen:
 
     made: of the output, where it is a new storage. alive: of the storages alive when the layer had finished and its
     dead inputs were not yet freed, excluding weights, including inputs; inside: at most while it ran. kept: of what
-    autograd had saved by then, excluding weights.
+    autograd had saved by then, excluding weights. Of the whole pass: most is what was alive at most, saved what
+    autograd saved, all_flops what was counted, in layers and between them.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -31,6 +32,9 @@ class Seen:
     alive: dict[str, int] = field(default_factory=dict)
     inside: dict[str, int] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
+    most: int = 0
+    saved: int = 0
+    all_flops: int = 0
 
     @property
     def peak(self) -> int:
@@ -66,8 +70,21 @@ class SavedStorages(torch.autograd.graph.saved_tensors_hooks):
         return tensor
 
 
-def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) -> Seen:
-    """Runs a network forward once, in its own mode, and notes what each layer does.
+class Watchable(Protocol):
+    """A network whose layers are modules, as far as `parts` says: path → module."""
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def buffers(self) -> Iterator[Tensor]: ...
+
+    def __call__(self, *inputs: Tensor) -> Any: ...
+
+
+def watch(built: Watchable, inputs: Sequence[Tensor], *, gradients: bool = False) -> Seen:
+    """Runs a network forward once, in its own mode, and notes what each layer does, in its first call.
 
     gradients: autograd runs, and what it saves is noted; else live storages are followed. Works on fake tensors.
     """
@@ -79,12 +96,15 @@ def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) 
     counted = 0
 
     def begin(*_: object) -> None:
+        nonlocal counted
+        counted = counter.get_total_flops()
+        seen.most = max(seen.most, live.peak)
         live.peak = live.live
 
     def end(path: str, given: Sequence[Tensor], output: Tensor) -> None:
-        nonlocal counted
-        so_far = counter.get_total_flops()
-        seen.flops[path], counted = so_far - counted, so_far
+        if path in seen.shapes or not isinstance(output, Tensor):
+            return
+        seen.flops[path] = counter.get_total_flops() - counted
         seen.shapes[path] = tuple(output.shape)
         # A view's storage is its input's, and that of a learned tensor a weight's.
         fresh = _storage(output) not in {_storage(tensor) for tensor in (*given, *state)}
@@ -95,12 +115,11 @@ def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) 
             seen.alive[path], seen.inside[path] = live.live, max(live.peak, live.live)
 
     with ExitStack() as stack:
-        for layer in built.graph.layers:
-            own = built.get_submodule(built.names[layer.path])
+        for layer, own in built.parts.items():
             stack.callback(own.register_forward_pre_hook(begin).remove)
             # A hook runs when the layer is done, before its dead inputs are dropped.
             stack.callback(
-                own.register_forward_hook(lambda _, given, output, path=layer.path: end(path, given, output)).remove
+                own.register_forward_hook(lambda _, given, output, path=layer: end(path, given, output)).remove
             )
         # The counter decomposes some operations, which `live` must not see: entered later, it is asked first.
         stack.enter_context(counter)
@@ -112,6 +131,7 @@ def watch(built: Network, inputs: Sequence[Tensor], *, gradients: bool = False) 
             stack.enter_context(torch.no_grad())
             stack.enter_context(live)
         output = built(*inputs)
+    seen.most, seen.saved, seen.all_flops = max(seen.most, live.peak), saved.bytes, counter.get_total_flops()
     ends = output if isinstance(output, dict) else {"out": output}
     seen.outputs = {label: tuple(tensor.shape) for label, tensor in ends.items()}
     return seen

@@ -8,11 +8,12 @@ given back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import MissingDependencyError, UsageError
 from cnnprof.importers.common import Compared, Imported
-from cnnprof.importers.torch.reference import Reference
+from cnnprof.importers.torch.reference import Own, Reference
 from cnnprof.model.kind import Shape
 
 if TYPE_CHECKING:
@@ -54,15 +55,22 @@ def load(
     if not isinstance(target, Reference):
         if not inputs and example is None:
             raise UsageError(f"a {type(target).__name__} needs the shape of one example, as input=(3, 224, 224)")
-        return imported(target, wanted, name or type(target).__name__, type(target).__name__)
+        return _with_own(
+            target, wanted.inputs, imported(target, wanted, name or type(target).__name__, type(target).__name__)
+        )
     own = name or target.name.rpartition(":")[2]
     found = resolve(target)
     if not inputs and example is None and found.input:
         wanted = wanted._replace(inputs={"input": found.input})
     try:
-        return imported(found.module, wanted, own, str(target))
+        return _with_own(target, wanted.inputs, imported(found.module, wanted, own, str(target)))
     except CannotExport:
         if not any(tensor.is_meta for tensor in found.module.parameters()):
             raise
     # A forward pass that looks at the values of its own constants needs them.
-    return imported(resolve(target, meta=False).module, wanted, own, str(target))
+    return _with_own(target, wanted.inputs, imported(resolve(target, meta=False).module, wanted, own, str(target)))
+
+
+def _with_own(target: Reference | nn.Module, inputs: Mapping[str, Shape], found: Imported) -> Imported:
+    """What was imported, with the module that it was read from; not where that takes more than tensors by name."""
+    return replace(found, own=Own(target, tuple(inputs), found.in_place_differs)) if inputs else found

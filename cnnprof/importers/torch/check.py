@@ -36,7 +36,7 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
         )
     return Imported(
         graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,
-        classes=reader.program.classes,
+        classes=reader.program.classes, in_place_differs=other,
     )  # fmt: skip
 
 

@@ -43,6 +43,18 @@ class Reference:
         return f"{self.origin}:{self.name}{given}"
 
 
+class Own(NamedTuple):
+    """Where a network was read from: a module, or what names one.
+
+    inputs: the names that it is called with. in_place_differs: layers that run in place in either the module or the
+    graph, and not in both.
+    """
+
+    target: Reference | nn.Module
+    inputs: tuple[str, ...]
+    in_place_differs: int = 0
+
+
 OLDEST = (2, 6)
 """The first release of PyTorch whose export leaves operators as the module calls them."""
 
