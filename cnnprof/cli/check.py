@@ -22,7 +22,6 @@ from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
 from cnnprof.render.checks import FORMATS
-from cnnprof.rewrites.wishes import read as read_wishes
 
 TOGETHER = ("text", "github")
 """Formats of which several fit on one standard output: GitHub reads its own from among the text."""
@@ -112,7 +111,10 @@ def read_setup(
     shapes = read_inputs(inputs) or {}
     if not isinstance(shapes, Mapping):
         shapes = {"": shapes}
-    read_wishes(with_)
+    if with_:
+        from cnnprof.rewrites.wishes import read as read_wishes
+
+        read_wishes(with_)
     return Setup(None, tuple(read_settings(settings).items()), tuple(shapes.items()), batch, dtype, tuple(with_))
 
 

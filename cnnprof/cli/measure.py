@@ -198,7 +198,8 @@ def _run(
     if wanted.save_profile is not None:
         save(profile(found), wanted.save_profile)
         noisy = any(result.doubts for each in found for result in each.results)
-        complain(f"wrote {printable(wanted.save_profile)}{', of times that are in doubt' if noisy else ''}")
+        doubtful = ", from doubtful times" if noisy else ""
+        complain(f"saved this machine as a target: {printable(wanted.save_profile)}{doubtful}")
     top = wanted.top if wanted.top is not None else SLOWEST if terminal else None
     full = any(each.out_of_memory for each in found)
     for each in found:

@@ -7,17 +7,22 @@ import typer
 
 from cnnprof import load
 from cnnprof.analysis.analyze import analyze
+from cnnprof.analysis.equivalence import Equivalence, equivalence
 from cnnprof.analysis.verified import Verified
-from cnnprof.cli import BROKEN, complain
+from cnnprof.cli import BROKEN, complain, complete
 from cnnprof.cli.arguments import read_inputs, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson, With
 from cnnprof.cli.output import DATA, deliver, progress, settle, show
+from cnnprof.errors import UsageError
+from cnnprof.render import equivalence as pair
 from cnnprof.render import verified as drawn
 
+BATCH = 2
 EXAMPLES = (
     "cnnprof verify lenet5 resnet@18",
     "cnnprof verify vgg@16 --fake --no-fvcore",
     "cnnprof verify lenet5 --format json",
+    "cnnprof verify resnet@18 --against resnet@18",
 )
 
 
@@ -28,18 +33,35 @@ def command(
     with_: With = None,
     batch: Annotated[
         int, typer.Option(rich_help_panel=SHARED, help="Set the batch size; 2 shows what grows with the batch.")
-    ] = 2,
+    ] = BATCH,
     device: Device = "cpu",
     fake: Annotated[
         bool,
         typer.Option("--fake", help="Use fake tensors, which take no memory, even below 1 GB. fvcore needs real ones."),
     ] = False,
     no_fvcore: Annotated[bool, typer.Option("--no-fvcore", help="Omit the comparison with fvcore.")] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            autocompletion=complete.specs,
+            help="Compare with another network instead of PyTorch, layer by layer, and name the first difference: is "
+            "this the network that you train? Only torch:, timm: and torchvision: need PyTorch for it.",
+        ),
+    ] = None,
     format: TableOrJson = None,
     output: Output = None,
 ) -> None:
     """Compare every figure with PyTorch; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
-    chosen = settle(specs, format, output, DATA)
+    chosen = settle([*specs, *([against] if against else [])], format, output, DATA)
+    if against is not None:
+        _refuse_running(specs, batch, device, fake or no_fvcore)
+        same = compared(specs[0], against, input or [], set or [], with_ or [])
+        deliver(pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output), output)
+        if not same.ok:
+            complain(f"error: {pair.summary(same)}")
+            raise typer.Exit(BROKEN)
+        return
     found = verified(
         specs, input or [], set or [], with_ or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore
     )
@@ -47,6 +69,29 @@ def command(
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
         raise typer.Exit(BROKEN)
+
+
+def _refuse_running(specs: Sequence[str], batch: int, device: str, other: bool) -> None:
+    """Raises UsageError for several SPECs, and for options of runs: two networks are compared without one."""
+    if len(specs) > 1:
+        raise UsageError("--against takes one SPEC")
+    if other or device != "cpu" or batch != BATCH:
+        raise UsageError("--against runs nothing: omit --batch, --device, --fake and --no-fvcore")
+
+
+def compared(
+    spec: str, against: str, inputs: Sequence[str], settings: Sequence[str], with_: Sequence[str] = ()
+) -> Equivalence:
+    """Whether two networks are the same. settings: of the first; the other one comes with its own. A module that was
+    given no input gets the first network's. Raises as `cnnprof.analyze`."""
+    shapes = read_inputs(inputs)
+    first = load.network(spec, input=shapes, args=read_settings(settings), with_=with_)
+    reference = load.locate(against).reference
+    if not shapes and reference is not None and reference.format == "torch":
+        own = first.graph.inputs
+        shapes = dict(own) if len(own) > 1 else {"": next(iter(own.values()))}
+    second = load.network(against, input=shapes, with_=with_)
+    return equivalence(first.graph, second.graph, (spec, against))
 
 
 def verified(

@@ -42,7 +42,6 @@ from cnnprof.load import MOST, code_in
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.model.paths import advance, begin
-from cnnprof.rewrites.wishes import read as read_wishes
 
 FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
@@ -436,6 +435,10 @@ class _Reader:
 
     def wishes(self, node: Node | None) -> Iterator[str]:
         """What is done to the networks first: one name, or a list of them."""
+        if node is None:
+            return
+        from cnnprof.rewrites.wishes import read as read_wishes
+
         for item in self.one_or_more(node, "with"):
             text = self.text(item, "with")
             if text is None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable
-from cnnprof.importers.common import Imported
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import COUNTED, METRICS
 
 if TYPE_CHECKING:
     from cnnprof.devices.verdicts import Fit
+    from cnnprof.importers.common import Imported
 
 SCHEMA_VERSION = 2
 

@@ -274,12 +274,12 @@ def _planned(found: Deployment, table: ReportTable) -> Iterator[KeyFigure]:
     arena, size = found.arena, units.exact if table.exact else units.size
     sign = about(found.estimates, "arena_non_persistent_bytes")
     note = f"head of the arena, as TensorFlow Lite Micro plans it: {units.size(arena.non_persistent_bytes)}"
+    least = "no plan takes less" if arena.proved else f"none takes less than {units.exact(arena.lower_bound)}"
     if arena.waste:
-        proved = "no plan takes less" if arena.proved else f"none takes less than {units.exact(arena.lower_bound)}"
         share = units.share(arena.waste / arena.best.bytes)
-        note += f"; a plan of {units.exact(arena.best.bytes)} wastes {share} less, and {proved}"
+        note += f"; {share} more than a plan of {units.exact(arena.best.bytes)}, and {least}"
     else:
-        note += "; no plan takes less" if arena.proved else f"; none takes less than {units.exact(arena.lower_bound)}"
+        note += f"; {least}"
     yield line("arena", sign + units.exact(arena.non_persistent_bytes), note)
     if found.total is not None and found.persistent is not None:
         kept = f"with ≈{units.size(found.persistent)} that kernels keep, ± {units.share(TAIL_ERROR)}"

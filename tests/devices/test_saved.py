@@ -136,7 +136,7 @@ def test_measuring_saves_it(
     options = ["--seconds", "0.02", "--device", "cpu", "--save-profile", "me.yaml"]
     done = commands.run(capsys, "measure", "lenet5", *options)
     assert done.code == 0
-    assert "wrote me.yaml" in done.err
+    assert "saved this machine as a target: me.yaml" in done.err
     done = commands.run(capsys, "analyze", "lenet5", "--target", "me.yaml:cpu")
     assert (done.code, done.err) == (0, "")
     assert "estimate" in done.out

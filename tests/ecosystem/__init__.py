@@ -40,6 +40,14 @@ def table(outcomes: list[dict[str, Any]]) -> list[str]:
     return rows
 
 
+def summary(outcomes: list[dict[str, Any]]) -> str:
+    """How many of timm's convolutional networks are exact, in a sentence."""
+    results = [outcome["result"] for outcome in outcomes if outcome["family"].startswith("timm, ")]
+    exact = results.count("exact")
+    share = f"{exact / len(results):.0%}"
+    return f"Of {len(results)} convolutional networks of timm, {exact} ({share}) have a kind for every layer."
+
+
 def saved() -> list[dict[str, Any]]:
     """What the last run with `--all --write` gave."""
     outcomes: list[dict[str, Any]] = json.loads(RECORD.read_text(encoding="utf-8"))["networks"]

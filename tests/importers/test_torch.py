@@ -41,6 +41,12 @@ class Calls(nn.Module):
         return self.called(self, input)
 
 
+def kind(word: str, **fields: Any) -> Any:
+    from cnnprof.language.registry import kinds
+
+    return kinds()[word](**fields)
+
+
 def imported(module: nn.Module, *shape: int) -> Imported:
     return load(module, {"input": shape or (4, 8, 6)})
 
@@ -506,12 +512,40 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         ),
         (lambda m, x: x.mean((-1, -2), keepdim=True), [("adaptive_avg_pool", "adaptive_avg_pool2d", (4, 1, 1))]),
         (
+            lambda m, x: x.mean((1, 2)),
+            [
+                ("permute", "permute", (6, 4, 8)), ("adaptive_avg_pool", "adaptive_avg_pool2d", (6, 1, 1)),
+                ("flatten", "flatten", (6,)),
+            ],
+        ),
+        (
+            lambda m, x: x.flatten(2).mean(1, keepdim=True),
+            [
+                ("reshape", "reshape", (4, 48)), ("permute", "permute", (48, 4)),
+                ("adaptive_avg_pool", "adaptive_avg_pool1d", (48, 1)), ("flatten", "reshape", (1, 48)),
+            ],
+        ),
+        (
             lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1),
             [("slice", "slice", (2, 8, 6)), ("slice_2", "slice", (2, 8, 6)), ("concat", "concat", (4, 8, 6))],
         ),
         (lambda m, x: x.split([1, 3], 1)[1], [("slice", "slice", (3, 8, 6))]),
         (lambda m, x: x[:, :, 2:-1], [("slice", "slice", (4, 5, 6))]),
         (lambda m, x: x[:, -1], [("select", "select", (8, 6))]),
+        (
+            lambda m, x: x.view(-1, 2, 2, 8, 6).sum(1),
+            [
+                ("reshape", "reshape", (2, 2, 8, 6)), ("select", "select", (2, 8, 6)),
+                ("select_2", "select", (2, 8, 6)), ("add", "add", (2, 8, 6)),
+            ],
+        ),
+        (
+            lambda m, x: x[:, :2].sum(1, keepdim=True),
+            [
+                ("slice", "slice", (2, 8, 6)), ("slice_2", "slice", (1, 8, 6)), ("slice_3", "slice", (1, 8, 6)),
+                ("add", "add", (1, 8, 6)),
+            ],
+        ),
         (lambda m, x: x.unbind(1)[3], [("select", "select", (8, 6))]),
         (lambda m, x: x.transpose(1, -1), [("permute", "permute", (6, 8, 4))]),
         (lambda m, x: x.permute(0, 2, 3, 1), [("permute", "permute", (8, 6, 4))]),
@@ -576,6 +610,29 @@ def test_modules_of_pytorch(part: nn.Module, shape: tuple[int, ...]) -> None:
     module = Calls(lambda m, x: m.part(x), part=part)
     assert [path for path, *_ in told(imported(module, *shape))] == ["part"]
     same_values(module, *shape)
+
+
+@pytest.mark.parametrize("shape", [(8, 10), (8, 10, 9), (8, 4, 5, 6)])
+def test_local_response_norm_is_one_layer(shape: tuple[int, ...]) -> None:
+    module = Calls(lambda m, x: m.norm(x), norm=nn.LocalResponseNorm(4, 1e-3, 0.7, 2.0))
+    (layer,) = imported(module, *shape).graph.layers
+    assert layer.path == "norm"
+    assert layer.kind == kind("local_response_norm", size=4, alpha=1e-3, beta=0.7, k=2.0)
+    same_values(module, *shape)
+    mean = Calls(lambda m, x: x / (F.avg_pool2d(x * x, 3, 1, 1) * 1e-3 + 2).pow(0.7))
+    assert "local_response_norm" not in [word for _, word, _ in told(imported(mean))]
+
+
+@pytest.mark.parametrize("spec", ["lenet5", "alexnet", "mobilenet_v1", "resnet8", "squeezenet", "shufflenet_v1"])
+def test_what_is_built_of_a_spec_is_read_as_that_spec(spec: str) -> None:
+    import cnnprof
+
+    graph = cnnprof.unfold(spec)
+    with torch.device("meta"):
+        found = load(cnnprof.build(graph), dict(graph.inputs))
+    assert [(layer.kind, layer.shape) for layer in found.graph.layers] == [
+        (layer.kind, layer.shape) for layer in graph.layers
+    ]
 
 
 def test_padding_in_other_modes_is_a_layer() -> None:

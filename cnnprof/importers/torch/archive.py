@@ -20,9 +20,9 @@ from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.importers.common import Imported, main_first, plain, stem
 from cnnprof.importers.torch.check import finished
 from cnnprof.importers.torch.network import Network
+from cnnprof.importers.torch.patterns import joined
 from cnnprof.importers.torch.program import AmbiguousBatch, Batch, Call, Program, Ref, Stored
 from cnnprof.importers.torch.reader import Reader
-from cnnprof.importers.torch.rules import joined
 from cnnprof.model.kind import Shape, show
 
 MOST_BYTES = 128 * 2**20

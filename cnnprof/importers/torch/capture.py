@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.importers.common import main_first, plain
+from cnnprof.importers.torch.patterns import joined
 from cnnprof.importers.torch.program import Batch, Call, Program, Ran, Ref, Stored
-from cnnprof.importers.torch.rules import joined
 from cnnprof.model.kind import Shape
 
 # Primes for the batch: a size of the network is seldom a multiple of one.

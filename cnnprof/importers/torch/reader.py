@@ -369,7 +369,7 @@ class Reader:
                 self.stale.add(name)
 
     def is_read_later(self, name: str) -> bool:
-        """Whether a call behind the current one reads a tensor, or it is an output."""
+        """Whether a call after the current one reads a tensor, or it is an output."""
         return self.last_read.get(name, -1) > self.number
 
     def written(self, node: Node, memory: str, value: Batched) -> Batched | None:

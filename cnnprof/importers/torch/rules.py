@@ -7,15 +7,14 @@ arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
-from cnnprof.importers.torch.program import Call, Place, Program, Ref
+from cnnprof.importers.torch.program import Call, Ref
 from cnnprof.kinds import (
     activation,
     adaptive_pool,
@@ -27,6 +26,7 @@ from cnnprof.kinds import (
     flatten,
     interpolate,
     linear,
+    local_response_norm,
     norm,
     pad,
     permute,
@@ -63,6 +63,12 @@ def _axes(node: Node, kinds: dict[int, Any], value: Batched) -> int:
 def _per_axis(value: Any, axes: int) -> list[int]:
     given = list(value) if isinstance(value, list | tuple) else [value]
     return given * axes if len(given) == 1 else given
+
+
+def _stride(node: Node, kernel: list[int]) -> list[int] | None:
+    """The stride of a pool; None where it is the kernel's size, as where nothing is said."""
+    stride = _per_axis(node.get("stride") or kernel, len(kernel))
+    return None if stride == kernel else stride
 
 
 # Convolutions and matrices.
@@ -127,7 +133,7 @@ def _max_pool(node: Node) -> list[int | None]:
     kernel = _per_axis(node.get("kernel_size"), axes)
     kind = _MAX_POOL[axes](
         kernel_size=kernel,
-        stride=_per_axis(node.get("stride") or kernel, axes),
+        stride=_stride(node, kernel),
         padding=_per_axis(node.get("padding", 0), axes),
         dilation=_per_axis(node.get("dilation", 1), axes),
         ceil_mode=node.get("ceil_mode", False),
@@ -142,7 +148,7 @@ def _avg_pool(node: Node) -> int:
     divisor = node.get("divisor_override")
     kind = _AVG_POOL[axes](
         kernel_size=kernel,
-        stride=_per_axis(node.get("stride") or kernel, axes),
+        stride=_stride(node, kernel),
         padding=_per_axis(node.get("padding", 0), axes),
         ceil_mode=node.get("ceil_mode", False),
         count_include_pad=node.get("count_include_pad", True),
@@ -163,16 +169,37 @@ def _adaptive(kinds: dict[int, Any]) -> Rule:
 
 
 def _mean(node: Node) -> int:
-    read = node.front()
+    """Over all positions, wherever the channels are."""
+    read, given = node.front(), node.get("dim")
     rank = node.rank(read)
-    dims = node.get("dim")
-    axes = _axes(node, _ADAPTIVE_AVG, read)
-    if dims is None or sorted(dim % rank for dim in _per_axis(dims, 1)) != list(range(2, rank)):
+    dims = sorted({dim % rank for dim in _per_axis(given, 1)}) if given is not None else []
+    rest = [dim for dim in range(1, rank) if dim not in dims]
+    if len(rest) != 1 or 0 in dims or len(dims) not in _ADAPTIVE_AVG:
         raise NoKind("it is no mean over all positions")
-    pooled = _ADAPTIVE_AVG[axes](output_size=1)
-    if node.get("keepdim", False):
-        return node.add(pooled, read)
-    return node.add(flatten.Flatten(), node.add(pooled, read), word="flatten")
+    made, (out, _) = read.tensor, node.out()
+    if rest != [1]:
+        made = node.add(permute.Permute(dims=[0, *rest, *dims]), made, word="permute")
+    made = node.add(_ADAPTIVE_AVG[len(dims)](output_size=1), made)
+    if out == node.reader.network.shapes[made]:
+        return made
+    return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), made, word="flatten")
+
+
+def _sum(node: Node) -> int:
+    """Of the two halves of a dimension, as branches that are joined lie in one."""
+    read, dims = node.tensor(), _per_axis(node.get("dim"), 1)
+    rank, shape = node.rank(read), node.shape(read)
+    if len(dims) != 1 or dims[0] is None:
+        raise NoKind("no kind adds up more than one dimension")
+    dim = node.dim(read.place, rank, dims[0])
+    keep = node.get("keepdim", False)
+    if shape[dim - 1] != 2 or (len(shape) == 1 and not keep):
+        raise NoKind("no kind adds up a dimension")
+    halves: list[Kind] = [
+        slice.Slice(dim=dim, start=half, end=half + 1) if keep else select.Select(dim=dim, index=half)
+        for half in (0, 1)
+    ]
+    return node.add(arithmetic.Add(), *(node.add(half, read, word=half.word) for half in halves))
 
 
 _PAD_MODES = ("constant", "reflect", "replicate", "circular")
@@ -567,6 +594,13 @@ RULES: dict[str, Rule] = {
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
     "linear": _linear,
+    "local_response_norm": _with(
+        local_response_norm.LocalResponseNorm,
+        size=("size", 1),
+        alpha=("alpha", 1e-4),
+        beta=("beta", 0.75),
+        k=("k", 1.0),
+    ),
     "log_sigmoid": _plain(activation.LogSigmoid),
     "log_softmax": _softmax(softmax.LogSoftmax),
     "mT": _permute,
@@ -609,6 +643,7 @@ RULES: dict[str, Rule] = {
     "squeeze": _reshape,
     "stack": _stack,
     "sub": _arithmetic(arithmetic.Sub),
+    "sum": _sum,
     "swapaxes": _permute,
     "t": _permute,
     "tanh": _plain(activation.Tanh),
@@ -748,65 +783,3 @@ _PRODUCTS: dict[str, Callable[[Node], int | None]] = {
     "mv": _of_matrices("self", "vec"),
     "scaled_dot_product_attention": _of_attention,
 }
-
-
-# Several calls that are one layer.
-
-
-def joined(program: Program) -> Program:
-    """The program, its calls that shuffle channels by a view, a transposition and a view back as one."""
-    readers: dict[str, list[int]] = {}
-    for number, call in enumerate(program.calls):
-        for name in call.reads():
-            readers.setdefault(name, []).append(number)
-    handed_out = {name for _, name in program.outputs}
-    calls: list[Call | None] = list(program.calls)
-
-    def next_of(call: Call) -> int | None:
-        """The only call that reads what another one makes."""
-        name = call.outputs[0] if len(call.outputs) == 1 else None
-        found = readers.get(name or "", [])
-        return found[0] if len(found) == 1 and name not in handed_out else None
-
-    for number, call in enumerate(program.calls):
-        chain = [number]
-        while len(chain) < 4 and (following := next_of(program.calls[chain[-1]])) is not None:
-            if program.calls[following].plain not in (*_VIEWING, *_SWAPPING, "contiguous"):
-                break
-            chain.append(following)
-        groups = _shuffled(program, [program.calls[each] for each in chain]) if call.plain in _VIEWING else None
-        if groups is None:
-            continue
-        last = next(each for each in chain[2:] if program.calls[each].plain in _VIEWING)
-        for each in chain[: chain.index(last)]:
-            calls[each] = None
-        calls[last] = Call("channel_shuffle", {"self": call.args["self"], "groups": groups},
-                           program.calls[last].outputs, call.scope, call.call)  # fmt: skip
-    return replace(program, calls=tuple(call for call in calls if call is not None))
-
-
-_VIEWING = ("view", "reshape")
-_SWAPPING = ("transpose", "permute", "swapaxes")
-
-
-def _shuffled(program: Program, chain: Sequence[Call]) -> int | None:
-    """The groups of a view, a transposition and a view back that shuffle channels; None where they do not."""
-    calls = [call for call in chain if call.plain != "contiguous"]
-    if len(calls) < 3 or calls[1].plain not in _SWAPPING or calls[2].plain not in _VIEWING:
-        return None
-    shapes = [program.shapes[name] for call in calls[:3] for name in call.outputs if name]
-    reference = calls[0].args["self"]
-    if not isinstance(reference, Ref):
-        return None
-    read = program.shapes[reference.name]
-    if len(read) < 3 or program.batch.place(read) != Place(0) or len(shapes) != 3:
-        return None
-    (batch, groups, inside, *rest), swapped, out = shapes if len(shapes[0]) > 3 else ((0, 0, 0), (), ())
-    if (batch, groups * inside, *rest) != read or out != read or tuple(swapped) != (batch, inside, groups, *rest):
-        return None
-    order = calls[1].args.get("dims")
-    expected = [0, 2, 1, *range(3, len(shapes[0]))]
-    if calls[1].plain == "permute":
-        return groups if [dim % len(shapes[0]) for dim in order or []] == expected else None
-    names = ("dim0", "dim1") if calls[1].plain == "transpose" else ("axis0", "axis1")
-    return groups if {calls[1].args[name] % len(shapes[0]) for name in names} == {1, 2} else None
