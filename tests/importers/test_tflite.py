@@ -6,9 +6,7 @@ import struct
 from math import prod
 from pathlib import Path
 
-import flatbuffers
 import pytest
-import tflite as package
 
 import cnnprof
 from cnnprof.analysis.arena import plan_arena
@@ -17,7 +15,8 @@ from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.importers import flatbuffer, tflite, tflite_file
 from cnnprof.importers.tflite_schema import ACTIVATIONS, OPERATORS, TYPES
 from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed
-from tests.support.tflite_files import Op, T, write
+from tests.support.tflite_files import Op, T, flatbuffers, write
+from tests.support.tflite_files import tflite as package
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
 MEASURED = json.loads((GOLDEN / "measured.json").read_text())["nets"]

@@ -7,8 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import flatbuffers
-import tflite
+import pytest
+
+flatbuffers = pytest.importorskip(
+    "flatbuffers", reason="the packages tflite and flatbuffers are not installed: pip install -e '.[dev]'"
+)
+tflite = pytest.importorskip(
+    "tflite", reason="the packages tflite and flatbuffers are not installed: pip install -e '.[dev]'"
+)
 
 
 class T(NamedTuple):
