@@ -53,6 +53,7 @@ def test_the_wheel_holds_what_the_tool_needs(wheel):
     specs = {f"cnnprof/specs/{path.name}" for path in (ROOT / "specs").glob("*.yaml")}
     assert specs
     assert names >= sources | specs | {"cnnprof/py.typed"}
+    assert names >= {f"cnnprof/render/html/{name}" for name in ("page.css", "page.js")}
     blocks = ROOT / "cnnprof" / "language" / "blocks.yaml"
     assert ("cnnprof/language/blocks.yaml" in names) == blocks.exists()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -247,6 +248,12 @@ class _Explainer:
         self.item = named(ITEM_SIZE[costs.dtype], "bytes_per_value")
         self.batch: int = named(costs.batch, "batch") if costs.batch > 1 else 1
 
+    @cached_property
+    def in_training(self) -> tuple[Graph, Mapping[str, int], Sequence[memory.Kept]]:
+        """The graph that training runs, the numbers of its layers by path, and what autograd keeps of each."""
+        graph = self.graph.trained or self.graph
+        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, memory.kept(graph)
+
     def rules(self, number: int) -> _Rules:
         """The rules of a layer, to be asked for terms."""
         layer = self.graph.layers[number]
@@ -449,13 +456,13 @@ class _Explainer:
         """What autograd keeps for the backward pass, in training."""
         if self.costs.untrained:
             return [], [f"keeps nothing for a backward pass, since there is none: {self.costs.untrained}"]
-        graph = self.graph.trained or self.graph
-        number = next((number for number, other in enumerate(graph.layers) if other.path == layer.path), None)
+        graph, numbers, kept_of_layers = self.in_training
+        number = numbers.get(layer.path)
         if number is None:
             return [], ["the network that training runs does not have this layer"]
         trained = graph.layers[number]
         read = [graph.shape(tensor) for tensor in trained.inputs]
-        found = memory.kept(graph)[number]
+        found = kept_of_layers[number]
         if not found.asked:
             return [], ["keeps nothing for the backward pass: nothing before it is learned"]
         if not trained.executed or read != [self.shapes[tensor] for tensor in layer.inputs]:

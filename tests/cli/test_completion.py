@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
         (["s"], ["separable", "sweep", "specs", "schema"]),
         (["conv"], ["convert"]),
         (["convert", "lenet"], ["lenet5"]),
-        (["convert", "lenet5", "--format", ""], ["yaml", "py", "dot", "mmd"]),
+        (["convert", "lenet5", "--format", ""], ["yaml", "py", "dot", "mmd", "svg"]),
         (["analyze", "lenet"], ["lenet5"]),
         (["analyze", "net"], ["net.yaml"]),
         (["analyze", "models/"], ["models/small.yml"]),
