@@ -15,7 +15,6 @@ from math import prod
 from typing import Any, NamedTuple
 
 from cnnprof.analysis import units
-from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Shape, Tensor, show
 from cnnprof.rewrites.fuse_bn import fuse_bn
@@ -149,7 +148,7 @@ class _Read:
 
 def _passes(layer: Layer) -> bool:
     """Whether a layer gives, in evaluation, the values that it gets, in their order."""
-    return layer.kind.word in ("identity", *RESHAPES) or isinstance(layer.kind, RandomZeros)
+    return layer.kind.word in ("identity", *RESHAPES) or layer.kind.random
 
 
 def _signature(graph: Graph, number: int) -> Hashable:
@@ -348,7 +347,7 @@ def _notes(both: tuple[_Read, _Read], names: tuple[str, str], heads: bool) -> It
         trained = sum(not layer.executed for layer in read.graph.layers)
         if trained and not heads:
             yield f"{name} has {units.plural(trained, 'layer')} of training alone, which the other lacks: not compared"
-    drops = [sum(isinstance(layer.kind, RandomZeros) for layer in read.graph.layers) for read in both]
+    drops = [sum(layer.kind.random for layer in read.graph.layers) for read in both]
     if drops[0] != drops[1]:
         yield f"dropout, which only training runs, is not compared: {drops[0]:,} and {drops[1]:,} layers"
     opaque = sum(both[0].graph.layers[number].kind.declared for number in both[0].layers)

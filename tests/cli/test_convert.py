@@ -53,8 +53,7 @@ def test_what_is_done_first(run: Run) -> None:
     assert "batch_norm" not in done.out
     assert "out_channels: 32, kernel_size: 3" in done.out
     assert run("convert", "lenet5", "--with", "int8") == Done(
-        2, "", "error: a converted file is of one dtype, and not of how values are stored: leave out what does that of "
-        "int8\n",
+        2, "", "error: a converted file is of one dtype, and not of how values are stored: leave out int8\n",
     )  # fmt: skip
 
 
@@ -85,9 +84,9 @@ def test_another_input(run: Run) -> None:
     ("args", "error"),
     [
         (
-            ["lenet5", "-o", "net.svg"],
-            "the suffix of --output selects the format (.yaml, .yml, .py, .dot, .mmd, .txt), found `net.svg`; or use "
-            "--format",
+            ["lenet5", "-o", "net.pdf"],
+            "the suffix of --output selects the format (.yaml, .yml, .py, .dot, .mmd, .svg, .txt), found `net.pdf`; "
+            "or use --format",
         ),
         (["lenet5", "--flat", "--format", "py"], "--flat is for specs: the other formats have their own layout"),
         (["net.yaml", "-o", "net.yaml"], "cannot write `net.yaml`: it is an input; name another file"),

@@ -128,6 +128,7 @@ def test_from_python_and_the_command_line_alike(name: str, run: Run) -> None:
     assert cnnprof.analyze(cnnprof.parse(NET), with_=[wish]).totals == report.totals
 
 
+@pytest.mark.torch
 def test_a_graph_does_not_say_how_values_are_stored() -> None:
     for function in (cnnprof.unfold, cnnprof.build, cnnprof.to_yaml, cnnprof.explain):
         with pytest.raises(UsageError, match="is of one dtype, and not of how values are stored"):

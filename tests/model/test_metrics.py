@@ -58,6 +58,7 @@ def test_the_metrics_are_one_list() -> None:
         "params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes",
         "peak_activation_bytes", "torch_peak_activation_bytes", "inference_bytes", "training_bytes",
         "depth", "receptive_field",
+        "arena_non_persistent_bytes", "arena_persistent_bytes", "arena_total_bytes", "flash_bytes",
     ]  # fmt: skip
 
 
