@@ -292,6 +292,8 @@ def test_a_message_of_hardly_a_word_counts_for_nothing():
 # The messages that there are.
 
 
+@pytest.mark.torch
+@pytest.mark.onnx
 def test_the_page_has_what_the_source_says():
     """`cog -r -I . docs/errors.md` writes it."""
     for group in [*errors.GROUPS, "limits"]:
@@ -320,6 +322,8 @@ def sources() -> Iterator[tuple[str, ast.AST]]:
         yield path.relative_to(errors.PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.torch
+@pytest.mark.onnx
 def test_every_error_that_is_made_is_read():
     """A SpecError is made of problems, which are read themselves."""
     read_at = {(message.file, message.line) for message in errors.messages()}
@@ -333,6 +337,8 @@ def test_every_raise_is_of_a_known_sort():
     assert found - errors.CLASSES.keys() == set(OTHERS)
 
 
+@pytest.mark.torch
+@pytest.mark.onnx
 def test_whoever_words_no_message_is_known():
     found = {(message.file, message.function) for message in errors.messages() if message.handed_on}
     assert found == set(HANDED_ON)
