@@ -74,11 +74,14 @@ class Watchable(Protocol):
     """A network whose layers are modules, as far as `parts` says: path → module."""
 
     @property
-    def parts(self) -> Mapping[str, nn.Module]: ...
+    def parts(self) -> Mapping[str, nn.Module]:
+        """Layer path → its module."""
 
-    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """As of nn.Module."""
 
-    def buffers(self) -> Iterator[Tensor]: ...
+    def buffers(self) -> Iterator[Tensor]:
+        """As of nn.Module."""
 
     def __call__(self, *inputs: Tensor) -> Any: ...
 
