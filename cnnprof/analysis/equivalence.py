@@ -15,8 +15,9 @@ from math import prod
 from typing import Any, NamedTuple
 
 from cnnprof.analysis import units
+from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Shape, Tensor, show
+from cnnprof.model.kind import Shape, Tensor, Work, show
 from cnnprof.rewrites.fuse_bn import fuse_bn
 
 RESHAPES = ("flatten", "reshape")
@@ -107,7 +108,7 @@ class _Read:
             self.made.append((numbers.setdefault(("input", place, shape), len(numbers)), shape))
         for number, layer in enumerate(graph.layers):
             read = [self.made[tensor] for tensor in layer.inputs]
-            if _passes(layer):
+            if layer.kind.word in RESHAPES or _passes(graph.answers[number]):
                 self.made.append((read[0][0], layer.shape))
                 continue
             if layer.executed or heads:
@@ -146,9 +147,17 @@ class _Read:
         return Side(layer.path, layer.kind.word, answers.params, answers.work(training=False).macs, layer.shape)
 
 
-def _passes(layer: Layer) -> bool:
-    """Whether a layer gives, in evaluation, the values that it gets, in their order."""
-    return layer.kind.word in ("identity", *RESHAPES) or layer.kind.random
+def _passes(answers: Answers) -> bool:
+    """Whether a layer gives its very input in evaluation: an identity, or dropout."""
+    if len(answers.inputs) != 1 or answers.weights or answers.buffers or answers.work(training=False) != Work():
+        return False
+    same = answers.output == answers.inputs[0] and answers.reach == ()
+    return same and answers.memory(training=False, contiguous=True).view
+
+
+def _drops(graph: Graph) -> int:
+    """How many layers do something in training and nothing in evaluation."""
+    return sum(_passes(each) and each.work(training=True) != Work() for each in graph.answers)
 
 
 def _signature(graph: Graph, number: int) -> Hashable:
@@ -347,7 +356,7 @@ def _notes(both: tuple[_Read, _Read], names: tuple[str, str], heads: bool) -> It
         trained = sum(not layer.executed for layer in read.graph.layers)
         if trained and not heads:
             yield f"{name} has {units.plural(trained, 'layer')} of training alone, which the other lacks: not compared"
-    drops = [sum(layer.kind.random for layer in read.graph.layers) for read in both]
+    drops = [_drops(read.graph) for read in both]
     if drops[0] != drops[1]:
         yield f"dropout, which only training runs, is not compared: {drops[0]:,} and {drops[1]:,} layers"
     opaque = sum(both[0].graph.layers[number].kind.declared for number in both[0].layers)

@@ -186,7 +186,7 @@ class MemoryFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What one batch took. untimed: layers that are no module alone, of a module that is not built from the graph."""
+    """What one batch took. untimed: layers without a module of their own, where somebody's module ran."""
 
     batch: int
     whole: Times

@@ -24,8 +24,6 @@ class RandomZeros(Kind):
         a float per value (as on the CPU; with p 1 a single zero)
     """
 
-    random = True
-
     p: float = 0.5
 
     def output(self, *inputs: Shape) -> Shape:

@@ -337,8 +337,6 @@ class Kind:
     """Whether the figures are the author's word instead of arithmetic."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
-    random: ClassVar[bool] = False
-    """Whether it changes its input at random in training, and passes it on in evaluation."""
     fields: ClassVar[Mapping[str, Field]] = {}
     _usual: ClassVar[Mapping[str, Any]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()

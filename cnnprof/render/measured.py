@@ -64,8 +64,8 @@ def _columns(*headers: str, left: Sequence[int] = (), fold: int = 0) -> tuple[Ta
 
 def _network(measured: Measured, top: int | None) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape)}" for name, shape in measured.inputs.items()]
-    ran = f"the module itself, {measured.module}" if measured.module else "built from the layers"
-    yield Heading(measured.title, (ran, *inputs, *_settings(measured.settings)))
+    ran = [f"the module itself, {measured.module}"] if measured.module else []
+    yield Heading(measured.title, (*ran, *inputs, *_settings(measured.settings)))
     yield _machine(measured.machine)
     ceilings = measured.ceilings
     yield Text(

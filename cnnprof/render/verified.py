@@ -30,8 +30,8 @@ def _network(verified: Verified) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape[1:])}" for name, shape in verified.inputs.items()]
     versions = [f"{name} {version}" for name, version in verified.versions.items()]
     tensors = f"{verified.tensors} tensors" + (f" ({verified.why})" if verified.why else "")
-    ran = f"the module itself, {verified.module}" if verified.module else "built from the layers"
-    facts = [ran, *inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
+    ran = [f"the module itself, {verified.module}"] if verified.module else []
+    facts = [*ran, *inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
     yield Heading(printable(verified.title), tuple(facts))
     yield Table(COLUMNS, tuple(map(_row, verified.checks)))
     for check in verified.checks:

@@ -269,7 +269,7 @@ def measure(
     graph: in evaluation; a training step takes the one it has in training.
     ceilings: measured already in this run; else they are measured first. fresh_process: whether the memory of a
     process of its own is measured, on the CPU. own: the module that the graph was read from, which runs instead of the
-    one that is built from it; layers that are no module of it have no times.
+    one that is built from it; layers without a module of their own have no times.
 
     Raises UsageError where PyTorch cannot run the network in that type on that device.
     """

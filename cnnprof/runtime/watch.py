@@ -74,15 +74,14 @@ class Watchable(Protocol):
     """A network whose layers are modules, as far as `parts` says: path → module."""
 
     @property
-    def parts(self) -> Mapping[str, nn.Module]: ...
+    def parts(self) -> Mapping[str, nn.Module]:
+        """Layer path → its module."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """As those of `torch.nn.Module`."""
-        ...
+        """As of nn.Module."""
 
     def buffers(self) -> Iterator[Tensor]:
-        """As those of `torch.nn.Module`."""
-        ...
+        """As of nn.Module."""
 
     def __call__(self, *inputs: Tensor) -> Any: ...
 
