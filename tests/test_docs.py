@@ -131,7 +131,7 @@ OTHERWISE = {
 }
 # Without arguments these are whole commands; elsewhere it is the name of one, whose --help is run.
 ALONE = ("check", "specs", "kinds", "schema")
-NEEDS_TORCH = re.compile(r"cnnprof (measure|verify)\b|--max-latency")
+NEEDS_TORCH = re.compile(r"cnnprof (measure|verify)\b|--max-latency|me\.yaml")
 
 
 def given(text: str) -> list[str]:
@@ -209,7 +209,9 @@ def mark(command):
     return pytest.param(command, id=f"{command.page}: {command.given}", marks=needs)
 
 
-@pytest.mark.parametrize("command", [mark(each) for each in {each.run: each for each in reversed(COMMANDS)}.values()])
+@pytest.mark.parametrize(
+    "command", [mark(each) for each in reversed({each.run: each for each in reversed(COMMANDS)}.values())]
+)
 def test_the_commands_run(command, project):
     """Each once, wherever it is given; and they write the files that they name."""
     done = run(command.run, project)
