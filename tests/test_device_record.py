@@ -33,7 +33,7 @@ ROWS = {
     "memory": {"network", "batch", "predicted", "measured"},
     "latency": {
         "network", "batch", "dtype", "channels_last", "end_to_end", "images_per_second", "flops", "layers_seconds",
-        "residual_seconds", "memory", "warnings", "roofline_seconds", "reached",
+        "residual_seconds", "memory", "untimed_layers", "warnings", "roofline_seconds", "reached",
     },
     "warm_and_cold": {"network", "first_seconds", "warm", "flushed"},
 }  # fmt: skip
