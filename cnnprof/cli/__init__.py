@@ -13,6 +13,7 @@ being imported ends quietly.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -68,13 +69,24 @@ def _run(args: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _pipe_closed()
-    except MemoryError as error:
-        error.__traceback__ = error.__context__ = None  # its frames hold what fills the memory, and words need some
+    except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
+        if not _is_out_of_memory(error):
+            return _failed(error)
+        error.__traceback__ = error.__context__ = error.__cause__ = (
+            None  # frames hold what fills it, and words need some
+        )
         complain("error: out of memory")
         return WRONG
-    except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
-        return _failed(error)
     return DONE
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error is that there is no memory, or came while that was handled: importing, or opening a file."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _note(

@@ -7,6 +7,7 @@ Whatever it is: no traceback, and the exit status is 0, 1 or 2; 130 where it is 
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from typing import Any
 
 import pytest
 
+from cnnprof.cli import main
 from tests.support.commands import CNNPROF, ENVIRONMENT, begun, on_a_terminal
 from tests.support.networks import network
 
@@ -617,6 +619,25 @@ def test_too_little_memory() -> None:
         [sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: out of memory\n")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), ValueError("other")])
+def test_too_little_memory_in_other_words(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Importing and opening files say it otherwise, and what handles it may fail in turn; any other error is a bug."""
+    import cnnprof.cli.schema as command
+
+    def failing() -> object:
+        try:
+            raise error
+        finally:
+            raise KeyError("handled")
+
+    monkeypatch.setattr(command.schema, "schema", failing)
+    out_of_memory = not isinstance(error, ValueError)
+    assert main(["schema"]) == (2 if out_of_memory else 70)
+    assert (capsys.readouterr().err == "error: out of memory\n") == out_of_memory
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.4, 0.8])
