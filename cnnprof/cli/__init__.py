@@ -72,17 +72,21 @@ def _run(args: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
         if not _is_out_of_memory(error):
             return _failed(error)
-        error.__traceback__ = error.__context__ = error.__cause__ = (
-            None  # frames hold what fills it, and words need some
-        )
+        # Its frames hold what fills the memory, and words need some.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         complain("error: out of memory")
         return WRONG
     return DONE
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error is that there is no memory, or came while that was handled: importing, or opening a file."""
-    while error is not None:
+    """Whether an error is that there is no memory, or came while that was handled: importing, or opening a file.
+
+    What cnnprof raised itself, having met it, keeps its own words.
+    """
+    from cnnprof.errors import CnnprofError
+
+    while error is not None and not isinstance(error, CnnprofError):
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
             return True
         error = error.__cause__ or error.__context__

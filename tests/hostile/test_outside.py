@@ -28,6 +28,7 @@ from typing import Any
 import pytest
 
 from cnnprof.cli import main
+from cnnprof.errors import UsageError
 from tests.support.commands import CNNPROF, ENVIRONMENT, begun, on_a_terminal
 from tests.support.networks import network
 
@@ -638,6 +639,22 @@ def test_too_little_memory_in_other_words(
     out_of_memory = not isinstance(error, ValueError)
     assert main(["schema"]) == (2 if out_of_memory else 70)
     assert (capsys.readouterr().err == "error: out of memory\n") == out_of_memory
+
+
+def test_what_was_made_of_too_little_memory_keeps_its_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import cnnprof.cli.schema as command
+
+    def failing() -> object:
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise UsageError("a batch of 64 needs 3.00 GiB") from None
+
+    monkeypatch.setattr(command.schema, "schema", failing)
+    assert main(["schema"]) == 2
+    assert capsys.readouterr().err == "error: a batch of 64 needs 3.00 GiB\n"
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.4, 0.8])
