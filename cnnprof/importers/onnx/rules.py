@@ -11,15 +11,13 @@ from math import inf, prod
 from typing import Any, TypeAlias
 
 from cnnprof.errors import RuleError
+from cnnprof.importers import by_axes
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.onnx.reader import Constant, Node
 from cnnprof.kinds import (
     activation,
-    adaptive_pool,
     arithmetic,
     concat,
-    conv,
-    conv_transpose,
     dropout,
     flatten,
     identity,
@@ -29,7 +27,6 @@ from cnnprof.kinds import (
     norm,
     pad,
     permute,
-    pool,
     reshape,
     select,
     shuffle,
@@ -39,17 +36,6 @@ from cnnprof.kinds import (
 from cnnprof.model.kind import Kind
 
 Rule: TypeAlias = Callable[[Node], "int | list[int]"]
-
-_CONV = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
-_TRANSPOSED = {1: conv_transpose.ConvTranspose1d, 2: conv_transpose.ConvTranspose2d, 3: conv_transpose.ConvTranspose3d}
-_MAX_POOL = {1: pool.MaxPool1d, 2: pool.MaxPool2d, 3: pool.MaxPool3d}
-_AVG_POOL = {1: pool.AvgPool1d, 2: pool.AvgPool2d, 3: pool.AvgPool3d}
-_ADAPTIVE_MAX = {
-    1: adaptive_pool.AdaptiveMaxPool1d, 2: adaptive_pool.AdaptiveMaxPool2d, 3: adaptive_pool.AdaptiveMaxPool3d,
-}  # fmt: skip
-_ADAPTIVE_AVG = {
-    1: adaptive_pool.AdaptiveAvgPool1d, 2: adaptive_pool.AdaptiveAvgPool2d, 3: adaptive_pool.AdaptiveAvgPool3d,
-}  # fmt: skip
 
 
 # Windows.
@@ -97,7 +83,7 @@ def _window(node: Node, kernel: Sequence[int]) -> tuple[list[int], list[int], li
 
 
 def _conv(node: Node) -> int:
-    kind = _CONV[_axes(node, _CONV)]
+    kind = by_axes.CONV[_axes(node, by_axes.CONV)]
     weight, bias = node.constant(1), node.constant(2)
     if weight is None:
         raise NoKind("it has no weight")
@@ -115,7 +101,7 @@ def _conv(node: Node) -> int:
 
 
 def _conv_transpose(node: Node) -> int:
-    kind = _TRANSPOSED[_axes(node, _TRANSPOSED)]
+    kind = by_axes.TRANSPOSED[_axes(node, by_axes.TRANSPOSED)]
     weight, bias = node.constant(1), node.constant(2)
     if weight is None or node.get("output_shape") or node.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise NoKind("its pads follow from the shape of its output")
@@ -134,7 +120,7 @@ def _conv_transpose(node: Node) -> int:
 
 
 def _max_pool(node: Node) -> int:
-    kind = _MAX_POOL[_axes(node, _MAX_POOL)]
+    kind = by_axes.MAX_POOL[_axes(node, by_axes.MAX_POOL)]
     if len([name for name in node.outputs if name]) > 1:
         raise NoKind("it outputs the positions of its maxima")
     kernel = list(node.get("kernel_shape"))
@@ -151,7 +137,7 @@ def _max_pool(node: Node) -> int:
 
 
 def _avg_pool(node: Node) -> int:
-    kind = _AVG_POOL[_axes(node, _AVG_POOL)]
+    kind = by_axes.AVG_POOL[_axes(node, by_axes.AVG_POOL)]
     kernel = list(node.get("kernel_shape"))
     strides, dilations, pads = _window(node, kernel)
     counted = bool(node.get("count_include_pad", 0))
@@ -164,7 +150,7 @@ def _avg_pool(node: Node) -> int:
             first + size <= extent and after >= 0
             for (first, after), size, extent in zip(pads, sizes, kernel, strict=True)
         ) and node.out[1:] == (1,) * len(sizes):  # one window over all there is
-            return node.add(_ADAPTIVE_AVG[len(sizes)](output_size=1), node.tensor())
+            return node.add(by_axes.ADAPTIVE_AVG[len(sizes)](output_size=1), node.tensor())
         # Padding that only a last window hangs into, and that does not count, is what `ceil_mode` says.
         before = [first for first, _ in pads]
         hanging = kind(kernel_size=kernel, stride=strides, padding=before, ceil_mode=True, count_include_pad=False)
@@ -195,11 +181,11 @@ def _reduce_mean(node: Node) -> int:
         values = node.values(1)
         axes = [] if values is None else values.tolist()
     rank = len(node.shape()) + 1
-    spatial = _axes(node, _ADAPTIVE_AVG)
+    spatial = _axes(node, by_axes.ADAPTIVE_AVG)
     if sorted(axis % rank for axis in axes) != list(range(2, rank)):
         raise NoKind("it is no mean over all positions")
     shape = node.out
-    pooled = _ADAPTIVE_AVG[spatial](output_size=1)
+    pooled = by_axes.ADAPTIVE_AVG[spatial](output_size=1)
     if node.get("keepdims", 1):
         return node.add(pooled, node.tensor())
     return node.add(flatten.Flatten() if len(shape) == 1 else reshape.Reshape(shape=shape), node.add(
@@ -511,8 +497,8 @@ RULES: dict[str, Rule] = {
     "Gather": _gather,
     "Gelu": _gelu,
     "Gemm": _gemm,
-    "GlobalAveragePool": _global(_ADAPTIVE_AVG),
-    "GlobalMaxPool": _global(_ADAPTIVE_MAX),
+    "GlobalAveragePool": _global(by_axes.ADAPTIVE_AVG),
+    "GlobalMaxPool": _global(by_axes.ADAPTIVE_MAX),
     "GroupNormalization": _group_norm,
     "HardSigmoid": _hardsigmoid,
     "HardSwish": _plain(activation.Hardswish),

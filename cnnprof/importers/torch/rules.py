@@ -11,17 +11,15 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, TypeAlias
 
+from cnnprof.importers import by_axes
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Ref
 from cnnprof.kinds import (
     activation,
-    adaptive_pool,
     arithmetic,
     concat,
-    conv,
-    conv_transpose,
     dropout,
     flatten,
     interpolate,
@@ -30,7 +28,6 @@ from cnnprof.kinds import (
     norm,
     pad,
     permute,
-    pool,
     reshape,
     select,
     shuffle,
@@ -40,17 +37,6 @@ from cnnprof.kinds import (
 from cnnprof.model.kind import Kind, Shape
 
 Rule: TypeAlias = Callable[[Node], "int | list[int | None]"]
-
-_CONV = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
-_TRANSPOSED = {1: conv_transpose.ConvTranspose1d, 2: conv_transpose.ConvTranspose2d, 3: conv_transpose.ConvTranspose3d}
-_MAX_POOL = {1: pool.MaxPool1d, 2: pool.MaxPool2d, 3: pool.MaxPool3d}
-_AVG_POOL = {1: pool.AvgPool1d, 2: pool.AvgPool2d, 3: pool.AvgPool3d}
-_ADAPTIVE_MAX = {
-    1: adaptive_pool.AdaptiveMaxPool1d, 2: adaptive_pool.AdaptiveMaxPool2d, 3: adaptive_pool.AdaptiveMaxPool3d,
-}  # fmt: skip
-_ADAPTIVE_AVG = {
-    1: adaptive_pool.AdaptiveAvgPool1d, 2: adaptive_pool.AdaptiveAvgPool2d, 3: adaptive_pool.AdaptiveAvgPool3d,
-}  # fmt: skip
 
 
 def _axes(node: Node, kinds: dict[int, Any], value: Batched) -> int:
@@ -76,12 +62,12 @@ def _stride(node: Node, kernel: list[int]) -> list[int] | None:
 
 def _conv(node: Node) -> int:
     read = node.front()
-    axes = _axes(node, _CONV, read)
+    axes = _axes(node, by_axes.CONV, read)
     weight, bias = node.weight("weight"), node.weight("bias")
     if weight is None:
         raise NoKind("it has no weight")
     padding = node.get("padding", 0)
-    kind = _CONV[axes](
+    kind = by_axes.CONV[axes](
         out_channels=weight.shape[0],
         kernel_size=weight.shape[2:],
         stride=_per_axis(node.get("stride", 1), axes),
@@ -95,12 +81,12 @@ def _conv(node: Node) -> int:
 
 def _conv_transpose(node: Node) -> int:
     read = node.front()
-    axes = _axes(node, _TRANSPOSED, read)
+    axes = _axes(node, by_axes.TRANSPOSED, read)
     weight, bias = node.weight("weight"), node.weight("bias")
     if weight is None:
         raise NoKind("it has no weight")
     groups = node.get("groups", 1)
-    kind = _TRANSPOSED[axes](
+    kind = by_axes.TRANSPOSED[axes](
         out_channels=weight.shape[1] * groups,
         kernel_size=weight.shape[2:],
         stride=_per_axis(node.get("stride", 1), axes),
@@ -127,11 +113,11 @@ def _linear(node: Node) -> int:
 
 def _max_pool(node: Node) -> list[int | None]:
     read = node.front()
-    axes = _axes(node, _MAX_POOL, read)
+    axes = _axes(node, by_axes.MAX_POOL, read)
     if len(node.call.outputs) > 1 and node.is_read(1):
         raise NoKind("it gives the positions of its maxima")
     kernel = _per_axis(node.get("kernel_size"), axes)
-    kind = _MAX_POOL[axes](
+    kind = by_axes.MAX_POOL[axes](
         kernel_size=kernel,
         stride=_stride(node, kernel),
         padding=_per_axis(node.get("padding", 0), axes),
@@ -143,10 +129,10 @@ def _max_pool(node: Node) -> list[int | None]:
 
 def _avg_pool(node: Node) -> int:
     read = node.front()
-    axes = _axes(node, _AVG_POOL, read)
+    axes = _axes(node, by_axes.AVG_POOL, read)
     kernel = _per_axis(node.get("kernel_size"), axes)
     divisor = node.get("divisor_override")
-    kind = _AVG_POOL[axes](
+    kind = by_axes.AVG_POOL[axes](
         kernel_size=kernel,
         stride=_stride(node, kernel),
         padding=_per_axis(node.get("padding", 0), axes),
@@ -174,12 +160,12 @@ def _mean(node: Node) -> int:
     rank = node.rank(read)
     dims = sorted({dim % rank for dim in _per_axis(given, 1)}) if given is not None else []
     rest = [dim for dim in range(1, rank) if dim not in dims]
-    if len(rest) != 1 or 0 in dims or len(dims) not in _ADAPTIVE_AVG:
+    if len(rest) != 1 or 0 in dims or len(dims) not in by_axes.ADAPTIVE_AVG:
         raise NoKind("it is no mean over all positions")
     made, (out, _) = read.tensor, node.out()
     if rest != [1]:
         made = node.add(permute.Permute(dims=[0, *rest, *dims]), made, word="permute")
-    made = node.add(_ADAPTIVE_AVG[len(dims)](output_size=1), made)
+    made = node.add(by_axes.ADAPTIVE_AVG[len(dims)](output_size=1), made)
     if out == node.reader.network.shapes[made]:
         return made
     return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), made, word="flatten")
@@ -546,12 +532,12 @@ def _other_is_smaller(node: Node, call: Call) -> bool:
 
 
 RULES: dict[str, Rule] = {
-    "adaptive_avg_pool1d": _adaptive(_ADAPTIVE_AVG),
-    "adaptive_avg_pool2d": _adaptive(_ADAPTIVE_AVG),
-    "adaptive_avg_pool3d": _adaptive(_ADAPTIVE_AVG),
-    "adaptive_max_pool1d": _adaptive(_ADAPTIVE_MAX),
-    "adaptive_max_pool2d": _adaptive(_ADAPTIVE_MAX),
-    "adaptive_max_pool3d": _adaptive(_ADAPTIVE_MAX),
+    "adaptive_avg_pool1d": _adaptive(by_axes.ADAPTIVE_AVG),
+    "adaptive_avg_pool2d": _adaptive(by_axes.ADAPTIVE_AVG),
+    "adaptive_avg_pool3d": _adaptive(by_axes.ADAPTIVE_AVG),
+    "adaptive_max_pool1d": _adaptive(by_axes.ADAPTIVE_MAX),
+    "adaptive_max_pool2d": _adaptive(by_axes.ADAPTIVE_MAX),
+    "adaptive_max_pool3d": _adaptive(by_axes.ADAPTIVE_MAX),
     "add": _arithmetic(arithmetic.Add),
     "adjoint": _permute,
     "alias": _same,
