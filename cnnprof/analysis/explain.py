@@ -524,17 +524,11 @@ class _Explainer:
         if len(before) > 1:
             facts = ("at each position, the smallest interval that covers what all inputs see there", *facts)
             return tuple(_alike(_covering(known, after))), facts
-        figures = tuple(_alike(_figures(after, known[0], range(len(after.axes)))))
-        if not reach:
-            return figures, (
-                "each position sees what the same position of the input sees",
-                *facts,
-            )
-        if isinstance(reach, Regrouped):
-            return figures, (
-                "dimensions are reordered, and no position sees more than before",
-                *facts,
-            )
+        if not reach or isinstance(reach, Regrouped):
+            said = "dimensions are reordered, and no position sees more than before"
+            if not reach:
+                said = "each position sees what the same position of the input sees"
+            return tuple(_alike(_figures(after, known[0], range(len(after.axes))))), (said, *facts)
         return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), facts
 
     # Sums.
