@@ -248,8 +248,16 @@ def test_a_file_is_checked_in_a_project(folder: Path, run: Run) -> None:
     )
     done = run("check")
     assert (done.code, done.err) == (1, "")
-    assert "net.onnx:1: over: params 112" in done.out
-    assert "net.tflite:1: over: params" in done.out
+    assert "net.onnx: over: params 112" in done.out
+    assert "net.tflite: over: params" in done.out
+
+
+def test_where_a_file_without_lines_is_over_its_budget(folder: Path, run: Run) -> None:
+    broken = ("check", "net.onnx", "--max", "params=100")
+    assert json.loads(run(*broken, "--report", "json=-").out)["checks"][0]["limits"][0]["line"] is None
+    assert run(*broken, "--report", "github=-").out.startswith("::error file=net.onnx,title=Over budget")
+    assert json.loads(run(*broken, "--report", "gitlab=-").out)[0]["location"]["lines"] == {"begin": 1}
+    assert "net.onnx: params 112" in run(*broken, "--report", "junit=-").out
 
 
 def test_a_variant_of_a_file_is_wrong_where_the_project_says_it(folder: Path, run: Run) -> None:
