@@ -44,11 +44,11 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import BudgetLimit, Spec
 from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Setup(NamedTuple):
 
     variant: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
-    inputs: tuple[tuple[str, Shape], ...] = ()
+    inputs: tuple[tuple[str, InputShape], ...] = ()
     batch: int = 1
     dtype: str = "float32"
     with_: tuple[str, ...] = ()
@@ -109,13 +109,15 @@ class Held(NamedTuple):
 class Run:
     """One run: what is analysed once and used often, and what was found so far.
 
-    allow_code: whether a project file may name networks in code, which runs then.
+    allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
+    formats are read.
     """
 
     baseline_ref: str | None = None
     latency: Latency | None = None
     version: str = ""
     allow_code: bool = False
+    reading: Reading = AS_IT_IS
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
@@ -181,14 +183,16 @@ class Run:
 
     def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
+        if self.attempt(_validate, spec, setup, self._work, self.reading, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            self._networks[key] = self.attempt(_network, spec, file, setup, self._work, file=file, mark=mark)
+            self._networks[key] = self.attempt(
+                _network, spec, file, setup, self._work, self.reading, file=file, mark=mark
+            )
         return self._networks[key]
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
@@ -300,7 +304,10 @@ class Run:
         if load.is_module(source):
             if given.variant is not None or given.settings:
                 raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
-            source, given = load.of_module(source, dict(given.inputs)).graph, given._replace(inputs=())
+            made = load.of_module(source, dict(given.inputs), reading=self.reading)
+            source, given = made.graph, given._replace(inputs=())
+        elif isinstance(source, Graph):
+            load.refuse_example(self.reading)
         if isinstance(source, Graph):
             self.graph(source, given, budget, budgets)
             return
@@ -326,7 +333,9 @@ class Run:
         if self.latency is not None:
             self.valid.pop(setup.title(located.name), None)
             if (network := self.network(spec, located.name, setup)) is not None:
-                checked = self.attempt(_timed, network, setup, self.latency, self._work, file=located.name)
+                checked = self.attempt(
+                    _timed, network, setup, self.latency, self._work, self.reading, file=located.name
+                )
                 if checked is not None:
                     self.checks.append(checked)
 
@@ -455,6 +464,7 @@ def check_specs(
     baseline_ref: str | None = None,
     latency: Latency | None = None,
     version: str = "",
+    reading: Reading = AS_IT_IS,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
@@ -463,7 +473,7 @@ def check_specs(
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, latency, version)
+    run = Run(baseline_ref, latency, version, reading=reading)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
@@ -492,6 +502,7 @@ def check_project(
     written: Sequence[str] = (),
     version: str = "",
     allow_code: bool = False,
+    strict: bool = False,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
@@ -500,7 +511,7 @@ def check_project(
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, version=version, allow_code=allow_code)
+    run = Run(baseline_ref, version=version, allow_code=allow_code, reading=Reading(strict))
     found = run.attempt(_project, config)
     if found is not None:
         files.refuse_inputs(written, _inputs(found))
@@ -508,12 +519,14 @@ def check_project(
     return run.result()
 
 
-def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork) -> Checked:
+def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:
     """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
     with."""
     located = locate(latency.against, files.repository(Path.cwd()))
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
-    reference = _unfold(_readable(located), other, work).graph
+    if located.reference is None or not located.reference.runs_code:
+        reading = reading._replace(example=None)
+    reference = _unfold(_readable(located), other, work, reading).graph
 
     from cnnprof.runtime.device import find, threads
     from cnnprof.runtime.measure import against
@@ -647,24 +660,25 @@ def _afford(work: UnfoldWork) -> None:
         )
 
 
-def _unfold(spec: Readable, setup: Setup, work: UnfoldWork) -> load.Network:
+def _unfold(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> load.Network:
     _afford(work)
     if isinstance(spec, Located):
         located = spec._replace(variant=setup.variant, settings=dict(setup.settings))
-        found = load.imported(located, dict(setup.inputs))
+        found = load.imported(located, dict(setup.inputs), reading=reading)
     else:
+        load.refuse_example(reading)
         inputs = dict(setup.inputs)
         found = load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
     return load.granted(found, setup.with_)
 
 
-def _validate(spec: Readable, setup: Setup, work: UnfoldWork) -> bool:
+def _validate(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> bool:
     """Unfolds a network, and the same in training, where other steps may be wrong."""
-    return _unfold(spec, setup, work).graph.trained is not None
+    return _unfold(spec, setup, work, reading).graph.trained is not None
 
 
-def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
-    return _analyzed(_unfold(spec, setup, work), setup.title(file), file, setup)
+def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork, reading: Reading) -> CountedNetwork:
+    return _analyzed(_unfold(spec, setup, work, reading), setup.title(file), file, setup)
 
 
 def _graph(graph: Graph, title: str, setup: Setup) -> CountedNetwork:
@@ -691,7 +705,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
         spec = _readable(located)
         if _lacking(spec, setup):
             return Baseline(revision.name, None)
-        report = _network(spec, file, setup, work).report
+        report = _network(spec, file, setup, work, AS_IT_IS).report
     except SpecError as error:
         return Baseline(revision.name, None, wrong=error.problems[0].message)
     except CnnprofError as error:

@@ -382,7 +382,7 @@ class Nested(nn.Module):
 def test_inputs_may_be_nested() -> None:
     example = ({"p3": torch.ones(2, 4, 8), "p4": [torch.ones(2, 4, 8)]}, torch.ones(2, 1, 8))
     found = load(Nested(), example=example)
-    assert dict(found.graph.inputs) == {"features.p3": (4, 8), "features.p4.0": (4, 8), "more": (1, 8)}
+    assert dict(found.graph.inputs) == {"features_p3": (4, 8), "features_p4_0": (4, 8), "more": (1, 8)}
     assert told(found) == [("mul", "mul", (4, 8)), ("add", "add", (4, 8))]
     by_name = {"more": example[1], "features": example[0]}
     assert set(load(Nested(), example=by_name).graph.inputs) == set(found.graph.inputs)
