@@ -210,8 +210,8 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
 
     given = []
 
-    def load(found: reference.Reference, inputs: object) -> object:
-        given.append((found.module, found.name, dict(found.settings), inputs))
+    def load(found: reference.Reference, inputs: object, example: object) -> object:
+        given.append((found.module, found.name, dict(found.settings), inputs, example))
         return onnx.load(Path("net.onnx"))
 
     monkeypatch.setattr(reference, "_torch", load)
@@ -221,7 +221,7 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
     )
     done = run("check", "--allow-code")
     assert (done.code, done.err) == (1, "")
-    assert given == [("pkg.models", "Net", {"depth": 3}, {"": (3, 8, 8)})]
+    assert given == [("pkg.models", "Net", {"depth": 3}, {"": (3, 8, 8)}, None)]
     assert "params 112 is 12 (12.0 %) over the limit of 100" in done.out
 
 

@@ -182,6 +182,19 @@ def test_a_type_with_fewer_bytes_keeps_no_figure_of_memory_that_is_wrong(run: Ru
 
 
 @pytest.mark.torch
+def test_an_input_has_a_type_in_a_project(folder: Path, run: Run) -> None:
+    project = folder / "cnnprof.yaml"
+    budget = f"version: 1\nbudgets:\n- name: size\n  specs: ['{TEXT}']\n  max: {{params: 1K}}\n  input: "
+    project.write_text(budget + "{ids: 7:int64}\n")
+    done = run("check", "--allow-code")
+    assert (done.code, done.err) == (0, "")
+    project.write_text(budget + "{ids: 7:int46}\n")
+    done = run("check", "--allow-code")
+    assert done.code == 2
+    assert done.err.startswith("cnnprof.yaml:6:16: error: `int46` is no type of an input, as in 77:int64; did you mean")
+
+
+@pytest.mark.torch
 def test_types_in_python() -> None:
     report = cnnprof.analyze(TEXT, input={"ids": "7:int64"})
     assert report.totals.params == 836
