@@ -356,7 +356,7 @@ def to_yaml(
     reading = Reading(strict, example)
     found = network(spec, variant=variant, input=input, args=args, with_=_list(with_), reading=reading)
     as_computed(found, "a spec")
-    return write(found.graph, name, limits=found.budget, folded=not flat)
+    return write(found.graph, name, budget=found.budget, folded=not flat)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:

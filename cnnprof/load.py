@@ -22,7 +22,7 @@ from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.source import LIMITS, Node, Scalar, described, parse
 from cnnprof.language.source import Mapping as MappingNode
 from cnnprof.language.source import Sequence as SequenceNode
-from cnnprof.language.spec import BudgetLimit, Spec
+from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec
 from cnnprof.language.spec import load as spec_of
 from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph
@@ -193,7 +193,7 @@ Input: TypeAlias = "Sequence[int] | TypedShape | str | Mapping[str, Sequence[int
 
 
 class Network(NamedTuple):
-    """A network, the name of what it was read from, the limits that it sets, and its unused arguments.
+    """A network, the name of what it was read from, the budget that it sets, and its unused arguments.
 
     imported: of one in another format, what was noticed. with_: what was done to it, as written; types: how its values
     are stored after that; notes: what is to be said of it.
@@ -201,7 +201,7 @@ class Network(NamedTuple):
 
     graph: Graph
     source: str = ""
-    budget: tuple[BudgetLimit, ...] = ()
+    budget: OwnBudget = NO_BUDGET
     unused: tuple[str, ...] = ()
     imported: Imported | None = None
     with_: tuple[str, ...] = ()
@@ -440,7 +440,7 @@ def unfolded(
     given = formats.untyped(inputs or {}, "types are of the inputs of PyTorch modules")
     shapes = {name or first: shape for name, shape in given.items()}
     graph = unfold(spec, variant, settings=settings, inputs=shapes, training=training, work=work)
-    return Network(graph, spec.mark.source.name, spec.limits(variant), spec.unused())
+    return Network(graph, spec.mark.source.name, spec.own_budget(variant), spec.unused())
 
 
 def architectures() -> dict[str, Path]:

@@ -37,6 +37,7 @@ from cnnprof.gate.budget import (
     CountedNetwork,
     Elsewhere,
     Figures,
+    Fits,
     Updated,
     Wrong,
     figures,
@@ -46,12 +47,13 @@ from cnnprof.gate.budget import (
 )
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
-from cnnprof.language.spec import BudgetLimit, Spec
+from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
 from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
+    from cnnprof.devices.profiles import Target
     from cnnprof.gate.project import BudgetEntry, Code, Project
     from cnnprof.git import Revision
 
@@ -241,23 +243,31 @@ class Run:
 
     def own(self, file: str, spec: Readable, setups: Sequence[Setup]) -> None:
         """Holds a file's networks to the file's own budgets."""
-        held: dict[tuple[BudgetLimit, ...], list[CountedNetwork]] = {}
+        held: dict[OwnBudget, list[CountedNetwork]] = {}
         complete = True
         for setup in setups:
-            limits = _limits(spec, setup.variant)
-            if not limits:
+            own = _own(spec, setup.variant)
+            if own.empty:
                 self.validate(spec, file, setup)
                 continue
             network = self.network(spec, file, setup)
             if network is None:
                 complete = False
                 continue
-            held.setdefault(limits, []).append(network)
+            held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
-            self.judge(Budget(OWN, limits), network, baseline)
+            budget = self.budget(own)
+            self.judge(budget, network, baseline)
+            if len(budget.fits) < len(own.fits):
+                self.partly(budget, network)
         if complete:  # a network that is wrong may be the one that has the path
-            for limits, networks in held.items():
-                self.patterns(Budget(OWN, limits), networks)
+            for own, networks in held.items():
+                self.patterns(Budget(OWN, own.limits), networks)
+
+    def budget(self, own: OwnBudget) -> Budget:
+        """The budget that a spec sets itself, without the targets that there are not."""
+        found = [(self.attempt(_target, each.name, mark=each.mark), each.mark) for each in own.fits]
+        return Budget(OWN, own.limits, fits=tuple(Fits(target, mark) for target, mark in found if target is not None))
 
     def patterns(self, budget: Budget, networks: Sequence[CountedNetwork]) -> None:
         """Says which path patterns of a budget match nothing in any of its networks."""
@@ -365,9 +375,9 @@ class Run:
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
             assert spec is not None
-            self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup.variant)])
+            self.own(file, spec, [setup for setup in _setups(spec) if not _own(spec, setup.variant).empty])
             variants = [setup for setup in _setups(spec) if setup.variant and (file, setup.variant) not in covered]
-            free += [setup.title(file) for setup in variants if not _limits(spec, setup.variant)]
+            free += [setup.title(file) for setup in variants if _own(spec, setup.variant).empty]
         if free:
             more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
             self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
@@ -635,9 +645,21 @@ def _setups(spec: Readable) -> list[Setup]:
     return [Setup()] * written + [Setup(variant) for variant in spec.variants]
 
 
-def _limits(spec: Readable, variant: str | None) -> tuple[BudgetLimit, ...]:
-    """The limits that a spec sets itself."""
-    return () if isinstance(spec, Located) else spec.limits(variant)
+def _own(spec: Readable, variant: str | None) -> OwnBudget:
+    """The budget that a spec sets itself."""
+    return NO_BUDGET if isinstance(spec, Located) else spec.own_budget(variant)
+
+
+def _target(name: str) -> Target:
+    """A target that a spec names, which is not to lead to other files. Raises UsageError."""
+    from cnnprof.devices.profiles import find  # which few budgets need
+
+    if ":" in name:
+        raise UsageError(
+            f"a spec names targets that `cnnprof targets` lists, found `{brief(printable(name))}`; those of a file are "
+            "for a project file and --target"
+        )
+    return find(name)
 
 
 def _readable(located: Located) -> Readable:
