@@ -282,7 +282,7 @@ def test_a_project_holds_a_spec_to_what_it_has_to_fit(run: Run, tmp_path: Path) 
         ),
         ("[]", "net.yaml:6:9: error: `fits` takes the name of a device or a list of them, found an empty list"),
         ("{a100: 1}", "net.yaml:6:9: error: `fits` takes the name of a device or a list of them, found a mapping"),
-        ("", "net.yaml:6:3: error: `fits` takes the name of a device or a list of them, found nothing"),
+        ("", "net.yaml:6:8: error: `fits` takes the name of a device or a list of them, found nothing"),
     ],
 )
 def test_what_a_spec_cannot_ask_for(run: Run, tmp_path: Path, fits: str, message: str) -> None:
