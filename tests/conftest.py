@@ -4,7 +4,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# Every run draws the same examples: a change that fails is the one that was made. `python -m tests.fuzz` draws others.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 pytest.register_assert_rewrite("tests.support.against_torch")
 
 

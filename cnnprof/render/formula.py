@@ -68,10 +68,12 @@ def _write(term: Term, names: bool) -> tuple[str, int]:
         case "mod":
             return f"({operand(0, _ATOM)} mod {operand(1, _ATOM)})", _ATOM
         case "power":
-            exponent = term.args[1]
+            base, exponent = operand(0, _ATOM), term.args[1]
+            if term.args[0].op == "power":  # a²² would be another number
+                base = f"({base})"
             if exponent.is_literal and exponent.value >= 0:
-                return f"{operand(0, _ATOM)}{str(exponent.value).translate(_SUPERSCRIPTS)}", _ATOM
-            return f"{operand(0, _ATOM)}^{operand(1, _ATOM)}", _ATOM
+                return f"{base}{str(exponent.value).translate(_SUPERSCRIPTS)}", _ATOM
+            return f"{base}^{operand(1, _ATOM)}", _ATOM
         case "call":
             if not names and term.name not in SPELLED_OUT:
                 return number(term.value), _ATOM

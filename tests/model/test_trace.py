@@ -9,7 +9,7 @@ from math import ceil, floor, prod
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnnprof.model import trace, window
@@ -133,6 +133,7 @@ def run(tree: Any, traced: bool) -> int:
 
 
 @given(TREES)
+@example(("square", (0, ""), ("square", (0, ""), (2, "a"))))
 def test_any_arithmetic_gives_the_same_and_says_so(tree: Any) -> None:
     """The traced result is the plain one, and its text, in numbers and in names, has that value."""
     found = run(tree, traced=True)
