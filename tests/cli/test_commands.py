@@ -18,8 +18,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path
 COMMON = ("input", "example", "strict", "set", "with_", "batch", "dtype", "format", "output", "open")
 FIRST_WORDS = (
     "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
-    "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse", "Remove", "Rewrite", "Run",
-    "Save", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
+    "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse", "Remove",
+    "Rewrite", "Run", "Save", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
 )  # fmt: skip
 # Every command with what makes it run to its end on a small network.
 RUNS = {
