@@ -532,7 +532,9 @@ class _Explainer:
             )
         if isinstance(reach, Regrouped):
             return figures, (
-                "dimensions are reordered, and no position sees more than before",
+                "each position sees all positions of the dimensions that are gone"
+                if reach.whole
+                else "dimensions are reordered, and no position sees more than before",
                 *facts,
             )
         return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), facts

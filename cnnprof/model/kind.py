@@ -82,7 +82,9 @@ class Work(NamedTuple):
     powers: int = 0
 
 
-Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "clone"]
+Kept: TypeAlias = Literal[
+    "nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "inputs and output", "clone"
+]
 
 
 class Memory(NamedTuple):
@@ -118,10 +120,12 @@ class Regrouped(NamedTuple):
     dimensions `dims[i]`; no place sees more than before.
 
     A dimension that several consist of is split. kept: (dimension, place) for each of which one place stays.
+    whole: dimensions that are gone, of which every place of the output sees all places.
     """
 
     dims: tuple[tuple[int, ...], ...]
     kept: tuple[tuple[int, int], ...] = ()
+    whole: tuple[int, ...] = ()
 
 
 class Unknown(NamedTuple):

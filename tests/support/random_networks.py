@@ -274,6 +274,19 @@ def along(choose: Choice, shape: Shape) -> Fields:
     return {"dim": choose.integer(1, last) if choose.chance(80) else choose.pick([-1, -last, last + 1, -last - 2])}
 
 
+def reduce(choose: Choice, shape: Shape) -> Fields:
+    """Some dimensions, seldom the batch, one twice or all of them."""
+    dims = [dim for dim in range(1, len(shape) + 1) if choose.chance(40)] or [len(shape)]
+    dims = [dim - len(shape) - 1 if choose.chance(20) else dim for dim in dims]
+    if choose.chance(3):
+        dims.append(choose.pick([0, 1, len(shape) + 1]))
+    return {"dim": dims[0] if len(dims) == 1 else dims} | choose.some({"keepdim": lambda: True}, 60)
+
+
+def spread(choose: Choice, shape: Shape) -> Fields:
+    return reduce(choose, shape) | choose.some({"correction": lambda: choose.pick([0, 1, 2])})
+
+
 def reshape(choose: Choice, shape: Shape) -> Fields:
     """A dimension split, neighbours joined, one of 1 put in, or sizes at random."""
     sizes = list(shape)
@@ -352,6 +365,13 @@ TABLE: dict[str, Rule] = {
     "slice": cut,
     "softmax": along,
     "log_softmax": along,
+    "clamp": lambda choose, _: choose.some(
+        {"min": lambda: choose.pick([0, 0.5]), "max": lambda: choose.pick([1, 6])}, 70
+    ),
+    "pow": lambda choose, _: {"exponent": choose.pick([2, 3, 0.5, -1, 0])},
+    **dict.fromkeys(["abs", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
+    **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
+    **dict.fromkeys(["var", "std"], spread),
     "reshape": reshape,
     "select": lambda choose, shape: along(choose, shape) | {"index": choose.pick([0, 0, 1, -1, -2, 5])},
 }
