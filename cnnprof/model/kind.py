@@ -331,6 +331,8 @@ class Kind:
     axes: ClassVar[int | None] = None
     merge: ClassVar[bool] = False
     """Whether the step takes named branches instead of fields and one input."""
+    roles: ClassVar[tuple[str, ...]] = ()
+    """The labels that the branches of a merge must have, in the order of its inputs; empty where any will do."""
     source: ClassVar[bool] = False
     """Whether it reads nothing: it gives a parameter, which has no batch."""
     several: ClassVar[bool] = False

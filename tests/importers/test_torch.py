@@ -662,18 +662,42 @@ def test_a_batch_that_is_not_in_front_is_followed() -> None:
     same_values(module)
 
 
-def test_attention_is_opaque_with_its_products() -> None:
+def test_attention_has_its_products() -> None:
     attention = nn.MultiheadAttention(6, 2, batch_first=True)
-    found = imported(Calls(lambda m, x: m.a(x, x, x, need_weights=False)[0], a=attention), 5, 6)
-    weighty = [(path, word) for path, word, _ in told(found) if word in ("linear", "opaque")]
+    module = Calls(lambda m, x: m.a(x, x, x, need_weights=False)[0], a=attention)
+    found = imported(module, 5, 6)
+    assert found.opaque == ()
+    weighty = [(path, word) for path, word, _ in told(found) if word in ("linear", "scaled_dot_product_attention")]
     assert weighty == [
-        ("a.in_proj", "linear"), ("a.scaled_dot_product_attention", "opaque"), ("a.out_proj", "linear"),
+        ("a.in_proj", "linear"), ("a.scaled_dot_product_attention", "scaled_dot_product_attention"),
+        ("a.out_proj", "linear"),
     ]  # fmt: skip
-    (sdpa,) = [layer for layer in found.graph.layers if layer.kind.word == "opaque"]
-    assert len(sdpa.inputs) == 3
     totals = count(found.graph, 1).totals
     assert totals.macs == 5 * 6 * 18 + 2 * 5 * 5 * (3 + 3) + 5 * 6 * 6
     assert totals.params == sum(each.numel() for each in attention.parameters())
+
+
+def test_attention_with_a_mask_is_opaque_with_its_products() -> None:
+    found = imported(
+        Calls(lambda m, x: F.scaled_dot_product_attention(x, x, x, m.bias), bias=nn.Parameter(torch.rand(8, 8)))
+    )
+    assert [each[1:] for each in found.opaque] == [
+        ("scaled_dot_product_attention", "it has a mask, dropout, or heads that share keys")
+    ]
+    assert count(found.graph, 1).totals.macs == 2 * 4 * 8 * 8 * 6
+
+
+def test_products_of_matrices_are_layers() -> None:
+    scores = Calls(lambda m, x: (x @ x.transpose(-1, -2)).softmax(-1) @ x)
+    assert [word for _, word, _ in told(imported(scores))] == ["permute", "matmul", "softmax", "matmul"]
+    same_values(scores)
+    pairs = Calls(lambda m, x: torch.bmm(x[:, 0], x[:, 1].transpose(1, 2)))
+    assert told(imported(pairs))[-1] == ("matmul", "matmul", (8, 8))
+    same_values(pairs)
+    repeats = imported(Calls(lambda m, x: x @ x[:, :1].transpose(-1, -2)))
+    assert [each[1:] for each in repeats.opaque] == [("matmul", "it repeats a matrix for several others")]
+    folded = Calls(lambda m, x: x.flatten(0, 1) @ x.flatten(0, 1).transpose(1, 2))
+    assert imported(folded).opaque == ()
 
 
 def test_a_convolution_over_a_folded_batch_is_opaque() -> None:

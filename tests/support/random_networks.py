@@ -392,10 +392,11 @@ TABLE |= {
     for word, kind in kinds().items()
     if word not in TABLE and not kind.merge and not kind.source and not kind.declared
 }
-MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum")
+MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum", "matmul")
 # Kinds that are not drawn as a step, and why.
 EXCEPTIONS = {
     "parameter": "it has no batch, so it is drawn only as a branch of add, sub and mul, where it is repeated",
+    "scaled_dot_product_attention": "its branches have roles, and shapes that nothing else makes by chance",
     "opaque": "its figures are declared by the author: there is no module to compare with",
 }
 
@@ -824,9 +825,11 @@ class Artist:
         """A merge whose branches mostly fit each other."""
         choose = self.choose
         word = choose.pick(MERGES)
-        count = (
-            2 if word in ("sub", "div", "maximum", "minimum") and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
-        )
+        if word == "matmul" and len(shape) > 1 and choose.chance(90):
+            dims = [*range(len(shape) - 1), len(shape), len(shape) - 1]
+            return Step(word, {"p": Branch(), "q": Branch((Step("permute", {"dims": dims}),))})
+        two = word in ("sub", "div", "maximum", "minimum", "matmul")
+        count = 2 if two and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
         trial = body.copy()
         branches: dict[str, Branch] = {}
         target = shape

@@ -27,6 +27,7 @@ from cnnprof.kinds import (
     interpolate,
     linear,
     local_response_norm,
+    matmul,
     norm,
     pad,
     permute,
@@ -277,7 +278,17 @@ def _gemm(node: Node) -> int:
     return node.add(linear.Linear(out_features=features, bias=bias is not None), node.tensor(), learned=(weight, bias))
 
 
+def _of_two(node: Node) -> int:
+    """The product of two tensors, neither of which is a weight."""
+    left, right = node.shape(0), node.shape(1)
+    if len(left) != len(right) or len(left) < 2 or left[:-2] != right[:-2]:
+        raise NoKind("it repeats a matrix for several others, or multiplies along the batch")
+    return node.add(matmul.Matmul(), node.tensor(0), node.tensor(1))
+
+
 def _matmul(node: Node) -> int:
+    if all(isinstance(value, int) for value in node.inputs):
+        return _of_two(node)
     weight = node.constant(1)
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its second matrix is no weight of two dimensions")

@@ -19,6 +19,7 @@ from cnnprof.kinds import (
     activation,
     adaptive_pool,
     arithmetic,
+    attention,
     concat,
     conv,
     conv_transpose,
@@ -28,6 +29,7 @@ from cnnprof.kinds import (
     interpolate,
     linear,
     local_response_norm,
+    matmul,
     norm,
     pad,
     permute,
@@ -122,6 +124,33 @@ def _linear(node: Node) -> int:
     node.dim(read.place, node.rank(read), -1)
     kind = linear.Linear(out_features=weight.shape[0], bias=bias is not None)
     return node.add(kind, read, learned=(weight, bias))
+
+
+def _matmul(node: Node) -> int:
+    pair = [node.get(name) for name in ("self", "mat2" if "mat2" in node.values else "other")]
+    tensors = [each for each in pair if isinstance(each, Batched)]
+    if len(tensors) != 2:
+        raise NoKind("one of its matrices does not depend on the input")
+    (left, right), (_, place) = (node.shape(each) for each in tensors), node.out()
+    rank = len(node.full())
+    if any(each.place != place or node.rank(each) != rank for each in tensors) or place.dim >= rank - 2:
+        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
+    if left[:-2] != right[:-2]:
+        raise NoKind("it repeats a matrix for several others")
+    return node.add(matmul.Matmul(), *tensors)
+
+
+def _attention(node: Node) -> int:
+    tensors = [node.get(name) for name in ("query", "key", "value")]
+    if any(not isinstance(each, Batched) or each.place != Place(0) for each in tensors):
+        raise NoKind("it reads a batch that other dimensions are folded into, or what does not depend on the input")
+    if node.get("attn_mask") is not None or node.get("dropout_p", 0) or node.get("enable_gqa", False):
+        raise NoKind("it has a mask, dropout, or heads that share keys")
+    query, key, value = (node.shape(each) for each in tensors)
+    if len(query) != 3 or key != value or (query[0], query[2]) != (key[0], key[2]):
+        raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
+    kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
+    return node.add(kind, *tensors)
 
 
 # Windows.
@@ -572,6 +601,7 @@ RULES: dict[str, Rule] = {
     "avg_pool2d": _avg_pool,
     "avg_pool3d": _avg_pool,
     "batch_norm": _batch_norm,
+    "bmm": _matmul,
     "cat": _concat,
     "celu": _with(activation.CELU, alpha=("alpha", 1.0)),
     "channel_shuffle": lambda node: node.add(shuffle.ChannelShuffle(groups=node.get("groups")), node.front()),
@@ -618,6 +648,7 @@ RULES: dict[str, Rule] = {
     "log_sigmoid": _plain(activation.LogSigmoid),
     "log_softmax": _softmax(softmax.LogSoftmax),
     "mT": _permute,
+    "matmul": _matmul,
     "max_pool1d": _max_pool,
     "max_pool2d": _max_pool,
     "max_pool2d_with_indices": _max_pool,
@@ -649,6 +680,7 @@ RULES: dict[str, Rule] = {
     "reshape_as": _reshape,
     "rsqrt": _plain(function.Rsqrt),
     "rsub": _arithmetic(arithmetic.Sub, reverse=True),
+    "scaled_dot_product_attention": _attention,
     "select": _select,
     "selu": _plain(activation.SELU),
     "sigmoid": _plain(activation.Sigmoid),
