@@ -505,7 +505,8 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         (lambda m, x: x.contiguous().detach().to(torch.float32).relu(), [("relu", "relu", (4, 8, 6))]),
         (lambda m, x: x.flatten(2), [("reshape", "reshape", (4, 48))]),
         (lambda m, x: x.view(x.shape[0], -1), [("flatten", "flatten", (192,))]),
-        (lambda m, x: x.unsqueeze(2), [("reshape", "reshape", (4, 1, 8, 6))]),
+        (lambda m, x: x.unsqueeze(2), [("unsqueeze", "unsqueeze", (4, 1, 8, 6))]),
+        (lambda m, x: x.unflatten(2, (2, -1)), [("unflatten", "unflatten", (4, 2, 4, 6))]),
         (
             lambda m, x: x.mean((2, 3)),
             [("adaptive_avg_pool", "adaptive_avg_pool2d", (4, 1, 1)), ("flatten", "flatten", (4,))],

@@ -373,6 +373,9 @@ TABLE: dict[str, Rule] = {
     **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
     **dict.fromkeys(["var", "std"], spread),
     "reshape": reshape,
+    "unsqueeze": lambda choose, shape: {"dim": choose.pick([1, len(shape) + 1, -1, -1, 0])},
+    "squeeze": along,
+    "unflatten": lambda choose, shape: along(choose, shape) | {"unflattened_size": [choose.pick([1, 2, 3]), -1]},
     "select": lambda choose, shape: along(choose, shape) | {"index": choose.pick([0, 0, 1, -1, -2, 5])},
 }
 

@@ -443,6 +443,23 @@ def _reshape(node: Node) -> int:
     return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), read)
 
 
+def _unsqueeze(node: Node) -> int:
+    read, (_, place) = node.tensor(), node.out()
+    if place.fold > 1 or read.place.fold > 1:
+        return _reshape(node)
+    rank = node.rank(read) + 1
+    return node.add(reshape.Unsqueeze(dim=node.dim(place, rank, node.get("dim"))), read)
+
+
+def _unflatten(node: Node) -> int:
+    read, (out, place) = node.tensor(), node.out()
+    dim = node.get("dim") % node.rank(read)
+    if place != read.place or place != Place(0):
+        return _reshape(node)
+    sizes = out[dim - 1 : dim + len(out) - len(node.shape(read))]
+    return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
+
+
 def _permute(node: Node) -> int:
     read = node.tensor()
     rank = node.rank(read)
@@ -705,8 +722,8 @@ RULES: dict[str, Rule] = {
     "transpose": _permute,
     "type_as": _same,
     "unbind": _unbind,
-    "unflatten": _reshape,
-    "unsqueeze": _reshape,
+    "unflatten": _unflatten,
+    "unsqueeze": _unsqueeze,
     "upsample_bicubic2d": _upsample("bicubic"),
     "_upsample_bicubic2d_aa": _upsample("bicubic", antialias=True),
     "upsample_bilinear2d": _upsample("bilinear"),
