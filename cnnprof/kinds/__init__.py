@@ -90,6 +90,7 @@ CLASSES = {
     "unsqueeze": ("reshape", "Unsqueeze"),
     "squeeze": ("reshape", "Squeeze"),
     "unflatten": ("reshape", "Unflatten"),
+    "roll": ("roll", "Roll"),
     "select": ("select", "Select"),
     "pixel_shuffle": ("shuffle", "PixelShuffle"),
     "pixel_unshuffle": ("shuffle", "PixelUnshuffle"),

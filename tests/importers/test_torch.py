@@ -517,6 +517,7 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
             lambda m, x: x.flatten(2).mean(1, keepdim=True),
             [("reshape", "reshape", (4, 48)), ("mean", "mean", (1, 48))],
         ),
+        (lambda m, x: x.roll((1, -2), (2, -1)), [("roll", "roll", (4, 8, 6))]),
         (lambda m, x: x.amax(1, keepdim=True), [("amax", "amax", (1, 8, 6))]),
         (lambda m, x: x.amin((-1, 1)), [("amin", "amin", (8,))]),
         (lambda m, x: x.var(1, unbiased=False), [("var", "var", (8, 6))]),
@@ -727,9 +728,10 @@ def test_products_without_a_kind_are_counted(forward: Any, macs: int) -> None:
 
 
 def test_what_has_no_kind_is_named() -> None:
-    found = imported(Calls(lambda m, x: torch.logcumsumexp(x, 1) + x.roll(1, 2)))
+    found = imported(Calls(lambda m, x: torch.logcumsumexp(x, 1) + x.roll(1)))
     assert found.opaque == (
-        ("logcumsumexp", "logcumsumexp", "no kind does what it does"), ("roll", "roll", "no kind does what it does"),
+        ("logcumsumexp", "logcumsumexp", "no kind does what it does"),
+        ("roll", "roll", "it moves along all dimensions as one"),
     )  # fmt: skip
 
 

@@ -373,6 +373,7 @@ TABLE: dict[str, Rule] = {
     **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
     **dict.fromkeys(["var", "std"], spread),
     "reshape": reshape,
+    "roll": lambda choose, shape: {"shifts": choose.pick([1, -2, 0, 9]), "dims": along(choose, shape)["dim"]},
     "unsqueeze": lambda choose, shape: {"dim": choose.pick([1, len(shape) + 1, -1, -1, 0])},
     "squeeze": along,
     "unflatten": lambda choose, shape: along(choose, shape) | {"unflattened_size": [choose.pick([1, 2, 3]), -1]},

@@ -36,6 +36,7 @@ from cnnprof.kinds import (
     pool,
     reduce,
     reshape,
+    roll,
     select,
     shuffle,
     slice,
@@ -460,6 +461,14 @@ def _unflatten(node: Node) -> int:
     return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
 
 
+def _roll(node: Node) -> int:
+    read, own = node.tensor(), node.get("dims", [])
+    if not own:
+        raise NoKind("it moves along all dimensions as one")
+    dims = [node.dim(read.place, node.rank(read), dim) for dim in _per_axis(own, 1)]
+    return node.add(roll.Roll(shifts=_per_axis(node.get("shifts"), 1), dims=dims), read)
+
+
 def _permute(node: Node) -> int:
     read = node.tensor()
     rank = node.rank(read)
@@ -696,6 +705,7 @@ RULES: dict[str, Rule] = {
     "reshape": _reshape,
     "reshape_as": _reshape,
     "rsqrt": _plain(function.Rsqrt),
+    "roll": _roll,
     "rsub": _arithmetic(arithmetic.Sub, reverse=True),
     "scaled_dot_product_attention": _attention,
     "select": _select,
