@@ -120,7 +120,9 @@ class Unsqueeze(Regrouping, word="unsqueeze"):
 
     def output(self, *inputs: Shape) -> Shape:
         rank = len(inputs[0]) + 2
-        if not -rank <= self.dim < rank or self.dim % rank == 0:
+        if self.dim in (0, -rank):
+            raise ShapeError(f"`{self.word}` names dimension {self.dim}, the batch, which stays as it is")
+        if not -rank <= self.dim < rank:
             raise ShapeError(
                 f"`dim` of `{self.word}` must be a dimension of the output after its batch, "
                 f"1 to {rank - 1} or {1 - rank} to -1, found {self.dim}"

@@ -96,7 +96,7 @@ REFUSES_ALONE = [
     pytest.param(
         Unsqueeze(dim=0),
         (4, 8),
-        "`dim` of `unsqueeze` must be a dimension of the output after its batch, 1 to 3 or -3 to -1, found 0",
+        "`unsqueeze` names dimension 0, the batch, which stays as it is",
         id="unsqueeze: before the batch",
     ),
     pytest.param(
