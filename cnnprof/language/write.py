@@ -200,6 +200,9 @@ class _Body:
         self, above: str, inner: Sequence[int], merge: int, current: int | None
     ) -> tuple[tuple[str, _Steps | int], ...] | None:
         """The branches of a merge, whose parts come before it; None where they are no branches."""
+        layer = self.graph.layers[self.parts[merge].first]
+        if layer.kind.roles:
+            return None
         by_label = groupby(inner, lambda number: self.below(number, above).partition(".")[0])
         groups = [(label, list(group)) for label, group in by_label]
         labels = {label for label, _ in groups}
@@ -209,7 +212,6 @@ class _Body:
         waiting = list(ends)
         first = self.gives(inner[0])
         found: dict[str, _Steps | int] = {}
-        layer = self.graph.layers[self.parts[merge].first]
         for tensor in layer.inputs:
             if waiting and tensor == waiting[0]:
                 label, group = ends[waiting.pop(0)]
@@ -386,6 +388,8 @@ class _Body:
 
     def named(self, layer: Layer, current: int | None) -> tuple[tuple[str, int], ...]:
         """The branches of a merge that only reads earlier layers."""
+        if layer.kind.roles:
+            return (*zip(layer.kind.roles, layer.inputs, strict=True),)
         found: dict[str, int] = {}
         for tensor in layer.inputs:
             found[_unique(self.label(layer, tensor, current), found)] = tensor
