@@ -16,8 +16,11 @@ and these options, as far as they apply. With a Graph, those of the spec that it
 
     variant   of the spec, where the SPEC does not name one after `@`
     input     shape of one example without the batch, (channels, height, width) for images; by name where the network
-              has several inputs. The spec's own where it is left out.
+              has several inputs. The spec's own where it is left out. As text it may have a type, "77:int64".
     args      values for the spec's arguments by name
+    example   what a Module is called with instead of input: a batch of tensors, a tuple of arguments or a dict of them
+              by name, in any nesting; or "MODULE:FUNCTION", which gives it. Shapes and types are all that is used.
+    strict    of a network in another format, refuse layers that no kind stands for
     training  the network as it is trained: side outputs run, dropout and batch norm work
     with_     what is done to it first, in order: ["fuse_bn", "int8"], as `--with NAME[=VALUE]` of the commands
     batch     examples at once; multiplies work and activations
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
     from cnnprof.gate.budget import CheckResult
     from cnnprof.language.spec import Spec
-    from cnnprof.load import Source
+    from cnnprof.load import Input, Source
     from cnnprof.model.graph import Graph
     from cnnprof.sweeps.run import Sweep
 
@@ -86,12 +89,14 @@ def analyze(
     spec: Source,
     *,
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
+    strict: bool = False,
+    example: Any = None,
     optimizer: str = "sgd",
     master_weights: bool = False,
     order: Literal["written", "best"] = "written",
@@ -104,9 +109,11 @@ def analyze(
         that is too much to search; the report's `refused` then says so.
     """
     from cnnprof.analysis.analyze import analyze
+    from cnnprof.importers.reference import Reading
     from cnnprof.load import network
 
-    found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
+    options: Any = {"variant": variant, "input": input, "args": args, "training": training}
+    found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
     return analyze(found, batch, dtype, optimizer, master_weights, order)
 
 
@@ -114,15 +121,19 @@ def unfold(
     spec: Source,
     *,
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
     training: bool = False,
+    strict: bool = False,
+    example: Any = None,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths."""
+    from cnnprof.importers.reference import Reading
     from cnnprof.load import as_computed, network
 
-    found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
+    options: Any = {"variant": variant, "input": input, "args": args, "training": training}
+    found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
     return as_computed(found, "a graph").graph
 
 
@@ -130,10 +141,12 @@ def build(
     spec: Source,
     *,
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
     training: bool = False,
+    strict: bool = False,
+    example: Any = None,
     seed: int | None = None,
 ) -> nn.Module:
     """The network as a PyTorch module whose parameters are named by the layers' paths.
@@ -144,7 +157,8 @@ def build(
     """
     from cnnprof.runtime.build import module
 
-    graph = unfold(spec, variant=variant, input=input, args=args, with_=with_, training=training)
+    options: Any = {"variant": variant, "input": input, "args": args, "with_": with_, "training": training}
+    graph = unfold(spec, strict=strict, example=example, **options)
     return module(graph, seed=seed)
 
 
@@ -154,12 +168,14 @@ def explain(
     *,
     only: str | Sequence[str] = (),
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
+    strict: bool = False,
+    example: Any = None,
 ) -> LayerPage | SumPage:
     """Each figure of a layer as the formula that gives it; of a block, or the whole network, as a sum.
 
@@ -167,9 +183,11 @@ def explain(
     """
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
+    from cnnprof.importers.reference import Reading
     from cnnprof.load import as_computed, network
 
-    found = network(spec, variant=variant, input=input, args=args, training=training, with_=_list(with_))
+    options: Any = {"variant": variant, "input": input, "args": args, "training": training}
+    found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
     report = analyze(as_computed(found, "an explanation"), batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
@@ -177,18 +195,20 @@ def explain(
 def compare(
     *specs: Source,
     layers: bool = False,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
     training: bool = False,
+    strict: bool = False,
+    example: Any = None,
 ) -> NetworkComparison:
     """Networks side by side in every metric, with ratios to the first. layers: of exactly two, where they differ."""
     from cnnprof.analysis.compare import compare, subject
 
-    options: dict[str, Any] = {"batch": batch, "dtype": dtype, "training": training}
-    reports = [analyze(each, input=input, args=args, with_=with_, **options) for each in specs]
+    options: dict[str, Any] = {"batch": batch, "dtype": dtype, "training": training, "strict": strict}
+    reports = [analyze(each, input=input, args=args, with_=with_, example=example, **options) for each in specs]
     titles = [each if isinstance(each, str) else "" for each in specs]
     return compare([subject(report, title) for report, title in zip(reports, titles, strict=True)], layers)
 
@@ -201,10 +221,12 @@ def rewrite(
     except_: str | Sequence[str] = (),
     between: bool = True,
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     batch: int = 1,
     dtype: str = "float32",
+    strict: bool = False,
+    example: Any = None,
 ) -> WhatIf:
     """The network before and after; `.graph` is the one that came out.
 
@@ -214,10 +236,11 @@ def rewrite(
     only, except_: patterns of the paths that may, or may not, be replaced. between: repeat norm and activation there.
     """
     from cnnprof.analysis.rewritten import Wish, what_if
+    from cnnprof.importers.reference import Reading
     from cnnprof.load import network
 
     wish = Wish(_list(with_), _list(only), _list(except_), between)
-    found = network(spec, variant=variant, input=input, args=args)
+    found = network(spec, variant=variant, input=input, args=args, reading=Reading(strict, example))
     return what_if(found, spec if isinstance(spec, str) else "", wish, batch, dtype)
 
 
@@ -254,11 +277,13 @@ def check(
     *specs: Source,
     max: Mapping[str, object] | None = None,
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
     batch: int = 1,
     dtype: str = "float32",
+    strict: bool = False,
+    example: Any = None,
     fits: str | Sequence[str] = (),
     config: str | None = None,
     baseline_ref: str | None = None,
@@ -281,6 +306,7 @@ def check(
     from cnnprof.errors import SourceText, UsageError
     from cnnprof.gate.budget import Budget, Elsewhere, Fits
     from cnnprof.gate.run import ARGUMENT, AS_WRITTEN, Setup, check_project, check_specs, limits_of
+    from cnnprof.importers.reference import Reading
     from cnnprof.load import as_text, shapes_of
     from cnnprof.model.metrics import quantities
 
@@ -292,13 +318,18 @@ def check(
             raise UsageError(
                 "max, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"
             )
-        return check_project(config, baseline_ref=baseline_ref, version=__version__, allow_code=allow_code)
+        if example is not None:
+            raise UsageError("example needs a spec: a project gives the shapes of inputs")
+        return check_project(
+            config, baseline_ref=baseline_ref, version=__version__, allow_code=allow_code, strict=strict
+        )
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
     limits = limits_of(quantities(max), ARGUMENT)
     targets = tuple(Fits(named(name), Elsewhere(SourceText("fits", name), 0, 0)) for name in _list(fits))
     budget = Budget(ARGUMENT, limits, fits=targets)
-    return check_specs(specs, given, budget, baseline_ref=baseline_ref, version=__version__)
+    reading = Reading(strict, example)
+    return check_specs(specs, given, budget, baseline_ref=baseline_ref, version=__version__, reading=reading)
 
 
 def to_yaml(
@@ -306,9 +337,11 @@ def to_yaml(
     *,
     name: str = "",
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     with_: str | Sequence[str] = (),
+    strict: bool = False,
+    example: Any = None,
     flat: bool = False,
 ) -> str:
     """The text of a spec that unfolds to the same layers under the same paths; `name` in its header, the network's
@@ -316,12 +349,14 @@ def to_yaml(
 
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
+    from cnnprof.importers.reference import Reading
     from cnnprof.language.write import write
     from cnnprof.load import as_computed, network
 
-    found = network(spec, variant=variant, input=input, args=args, with_=_list(with_))
+    reading = Reading(strict, example)
+    found = network(spec, variant=variant, input=input, args=args, with_=_list(with_), reading=reading)
     as_computed(found, "a spec")
-    return write(found.graph, name, limits=found.budget, folded=not flat)
+    return write(found.graph, name, budget=found.budget, folded=not flat)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:

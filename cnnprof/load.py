@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.importers import reference as formats
-from cnnprof.importers.reference import Reference
+from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading, Reference, TypedShape
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.source import LIMITS, Node, Scalar, described, parse
 from cnnprof.language.source import Mapping as MappingNode
 from cnnprof.language.source import Sequence as SequenceNode
-from cnnprof.language.spec import BudgetLimit, Spec
+from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec
 from cnnprof.language.spec import load as spec_of
 from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import Shape
-from cnnprof.model.types import AS_COMPUTED, Types
+from cnnprof.model.types import AS_COMPUTED, BITS, Types
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +40,7 @@ _SETTING = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _SUFFIXES = (".yaml", ".yml", *formats.FILES)
 _VARIANT = re.compile(rf"(.+)@([A-Za-z0-9_.-]+){''.join(rf'(?<!{re.escape(each)})' for each in _SUFFIXES)}", re.DOTALL)
 _REVISION = re.compile(r"([^:]{2,}):(.+)", re.DOTALL)  # one letter before the colon is a drive
+INPUT_TYPES = [name for name, bits in BITS.items() if bits >= 8]
 MOST = 4 * LIMITS.characters + 1
 """Bytes that are read of an endless file: enough to show that it is too long."""
 
@@ -188,8 +188,12 @@ def unfolded_already() -> UsageError:
     return UsageError("a Graph is unfolded already: variant, args, input and training are for the spec it came from")
 
 
+Input: TypeAlias = "Sequence[int] | TypedShape | str | Mapping[str, Sequence[int] | TypedShape | str] | None"
+"""Shapes of one example: of the only input, or by name. As text they may have a type: `77:int64`."""
+
+
 class Network(NamedTuple):
-    """A network, the name of what it was read from, the limits that it sets, and its unused arguments.
+    """A network, the name of what it was read from, the budget that it sets, and its unused arguments.
 
     imported: of one in another format, what was noticed. with_: what was done to it, as written; types: how its values
     are stored after that; notes: what is to be said of it.
@@ -197,7 +201,7 @@ class Network(NamedTuple):
 
     graph: Graph
     source: str = ""
-    budget: tuple[BudgetLimit, ...] = ()
+    budget: OwnBudget = NO_BUDGET
     unused: tuple[str, ...] = ()
     imported: Imported | None = None
     with_: tuple[str, ...] = ()
@@ -214,13 +218,14 @@ def network(
     source: Source,
     *,
     variant: str | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input: Input = None,
     args: Mapping[str, Any] | None = None,
     training: bool = False,
     with_: Sequence[str] = (),
+    reading: Reading = AS_IT_IS,
 ) -> Network:
     """The network that a source stands for. Options as `cnnprof.analyze` takes them; raises as it does."""
-    found = _network(source, variant=variant, input=input, args=args, training=training)
+    found = _network(source, variant=variant, input=input, args=args, training=training, reading=reading)
     return granted(found, with_)
 
 
@@ -258,28 +263,42 @@ def _network(
     source: Source,
     *,
     variant: str | None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    input: Input,
     args: Mapping[str, Any] | None,
     training: bool,
+    reading: Reading,
 ) -> Network:
     refuse_other(source)
     if isinstance(source, Graph):
         if variant is not None or input is not None or args or training:
             raise unfolded_already()
+        refuse_example(reading)
         return Network(source)
     if is_module(source):
         if variant is not None or args:
             raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
-        return of_module(source, shapes_of(input), training)
+        return of_module(source, shapes_of(input), training, reading)
     located = Located("", b"", None, {}) if isinstance(source, Spec) else locate_any(source)
     located = located._replace(variant=chosen(located, variant), settings={**located.settings, **(args or {})})
     if located.reference is not None:
-        return imported(located, shapes_of(input), training)
+        return imported(located, shapes_of(input), training, reading)
+    refuse_example(reading)
     spec = source if isinstance(source, Spec) else read(located)
     return unfolded(spec, located.variant, settings=located.settings, inputs=shapes_of(input), training=training)
 
 
-def imported(located: Located, inputs: Mapping[str, Shape] | None = None, training: bool = False) -> Network:
+def refuse_example(reading: Reading) -> None:
+    """Raises UsageError where a network that is not called is given what to call it with."""
+    if reading.example is not None:
+        raise UsageError("an example is what a PyTorch module is called with: other networks take the shapes of inputs")
+
+
+def imported(
+    located: Located,
+    inputs: Mapping[str, InputShape] | None = None,
+    training: bool = False,
+    reading: Reading = AS_IT_IS,
+) -> Network:
     """The network of a SPEC that names one in another format. Code runs here.
 
     Raises UsageError where it cannot be read, and for what only specs take; MissingDependencyError.
@@ -293,17 +312,19 @@ def imported(located: Located, inputs: Mapping[str, Shape] | None = None, traini
         raise UsageError(f"{reference.called}, which takes no arguments: leave out {names}")
     settings = {name: _value(name, value) for name, value in located.settings.items()}
     with _on_disk(located) as path:
-        found = formats.load(reference._replace(settings=settings), path, inputs or {})
+        found = formats.load(reference._replace(settings=settings), path, inputs or {}, reading)
     graph = (training and found.graph.trained) or found.graph
     return Network(graph, located.name, imported=found, types=found.types)
 
 
-def of_module(module: nn.Module, inputs: Mapping[str, Shape], training: bool = False) -> Network:
+def of_module(
+    module: nn.Module, inputs: Mapping[str, InputShape], training: bool = False, reading: Reading = AS_IT_IS
+) -> Network:
     """The network of a module. inputs: shapes of one example; an empty name is the only input's.
 
     Raises UsageError where it cannot be exported or read.
     """
-    found = formats.of_module(module, inputs)
+    found = formats.of_module(module, inputs, reading)
     return Network((training and found.graph.trained) or found.graph, imported=found)
 
 
@@ -361,13 +382,33 @@ def chosen(located: Located, variant: str | None) -> str | None:
     return located.variant or variant
 
 
-def shapes_of(input: Sequence[int] | Mapping[str, Sequence[int]] | None) -> dict[str, Shape]:
+def shapes_of(input: Input) -> dict[str, InputShape]:
     """Shapes by the input's name; an empty name is the first input's. Raises UsageError."""
     shapes = input if isinstance(input, Mapping) else {} if input is None else {"": input}
-    given: Sequence[object] = list(shapes.values())
-    if not all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in given):
-        raise UsageError(f"an input is a shape such as (3, 224, 224), found {input!r}")
-    return {name: tuple(shape) for name, shape in shapes.items()}
+    return {name: _input_shape(shape) for name, shape in shapes.items()}
+
+
+def _input_shape(given: object) -> InputShape:
+    if isinstance(given, str):
+        return read_shape(given, "an input")
+    if not isinstance(given, Sequence):
+        raise UsageError(f"an input is a shape such as (3, 224, 224), found {brief(printable(repr(given)))}")
+    return given if isinstance(given, TypedShape) else tuple(given)
+
+
+def read_shape(text: str, what: str) -> InputShape:
+    """`3x224x224`, or `77:int64` with its type. Raises UsageError; what: takes it, the beginning of the error."""
+    written, colon, dtype = text.partition(":")
+    sizes = written.lower().replace("×", "x").split("x")
+    if not all(size.isascii() and size.isdigit() and len(size) <= 18 for size in sizes):
+        raise UsageError(f"{what} takes a shape such as 3x224x224, found `{brief(printable(text))}`")
+    shape = tuple(map(int, sizes))
+    if not colon:
+        return shape
+    if dtype not in INPUT_TYPES:
+        hint = nearest(dtype, INPUT_TYPES) or f"known: {', '.join(INPUT_TYPES)}"
+        raise UsageError(f"`{brief(printable(dtype))}` is no type of an input, as in 77:int64; {hint}")
+    return TypedShape(shape, dtype)
 
 
 def as_text(value: object) -> str:
@@ -387,7 +428,7 @@ def unfolded(
     variant: str | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Shape] | None = None,
+    inputs: Mapping[str, InputShape] | None = None,
     training: bool = False,
     work: UnfoldWork | None = None,
 ) -> Network:
@@ -396,9 +437,10 @@ def unfolded(
     inputs: shapes by name; an empty name is the first input's.
     """
     first = next(iter(spec.inputs), "input")
-    shapes = {name or first: shape for name, shape in (inputs or {}).items()}
+    given = formats.untyped(inputs or {}, "types are of the inputs of PyTorch modules")
+    shapes = {name or first: shape for name, shape in given.items()}
     graph = unfold(spec, variant, settings=settings, inputs=shapes, training=training, work=work)
-    return Network(graph, spec.mark.source.name, spec.limits(variant), spec.unused())
+    return Network(graph, spec.mark.source.name, spec.own_budget(variant), spec.unused())
 
 
 def architectures() -> dict[str, Path]:

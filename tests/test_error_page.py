@@ -44,6 +44,7 @@ HANDED_ON = {
     ("gate/run.py", "code"): "keeps a problem that it has just made",
     ("cli/convert.py", "command"): "says which file was written",
     ("gate/project.py", "fits"): "keeps what profiles.named raised",
+    ("gate/project.py", "shape"): "keeps what load.read_shape raised",
     ("gate/run.py", "attempt"): "keeps errors that were raised",
     ("gate/run.py", "entry"): "keeps the problems of project.files",
     ("gate/run.py", "judge"): "keeps the problems of budget.judge",

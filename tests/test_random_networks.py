@@ -84,7 +84,7 @@ def test_a_kind_without_an_entry_is_drawn_as_in_its_example() -> None:
 
 def test_the_whole_language_is_drawn() -> None:
     """Every kind, and every construction of the language, occurs in a few hundred networks."""
-    nets = [seeded(("language", number)) for number in range(500)]
+    nets = [seeded(("language", number)) for number in range(800)]
     texts = [net.text() for net in nets]
     layers = Counter(layer.kind.word for text in texts for layer in graph(text).layers)
     assert {word for word in [*TABLE, *MERGES, "parameter"] if layers[word] < 3} == set()

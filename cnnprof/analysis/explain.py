@@ -167,7 +167,7 @@ class SumPage(Record):
 SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
     "params": ("count", "learnable values; shared ones count where they are first used"),
     "buffers": ("count", "values that are stored but not learned"),
-    "macs": ("count", "multiply-accumulates of convolution and linear layers"),
+    "macs": ("count", "multiply-accumulates of convolutions, linear layers and matrix products"),
     "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
     "peak_activation_bytes": ("bytes", "the tensors alive at the peak, including the input"),
@@ -524,11 +524,16 @@ class _Explainer:
         if len(before) > 1:
             facts = ("at each position, the smallest interval that covers what all inputs see there", *facts)
             return tuple(_alike(_covering(known, after))), facts
-        if not reach or isinstance(reach, Regrouped):
-            said = "dimensions are reordered, and no position sees more than before"
-            if not reach:
-                said = "each position sees what the same position of the input sees"
-            return tuple(_alike(_figures(after, known[0], range(len(after.axes))))), (said, *facts)
+        figures = tuple(_alike(_figures(after, known[0], range(len(after.axes)))))
+        if not reach:
+            return figures, ("each position sees what the same position of the input sees", *facts)
+        if isinstance(reach, Regrouped):
+            said = (
+                "each position sees all positions of the dimensions that are gone"
+                if reach.whole
+                else "dimensions are reordered, and no position sees more than before"
+            )
+            return figures, (said, *facts)
         return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), facts
 
     # Sums.

@@ -273,6 +273,8 @@ def kept(graph: Graph) -> list[Kept]:
             tensors = (first + number,)
         elif how == "inputs":
             tensors = layer.inputs
+        elif how == "inputs and output":
+            tensors = (*layer.inputs, first + number)
         elif how == "differentiable inputs":
             tensors = tuple([tensor for tensor, own in zip(layer.inputs, inputs, strict=True) if own])
         found.append(Kept(True, tensors, saved, how == "clone"))

@@ -178,6 +178,12 @@ class _Follower:
                     axes[number] = self._along(track, Window(1, stride=0, padding=-position), 1)
                 else:  # which positions of the axis stay is not followed
                     axes[number] = track._replace(exact=track.exact and track.seen.is_constant)
+        for dim in reach.whole:
+            for number in tracks.dims[dim]:
+                if len(tracks.dims[dim]) == 1 and tracks.is_whole(dim, read):
+                    axes[number] = self._along(axes[number], EVERYTHING, 1)
+                else:
+                    axes[number] = self._along_flattened(axes[number], EVERYTHING, tracks.is_split(number))
         dims = [tuple(axis for source in group for axis in tracks.dims[source]) for group in reach.dims]
         for group in {group for group in reach.dims if group and reach.dims.count(group) > 1}:
             made = [dim for dim, sources in enumerate(reach.dims) if sources == group]

@@ -15,7 +15,7 @@ from cnnprof.analysis.memory import Course, Peak, Training, course
 from cnnprof.analysis.receptive_field import Number, TensorField
 from cnnprof.analysis.record import PAGE, Record, plain
 from cnnprof.errors import CnnprofError, brief, listing, printable
-from cnnprof.language.spec import BudgetLimit
+from cnnprof.language.spec import NO_BUDGET, OwnBudget
 from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
@@ -170,7 +170,7 @@ class Report(Record):
     step: Training | None
     optimizer: str
     outputs: tuple[Output, ...]
-    budget: tuple[BudgetLimit, ...]
+    budget: OwnBudget
     unused: tuple[str, ...]
     imported: Imported | None
     with_: tuple[str, ...]
@@ -291,7 +291,7 @@ def tabulate(
     refused: Mapping[str, str] = MappingProxyType({}),
     *,
     source: str = "",
-    budget: tuple[BudgetLimit, ...] = (),
+    budget: OwnBudget = NO_BUDGET,
     unused: tuple[str, ...] = (),
     imported: Imported | None = None,
     with_: tuple[str, ...] = (),

@@ -14,17 +14,20 @@ from cnnprof.cli.options import (
     Batch,
     Dtype,
     Exact,
+    Example,
     Format,
     Inputs,
     Open,
     Output,
     Specs,
+    Strict,
     Targets,
     Training,
     With,
 )
 from cnnprof.cli.output import browse, deliver, page, screen, settle, show
 from cnnprof.errors import UsageError, refuse_twice
+from cnnprof.importers.reference import Reading
 
 if TYPE_CHECKING:
     from cnnprof.devices.profiles import Target
@@ -47,6 +50,8 @@ PAGE = 28
 def command(
     specs: Specs,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     batch: Batch = 1,
@@ -114,6 +119,7 @@ def command(
         specs,
         input or [],
         set or [],
+        Reading(strict, example),
         with_=with_ or [],
         batch=batch,
         dtype=dtype,

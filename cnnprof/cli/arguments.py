@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any
 import cnnprof
 from cnnprof.cli import WRONG, complain, describe
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
+from cnnprof.importers.reference import AS_IT_IS, Reading
+from cnnprof.load import code_in, read_shape
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
     from cnnprof.devices.profiles import Target
     from cnnprof.devices.verdicts import Fit
-    from cnnprof.model.kind import Shape
+    from cnnprof.importers.reference import InputShape
 
 
-def reports(specs: Sequence[str], inputs: Sequence[str], settings: Sequence[str], **options: Any) -> list[Report]:
+def reports(
+    specs: Sequence[str],
+    inputs: Sequence[str],
+    settings: Sequence[str],
+    reading: Reading = AS_IT_IS,
+    **options: Any,
+) -> list[Report]:
     """The reports on all specs; options as `cnnprof.analyze` takes them.
 
     Where some specs are wrong, says of each what is, and ends the process.
@@ -25,15 +33,21 @@ def reports(specs: Sequence[str], inputs: Sequence[str], settings: Sequence[str]
     args = read_settings(settings)
     made = []
     wrong: dict[str, None] = {}
-    for spec in specs:
+    for spec, (strict, example) in zip(specs, readings(specs, reading), strict=True):
         try:
-            made.append(cnnprof.analyze(spec, input=shapes, args=args, **options))
+            made.append(cnnprof.analyze(spec, input=shapes, args=args, strict=strict, example=example, **options))
         except CnnprofError as error:
             wrong[describe(error)] = None
     if wrong:
         complain("\n".join(wrong))
         raise SystemExit(WRONG)
     return made
+
+
+def readings(specs: Sequence[str], reading: Reading) -> list[Reading]:
+    """How each SPEC is read: an example is for those that are modules, where any of them is."""
+    modules = [code_in(spec) is not None for spec in specs]
+    return [reading if module or not any(modules) else reading._replace(example=None) for module in modules]
 
 
 def read_names(text: str, option: str) -> list[str]:
@@ -62,24 +76,17 @@ def fits_of(report: Report, targets: Sequence[Target]) -> list[Fit]:
     return [fit(report, target) for target in targets]
 
 
-def read_inputs(given: Sequence[str]) -> Shape | Mapping[str, Shape] | None:
-    """`3x192x192`, or `left=3x64x64` and so on by name. Raises UsageError."""
+def read_inputs(given: Sequence[str]) -> InputShape | Mapping[str, InputShape] | None:
+    """`3x192x192`, `77:int64`, or `left=3x64x64` and so on by name. Raises UsageError."""
     if not given:
         return None
     named = dict(text.rpartition("=")[::2] for text in given)
-    shapes = {name: _shape(text) for name, text in named.items()}
+    shapes = {name: read_shape(text, "--input") for name, text in named.items()}
     if "" not in shapes:
         return shapes
     if len(given) > 1:
         raise UsageError("several --input need names: --input left=3x64x64 --input right=3x64x64")
     return shapes[""]
-
-
-def _shape(text: str) -> Shape:
-    sizes = text.lower().replace("×", "x").split("x")
-    if not all(size.isascii() and size.isdigit() and len(size) <= 18 for size in sizes):
-        raise UsageError(f"--input takes a shape such as 3x224x224, found `{printable(text)}`")
-    return tuple(map(int, sizes))
 
 
 def read_settings(given: Sequence[str]) -> dict[str, str]:

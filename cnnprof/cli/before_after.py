@@ -13,6 +13,7 @@ from cnnprof.cli.arguments import read_inputs, read_settings
 from cnnprof.cli.output import screen, show
 from cnnprof.errors import UsageError, printable
 from cnnprof.files import save
+from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.write import write as write_spec
 from cnnprof.render import whatif as drawn
 from cnnprof.rewrites import wishes
@@ -25,6 +26,7 @@ class Setup(NamedTuple):
     settings: Sequence[str]
     batch: int
     dtype: str
+    reading: Reading = AS_IT_IS
 
 
 def before_and_after(spec: str, setup: Setup, wish: Wish, write: str | None, flat: bool) -> WhatIf:
@@ -34,7 +36,8 @@ def before_and_after(spec: str, setup: Setup, wish: Wish, write: str | None, fla
     """
     if flat and write is None:
         raise UsageError("--flat says how --write writes the spec, and there is no --write")
-    network = load.network(spec, input=read_inputs(setup.inputs), args=read_settings(setup.settings))
+    shapes, args = read_inputs(setup.inputs), read_settings(setup.settings)
+    network = load.network(spec, input=shapes, args=args, reading=setup.reading)
     found = what_if(network, spec, wish, setup.batch, setup.dtype)
     if write is not None:
         _save(found.after.report, spec, setup, wish, write, flat)

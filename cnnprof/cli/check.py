@@ -13,12 +13,13 @@ import typer
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete
-from cnnprof.cli.options import Arguments, Batch, Dtype, Inputs, Open, Targets, With
+from cnnprof.cli.options import Arguments, Batch, Dtype, Example, Inputs, Open, Strict, Targets, With
 from cnnprof.cli.output import browse, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
 from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_specs, limits_of
+from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
 from cnnprof.render.checks import FORMATS
@@ -41,6 +42,7 @@ def check(
     reports: Sequence[Wanted] = (),
     targets: Sequence[Fits] = (),
     allow_code: bool = False,
+    reading: Reading = AS_IT_IS,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -70,15 +72,17 @@ def check(
         budget = Budget("command line", read_limits(limits), fits=tuple(targets))
         return check_specs(
             specs, given, budget,
-            budgets=budgets, baseline_ref=baseline_ref, latency=latency, version=cnnprof.__version__,
+            budgets=budgets, baseline_ref=baseline_ref, latency=latency, version=cnnprof.__version__, reading=reading,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
             "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
         )
+    if reading.example is not None:
+        raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
         config, budgets=budgets, baseline_ref=baseline_ref, update=update_baseline, written=written,
-        version=cnnprof.__version__, allow_code=allow_code,
+        version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
     )  # fmt: skip
 
 
@@ -238,6 +242,8 @@ def command(
     ] = None,
     target: Targets = None,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     batch: Batch = 1,
@@ -306,6 +312,7 @@ def command(
         reports=wanted,
         targets=read_fits(target or []),
         allow_code=allow_code,
+        reading=Reading(strict, example),
     )
     write_reports(result, wanted)
     if open:

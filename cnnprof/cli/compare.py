@@ -13,17 +13,20 @@ from cnnprof.cli.options import (
     Batch,
     Dtype,
     Exact,
+    Example,
     Format,
     Inputs,
     Open,
     Output,
     Specs,
+    Strict,
     Targets,
     Training,
     With,
 )
 from cnnprof.cli.output import browse, deliver, page, settle, show
 from cnnprof.errors import UsageError
+from cnnprof.importers.reference import Reading
 from cnnprof.render import comparison as drawn
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ def command(
         ),
     ] = None,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     batch: Batch = 1,
@@ -70,7 +75,16 @@ def command(
         raise UsageError("--target adds verdicts, and csv has only metrics; json has both")
     found = comparison(
         specs,
-        reports(specs, input or [], set or [], with_=with_ or [], batch=batch, dtype=dtype, training=training),
+        reports(
+            specs,
+            input or [],
+            set or [],
+            Reading(strict, example),
+            with_=with_ or [],
+            batch=batch,
+            dtype=dtype,
+            training=training,
+        ),
         layers,
     )
     fits = [fits_of(each.report, targets) for each in found.subjects]

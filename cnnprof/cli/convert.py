@@ -7,9 +7,10 @@ import typer
 from cnnprof import exporters, load
 from cnnprof.cli import complain
 from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Flat, Inputs, Output, Spec, With
+from cnnprof.cli.options import SHARED, Arguments, Example, Flat, Inputs, Output, Spec, Strict, With
 from cnnprof.cli.output import deliver, settle
 from cnnprof.errors import UsageError, printable
+from cnnprof.importers.reference import Reading
 from cnnprof.language.write import write
 from cnnprof.render import words
 
@@ -26,6 +27,8 @@ def command(
     spec: Spec,
     flat: Flat = False,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     format: Annotated[
@@ -43,7 +46,13 @@ def command(
     chosen = settle([spec], format, output, SUFFIXES)
     if flat and chosen != "yaml":
         raise UsageError("--flat is for specs: the other formats have their own layout")
-    network = load.network(spec, input=read_inputs(input or []), args=read_settings(set or []), with_=with_ or [])
+    network = load.network(
+        spec,
+        input=read_inputs(input or []),
+        args=read_settings(set or []),
+        with_=with_ or [],
+        reading=Reading(strict, example),
+    )
     load.as_computed(network, "a converted file")
     noticed = [] if network.imported is None else words.imported(network.imported)
     classes = None if network.imported is None else network.imported.classes

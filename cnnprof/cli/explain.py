@@ -10,8 +10,9 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli import complete
 from cnnprof.cli.arguments import read_inputs, read_names, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Inputs, Output, Spec, Training, With
+from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Output, Spec, Strict, Training, With
 from cnnprof.cli.output import DATA, deliver, settle, show
+from cnnprof.importers.reference import Reading
 from cnnprof.render import explained
 
 EXAMPLES = (
@@ -35,6 +36,8 @@ def command(
         ),
     ] = None,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     batch: Batch = 1,
@@ -66,6 +69,7 @@ def command(
         inputs=input or [],
         settings=set or [],
         with_=with_ or [],
+        reading=Reading(strict, example),
         batch=batch,
         dtype=dtype,
         training=training,
@@ -83,6 +87,7 @@ def explain(
     inputs: Sequence[str],
     settings: Sequence[str],
     with_: Sequence[str],
+    reading: Reading,
     batch: int,
     dtype: str,
     training: bool,
@@ -92,7 +97,7 @@ def explain(
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
     shapes, args = read_inputs(inputs), read_settings(settings)
-    found = load.network(spec, input=shapes, args=args, training=training, with_=with_)
+    found = load.network(spec, input=shapes, args=args, training=training, with_=with_, reading=reading)
     report = analyze(load.as_computed(found, "an explanation"), batch, dtype)
     names = [] if only is None else read_names(only, "--only")
     page = page_of(report.graph, report.costs, path, names)

@@ -12,14 +12,14 @@ from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.analysis.measured import Measured, Settings
 from cnnprof.cli import DONE, WRONG, complain, complete
-from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Dtype, Inputs, Output, Specs, TableOrJson, With
+from cnnprof.cli.arguments import read_inputs, read_settings, readings
+from cnnprof.cli.options import SHARED, Arguments, Dtype, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.options import Device as DeviceName
 from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
 from cnnprof.errors import UsageError, nearest, printable
 from cnnprof.files import save
+from cnnprof.importers.reference import Reading
 from cnnprof.load import Network
-from cnnprof.model.kind import Shape
 
 if TYPE_CHECKING:
     from cnnprof.runtime.device import Device
@@ -39,6 +39,8 @@ EXAMPLES = (
 def command(
     specs: Specs,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     batch: Annotated[
@@ -96,6 +98,7 @@ def command(
             inputs=input or [],
             settings=set or [],
             with_=with_ or [],
+            reading=Reading(strict, example),
             batch=batch,
             device=device,
             dtype=dtype,
@@ -122,6 +125,7 @@ class Wanted(NamedTuple):
     inputs: Sequence[str]
     settings: Sequence[str]
     with_: Sequence[str]
+    reading: Reading
     batch: str
     device: str
     dtype: str
@@ -156,9 +160,11 @@ def run(wanted: Wanted) -> tuple[str, int]:
         if len(wanted.specs) > 1 or len(batches) > 1:
             raise UsageError(f"{option} takes one SPEC and one batch")
     shapes, args = read_inputs(wanted.inputs), read_settings(wanted.settings)
-    networks = [_network(spec, wanted, shapes, args) for spec in wanted.specs]
+    specs = [*wanted.specs, *([wanted.against] if wanted.against else [])]
+    reading = dict(zip(specs, readings(specs, wanted.reading), strict=True))
+    networks = [_network(spec, wanted, shapes, reading[spec], args) for spec in wanted.specs]
     # The settings are the first network's: the other one comes with its own, as in `--against net.yaml,width=0.5`.
-    other = None if wanted.against is None else _network(wanted.against, wanted, shapes)
+    other = None if wanted.against is None else _network(wanted.against, wanted, shapes, reading[wanted.against])
 
     # The specs are read first: importing PyTorch takes seconds.
     from cnnprof.runtime.device import find, threads
@@ -170,9 +176,10 @@ def run(wanted: Wanted) -> tuple[str, int]:
 
 
 def _network(
-    spec: str, wanted: Wanted, shapes: Shape | Mapping[str, Shape] | None, args: Mapping[str, str] | None = None
+    spec: str, wanted: Wanted, shapes: load.Input, reading: Reading, args: Mapping[str, str] | None = None
 ) -> Network:
-    return load.as_computed(load.network(spec, input=shapes, args=args, with_=wanted.with_), "a measurement")
+    found = load.network(spec, input=shapes, args=args, with_=wanted.with_, reading=reading)
+    return load.as_computed(found, "a measurement")
 
 
 def _run(

@@ -102,10 +102,29 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
-        metavar="[NAME=]SHAPE",
+        metavar="[NAME=]SHAPE[:TYPE]",
         callback=once,
         rich_help_panel=SHARED,
-        help="Set the shape of one example, as 3x192x192, instead of the spec's; a module needs it.",
+        help="Set the shape of one example, as 3x192x192, instead of the spec's; a module needs it. An input that is "
+        "not floating point has its type there: ids=77:int64.",
+    ),
+]
+Example = Annotated[
+    str | None,
+    typer.Option(
+        "--example",
+        metavar="MODULE:FUNCTION",
+        rich_help_panel=SHARED,
+        help="Call a PyTorch module with what this function gives, instead of --input: a batch of tensors, a tuple of "
+        "arguments or a dict of them by name, in any nesting. Or FILE.py:FUNCTION. It runs that code.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        rich_help_panel=SHARED,
+        help="Refuse a network in another format in which a layer has no kind, instead of a warning.",
     ),
 ]
 Arguments = Annotated[

@@ -7,6 +7,7 @@ from cnnprof.cli.options import (
     Batch,
     Dtype,
     Exact,
+    Example,
     Except,
     Flat,
     Format,
@@ -15,10 +16,12 @@ from cnnprof.cli.options import (
     Only,
     Output,
     Spec,
+    Strict,
     With,
     Write,
 )
 from cnnprof.cli.output import deliver, settle
+from cnnprof.importers.reference import Reading
 
 EXAMPLES = (
     "cnnprof separable mobilenet_v1@full_conv --except stem",
@@ -36,6 +39,8 @@ def command(
     with_: With = None,
     flat: Flat = False,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     batch: Batch = 1,
     dtype: Dtype = "float32",
@@ -46,5 +51,6 @@ def command(
     """Compare each standard convolution with depthwise + pointwise: MACs, parameters, and the ratio in theory."""
     chosen = settle([spec], format, output, write=write)
     wish = Wish([*(with_ or []), "separable"], only or [], except_ or [], not no_between)
-    found = before_and_after(spec, Setup(input or [], set or [], batch, dtype), wish, write, flat)
+    setup = Setup(input or [], set or [], batch, dtype, Reading(strict, example))
+    found = before_and_after(spec, setup, wish, write, flat)
     deliver(render(found, exact=exact, format=chosen, output=output), output)

@@ -10,10 +10,11 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.equivalence import Equivalence, equivalence
 from cnnprof.analysis.verified import Verified
 from cnnprof.cli import BROKEN, complain, complete
-from cnnprof.cli.arguments import read_inputs, read_settings
-from cnnprof.cli.options import SHARED, Arguments, Device, Inputs, Output, Specs, TableOrJson, With
+from cnnprof.cli.arguments import read_inputs, read_settings, readings
+from cnnprof.cli.options import SHARED, Arguments, Device, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.output import DATA, deliver, progress, settle, show
 from cnnprof.errors import UsageError
+from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.render import equivalence as pair
 from cnnprof.render import verified as drawn
 
@@ -29,6 +30,8 @@ EXAMPLES = (
 def command(
     specs: Specs,
     input: Inputs = None,
+    example: Example = None,
+    strict: Strict = False,
     set: Arguments = None,
     with_: With = None,
     batch: Annotated[
@@ -54,17 +57,19 @@ def command(
 ) -> None:
     """Compare every figure with PyTorch; exit with 1 where they differ, naming the layer. Needs cnnprof[torch]."""
     chosen = settle([*specs, *([against] if against else [])], format, output, DATA)
+    reading = Reading(strict, example)
     if against is not None:
         _refuse_running(specs, batch, device, fake or no_fvcore)
-        same = compared(specs[0], against, input or [], set or [], with_ or [])
+        same = compared(specs[0], against, input or [], set or [], with_ or [], reading)
         deliver(pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output), output)
         if not same.ok:
             complain(f"error: {pair.summary(same)}")
             raise typer.Exit(BROKEN)
         return
     found = verified(
-        specs, input or [], set or [], with_ or [], batch=batch, device=device, fake=fake, fvcore=not no_fvcore
-    )
+        specs, input or [], set or [], with_ or [], reading,
+        batch=batch, device=device, fake=fake, fvcore=not no_fvcore,
+    )  # fmt: skip
     deliver(render(found, chosen, output), output)
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
@@ -80,17 +85,23 @@ def _refuse_running(specs: Sequence[str], batch: int, device: str, other: bool) 
 
 
 def compared(
-    spec: str, against: str, inputs: Sequence[str], settings: Sequence[str], with_: Sequence[str] = ()
+    spec: str,
+    against: str,
+    inputs: Sequence[str],
+    settings: Sequence[str],
+    with_: Sequence[str] = (),
+    reading: Reading = AS_IT_IS,
 ) -> Equivalence:
     """Whether two networks are the same. settings: of the first; the other one comes with its own. A module that was
-    given no input gets the first network's. Raises as `cnnprof.analyze`."""
+    given no input gets the first network's; an example is for those of the two that are modules. Raises as
+    `cnnprof.analyze`."""
     shapes = read_inputs(inputs)
-    first = load.network(spec, input=shapes, args=read_settings(settings), with_=with_)
-    reference = load.locate(against).reference
-    if not shapes and reference is not None and reference.format == "torch":
-        own = first.graph.inputs
-        shapes = dict(own) if len(own) > 1 else {"": next(iter(own.values()))}
-    second = load.network(against, input=shapes, with_=with_)
+    own, other = readings([spec, against], reading)
+    first = load.network(spec, input=shapes, args=read_settings(settings), with_=with_, reading=own)
+    if not shapes and other.example is None and against.startswith("torch:"):
+        given = first.graph.inputs
+        shapes = dict(given) if len(given) > 1 else {"": next(iter(given.values()))}
+    second = load.network(against, input=shapes, with_=with_, reading=other)
     return equivalence(first.graph, second.graph, (spec, against))
 
 
@@ -99,6 +110,7 @@ def verified(
     inputs: Sequence[str],
     settings: Sequence[str],
     with_: Sequence[str] = (),
+    reading: Reading = AS_IT_IS,
     *,
     batch: int,
     device: str,
@@ -109,7 +121,10 @@ def verified(
     MissingDependencyError, and UsageError for a device that does not exist."""
     shapes = read_inputs(inputs)
     args = read_settings(settings)
-    networks = [load.network(spec, input=shapes, args=args, with_=with_) for spec in specs]
+    networks = [
+        load.network(spec, input=shapes, args=args, with_=with_, reading=each)
+        for spec, each in zip(specs, readings(specs, reading), strict=True)
+    ]
     reports = [analyze(load.as_computed(each, "a verification"), batch) for each in networks]
 
     # The specs are read first: importing PyTorch takes seconds.

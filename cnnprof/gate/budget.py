@@ -248,7 +248,8 @@ class Verdict:
     rule: which sort of limit it is. path: of the part that is limited; None is the network.
     limit: as written; `most` is what it comes to. base: the baseline's figure, of an increase.
     since: the baseline's name, where the network is in one.
-    place: where the limit is written. line: of the network's file, where it is broken: of the outermost step.
+    place: where the limit is written. line: of the network's file, where it is broken: of the outermost step; None
+        for a network in another format, whose file has no lines.
     around: parts over the same limit that contain this one, which are not distinguished.
     estimate: whether the figure is one, and not exact.
     """
@@ -262,7 +263,7 @@ class Verdict:
     base: Number | None
     since: str | None
     place: str
-    line: int
+    line: int | None
     why: Why = NOTHING
     around: int = 0
     estimate: bool = False
@@ -622,7 +623,7 @@ def _verdict(
         base=base,
         since=baseline.name if baseline is not None and known else None,
         place=place(limit.mark),
-        line=line or 1,
+        line=line or (1 if any(network.lines.values()) else None),
         why=why,
         around=around,
         estimate=_is_estimate(network, limit.metric, path),

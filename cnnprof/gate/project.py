@@ -35,11 +35,11 @@ from cnnprof.errors import (
 )
 from cnnprof.files import read as read_file
 from cnnprof.gate.budget import Budget, Elsewhere, Fits, Increase
+from cnnprof.importers.reference import InputShape
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
-from cnnprof.load import MOST, code_in
-from cnnprof.model.kind import Shape
+from cnnprof.load import MOST, code_in, read_shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.model.paths import advance, begin
 
@@ -86,7 +86,7 @@ class BudgetEntry:
     specs: tuple[Code, ...]
     variant: str | None
     settings: MappingType[str, str]
-    inputs: MappingType[str, Shape]
+    inputs: MappingType[str, InputShape]
     with_: tuple[str, ...]
     batch: int
     dtype: str
@@ -420,12 +420,19 @@ class _Reader:
     def settings(self, node: Node | None) -> dict[str, str]:
         return {name: _written(value) for name, _, value in self.entries(node, "set")} if node is not None else {}
 
-    def inputs(self, node: Node | None) -> dict[str, Shape]:
+    def inputs(self, node: Node | None) -> dict[str, InputShape]:
         if isinstance(node, Mapping):
             return {name: self.shape(value) for name, value in node.items.items()}
         return {} if node is None else {"": self.shape(node)}
 
-    def shape(self, node: Node) -> Shape:
+    def shape(self, node: Node) -> InputShape:
+        """A list of dimensions, or `77:int64`, which has a type too."""
+        if isinstance(node, Scalar) and ":" in node.text:
+            try:
+                return read_shape(node.text, "an input")
+            except UsageError as error:
+                self.problem(str(error), node.mark)
+                return ()
         if isinstance(node, Sequence) and node.items:
             sizes = [self.whole(item, _LARGEST) for item in node.items]
             if None not in sizes:

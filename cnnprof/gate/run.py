@@ -37,6 +37,7 @@ from cnnprof.gate.budget import (
     CountedNetwork,
     Elsewhere,
     Figures,
+    Fits,
     Updated,
     Wrong,
     figures,
@@ -44,14 +45,15 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
-from cnnprof.language.spec import BudgetLimit, Spec
+from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
 from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
-from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
+    from cnnprof.devices.profiles import Target
     from cnnprof.gate.project import BudgetEntry, Code, Project
     from cnnprof.git import Revision
 
@@ -73,7 +75,7 @@ class Setup(NamedTuple):
 
     variant: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
-    inputs: tuple[tuple[str, Shape], ...] = ()
+    inputs: tuple[tuple[str, InputShape], ...] = ()
     batch: int = 1
     dtype: str = "float32"
     with_: tuple[str, ...] = ()
@@ -109,13 +111,15 @@ class Held(NamedTuple):
 class Run:
     """One run: what is analysed once and used often, and what was found so far.
 
-    allow_code: whether a project file may name networks in code, which runs then.
+    allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
+    formats are read.
     """
 
     baseline_ref: str | None = None
     latency: Latency | None = None
     version: str = ""
     allow_code: bool = False
+    reading: Reading = AS_IT_IS
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
@@ -181,14 +185,16 @@ class Run:
 
     def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(_validate, spec, setup, self._work, file=file, mark=mark) is not None:
+        if self.attempt(_validate, spec, setup, self._work, self.reading, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            self._networks[key] = self.attempt(_network, spec, file, setup, self._work, file=file, mark=mark)
+            self._networks[key] = self.attempt(
+                _network, spec, file, setup, self._work, self.reading, file=file, mark=mark
+            )
         return self._networks[key]
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
@@ -237,23 +243,31 @@ class Run:
 
     def own(self, file: str, spec: Readable, setups: Sequence[Setup]) -> None:
         """Holds a file's networks to the file's own budgets."""
-        held: dict[tuple[BudgetLimit, ...], list[CountedNetwork]] = {}
+        held: dict[OwnBudget, list[CountedNetwork]] = {}
         complete = True
         for setup in setups:
-            limits = _limits(spec, setup.variant)
-            if not limits:
+            own = _own(spec, setup.variant)
+            if own.empty:
                 self.validate(spec, file, setup)
                 continue
             network = self.network(spec, file, setup)
             if network is None:
                 complete = False
                 continue
-            held.setdefault(limits, []).append(network)
+            held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
-            self.judge(Budget(OWN, limits), network, baseline)
+            budget = self.budget(own)
+            self.judge(budget, network, baseline)
+            if len(budget.fits) < len(own.fits):
+                self.partly(budget, network)
         if complete:  # a network that is wrong may be the one that has the path
-            for limits, networks in held.items():
-                self.patterns(Budget(OWN, limits), networks)
+            for own, networks in held.items():
+                self.patterns(Budget(OWN, own.limits), networks)
+
+    def budget(self, own: OwnBudget) -> Budget:
+        """The budget that a spec sets itself, without the targets that there are not."""
+        found = [(self.attempt(_target, each.name, mark=each.mark), each.mark) for each in own.fits]
+        return Budget(OWN, own.limits, fits=tuple(Fits(target, mark) for target, mark in found if target is not None))
 
     def patterns(self, budget: Budget, networks: Sequence[CountedNetwork]) -> None:
         """Says which path patterns of a budget match nothing in any of its networks."""
@@ -300,7 +314,10 @@ class Run:
         if load.is_module(source):
             if given.variant is not None or given.settings:
                 raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
-            source, given = load.of_module(source, dict(given.inputs)).graph, given._replace(inputs=())
+            made = load.of_module(source, dict(given.inputs), reading=self.reading)
+            source, given = made.graph, given._replace(inputs=())
+        elif isinstance(source, Graph):
+            load.refuse_example(self.reading)
         if isinstance(source, Graph):
             self.graph(source, given, budget, budgets)
             return
@@ -326,7 +343,9 @@ class Run:
         if self.latency is not None:
             self.valid.pop(setup.title(located.name), None)
             if (network := self.network(spec, located.name, setup)) is not None:
-                checked = self.attempt(_timed, network, setup, self.latency, self._work, file=located.name)
+                checked = self.attempt(
+                    _timed, network, setup, self.latency, self._work, self.reading, file=located.name
+                )
                 if checked is not None:
                     self.checks.append(checked)
 
@@ -356,9 +375,9 @@ class Run:
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
             spec = self._specs[file]
             assert spec is not None
-            self.own(file, spec, [setup for setup in _setups(spec) if _limits(spec, setup.variant)])
+            self.own(file, spec, [setup for setup in _setups(spec) if not _own(spec, setup.variant).empty])
             variants = [setup for setup in _setups(spec) if setup.variant and (file, setup.variant) not in covered]
-            free += [setup.title(file) for setup in variants if not _limits(spec, setup.variant)]
+            free += [setup.title(file) for setup in variants if _own(spec, setup.variant).empty]
         if free:
             more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
             self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
@@ -455,6 +474,7 @@ def check_specs(
     baseline_ref: str | None = None,
     latency: Latency | None = None,
     version: str = "",
+    reading: Reading = AS_IT_IS,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
@@ -463,7 +483,7 @@ def check_specs(
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, latency, version)
+    run = Run(baseline_ref, latency, version, reading=reading)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
@@ -492,6 +512,7 @@ def check_project(
     written: Sequence[str] = (),
     version: str = "",
     allow_code: bool = False,
+    strict: bool = False,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
@@ -500,7 +521,7 @@ def check_project(
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, version=version, allow_code=allow_code)
+    run = Run(baseline_ref, version=version, allow_code=allow_code, reading=Reading(strict))
     found = run.attempt(_project, config)
     if found is not None:
         files.refuse_inputs(written, _inputs(found))
@@ -508,12 +529,14 @@ def check_project(
     return run.result()
 
 
-def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork) -> Checked:
+def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:
     """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
     with."""
     located = locate(latency.against, files.repository(Path.cwd()))
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
-    reference = _unfold(_readable(located), other, work).graph
+    if located.reference is None or not located.reference.runs_code:
+        reading = reading._replace(example=None)
+    reference = _unfold(_readable(located), other, work, reading).graph
 
     from cnnprof.runtime.device import find, threads
     from cnnprof.runtime.measure import against
@@ -622,9 +645,21 @@ def _setups(spec: Readable) -> list[Setup]:
     return [Setup()] * written + [Setup(variant) for variant in spec.variants]
 
 
-def _limits(spec: Readable, variant: str | None) -> tuple[BudgetLimit, ...]:
-    """The limits that a spec sets itself."""
-    return () if isinstance(spec, Located) else spec.limits(variant)
+def _own(spec: Readable, variant: str | None) -> OwnBudget:
+    """The budget that a spec sets itself."""
+    return NO_BUDGET if isinstance(spec, Located) else spec.own_budget(variant)
+
+
+def _target(name: str) -> Target:
+    """A target that a spec names, which is not to lead to other files. Raises UsageError."""
+    from cnnprof.devices.profiles import find  # which few budgets need
+
+    if ":" in name:
+        raise UsageError(
+            f"a spec names targets that `cnnprof targets` lists, found `{brief(printable(name))}`; those of a file are "
+            "for a project file and --target"
+        )
+    return find(name)
 
 
 def _readable(located: Located) -> Readable:
@@ -647,24 +682,25 @@ def _afford(work: UnfoldWork) -> None:
         )
 
 
-def _unfold(spec: Readable, setup: Setup, work: UnfoldWork) -> load.Network:
+def _unfold(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> load.Network:
     _afford(work)
     if isinstance(spec, Located):
         located = spec._replace(variant=setup.variant, settings=dict(setup.settings))
-        found = load.imported(located, dict(setup.inputs))
+        found = load.imported(located, dict(setup.inputs), reading=reading)
     else:
+        load.refuse_example(reading)
         inputs = dict(setup.inputs)
         found = load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
     return load.granted(found, setup.with_)
 
 
-def _validate(spec: Readable, setup: Setup, work: UnfoldWork) -> bool:
+def _validate(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> bool:
     """Unfolds a network, and the same in training, where other steps may be wrong."""
-    return _unfold(spec, setup, work).graph.trained is not None
+    return _unfold(spec, setup, work, reading).graph.trained is not None
 
 
-def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork) -> CountedNetwork:
-    return _analyzed(_unfold(spec, setup, work), setup.title(file), file, setup)
+def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork, reading: Reading) -> CountedNetwork:
+    return _analyzed(_unfold(spec, setup, work, reading), setup.title(file), file, setup)
 
 
 def _graph(graph: Graph, title: str, setup: Setup) -> CountedNetwork:
@@ -691,7 +727,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
         spec = _readable(located)
         if _lacking(spec, setup):
             return Baseline(revision.name, None)
-        report = _network(spec, file, setup, work).report
+        report = _network(spec, file, setup, work, AS_IT_IS).report
     except SpecError as error:
         return Baseline(revision.name, None, wrong=error.problems[0].message)
     except CnnprofError as error:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cnnprof import files
 from cnnprof.errors import UsageError, brief, printable
@@ -35,6 +35,8 @@ CALLED = {
     "timm": "a network of timm",
     "torchvision": "a network of torchvision",
 }
+NAMED_LAYERS = 3
+"""Layers that the refusal of a network names."""
 MOST_OF_TFLITE = 2**31
 """Bytes of a TensorFlow Lite file, which holds its weights: no FlatBuffer has more."""
 _NAME = r"[^\W\d]\w*"
@@ -85,16 +87,72 @@ def of_code(text: str) -> Reference | None:
     return None
 
 
-def load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -> Imported:
+class TypedShape(NamedTuple):
+    """The shape of one example of an input that is not floating point, and its type: `int64`."""
+
+    shape: Shape
+    dtype: str
+
+
+InputShape: TypeAlias = "Shape | TypedShape"
+
+
+class Reading(NamedTuple):
+    """How a network in another format is read.
+
+    strict: refuses layers that no kind stands for. example: what to call a module with instead of inputs of given
+    shapes: a batch of tensors in any nesting, or `MODULE:FUNCTION`, which gives one.
+    """
+
+    strict: bool = False
+    example: Any = None
+
+
+AS_IT_IS = Reading()
+
+
+def load(
+    reference: Reference, path: Path | None, inputs: Mapping[str, InputShape], reading: Reading = AS_IT_IS
+) -> Imported:
     """The network of a reference. path: of its file, if it is one.
 
     inputs: shapes of one example, by name; an empty name is the first input's.
 
-    Raises UsageError where it cannot be read, and MissingDependencyError where a package is missing.
+    Raises UsageError where it cannot be read, and where `strict` refuses it, MissingDependencyError where a package is
+    missing.
     """
     from dataclasses import replace  # which no spec needs
 
-    return replace(_load(reference, path, inputs), format=NAMES.get(reference.format, reference.format))
+    if reference.runs_code:
+        found = _torch(reference, inputs, reading.example)
+    else:
+        if reading.example is not None:
+            raise UsageError(f"{reference.called}, which is not called with an example: give shapes as in --input")
+        found = _load(reference, path, untyped(inputs, f"{reference.called}, which has its own types"))
+    found = replace(found, format=NAMES.get(reference.format, reference.format))
+    return strictly(found, reference.text) if reading.strict else found
+
+
+def strictly(found: Imported, name: str) -> Imported:
+    """A network of which every layer has a kind. Raises UsageError for any other."""
+    if not found.opaque:
+        return found
+    shown = [printable(f"{each.path} ({each.operator}): {each.reason}") for each in found.opaque]
+    more = [f"and {len(shown) - NAMED_LAYERS:,} more"] * (len(shown) > NAMED_LAYERS)
+    layers = "a layer" if len(shown) == 1 else f"{len(shown):,} layers"
+    raise UsageError(
+        f"`{brief(printable(name), 200)}` has {layers} that no kind stands for, which strict refuses: "
+        f"{'; '.join([*shown[:NAMED_LAYERS], *more])}"
+    )
+
+
+def untyped(inputs: Mapping[str, InputShape], whose: str) -> dict[str, Shape]:
+    """Shapes by name, without types. Raises UsageError where one has a type; `whose` begins what it says."""
+    for name, shape in inputs.items():
+        if isinstance(shape, TypedShape):
+            called = f"`{brief(printable(name))}`" if name else "the input"
+            raise UsageError(f"{whose}: leave out `:{shape.dtype}` of {called}")
+    return {name: shape for name, shape in inputs.items() if not isinstance(shape, TypedShape)}
 
 
 def _load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) -> Imported:
@@ -110,34 +168,42 @@ def _load(reference: Reference, path: Path | None, inputs: Mapping[str, Shape]) 
         found = tflite.load(files.read(path, MOST_OF_TFLITE, reference.text), reference.text)
         _refuse_inputs(reference, found.graph.inputs, inputs)
         return found
-    if reference.format == "pt2":
-        from cnnprof.importers.torch import archive
+    from cnnprof.importers.torch import archive
 
-        assert path is not None
-        return archive.load(path, inputs, reference.text)
-    return _torch(reference, inputs)
+    assert path is not None
+    return archive.load(path, inputs, reference.text)
 
 
-def _torch(reference: Reference, inputs: Mapping[str, Shape]) -> Imported:
+def _torch(reference: Reference, inputs: Mapping[str, InputShape], example: Any) -> Imported:
     """The network of a module that code makes."""
     from cnnprof.importers import torch
 
     origin: Any = reference.format
     name = f"{reference.module}:{reference.name}" if reference.module else reference.name
-    return torch.load(torch.Reference(origin, name, reference.settings), _named(inputs))
+    shapes, dtypes = _named(inputs)
+    return torch.load(torch.Reference(origin, name, reference.settings), shapes, dtypes=dtypes, example=example)
 
 
-def of_module(module: nn.Module, inputs: Mapping[str, Shape]) -> Imported:
+def of_module(module: nn.Module, inputs: Mapping[str, InputShape], reading: Reading = AS_IT_IS) -> Imported:
     """The network of a module of PyTorch. inputs: as for `load`. Raises UsageError where it cannot be read."""
     from dataclasses import replace
 
     from cnnprof.importers import torch
 
-    return replace(torch.load(module, _named(inputs)), format=NAMES["torch"])
+    shapes, dtypes = _named(inputs)
+    found = torch.load(module, shapes, dtypes=dtypes, example=reading.example)
+    return replace(strictly(found, type(module).__name__) if reading.strict else found, format=NAMES["torch"])
 
 
-def _named(inputs: Mapping[str, Shape]) -> dict[str, Shape]:
-    return {name or "input": shape for name, shape in inputs.items()}
+def _named(inputs: Mapping[str, InputShape]) -> tuple[dict[str, Shape], dict[str, str]]:
+    """Shapes, and the types of those inputs that have one, by name."""
+    shapes, dtypes = {}, {}
+    for name, given in inputs.items():
+        name = name or "input"
+        shapes[name] = given.shape if isinstance(given, TypedShape) else given
+        if isinstance(given, TypedShape):
+            dtypes[name] = given.dtype
+    return shapes, dtypes
 
 
 def _refuse_inputs(reference: Reference, own: Mapping[str, Shape], given: Mapping[str, Shape]) -> None:

@@ -91,12 +91,34 @@ class BudgetLimit(NamedTuple):
     path: str | None = None
 
 
+class TargetName(NamedTuple):
+    """A device that a network has to fit, as written."""
+
+    name: str
+    mark: Mark
+
+
+class OwnBudget(NamedTuple):
+    """The budget that a spec sets itself: limits, and the devices that the network has to fit."""
+
+    limits: tuple[BudgetLimit, ...] = ()
+    fits: tuple[TargetName, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether it asks for nothing."""
+        return not (self.limits or self.fits)
+
+
+NO_BUDGET = OwnBudget()
+
+
 class Variant(NamedTuple):
     """Values for arguments under a name; `budget` None: the file's holds."""
 
     name: str
     args: MappingType[str, Node]
-    budget: tuple[BudgetLimit, ...] | None
+    budget: OwnBudget | None
     mark: Mark
 
 
@@ -113,7 +135,7 @@ class Spec(NamedTuple):
     several_inputs: bool
     args: tuple[Argument, ...]
     variants: MappingType[str, Variant]
-    budget: tuple[BudgetLimit, ...]
+    budget: OwnBudget
     in_place: bool
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
@@ -122,7 +144,7 @@ class Spec(NamedTuple):
     def __repr__(self) -> str:
         return f"<Spec {self.name}: {len(self.steps)} steps>"
 
-    def limits(self, variant: str | None = None) -> tuple[BudgetLimit, ...]:
+    def own_budget(self, variant: str | None = None) -> OwnBudget:
         """The budget of a variant: its own, or else the file's."""
         chosen = self.variants.get(variant or "")
         return self.budget if chosen is None or chosen.budget is None else chosen.budget
@@ -285,10 +307,13 @@ class _Reader:
             variants[name] = Variant(name, args, budget, key.mark)
         return variants
 
-    def budget(self, node: Node | None) -> tuple[BudgetLimit, ...]:
+    def budget(self, node: Node | None) -> OwnBudget:
         limits: list[BudgetLimit] = []
+        fits: list[TargetName] = []
         for key_text, key, value in self.entries(node, "budget"):
-            if key_text == "at":
+            if key_text == "fits":
+                fits += self.fits(value)
+            elif key_text == "at":
                 for path, path_key, below in self.entries(value, "`at` of a budget"):
                     for metric, metric_key, most in self.entries(below, f"the budget of `{path}`"):
                         limits += self.limit(metric, metric_key, most, path)
@@ -296,7 +321,19 @@ class _Reader:
                         self.problem(f"the budget of `{path}` is a mapping of metrics", path_key.mark)
             else:
                 limits += self.limit(key_text, key, value, None)
-        return tuple(limits)
+        return OwnBudget(tuple(limits), tuple(fits))
+
+    def fits(self, node: Node) -> Iterator[TargetName]:
+        """One device, or a list of them; which there are is known to whoever checks."""
+        for item in node.items if isinstance(node, Sequence) and node.items else [node]:
+            if not isinstance(item, Scalar) or item.is_null or not item.text.strip():
+                self.problem(
+                    f"`fits` takes the name of a device or a list of them, found {described(item)}",
+                    item.mark,
+                    "`cnnprof targets` lists them",
+                )
+            else:
+                yield TargetName(item.text, item.mark)
 
     def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[BudgetLimit]:
         known = metric_named(metric, f"{key.mark}: ")

@@ -580,6 +580,8 @@ class _Walker:
         ends = [end for _, end, _ in found if isinstance(end, TensorRef)]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
+        if kind.roles:
+            ends = self.by_role(kind, {label: end for label, end, _ in found if isinstance(end, TensorRef)})
         made = self.make(kind, step._replace(body=step.fields), scope)
         numbers = [(label, end) for label, end, _ in found if not isinstance(end, TensorRef)]
         if len(numbers) > 1:
@@ -590,13 +592,22 @@ class _Walker:
         if numbers:
             given = {_NUMBER: numbers[0][1], "scalar_first": found[0][0] == numbers[0][0]}
             made = made.changed(**{name: value for name, value in given.items() if name in kind.fields})
-        if len(ends) == 1 and getattr(made, _NUMBER, None) is None:
+        if len(ends) == 1 and getattr(made, _NUMBER, None) is None and not kind.roles:
             return ends[0]
         try:
             return self.add(path, made, ends, step.mark)
         except ShapeError as error:
             labels = listing([label for label, _, _ in found])
             raise ShapeError(f"{error.message}, in the branches {labels}", error.hint) from None
+
+    def by_role(self, kind: type[Kind], ends: MappingType[str, TensorRef]) -> list[TensorRef]:
+        """The branches of a merge in the order of its inputs. Raises RuleError where one is missing or has no role."""
+        if ends.keys() != {*kind.roles}:
+            raise RuleError(
+                f"`{kind.word}` needs the branches {listing(kind.roles)}, found {listing([*ends])}",
+                "branches can be in any order; `[]` is the input itself",
+            )
+        return [ends[role] for role in kind.roles]
 
     def side(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         for label, end, executed in self.ends(step, path, scope):

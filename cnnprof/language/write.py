@@ -20,7 +20,7 @@ from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language import source
 from cnnprof.language.fold import Folded, Part, Text, flat, fold, prefixes, refuse_what_training_changes
 from cnnprof.language.literal import fields, literal, scalar
-from cnnprof.language.spec import MODIFIERS, SIDE, SPECIAL_NAMES, VERSION, BudgetLimit, read
+from cnnprof.language.spec import MODIFIERS, NO_BUDGET, SIDE, SPECIAL_NAMES, VERSION, OwnBudget, read
 from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph, Layer, Output
 
@@ -33,21 +33,21 @@ def write(
     graph: Graph,
     name: str = "",
     remarks: Iterable[str] = (),
-    limits: Iterable[BudgetLimit] = (),
+    budget: OwnBudget = NO_BUDGET,
     *,
     folded: bool = True,
     classes: Mapping[str, str] | None = None,
 ) -> str:
     """The text of a spec for a graph, `name` (its own where left out) in its header, remarks as comments on top.
 
-    limits: its budget, of which those on paths are left out. folded: in blocks, or else a step per layer.
+    budget: its own, of which those on paths are left out. folded: in blocks, or else a step per layer.
     classes: what the author calls parts of the network, by path, for the names of blocks.
 
     Raises UsageError for a graph that no spec gives: one that training changes otherwise than by side outputs, or with
     names, numbers or inputs of a layer that the language cannot say.
     """
     refuse_what_training_changes(graph, "a spec")
-    text = _File(graph, fold(graph, classes) if folded else flat(graph)).text(name or graph.name, remarks, limits)
+    text = _File(graph, fold(graph, classes) if folded else flat(graph)).text(name or graph.name, remarks, budget)
     _check(graph, text)
     return text
 
@@ -200,6 +200,9 @@ class _Body:
         self, above: str, inner: Sequence[int], merge: int, current: int | None
     ) -> tuple[tuple[str, _Steps | int], ...] | None:
         """The branches of a merge, whose parts come before it; None where they are no branches."""
+        layer = self.graph.layers[self.parts[merge].first]
+        if layer.kind.roles:
+            return None
         by_label = groupby(inner, lambda number: self.below(number, above).partition(".")[0])
         groups = [(label, list(group)) for label, group in by_label]
         labels = {label for label, _ in groups}
@@ -209,7 +212,6 @@ class _Body:
         waiting = list(ends)
         first = self.gives(inner[0])
         found: dict[str, _Steps | int] = {}
-        layer = self.graph.layers[self.parts[merge].first]
         for tensor in layer.inputs:
             if waiting and tensor == waiting[0]:
                 label, group = ends[waiting.pop(0)]
@@ -386,6 +388,8 @@ class _Body:
 
     def named(self, layer: Layer, current: int | None) -> tuple[tuple[str, int], ...]:
         """The branches of a merge that only reads earlier layers."""
+        if layer.kind.roles:
+            return (*zip(layer.kind.roles, layer.inputs, strict=True),)
         found: dict[str, int] = {}
         for tensor in layer.inputs:
             found[_unique(self.label(layer, tensor, current), found)] = tensor
@@ -467,13 +471,15 @@ class _File:
         self.graph = graph
         self.folded = folded
 
-    def text(self, name: str, remarks: Iterable[str], limits: Iterable[BudgetLimit]) -> str:
+    def text(self, name: str, remarks: Iterable[str], budget: OwnBudget) -> str:
         lines = [f"# {line}".rstrip() for remark in remarks for line in remark.split("\n")]
         lines += [f"cnnprof: {VERSION}", f"name: {scalar(name)}", f"input: {self.inputs()}"]
         if not self.graph.in_place:
             lines.append("inplace: false")
-        if whole := [limit for limit in limits if limit.path is None]:
-            lines += ["budget:", *(f"  {limit.metric}: {scalar(limit.text)}" for limit in whole)]
+        whole = [f"  {limit.metric}: {scalar(limit.text)}" for limit in budget.limits if limit.path is None]
+        if budget.fits:
+            whole.append(f"  fits: [{', '.join(scalar(target.name) for target in budget.fits)}]")
+        lines += ["budget:", *whole] if whole else []
         blocks = [f"  {line}" for line in self.blocks()]
         lines += ["", "blocks:", *blocks] if blocks else []
         lines += ["", "layers:", *(f"  {line}" for line in self.layers())]

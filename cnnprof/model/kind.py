@@ -82,7 +82,9 @@ class Work(NamedTuple):
     powers: int = 0
 
 
-Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "clone"]
+Kept: TypeAlias = Literal[
+    "nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "inputs and output", "clone"
+]
 
 
 class Memory(NamedTuple):
@@ -118,10 +120,12 @@ class Regrouped(NamedTuple):
     dimensions `dims[i]`; no place sees more than before.
 
     A dimension that several consist of is split. kept: (dimension, place) for each of which one place stays.
+    whole: dimensions that are gone, of which every place of the output sees all places.
     """
 
     dims: tuple[tuple[int, ...], ...]
     kept: tuple[tuple[int, int], ...] = ()
+    whole: tuple[int, ...] = ()
 
 
 class Unknown(NamedTuple):
@@ -327,6 +331,8 @@ class Kind:
     axes: ClassVar[int | None] = None
     merge: ClassVar[bool] = False
     """Whether the step takes named branches instead of fields and one input."""
+    roles: ClassVar[tuple[str, ...]] = ()
+    """The labels that the branches of a merge must have, in the order of its inputs; empty where any will do."""
     source: ClassVar[bool] = False
     """Whether it reads nothing: it gives a parameter, which has no batch."""
     several: ClassVar[bool] = False

@@ -22,7 +22,7 @@ METRICS: dict[str, Metric] = {
     "params": Metric("count", "learnable values; a weight used twice counts once"),
     "inference_params": Metric("count", "learnable values of the layers that run"),
     "buffers": Metric("count", "values that are stored but not learned"),
-    "macs": Metric("count", "multiply-accumulates of convolution and linear layers"),
+    "macs": Metric("count", "multiply-accumulates of convolutions, linear layers and matrix products"),
     "flops": Metric("count", "2 per multiply-accumulate and 1 per other scalar operation"),
     "param_bytes": Metric("bytes", "bytes of the learnable values"),
     "activation_bytes": Metric("bytes", "bytes of every tensor that a forward pass materialises, excluding the input"),

@@ -48,7 +48,7 @@ from cnnprof.rewrites.separable import Separable
 from cnnprof.runtime import resident
 from cnnprof.runtime.build import Network, module
 from cnnprof.runtime.device import Cuda, Device
-from cnnprof.runtime.own import OwnNetwork, own_module, shown
+from cnnprof.runtime.own import OwnNetwork, made_inputs, own_module, shown
 from cnnprof.runtime.watch import watch
 
 Progress = Callable[[str], None]
@@ -178,7 +178,7 @@ def program(graph: Graph, device: Device, batch: int, settings: Settings, own: O
     built: Network | OwnNetwork = module(graph, SEED) if own is None else own_module(graph, own)
     built.to(device.torch, dtype)
     # Made where they stay: a batch for a GPU may be more than the host holds.
-    inputs = [torch.rand(batch, *shape, dtype=dtype, device=device.torch) for shape in graph.inputs.values()]
+    inputs = made_inputs(graph, own, batch, dtype, device.torch)
     if settings.channels_last:
         if not any(tensor.dim() in _CHANNELS_LAST for tensor in inputs):
             raise UsageError("--channels-last needs an input with two or three spatial axes")

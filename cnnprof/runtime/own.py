@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator
 from copy import deepcopy
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -100,6 +101,22 @@ def _parts(graph: Graph, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield layer.path, modules[layer.path]
 
 
+def made_inputs(
+    graph: Graph, source: Own | None, batch: int, dtype: torch.dtype | None = None, device: torch.device | None = None
+) -> list[torch.Tensor]:
+    """A batch for every input: random numbers, and zeros, which are an index of anything, where whole numbers go.
+
+    source: the module that takes them. dtype: of those that have no type of their own.
+    """
+    types = [None if each is None else getattr(torch, each) for each in ([] if source is None else source.dtypes)]
+    return [
+        torch.zeros(batch, *shape, dtype=own, device=device)
+        if own is not None and not own.is_floating_point
+        else torch.rand(batch, *shape, dtype=own or dtype, device=device)
+        for shape, own in zip_longest(graph.inputs.values(), types)
+    ]
+
+
 def checks(graph: Graph, costs: Costs, source: Own) -> Iterator[Check]:
     """The figures of a graph against the module that it was read from, in a pass of evaluation and one of training."""
     ready = own_module(graph, source)
@@ -110,16 +127,15 @@ def checks(graph: Graph, costs: Costs, source: Own) -> Iterator[Check]:
         {"values": sum(each.numel() for each in tensors[0]), "bytes": sum(each.nbytes for each in tensors[0])},
         total=costs.totals.params,
     )  # fmt: skip
-    seen = _watched(ready, costs.batch)
+    seen = _watched(ready, source, costs.batch)
     yield from _runs(graph, costs, ready, seen)
     yield _at_least(graph, source, costs.torch_peak.bytes, seen.most)
     frozen = any(not each.requires_grad for each in tensors[0])
     yield _kept(graph, costs, source, frozen)
 
 
-def _watched(ready: OwnNetwork, batch: int) -> Seen:
-    inputs = [torch.rand(batch, *shape) for shape in ready.graph.inputs.values()]
-    return watch(ready, inputs, gradients=ready.graph.training)
+def _watched(ready: OwnNetwork, source: Own, batch: int) -> Seen:
+    return watch(ready, made_inputs(ready.graph, source, batch), gradients=ready.graph.training)
 
 
 def _runs(graph: Graph, costs: Costs, ready: OwnNetwork, seen: Seen) -> Iterator[Check]:
@@ -153,6 +169,8 @@ def _unsure(graph: Graph, source: Own) -> str:
     """Why a figure of memory is no more than an estimate of what the module does; empty where it is exact."""
     if source.in_place_differs:
         return f"{source.in_place_differs:,} layers run in place in either the module or the graph, not in both"
+    if typed := [each for each in source.dtypes if each is not None]:
+        return f"an estimate: an input is {typed[0]}, whose bytes are counted as those of any other"
     estimated = next((layer.path for layer in graph.layers if not layer.memory_exact), None)
     return f"an estimate: whether {estimated} copies depends on strides, which are not tracked" if estimated else ""
 
@@ -174,7 +192,7 @@ def _kept(graph: Graph, costs: Costs, source: Own, frozen: bool) -> Check:
     why = costs.untrained if costs.training is None else "some of its parameters are frozen" if frozen else ""
     if costs.training is None or why:
         return Check(name, against, "totals", 0, (), left_out=why)
-    found = _watched(own_module(trained, source), costs.batch).saved
+    found = _watched(own_module(trained, source), source, costs.batch).saved
     expected = costs.training.kept
     if found != expected and (why := _unsure(trained, source)):
         return Check(name, against, "totals", 0, (), left_out=why)

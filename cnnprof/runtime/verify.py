@@ -383,7 +383,8 @@ def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
     wrong: dict[str, list[tuple[str, int, int]]] = {}
     for layer, row in zip(graph.layers, report.layers, strict=True):
         if layer.executed and row.macs and expected[layer.path] != row.macs:
-            reason = _UNREAD if layer.path in unread else _SAME if priced[layer.path] == 0 else _OTHER
+            padded = priced[layer.path] == 0 and layer.kind.kernel
+            reason = _UNREAD if layer.path in unread else _SAME if padded else _OTHER
             wrong.setdefault(reason, []).append((layer.path, expected[layer.path], row.macs))
     counted = ", ".join(f"{name} {amount:,}" for name, amount in operators.items() if amount)
     free = ", ".join(f"{name} {times}" for name, times in sorted(unpriced.items()))

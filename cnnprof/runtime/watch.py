@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.model.kind import Shape
 from cnnprof.runtime.live import LiveStorages
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: object, **__: object) -> int:
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+"""What FlopCounterMode counts on other devices, and passes over on the CPU."""
 
 
 @dataclass
@@ -95,7 +104,7 @@ def watch(built: Watchable, inputs: Sequence[Tensor], *, gradients: bool = False
     state = [*built.parameters(), *built.buffers()]
     saved = SavedStorages(state)
     live = LiveStorages(inputs, state)
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=UNCOUNTED)
     counted = 0
 
     def begin(*_: object) -> None:

@@ -210,8 +210,8 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
 
     given = []
 
-    def load(found: reference.Reference, inputs: object) -> object:
-        given.append((found.module, found.name, dict(found.settings), inputs))
+    def load(found: reference.Reference, inputs: object, example: object) -> object:
+        given.append((found.module, found.name, dict(found.settings), inputs, example))
         return onnx.load(Path("net.onnx"))
 
     monkeypatch.setattr(reference, "_torch", load)
@@ -221,7 +221,7 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
     )
     done = run("check", "--allow-code")
     assert (done.code, done.err) == (1, "")
-    assert given == [("pkg.models", "Net", {"depth": 3}, {"": (3, 8, 8)})]
+    assert given == [("pkg.models", "Net", {"depth": 3}, {"": (3, 8, 8)}, None)]
     assert "params 112 is 12 (12.0 %) over the limit of 100" in done.out
 
 
@@ -248,8 +248,16 @@ def test_a_file_is_checked_in_a_project(folder: Path, run: Run) -> None:
     )
     done = run("check")
     assert (done.code, done.err) == (1, "")
-    assert "net.onnx:1: over: params 112" in done.out
-    assert "net.tflite:1: over: params" in done.out
+    assert "net.onnx: over: params 112" in done.out
+    assert "net.tflite: over: params" in done.out
+
+
+def test_where_a_file_without_lines_is_over_its_budget(folder: Path, run: Run) -> None:
+    broken = ("check", "net.onnx", "--max", "params=100")
+    assert json.loads(run(*broken, "--report", "json=-").out)["checks"][0]["limits"][0]["line"] is None
+    assert run(*broken, "--report", "github=-").out.startswith("::error file=net.onnx,title=Over budget")
+    assert json.loads(run(*broken, "--report", "gitlab=-").out)[0]["location"]["lines"] == {"begin": 1}
+    assert "net.onnx: params 112" in run(*broken, "--report", "junit=-").out
 
 
 def test_a_variant_of_a_file_is_wrong_where_the_project_says_it(folder: Path, run: Run) -> None:

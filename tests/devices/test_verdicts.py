@@ -235,3 +235,60 @@ def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
     (folder / "own.yaml").symlink_to(tmp_path / "outside.yaml")
     with pytest.raises(UsageError, match="a symbolic link leads out of"):
         named("own.yaml:mine", folder)
+
+
+# In a spec's own budget.
+
+
+def spec(folder: Path, fits: str) -> None:
+    (folder / "net.yaml").write_text(
+        f"cnnprof: 1\nname: net\ninput: [3, 32, 32]\nargs: {{width: 8}}\nbudget:\n  fits: {fits}\n"
+        "variants:\n  wide: {width: 512}\n  any: {width: 512, budget: {params: 1M}}\n"
+        "layers:\n- conv2d: {out_channels: width, kernel_size: 3}\n",
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize("fits", ["nrf52840", "[nrf52840, a100]"])
+def test_a_spec_says_what_it_has_to_fit(run: Run, tmp_path: Path, fits: str) -> None:
+    spec(tmp_path, fits)
+    for command in (["check", "net.yaml"], ["check", "net.yaml@wide"]):
+        done = run(*command)
+        assert (done.code, done.err) == (1, "")
+        assert done.out.startswith("net.yaml:6: over: arena_total_bytes ")
+        assert "ram of nrf52840" in done.out
+        assert "net.yaml@wide, the spec's own budget at net.yaml:6" in done.out
+    assert run("check", "net.yaml,width=8").code == 0
+    assert run("check", "net.yaml@any").code == 0
+
+
+def test_a_project_holds_a_spec_to_what_it_has_to_fit(run: Run, tmp_path: Path) -> None:
+    spec(tmp_path, "nrf52840")
+    (tmp_path / "cnnprof.yaml").write_text(
+        "version: 1\nbudgets:\n- {name: all, files: [net.yaml], max: {params: 1M}}\n", encoding="utf-8"
+    )
+    done = run("check")
+    assert done.code == 1
+    assert "net.yaml@wide, the spec's own budget at net.yaml:6" in done.out
+
+
+@pytest.mark.parametrize(
+    ("fits", "message"),
+    [
+        ("nrf52841", "net.yaml:6:9: error: there is no target `nrf52841`; did you mean `nrf52840`?"),
+        (
+            "[a100, own.yaml:mine]",
+            "net.yaml:6:16: error: a spec names targets that `cnnprof targets` lists, found `own",
+        ),
+        ("[]", "net.yaml:6:9: error: `fits` takes the name of a device or a list of them, found an empty list"),
+        ("{a100: 1}", "net.yaml:6:9: error: `fits` takes the name of a device or a list of them, found a mapping"),
+        ("", "net.yaml:6:8: error: `fits` takes the name of a device or a list of them, found nothing"),
+    ],
+)
+def test_what_a_spec_cannot_ask_for(run: Run, tmp_path: Path, fits: str, message: str) -> None:
+    spec(tmp_path, fits)
+    own_targets(tmp_path, "8 KiB")
+    done = run("check", "net.yaml,width=8")
+    assert done.code == 2
+    assert done.err.startswith(message)
+    assert "ok: " not in done.out

@@ -4,7 +4,7 @@ import pytest
 
 from cnnprof.analysis.receptive_field import follow
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.reshape import Reshape
+from cnnprof.kinds.reshape import Reshape, Squeeze, Unflatten, Unsqueeze
 from cnnprof.model.kind import Kind, Memory, Regrouped, Shape
 from tests.support.against_torch import said
 from tests.support.networks import graph, network
@@ -23,9 +23,42 @@ GIVES = [
     pytest.param(Reshape(shape=[4]), (4, 1, 1), (4,), ((0, 1, 2),), id="two of them gone"),
     pytest.param(Reshape(shape=[9, 4, 8]), (4, 8, 9), (9, 4, 8), ((0, 1, 2),) * 3, id="across all borders"),
     pytest.param(Reshape(shape=[2, 3]), (3, 2), (2, 3), ((0, 1), (0, 1)), id="no dimension keeps its values"),
+    pytest.param(Unsqueeze(dim=1), (4, 8), (1, 4, 8), ((), (0,), (1,)), id="unsqueeze: a first one"),
+    pytest.param(Unsqueeze(dim=-1), (4, 8), (4, 8, 1), ((0,), (1,), ()), id="unsqueeze: a last one"),
+    pytest.param(Squeeze(dim=2), (4, 1, 8), (4, 8), ((0,), (1, 2)), id="squeeze: one"),
+    pytest.param(Squeeze(dim=[-1, 1]), (1, 4, 1), (4,), ((0, 1, 2),), id="squeeze: two"),
+    pytest.param(Squeeze(dim=[1, 2]), (4, 1, 8), (4, 8), ((0,), (1, 2)), id="squeeze: a longer one stays"),
+    pytest.param(
+        Unflatten(dim=2, unflattened_size=[3, -1]), (5, 12), (5, 3, 4), ((0,), (1,), (1,)), id="unflatten: heads"
+    ),
+    pytest.param(Unflatten(dim=-1, unflattened_size=[12]), (5, 12), (5, 12), ((0,), (1,)), id="unflatten: nothing"),
 ]
 
 REFUSES = [
+    pytest.param(
+        Unsqueeze(dim=4),
+        (4, 8),
+        "`dim` of `unsqueeze` must be a dimension of the output after its batch, 1 to 3 or -3 to -1, found 4",
+        id="unsqueeze: past the end",
+    ),
+    pytest.param(
+        Squeeze(dim=[1, -3]),
+        (1, 1, 8),
+        "`dim` of `squeeze` needs dimensions, each once, found [1, -3]",
+        id="squeeze: one twice",
+    ),
+    pytest.param(
+        Unflatten(dim=2, unflattened_size=[5, 3]),
+        (4, 8),
+        "`unflattened_size` of `unflatten` must have the product 8, the size of dimension 2, found [5, 3]",
+        id="unflatten: another product",
+    ),
+    pytest.param(
+        Unflatten(dim=2, unflattened_size=[-1, -1]),
+        (4, 8),
+        "`unflattened_size` of `unflatten` takes sizes of at least 1, of which one may be -1, found [-1, -1]",
+        id="unflatten: two left open",
+    ),
     pytest.param(
         Reshape(shape=[-1, 8, -1]),
         (4, 8, 8),
@@ -57,6 +90,29 @@ REFUSES = [
         id="what is left is no whole dimension",
     ),
 ]
+
+
+REFUSES_ALONE = [
+    pytest.param(
+        Unsqueeze(dim=0),
+        (4, 8),
+        "`unsqueeze` names dimension 0, the batch, which stays as it is",
+        id="unsqueeze: before the batch",
+    ),
+    pytest.param(
+        Squeeze(dim=1),
+        (1,),
+        "`squeeze` must leave at least one dimension, found the input [1]",
+        id="squeeze: a number for each example",
+    ),
+]
+
+
+def test_a_longer_dimension_that_stays_is_doubted() -> None:
+    assert Squeeze(dim=[1, 2]).doubt((1, 8)) == (
+        "leaves dimension 2 of [1, 8] as it is, as in PyTorch: its size is not 1"
+    )
+    assert not Squeeze(dim=1).doubt((1, 8))
 
 
 @pytest.mark.parametrize(("kind", "shape", "output", "dims"), GIVES)

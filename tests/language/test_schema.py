@@ -70,7 +70,7 @@ def test_it_knows_the_words_of_the_language():
     assert tuple(SCHEMA["properties"]) == HEADER
     beside = {name for kind in kinds().values() if kind.merge for name in kind.fields}
     assert set(STEP["properties"]) == {*kinds(), *shipped_blocks(), SIDE, *MODIFIERS, *beside}
-    assert set(SCHEMA["properties"]["budget"]["properties"]) == {*METRICS, "at"}
+    assert set(SCHEMA["properties"]["budget"]["properties"]) == {*METRICS, "at", "fits"}
 
 
 def test_it_has_no_alternatives_that_could_fail():
@@ -211,8 +211,8 @@ PASSES = {
     "a full header": HEAD
     + "args: {a: required, b: [[1, 2], relu], c: null, d: a // 2}\n"
     + "variants: {50: {a: 1, budget: {macs: 5M}}, no: {}}\n"
-    + "budget: {params: 7_000, macs: 1.6G, peak_activation_bytes: 10 MiB, at: {a.0.b: {depth: 3}}}\ninplace: false\n"
-    + "layers: [relu]",
+    + "budget: {params: 7_000, macs: 1.6G, peak_activation_bytes: 10 MiB, at: {a.0.b: {depth: 3}}, fits: nrf52840}\n"
+    + "inplace: false\nlayers: [relu]",
 }
 
 
@@ -333,6 +333,8 @@ def test_passes(text):
             [("variants/small/budget", "additionalProperties")],
             id="an unknown metric of a variant",
         ),
+        pytest.param("budget: {fits: []}\nlayers: [relu]", [("budget/fits", "minItems")], id="no device"),
+        pytest.param("budget: {fits: {a: 1}}\nlayers: [relu]", [("budget/fits", "type")], id="a mapping of devices"),
         pytest.param(
             "budget: {peak_activation_bytes: 1000}\nlayers: [relu]",
             [("budget/peak_activation_bytes", "type")],

@@ -29,7 +29,7 @@ def test_a_whole_file() -> None:
         parse(
             "# A title\ncnnprof: 1\nname: my net\ninput: {left: [1, 8, 8], right: size}\n"
             "args: {size: required, classes: 10}\nvariants:\n  50: {classes: 5, budget: {macs: 5K}}\n  empty:\n"
-            "budget: {params: 1.5M, at: {3a: {macs: 2G}}}\ninplace: false\n"
+            "budget: {params: 1.5M, at: {3a: {macs: 2G}}, fits: [a100, h100]}\ninplace: false\n"
             "blocks:\n  b: {layers: [relu]}\nlayers:\n  - b\n  - b:\n    name: 3a\n    repeat: 2\n  - b\n",
             "net.yaml",
         )
@@ -43,10 +43,13 @@ def test_a_whole_file() -> None:
     assert list(found.variants) == ["50", "empty"]
     assert found.variants["50"].budget is not None
     assert found.variants["empty"].budget is None
-    assert [(limit.path, limit.metric, limit.most) for limit in found.budget] == [
+    assert [(limit.path, limit.metric, limit.most) for limit in found.budget.limits] == [
         (None, "params", 1_500_000),
         ("3a", "macs", 2_000_000_000),
     ]
+    assert [target.name for target in found.budget.fits] == ["a100", "h100"]
+    assert found.own_budget("50").fits == ()
+    assert found.own_budget("empty") == found.budget
     assert [(step.word, step.name, step.segment) for step in found.steps] == [
         ("b", None, "b"),
         ("b", "3a", "3a"),

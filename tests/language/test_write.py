@@ -385,10 +385,15 @@ def test_refuses_what_no_spec_says(change: tuple[str, str, dict[str, Any]], reas
 
 def test_remarks_name_and_budget() -> None:
     """Limits on the whole network stay; paths change, so limits on them do not."""
-    spec = read(source.parse(network("- relu", header="budget: {params: 1K, at: {relu: {macs: 5}}}"), "net.yaml"))
+    spec = read(
+        source.parse(
+            network("- relu", header="budget: {params: 1K, at: {relu: {macs: 5}}, fits: [nrf52840, a100]}"), "net.yaml"
+        )
+    )
     found = unfolded(spec)
     assert write(found.graph, "other net", ["first", "second\nthird"], found.budget).split("\nlayers:")[0] == (
         '# first\n# second\n# third\ncnnprof: 1\nname: "other net"\ninput: [3, 8, 8]\nbudget:\n  params: 1K\n'
+        "  fits: [nrf52840, a100]\n"
     )
 
 

@@ -20,9 +20,11 @@ def same(kind: Kind, *shapes: Shape) -> None:
     """Asserts that every rule of `kind` on these example shapes agrees with its module on the CPU."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    from cnnprof.runtime.watch import UNCOUNTED
+
     module = kind.module(*shapes).eval()
     inputs = [torch.rand(BATCH, *shape) for shape in shapes]
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter, torch.no_grad():
         output = module(*inputs)
     assert tuple(output.shape) == (BATCH, *kind.output(*shapes))
     # Equal to integers is not enough: 8.0 is, and a sum of such is not exact.
@@ -77,6 +79,7 @@ def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[
         "factors": [Tensor(shape) for shape in shapes],
         "quotient": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
+        "inputs and output": [*map(Tensor, shapes), Tensor(kind.output(*shapes))],
         "clone": [Tensor(shapes[0])],
     }[keeps]
     return sum(map(_nbytes, [*kept, *saved]))

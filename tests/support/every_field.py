@@ -28,6 +28,8 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
     "maximum": [{}, {"scalar": 0}],
     "minimum": [{}, {"scalar": 6}],
     "hardtanh": [{"max_val": 6.0}],
+    "matmul": [{}],
+    "scaled_dot_product_attention": [{"is_causal": True, "scale": 0.5}],
     "layer_norm": [{"normalized_shape": 4, "eps": 1e-6}],
 }
 """Fields of kinds that no random network draws as a step of its own, and values that none draws."""
@@ -39,8 +41,9 @@ def made_of(kind: Kind, shape: Shape) -> Graph | None:
     tensor = builder.input("input", shape)
     tensor = builder.add("stem.0", kinds()["relu"](), [tensor])
     count = 0 if kind.source else 2 if kind.several or (kind.merge and getattr(kind, "scalar", None) is None) else 1
+    count = len(kind.roles) or count
     try:
-        made = builder.add("stage.6.0", kind, [tensor, tensor - 1][:count])
+        made = builder.add("stage.6.0", kind, [tensor, tensor - 1, tensor][:count])
     except RuleError:
         return None
     if kind.source:

@@ -274,6 +274,19 @@ def along(choose: Choice, shape: Shape) -> Fields:
     return {"dim": choose.integer(1, last) if choose.chance(80) else choose.pick([-1, -last, last + 1, -last - 2])}
 
 
+def reduce(choose: Choice, shape: Shape) -> Fields:
+    """Some dimensions, seldom the batch, one twice or all of them."""
+    dims = [dim for dim in range(1, len(shape) + 1) if choose.chance(40)] or [len(shape)]
+    dims = [dim - len(shape) - 1 if choose.chance(20) else dim for dim in dims]
+    if choose.chance(3):
+        dims.append(choose.pick([0, 1, len(shape) + 1]))
+    return {"dim": dims[0] if len(dims) == 1 else dims} | choose.some({"keepdim": lambda: True}, 60)
+
+
+def spread(choose: Choice, shape: Shape) -> Fields:
+    return reduce(choose, shape) | choose.some({"correction": lambda: choose.pick([0, 1, 2])})
+
+
 def reshape(choose: Choice, shape: Shape) -> Fields:
     """A dimension split, neighbours joined, one of 1 put in, or sizes at random."""
     sizes = list(shape)
@@ -352,7 +365,18 @@ TABLE: dict[str, Rule] = {
     "slice": cut,
     "softmax": along,
     "log_softmax": along,
+    "clamp": lambda choose, _: choose.some(
+        {"min": lambda: choose.pick([0, 0.5]), "max": lambda: choose.pick([1, 6])}, 70
+    ),
+    "pow": lambda choose, _: {"exponent": choose.pick([2, 3, 0.5, -1, 0])},
+    **dict.fromkeys(["abs", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
+    **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
+    **dict.fromkeys(["var", "std"], spread),
     "reshape": reshape,
+    "roll": lambda choose, shape: {"shifts": choose.pick([1, -2, 0, 9]), "dims": along(choose, shape)["dim"]},
+    "unsqueeze": lambda choose, shape: {"dim": choose.pick([1, len(shape) + 1, -1, -1, 0])},
+    "squeeze": along,
+    "unflatten": lambda choose, shape: along(choose, shape) | {"unflattened_size": [choose.pick([1, 2, 3]), -1]},
     "select": lambda choose, shape: along(choose, shape) | {"index": choose.pick([0, 0, 1, -1, -2, 5])},
 }
 
@@ -372,10 +396,11 @@ TABLE |= {
     for word, kind in kinds().items()
     if word not in TABLE and not kind.merge and not kind.source and not kind.declared
 }
-MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum")
+MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum", "matmul")
 # Kinds that are not drawn as a step, and why.
 EXCEPTIONS = {
     "parameter": "it has no batch, so it is drawn only as a branch of add, sub and mul, where it is repeated",
+    "scaled_dot_product_attention": "its branches have roles, and shapes that nothing else makes by chance",
     "opaque": "its figures are declared by the author: there is no module to compare with",
 }
 
@@ -804,9 +829,11 @@ class Artist:
         """A merge whose branches mostly fit each other."""
         choose = self.choose
         word = choose.pick(MERGES)
-        count = (
-            2 if word in ("sub", "div", "maximum", "minimum") and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
-        )
+        if word == "matmul" and len(shape) > 1 and choose.chance(90):
+            dims = [*range(len(shape) - 1), len(shape), len(shape) - 1]
+            return Step(word, {"p": Branch(), "q": Branch((Step("permute", {"dims": dims}),))})
+        two = word in ("sub", "div", "maximum", "minimum", "matmul")
+        count = 2 if two and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
         trial = body.copy()
         branches: dict[str, Branch] = {}
         target = shape

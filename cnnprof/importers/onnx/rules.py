@@ -20,13 +20,16 @@ from cnnprof.kinds import (
     concat,
     dropout,
     flatten,
+    function,
     identity,
     interpolate,
     linear,
     local_response_norm,
+    matmul,
     norm,
     pad,
     permute,
+    reduce,
     reshape,
     select,
     shuffle,
@@ -175,21 +178,36 @@ def _global(kinds: dict[int, Any]) -> Rule:
     return lambda node: node.add(kinds[_axes(node, kinds)](output_size=1), node.tensor())
 
 
-def _reduce_mean(node: Node) -> int:
-    axes = node.get("axes")
+def _reduced(node: Node) -> list[int]:
+    """The dimensions that become one value. Raises NoKind where the batch is among them, or nothing else is left."""
+    axes, rank = node.get("axes"), len(node.shape()) + 1
     if axes is None:
         values = node.values(1)
         axes = [] if values is None else values.tolist()
-    rank = len(node.shape()) + 1
-    spatial = _axes(node, by_axes.ADAPTIVE_AVG)
-    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
-        raise NoKind("it is no mean over all positions")
-    shape = node.out
-    pooled = by_axes.ADAPTIVE_AVG[spatial](output_size=1)
+    dims = sorted(axis % rank for axis in axes or range(rank))
+    if 0 in dims:
+        raise NoKind("it works along the batch")
+    if len(dims) == rank - 1 and not node.get("keepdims", 1):
+        raise NoKind("it leaves no dimension but the batch")
+    return dims
+
+
+def _reduce(kind: type[reduce.Reduction]) -> Rule:
+    def rule(node: Node) -> int:
+        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1))), node.tensor())
+
+    return rule
+
+
+def _reduce_mean(node: Node) -> int:
+    """Over all positions of each channel, a pool."""
+    dims, axes = _reduced(node), len(node.shape()) - 1
+    if dims != list(range(2, axes + 2)) or axes not in by_axes.ADAPTIVE_AVG:
+        return _reduce(reduce.Mean)(node)  # type: ignore[return-value]
+    pooled = by_axes.ADAPTIVE_AVG[axes](output_size=1)
     if node.get("keepdims", 1):
         return node.add(pooled, node.tensor())
-    return node.add(flatten.Flatten() if len(shape) == 1 else reshape.Reshape(shape=shape), node.add(
-        pooled, node.tensor(), suffix="pool"))  # fmt: skip
+    return node.add(flatten.Flatten(), node.add(pooled, node.tensor(), suffix="pool"))
 
 
 # Norms.
@@ -246,7 +264,17 @@ def _gemm(node: Node) -> int:
     return node.add(linear.Linear(out_features=features, bias=bias is not None), node.tensor(), learned=(weight, bias))
 
 
+def _of_two(node: Node) -> int:
+    """The product of two tensors, neither of which is a weight."""
+    left, right = node.shape(0), node.shape(1)
+    if len(left) != len(right) or len(left) < 2 or left[:-2] != right[:-2]:
+        raise NoKind("it repeats a matrix for several others, or multiplies along the batch")
+    return node.add(matmul.Matmul(), node.tensor(0), node.tensor(1))
+
+
 def _matmul(node: Node) -> int:
+    if all(isinstance(value, int) for value in node.inputs):
+        return _of_two(node)
     weight = node.constant(1)
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its second matrix is no weight of two dimensions")
@@ -296,6 +324,13 @@ def _clip(node: Node) -> int:
     else:
         kind = activation.ReLU6() if (least, most) == (0, 6) else activation.Hardtanh(min_val=least, max_val=most)
     return node.add(kind, node.tensor())
+
+
+def _pow(node: Node) -> int:
+    exponent = node.values(1)
+    if exponent is None or exponent.size != 1:
+        raise NoKind("its exponent is no number")
+    return node.add(function.Pow(exponent=float(exponent.reshape(-1)[0])), node.tensor())
 
 
 def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
@@ -480,6 +515,7 @@ def _cast(node: Node) -> int:
 
 
 RULES: dict[str, Rule] = {
+    "Abs": _plain(function.Abs),
     "Add": _arithmetic(arithmetic.Add),
     "AveragePool": _avg_pool,
     "BatchNormalization": _batch_norm,
@@ -493,6 +529,7 @@ RULES: dict[str, Rule] = {
     "Div": _arithmetic(arithmetic.Div),
     "Dropout": _dropout,
     "Elu": _with(activation.ELU, alpha=("alpha", 1.0)),
+    "Exp": _plain(function.Exp),
     "Flatten": _reshape,
     "Gather": _gather,
     "Gelu": _gelu,
@@ -507,6 +544,7 @@ RULES: dict[str, Rule] = {
     "LRN": _lrn,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _with(activation.LeakyReLU, negative_slope=("alpha", 0.01)),
+    "Log": _plain(function.Log),
     "LogSoftmax": _softmax(softmax.LogSoftmax),
     "MatMul": _matmul,
     "Max": _arithmetic(arithmetic.Maximum),
@@ -514,9 +552,15 @@ RULES: dict[str, Rule] = {
     "Min": _arithmetic(arithmetic.Minimum),
     "Mish": _plain(activation.Mish),
     "Mul": _arithmetic(arithmetic.Mul),
+    "Neg": _plain(function.Neg),
     "PRelu": _prelu,
     "Pad": _pad,
+    "Pow": _pow,
+    "Reciprocal": _plain(function.Reciprocal),
+    "ReduceMax": _reduce(reduce.Amax),
     "ReduceMean": _reduce_mean,
+    "ReduceMin": _reduce(reduce.Amin),
+    "ReduceSum": _reduce(reduce.Sum),
     "Relu": _plain(activation.ReLU),
     "Reshape": _reshape,
     "Resize": _resize,
@@ -528,6 +572,7 @@ RULES: dict[str, Rule] = {
     "Softsign": _plain(activation.Softsign),
     "SpaceToDepth": _shuffled(shuffle.PixelUnshuffle, "downscale_factor"),
     "Split": _split,
+    "Sqrt": _plain(function.Sqrt),
     "Squeeze": _reshape,
     "Sub": _arithmetic(arithmetic.Sub),
     "Sum": _arithmetic(arithmetic.Add),

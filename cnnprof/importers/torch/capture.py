@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.importers.common import main_first, plain
+from cnnprof.importers.common import Paths, main_first, plain
 from cnnprof.importers.torch.patterns import joined
 from cnnprof.importers.torch.program import Batch, Call, Program, Ran, Ref, Stored
 from cnnprof.model.kind import Shape
@@ -99,11 +99,12 @@ def _like(module: nn.Module, given: Any, batch: int, shown: str) -> Example:
             f"the example of `{shown}` is a batch of tensors, found {len(tensors)} whose first dimensions are {first}"
         )
     own = list(inspect.signature(module.forward).parameters)
-    names = []
+    names, taken = [], Paths()
     for path in tensors:
         key = key_of(path[1])
         parts = [own[key] if isinstance(key, int) and key < len(own) else key, *map(key_of, path[2:])]
-        names.append(plain(".".join(map(str, parts))) or "input")
+        # A spec's inputs are names without dots.
+        names.append(taken.unique(plain("_".join(map(str, parts))).replace(".", "_") or "input"))
     found = Example(args, kwargs, tuple(names))
     changed = found.moved(lambda tensor: tensor.new_empty((batch, *tensor.shape[1:])))
     return Example(*changed, found.names)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.importers.common import Imported
@@ -16,6 +18,8 @@ from cnnprof.importers.torch.reader import Reader
 from cnnprof.importers.torch.reference import CannotExport, told
 from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.kind import show
+
+_WHOLE = "; an input of whole numbers has its type where its shape is given, as in --input 77:int64"
 
 
 def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Imported:
@@ -54,7 +58,8 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
-    return finished(reader, ran, shown, [*notes, *_random(module, given, reader.network), *_frozen(module)])
+    notes += [*_random(module, given, reader.network), *_frozen(module), *_types(given)]
+    return finished(reader, ran, shown, notes)
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -75,7 +80,8 @@ def _exported(module: nn.Module, given: Example, shown: str, *, training: bool) 
     try:
         return export(module, given, training=training)
     except Exception as error:  # noqa: BLE001  whatever a module and torch.export raise
-        raise CannotExport(f"PyTorch cannot export `{shown}`: {told(error)}{_part(module, given, shown)}") from None
+        hint = _WHOLE if "scalar types: Long" in str(error) else _part(module, given, shown)
+        raise CannotExport(f"PyTorch cannot export `{shown}`: {told(error)}{hint}") from None
 
 
 def _part(module: nn.Module, given: Example, shown: str) -> str:
@@ -122,6 +128,17 @@ def _random(module: nn.Module, given: Example, network: Network) -> list[str]:
     return [
         f"training draws random numbers in {others:,} operators other than dropout, which the figures of training lack"
     ]
+
+
+def _types(given: Example) -> list[str]:
+    """A note on inputs whose bytes are not those of the network's dtype."""
+    tensors = [leaf for leaf in pytree.tree_leaves((given.args, given.kwargs)) if isinstance(leaf, torch.Tensor)]
+    others = [
+        f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
+        for name, tensor in zip(given.names, tensors, strict=True)
+        if not tensor.is_floating_point()
+    ]
+    return [f"the input {each}; its bytes are counted in the dtype of the network" for each in others]
 
 
 def _frozen(module: nn.Module) -> list[str]:

@@ -47,12 +47,13 @@ class Own(NamedTuple):
     """Where a network was read from: a module, or what names one.
 
     inputs: the names that it is called with. in_place_differs: layers that run in place in either the module or the
-    graph, and not in both.
+    graph, and not in both. dtypes: of those inputs that were given one.
     """
 
     target: Reference | nn.Module
     inputs: tuple[str, ...]
     in_place_differs: int = 0
+    dtypes: tuple[str | None, ...] = ()
 
 
 OLDEST = (2, 6)
@@ -119,6 +120,28 @@ def _of_module(reference: Reference, meta: bool) -> nn.Module:
         )
     found: Any = _file(Path(where)) if where.endswith(".py") else _import(where)
     return _followed(reference, found, name.split("."), meta)
+
+
+def example_of(text: str) -> Any:
+    """What `MODULE:FUNCTION` or `FILE.py:FUNCTION` gives: what to call a module with. It runs that code; what that
+    prints goes to standard error.
+
+    Raises UsageError where there is no such function, its code fails, or it gives nothing.
+    """
+    where, _, name = text.rpartition(":")
+    shown = printable(brief(text, 200))
+    if not where or not name:
+        raise UsageError(f"an example is MODULE:FUNCTION or FILE.py:FUNCTION, which gives it, found `{shown}`")
+    with redirect_stdout(sys.stderr), _importable(os.getcwd()):
+        module = _file(Path(where)) if where.endswith(".py") else _import(where)
+        function = getattr(module, name, None)
+        if not callable(function):
+            known = [each for each in dir(module) if callable(getattr(module, each)) and not each.startswith("_")]
+            raise UsageError(f"`{printable(brief(where, 200))}` has no function `{name}`; {nearest(name, known)}")
+        found = _called(shown, function)
+    if found is None:
+        raise UsageError(f"`{shown}` gives None, expected a batch of tensors: a tuple of arguments, or a dict by name")
+    return found
 
 
 def _followed(reference: Reference, found: Any, names: list[str], meta: bool) -> nn.Module:

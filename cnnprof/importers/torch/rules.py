@@ -15,20 +15,25 @@ from cnnprof.importers import by_axes
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
-from cnnprof.importers.torch.program import Call, Ref
+from cnnprof.importers.torch.program import Call, Place, Ref
 from cnnprof.kinds import (
     activation,
     arithmetic,
+    attention,
     concat,
     dropout,
     flatten,
+    function,
     interpolate,
     linear,
     local_response_norm,
+    matmul,
     norm,
     pad,
     permute,
+    reduce,
     reshape,
+    roll,
     select,
     shuffle,
     slice,
@@ -108,6 +113,33 @@ def _linear(node: Node) -> int:
     return node.add(kind, read, learned=(weight, bias))
 
 
+def _matmul(node: Node) -> int:
+    pair = [node.get(name) for name in ("self", "mat2" if "mat2" in node.values else "other")]
+    tensors = [each for each in pair if isinstance(each, Batched)]
+    if len(tensors) != 2:
+        raise NoKind("one of its matrices does not depend on the input")
+    (left, right), (_, place) = (node.shape(each) for each in tensors), node.out()
+    rank = len(node.full())
+    if any(each.place != place or node.rank(each) != rank for each in tensors) or place.dim >= rank - 2:
+        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
+    if left[:-2] != right[:-2]:
+        raise NoKind("it repeats a matrix for several others")
+    return node.add(matmul.Matmul(), *tensors)
+
+
+def _attention(node: Node) -> int:
+    tensors = [node.get(name) for name in ("query", "key", "value")]
+    if any(not isinstance(each, Batched) or each.place != Place(0) for each in tensors):
+        raise NoKind("it reads a batch that other dimensions are folded into, or what does not depend on the input")
+    if node.get("attn_mask") is not None or node.get("dropout_p", 0) or node.get("enable_gqa", False):
+        raise NoKind("it has a mask, dropout, or heads that share keys")
+    query, key, value = (node.shape(each) for each in tensors)
+    if len(query) != 3 or key != value or (query[0], query[2]) != (key[0], key[2]):
+        raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
+    kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
+    return node.add(kind, *tensors)
+
+
 # Windows.
 
 
@@ -154,38 +186,36 @@ def _adaptive(kinds: dict[int, Any]) -> Rule:
     return rule
 
 
+def _reduced(node: Node, read: Batched) -> list[int]:
+    """The dimensions that become one value, as the graph counts them. Raises NoKind where the batch is among them."""
+    given, rank = node.get("dim"), node.rank(read)
+    own = list(range(rank)) if given is None or given == [] else _per_axis(given, 1)
+    dims = sorted(node.dim(read.place, rank, dim) for dim in own)
+    if len(dims) == len(node.shape(read)) and not node.get("keepdim", False):
+        raise NoKind("it leaves no dimension but the batch")
+    return dims
+
+
 def _mean(node: Node) -> int:
-    """Over all positions, wherever the channels are."""
-    read, given = node.front(), node.get("dim")
-    rank = node.rank(read)
-    dims = sorted({dim % rank for dim in _per_axis(given, 1)}) if given is not None else []
-    rest = [dim for dim in range(1, rank) if dim not in dims]
-    if len(rest) != 1 or 0 in dims or len(dims) not in by_axes.ADAPTIVE_AVG:
-        raise NoKind("it is no mean over all positions")
-    made, (out, _) = read.tensor, node.out()
-    if rest != [1]:
-        made = node.add(permute.Permute(dims=[0, *rest, *dims]), made, word="permute")
-    made = node.add(by_axes.ADAPTIVE_AVG[len(dims)](output_size=1), made)
-    if out == node.reader.network.shapes[made]:
-        return made
-    return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), made, word="flatten")
+    """Over all positions of each channel, a pool."""
+    read = node.tensor()
+    dims, rank = _reduced(node, read), node.rank(read)
+    keepdim = node.get("keepdim", False)
+    if read.place != Place(0) or dims != list(range(2, rank)) or len(dims) not in by_axes.ADAPTIVE_AVG:
+        return node.add(reduce.Mean(dim=dims, keepdim=keepdim), read)
+    pooled = node.add(by_axes.ADAPTIVE_AVG[len(dims)](output_size=1), read)
+    return pooled if keepdim else node.add(flatten.Flatten(), pooled, word="flatten")
 
 
-def _sum(node: Node) -> int:
-    """Of the two halves of a dimension, as branches that are joined lie in one."""
-    read, dims = node.tensor(), _per_axis(node.get("dim"), 1)
-    rank, shape = node.rank(read), node.shape(read)
-    if len(dims) != 1 or dims[0] is None:
-        raise NoKind("no kind adds up more than one dimension")
-    dim = node.dim(read.place, rank, dims[0])
-    keep = node.get("keepdim", False)
-    if shape[dim - 1] != 2 or (len(shape) == 1 and not keep):
-        raise NoKind("no kind adds up a dimension")
-    halves: list[Kind] = [
-        slice.Slice(dim=dim, start=half, end=half + 1) if keep else select.Select(dim=dim, index=half)
-        for half in (0, 1)
-    ]
-    return node.add(arithmetic.Add(), *(node.add(half, read, word=half.word) for half in halves))
+def _reduce(kind: type[reduce.Reduction]) -> Rule:
+    def rule(node: Node) -> int:
+        read = node.tensor()
+        fields = {"dim": _reduced(node, read), "keepdim": node.get("keepdim", False)}
+        if issubclass(kind, reduce.Spread):
+            fields["correction"] = node.get("correction", 1 if node.get("unbiased", True) else 0)
+        return node.add(kind(**fields), read)
+
+    return rule
 
 
 _PAD_MODES = ("constant", "reflect", "replicate", "circular")
@@ -295,11 +325,20 @@ def _between(low: float, high: float) -> Kind:
     return activation.ReLU6() if (low, high) == (0, 6) else activation.Hardtanh(min_val=low, max_val=high)
 
 
+def _pow(node: Node) -> int:
+    exponent = _number(node.get("exponent"))
+    if exponent is None:
+        raise NoKind("its exponent is no number")
+    return node.add(function.Pow(exponent=exponent), node.tensor())
+
+
 def _clamp(node: Node) -> int:
     low, high = node.get("min"), node.get("max")
     if any(isinstance(bound, Batched | Constant) for bound in (low, high)):
         raise NoKind("its bounds are tensors")
     if low is not None and high is not None:
+        if low >= high:
+            return node.add(function.Clamp(min=low, max=high), node.tensor())
         return node.add(_between(low, high), node.tensor())
     if low is not None:
         return node.add(arithmetic.Maximum(scalar=low), node.tensor())
@@ -389,6 +428,31 @@ def _reshape(node: Node) -> int:
     if not out:
         raise NoKind("it leaves no dimension but the batch")
     return node.add(flatten.Flatten() if len(out) == 1 else reshape.Reshape(shape=out), read)
+
+
+def _unsqueeze(node: Node) -> int:
+    read, (_, place) = node.tensor(), node.out()
+    if place.fold > 1 or read.place.fold > 1:
+        return _reshape(node)
+    rank = node.rank(read) + 1
+    return node.add(reshape.Unsqueeze(dim=node.dim(place, rank, node.get("dim"))), read)
+
+
+def _unflatten(node: Node) -> int:
+    read, (out, place) = node.tensor(), node.out()
+    dim = node.get("dim") % node.rank(read)
+    if place != read.place or place != Place(0):
+        return _reshape(node)
+    sizes = out[dim - 1 : dim + len(out) - len(node.shape(read))]
+    return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
+
+
+def _roll(node: Node) -> int:
+    read, own = node.tensor(), node.get("dims", [])
+    if not own:
+        raise NoKind("it moves along all dimensions as one")
+    dims = [node.dim(read.place, node.rank(read), dim) for dim in _per_axis(own, 1)]
+    return node.add(roll.Roll(shifts=_per_axis(node.get("shifts"), 1), dims=dims), read)
 
 
 def _permute(node: Node) -> int:
@@ -532,6 +596,7 @@ def _other_is_smaller(node: Node, call: Call) -> bool:
 
 
 RULES: dict[str, Rule] = {
+    "abs": _plain(function.Abs),
     "adaptive_avg_pool1d": _adaptive(by_axes.ADAPTIVE_AVG),
     "adaptive_avg_pool2d": _adaptive(by_axes.ADAPTIVE_AVG),
     "adaptive_avg_pool3d": _adaptive(by_axes.ADAPTIVE_AVG),
@@ -542,10 +607,13 @@ RULES: dict[str, Rule] = {
     "adjoint": _permute,
     "alias": _same,
     "alpha_dropout": _dropout,
+    "amax": _reduce(reduce.Amax),
+    "amin": _reduce(reduce.Amin),
     "avg_pool1d": _avg_pool,
     "avg_pool2d": _avg_pool,
     "avg_pool3d": _avg_pool,
     "batch_norm": _batch_norm,
+    "bmm": _matmul,
     "cat": _concat,
     "celu": _with(activation.CELU, alpha=("alpha", 1.0)),
     "channel_shuffle": lambda node: node.add(shuffle.ChannelShuffle(groups=node.get("groups")), node.front()),
@@ -566,6 +634,7 @@ RULES: dict[str, Rule] = {
     "div": _arithmetic(arithmetic.Div),
     "dropout": _dropout,
     "elu": _elu,
+    "exp": _plain(function.Exp),
     "expand": _expand,
     "expand_as": _expand,
     "feature_alpha_dropout": _dropout,
@@ -587,9 +656,11 @@ RULES: dict[str, Rule] = {
         beta=("beta", 0.75),
         k=("k", 1.0),
     ),
+    "log": _plain(function.Log),
     "log_sigmoid": _plain(activation.LogSigmoid),
     "log_softmax": _softmax(softmax.LogSoftmax),
     "mT": _permute,
+    "matmul": _matmul,
     "max_pool1d": _max_pool,
     "max_pool2d": _max_pool,
     "max_pool2d_with_indices": _max_pool,
@@ -602,6 +673,7 @@ RULES: dict[str, Rule] = {
     "movedim": _permute,
     "mul": _arithmetic(arithmetic.Mul),
     "narrow": _slice,
+    "neg": _plain(function.Neg),
     "numpy_T": _permute,
     "pad": _pad,
     "permute": _permute,
@@ -611,12 +683,17 @@ RULES: dict[str, Rule] = {
     "pixel_unshuffle": lambda node: node.add(
         shuffle.PixelUnshuffle(downscale_factor=node.get("downscale_factor")), node.front()
     ),
+    "pow": _pow,
     "prelu": _prelu,
+    "reciprocal": _plain(function.Reciprocal),
     "relu": _plain(activation.ReLU),
     "relu6": _plain(activation.ReLU6),
     "reshape": _reshape,
     "reshape_as": _reshape,
+    "rsqrt": _plain(function.Rsqrt),
+    "roll": _roll,
     "rsub": _arithmetic(arithmetic.Sub, reverse=True),
+    "scaled_dot_product_attention": _attention,
     "select": _select,
     "selu": _plain(activation.SELU),
     "sigmoid": _plain(activation.Sigmoid),
@@ -626,10 +703,13 @@ RULES: dict[str, Rule] = {
     "softplus": _with(activation.Softplus, beta=("beta", 1.0), threshold=("threshold", 20.0)),
     "split": _parts,
     "split_with_sizes": _parts,
+    "sqrt": _plain(function.Sqrt),
+    "square": lambda node: node.add(function.Pow(exponent=2), node.tensor()),
     "squeeze": _reshape,
     "stack": _stack,
+    "std": _reduce(reduce.Std),
     "sub": _arithmetic(arithmetic.Sub),
-    "sum": _sum,
+    "sum": _reduce(reduce.Sum),
     "swapaxes": _permute,
     "t": _permute,
     "tanh": _plain(activation.Tanh),
@@ -638,8 +718,8 @@ RULES: dict[str, Rule] = {
     "transpose": _permute,
     "type_as": _same,
     "unbind": _unbind,
-    "unflatten": _reshape,
-    "unsqueeze": _reshape,
+    "unflatten": _unflatten,
+    "unsqueeze": _unsqueeze,
     "upsample_bicubic2d": _upsample("bicubic"),
     "_upsample_bicubic2d_aa": _upsample("bicubic", antialias=True),
     "upsample_bilinear2d": _upsample("bilinear"),
@@ -652,6 +732,7 @@ RULES: dict[str, Rule] = {
     "_upsample_nearest_exact1d": _upsample("nearest-exact"),
     "_upsample_nearest_exact2d": _upsample("nearest-exact"),
     "_upsample_nearest_exact3d": _upsample("nearest-exact"),
+    "var": _reduce(reduce.Var),
     "view": _reshape,
     "view_as": _reshape,
 }

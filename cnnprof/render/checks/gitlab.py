@@ -28,7 +28,7 @@ def _issue(result: CheckResult, checked: Checked, verdict: Verdict) -> dict[str,
         "check_name": f"cnnprof-{verdict.rule.replace('_', '-')}-{verdict.metric}",
         "fingerprint": words.fingerprint(result, checked, verdict),
         "severity": "major" if verdict.over else "minor",
-        "location": {"path": words.path(result, checked.file), "lines": {"begin": verdict.line}},
+        "location": {"path": words.path(result, checked.file), "lines": {"begin": verdict.line or 1}},
     }
 
 

@@ -49,7 +49,8 @@ def _case(result: CheckResult, checked: Checked) -> xml.Element:
     )
     over = checked.over
     if over:
-        case.set("line", str(over[0].line))
+        if over[0].line is not None:
+            case.set("line", str(over[0].line))
         failure = xml.SubElement(case, "failure", message="; ".join(map(words.sentence, over)), type="over budget")
         seen: words.Told = set()
         told = [line for verdict in over for line in _told(checked, verdict, seen)]
@@ -63,7 +64,7 @@ def _case(result: CheckResult, checked: Checked) -> xml.Element:
 
 
 def _told(checked: Checked, verdict: Verdict, seen: words.Told) -> list[str]:
-    head = f"{words.plain(checked.file)}:{verdict.line}: {words.sentence(verdict)} ({words.plain(verdict.place)})"
+    head = f"{words.where(checked, verdict)}: {words.sentence(verdict)} ({words.plain(verdict.place)})"
     return [head, *(f"    {line}" for line in words.untold(checked, verdict, seen))]
 
 

@@ -49,7 +49,7 @@ def _broken(checked: Checked, told: words.Told) -> Iterator[Text]:
     for limit in words.by_limit(checked):
         for verdict in limit[:MOST]:
             level: Meaning = "over" if verdict.over else "warning"
-            yield Text(f"{words.plain(checked.file)}:{verdict.line}: {level}: {words.sentence(verdict)}", level)
+            yield Text(f"{words.where(checked, verdict)}: {level}: {words.sentence(verdict)}", level)
             yield Text(_budget(checked, verdict), "", 4)
             for line in words.untold(checked, verdict, told):
                 text = line.lstrip(" ")

@@ -32,6 +32,11 @@ def subject(verdict: Verdict) -> str:
     return verdict.metric if verdict.path is None else f"{plain(verdict.path)}: {verdict.metric}"
 
 
+def where(checked: Checked, verdict: Verdict) -> str:
+    """The file and the line where a limit is broken; the file alone, where it has no lines."""
+    return ":".join([plain(checked.file), *([] if verdict.line is None else [str(verdict.line)])])
+
+
 def budget(checked: Checked) -> str:
     """The spec's own budget, or a budget by its name."""
     return OWN if checked.budget == OWN else f"budget `{plain(checked.budget)}`"

@@ -1,0 +1,212 @@
+"""Several values made one: sums, means, variances and extremes along dimensions."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from cnnprof.errors import ShapeError
+from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, IntList, Kind, Memory, Reach, Regrouped, Shape, Work, show
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Reduction(Kind):
+    """
+    Shape:
+        the input's without the dimensions `dim`; with keepdim they stay, with size 1
+    Fields:
+        dim: the dimensions that become one value, the batch being 0, which stays whole
+        keepdim: whether they stay as dimensions of size 1
+    """
+
+    dim: IntList
+    keepdim: bool = False
+
+    def output(self, *inputs: Shape) -> Shape:
+        dims = self._dims(inputs[0])
+        if self.keepdim:
+            return tuple(1 if dim in dims else size for dim, size in enumerate(inputs[0]))
+        rest = tuple(size for dim, size in enumerate(inputs[0]) if dim not in dims)
+        if not rest:
+            raise ShapeError(
+                f"`{self.word}` must leave at least one dimension, found the input {show(inputs[0])} "
+                f"and `dim` {show(self.dim)}",
+                "`keepdim: true` leaves all of them, with size 1",
+            )
+        return rest
+
+    def reach(self, *inputs: Shape) -> Reach:
+        dims = self._dims(inputs[0])
+        if self.keepdim:
+            return tuple(EVERYTHING if dim in dims else SAME_PLACE for dim in range(len(inputs[0])))
+        return Regrouped(tuple((dim,) for dim in range(len(inputs[0])) if dim not in dims), whole=tuple(sorted(dims)))
+
+    def code(self, *inputs: Shape) -> Code:
+        values = {"dim": self.dim[0] if len(self.dim) == 1 else self.dim, **self._options()}
+        return Code(f"torch.{self.word}({{0}}, {', '.join(f'{name}={{{name}}}' for name in values)})", values)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        import torch
+
+        from cnnprof.runtime.call import Call
+
+        function, options = getattr(torch, self.word), self._options()
+        label = ", ".join(f"{name}={show(value)}" for name, value in {"dim": self.dim, **options}.items())
+        return Call(lambda tensor: function(tensor, dim=self.dim, **options), label=f"{self.word} {label}")
+
+    def _options(self) -> dict[str, float | bool]:
+        """What PyTorch's function is told besides the dimensions."""
+        return {"keepdim": True} if self.keepdim else {}
+
+    def _dims(self, shape: Shape) -> set[int]:
+        """The dimensions of the example that become one value. Raises ShapeError."""
+        if not self.dim:
+            raise ShapeError(f"`dim` of `{self.word}` needs at least one dimension, found []")
+        dims = [self.dimension(dim, shape) for dim in self.dim]
+        if len({*dims}) < len(dims):
+            raise ShapeError(f"`dim` of `{self.word}` names a dimension twice, found {show(self.dim)}")
+        return {*dims}
+
+    def _values_and_results(self, shape: Shape) -> tuple[int, int]:
+        """All values, and how many values they become."""
+        return prod(shape), prod(self.output(shape))
+
+
+class Sum(Reduction, word="sum"):
+    """Sum along dimensions, `torch.sum`.
+
+    FLOPs:
+        per output of n values n − 1 adds
+    Memory:
+        keeps nothing for the backward pass
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - sum: {dim: 1}    # [28, 28]
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        values, results = self._values_and_results(inputs[0])
+        return Work(adds=values - results)
+
+
+class Mean(Reduction, word="mean"):
+    """Mean along dimensions, `torch.mean`.
+
+    FLOPs:
+        per output of n values n − 1 adds and 1 divide
+    Memory:
+        keeps nothing for the backward pass
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - mean: {dim: [2, 3]}    # [64]
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        values, results = self._values_and_results(inputs[0])
+        return Work(adds=values - results, divides=results)
+
+
+class Extreme(Reduction):
+    """
+    FLOPs:
+        per output of n values n − 1 compares
+    Memory:
+        keeps its input and its output for the backward pass
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        values, results = self._values_and_results(inputs[0])
+        return Work(compares=values - results)
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        return Memory(keeps="inputs and output")
+
+
+class Amax(Extreme, word="amax"):
+    """The largest value along dimensions, `torch.amax`.
+
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - amax: {dim: 1, keepdim: true}    # [1, 28, 28]
+    """
+
+
+class Amin(Extreme, word="amin"):
+    """The smallest value along dimensions, `torch.amin`.
+
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - amin: {dim: 1, keepdim: true}    # [1, 28, 28]
+    """
+
+
+class Spread(Reduction):
+    """
+    Fields:
+        dim: the dimensions that become one value, the batch being 0, which stays whole
+        keepdim: whether they stay as dimensions of size 1
+        correction: what is taken off the number of values that the sum of squares is divided by
+    """
+
+    correction: float = 1
+
+    def _options(self) -> dict[str, float | bool]:
+        return ({} if self.correction == 1 else {"correction": self.correction}) | super()._options()
+
+    def doubt(self, *inputs: Shape) -> str:
+        count = prod(inputs[0][dim] for dim in self._dims(inputs[0]))
+        if count > self.correction:
+            return ""
+        return (
+            f"divides by 0, as in PyTorch: {count} values less `correction` {self.correction:g}; "
+            "is `correction: 0` meant?"
+        )
+
+    def _of_squares(self, shape: Shape) -> Work:
+        values, results = self._values_and_results(shape)
+        return Work(adds=2 * (values - results) + values, multiplies=values, divides=2 * results)
+
+
+class Var(Spread, word="var"):
+    """Variance along dimensions, `torch.var`.
+
+    FLOPs:
+        per output of n values: mean n − 1 adds, 1 divide; n adds (differences), n multiplies, n − 1 adds, 1 divide
+    Memory:
+        keeps its input for the backward pass
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - var: {dim: 1, keepdim: true, correction: 0}    # [1, 28, 28]
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        return self._of_squares(inputs[0])
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        return Memory(keeps="inputs")
+
+
+class Std(Spread, word="std"):
+    """Standard deviation along dimensions, `torch.std`.
+
+    FLOPs:
+        per output of n values: mean n − 1 adds, 1 divide; n adds (differences), n multiplies, n − 1 adds, 1 divide;
+        1 root
+    Memory:
+        keeps its input and its output for the backward pass
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - std: {dim: [2, 3]}    # [64]
+    """
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        return self._of_squares(inputs[0])._replace(roots=prod(self.output(*inputs)))
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        return Memory(keeps="inputs and output")

@@ -1,0 +1,89 @@
+"""Scaled dot-product attention: what it gives and what it refuses."""
+
+import pytest
+
+from cnnprof.analysis.costs import count
+from cnnprof.errors import SpecError
+from cnnprof.kinds.attention import ScaledDotProductAttention
+from cnnprof.model.kind import Work
+from tests.support.networks import graph, network
+
+Attention = ScaledDotProductAttention
+NEEDS = "`scaled_dot_product_attention` needs a query [heads, n, d], and a key and a value [heads, m, d], found "
+OTHERS = "\n`matmul` and `softmax` say what PyTorch computes of other shapes"
+
+
+def work(products: int, rows: int, width: int) -> Work:
+    return Work(
+        macs=2 * products * width, multiplies=products, compares=products - rows, adds=2 * products - rows,
+        exponentials=products, divides=products,
+    )  # fmt: skip
+
+
+GIVES = [
+    pytest.param(Attention(), [(3, 6, 8)] * 3, (3, 6, 8), work(3 * 36, 18, 8), id="of itself"),
+    pytest.param(
+        Attention(), [(3, 6, 8), (3, 9, 8), (3, 9, 8)], (3, 6, 8), work(3 * 54, 18, 8), id="of another sequence"
+    ),
+    pytest.param(Attention(is_causal=True), [(3, 6, 8)] * 3, (3, 6, 8), work(3 * 36, 18, 8), id="of what came before"),
+    pytest.param(Attention(scale=1), [(1, 40, 2)] * 3, (1, 40, 2), work(1600, 40, 2), id="one head, not scaled"),
+]
+
+REFUSES = [
+    pytest.param(
+        Attention(),
+        [(3, 6, 8), (3, 9, 4), (3, 9, 4)],
+        NEEDS + "`[3, 6, 8]`, `[3, 9, 4]`, `[3, 9, 4]`" + OTHERS,
+        id="a key of another width",
+    ),
+]
+
+REFUSES_ALONE = [
+    pytest.param(
+        Attention(),
+        [(3, 6, 8), (3, 9, 8), (3, 9, 4)],
+        NEEDS + "`[3, 6, 8]`, `[3, 9, 8]`, `[3, 9, 4]`" + OTHERS,
+        id="a value of another width, which PyTorch computes by products that it stores",
+    ),
+    pytest.param(
+        Attention(), [(6, 8)] * 3, NEEDS + "`[6, 8]`, `[6, 8]`, `[6, 8]`" + OTHERS, id="no heads, which PyTorch stores"
+    ),
+]
+
+BLOCK = """
+- linear: {out_features: 24}
+  name: qkv
+- slice: {dim: 2, end: 8}
+- reshape: {shape: [5, 2, 4]}
+- permute: {dims: [0, 2, 1, 3]}
+  name: q
+- slice: {dim: 2, start: 8, end: 16}
+  from: qkv
+- reshape: {shape: [5, 2, 4]}
+- permute: {dims: [0, 2, 1, 3]}
+  name: k
+- scaled_dot_product_attention: {value: [], key: k, query: q}
+"""
+
+
+def test_branches_have_roles_and_any_order() -> None:
+    found = graph(network(BLOCK, "[5, 8]"))
+    attention = found.layers[-1]
+    assert [found.tensor_name(tensor) for tensor in attention.inputs] == ["q", "k", "k"]
+    assert count(found, 1).totals.macs == 5 * 8 * 24 + 2 * 2 * 5 * 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("branches", "found"),
+    [("query: [], key: []", "`query`, `key`"), ("q: [], key: [], value: []", "`q`, `key`, `value`")],
+)
+def test_a_role_must_not_be_missing(branches: str, found: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        graph(network(f"- scaled_dot_product_attention: {{{branches}}}"))
+    assert "needs the branches `query`, `key`, `value`, found " + found in str(caught.value)
+
+
+@pytest.mark.torch
+def test_says_what_it_does() -> None:
+    made = repr(Attention(scale=0.5).module(*[(3, 6, 8)] * 3))
+    assert made == "Call(scaled_dot_product_attention is_causal=false, scale=0.5)"
