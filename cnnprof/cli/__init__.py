@@ -32,6 +32,10 @@ INTERNAL = 70
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+RESERVE = 1 << 22
+"""Bytes given back when there is no memory left, for saying so. They are never written: until then they take address
+space alone."""
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; `args` are those of the process where left out, which is then all
@@ -51,6 +55,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Sequence[str] | None = None) -> int:
+    reserve = [bytes(RESERVE)]
     warnings.showwarning = _note
     try:
         if "_CNNPROF_COMPLETE" in os.environ:  # a shell asks, at TAB
@@ -70,9 +75,10 @@ def _run(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _pipe_closed()
     except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
+        reserve.clear()
         if not _is_out_of_memory(error):
             return _failed(error)
-        # Its frames hold what fills the memory, and words need some.
+        # Its frames hold what fills the memory.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         complain("error: out of memory")
         return WRONG
