@@ -31,8 +31,8 @@ def read(path: str | Path, most: int, name: str | None = None) -> bytes:
     Raises UsageError where the file cannot be read, and for what is none.
     """
     with opened(path, name) as file:
-        try:
-            return file.read(most)
+        try:  # room for the whole of `most` is taken at once, so for no more than a file has
+            return file.read(min(most, os.fstat(file.fileno()).st_size or most))
         except OSError as error:
             raise _unreadable(path, name, error.strerror) from None
 
