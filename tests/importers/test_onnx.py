@@ -251,6 +251,16 @@ def test_says_that_the_exporter_folds_batch_norm(tmp_path: Path) -> None:
     )
 
 
+def test_weights_in_nodes_are_those_of_layers(tmp_path: Path) -> None:
+    """As Paddle's exporter writes them; large ones are stepped over as initializers are."""
+    weight = helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(floats(64, 3, 5, 5)))
+    shape = helper.make_node("Constant", [], ["s"], value=numpy_helper.from_array(np.array([0, -1])))
+    nodes = [weight, shape, helper.make_node("Conv", ["x", "w"], ["y"]), helper.make_node("Reshape", ["y", "s"], ["z"])]
+    found = imported(tmp_path, model(nodes))
+    assert [word for _, word, _ in told(found)] == ["conv2d", "flatten"]
+    assert count(found.graph, 1).totals.params == 64 * 3 * 5 * 5
+
+
 def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"])]
     found = imported(tmp_path, model(nodes, {"w": floats(3, 3, 1, 1)}))

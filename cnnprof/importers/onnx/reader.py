@@ -277,6 +277,10 @@ class Reader:
             full = np.array(self.full(node.inputs[0])[node.get("start", 0) : node.get("end")], np.int64)
             self.keep(proto.output[0], Constant(proto.output[0], full.shape, full))
             return
+        if proto.op_type == "Constant" and isinstance(tensor := node.get("value"), onnx.TensorProto):
+            # Some exporters keep weights in nodes: what is large has no values here, as among the initializers.
+            self.keep(proto.output[0], self.constant(proto.output[0], tensor), tensor.data_type)
+            return
         outputs = self.inferred(proto)
         node.made = [_static(outputs.get(name)) for name in proto.output]
         if not any(isinstance(value, int) for value in node.inputs):
