@@ -261,6 +261,91 @@ def test_weights_in_nodes_are_those_of_layers(tmp_path: Path) -> None:
     assert count(found.graph, 1).totals.params == 64 * 3 * 5 * 5
 
 
+def ints(*values: int) -> Any:
+    return np.array(values, np.int64)
+
+
+def test_heads_of_attention_in_front_of_the_batch(tmp_path: Path) -> None:
+    """As exporters write query, key and value of one matrix: [3, batch, heads, positions, width]."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["qkv"]),
+        helper.make_node("Reshape", ["qkv", "split"], ["parts"]),
+        helper.make_node("Transpose", ["parts"], ["front"], perm=[2, 0, 3, 1, 4]),
+        *(helper.make_node("Gather", ["front", str(number)], [name], axis=0) for number, name in enumerate("qkv")),
+        helper.make_node("Transpose", ["k"], ["kt"], perm=[0, 1, 3, 2]),
+        helper.make_node("MatMul", ["q", "kt"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "v"], ["heads"]),
+        helper.make_node("Transpose", ["heads"], ["last"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["last", "join"], ["y"]),
+    ]
+    constants = {"w": floats(24, 72), "split": ints(1, 16, 3, 4, 6), "join": ints(1, 16, 24),
+                 **{str(number): np.array(number) for number in range(3)}}  # fmt: skip
+    found = imported(tmp_path, model(nodes, constants, {"x": [1, 16, 24]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("linear", (16, 72)), ("reshape", (16, 3, 4, 6)), ("permute", (3, 4, 16, 6)),
+        ("select", (4, 16, 6)), ("select", (4, 16, 6)), ("select", (4, 16, 6)), ("permute", (4, 6, 16)),
+        ("matmul", (4, 16, 16)), ("softmax", (4, 16, 16)), ("matmul", (4, 16, 6)), ("permute", (16, 4, 6)),
+        ("reshape", (16, 24)),
+    ]  # fmt: skip
+    assert found.opaque == ()
+    assert count(found.graph, 1).totals.macs == 16 * 24 * 72 + 2 * 4 * 16 * 16 * 6
+
+
+def test_windows_folded_into_the_batch(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "cut"], ["cells"]),
+        helper.make_node("Transpose", ["cells"], ["windows"], perm=[0, 1, 3, 2, 4, 5]),
+        helper.make_node("Reshape", ["windows", "fold"], ["folded"]),
+        helper.make_node("MatMul", ["folded", "w"], ["mixed"]),
+        helper.make_node("Add", ["mixed", "p"], ["placed"]),
+        helper.make_node("Reshape", ["placed", "unfold"], ["unfolded"]),
+        helper.make_node("Relu", ["unfolded"], ["y"]),
+    ]
+    constants = {"cut": ints(2, 2, 4, 2, 4, 12), "fold": ints(8, 16, 12), "unfold": ints(2, 2, 2, 4, 4, 5),
+                 "w": floats(12, 5), "p": floats(16, 5)}  # fmt: skip
+    found = imported(tmp_path, model(nodes, constants, {"x": [2, 8, 8, 12]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("reshape", (2, 4, 2, 4, 12)), ("permute", (2, 2, 4, 4, 12)), ("reshape", (4, 16, 12)), ("linear", (4, 16, 5)),
+        ("parameter", (1, 16, 5)), ("add", (4, 16, 5)), ("reshape", (2, 2, 4, 4, 5)), ("relu", (2, 2, 4, 4, 5)),
+    ]  # fmt: skip
+    assert count(found.graph, 1).totals.macs == 64 * 12 * 5
+
+
+def test_a_sequence_in_front_of_the_batch(tmp_path: Path) -> None:
+    """Moving the batch alone is no layer; what is no example's own dimension is not mistaken for one."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        helper.make_node("MatMul", ["t", "w"], ["m"]),
+        helper.make_node("ReduceMax", ["m"], ["r"], axes=[0], keepdims=0),
+        helper.make_node("Relu", ["r"], ["y"]),
+    ]
+    found = imported(tmp_path, model(nodes, {"w": floats(8, 6)}, {"x": [2, 5, 8]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("linear", (5, 6)), ("amax", (6,)), ("relu", (6,))
+    ]  # fmt: skip
+
+
+def test_positions_joined_with_the_batch_behind_them(tmp_path: Path) -> None:
+    """As nn.MultiheadAttention is exported, even where the batch is 1 and leaves a choice."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["first"], perm=[1, 0, 2]),
+        helper.make_node("Reshape", ["first", "rows"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w"], ["mixed"]),
+        helper.make_node("Reshape", ["mixed", "back"], ["apart"]),
+        helper.make_node("Reshape", ["apart", "heads"], ["cut"]),
+        helper.make_node("Transpose", ["cut"], ["turned"], perm=[1, 0, 2]),
+        helper.make_node("Reshape", ["turned", "whole"], ["y"]),
+    ]
+    for batch in (1, 2):
+        constants = {"rows": ints(5 * batch, 8), "w": floats(8, 6), "back": ints(5, batch, 6),
+                     "heads": ints(5, batch * 3, 2), "whole": ints(batch, 3, 5, 2)}  # fmt: skip
+        found = imported(tmp_path, model(nodes, constants, {"x": [batch, 5, 8]}))
+        assert [(word, shape) for _, word, shape in told(found)] == [
+            ("linear", (5, 6)), ("reshape", (5, 3, 2)), ("permute", (3, 5, 2))
+        ]  # fmt: skip
+
+
 def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"])]
     found = imported(tmp_path, model(nodes, {"w": floats(3, 3, 1, 1)}))
@@ -313,8 +398,11 @@ REFUSED = [
         "no kind does what it does",
     ),
     (
-        model([helper.make_node("Reshape", ["x", "to"], ["y"], "r")], {"to": np.array([3, 72], np.int64)}),
-        "`net.onnx`: the node `r` (Reshape) makes [3, 72], whose first dimension is not the batch of 1",
+        model([helper.make_node("Transpose", ["x"], ["t"], "t", perm=[1, 0, 2]),
+               helper.make_node("Reshape", ["t", "to"], ["y"], "r")],
+              {"to": np.array([2, 5, 8], np.int64)}, {"x": [2, 5, 8]}),
+        "`net.onnx`: the node `r` (Reshape) reads a batch that is not in front, and has no kind: it tears the batch "
+        "apart",
     ),
     (
         model([helper.make_node("Relu", ["x"], ["y"], "a"), helper.make_node("Relu", ["x"], ["y"], "b")]),
