@@ -110,6 +110,10 @@ def floats(*shape: int) -> Any:
     return np.zeros(shape, np.float32)
 
 
+def ints(*values: int) -> Any:
+    return np.array(values, np.int64)
+
+
 CONV = helper.make_node("Conv", ["x", "w"], ["c"], "/stem/conv/Conv")
 
 
@@ -229,15 +233,32 @@ def test_functions_and_reductions(tmp_path: Path) -> None:
     )
 
 
+def test_steps_and_other_slopes(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Slice", ["x", "from", "to", "axes", "steps"], ["s"]),
+        helper.make_node("HardSigmoid", ["s"], ["h"], "gate"),
+        helper.make_node("HardSigmoid", ["h"], ["k"], alpha=1 / 6),
+        helper.make_node("Erf", ["k"], ["y"]),
+    ]
+    constants = {"from": ints(1, 0), "to": ints(2**62, -1), "axes": ints(2, 3), "steps": ints(2, 3)}
+    found = imported(tmp_path, model(nodes, constants))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("slice", (3, 4, 9)), ("slice", (3, 4, 3)), ("mul", (3, 4, 3)), ("add", (3, 4, 3)), ("hardtanh", (3, 4, 3)),
+        ("hardsigmoid", (3, 4, 3)), ("erf", (3, 4, 3)),
+    ]  # fmt: skip
+    work = count(found.graph, 1).totals.work
+    assert (work.multiplies, work.divides) == (36, 36)  # by 0.2, and by 6
+
+
 def test_what_has_no_kind_is_opaque_and_listed(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Erf", ["x"], ["y"], "/act/Erf"),
+        helper.make_node("Floor", ["x"], ["y"], "/act/Floor"),
         helper.make_node("Transpose", ["y"], ["t"], perm=[0, 1, 3, 2]),
         helper.make_node("MatMul", ["y", "t"], ["z"], "/attn/MatMul"),
     ]
     found = imported(tmp_path, model(nodes))
     assert [(path, operator, reason) for path, operator, reason in found.opaque] == [
-        ("act", "Erf", "no kind does what it does"),
+        ("act", "Floor", "no kind does what it does"),
     ]
     assert told(found)[-1] == ("attn", "matmul", (3, 8, 8))
     assert count(found.graph, 1).totals.macs == 3 * 8 * 8 * 9
@@ -259,10 +280,6 @@ def test_weights_in_nodes_are_those_of_layers(tmp_path: Path) -> None:
     found = imported(tmp_path, model(nodes))
     assert [word for _, word, _ in told(found)] == ["conv2d", "flatten"]
     assert count(found.graph, 1).totals.params == 64 * 3 * 5 * 5
-
-
-def ints(*values: int) -> Any:
-    return np.array(values, np.int64)
 
 
 def test_heads_of_attention_in_front_of_the_batch(tmp_path: Path) -> None:

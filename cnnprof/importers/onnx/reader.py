@@ -26,6 +26,8 @@ from cnnprof.model.types import AS_COMPUTED, Types
 MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
 OLDEST = 7
+_FLOATS = frozenset((1, 10, 11, 16))
+"""ONNX's numbers of the types float32, float16, float64 and bfloat16."""
 _CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
 """Operators on integers that are left when those with known scales are gone."""
@@ -36,11 +38,15 @@ _PRODUCTS = frozenset(
 
 
 class Constant(NamedTuple):
-    """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array)."""
+    """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array).
+
+    learned: the file's floating-point tensors that it is, or was computed from, and how many values they have.
+    """
 
     name: str
     shape: Shape
     values: Any = None
+    learned: Mapping[str, int] = {}
 
     @property
     def numel(self) -> int:
@@ -113,6 +119,14 @@ class Node:
         if found is not None and found.values is None:
             raise NoKind(f"the values of its input {position + 1} are not known")
         return None if found is None else found.values
+
+    def learned(self) -> dict[str, int]:
+        """The file's floating-point tensors that its constants are computed from, and how many values they have."""
+        found: dict[str, int] = {}
+        for value in self.inputs:
+            if isinstance(value, Constant):
+                found |= value.learned
+        return found
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute."""
@@ -243,6 +257,7 @@ class Reader:
     def constant(self, name: str, tensor: Any) -> Constant:
         """A tensor of the file: its shape, and its values where the file has them and they are few."""
         shape = tuple(tensor.dims)
+        learned = {name: prod(shape)} if tensor.data_type in _FLOATS else {}
         if any(size < 0 for size in shape):
             raise UsageError(f"the tensor `{printable(brief(name))}` of `{self.file}` has the shape {show(shape)}")
         there = tensor.raw_data or any(
@@ -253,9 +268,9 @@ class Reader:
             or (not there and prod(shape))
             or prod(shape) > MOST_FOLDED
         ):
-            return Constant(name, shape)
+            return Constant(name, shape, learned=learned)
         try:
-            return Constant(name, shape, numpy_helper.to_array(tensor))
+            return Constant(name, shape, numpy_helper.to_array(tensor), learned)
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"the tensor `{printable(brief(name))}` of `{self.file}` cannot be read: {printable(brief(str(error)))}"
@@ -378,6 +393,7 @@ class Reader:
         for name, shape in zip(proto.output, node.made, strict=True):
             if name and shape is None:
                 raise self.wrong(proto, "is computed of constants, and its shape is not known")
+        learned = node.learned()
         small = all(shape is None or prod(shape) <= MOST_FOLDED for shape in node.made)
         if small and all(value is None or value.values is not None for value in node.inputs):  # type: ignore[union-attr]
             try:
@@ -388,11 +404,11 @@ class Reader:
                 raise self.wrong(proto, f"cannot be computed: {printable(brief(str(error), 200))}") from None
             for name, values in zip(filter(None, proto.output), found, strict=False):
                 array = np.asarray(values)
-                self.keep(name, Constant(name, array.shape, array))
+                self.keep(name, Constant(name, array.shape, array, learned))
             return
         for name, shape in zip(proto.output, node.made, strict=True):
             if name and shape is not None:
-                self.keep(name, Constant(name, shape), outputs[name].tensor_type.elem_type)
+                self.keep(name, Constant(name, shape, learned=learned), outputs[name].tensor_type.elem_type)
 
     def computed(self, proto: Any, node: Node) -> list[Any]:
         """The outputs of a node of constants, by ONNX's reference implementation."""
@@ -460,7 +476,6 @@ class Reader:
         if proto.op_type in _PRODUCTS:
             raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
         tensors = [value for value in node.inputs if isinstance(value, int)]
-        constants = [value for value in node.inputs if isinstance(value, Constant)]
         places = {place for place, value in zip(node.places, node.inputs, strict=True) if isinstance(value, int)}
         node.placed = FRONT
         if places != {FRONT}:
@@ -468,8 +483,8 @@ class Reader:
             if others or any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
                 raise self.wrong(proto, f"reads a batch that is not in front, and has no kind: {reason}")
             node.placed = place
-        stored = {tensor.name for tensor in self.model.graph.initializer if tensor.data_type in (1, 10, 11, 16)}
-        params = sum(each.numel for each in constants if each.name in stored)
+        learned = node.learned()
+        params = sum(learned.values())
         found: list[int] = []
         for name, shape in zip(proto.output, node.made, strict=True):
             if not name:

@@ -314,9 +314,13 @@ def _with(kind: type[Kind], **fields: tuple[str, float]) -> Rule:
 
 
 def _hardsigmoid(node: Node) -> int:
-    if abs(node.get("alpha", 0.2) - 1 / 6) > 1e-4 or node.get("beta", 0.5) != 0.5:
-        raise NoKind("its slope is not 1/6")
-    return node.add(activation.Hardsigmoid(), node.along())
+    """PyTorch's has the slope 1/6; another, as ONNX's own 0.2, is a line between two bounds."""
+    slope, offset, read = node.get("alpha", 0.2), node.get("beta", 0.5), node.along()
+    if abs(slope - 1 / 6) < 1e-4 and offset == 0.5:
+        return node.add(activation.Hardsigmoid(), read)
+    scaled = node.add(arithmetic.Mul(scalar=slope), read, suffix="mul")
+    shifted = node.add(arithmetic.Add(scalar=offset), scaled, suffix="add")
+    return node.add(activation.Hardtanh(min_val=0.0, max_val=1.0), shifted)
 
 
 def _prelu(node: Node) -> int:
@@ -485,11 +489,12 @@ def _slice(node: Node) -> int:
             None if (values := node.values(position)) is None else values.tolist() for position in (1, 2, 3, 4)
         )
     axes = list(range(len(starts))) if axes is None else axes
-    if steps and any(step != 1 for step in steps):
-        raise NoKind("it takes steps other than 1")
+    steps = [1] * len(starts) if steps is None else steps
+    if any(step < 1 for step in steps):
+        raise NoKind("it runs backwards")
     kinds = [
-        slice.Slice(dim=node.dim(axis), start=start, end=min(end, 2**62))
-        for axis, start, end in zip(axes, starts, ends, strict=True)
+        slice.Slice(dim=node.dim(axis), start=start, end=min(end, 2**62), step=step)
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
     ]
     made = node.along()
     for number, kind in enumerate(kinds):
@@ -575,6 +580,7 @@ RULES: dict[str, Rule] = {
     "Div": _arithmetic(arithmetic.Div),
     "Dropout": _dropout,
     "Elu": _with(activation.ELU, alpha=("alpha", 1.0)),
+    "Erf": _plain(function.Erf),
     "Exp": _plain(function.Exp),
     "Flatten": _reshape,
     "Gather": _gather,
