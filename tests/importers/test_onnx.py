@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from cnnprof.errors import UsageError
 onnx = pytest.importorskip("onnx")
 np = pytest.importorskip("numpy")
 
-from onnx import TensorProto, helper, numpy_helper, shape_inference  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from cnnprof.importers.common import Imported  # noqa: E402
 from cnnprof.importers.onnx import load  # noqa: E402
+from tests.support.onnx_inference import counted_by_onnx  # noqa: E402
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 # Parameters and multiply-accumulates as published, where the file is the published network.
@@ -28,30 +28,6 @@ PUBLISHED = {
     "light_vgg19": (143_667_240, 19_632_062_464),
     "light_squeezenet": (1_235_496, None),
 }
-
-
-def counted_by_onnx(model: Any) -> tuple[int, int]:
-    """(parameters, MACs) by the shapes that ONNX's inference gives the whole file, weights being what they are."""
-    whole = shape_inference.infer_shapes(model, data_prop=True)
-    shapes = {each.name: tuple(each.dims) for each in model.graph.initializer}
-    shapes |= {
-        each.name: tuple(dim.dim_value for dim in each.type.tensor_type.shape.dim)
-        for each in [*whole.graph.value_info, *whole.graph.input, *whole.graph.output]
-    }
-    of_constants = {each.name for each in model.graph.initializer}
-    for node in model.graph.node:
-        if all(name in of_constants for name in node.input):
-            of_constants.update(node.output)
-    params, macs = set(), 0
-    for node in model.graph.node:
-        own = [name for name in node.input[:3] if name in of_constants]
-        if node.op_type in ("Conv", "Gemm", "BatchNormalization", "Mul", "Add") and len(own) < len(node.input):
-            params.update(own)
-        if node.op_type == "Conv":
-            macs += prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
-        elif node.op_type == "Gemm":
-            macs += prod(shapes[node.input[1]])
-    return sum(prod(shapes[name]) for name in params), macs
 
 
 @pytest.mark.parametrize("path", sorted(LIGHT.glob("*.onnx")), ids=lambda path: path.stem)
