@@ -51,6 +51,8 @@ CLASSES = {
     "dropout3d": ("dropout", "Dropout3d"),
     "alpha_dropout": ("dropout", "AlphaDropout"),
     "feature_alpha_dropout": ("dropout", "FeatureAlphaDropout"),
+    "stochastic_depth": ("dropout", "StochasticDepth"),
+    "expand": ("expand", "Expand"),
     "flatten": ("flatten", "Flatten"),
     "sqrt": ("function", "Sqrt"),
     "rsqrt": ("function", "Rsqrt"),
@@ -61,6 +63,7 @@ CLASSES = {
     "neg": ("function", "Neg"),
     "pow": ("function", "Pow"),
     "clamp": ("function", "Clamp"),
+    "glu": ("glu", "GLU"),
     "identity": ("identity", "Identity"),
     "interpolate": ("interpolate", "Interpolate"),
     "linear": ("linear", "Linear"),
@@ -70,6 +73,7 @@ CLASSES = {
     "instance_norm": ("norm", "InstanceNorm"),
     "group_norm": ("norm", "GroupNorm"),
     "layer_norm": ("norm", "LayerNorm"),
+    "rms_norm": ("norm", "RMSNorm"),
     "opaque": ("opaque", "Opaque"),
     "pad": ("pad", "Pad"),
     "parameter": ("parameter", "Parameter"),
@@ -86,6 +90,8 @@ CLASSES = {
     "amin": ("reduce", "Amin"),
     "var": ("reduce", "Var"),
     "std": ("reduce", "Std"),
+    "norm": ("reduce", "Norm"),
+    "normalize": ("reduce", "Normalize"),
     "reshape": ("reshape", "Reshape"),
     "unsqueeze": ("reshape", "Unsqueeze"),
     "squeeze": ("reshape", "Squeeze"),
@@ -98,6 +104,7 @@ CLASSES = {
     "slice": ("slice", "Slice"),
     "softmax": ("softmax", "Softmax"),
     "log_softmax": ("softmax", "LogSoftmax"),
+    "stack": ("stack", "Stack"),
     # [[[end]]]
 }
 """The module and the class of every kind by its word, so that a spec imports only the kinds that it uses."""

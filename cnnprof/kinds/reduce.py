@@ -1,10 +1,23 @@
-"""Several values made one: sums, means, variances and extremes along dimensions."""
+"""Several values made one: sums, means, variances, extremes and lengths along dimensions; vectors of length 1."""
 
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, IntList, Kind, Memory, Reach, Regrouped, Shape, Work, show
+from cnnprof.model.kind import (
+    EVERYTHING,
+    SAME_PLACE,
+    Code,
+    IntList,
+    Kind,
+    Memory,
+    Reach,
+    Regrouped,
+    Shape,
+    Tensor,
+    Work,
+    show,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -210,3 +223,120 @@ class Std(Spread, word="std"):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs and output")
+
+
+def positive(word: str, p: float) -> None:
+    """Raises ShapeError for an exponent of which there is no length."""
+    if not (isfinite(p) and p > 0):
+        raise ShapeError(
+            f"`p` of `{word}` must be a finite number above 0, found {show(p)}",
+            "`abs` and `amax` give the largest absolute value",
+        )
+
+
+def length(p: float, values: int, results: int) -> Work:
+    """(|x₁|ᵖ + … + |xₙ|ᵖ)^(1 / p) of `values` values that become `results`.
+
+    Per value |x|, 1 negation and 1 compare, and 1 power; p = 2: 1 multiply instead; p = 1: |x| alone. Per result of n
+    values n − 1 adds, and 1 power; p = 2: 1 root instead; p = 1: neither.
+    """
+    if p == 2:
+        return Work(multiplies=values, adds=values - results, roots=results)
+    powers = 0 if p == 1 else values + results
+    return Work(negations=values, compares=values, adds=values - results, powers=powers)
+
+
+class Norm(Reduction, word="norm"):
+    """Length of vectors along dimensions, (|x₁|ᵖ + … + |xₙ|ᵖ)^(1 / p), `torch.norm`.
+
+    Fields:
+        dim: the dimensions that become one value, the batch being 0, which stays whole
+        keepdim: whether they stay as dimensions of size 1
+        p: the exponent; 2 is the Euclidean length
+    FLOPs:
+        per output of n values n multiplies, n − 1 adds and 1 root; with another p instead of the multiplies n
+        negations, n compares (|x|) and, if it is not 1, n powers, and instead of the root 1 power
+    Memory:
+        keeps its input and its output for the backward pass
+    Example:
+        input: [96, 56, 56]
+        layers:
+          - norm: {dim: [2, 3], keepdim: true}    # [96, 1, 1]
+    """
+
+    p: float = 2
+
+    def output(self, *inputs: Shape) -> Shape:
+        positive(self.word, self.p)
+        return super().output(*inputs)
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        return length(self.p, *self._values_and_results(inputs[0]))
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        return Memory(keeps="inputs and output")
+
+    def _options(self) -> dict[str, float | bool]:
+        return {"p": self.p} | super()._options()  # without `p` PyTorch takes two dimensions for a matrix
+
+
+class Normalize(Kind, word="normalize"):
+    """x divided by its length along a dimension, `torch.nn.functional.normalize`.
+
+    Shape:
+        any shape → the same shape
+    Fields:
+        p: exponent of the length, as of `norm`
+        dim: dimension of the vectors, the batch being 0; 1 are the channels
+        eps: least length to divide by
+    FLOPs:
+        per vector of n values its length as of `norm`, 1 compare (eps) and n divides
+    Memory:
+        keeps its input and, for each vector, its length before and after the comparison for the backward pass
+    Example:
+        input: [128, 7, 7]
+        layers:
+          - normalize    # [128, 7, 7]
+    """
+
+    p: float = 2
+    dim: int = 1
+    eps: float = 1e-12
+
+    def output(self, *inputs: Shape) -> Shape:
+        positive(self.word, self.p)
+        self.dimension(self.dim, inputs[0])
+        return inputs[0]
+
+    def reach(self, *inputs: Shape) -> Reach:
+        along = self.dimension(self.dim, inputs[0])
+        return tuple(EVERYTHING if dim == along else SAME_PLACE for dim in range(len(inputs[0])))
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        values, vectors = prod(inputs[0]), prod(self._lengths(inputs[0]))
+        own = length(self.p, values, vectors)
+        return own._replace(compares=own.compares + vectors, divides=values)
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        lengths = Tensor(self._lengths(inputs[0]))
+        return Memory(keeps="inputs", saved=(lengths, lengths), scratch=(lengths,))
+
+    def code(self, *inputs: Shape) -> Code:
+        usual = self.usual()
+        fields = "".join(f", {name}={value!r}" for name in usual if (value := getattr(self, name)) != usual[name])
+        return Code(f"torch.nn.functional.normalize({{0}}{fields})")
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from torch.nn import functional
+
+        from cnnprof.runtime.call import Call
+
+        return Call(
+            lambda tensor: functional.normalize(tensor, self.p, self.dim, self.eps),
+            label=f"normalize p={self.p:g}, dim={self.dim}, eps={show(self.eps)}",
+        )
+
+    def _lengths(self, shape: Shape) -> Shape:
+        """One value for each vector."""
+        along = self.dimension(self.dim, shape)
+        return *shape[:along], 1, *shape[along + 1 :]

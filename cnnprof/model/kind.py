@@ -543,6 +543,21 @@ class Kind:
             raise ShapeError(f"`{self.word}` names dimension {dim}, the batch, which stays as it is")
         return index
 
+    def new_dimension(self, dim: int, shape: Shape) -> int:
+        """Index into the output's shape of a dimension that is put in there, counted with the batch as in PyTorch.
+
+        Raises ShapeError for a place before the batch and for dimensions that do not exist.
+        """
+        rank = len(shape) + 2
+        if dim in (0, -rank):
+            raise ShapeError(f"`{self.word}` names dimension {dim}, the batch, which stays as it is")
+        if not -rank <= dim < rank:
+            raise ShapeError(
+                f"`dim` of `{self.word}` must be a dimension of the output after its batch, "
+                f"1 to {rank - 1} or {1 - rank} to -1, found {dim}"
+            )
+        return dim % rank - 1
+
 
 def required(kind: type[Kind]) -> list[str]:
     """The fields that a kind must have."""

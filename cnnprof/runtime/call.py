@@ -61,3 +61,26 @@ class Learned(nn.Module):
 
     def extra_repr(self) -> str:
         return f"shape={list(self.weight.shape)}"
+
+
+class DroppedExamples(nn.Module):
+    """Sets whole examples to zero in training, or all of them: torchvision's, which need not be installed."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"`p` must be between 0 and 1, found {p}")
+        self.p = p
+        self.mode = mode
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return tensor
+        examples = len(tensor) if self.mode == "row" else 1
+        noise = tensor.new_empty(examples, *(1,) * (tensor.ndim - 1)).bernoulli_(1 - self.p)
+        if self.p < 1:
+            noise.div_(1 - self.p)
+        return tensor * noise
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}"

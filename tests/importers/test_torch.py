@@ -545,10 +545,20 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         (lambda m, x: x.movedim(1, 3), [("permute", "permute", (8, 6, 4))]),
         (
             lambda m, x: torch.stack([x, x.relu()], 2),
-            [
-                ("relu", "relu", (4, 8, 6)), ("unsqueeze", "reshape", (4, 1, 8, 6)),
-                ("unsqueeze_2", "reshape", (4, 1, 8, 6)), ("concat", "concat", (4, 2, 8, 6)),
-            ],
+            [("relu", "relu", (4, 8, 6)), ("stack", "stack", (4, 2, 8, 6))],
+        ),
+        (lambda m, x: x.norm(dim=1), [("norm", "norm", (8, 6))]),
+        (lambda m, x: F.normalize(x, 3, -1), [("normalize", "normalize", (4, 8, 6))]),
+        (
+            lambda m, x: F.relu(x).norm(dim=1, keepdim=True).clamp_min(2) / x,
+            [("relu", "relu", (4, 8, 6)), ("norm", "norm", (1, 8, 6)), ("maximum", "maximum", (1, 8, 6)),
+             ("div", "div", (4, 8, 6))],
+        ),
+        (lambda m, x: F.glu(x, 1), [("glu", "glu", (2, 8, 6))]),
+        (lambda m, x: F.rms_norm(x, (6,), eps=0.1), [("rms_norm", "rms_norm", (4, 8, 6))]),
+        (
+            lambda m, x: x[:, :1].expand(-1, 3, -1, -1).sigmoid(),
+            [("slice", "slice", (1, 8, 6)), ("expand", "expand", (3, 8, 6)), ("sigmoid", "sigmoid", (3, 8, 6))],
         ),
         (
             lambda m, x: x * x.mean((2, 3), keepdim=True).expand_as(x),
@@ -592,6 +602,8 @@ def test_functions_are_layers_too(forward: Any, layers: list[tuple[str, str, tup
         (nn.InstanceNorm2d(4, affine=True), (4, 8, 6)),
         (nn.LayerNorm([8, 6]), (4, 8, 6)),
         (nn.LayerNorm(6, bias=False), (4, 8, 6)),
+        (nn.RMSNorm([8, 6]), (4, 8, 6)),
+        (nn.GLU(), (4, 8, 6)),
         (nn.PReLU(4), (4, 8, 6)),
         (nn.Linear(6, 3, bias=False), (4, 8, 6)),
         (nn.GELU("tanh"), (4, 8, 6)),

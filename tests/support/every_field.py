@@ -21,6 +21,7 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
         {"output_shape": 4, "params": 0, "macs": 0, "keeps_output": True},
     ],
     "concat": [{}, {"dim": 2}, {"dim": -1}],
+    "stack": [{}, {"dim": 2}, {"dim": -1}],
     "add": [{}, {"scalar": 0.5}],
     "mul": [{}, {"scalar": -3}],
     "sub": [{}, {"scalar": 1e-5}, {"scalar": 6, "scalar_first": True}],

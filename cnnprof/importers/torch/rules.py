@@ -22,8 +22,10 @@ from cnnprof.kinds import (
     attention,
     concat,
     dropout,
+    expand,
     flatten,
     function,
+    glu,
     interpolate,
     linear,
     local_response_norm,
@@ -38,6 +40,7 @@ from cnnprof.kinds import (
     shuffle,
     slice,
     softmax,
+    stack,
 )  # fmt: skip
 from cnnprof.model.kind import Kind, Shape
 
@@ -210,6 +213,9 @@ def _mean(node: Node) -> int:
 def _reduce(kind: type[reduce.Reduction]) -> Rule:
     def rule(node: Node) -> int:
         read = node.tensor()
+        if kind is reduce.Norm:
+            p = node.get("ord", node.get("p", 2))
+            return node.add(reduce.Norm(dim=_reduced(node, read), keepdim=node.get("keepdim", False), p=p), read)
         fields = {"dim": _reduced(node, read), "keepdim": node.get("keepdim", False)}
         if issubclass(kind, reduce.Spread):
             fields["correction"] = node.get("correction", 1 if node.get("unbiased", True) else 0)
@@ -304,6 +310,20 @@ def _layer_norm(node: Node) -> int:
     return node.add(kind, read, learned=(weight, bias))
 
 
+def _rms_norm(node: Node) -> int:
+    read, shape, weight = node.tensor(), list(node.get("normalized_shape")), node.weight("weight")
+    for dim in range(-len(shape), 0):
+        node.dim(read.place, node.rank(read), dim)
+    kind = norm.RMSNorm(normalized_shape=shape, eps=node.get("eps"), elementwise_affine=weight is not None)
+    return node.add(kind, read, learned=(weight,))
+
+
+def _normalize(node: Node) -> int:
+    read = node.tensor()
+    dim = node.dim(read.place, node.rank(read), node.get("dim"))
+    return node.add(reduce.Normalize(p=node.get("p"), dim=dim, eps=node.get("eps")), read)
+
+
 # Position by position.
 
 
@@ -358,10 +378,12 @@ def _prelu(node: Node) -> int:
     return node.add(activation.PReLU(num_parameters=prod(weight.shape)), read, learned=(weight,))
 
 
-def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
+def _along(kind: type[Kind], dim: int | None = None) -> Rule:
+    """A kind that works along one dimension, by default `dim`."""
+
     def rule(node: Node) -> int:
         read = node.tensor()
-        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim"))), read)
+        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim", dim))), read)
 
     return rule
 
@@ -512,11 +534,9 @@ def _concat(node: Node) -> int:
 
 
 def _stack(node: Node) -> int:
-    values, (out, place) = _joined(node), node.out()
+    values, (_, place) = _joined(node), node.out()
     dim = node.dim(place, len(node.full()), node.get("dim", 0))
-    single = (*out[: dim - 1], 1, *out[dim:])
-    made = [node.add(reshape.Reshape(shape=single), value, word="unsqueeze") for value in values]
-    return node.add(concat.Concat(dim=dim), *made)
+    return node.add(stack.Stack(dim=dim), *values)
 
 
 def _parts(node: Node) -> list[int | None]:
@@ -580,10 +600,11 @@ def _expand(node: Node) -> int | list[int | None]:
     read, (out, place) = node.tensor(), node.out()
     if out == node.shape(read):
         return read.tensor
-    if node.rank(read) != len(node.full()) or place != read.place or not node.only_read_by(_JOINING):
-        raise NoKind("no kind repeats values")
-    if any(_other_is_smaller(node, call) for call in node.reader.readers[node.call.outputs[0] or ""]):
-        raise NoKind("no kind repeats values")
+    if node.rank(read) != len(node.full()) or place != read.place:
+        raise NoKind("it puts dimensions before the batch")
+    readers = node.reader.readers[node.call.outputs[0] or ""]
+    if not node.only_read_by(_JOINING) or any(_other_is_smaller(node, call) for call in readers):
+        return node.add(expand.Expand(size=out), read)
     node.reader.bind(node.call.outputs[0] or "", read, node.call)
     return []
 
@@ -641,6 +662,7 @@ RULES: dict[str, Rule] = {
     "feature_dropout": _dropout,
     "flatten": _reshape,
     "gelu": _with(activation.GELU, approximate=("approximate", "none")),
+    "glu": _along(glu.GLU, -1),
     "group_norm": _group_norm,
     "hardsigmoid": _plain(activation.Hardsigmoid),
     "hardswish": _plain(activation.Hardswish),
@@ -649,6 +671,7 @@ RULES: dict[str, Rule] = {
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
     "linear": _linear,
+    "linalg_vector_norm": _reduce(reduce.Norm),
     "local_response_norm": _with(
         local_response_norm.LocalResponseNorm,
         size=("size", 1),
@@ -658,7 +681,7 @@ RULES: dict[str, Rule] = {
     ),
     "log": _plain(function.Log),
     "log_sigmoid": _plain(activation.LogSigmoid),
-    "log_softmax": _softmax(softmax.LogSoftmax),
+    "log_softmax": _along(softmax.LogSoftmax),
     "mT": _permute,
     "matmul": _matmul,
     "max_pool1d": _max_pool,
@@ -674,6 +697,8 @@ RULES: dict[str, Rule] = {
     "mul": _arithmetic(arithmetic.Mul),
     "narrow": _slice,
     "neg": _plain(function.Neg),
+    "norm": _reduce(reduce.Norm),
+    "normalize": _normalize,
     "numpy_T": _permute,
     "pad": _pad,
     "permute": _permute,
@@ -690,6 +715,7 @@ RULES: dict[str, Rule] = {
     "relu6": _plain(activation.ReLU6),
     "reshape": _reshape,
     "reshape_as": _reshape,
+    "rms_norm": _rms_norm,
     "rsqrt": _plain(function.Rsqrt),
     "roll": _roll,
     "rsub": _arithmetic(arithmetic.Sub, reverse=True),
@@ -699,7 +725,7 @@ RULES: dict[str, Rule] = {
     "sigmoid": _plain(activation.Sigmoid),
     "silu": _plain(activation.SiLU),
     "slice": _slice,
-    "softmax": _softmax(softmax.Softmax),
+    "softmax": _along(softmax.Softmax),
     "softplus": _with(activation.Softplus, beta=("beta", 1.0), threshold=("threshold", 20.0)),
     "split": _parts,
     "split_with_sizes": _parts,
