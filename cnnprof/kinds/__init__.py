@@ -90,7 +90,7 @@ CLASSES = {
     "amin": ("reduce", "Amin"),
     "var": ("reduce", "Var"),
     "std": ("reduce", "Std"),
-    "norm": ("reduce", "Norm"),
+    "vector_norm": ("reduce", "VectorNorm"),
     "normalize": ("reduce", "Normalize"),
     "reshape": ("reshape", "Reshape"),
     "unsqueeze": ("reshape", "Unsqueeze"),

@@ -1,6 +1,7 @@
 """Several values made one: sums, means, variances, extremes and lengths along dimensions; vectors of length 1."""
 
 from math import isfinite, prod
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
@@ -56,16 +57,21 @@ class Reduction(Kind):
 
     def code(self, *inputs: Shape) -> Code:
         values = {"dim": self.dim[0] if len(self.dim) == 1 else self.dim, **self._options()}
-        return Code(f"torch.{self.word}({{0}}, {', '.join(f'{name}={{{name}}}' for name in values)})", values)
+        return Code(f"torch.{self._function}({{0}}, {', '.join(f'{name}={{{name}}}' for name in values)})", values)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
 
         from cnnprof.runtime.call import Call
 
-        function, options = getattr(torch, self.word), self._options()
+        function, options = attrgetter(self._function)(torch), self._options()
         label = ", ".join(f"{name}={show(value)}" for name, value in {"dim": self.dim, **options}.items())
         return Call(lambda tensor: function(tensor, dim=self.dim, **options), label=f"{self.word} {label}")
+
+    @property
+    def _function(self) -> str:
+        """PyTorch's name of it, in `torch`."""
+        return self.word
 
     def _options(self) -> dict[str, float | bool]:
         """What PyTorch's function is told besides the dimensions."""
@@ -225,11 +231,11 @@ class Std(Spread, word="std"):
         return Memory(keeps="inputs and output")
 
 
-def positive(word: str, p: float) -> None:
+def positive(word: str, name: str, p: float) -> None:
     """Raises ShapeError for an exponent of which there is no length."""
     if not (isfinite(p) and p > 0):
         raise ShapeError(
-            f"`p` of `{word}` must be a finite number above 0, found {show(p)}",
+            f"`{name}` of `{word}` must be a finite number above 0, found {show(p)}",
             "`abs` and `amax` give the largest absolute value",
         )
 
@@ -246,13 +252,13 @@ def length(p: float, values: int, results: int) -> Work:
     return Work(negations=values, compares=values, adds=values - results, powers=powers)
 
 
-class Norm(Reduction, word="norm"):
-    """Length of vectors along dimensions, (|x₁|ᵖ + … + |xₙ|ᵖ)^(1 / p), `torch.norm`.
+class VectorNorm(Reduction, word="vector_norm"):
+    """Length of vectors along dimensions, (|x₁|ᵖ + … + |xₙ|ᵖ)^(1 / p), p being `ord`, `torch.linalg.vector_norm`.
 
     Fields:
         dim: the dimensions that become one value, the batch being 0, which stays whole
         keepdim: whether they stay as dimensions of size 1
-        p: the exponent; 2 is the Euclidean length
+        ord: the exponent; 2 is the Euclidean length
     FLOPs:
         per output of n values n multiplies, n − 1 adds and 1 root; with another p instead of the multiplies n
         negations, n compares (|x|) and, if it is not 1, n powers, and instead of the root 1 power
@@ -261,23 +267,27 @@ class Norm(Reduction, word="norm"):
     Example:
         input: [96, 56, 56]
         layers:
-          - norm: {dim: [2, 3], keepdim: true}    # [96, 1, 1]
+          - vector_norm: {dim: [2, 3], keepdim: true}    # [96, 1, 1]
     """
 
-    p: float = 2
+    ord: float = 2
 
     def output(self, *inputs: Shape) -> Shape:
-        positive(self.word, self.p)
+        positive(self.word, "ord", self.ord)
         return super().output(*inputs)
 
     def work(self, *inputs: Shape, training: bool) -> Work:
-        return length(self.p, *self._values_and_results(inputs[0]))
+        return length(self.ord, *self._values_and_results(inputs[0]))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         return Memory(keeps="inputs and output")
 
     def _options(self) -> dict[str, float | bool]:
-        return {"p": self.p} | super()._options()  # without `p` PyTorch takes two dimensions for a matrix
+        return ({} if self.ord == 2 else {"ord": self.ord}) | super()._options()
+
+    @property
+    def _function(self) -> str:
+        return f"linalg.{self.word}"
 
 
 class Normalize(Kind, word="normalize"):
@@ -286,11 +296,11 @@ class Normalize(Kind, word="normalize"):
     Shape:
         any shape → the same shape
     Fields:
-        p: exponent of the length, as of `norm`
+        p: exponent of the length, as of `vector_norm`
         dim: dimension of the vectors, the batch being 0; 1 are the channels
         eps: least length to divide by
     FLOPs:
-        per vector of n values its length as of `norm`, 1 compare (eps) and n divides
+        per vector of n values its length as of `vector_norm`, 1 compare (eps) and n divides
     Memory:
         keeps its input and, for each vector, its length before and after the comparison for the backward pass
     Example:
@@ -304,7 +314,7 @@ class Normalize(Kind, word="normalize"):
     eps: float = 1e-12
 
     def output(self, *inputs: Shape) -> Shape:
-        positive(self.word, self.p)
+        positive(self.word, "p", self.p)
         self.dimension(self.dim, inputs[0])
         return inputs[0]
 

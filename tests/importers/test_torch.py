@@ -547,11 +547,11 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
             lambda m, x: torch.stack([x, x.relu()], 2),
             [("relu", "relu", (4, 8, 6)), ("stack", "stack", (4, 2, 8, 6))],
         ),
-        (lambda m, x: x.norm(dim=1), [("norm", "norm", (8, 6))]),
+        (lambda m, x: x.norm(dim=1), [("vector_norm", "vector_norm", (8, 6))]),
         (lambda m, x: F.normalize(x, 3, -1), [("normalize", "normalize", (4, 8, 6))]),
         (
             lambda m, x: F.relu(x).norm(dim=1, keepdim=True).clamp_min(2) / x,
-            [("relu", "relu", (4, 8, 6)), ("norm", "norm", (1, 8, 6)), ("maximum", "maximum", (1, 8, 6)),
+            [("relu", "relu", (4, 8, 6)), ("vector_norm", "vector_norm", (1, 8, 6)), ("maximum", "maximum", (1, 8, 6)),
              ("div", "div", (4, 8, 6))],
         ),
         (lambda m, x: F.glu(x, 1), [("glu", "glu", (2, 8, 6))]),

@@ -4,7 +4,7 @@ import pytest
 
 from cnnprof.analysis.receptive_field import follow
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.reduce import Amax, Amin, Mean, Norm, Normalize, Std, Sum, Var
+from cnnprof.kinds.reduce import Amax, Amin, Mean, Normalize, Std, Sum, Var, VectorNorm
 from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Regrouped, Work
 from tests.support.against_torch import said
 from tests.support.networks import graph, network
@@ -29,13 +29,13 @@ GIVES = [
         Std(dim=[2, 3]), IMAGE, (4,), Work(adds=352, multiplies=120, divides=8, roots=4), id="standard deviation"
     ),
     pytest.param(
-        Norm(dim=[2, 3], keepdim=True), IMAGE, (4, 1, 1), Work(multiplies=120, adds=116, roots=4), id="length"
+        VectorNorm(dim=[2, 3], keepdim=True), IMAGE, (4, 1, 1), Work(multiplies=120, adds=116, roots=4), id="length"
     ),
     pytest.param(
-        Norm(dim=1, p=1), IMAGE, (6, 5), Work(negations=120, compares=120, adds=90), id="sum of absolute values"
+        VectorNorm(dim=1, ord=1), IMAGE, (6, 5), Work(negations=120, compares=120, adds=90), id="sum of absolute values"
     ),
     pytest.param(
-        Norm(dim=1, p=3), IMAGE, (6, 5), Work(negations=120, compares=120, powers=150, adds=90), id="of cubes"
+        VectorNorm(dim=1, ord=3), IMAGE, (6, 5), Work(negations=120, compares=120, powers=150, adds=90), id="of cubes"
     ),
     pytest.param(
         Normalize(), IMAGE, IMAGE, Work(multiplies=120, adds=90, roots=30, compares=30, divides=120),
@@ -71,9 +71,10 @@ REFUSES = [
 
 REFUSES_ALONE = [
     pytest.param(
-        Norm(dim=1, p=-1),
+        VectorNorm(dim=1, ord=-1),
         IMAGE,
-        "`p` of `norm` must be a finite number above 0, found -1.0\n`abs` and `amax` give the largest absolute value",
+        "`ord` of `vector_norm` must be a finite number above 0, found -1.0\n"
+        "`abs` and `amax` give the largest absolute value",
         id="no length",
     ),
     pytest.param(
@@ -142,7 +143,7 @@ def test_dim_has_to_be_said() -> None:
         (Amax(dim=1, keepdim=True), "amax dim=[1], keepdim=true", 3),
         (Amin(dim=1, keepdim=True), "amin dim=[1], keepdim=true", 1),
         (Var(dim=1, keepdim=True), "var dim=[1], keepdim=true", 1),
-        (Norm(dim=1, p=1), "norm dim=[1], p=1.0", 6),
+        (VectorNorm(dim=1, ord=1), "vector_norm dim=[1], ord=1.0", 6),
         (Normalize(p=1, eps=12), "normalize p=1, dim=1, eps=12.0", 0.25),
         (Std(dim=1, keepdim=True, correction=2), "std dim=[1], correction=2.0, keepdim=true", 2**0.5),
     ],

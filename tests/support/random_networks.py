@@ -287,8 +287,8 @@ def spread(choose: Choice, shape: Shape) -> Fields:
     return reduce(choose, shape) | choose.some({"correction": lambda: choose.pick([0, 1, 2])})
 
 
-def norm(choose: Choice, shape: Shape) -> Fields:
-    return reduce(choose, shape) | choose.some({"p": lambda: choose.pick([1, 2, 3])})
+def vector_norm(choose: Choice, shape: Shape) -> Fields:
+    return reduce(choose, shape) | choose.some({"ord": lambda: choose.pick([1, 2, 3])})
 
 
 def repeated(choose: Choice, shape: Shape) -> Fields:
@@ -390,7 +390,7 @@ TABLE: dict[str, Rule] = {
     **dict.fromkeys(["abs", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
     **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
     **dict.fromkeys(["var", "std"], spread),
-    "norm": norm,
+    "vector_norm": vector_norm,
     "normalize": lambda choose, shape: choose.some(
         {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
     ),

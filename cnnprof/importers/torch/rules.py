@@ -213,12 +213,11 @@ def _mean(node: Node) -> int:
 def _reduce(kind: type[reduce.Reduction]) -> Rule:
     def rule(node: Node) -> int:
         read = node.tensor()
-        if kind is reduce.Norm:
-            p = node.get("ord", node.get("p", 2))
-            return node.add(reduce.Norm(dim=_reduced(node, read), keepdim=node.get("keepdim", False), p=p), read)
         fields = {"dim": _reduced(node, read), "keepdim": node.get("keepdim", False)}
         if issubclass(kind, reduce.Spread):
             fields["correction"] = node.get("correction", 1 if node.get("unbiased", True) else 0)
+        if kind is reduce.VectorNorm:
+            fields["ord"] = node.get("ord", node.get("p", 2))
         return node.add(kind(**fields), read)
 
     return rule
@@ -671,7 +670,7 @@ RULES: dict[str, Rule] = {
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
     "linear": _linear,
-    "linalg_vector_norm": _reduce(reduce.Norm),
+    "linalg_vector_norm": _reduce(reduce.VectorNorm),
     "local_response_norm": _with(
         local_response_norm.LocalResponseNorm,
         size=("size", 1),
@@ -697,7 +696,7 @@ RULES: dict[str, Rule] = {
     "mul": _arithmetic(arithmetic.Mul),
     "narrow": _slice,
     "neg": _plain(function.Neg),
-    "norm": _reduce(reduce.Norm),
+    "norm": _reduce(reduce.VectorNorm),
     "normalize": _normalize,
     "numpy_T": _permute,
     "pad": _pad,
