@@ -77,6 +77,8 @@ CLASSES = {
     "opaque": ("opaque", "Opaque"),
     "pad": ("pad", "Pad"),
     "parameter": ("parameter", "Parameter"),
+    "buffer": ("parameter", "Buffer"),
+    "constant": ("parameter", "Constant"),
     "permute": ("permute", "Permute"),
     "max_pool1d": ("pool", "MaxPool1d"),
     "max_pool2d": ("pool", "MaxPool2d"),

@@ -7,7 +7,7 @@ arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
@@ -121,26 +121,65 @@ def _matmul(node: Node) -> int:
     tensors = [each for each in pair if isinstance(each, Batched)]
     if len(tensors) != 2:
         raise NoKind("one of its matrices does not depend on the input")
-    (left, right), (_, place) = (node.shape(each) for each in tensors), node.out()
+    _, place = node.out()
     rank = len(node.full())
     if any(each.place != place or node.rank(each) != rank for each in tensors) or place.dim >= rank - 2:
         raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
-    if left[:-2] != right[:-2]:
-        raise NoKind("it repeats a matrix for several others")
     return node.add(matmul.Matmul(), *tensors)
+
+
+def _einsum(node: Node) -> int:
+    """A product of two matrices, or of several pairs of them, each with its dimensions in any order."""
+    tensors, (_, place) = node.values["tensors"], node.out()
+    letters, _, made = node.get("equation").replace(" ", "").partition("->")
+    names = letters.split(",")
+    if len(names) != 2 or "." in letters or not all(isinstance(each, Batched) for each in tensors):
+        raise NoKind("it is no product of two matrices that depend on the input")
+    left, right = names
+    rows = [each for each in left if each not in right]
+    columns = [each for each in right if each not in left]
+    inner = [each for each in left if each in right and each not in made]
+    leading = [each for each in made if each in left and each in right]
+    found = [each for each in made if each not in leading]
+    if [len(rows), len(columns), len(inner)] != [1, 1, 1] or sorted(found) != sorted(rows + columns):
+        raise NoKind("it is no product of two matrices that depend on the input")
+    if made[: len(leading)] != "".join(leading) or any(each.place != place for each in tensors) or place.dim != 0:
+        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
+    if found != rows + columns:  # the transposed product
+        (left, right), tensors = (right, left), tensors[::-1]
+        rows, columns = columns, rows
+    orders = ([*leading, *rows, *inner], [*leading, *inner, *columns])
+    read = [_ordered(node, each, own, order) for each, own, order in zip(tensors, (left, right), orders, strict=True)]
+    return node.add(matmul.Matmul(), *read, word="matmul")
+
+
+def _ordered(node: Node, read: Batched, own: str, order: Sequence[str]) -> int:
+    """A tensor with its dimensions, which have these letters, in another order; the batch is the first of both."""
+    if list(own) == list(order):
+        return read.tensor
+    dims = [own.index(each) + (read.place.fold > 1) for each in order]
+    return node.add(permute.Permute(dims=[0, *dims] if read.place.fold > 1 else dims), read, word="permute")
 
 
 def _attention(node: Node) -> int:
     tensors = [node.get(name) for name in ("query", "key", "value")]
-    if any(not isinstance(each, Batched) or each.place != Place(0) for each in tensors):
-        raise NoKind("it reads a batch that other dimensions are folded into, or what does not depend on the input")
-    if node.get("attn_mask") is not None or node.get("dropout_p", 0) or node.get("enable_gqa", False):
-        raise NoKind("it has a mask, dropout, or heads that share keys")
+    first, mask = tensors[0], node.get("attn_mask")
+    if any(not isinstance(each, Batched) or each.place != first.place or each.place.dim for each in tensors):
+        raise NoKind("it reads batches in different dimensions, or what does not depend on the input")
+    if node.get("dropout_p", 0) or node.get("enable_gqa", False):
+        raise NoKind("it has dropout, or heads that share keys")
     query, key, value = (node.shape(each) for each in tensors)
-    if len(query) != 3 or key != value or (query[0], query[2]) != (key[0], key[2]):
+    if len(query) < 3 or key != value or (query[:-2], query[-1]) != (key[:-2], key[-1]):
         raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
     kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
-    return node.add(kind, *tensors)
+    if mask is None:
+        return node.add(kind, *tensors)
+    masked = mask if isinstance(mask, Batched) else node.shared(mask, len(query))
+    shape = node.reader.network.shapes[masked.tensor if isinstance(masked, Batched) else masked]
+    allowed = (*(1 for _ in query[:-3]), *query[-3:-1], key[-2])
+    if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
+        raise NoKind("its mask differs along what is folded into the batch")
+    return node.add(kind, *tensors, masked)
 
 
 # Windows.
@@ -423,7 +462,7 @@ def _arithmetic(kind: type[arithmetic.Arithmetic], reverse: bool = False) -> Rul
                 if position == 0 and issubclass(kind, arithmetic.InOrder):
                     fields["scalar_first"] = True
                 return node.add(kind(**fields), *tensors)
-        read = [operand if isinstance(operand, Batched) else node.parameter(operand, len(out)) for operand in operands]
+        read = [operand if isinstance(operand, Batched) else node.shared(operand, len(out)) for operand in operands]
         return node.add(kind(), *read)
 
     return rule
@@ -514,28 +553,31 @@ def _order(node: Node, rank: int) -> list[int]:
 _SWAPPED = {"t": (0, 1), "numpy_T": (0, 1), "mT": (-1, -2), "adjoint": (-1, -2)}
 
 
-def _joined(node: Node) -> list[Batched]:
-    """The tensors that are joined, the batch of each in the same dimension. Raises NoKind."""
+def _joined(node: Node, rank: int) -> list[Batched | int]:
+    """The tensors that are joined, the batch of each in the same dimension; those that all examples share in so many
+    dimensions. Raises NoKind."""
     values = node.values["tensors"]
-    if not all(isinstance(value, Batched) for value in values):
-        raise NoKind("it joins what does not depend on the input")
-    if any(value.place != values[0].place for value in values):
+    batched = [value for value in values if isinstance(value, Batched)]
+    if any(value.place != batched[0].place for value in batched):
         raise NoKind("it joins tensors whose batches are in different dimensions")
-    return list(values)
+    return [value if isinstance(value, Batched) else node.shared(value, rank) for value in values]
 
 
 def _concat(node: Node) -> int:
-    values = _joined(node)
-    if len(values) == 1:
+    out, place = node.out()
+    values = _joined(node, len(out))
+    if len(values) == 1 and isinstance(values[0], Batched):
         return values[0].tensor
-    dim = node.dim(values[0].place, node.rank(values[0]), node.get("dim", 0))
+    dim = node.dim(place, len(node.full()), node.get("dim", 0))
     return node.add(concat.Concat(dim=dim), *values)
 
 
 def _stack(node: Node) -> int:
-    values, (_, place) = _joined(node), node.out()
+    out, place = node.out()
+    if not all(isinstance(value, Batched) for value in node.values["tensors"]):
+        raise NoKind("it joins what does not depend on the input")
     dim = node.dim(place, len(node.full()), node.get("dim", 0))
-    return node.add(stack.Stack(dim=dim), *values)
+    return node.add(stack.Stack(dim=dim), *_joined(node, len(out) - 1))
 
 
 def _parts(node: Node) -> list[int | None]:
@@ -653,6 +695,7 @@ RULES: dict[str, Rule] = {
     "detach": _same,
     "div": _arithmetic(arithmetic.Div),
     "dropout": _dropout,
+    "einsum": _einsum,
     "elu": _elu,
     "exp": _plain(function.Exp),
     "expand": _expand,
