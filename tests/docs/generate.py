@@ -28,7 +28,7 @@ from cnnprof.analysis.memory import OPTIMIZERS
 from cnnprof.errors import listing
 from cnnprof.language import expression, manual, problems, registry, source
 from cnnprof.language.manual import Page
-from cnnprof.language.source import Scalar, parse
+from cnnprof.language.source import parse
 from cnnprof.language.spec import read, shipped_blocks
 from cnnprof.load import architectures, locate
 from cnnprof.model.kind import Work, show
@@ -370,8 +370,9 @@ def blocks() -> str:
     for block in shipped_blocks().values():
         args = []
         for argument in block.args:
-            assert argument.default is None or isinstance(argument.default, Scalar)
-            args.append(f"{argument.name}: {'required' if argument.default is None else argument.default.text}")
+            node = argument.default
+            default = "required" if node is None else node.text if isinstance(node, Scalar) else source.written(node)
+            args.append(f"{argument.name}: {default}")
         _, _, title = block.mark.source.line(block.mark.line).partition("#")
         rows.append(f"| `{block.name}` | `{{{', '.join(args)}}}` | {_cell(title.strip())} |")
     return "\n".join(rows)
