@@ -363,7 +363,7 @@ def test_a_layer_of_a_block_that_comes_with_the_tool(folder: Path, run: Run) -> 
     (folder / "s.yaml").write_text(network("- relu\n- conv_norm_act: {channels: 4}\n  name: stem"))
     done = run("s.yaml", "--max", "params=1")
     assert done.code == 1, done.err
-    assert "stem.conv2d" in done.out
+    assert "stem.conv" in done.out
     line = (folder / "s.yaml").read_text()[: (folder / "s.yaml").read_text().index("conv_norm_act")].count("\n") + 1
     assert done.out.startswith(f"s.yaml:{line}: over: params")
 
@@ -866,7 +866,7 @@ def test_the_line_of_a_part(folder: Path, run: Run) -> None:
     found = {part["path"]: (part["line"], part["lines"]) for part in check["limits"][0]["layers"]}
     call, shipped, own = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv_norm", "- conv2d"))
     assert found["unit.conv2d"] == (own, [call, own])
-    assert found["unit.conv_norm_act.conv2d"] == (call, [call, shipped])
+    assert found["unit.conv_norm_act.conv"] == (call, [call, shipped])
 
 
 # Work is bounded.
