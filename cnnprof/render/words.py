@@ -116,6 +116,11 @@ def title(table: ReportTable) -> str:
     return printable(table.report.title)
 
 
+def done(with_: Sequence[str]) -> list[str]:
+    """What was done to a network, as written; nothing for nothing."""
+    return [f"with {printable(', '.join(with_))}"] if with_ else []
+
+
 def facts(table: ReportTable) -> list[str]:
     """What the figures hold for: input, batch, type, arguments."""
     report = table.report
@@ -125,8 +130,7 @@ def facts(table: ReportTable) -> list[str]:
     ]
     mode = ["training"] if report.training else []
     best = ["best order"] if report.order == "best" else []
-    done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done]
+    return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done(report.with_)]
 
 
 def about(estimates: Collection[str], metric: str) -> str:

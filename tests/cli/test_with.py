@@ -76,6 +76,35 @@ def test_a_check_holds_what_came_out_to_its_limits(run: Run) -> None:
     assert "`inference_bytes` of net.yaml with int8 cannot be limited, since there is none: it depends" in done.err
 
 
+def test_a_sweep_does_it_to_every_combination(run: Run) -> None:
+    swept = ("sweep", "ds_cnn", "--set", "channels=32,64", "--with", "fuse_bn", "--with", "int8")
+    found = json.loads(run(*swept, "--format", "json").out)
+    assert found["with"] == ["fuse_bn", "int8"]
+    for row in found["rows"]:
+        args = {"channels": int(row["settings"]["channels"])}
+        report = cnnprof.analyze("ds_cnn", args=args, with_=["fuse_bn", "int8"])
+        assert row["metrics"]["params"] == report.totals.params
+        assert row["metrics"]["param_bytes"] == report.totals.param_bytes < report.totals.params * 2
+        assert row["metrics"]["peak_activation_bytes"] == report.totals.peak_activation_bytes
+        assert row["metrics"]["training_bytes"] is None
+        assert "training_bytes" in row["refused"]
+    out = run(*swept).out
+    assert "with fuse_bn, int8" in out.splitlines()[0]
+    assert out.count("int8: kernels and matrices in int8") == 1
+    sequence = cnnprof.sweep("ds_cnn", args={"channels": [32, 64]}, with_=["fuse_bn", "int8"], jobs=2)
+    assert [dict(row.metrics) for row in sequence.rows] == [row["metrics"] for row in found["rows"]]
+    graph = cnnprof.sweep(cnnprof.unfold("net.yaml"), batch=[1, 2], with_="fuse_bn")
+    assert [row.metrics["params"] for row in graph.rows] == [FUSED, FUSED]
+
+
+def test_a_sweep_says_what_cannot_be_done(run: Run) -> None:
+    done = run("sweep", "ds_cnn", "--set", "channels=32,64", "--with", "fuse_b")
+    assert done == (2, "", "error: there is nothing to do that is called `fuse_b`; did you mean `fuse_bn`?\n")
+    done = run("sweep", "ds_cnn", "--set", "channels=32,64", "--with", "weights=stemm=int8")
+    assert done.code == 2
+    assert "`stemm` matches no layer; did you mean `stem`?\n  in the combination channels=32 and 1 more" in done.err
+
+
 def test_a_project_says_it(folder: Path, run: Run) -> None:
     def project(written: str) -> None:
         (folder / "cnnprof.yaml").write_text(
