@@ -288,7 +288,7 @@ def _planned(found: Deployment, table: ReportTable) -> Iterator[KeyFigure]:
     if found.total is not None and found.persistent is not None:
         kept = f"with ≈{units.size(found.persistent)} that kernels keep, ± {units.share(TAIL_ERROR)}"
         yield line("arena in all", ABOUT + size(found.total), kept)
-    own = "the file" if found.flash_exact else f"the int8 file, ± {units.share(FLASH_ERROR)}"
+    own = "the file" if found.flash_exact else f"the {found.dtype} file, ± {units.share(FLASH_ERROR)}"
     yield line("flash", ("" if found.flash_exact else ABOUT) + size(found.flash), own)
 
 

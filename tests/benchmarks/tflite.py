@@ -34,7 +34,7 @@ OPERATORS = {
     "int8": tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8,
     "int16": tensorflow.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
 }
-REFERENCE = tensorflow.lite.experimental.OpResolverType.BUILTIN_REF
+UNDELEGATED = tensorflow.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 """Nothing is delegated, so that operators are those of the file."""
 ALLOCATE = """
 import sys
@@ -323,6 +323,12 @@ WHOLE = {
     "resnet8_ic": ((32, 32, 3), resnet8),
 }
 """Networks whose int8 files are in tests/golden/tflm."""
+REDUCED = {
+    "mean": ((4, 4, 64), lambda i: layers.GlobalAveragePooling2D()(i)),
+    "sum": ((4, 4, 64), lambda i: function(lambda x: tensorflow.reduce_sum(x, [1, 2]), i)),
+}
+"""Where scratch would show that depends on the type."""
+ALL = {"int8": NETWORKS, "int16": {**NETWORKS, **WHOLE, **REDUCED}}
 
 
 def model_of(shape, network) -> keras.Model:
@@ -353,7 +359,7 @@ def converted(model: keras.Model, shape, dtype: str) -> bytes:
 
 def operators(file: bytes, dtype: str) -> list[str]:
     """The operators of a file, a line each."""
-    interpreter = tensorflow.lite.Interpreter(model_content=file, experimental_op_resolver_type=REFERENCE)
+    interpreter = tensorflow.lite.Interpreter(model_content=file, experimental_op_resolver_type=UNDELEGATED)
     tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
 
     def shown(number: int) -> str:
@@ -379,7 +385,7 @@ def allocated(file: bytes) -> tuple[int | None, int | None]:
 
 def measured(name: str, dtype: str) -> dict[str, object]:
     """What the packages say of one network; the converter's refusal where it makes no file of that type."""
-    shape, network = {**NETWORKS, **WHOLE}[name]
+    shape, network = ALL[dtype][name]
     try:
         file = converted(model_of(shape, network), shape, dtype)
     except Exception as error:
@@ -394,7 +400,7 @@ def measured(name: str, dtype: str) -> dict[str, object]:
 def main(path: str, dtype: str) -> None:
     """Writes what the packages say."""
     nets = {}
-    for name in sorted({**NETWORKS, **(WHOLE if dtype == "int16" else {})}):
+    for name in sorted(ALL[dtype]):
         nets[name] = measured(name, dtype)
         print(name, nets[name].get("head"), nets[name].get("tail"), flush=True)
     quantised = {"int8": "full integer quantisation", "int16": "int16 activations, int8 weights"}[dtype]
