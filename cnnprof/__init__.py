@@ -184,11 +184,11 @@ def explain(
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
     from cnnprof.importers.reference import Reading
-    from cnnprof.load import as_computed, network
+    from cnnprof.load import network
 
     options: Any = {"variant": variant, "input": input, "args": args, "training": training}
     found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
-    report = analyze(as_computed(found, "an explanation"), batch, dtype)
+    report = analyze(found, batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
 

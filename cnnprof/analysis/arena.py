@@ -22,7 +22,8 @@ ALIGNMENT = 16
 """Bytes that every buffer's size is rounded up to."""
 TAIL_ERROR = 0.02
 """The largest share by which `persistent_bytes` was off, rounded up, from what the interpreter allocated for 109
-networks in int8 and 94 in int16, built for 64 bits with reference kernels; a 32-bit microcontroller takes less and was not measured."""
+networks in int8 and 82 in int16, built for 64 bits with reference kernels; a 32-bit microcontroller takes less and was
+not measured."""
 SEARCHED = 20_000
 """Plans that `best_plan` looks at."""
 MAX_BUFFERS = 2_000

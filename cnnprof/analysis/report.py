@@ -192,8 +192,7 @@ class Report(Record):
     @property
     def stored_dtype(self) -> str:
         """The type that activations are stored in, or several, the commonest first."""
-        found = self.costs.types or (self.dtype,)
-        return " and ".join(sorted(set(found), key=lambda name: (-found.count(name), name)))
+        return self.costs.stored_dtype
 
     @property
     def deployed(self) -> bool:

@@ -1,9 +1,9 @@
 """What a converter makes of a network: the operators and tensors of its integer TensorFlow Lite file.
 
 A graph is turned into operators by rules, each a function below, applied in the order of `RULES`. They are what
-TensorFlow's own converter was seen to do (2.21, a batch of one; full integer quantisation to int8, or int16 activations
-with int8 weights, which have the same operators): tests compare them with its files. Where a file may differ from what a rule makes, the network gets a note, and its figures are estimates. What no
-rule knows is refused.
+TensorFlow's own converter was seen to do (2.21, a batch of one): with full integer quantisation to int8, and with int16
+activations and int8 weights, which have the same operators. Tests compare them with its files. Where a file may differ
+from what a rule makes, the network gets a note, and its figures are estimates. What no rule knows is refused.
 """
 
 from __future__ import annotations

@@ -126,9 +126,12 @@ def test_a_project_says_it(folder: Path, run: Run) -> None:
 def test_an_explanation_is_of_what_came_out(run: Run) -> None:
     out = run("explain", "net.yaml", "c", "--with", "fuse_bn").out
     assert f"{8 * 27 + 8}" in out
-    assert run("explain", "net.yaml", "--with", "int8") == (
-        2, "", "error: an explanation is of one dtype, and not of how values are stored: leave out int8\n",
-    )  # fmt: skip
+    page = json.loads(run("explain", "net.yaml", "c", "--with", "fuse_bn", "--with", "int8", "--format", "json").out)
+    formulas = {each["label"]: each for section in page["sections"] for each in section["formulas"]}
+    assert page["dtype"] == "int8"
+    assert formulas["parameter bytes"]["names"] == "weight·bytes_per_int8 + bias·bytes_per_int32"
+    assert formulas["parameter bytes"]["value"] == 8 * 27 + 8 * 4
+    assert "torch_peak_activation_bytes = refused" in run("explain", "net.yaml", "--with", "int8").out
 
 
 def test_separable_is_one_of_them(run: Run) -> None:
@@ -159,7 +162,7 @@ def test_from_python_and_the_command_line_alike(name: str, run: Run) -> None:
 
 @pytest.mark.torch
 def test_a_graph_does_not_say_how_values_are_stored() -> None:
-    for function in (cnnprof.unfold, cnnprof.build, cnnprof.to_yaml, cnnprof.explain):
+    for function in (cnnprof.unfold, cnnprof.build, cnnprof.to_yaml):
         with pytest.raises(UsageError, match="is of one dtype, and not of how values are stored"):
             function("net.yaml", with_="int8")
     assert len(cnnprof.unfold("net.yaml", with_="fuse_bn").layers) == 3

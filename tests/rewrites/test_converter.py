@@ -1,7 +1,8 @@
 """What a converter makes of a network, rule by rule, against the files that TensorFlow's converter wrote.
 
 tests/golden/tflm/converter.json has the operators of small networks and the bytes that the interpreter allocates for
-them, converter16.json the same with int16 activations; the specs here are the same networks. The nine larger files are networks as people deploy them.
+them, converter16.json the same with int16 activations; the specs here are the same networks. The nine larger files are
+networks as people deploy them.
 """
 
 import json
@@ -66,7 +67,7 @@ def test_in_int16_it_is_the_same_operators(name, tmp_path):
     """With int8 weights and int64 biases; what the converter or the interpreter does not have is refused."""
     graph, expected = unfolded(tmp_path, NETWORKS[name]["input"], NETWORKS[name]["layers"]), INT16[name]
     if "refused" in expected or (name == "padv2" and expected["head"] is None):
-        with pytest.raises(NotPlanned, match="there is no .* in int16: TensorFlow"):
+        with pytest.raises(NotPlanned, match=r"there is no .* in int16: TensorFlow"):
             convert(graph, "INT16")
         return
     network = convert(graph, "INT16")
