@@ -133,6 +133,12 @@ def facts(table: ReportTable) -> list[str]:
     return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done(report.with_)]
 
 
+def ran(module: str, stored: str, dtype: str) -> list[str]:
+    """What was run, where that is not what everybody would expect. stored: the type of a file's values."""
+    own = [f"the module itself, {module}"] if module else []
+    return [*own, *([f"stored in {stored}: its layers run in {dtype}, as PyTorch has them"] if stored else [])]
+
+
 def about(estimates: Collection[str], metric: str) -> str:
     """The sign before a metric's figure where it is among the estimates."""
     return ABOUT if metric in estimates else ""

@@ -167,3 +167,24 @@ def test_a_graph_does_not_say_how_values_are_stored() -> None:
             function("net.yaml", with_="int8")
     assert len(cnnprof.unfold("net.yaml", with_="fuse_bn").layers) == 3
     assert "batch_norm" not in cnnprof.to_yaml("net.yaml", with_="fuse_bn")
+
+
+@pytest.mark.torch
+def test_what_runs_of_a_file_in_int8_is_said(run: Run) -> None:
+    """Its layers in float32: PyTorch's int8 kernels are not those of the file."""
+    file = str(Path(__file__).parents[1] / "golden" / "tflm" / "lenet5_relu.tflite")
+    verify = ("verify", file, "--no-fvcore")
+    found = json.loads(run(*verify, "--format", "json").out)
+    assert (found["stored_dtype"], found["dtype"], found["ok"]) == ("int8", "float32", True)
+    assert "stored in int8: its layers run in float32, as PyTorch has them" in run(*verify).out.splitlines()[0]
+    measure = ("measure", file, "--seconds", "0.01", "--device", "cpu")
+    assert json.loads(run(*measure, "--format", "json").out)["stored_dtype"] == "int8"
+    assert "stored in int8: its layers run in float32" in run(*measure).out.splitlines()[0]
+    assert json.loads(run("verify", "net.yaml", "--no-fvcore", "--format", "json").out)["stored_dtype"] == "float32"
+
+
+def test_a_comparison_of_layers_is_not_of_how_values_are_stored(run: Run) -> None:
+    done = run("verify", "net.yaml", "--against", "net.yaml", "--with", "int8")
+    assert (done.code, done.out) == (2, "")
+    assert "a comparison of layers is of one dtype, and not of how values are stored: leave out int8" in done.err
+    assert run("verify", "net.yaml", "--against", "net.yaml", "--with", "fuse_bn").code == 0
