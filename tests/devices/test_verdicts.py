@@ -58,6 +58,12 @@ def test_what_would_help_is_in_figures() -> None:
     assert fit(cnnprof.analyze(WORDS), board(2**20)).advice == ()
 
 
+def test_in_int16_it_would_help_to_have_int8() -> None:
+    said = fit(cnnprof.analyze("ds_cnn", with_="int16"), board(20_000)).advice
+    assert said[0] == "--with int8: the head takes 16,000 bytes instead of 32,000"
+    assert not any("--with int8" in line for line in fit(cnnprof.analyze("ds_cnn"), board(9_000)).advice)
+
+
 def test_a_network_in_float32_is_converted_first() -> None:
     found = fit(cnnprof.analyze("ds_cnn"), find("nrf52840"))
     assert (found.verdict, found.converted) == ("fits", True)
