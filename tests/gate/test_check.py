@@ -944,3 +944,31 @@ def test_what_is_wrong_counts_too(folder: Path, run: Run) -> None:
     (folder / "net.yaml").write_text(FOUR.replace("repeat: 20}", "repeat: 20}, {linear: {out_features: 0}}"))
     done = run("net.yaml")
     assert (done.code, done.err.count("units of work"), done.err.count("out_features")) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("r.html", "<!DOCTYPE html>"), ("r.json", "{"), ("r.md", "### cnnprof check"), ("r.txt", "1 network: 1 over"),
+     ("r.xml", "<?xml"), ("r.sarif", "{")],
+)  # fmt: skip
+def test_output_is_a_report_in_place_of_the_text(folder: Path, run: Run, name: str, begins: str) -> None:
+    """As with the other commands; the verdict is said all the same."""
+    project(folder, "max: {params: 1}")
+    assert run("-o", name) == (1, "", "1 network: 1 over budget, 0 within\n")
+    assert (folder / name).read_text(encoding="utf-8").startswith(begins)
+
+
+def test_a_format_in_place_of_the_text(folder: Path, run: Run) -> None:
+    project(folder, "max: {params: 1}")
+    done = run("--format", "json", "--report", "html=r.html")
+    assert (json.loads(done.out)["exit_code"], done.err) == (1, "")
+    assert (folder / "r.html").exists()
+    assert run("--format", "markdown", "-o", "r.txt").out == ""
+    assert (folder / "r.txt").read_text(encoding="utf-8").startswith("### cnnprof check")
+    assert run("-o", "r.csv").err == (
+        "error: the suffix of --output selects the format (.txt, .json, .md, .html, .xml, .sarif), found `r.csv`; or "
+        "use --format\n"
+    )
+    assert "only one report goes to standard output" in run("--format", "json", "--report", "text=-").err
+    assert "two reports go to the same file" in run("-o", "r.json", "--report", "html=r.json").err
+    assert run("models/net.yaml", "-o", "models/net.yaml", "--format", "json").code == 2
