@@ -38,6 +38,7 @@ def check(
     given: Setup,
     baseline_ref: str | None,
     update_baseline: bool,
+    baseline_tip: bool = False,
     latency: Latency | None = None,
     reports: Sequence[Wanted] = (),
     targets: Sequence[Fits] = (),
@@ -72,7 +73,8 @@ def check(
         budget = Budget("command line", read_limits(limits), fits=tuple(targets))
         return check_specs(
             specs, given, budget,
-            budgets=budgets, baseline_ref=baseline_ref, latency=latency, version=cnnprof.__version__, reading=reading,
+            budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
+            version=cnnprof.__version__, reading=reading,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
@@ -81,8 +83,8 @@ def check(
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
-        config, budgets=budgets, baseline_ref=baseline_ref, update=update_baseline, written=written,
-        version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
+        config, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
+        written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
     )  # fmt: skip
 
 
@@ -264,10 +266,13 @@ def command(
         str | None,
         typer.Option(
             metavar="REF",
-            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not the "
+            help="Compare with the files as they were when HEAD left this git revision, such as origin/main: at the "
             "merge base. The repository is that of the working directory.",
         ),
     ] = None,
+    baseline_tip: Annotated[
+        bool, typer.Option("--baseline-tip", help="Compare with the revision as it is, not with the merge base.")
+    ] = False,
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
     ] = False,
@@ -308,6 +313,7 @@ def command(
         given=read_setup(input or [], set or [], batch, dtype, with_ or []),
         baseline_ref=baseline_ref,
         update_baseline=update_baseline,
+        baseline_tip=baseline_tip,
         latency=read_latency(max_latency, against),
         reports=wanted,
         targets=read_fits(target or []),

@@ -111,11 +111,13 @@ class Held(NamedTuple):
 class Run:
     """One run: what is analysed once and used often, and what was found so far.
 
+    baseline_ref: what is compared with, at its merge base with HEAD, or (tip) as it is.
     allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
     formats are read.
     """
 
     baseline_ref: str | None = None
+    tip: bool = False
     latency: Latency | None = None
     version: str = ""
     allow_code: bool = False
@@ -211,10 +213,16 @@ class Run:
 
     @cached_property
     def _revision(self) -> Revision:
-        """`--baseline-ref`. Raises UsageError."""
+        """What is compared with. Raises UsageError."""
         from cnnprof import git
 
-        return git.revision(self.baseline_ref or "")
+        name = self.baseline_ref or ""
+        found = git.revision(name) if self.tip else git.merge_base(name)
+        if found.tip and found.tip != found.commit:
+            self.notes.append(
+                f"compared with {printable(name)} as it was at its merge base with HEAD, {found.commit[:12]}"
+            )
+        return found
 
     @property
     def files(self) -> list[str]:
@@ -439,6 +447,8 @@ class Run:
         from cnnprof.gate import baseline
 
         ratchets = [increase.mark for entry in found.entries for increase in entry.budget.increases]
+        if update and found.baseline_ref is not None:
+            raise UsageError(f"{found.name} compares with `baseline_ref`, and names no file to update")
         if self.baseline_ref is not None:
             return None
         if found.baseline is None:
@@ -446,7 +456,7 @@ class Run:
                 raise UsageError(f"{found.name} names no baseline to update; add `baseline: cnnprof-baseline.json`")
             if ratchets:
                 message = "`max_increase` needs something to compare with"
-                hint = "add `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
+                hint = "add `baseline_ref: origin/main` or `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
                 raise SpecError([Problem(message, ratchets[0], hint)])
             return None
         path = found.folder / found.baseline
@@ -472,6 +482,7 @@ def check_specs(
     *,
     budgets: bool = True,
     baseline_ref: str | None = None,
+    baseline_tip: bool = False,
     latency: Latency | None = None,
     version: str = "",
     reading: Reading = AS_IT_IS,
@@ -480,10 +491,12 @@ def check_specs(
 
     budgets: False: only whether they are valid. version: of cnnprof.
 
+    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD.
+
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, latency, version, reading=reading)
+    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
@@ -508,6 +521,7 @@ def check_project(
     *,
     budgets: bool = True,
     baseline_ref: str | None = None,
+    baseline_tip: bool = False,
     update: bool = False,
     written: Sequence[str] = (),
     version: str = "",
@@ -521,9 +535,11 @@ def check_project(
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, version=version, allow_code=allow_code, reading=Reading(strict))
+    run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict))
     found = run.attempt(_project, config)
     if found is not None:
+        if baseline_ref is None:
+            run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
         files.refuse_inputs(written, _inputs(found))
         run.project(found, budgets, update)
     return run.result()

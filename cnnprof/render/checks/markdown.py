@@ -93,7 +93,7 @@ def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
     sign = "✅" if not verdict.broken else "❌" if verdict.over else "⚠️"
     limit = verdict.limit
     if verdict.rule == "max_increase" and verdict.base is not None:
-        limit = f"{words.amount(verdict.base, verdict.metric)} + {limit}"
+        limit = f"{words.amount(verdict.base, verdict.metric)} + {limit.removeprefix('+')}"
     return (
         sign,
         checked.network,
