@@ -99,14 +99,6 @@ class BudgetLimit(NamedTuple):
         """The same for every layer of a kind."""
         return self._replace(kind=kind)
 
-    def on(self, path: str) -> BudgetLimit:
-        """The same for the parts that a pattern matches."""
-        return self._replace(path=path)
-
-    def on_kind(self, kind: str) -> BudgetLimit:
-        """The same for every layer of a kind."""
-        return self._replace(kind=kind)
-
     @property
     def of_parts(self) -> bool:
         """Whether it holds for parts of a network, each by itself."""

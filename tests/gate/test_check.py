@@ -117,8 +117,8 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
                                      "over "
          "layers, so `at` cannot limit it"),
         (["each: {conv: {params: 5}}"], "cnnprof.yaml:5:25: error: no layer is of the kind `conv`"),
-        (["each: {conv2d: {depth: 5}}"], "cnnprof.yaml:5:26: error: `depth` is a metric of the whole network, not a sum "
-                                         "over layers, so `each` cannot limit it"),
+        (["each: {conv2d: {depth: 5}}"], "cnnprof.yaml:5:26: error: `depth` is a metric of the whole network, not a "
+                                         "sum over layers, so `each` cannot limit it"),
         (["max_increase: {params: 0%}"],
          "cnnprof.yaml:5:26: error: `max_increase` needs something to compare with"),
     ],

@@ -96,6 +96,7 @@ def test_inputs_by_name(tmp_path: Path) -> None:
 
 
 HEAD = "version: 1\nbudgets:\n"
+KEYS = "`version`, `budgets`, `baseline`, `baseline_ref`, `baseline_tip`"
 BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
 
 
@@ -104,10 +105,10 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
     [
         ("5", ["1:1 expected the key `budgets`, found none | a project file has `version`, `budgets`"]),
         ("'5\nbudgets: '", [
-            "1:1 a project file is a mapping with the keys `version`, `budgets`, `baseline`, `baseline_ref`, `baseline_tip`, found `5 budgets: `",
+            f"1:1 a project file is a mapping with the keys {KEYS}, found `5 budgets: `",
         ]),
         ("a: 1\nbudgets:", [
-            "1:1 a project file has no key `a` | known: `version`, `budgets`, `baseline`, `baseline_ref`, `baseline_tip`",
+            f"1:1 a project file has no key `a` | known: {KEYS}",
             "1:1 a project file says `version: 1`",
             "2:9 a project file has `budgets`, a list, found nothing",
         ]),
