@@ -71,6 +71,14 @@ class Revision:
         """Whether the revision has a file. path: as for `read`, and raises as it does."""
         return self._blob(path)[1] is not None
 
+    def below(self, folder: Path) -> list[str]:
+        """The files that the revision has in a folder and below, by their paths from the top. Raises UsageError."""
+        inside = _relative(folder.resolve(), self.top)
+        only = [] if inside == "." else ["--", inside]
+        listed = self._git(inside, "ls-tree", "-r", "-z", "--full-tree", self.commit, *only)
+        entries = (entry.partition("\t") for entry in os.fsdecode(listed).split("\0")[:-1])
+        return [path for about, _, path in entries if about.split(" ")[0] not in (_LINK, _SUBMODULE)]
+
     def copy(self, path: str, to: Path) -> None:
         """Writes a file that the revision has to another one, however large it is. Raises as `read`."""
         path, blob = self._blob(path)

@@ -23,12 +23,14 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import LayerRow, Report, caveats
 from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing, nearest
-from cnnprof.language.spec import BudgetLimit
+from cnnprof.language.spec import BudgetLimit, OwnBudget
 from cnnprof.model import paths
 from cnnprof.model.metrics import COUNTED, METRICS
 
 if TYPE_CHECKING:
+    from cnnprof.analysis.compare import Difference
     from cnnprof.devices.profiles import Target
+    from cnnprof.gate.changes import NetworkChange
     from cnnprof.render.document import Document
 
 SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -121,7 +123,7 @@ class Figures(NamedTuple):
 class Baseline(NamedTuple):
     """What a network is compared with: where it is from, and its figures there; None where it has none.
 
-    report: on the network as it was, where more than its figures is known.
+    report: on the network as it was, where more than its figures is known. limits: which its spec set then.
     wrong: why a network that is there has no figures.
     """
 
@@ -129,6 +131,7 @@ class Baseline(NamedTuple):
     figures: Figures | None
     report: Report | None = None
     wrong: str = ""
+    limits: OwnBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class CountedNetwork:
     # By baseline: budgets may have one of their own each, and all of them live as long as the network.
     _before: dict[tuple[int, str], dict[str, int]] = field(default_factory=dict, compare=False)
     _gone: dict[int, list[str]] = field(default_factory=dict, compare=False)
+    _differences: dict[int, tuple[Difference, ...]] = field(default_factory=dict, compare=False)
     _changes: dict[int, dict[str, str]] = field(default_factory=dict, compare=False)
 
     def sums(self, metric: str) -> Mapping[str, int]:
@@ -203,14 +207,23 @@ class CountedNetwork:
             return {}
         key = id(baseline.report)
         if key not in self._changes:
-            from cnnprof.analysis.compare import differences
-
             self._changes[key] = {
                 each.path: f"new: {each.what}" if each.status == "added" else each.what
-                for each in differences(baseline.report, self.report).layers
+                for each in self.differences(baseline)
                 if each.status != "removed"
             }
         return self._changes[key]
+
+    def differences(self, baseline: Baseline) -> Sequence[Difference]:
+        """The layers that changed since the baseline; nothing where only figures are known."""
+        if baseline.report is None:
+            return ()
+        key = id(baseline.report)
+        if key not in self._differences:
+            from cnnprof.analysis.compare import differences
+
+            self._differences[key] = differences(baseline.report, self.report).layers
+        return self._differences[key]
 
 
 def _by_path(amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
@@ -348,6 +361,22 @@ class Wrong(NamedTuple):
     text: str
 
 
+class Loosened(NamedTuple):
+    """A limit, or what else a budget says, that is not what it was in the baseline, and allows more now.
+
+    file: where it is written; line: None where it is gone, or is a key of a TOML file. before, after: as written; None:
+    not there.
+    """
+
+    file: str
+    line: int | None
+    budget: str
+    what: str
+    before: str | None
+    after: str | None
+    since: str
+
+
 class Updated(NamedTuple):
     """A baseline file that was written: the figures by network before, None where there were none, and now.
 
@@ -366,6 +395,7 @@ class CheckResult(Record):
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
     version: of cnnprof. said: what is to be said with the report. updated: the baseline file that was written.
+    changes: what became of the networks since the baseline. loosened: limits that allow more than they did there.
     """
 
     checks: tuple[Checked, ...]
@@ -377,6 +407,8 @@ class CheckResult(Record):
     notes: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     updated: Updated | None = None
+    changes: tuple[NetworkChange, ...] = ()
+    loosened: tuple[Loosened, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -118,7 +118,7 @@ def find(folder: Path) -> Path | None:
         if os.path.lexists(above / FILE):
             return above / FILE
         pyproject = above / PYPROJECT
-        if pyproject.is_file() and _table(pyproject, PYPROJECT) is not None:
+        if pyproject.is_file() and _table(read_file(pyproject, MOST, PYPROJECT), PYPROJECT) is not None:
             return pyproject
     return None
 
@@ -128,8 +128,12 @@ def read(path: Path, name: str) -> Project:
 
     Raises SpecError with all that is wrong in it, or UsageError where it cannot be read.
     """
-    reader = _Reader(folder=path.parent)
-    return reader.project(_root(path, name), name, path.parent)
+    return parse(read_file(path, MOST, name), name, path.parent)
+
+
+def parse(text: bytes, name: str, folder: Path) -> Project:
+    """The project in the text of a file of that name. Raises as `read`."""
+    return _Reader(folder=folder).project(_root(text, name), name, folder)
 
 
 def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
@@ -164,6 +168,14 @@ def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem
     if found and not kept:
         problems.append(Problem("no file is left: all that `files` matches is excluded", entry.files[0].mark))
     return kept, problems
+
+
+def matches(entry: BudgetEntry, path: str) -> bool:
+    """Whether a budget is for a file, by its path from the project's folder, which need not be there."""
+    segments = path.split("/")
+    found = [pattern for pattern in entry.files if _matches(pattern.text.removeprefix("!").split("/"), segments)]
+    hidden = any(segment.startswith(".") for segment in segments)
+    return bool(found) and not hidden and not any(pattern.excludes for pattern in found)
 
 
 def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
@@ -210,22 +222,20 @@ def _matches(pattern: list[str], path: list[str]) -> bool:
 # From text to nodes.
 
 
-def _root(path: Path, name: str) -> Node:
-    if path.suffix == ".toml":
-        table = _table(path, name)
+def _root(text: bytes, name: str) -> Node:
+    if name.endswith(".toml"):
+        table = _table(text, name)
         if table is None:
             raise UsageError(f"`{printable(name)}` has no table [tool.cnnprof]")
         return _node(table, name, "tool.cnnprof")
-    text = read_file(path, MOST, name)
     if not text.strip():
         raise UsageError(f"`{printable(name)}` is empty; a project file begins with `version: {VERSION}`")
     source.refuse_foreign(text, name, "budgets", f"a project file has {listing(KEYS[:2])}")
     return source.parse(text, name)
 
 
-def _table(path: Path, name: str) -> dict[str, Any] | None:
+def _table(text: bytes, name: str) -> dict[str, Any] | None:
     """The table [tool.cnnprof] of a TOML file. Raises UsageError."""
-    text = read_file(path, MOST, name)
     if b"cnnprof" not in text:  # most projects have a pyproject.toml, and few of them this
         return None
     import tomllib

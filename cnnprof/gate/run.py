@@ -38,6 +38,7 @@ from cnnprof.gate.budget import (
     Elsewhere,
     Figures,
     Fits,
+    Loosened,
     Updated,
     Wrong,
     figures,
@@ -45,6 +46,8 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.gate.changes import NetworkChange, changed, deleted
+from cnnprof.gate.loosened import of_spec
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
@@ -128,6 +131,8 @@ class Run:
     notes: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     updated: Updated | None = None
+    changes: dict[tuple[str, int], NetworkChange] = field(default_factory=dict)
+    loosened: dict[Loosened, None] = field(default_factory=dict)
     _specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
@@ -141,7 +146,7 @@ class Run:
         problems = tuple(self.wrong.values())
         return CheckResult(
             checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
-            self.updated,
+            self.updated, tuple(self.changes.values()), tuple(self.loosened),
         )  # fmt: skip
 
     def say(self, text: str) -> None:
@@ -238,10 +243,50 @@ class Run:
         """Holds a network to a budget."""
         checked, problems = judge(budget, network, baseline)
         self.checks.append(checked)
+        self.compare(network, baseline)
         for problem in problems:
             self.problem(problem, network.file)
         if problems or (baseline is None and budget.increases):
             self.partly(budget, network)
+
+    def compare(self, network: CountedNetwork, baseline: Baseline | None) -> None:
+        """Keeps what became of a network since the baseline, once."""
+        key = network.title, id(network)
+        if baseline is None or network.file in self._foreign or key in self.changes:
+            return
+        if (change := changed(network, baseline)) is not None:
+            self.changes[key] = change
+
+    def deleted(self, found: Project, held: Sequence[Held]) -> None:
+        """Keeps which networks of the project only the revision has, and which of its limits allow more than there.
+
+        Raises UsageError.
+        """
+        from cnnprof.gate import loosened, project
+
+        revision, here = self._revision, {os.path.abspath(each.network.file) for each in held}
+        for path in revision.below(found.folder):
+            file = _shown(revision.top / path)
+            if os.path.lexists(file) or os.path.abspath(file) in here:
+                continue
+            inside = Path(os.path.relpath(file, found.folder)).as_posix()
+            for entry in found.entries:
+                if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
+                    title = _setup(entry).title(file)
+                    self.changes[title, 0] = deleted(title, file, revision.name, past.figures)
+        name = revision.path_of(found.name)
+        if (text := revision.read(name)) is None:
+            return
+        try:
+            before = project.parse(text, found.name, found.folder)
+        except CnnprofError as error:
+            said = error.problems[0].message if isinstance(error, SpecError) else str(error)
+            self.notes.append(
+                f"{printable(found.name)} is wrong in {printable(revision.name)}, so which limits it raises is not "
+                f"known: {printable(said)}"
+            )
+            return
+        self.loosened |= dict.fromkeys(loosened.of_project(before, found, revision.name))
 
     def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
@@ -264,6 +309,8 @@ class Run:
                 continue
             held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
+            if baseline is not None and baseline.limits is not None:
+                self.loosened |= dict.fromkeys(of_spec(baseline.limits, own, file, baseline.name))
             budget = self.budget(own)
             self.judge(budget, network, baseline)
             if len(budget.fits) < len(own.fits):
@@ -378,6 +425,8 @@ class Run:
                     self.problem(Problem(message, entry.mark, hint))
                     self.partly(entry.budget, network)
             self.judge(entry.budget, network, baseline)
+        if self.baseline_ref is not None and not self.wrong:
+            self.attempt(self.deleted, found, held, file=found.name)
         covered = {(network.file, setup.variant) for _, _, network, setup in held}
         free = []
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
@@ -748,7 +797,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
         return Baseline(revision.name, None, wrong=error.problems[0].message)
     except CnnprofError as error:
         return Baseline(revision.name, None, wrong=str(error))
-    return Baseline(revision.name, figures(report), report)
+    return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
 
 
 def _message(problem: Problem) -> str:

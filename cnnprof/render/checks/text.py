@@ -31,7 +31,7 @@ def document(result: CheckResult) -> Document:
         rest += [Text(f"note: {words.plain(note)}", "", 2) for note in (*checked.unheld, *checked.notes)]
     checked_networks = {checked.network for checked in result.checks}
     rest += [Text(f"valid: {words.plain(network)}") for network in result.valid if network not in checked_networks]
-    rest += [Text(f"note: {words.plain(note)}") for note in result.notes]
+    rest += [Text(f"note: {note}") for note in words.notes(result)]
     return made(broken, rest, Text(words.summary(result), "strong"))
 
 
