@@ -690,7 +690,7 @@ def test_reports(folder: Path, run: Run) -> None:
     assert json.loads((folder / "report.gitlab").read_text())[0]["location"]["path"] == "models/net.yaml"
     assert xml.parse(folder / "report.junit").getroot().get("failures") == "1"
     assert (folder / "report.github").read_text().startswith("::error file=models/net.yaml,line=")
-    assert (folder / "report.markdown").read_text().startswith("### cnnprof check")
+    assert (folder / "report.markdown").read_text().startswith("<!-- cnnprof check -->\n**cnnprof check")
 
 
 def test_reports_are_written_where_something_is_wrong(folder: Path, run: Run) -> None:
@@ -713,7 +713,7 @@ def test_the_summary_of_a_step(folder: Path, run: Run, monkeypatch: pytest.Monke
     done = run("models/net.yaml", "--max", "params=1", "--report", "text=-", "--report", "github=-")
     assert done.out.splitlines()[-1].startswith("::error file=models/net.yaml,")
     text = (folder / "summary.md").read_text()
-    assert text.startswith("### cnnprof check")
+    assert text.startswith("<!-- cnnprof check -->\n**cnnprof check")
     (folder / "summary.md").write_text("x" * (1024 * 1024 - 10))
     run("models/net.yaml", "--max", "params=1", "--report", "github=-")
     assert (folder / "summary.md").stat().st_size <= 1024 * 1024
