@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cnnprof.analysis.compare import Difference
     from cnnprof.devices.profiles import Target
     from cnnprof.gate.changes import NetworkChange
+    from cnnprof.gate.suggest import Suggestion
     from cnnprof.render.document import Document
 
 SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -396,6 +397,7 @@ class CheckResult(Record):
     folder, root: the working directory, and the repository's, from which reports for machines name files.
     version: of cnnprof. said: what is to be said with the report. updated: the baseline file that was written.
     changes: what became of the networks since the baseline. loosened: limits that allow more than they did there.
+    suggested: limits that would just hold, where they are asked for.
     """
 
     checks: tuple[Checked, ...]
@@ -409,6 +411,7 @@ class CheckResult(Record):
     updated: Updated | None = None
     changes: tuple[NetworkChange, ...] = ()
     loosened: tuple[Loosened, ...] = ()
+    suggested: tuple[Suggestion, ...] = ()
 
     @property
     def exit_code(self) -> int:

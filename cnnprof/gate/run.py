@@ -48,6 +48,7 @@ from cnnprof.gate.budget import (
 )
 from cnnprof.gate.changes import NetworkChange, changed, deleted
 from cnnprof.gate.loosened import of_spec
+from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
@@ -133,6 +134,8 @@ class Run:
     updated: Updated | None = None
     changes: dict[tuple[str, int], NetworkChange] = field(default_factory=dict)
     loosened: dict[Loosened, None] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    suggest: bool = False
     _specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
@@ -147,6 +150,7 @@ class Run:
         return CheckResult(
             checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
             self.updated, tuple(self.changes.values()), tuple(self.loosened),
+            suggestions(self.judged),
         )  # fmt: skip
 
     def say(self, text: str) -> None:
@@ -241,6 +245,8 @@ class Run:
 
     def judge(self, budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> None:
         """Holds a network to a budget."""
+        if self.suggest:
+            self.judged.append(Judged(budget, network, baseline))
         checked, problems = judge(budget, network, baseline)
         self.checks.append(checked)
         self.compare(network, baseline)
@@ -535,17 +541,18 @@ def check_specs(
     latency: Latency | None = None,
     version: str = "",
     reading: Reading = AS_IT_IS,
+    suggest: bool = False,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
-    budgets: False: only whether they are valid. version: of cnnprof.
+    budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
 
     baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD.
 
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading)
+    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
@@ -576,6 +583,7 @@ def check_project(
     version: str = "",
     allow_code: bool = False,
     strict: bool = False,
+    suggest: bool = False,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
@@ -584,7 +592,8 @@ def check_project(
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict))
+    run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
+              suggest=suggest)  # fmt: skip
     found = run.attempt(_project, config)
     if found is not None:
         if baseline_ref is None:
