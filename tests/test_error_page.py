@@ -65,6 +65,7 @@ HANDED_ON = {
     ("kinds/dropout.py", "output"): "gives another error's message another hint",
     ("devices/profiles.py", "figure"): "reports what metrics.read_amount raised",
     ("devices/profiles.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
+    ("gate/project.py", "increases_of"): "reports what metrics.read_quantity raised",
     ("gate/project.py", "limits"): "reports what metrics.read_quantity raised",
     ("gate/project.py", "wishes"): "says what reading a wish raises, which is seen there",
     ("gate/project.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
