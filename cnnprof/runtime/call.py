@@ -62,7 +62,9 @@ class Gathered(nn.Module):
         """What it has, in its shape."""
         if held.shape == self.shape:
             return held
-        values, count = held.flatten(), prod(self.shape)
+        # Without gradients none is asked of a view either, which PyTorch's module tracker would wait for.
+        values = (held if torch.is_grad_enabled() else held.detach()).flatten()
+        count = prod(self.shape)
         if len(values) != count:
             values = torch.cat([*[values] * (count // len(values)), values[: count % len(values)]])
         return values.view(self.shape)

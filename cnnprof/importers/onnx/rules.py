@@ -192,9 +192,9 @@ def _reduced(node: Node) -> list[int]:
     return dims
 
 
-def _reduce(kind: type[reduce.Reduction]) -> Rule:
+def _reduce(kind: type[reduce.Reduction], **fields: float) -> Rule:
     def rule(node: Node) -> int:
-        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1))), node.tensor())
+        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1)), **fields), node.tensor())
 
     return rule
 
@@ -267,8 +267,8 @@ def _gemm(node: Node) -> int:
 def _of_two(node: Node) -> int:
     """The product of two tensors, neither of which is a weight."""
     left, right = node.shape(0), node.shape(1)
-    if len(left) != len(right) or len(left) < 2 or left[:-2] != right[:-2]:
-        raise NoKind("it repeats a matrix for several others, or multiplies along the batch")
+    if len(left) != len(right) or len(left) < 2:
+        raise NoKind("it multiplies along the batch")
     return node.add(matmul.Matmul(), node.tensor(0), node.tensor(1))
 
 
@@ -413,10 +413,12 @@ def _transpose(node: Node) -> int:
 
 
 def _concat(node: Node) -> int:
-    axis = node.get("axis", 1) % (len(node.out) + 1)
-    if axis == 0 or not all(isinstance(value, int) for value in node.inputs):
-        raise NoKind("it joins a constant, or along the batch")
-    return node.add(concat.Concat(dim=axis), *(value for value in node.inputs if isinstance(value, int)))
+    rank = len(node.out)
+    axis = node.get("axis", 1) % (rank + 1)
+    if axis == 0 or None in node.inputs:
+        raise NoKind("it joins along the batch")
+    operands = [value if isinstance(value, int) else node.parameter(value, rank, "constant") for value in node.inputs]
+    return node.add(concat.Concat(dim=axis), *operands)
 
 
 def _split(node: Node) -> list[int]:
@@ -441,11 +443,12 @@ def _slice(node: Node) -> int:
             None if (values := node.values(position)) is None else values.tolist() for position in (1, 2, 3, 4)
         )
     axes = list(range(len(starts))) if axes is None else axes
-    if (steps and any(step != 1 for step in steps)) or any(axis % rank == 0 for axis in axes):
-        raise NoKind("it takes steps other than 1, or cuts the batch")
+    steps = steps or [1] * len(starts)
+    if min(steps) < 1 or any(axis % rank == 0 for axis in axes):
+        raise NoKind("it goes backwards, or cuts the batch")
     kinds = [
-        slice.Slice(dim=axis % rank, start=start, end=min(end, 2**62))
-        for axis, start, end in zip(axes, starts, ends, strict=True)
+        slice.Slice(dim=axis % rank, start=start, end=min(end, 2**62), step=step)
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
     ]
     made = node.tensor()
     for number, kind in enumerate(kinds):
@@ -557,6 +560,8 @@ RULES: dict[str, Rule] = {
     "Pad": _pad,
     "Pow": _pow,
     "Reciprocal": _plain(function.Reciprocal),
+    "ReduceL1": _reduce(reduce.VectorNorm, ord=1),
+    "ReduceL2": _reduce(reduce.VectorNorm),
     "ReduceMax": _reduce(reduce.Amax),
     "ReduceMean": _reduce_mean,
     "ReduceMin": _reduce(reduce.Amin),

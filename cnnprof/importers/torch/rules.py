@@ -622,15 +622,14 @@ def _slice(node: Node) -> int:
         return read.tensor
     rank, own = node.rank(read), node.get("dim", 0)
     dim = node.dim(read.place, rank, own)
-    if node.get("step", 1) != 1:
-        raise NoKind("it takes steps other than 1")
     size, start = node.shape(read)[dim - 1], node.get("start", 0)
     end = node.get("end", size)
     if node.call.plain == "narrow":
         end = start + node.get("length")
     start = max(start + size, 0) if start < 0 else start
     end = end + size if end < 0 else min(end, size)
-    return node.add(slice.Slice(dim=dim, start=start, end=None if end == size else end), read)
+    kind = slice.Slice(dim=dim, start=start, end=None if end == size else end, step=node.get("step", 1))
+    return node.add(kind, read)
 
 
 _JOINING = ("add", "sub", "mul", "div", "maximum", "minimum")
