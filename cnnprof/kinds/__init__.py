@@ -36,6 +36,7 @@ CLASSES = {
     "maximum": ("arithmetic", "Maximum"),
     "minimum": ("arithmetic", "Minimum"),
     "scaled_dot_product_attention": ("attention", "ScaledDotProductAttention"),
+    "multi_head_attention": ("attention", "MultiHeadAttention"),
     "blur_pool2d": ("blur_pool2d", "BlurPool2d"),
     "center_crop": ("center_crop", "CenterCrop"),
     "concat": ("concat", "Concat"),

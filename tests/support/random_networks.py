@@ -411,6 +411,9 @@ TABLE: dict[str, Rule] = {
         {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
     ),
     "glu": along,
+    "multi_head_attention": lambda choose, shape: (
+        {"num_heads": choose.pick([1, 2, 3])} | choose.some({"bias": lambda: choose.chance(50)})
+    ),
     "expand": repeated,
     "rms_norm": rms_norm,
     "stochastic_depth": lambda choose, shape: (
@@ -1261,7 +1264,7 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
         "inputs with equally many dimensions" in refusal.message
     ),
     "PyTorch takes the batch for a dimension of a matrix, or repeats it": lambda refusal: (
-        refusal.kind.word == "matmul" and len({*map(len, refusal.shapes), 1}) > 2
+        refusal.kind.word == "matmul" and {*map(len, refusal.shapes)} not in ({2}, {3}, {4}, {5})
     ),
     "PyTorch crops where an uneven border is added by hand; that is what `pad` is for": lambda refusal: (
         re.search("`padding` of `conv.d` must be at least 0", refusal.message) is not None
