@@ -87,6 +87,8 @@ CLASSES = {
     "avg_pool1d": ("pool", "AvgPool1d"),
     "avg_pool2d": ("pool", "AvgPool2d"),
     "avg_pool3d": ("pool", "AvgPool3d"),
+    "lstm": ("recurrent", "LSTM"),
+    "gru": ("recurrent", "GRU"),
     "sum": ("reduce", "Sum"),
     "mean": ("reduce", "Mean"),
     "amax": ("reduce", "Amax"),

@@ -122,6 +122,9 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
     def channels(self, *inputs: Shape) -> Channels:
         return "meet"
 
+    def products(self, *inputs: Shape) -> int:
+        return self.work(*inputs, training=False).macs
+
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         return 0
 
@@ -256,9 +259,12 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"
 
-    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+    def products(self, *inputs: Shape) -> int:
         (rows, width), (columns, _), _ = self._three(inputs)
-        return self.work(*inputs, training=training).macs - 2 * rows * columns * width
+        return 2 * rows * columns * width
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return self.work(*inputs, training=training).macs - self.products(*inputs)
 
     def _three(self, inputs: tuple[Shape, ...]) -> tuple[Shape, Shape, Shape]:
         """Query, key and value: what is left out is what comes before it."""

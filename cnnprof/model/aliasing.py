@@ -171,6 +171,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
         alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
         exact = alike and (view or not own.reach)
     memory = at_training if training else at_evaluation
+    exact = exact and memory.exact
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
     return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))

@@ -139,3 +139,19 @@ class MultiHeadAttention(nn.MultiheadAttention):
         value = key if value is None else value.transpose(0, 1)
         made: Tensor = super().forward(query, key, value, need_weights=False)[0]
         return made.transpose(0, 1)
+
+
+class SequenceLSTM(nn.LSTM):
+    """Gives the outputs of all positions, and no state."""
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = super().forward(sequence)[0]
+        return made
+
+
+class SequenceGRU(nn.GRU):
+    """Gives the outputs of all positions, and no state."""
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = super().forward(sequence)[0]
+        return made

@@ -310,6 +310,16 @@ def rms_norm(choose: Choice, shape: Shape) -> Fields:
     return fields
 
 
+def recurrent(choose: Choice, shape: Shape) -> Fields:
+    return {"hidden_size": choose.pick([1, 2, 4])} | choose.some(
+        {
+            "num_layers": lambda: choose.pick([1, 2, 3]),
+            "bias": lambda: choose.chance(50),
+            "bidirectional": lambda: choose.chance(50),
+        }
+    )
+
+
 def shared(choose: Choice, sizes: list[int]) -> Step:
     """What gives a tensor that all examples share."""
     word = choose.pick(["parameter", "parameter", "buffer", "constant"])
@@ -411,6 +421,8 @@ TABLE: dict[str, Rule] = {
         {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
     ),
     "glu": along,
+    "lstm": recurrent,
+    "gru": recurrent,
     "multi_head_attention": lambda choose, shape: (
         {"num_heads": choose.pick([1, 2, 3])} | choose.some({"bias": lambda: choose.chance(50)})
     ),
