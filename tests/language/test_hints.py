@@ -183,20 +183,19 @@ INSTEAD = (
     "kind by a plugin"
 )
 FOREIGN = [
-    *("bmm", "einsum", "lstm", "gru", "rnn", "embedding", "split", "chunk", "swiglu"),
+    *("bmm", "einsum", "rnn", "embedding", "split", "chunk", "swiglu"),
     *("drop_path", "view", "dim", "tan", "max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d"),
     *(
         "weight_norm",
         "rrelu",
         "softmin",
         "bilinear",
-        "multi_head_attention",
         "deform_conv2d",
         "layer_scale",
         "size",
         "se",
     ),
-    *("hardshrink", "LSTM"),
+    *("hardshrink"),
 ]
 
 
