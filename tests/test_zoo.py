@@ -544,3 +544,28 @@ def test_dcgan_figure_1():
     kernels = sum(read * made for read, made in pairwise([1024, 512, 256, 128, 3])) * 5 * 5
     norms = 2 * (1024 + 512 + 256 + 128)
     assert analyze("dcgan@figure_1").totals.params == 100 * 1024 * 4 * 4 + kernels + norms
+
+
+# YOLOv8: the counts that its authors print
+
+YOLOV8 = [
+    # variant, parameters, GFLOPs
+    ("n", 3_157_200, 8.7),
+    ("s", 11_166_560, 28.6),
+    ("m", 25_902_640, 78.9),
+    ("l", 43_691_520, 165.2),
+    ("x", 68_229_648, 257.8),
+]
+
+
+@pytest.mark.parametrize(("variant", "params", "gflops"), YOLOV8, ids=[variant for variant, *_ in YOLOV8])
+def test_yolov8(variant, params, gflops):
+    report = analyze(f"yolov8@{variant}")
+    upsampled = sum(prod(row.output_shape) for row in report.layers if row.kind == "interpolate")
+    assert report.totals.params == params
+    assert round(2 * (report.totals.macs + upsampled) / 1e9, 1) == gflops
+
+
+def test_yolov8_looks_at_8400_anchors():
+    assert row("yolov8", "detect.anchors").output_shape == (1, 4 * 16 + 80, 80 * 80 + 40 * 40 + 20 * 20)
+    assert analyze("yolov8").layers[-1].output_shape == (1, 4 + 80, 8400)

@@ -28,7 +28,7 @@ from cnnprof.analysis.memory import OPTIMIZERS
 from cnnprof.errors import listing
 from cnnprof.language import expression, manual, problems, registry, source
 from cnnprof.language.manual import Page
-from cnnprof.language.source import parse
+from cnnprof.language.source import Scalar, parse
 from cnnprof.language.spec import read, shipped_blocks
 from cnnprof.load import architectures, locate
 from cnnprof.model.kind import Work, show

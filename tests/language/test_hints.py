@@ -279,7 +279,7 @@ def test_an_error_inside_a_shipped_block_leads_with_the_user_s_step() -> None:
         "  in mine, written at net.yaml:4:10",
     ]
     assert found.inside is not None
-    assert found.inside.source.line(found.inside.line).strip() == "- conv2d:"
+    assert found.inside.source.line(found.inside.line).strip() == "- conv:"
 
 
 def test_two_steps_that_use_a_shipped_block_wrongly_are_two_problems() -> None:

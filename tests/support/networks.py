@@ -40,6 +40,7 @@ ONE_STRUCTURE = {
     "regnet": ["x_400mf", "y_400mf"],
     "resnext": ["50_32x4d"],
     "wide_resnet": ["50_2"],
+    "yolov8": ["n"],
 }
 """Architectures whose variants differ in nothing but sizes, except for these."""
 
