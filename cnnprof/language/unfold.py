@@ -623,12 +623,13 @@ class _Walker:
 
     def by_role(self, kind: type[Kind], ends: MappingType[str, TensorRef]) -> list[TensorRef]:
         """The branches of a merge in the order of its inputs. Raises RuleError where one is missing or has no role."""
-        if ends.keys() != {*kind.roles}:
+        if not {*kind.roles} <= ends.keys() <= {*kind.roles, *kind.further_roles}:
+            further = f" (and {listing(kind.further_roles)}, if any)" if kind.further_roles else ""
             raise RuleError(
-                f"`{kind.word}` needs the branches {listing(kind.roles)}, found {listing([*ends])}",
+                f"`{kind.word}` needs the branches {listing(kind.roles)}{further}, found {listing([*ends])}",
                 "branches can be in any order; `[]` is the input itself",
             )
-        return [ends[role] for role in kind.roles]
+        return [ends[role] for role in (*kind.roles, *kind.further_roles) if role in ends]
 
     def side(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         for label, end, executed in self.ends(step, path, scope):

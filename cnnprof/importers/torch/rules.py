@@ -7,7 +7,7 @@ arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
@@ -22,8 +22,10 @@ from cnnprof.kinds import (
     attention,
     concat,
     dropout,
+    expand,
     flatten,
     function,
+    glu,
     interpolate,
     linear,
     local_response_norm,
@@ -38,6 +40,7 @@ from cnnprof.kinds import (
     shuffle,
     slice,
     softmax,
+    stack,
 )  # fmt: skip
 from cnnprof.model.kind import Kind, Shape
 
@@ -118,26 +121,65 @@ def _matmul(node: Node) -> int:
     tensors = [each for each in pair if isinstance(each, Batched)]
     if len(tensors) != 2:
         raise NoKind("one of its matrices does not depend on the input")
-    (left, right), (_, place) = (node.shape(each) for each in tensors), node.out()
+    _, place = node.out()
     rank = len(node.full())
     if any(each.place != place or node.rank(each) != rank for each in tensors) or place.dim >= rank - 2:
         raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
-    if left[:-2] != right[:-2]:
-        raise NoKind("it repeats a matrix for several others")
     return node.add(matmul.Matmul(), *tensors)
+
+
+def _einsum(node: Node) -> int:
+    """A product of two matrices, or of several pairs of them, each with its dimensions in any order."""
+    tensors, (_, place) = node.values["tensors"], node.out()
+    letters, _, made = node.get("equation").replace(" ", "").partition("->")
+    names = letters.split(",")
+    if len(names) != 2 or "." in letters or not all(isinstance(each, Batched) for each in tensors):
+        raise NoKind("it is no product of two matrices that depend on the input")
+    left, right = names
+    rows = [each for each in left if each not in right]
+    columns = [each for each in right if each not in left]
+    inner = [each for each in left if each in right and each not in made]
+    leading = [each for each in made if each in left and each in right]
+    found = [each for each in made if each not in leading]
+    if [len(rows), len(columns), len(inner)] != [1, 1, 1] or sorted(found) != sorted(rows + columns):
+        raise NoKind("it is no product of two matrices that depend on the input")
+    if made[: len(leading)] != "".join(leading) or any(each.place != place for each in tensors) or place.dim != 0:
+        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
+    if found != rows + columns:  # the transposed product
+        (left, right), tensors = (right, left), tensors[::-1]
+        rows, columns = columns, rows
+    orders = ([*leading, *rows, *inner], [*leading, *inner, *columns])
+    read = [_ordered(node, each, own, order) for each, own, order in zip(tensors, (left, right), orders, strict=True)]
+    return node.add(matmul.Matmul(), *read, word="matmul")
+
+
+def _ordered(node: Node, read: Batched, own: str, order: Sequence[str]) -> int:
+    """A tensor with its dimensions, which have these letters, in another order; the batch is the first of both."""
+    if list(own) == list(order):
+        return read.tensor
+    dims = [own.index(each) + (read.place.fold > 1) for each in order]
+    return node.add(permute.Permute(dims=[0, *dims] if read.place.fold > 1 else dims), read, word="permute")
 
 
 def _attention(node: Node) -> int:
     tensors = [node.get(name) for name in ("query", "key", "value")]
-    if any(not isinstance(each, Batched) or each.place != Place(0) for each in tensors):
-        raise NoKind("it reads a batch that other dimensions are folded into, or what does not depend on the input")
-    if node.get("attn_mask") is not None or node.get("dropout_p", 0) or node.get("enable_gqa", False):
-        raise NoKind("it has a mask, dropout, or heads that share keys")
+    first, mask = tensors[0], node.get("attn_mask")
+    if any(not isinstance(each, Batched) or each.place != first.place or each.place.dim for each in tensors):
+        raise NoKind("it reads batches in different dimensions, or what does not depend on the input")
+    if node.get("dropout_p", 0) or node.get("enable_gqa", False):
+        raise NoKind("it has dropout, or heads that share keys")
     query, key, value = (node.shape(each) for each in tensors)
-    if len(query) != 3 or key != value or (query[0], query[2]) != (key[0], key[2]):
+    if len(query) < 3 or key != value or (query[:-2], query[-1]) != (key[:-2], key[-1]):
         raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
     kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
-    return node.add(kind, *tensors)
+    if mask is None:
+        return node.add(kind, *tensors)
+    masked = mask if isinstance(mask, Batched) else node.shared(mask, len(query))
+    shape = node.reader.network.shapes[masked.tensor if isinstance(masked, Batched) else masked]
+    allowed = (*(1 for _ in query[:-3]), *query[-3:-1], key[-2])
+    if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
+        raise NoKind("its mask differs along what is folded into the batch")
+    return node.add(kind, *tensors, masked)
 
 
 # Windows.
@@ -213,6 +255,8 @@ def _reduce(kind: type[reduce.Reduction]) -> Rule:
         fields = {"dim": _reduced(node, read), "keepdim": node.get("keepdim", False)}
         if issubclass(kind, reduce.Spread):
             fields["correction"] = node.get("correction", 1 if node.get("unbiased", True) else 0)
+        if kind is reduce.VectorNorm:
+            fields["ord"] = node.get("ord", node.get("p", 2))
         return node.add(kind(**fields), read)
 
     return rule
@@ -304,6 +348,20 @@ def _layer_norm(node: Node) -> int:
     return node.add(kind, read, learned=(weight, bias))
 
 
+def _rms_norm(node: Node) -> int:
+    read, shape, weight = node.tensor(), list(node.get("normalized_shape")), node.weight("weight")
+    for dim in range(-len(shape), 0):
+        node.dim(read.place, node.rank(read), dim)
+    kind = norm.RMSNorm(normalized_shape=shape, eps=node.get("eps"), elementwise_affine=weight is not None)
+    return node.add(kind, read, learned=(weight,))
+
+
+def _normalize(node: Node) -> int:
+    read = node.tensor()
+    dim = node.dim(read.place, node.rank(read), node.get("dim"))
+    return node.add(reduce.Normalize(p=node.get("p"), dim=dim, eps=node.get("eps")), read)
+
+
 # Position by position.
 
 
@@ -358,10 +416,12 @@ def _prelu(node: Node) -> int:
     return node.add(activation.PReLU(num_parameters=prod(weight.shape)), read, learned=(weight,))
 
 
-def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
+def _along(kind: type[Kind], dim: int | None = None) -> Rule:
+    """A kind that works along one dimension, by default `dim`."""
+
     def rule(node: Node) -> int:
         read = node.tensor()
-        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim"))), read)
+        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim", dim))), read)
 
     return rule
 
@@ -402,7 +462,7 @@ def _arithmetic(kind: type[arithmetic.Arithmetic], reverse: bool = False) -> Rul
                 if position == 0 and issubclass(kind, arithmetic.InOrder):
                     fields["scalar_first"] = True
                 return node.add(kind(**fields), *tensors)
-        read = [operand if isinstance(operand, Batched) else node.parameter(operand, len(out)) for operand in operands]
+        read = [operand if isinstance(operand, Batched) else node.shared(operand, len(out)) for operand in operands]
         return node.add(kind(), *read)
 
     return rule
@@ -493,30 +553,31 @@ def _order(node: Node, rank: int) -> list[int]:
 _SWAPPED = {"t": (0, 1), "numpy_T": (0, 1), "mT": (-1, -2), "adjoint": (-1, -2)}
 
 
-def _joined(node: Node) -> list[Batched]:
-    """The tensors that are joined, the batch of each in the same dimension. Raises NoKind."""
+def _joined(node: Node, rank: int) -> list[Batched | int]:
+    """The tensors that are joined, the batch of each in the same dimension; those that all examples share in so many
+    dimensions. Raises NoKind."""
     values = node.values["tensors"]
-    if not all(isinstance(value, Batched) for value in values):
-        raise NoKind("it joins what does not depend on the input")
-    if any(value.place != values[0].place for value in values):
+    batched = [value for value in values if isinstance(value, Batched)]
+    if any(value.place != batched[0].place for value in batched):
         raise NoKind("it joins tensors whose batches are in different dimensions")
-    return list(values)
+    return [value if isinstance(value, Batched) else node.shared(value, rank) for value in values]
 
 
 def _concat(node: Node) -> int:
-    values = _joined(node)
-    if len(values) == 1:
+    out, place = node.out()
+    values = _joined(node, len(out))
+    if len(values) == 1 and isinstance(values[0], Batched):
         return values[0].tensor
-    dim = node.dim(values[0].place, node.rank(values[0]), node.get("dim", 0))
+    dim = node.dim(place, len(node.full()), node.get("dim", 0))
     return node.add(concat.Concat(dim=dim), *values)
 
 
 def _stack(node: Node) -> int:
-    values, (out, place) = _joined(node), node.out()
+    out, place = node.out()
+    if not all(isinstance(value, Batched) for value in node.values["tensors"]):
+        raise NoKind("it joins what does not depend on the input")
     dim = node.dim(place, len(node.full()), node.get("dim", 0))
-    single = (*out[: dim - 1], 1, *out[dim:])
-    made = [node.add(reshape.Reshape(shape=single), value, word="unsqueeze") for value in values]
-    return node.add(concat.Concat(dim=dim), *made)
+    return node.add(stack.Stack(dim=dim), *_joined(node, len(out) - 1))
 
 
 def _parts(node: Node) -> list[int | None]:
@@ -580,10 +641,11 @@ def _expand(node: Node) -> int | list[int | None]:
     read, (out, place) = node.tensor(), node.out()
     if out == node.shape(read):
         return read.tensor
-    if node.rank(read) != len(node.full()) or place != read.place or not node.only_read_by(_JOINING):
-        raise NoKind("no kind repeats values")
-    if any(_other_is_smaller(node, call) for call in node.reader.readers[node.call.outputs[0] or ""]):
-        raise NoKind("no kind repeats values")
+    if node.rank(read) != len(node.full()) or place != read.place:
+        raise NoKind("it puts dimensions before the batch")
+    readers = node.reader.readers[node.call.outputs[0] or ""]
+    if not node.only_read_by(_JOINING) or any(_other_is_smaller(node, call) for call in readers):
+        return node.add(expand.Expand(size=out), read)
     node.reader.bind(node.call.outputs[0] or "", read, node.call)
     return []
 
@@ -633,6 +695,7 @@ RULES: dict[str, Rule] = {
     "detach": _same,
     "div": _arithmetic(arithmetic.Div),
     "dropout": _dropout,
+    "einsum": _einsum,
     "elu": _elu,
     "exp": _plain(function.Exp),
     "expand": _expand,
@@ -641,6 +704,7 @@ RULES: dict[str, Rule] = {
     "feature_dropout": _dropout,
     "flatten": _reshape,
     "gelu": _with(activation.GELU, approximate=("approximate", "none")),
+    "glu": _along(glu.GLU, -1),
     "group_norm": _group_norm,
     "hardsigmoid": _plain(activation.Hardsigmoid),
     "hardswish": _plain(activation.Hardswish),
@@ -649,6 +713,7 @@ RULES: dict[str, Rule] = {
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
     "linear": _linear,
+    "linalg_vector_norm": _reduce(reduce.VectorNorm),
     "local_response_norm": _with(
         local_response_norm.LocalResponseNorm,
         size=("size", 1),
@@ -658,7 +723,7 @@ RULES: dict[str, Rule] = {
     ),
     "log": _plain(function.Log),
     "log_sigmoid": _plain(activation.LogSigmoid),
-    "log_softmax": _softmax(softmax.LogSoftmax),
+    "log_softmax": _along(softmax.LogSoftmax),
     "mT": _permute,
     "matmul": _matmul,
     "max_pool1d": _max_pool,
@@ -674,6 +739,8 @@ RULES: dict[str, Rule] = {
     "mul": _arithmetic(arithmetic.Mul),
     "narrow": _slice,
     "neg": _plain(function.Neg),
+    "norm": _reduce(reduce.VectorNorm),
+    "normalize": _normalize,
     "numpy_T": _permute,
     "pad": _pad,
     "permute": _permute,
@@ -690,6 +757,7 @@ RULES: dict[str, Rule] = {
     "relu6": _plain(activation.ReLU6),
     "reshape": _reshape,
     "reshape_as": _reshape,
+    "rms_norm": _rms_norm,
     "rsqrt": _plain(function.Rsqrt),
     "roll": _roll,
     "rsub": _arithmetic(arithmetic.Sub, reverse=True),
@@ -699,7 +767,7 @@ RULES: dict[str, Rule] = {
     "sigmoid": _plain(activation.Sigmoid),
     "silu": _plain(activation.SiLU),
     "slice": _slice,
-    "softmax": _softmax(softmax.Softmax),
+    "softmax": _along(softmax.Softmax),
     "softplus": _with(activation.Softplus, beta=("beta", 1.0), threshold=("threshold", 20.0)),
     "split": _parts,
     "split_with_sizes": _parts,
