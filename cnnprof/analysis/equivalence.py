@@ -20,7 +20,7 @@ from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Shape, Tensor, Work, show
 from cnnprof.rewrites.fuse_bn import fuse_bn
 
-RESHAPES = ("flatten", "reshape")
+RESHAPES = ("flatten", "reshape", "squeeze", "unflatten", "unsqueeze")
 """Words of kinds that change nothing but the shape, and keep the order of the values."""
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
 """Words of kinds whose inputs have no order."""
