@@ -62,6 +62,8 @@ class Gathered(nn.Module):
         """What it has, in its shape."""
         if held.shape == self.shape:
             return held
+        if not torch.is_grad_enabled():  # else PyTorch says that the view has a gradient
+            held = held.detach()
         values, count = held.flatten(), prod(self.shape)
         if len(values) != count:
             values = torch.cat([*[values] * (count // len(values)), values[: count % len(values)]])
