@@ -19,12 +19,13 @@ COMMON = ("input", "example", "strict", "set", "with_", "batch", "dtype", "forma
 FIRST_WORDS = (
     "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
     "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse", "Remove",
-    "Rewrite", "Run", "Save", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
+    "Rewrite", "Run", "Save", "Search", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
 )  # fmt: skip
 # Every command with what makes it run to its end on a small network.
 RUNS = {
     "analyze": ["lenet5"],
     "check": ["lenet5"],
+    "init": ["specs/lenet5.yaml", "--to", "-"],
     "compare": ["lenet5", "alexnet"],
     "separable": ["lenet5"],
     "rewrite": ["lenet5", "--with", "prune=0.5"],
