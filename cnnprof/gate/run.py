@@ -183,7 +183,7 @@ class Run:
         """Keeps a problem, once."""
         mark = problem.mark
         line = None if mark is None or isinstance(mark, Elsewhere) else mark.line + 1
-        name = file if mark is None or mark.source.name in (COMMAND_LINE, ARGUMENT) else mark.source.name
+        name = file if mark is None or _is_option(mark) else mark.source.name
         self.wrong[str(problem)] = Wrong(name, line, printable_lines(_message(problem)), str(problem))
 
     # What is analysed.
@@ -347,6 +347,7 @@ class Run:
             return
         if not budget.empty and budgets:
             self.judge(budget, network, None)
+            self.patterns(budget, [network])
         else:
             self.valid[title] = None
 
@@ -396,11 +397,15 @@ class Run:
             return
         if isinstance(spec, Spec) or (budget.empty and self.latency is None):
             self.own(located.name, spec, setups)
+        counted = []
         for each in [] if budget.empty else setups:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
                 baseline = self.attempt(self.past, located.name, each, file=located.name)
                 self.judge(budget, network, baseline)
+                counted.append(network)
+        if counted and len(counted) == len(setups):  # a network that is wrong may be the one that has the path
+            self.patterns(budget, counted)
         if self.latency is not None:
             self.valid.pop(setup.title(located.name), None)
             if (network := self.network(spec, located.name, setup)) is not None:
@@ -807,6 +812,11 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
     except CnnprofError as error:
         return Baseline(revision.name, None, wrong=str(error))
     return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
+
+
+def _is_option(mark: Mark) -> bool:
+    """Whether a limit is written in no file: by an option, or an argument in Python."""
+    return isinstance(mark, Elsewhere) and not mark.source.name.endswith(".toml")
 
 
 def _message(problem: Problem) -> str:
