@@ -25,7 +25,8 @@ FIRST_WORDS = (
 RUNS = {
     "analyze": ["lenet5"],
     "check": ["lenet5"],
-    "init": ["specs/lenet5.yaml", "--to", "-"],
+    "init": ["--to", "-"],
+    "history": ["net.yaml"],
     "compare": ["lenet5", "alexnet"],
     "separable": ["lenet5"],
     "rewrite": ["lenet5", "--with", "prune=0.5"],
@@ -41,7 +42,17 @@ RUNS = {
 }
 
 
-def imported(*arguments: str) -> set[str]:
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    """A repository with a network."""
+    (tmp_path / "net.yaml").write_text("cnnprof: 1\ninput: [3, 8, 8]\nlayers: [relu]\n")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q"], ["add", "net.yaml"], ["commit", "-qm", "."]):
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+def imported(*arguments: str, folder: Path | None = None) -> set[str]:
     """The commands' modules that a process has imported when it ends."""
     program = (
         "import atexit, sys\n"
@@ -51,7 +62,7 @@ def imported(*arguments: str) -> set[str]:
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", check=False,
+        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].removeprefix("imported:").split())
@@ -61,8 +72,8 @@ def imported(*arguments: str) -> set[str]:
     "name",
     [pytest.param(name, marks=[pytest.mark.torch] * (name in ("verify", "measure"))) for name in COMMANDS],
 )
-def test_a_command_imports_no_other(name: str) -> None:
-    assert imported(name, *RUNS[name]) == {name}
+def test_a_command_imports_no_other(name: str, committed: Path) -> None:
+    assert imported(name, *RUNS[name], folder=committed) == {name}
     assert imported(name, "--help") == {name}
 
 
