@@ -287,7 +287,7 @@ def check(
     strict: bool = False,
     example: Any = None,
     fits: str | Sequence[str] = (),
-    config: str | None = None,
+    config: str | Sequence[str] | None = None,
     baseline_ref: str | None = None,
     baseline_tip: bool = False,
     allow_code: bool = False,
@@ -298,7 +298,8 @@ def check(
     at, each: the same for parts, by pattern of their paths, {"stage4.*": {"macs": "1G"}}, and for every layer of a
         kind, {"conv2d": {"macs": "50M"}}.
     fits: targets that every network has to fit, as `cnnprof targets` lists them, or "boards.yaml:mine".
-    config: the project file to check where there is no spec; found from the working directory upwards if left out.
+    config: the project file to check where there is no spec, or several; found from the working directory upwards if
+        left out.
     baseline_ref: a git revision to compare with, at its merge base with HEAD, or (baseline_tip) as it is.
     allow_code: whether the code runs that the project file names.
 

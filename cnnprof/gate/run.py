@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import count
@@ -149,7 +149,7 @@ class Run:
         problems = tuple(self.wrong.values())
         return CheckResult(
             checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
-            self.updated, tuple(self.changes.values()), tuple(self.loosened),
+            () if self.updated is None else (self.updated,), tuple(self.changes.values()), tuple(self.loosened),
             suggestions(self.judged),
         )  # fmt: skip
 
@@ -578,7 +578,7 @@ def check_specs(
 
 
 def check_project(
-    config: str | None = None,
+    config: str | Sequence[str] | None = None,
     *,
     budgets: bool = True,
     baseline_ref: str | None = None,
@@ -592,20 +592,44 @@ def check_project(
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
-    config: the project file; found from the working directory upwards where left out. update: write the baseline first.
+    config: the project file, or several; found from the working directory upwards where left out. update: write the
+    baseline first.
     written: the files that reports go to. allow_code: whether the code runs that the project file names.
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-              suggest=suggest)  # fmt: skip
-    found = run.attempt(_project, config)
-    if found is not None:
-        if baseline_ref is None:
-            run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
-        files.refuse_inputs(written, _inputs(found))
-        run.project(found, budgets, update)
-    return run.result()
+    work = UnfoldWork()
+    results = []
+    for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
+        run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
+                  suggest=suggest, _work=work)  # fmt: skip
+        found = run.attempt(_project, name)
+        if found is not None:
+            if baseline_ref is None:
+                run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
+            files.refuse_inputs(written, _inputs(found))
+            run.project(found, budgets, update)
+        results.append(run.result())
+    return _together(results)
+
+
+def _together(results: Sequence[CheckResult]) -> CheckResult:
+    """What several projects found, as one; what is said of all is said once."""
+    first, *more = results
+    for each in more:
+        first = replace(
+            first,
+            checks=first.checks + each.checks,
+            problems=tuple(dict.fromkeys(first.problems + each.problems)),
+            valid=tuple(dict.fromkeys(first.valid + each.valid)),
+            notes=tuple(dict.fromkeys(first.notes + each.notes)),
+            said=first.said + each.said,
+            updated=first.updated + each.updated,
+            changes=first.changes + each.changes,
+            loosened=first.loosened + each.loosened,
+            suggested=first.suggested + each.suggested,
+        )
+    return first
 
 
 def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:

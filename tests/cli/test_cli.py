@@ -317,7 +317,7 @@ REFUSES = [
             f"error: the suffix of --output selects the format ({known}), found `net.{suffix}`; or use --format",
         )
         for command, known in (
-            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt, .svg"),
             (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .html, .txt"),
             (["separable", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
             (["rewrite", "lenet5", "--with", "prune=0.5"], ".json, .csv, .md, .tex, .html, .txt"),

@@ -17,9 +17,9 @@ from cnnprof.cli.options import SHARED
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 COMMON = ("input", "example", "strict", "set", "with_", "batch", "dtype", "format", "output", "open")
 FIRST_WORDS = (
-    "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
-    "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse", "Remove",
-    "Rewrite", "Run", "Save", "Search", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
+    "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fill", "Fold",
+    "Ignore", "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse",
+    "Remove", "Rewrite", "Run", "Save", "Search", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
 )  # fmt: skip
 # Every command with what makes it run to its end on a small network.
 RUNS = {
