@@ -379,6 +379,61 @@ def test_nothing_else_is_posted(tmp_path: Path, api: str, text: str, variables: 
     assert not (tmp_path / "pwned").exists()
 
 
+# GitLab, and a plain shell.
+
+PAGE = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
+GITLAB = (ROOT / "cnnprof" / "gate" / "ci" / "gitlab-ci.yml").read_text(encoding="utf-8")
+FUNCTION = f'cnnprof() {{ "{sys.executable}" -m cnnprof "$@"; }}\npip() {{ :; }}\n'
+
+
+def clone_of_a_wider_branch(work: Path) -> Path:
+    """A clone of one branch alone, whose network is wider than on main and may not be."""
+    project = PROJECT.replace("max: {params: 16}", "max_increase: {params: 0%}")
+    write(work, {"cnnprof.yaml": project})
+    git(work, "init", "-q")
+    git(work, "add", "-A")
+    git(work, "commit", "-qm", "main")
+    git(work, "checkout", "-qb", "wider")
+    write(work, {"models/net.yaml": NET.replace("out_channels: 4", "out_channels: 5")})
+    git(work, "commit", "-qam", "wider")
+    git(work.parent, "clone", "-q", "--single-branch", "--branch=wider", work.as_uri(), "clone")
+    return work.parent / "clone"
+
+
+def shell(folder: Path, lines: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", FUNCTION + "\n".join(lines)], cwd=folder, env={**HERE, **variables},
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+
+
+def test_the_page_has_the_file_for_gitlab() -> None:
+    assert f"```yaml\n{GITLAB}```\n" in PAGE
+
+
+@pytest.mark.parametrize("branch", [{"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}, {"CI_DEFAULT_BRANCH": "main"}])
+def test_gitlab(work: Path, branch: dict[str, str]) -> None:
+    """The job's script, and the reports that it says it has."""
+    job = yaml.safe_load(GITLAB)["networks"]
+    clone = clone_of_a_wider_branch(work)
+    done = shell(clone, job["script"], **branch)
+    assert done.returncode == 1, done.stderr
+    assert "params 20 is 4 (25.0 %) more than 16 in FETCH_HEAD, at most 0%" in done.stdout
+    (issue,) = json.loads((clone / job["artifacts"]["reports"]["codequality"]).read_text(encoding="utf-8"))
+    assert issue["location"]["path"] == "models/net.yaml"
+    assert (clone / job["artifacts"]["reports"]["junit"]).is_file()
+
+
+def test_a_plain_shell(work: Path) -> None:
+    (lines,) = re.findall(r"^```sh\n(git fetch .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    clone = clone_of_a_wider_branch(work)
+    git(clone, "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    done = shell(clone, lines.splitlines())
+    assert done.returncode == 1, done.stderr
+    assert "more than 16 in origin/main, at most 0%" in done.stdout
+    assert (clone / "report.md").read_text(encoding="utf-8").startswith(f"{MARKER}\n")
+
+
 # A pull request of a stranger.
 
 
