@@ -50,6 +50,7 @@ HANDED_ON = {
     ("gate/run.py", "judge"): "keeps the problems of budget.judge",
     ("gate/run.py", "patterns"): "keeps the problems of budget.unmatched",
     ("gate/run.py", "project"): "keeps a problem that it has just made",
+    ("cli/check.py", "say_suggested"): "prints errors that were raised",
     ("cli/check.py", "write_reports"): "prints errors that were raised",
     ("cli/output.py", "progress"): "says what is at hand; no error",
     ("analysis/costs.py", "refusal"): "reports what `least_batch` or the batch raised",

@@ -170,7 +170,7 @@ def command(
 
 
 def keep(text: str, title: str, insert: str | None, output: str | None, check: bool) -> None:
-    """Puts a report into a document or a file, where it is not there yet; or (check) exits with 1 where it is not."""
+    """Puts a report into a document or a file that does not have it; or (check) exits with 1 for one that does not."""
     import os
 
     from cnnprof import files

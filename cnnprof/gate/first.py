@@ -77,7 +77,7 @@ def _found(folder: Path, path: str) -> Iterator[str]:
         raise UsageError(f"`{printable(path)}` is not below this folder, where the project file goes")
     if not os.path.isdir(here):
         if not os.path.lexists(here):
-            raise UsageError(f"there is no file or folder `{printable(path)}`")
+            raise UsageError(f"found nothing at `{printable(path)}`, neither a file nor a folder")
         yield Path(os.path.relpath(here, folder)).as_posix()
         return
     seen = 0

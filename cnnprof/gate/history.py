@@ -12,7 +12,7 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import Report
-from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, printable
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, nearest, printable
 from cnnprof.gate.changes import ArgumentChange, arguments
 from cnnprof.model.metrics import METRICS, metric_named
 
@@ -106,7 +106,7 @@ def history(
 def _metric(name: str) -> str:
     found = metric_named(name.strip())
     if found is None:
-        raise UsageError(f"unknown metric `{brief(printable(name))}`; `cnnprof history --help` says how they are given")
+        raise UsageError(f"unknown metric `{brief(printable(name))}`; {nearest(name.strip(), METRICS)}")
     return found
 
 

@@ -102,7 +102,7 @@ def test_workflows(folder: Path, run: Run) -> None:
         (["text.md"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite; of 1 that may be "
                       "one none can be read: "),
         (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite\n"),
-        (["none"], "there is no file or folder `none`\n"),
+        (["none"], "found nothing at `none`, neither a file nor a folder\n"),
         ([".."], "`..` is not below this folder, where the project file goes\n"),
         (["--to", "models/a.yaml"], "`models/a.yaml` is there already: remove it, or name another file (--to)\n"),
     ],

@@ -888,7 +888,6 @@ def test_no_report_replaces_what_is_read(folder: Path, run: Run, path: str) -> N
     [
         (["--batch", "0"], "a batch is a whole number of examples, at least 1, found 0"),
         (["--dtype", "float31"], "unknown dtype `float31`; did you mean `float32`?"),
-        (["--config", "a", "--config", "b"], "--config is given twice"),
         (["--batch", "1", "--batch", "1"], "--batch is given twice"),
         (["--set", "width=1", "--set", "width=2"], "--set width is given twice"),
     ],

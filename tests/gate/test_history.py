@@ -139,6 +139,15 @@ def test_refuses(folder: Path, run: Run, spec: str, message: str) -> None:
     assert done.err.startswith(f"error: {message}")
 
 
+def test_a_metric_that_is_none(folder: Path, run: Run) -> None:
+    del folder
+    assert run("models/net.yaml", "--metrics", "parms") == (
+        2,
+        "",
+        "error: unknown metric `parms`; did you mean `params`?\n",
+    )
+
+
 def test_without_git(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.yaml").write_text(NET)

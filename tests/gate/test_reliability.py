@@ -113,7 +113,7 @@ def shallow(here: Path, *options: str) -> None:
     project(here, "baseline_ref: origin/main")
 
 
-@scenario("a revision that is not there, as in a shallow clone")
+@scenario("a revision that is missing, as in a shallow clone")
 def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shallow(here)
 
