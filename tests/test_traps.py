@@ -264,7 +264,7 @@ UNKNOWN = [
 @pytest.mark.parametrize("word", UNKNOWN)
 @pytest.mark.parametrize("fields", ["", ": {hidden_size: 32}"], ids=["bare", "with fields"])
 def test_an_unknown_layer_is_refused_by_name(word: str, fields: str) -> None:
-    """Never silently zero (29, 30, 32, 35, 39, 48): recurrent cells, attention, embeddings, hooks on weights, custom classes."""
+    """Never silently zero (29, 30, 32, 35, 39, 48): embeddings, hooks on weights, custom classes."""
     text = network(f"- relu\n- {word}{fields}")
     with pytest.raises(SpecError) as caught:
         report(text)
