@@ -32,7 +32,20 @@ from cnnprof.render.document import (
     Table,
     Text,
 )  # fmt: skip
-from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, shortened, unbroken, widths
+from cnnprof.render.text import (
+    GAP,
+    Line,
+    as_table,
+    cells,
+    complete,
+    draw,
+    fold,
+    gap,
+    lines,
+    shortened,
+    unbroken,
+    widths,
+)
 
 STYLES: dict[Meaning, str] = {
     "strong": "bold", "better": "bold green", "over": "bold red", "warning": "yellow", "within": "green",
@@ -45,9 +58,12 @@ NARROWEST = 16
 """What a text may be folded to."""
 
 
-def render(document: Document, width: int, color: bool) -> str:
-    """The blocks in lines of at most `width` cells, where that can be; color: whether escape codes are shown."""
-    drawn = draw(list(_fitted(document.blocks, width)))
+def render(document: Document, width: int | None, color: bool) -> str:
+    """The blocks in lines of at most `width` cells, where that can be; of None as wide and complete as in a pipe.
+
+    color: whether escape codes are shown.
+    """
+    drawn = draw(complete(document.blocks) if width is None else list(_fitted(document.blocks, width)))
     if not color:
         return lines(drawn)
     file = io.StringIO()

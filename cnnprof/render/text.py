@@ -36,8 +36,12 @@ ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures
 
 def render(document: Document) -> str:
     """The blocks one after another."""
-    blocks = [block.complete if isinstance(block, Table) else block for block in document.blocks]
-    return lines(draw(blocks))
+    return lines(draw(complete(document.blocks)))
+
+
+def complete(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks with all that is to be read, and no bars."""
+    return [block.complete if isinstance(block, Table) else block for block in blocks]
 
 
 def lines(drawn: Iterator[Line]) -> str:

@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import cnnprof
-from cnnprof.cli import main
+from cnnprof.cli import main, progress
 from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.load import locate
@@ -493,7 +493,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("quiet_for", "stderr", "said"),
     [
-        (-1.0, Terminal(), "\r1 of 3 combinations \r\x1b[K"),
+        (-1.0, Terminal(), "\r\x1b[K1 of 3 combinations\r\x1b[K"),
         (60.0, Terminal(), ""),
         (-1.0, io.StringIO(), ""),
     ],
@@ -501,7 +501,7 @@ class Terminal(io.StringIO):
 )
 def test_progress(quiet_for: float, stderr: io.StringIO, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On standard error, where it is a terminal and the run takes a while; nothing is left of it in the end."""
-    monkeypatch.setattr(command, "QUIET_FOR", quiet_for)
+    monkeypatch.setattr(progress, "QUIET_FOR", quiet_for)
     monkeypatch.setattr("sys.stderr", stderr)
     axes = command.axes(["classes=1:3"], [], None, "1", "float32")
     found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None, jobs=1)
