@@ -31,6 +31,7 @@ from cnnprof.importers.reference import Reading
 
 if TYPE_CHECKING:
     from cnnprof.devices.profiles import Target
+    from cnnprof.devices.verdicts import Fit
 
 EXAMPLES = (
     "cnnprof analyze resnet@50",
@@ -43,8 +44,8 @@ EXAMPLES = (
     "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
 )
 
-PAGE = 28
-"""Rows of a table that fit on a page of 50 lines with what is printed around them."""
+FEW = 12
+"""Rows that a table is folded to, if need be, before the totals are set in few lines."""
 
 
 def command(
@@ -80,7 +81,7 @@ def command(
             min=0,
             metavar="N",
             help="Fold neighbours that share N segments of their path into one row; 0: a row per layer. A terminal "
-            "folds to a page by default.",
+            "folds to what its window shows by default, and has a convolution in one row with its norm and activation.",
         ),
     ] = None,
     sort: Annotated[
@@ -153,8 +154,10 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
         raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.format == "csv" and view.conventions:
         raise UsageError("--convention adds a total, and csv has no totals; json has them")
-    terminal = screen() if view.format == "table" and output in (None, "-") else None
-    tables = [_table(each, view, PAGE if terminal else None) for each in found]
+    here = view.format == "table" and output in (None, "-")
+    if here and (seen := screen()) is not None:
+        return "\n".join(_fitted(each, view, fits_of(each, targets), seen.height - 1) for each in found)
+    tables = [_table(each, view, None) for each in found]
     match view.format:
         case "json":
             from cnnprof.render import json
@@ -177,7 +180,30 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
     return show(words.document(tables, [fits_of(each, targets) for each in found]), view.format, output)
 
 
-def _table(found: Report, view: View, page: int | None) -> ReportTable:
+def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> str:
+    """A report in so many lines, if that can be: rows are folded, and where that would leave few the totals are set in
+    few lines. Where rows were asked for, there are those."""
+    from cnnprof.render import words
+
+    def drawn(table: ReportTable, compact: bool) -> str:
+        return show(words.document([table], [fits], compact), view.format, None)
+
+    for compact, least in ((False, FEW), (True, 1)):
+        page, rows = height, 0
+        while page >= least:
+            table = _table(found, view, page)
+            if len(table.rows) == rows:  # they cannot be folded more
+                break
+            rows = len(table.rows)
+            text = drawn(table, compact)
+            if text.count("\n") <= height:
+                return text
+            page = rows - 1
+    page = max(1, rows - (text.count("\n") - height))
+    return drawn(_table(found, view, page, runs=True), compact=True)
+
+
+def _table(found: Report, view: View, page: int | None, runs: bool = False) -> ReportTable:
     priced = []
     if view.conventions:
         from cnnprof.analysis import conventions
@@ -189,6 +215,7 @@ def _table(found: Report, view: View, page: int | None) -> ReportTable:
         columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
+        runs=runs,
         sort=view.sort,
         top=view.top,
         priced=priced,

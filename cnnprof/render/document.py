@@ -54,7 +54,8 @@ class Table(NamedTuple):
 
     patience: lines per row, on average, that folding may lead to before columns are left out instead.
     chooses: the option that chooses columns, where there is one.
-    keys: of each row, by which pictures know it; empty where none does.
+    keys: of each row, by which pictures know it; empty where none does. terse: what has to be said about bars and
+        columns without room is said in few words.
     """
 
     columns: tuple[TableColumn, ...]
@@ -63,6 +64,7 @@ class Table(NamedTuple):
     patience: float = float("inf")
     chooses: str = ""
     keys: tuple[str, ...] = ()
+    terse: bool = False
 
     def only(self, numbers: Sequence[int]) -> Table:
         """The table with some of its columns, in their order."""
@@ -123,10 +125,13 @@ class KeyFigure(NamedTuple):
 
 
 class KeyFigures(NamedTuple):
-    """A list of labelled figures or terms."""
+    """A list of labelled figures or terms. flow: a terminal sets several in a line, without how they were counted;
+    across: how many."""
 
     figures: tuple[KeyFigure, ...]
     indent: int = 0
+    flow: bool = False
+    across: int = 1
 
 
 # Figures. Each has an equivalent in text.

@@ -53,6 +53,8 @@ STYLES: dict[Meaning, str] = {
 }  # fmt: skip
 BAR = 8
 """Cells of a full bar, which stands for the largest row."""
+LONGEST = 24
+"""Cells of one where there is room."""
 _BARS: tuple[Meaning, ...] = ("bar", "other bar")
 NARROWEST = 16
 """What a text may be folded to."""
@@ -159,6 +161,12 @@ def _joined(text: str, width: int) -> Iterator[str]:
 
 
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
+    if block.flow:
+        for across in range(len(block.figures), 1, -1):
+            if _excess(as_table(block._replace(across=across)), width - block.indent) <= 0:
+                yield block._replace(across=across)
+                return
+        block = block._replace(figures=tuple(each._replace(note="") for each in block.figures))
     table = as_table(block)
     label, figure, note = widths(table)
     shown: list[KeyFigure] = []
@@ -192,13 +200,13 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
         for n, column in enumerate(chosen.columns)
         if column.bar and not any(row[n].text for row in chosen.rows) and (most := _most(chosen, n))
     ]
-    if shares:
+    if shares and not table.terse:
         said.append(f"a full bar is the largest row's share of the total: {', '.join(shares)}")
     shown = [column.header for column in chosen.columns]
     out = [each.header for each in table.columns if not each.bar and not each.instead and each.header not in shown]
     if out:
-        said.append(f"no room for {', '.join(out)}: {table.chooses}a pipe shows them")
-    yield from map(_with_bars, parts)
+        said.append(f"no room for {', '.join(out)}" + ("" if table.terse else f": {table.chooses}a pipe shows them"))
+    yield from (_with_bars(part, width) for part in parts)
 
 
 def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
@@ -291,13 +299,15 @@ def _most(table: Table, place: int) -> float:
     return max((float(row[place].number or 0) for row in table.rows), default=0.0)
 
 
-def _with_bars(table: Table) -> Table:
-    """The table with its bars drawn."""
+def _with_bars(table: Table, width: int) -> Table:
+    """The table with its bars drawn, longer where there is room."""
     places = [number for number, column in enumerate(table.columns) if column.bar]
     drawn = [place for place in places if not any(row[place].text for row in table.rows)]
+    longest = min(LONGEST, BAR + max(0, -_excess(table, width)) // max(1, len(drawn)))
     for place, meaning in zip(drawn, _BARS, strict=False):
         most = _most(table, place)
-        bars = [units.bar(float(row[place].number or 0) / most if most else 0, BAR).ljust(BAR) for row in table.rows]
+        shares = [float(row[place].number or 0) / most if most else 0 for row in table.rows]
+        bars = [units.bar(share, longest).ljust(longest) for share in shares]
         rows = tuple(
             (*row[:place], Cell(bar, meaning=meaning), *row[place + 1 :])
             for row, bar in zip(table.rows, bars, strict=True)

@@ -83,7 +83,15 @@ def _block(block: Block) -> Iterator[Line]:
 
 
 def as_table(block: KeyFigures) -> Table:
-    """Key figures as a table without a header."""
+    """Key figures as a table without a header; of several in a line, those of a column below one another."""
+    if block.across > 1:
+        lines = -(-len(block.figures) // block.across)
+        pairs = [(Cell(each.label, meaning="dim"), each.figure) for each in block.figures]
+        pairs += [(Cell(""), Cell(""))] * (lines * block.across - len(pairs))
+        return Table(
+            (TableColumn("", False), TableColumn("")) * block.across,
+            tuple(tuple(cell for pair in pairs[n::lines] for cell in pair) for n in range(lines)),
+        )
     columns = (TableColumn("", right=False), TableColumn("", right=False), TableColumn("", right=False, fold=True))
     return Table(
         columns, tuple((Cell(each.label, meaning="dim"), each.figure, Cell(each.note)) for each in block.figures)
@@ -160,12 +168,12 @@ def shortened(text: str, width: int) -> str:
     """A text in at most `width` cells: what it loses is in its middle, where paths that are near are alike."""
     if cells(text) <= width:
         return text
-    room = max(width - 1, 2)
-    end = room - room // 3
-    while end > 0 and cells(text[-end:]) > room - room // 3:
+    end = max(1, width - 1 - max(1, (width - 1) // 3))
+    while True:
+        room = width - 1 - cells(text[-end:])
+        if room >= cells(text[0]) or end == 1:
+            return f"{text[: _fitting(text, room)]}…{text[-end:]}"
         end -= 1
-    begin = _fitting(text, room - cells(text[-end:]))
-    return f"{text[:begin]}…{text[-end:]}"
 
 
 def unbroken(text: str) -> str:
