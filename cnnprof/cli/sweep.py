@@ -19,6 +19,9 @@ from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
 from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow
 
+FEWEST, AROUND = 24, 30
+"""Rows that a terminal shows whatever its height, and lines that it has for the rest."""
+
 EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
@@ -246,6 +249,8 @@ def render(found: Sweep, view: View, output: str | None) -> str:
     if view.format == "csv":
         return swept.to_csv(found, metrics)
     names = None if view.plot is None else read_names(view.plot, "--plot")
-    if names is None and not view.no_plot and view.format == "table" and output in (None, "-") and screen():
+    seen = screen() if view.format == "table" and output in (None, "-") else None
+    if names is None and not view.no_plot and seen is not None:
         names = []
-    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names), view.format, output)
+    most = None if seen is None else max(FEWEST, seen.height - AROUND)
+    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names, most), view.format, output)

@@ -129,9 +129,8 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
             )
             yield block._replace(text="\n".join(lines), indent=indent)
         case Code():
-            yield block._replace(
-                text="\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent))
-            )
+            text = "\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent))
+            yield block._replace(text=text, styled=block.styled if text == block.text else ())
         case KeyFigures():
             yield from _fitted_figures(block, width)
         case Formulas() | Plot() | Picture():

@@ -22,6 +22,7 @@ from cnnprof.render.document import (
     Notes,
     Picture,
     Plot,
+    Styled,
     Table,
     TableColumn,
     Text,
@@ -69,8 +70,8 @@ def _block(block: Block) -> Iterator[Line]:
             for line in block.text.split("\n"):
                 yield [(margin, ""), (unbroken(line), block.meaning)]
         case Code():
-            for line in block.text.split("\n"):
-                yield [(" " * block.indent + printable(line), "")]
+            for number, line in enumerate(block.text.split("\n")):
+                yield [(" " * block.indent, ""), *_styled(line, [each for each in block.styled if each.line == number])]
         case Notes():
             for note in block.notes:
                 yield [(printable(note), "dim")]
@@ -80,6 +81,16 @@ def _block(block: Block) -> Iterator[Line]:
             yield from _table(block)
         case Formulas() | Plot() | Picture():
             yield from draw(block.in_text())
+
+
+def _styled(line: str, parts: Sequence[Styled]) -> Line:
+    """A line in pieces, each with what it means."""
+    found: Line = []
+    done = 0
+    for _, begin, end, meaning in sorted(parts):
+        found += [(printable(line[done:begin]), ""), (printable(line[begin:end]), meaning)]
+        done = end
+    return [*found, (printable(line[done:]), "")]
 
 
 def as_table(block: KeyFigures) -> Table:
