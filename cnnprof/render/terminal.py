@@ -56,8 +56,8 @@ BAR = 8
 LONGEST = 24
 """Cells of one where there is room."""
 _BARS: tuple[Meaning, ...] = ("bar", "other bar")
-NARROWEST = 16
-"""What a text may be folded to."""
+NARROWEST, READABLE = 16, 28
+"""What a text may be folded to, and what a path is shortened to before columns are left out."""
 
 
 def render(document: Document, width: int | None, color: bool) -> str:
@@ -212,9 +212,9 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
     """The columns that there is room for, and with them the tables to be drawn."""
     ranks = sorted({column.optional for column in table.columns if column.optional}, reverse=True)
     patient: Table | None = None
-    for most in [float("inf"), *ranks]:
+    for least, most in [*((READABLE, rank) for rank in (float("inf"), *ranks)), (NARROWEST, min(ranks, default=0.5))]:
         chosen = _without(table, most)
-        folded = _folded(chosen, width)
+        folded = _folded(chosen, width, least)
         if _excess(folded, width) > 0:
             continue
         lines = max(
@@ -224,7 +224,7 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
             return chosen, [folded]
         patient = patient or chosen
     if patient is not None:  # long texts are folded, whatever it costs in lines
-        return patient, [_folded(patient, width)]
+        return patient, [_folded(patient, width, READABLE)]
     return chosen, _broken(folded, width) or [folded]
 
 
@@ -246,27 +246,41 @@ def _excess(table: Table, width: int) -> int:
     return sum(sizes) + sum(len(gap(table.columns, n)) for n in range(len(table.columns))) - width
 
 
-def _folded(table: Table, width: int) -> Table:
-    """The columns that may be folded, the widest first, as narrow as needed and sensible."""
+def _folded(table: Table, width: int, least: int) -> Table:
+    """The columns that may be folded or shortened, the widest first, as narrow as needed and sensible. least: cells of
+    one whose texts lose their middle; where two would look alike they are folded instead."""
     sizes = widths(table)
     excess = _excess(table, width)
     while excess > 0:
-        wide = [n for n, column in enumerate(table.columns) if (column.fold or column.shorten) and sizes[n] > NARROWEST]
+        wide = [
+            n
+            for n, column in enumerate(table.columns)
+            if (column.fold and sizes[n] > NARROWEST) or (column.shorten and sizes[n] > least)
+        ]
         if not wide:
             break
         sizes[max(wide, key=sizes.__getitem__)] -= 1
         excess -= 1
 
+    tell = {n: _tell_apart(table, n, sizes[n]) for n, column in enumerate(table.columns) if column.shorten}
+
     def narrow(text: str, place: int) -> str:
-        if table.columns[place].shorten:
+        if tell.get(place):
             return shortened(printable(text), sizes[place])
-        return "\n".join(fold(printable(text), sizes[place])) if table.columns[place].fold else text
+        either = table.columns[place].fold or table.columns[place].shorten
+        return "\n".join(fold(printable(text), sizes[place])) if either else text
 
     def rows(found: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...]:
         return tuple(tuple(c._replace(text=narrow(c.text, n)) for n, c in enumerate(row)) for row in found)
 
     columns = tuple(column._replace(header=narrow(column.header, n)) for n, column in enumerate(table.columns))
     return table._replace(columns=columns, rows=rows(table.rows), totals=rows(table.totals))
+
+
+def _tell_apart(table: Table, place: int, size: int) -> bool:
+    """Whether the texts of a column are told apart without their middle."""
+    texts = {row[place].text for row in table.rows}
+    return len({shortened(printable(text), size) for text in texts}) == len(texts)
 
 
 def _broken(table: Table, width: int) -> list[Table]:
