@@ -19,9 +19,9 @@ class Recurrent(Kind):
         bias: whether the products with the input and with the state before have a bias each
         bidirectional: whether a second one runs from the end, whose outputs are joined to those of the first
     Memory:
-        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps for each layer and
-        direction its input and 7 · hidden_size values per position; while it runs, the products with the input and
-        the outputs. What cuDNN or oneDNN hold instead is their own
+        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps its output and, for
+        each layer and direction, the input and 7 · hidden_size values per position; while it runs, the products with
+        the input and the outputs. What cuDNN or oneDNN hold instead is their own
     """
 
     inferred = ("input_size",)
@@ -72,7 +72,7 @@ class Recurrent(Kind):
         kept = [Tensor((positions, features)) for features in self._read(inputs[0])]
         kept += [Tensor((positions, 7 * size))] * (self.num_layers * self._directions)
         running = Tensor((positions, (self.gates + 1) * size * self._directions))
-        return Memory(saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
+        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
 
     def code(self, *inputs: Shape) -> Code:
         made = self.made(type(self).__name__, input_size=inputs[0][1])

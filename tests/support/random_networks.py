@@ -421,6 +421,13 @@ TABLE: dict[str, Rule] = {
         {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
     ),
     "glu": along,
+    "unfold": lambda choose, _: (
+        {"kernel_size": choose.pick([1, 2, 3])}
+        | choose.some(
+            {"stride": lambda: choose.pick([1, 2, 3]), "padding": lambda: choose.pick([0, 1]), "dilation": lambda: 2}
+        )
+    ),
+    "std_conv2d": lambda choose, shape: conv(2)(choose, shape) | choose.some({"gain": lambda: choose.chance(50)}),
     "lstm": recurrent,
     "gru": recurrent,
     "multi_head_attention": lambda choose, shape: (
