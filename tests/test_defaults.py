@@ -20,12 +20,28 @@ OTHERS = {
     ("pad", "value"): "PyTorch's None is 0",
 }
 NOT_OURS = {
-    "abs", "add", "add_bias_kv", "add_zero_attn", "amax", "amin", "args", "batch_first", "blur_pool2d", "buffer",
-    "center_crop", "clamp", "concat", "constant", "device", "div", "dropout", "dtype", "exp", "expand", "inplace",
-    "input", "kwargs", "log", "matmul", "max_value", "maximum", "mean", "min_value", "minimum", "mul", "neg",
-    "opaque", "out", "parameter", "permute", "pow", "reciprocal", "recompute_scale_factor", "reshape",
-    "return_indices", "roll", "rsqrt", "scaled_dot_product_attention", "select", "slice", "sqrt", "squeeze",
-    "stack", "std", "std_conv2d", "stochastic_depth", "sub", "sum", "unsqueeze", "var", "vector_norm",
+    "input",
+    "inplace",
+    "device",
+    "dtype",
+    "return_indices",
+    "min_value",
+    "max_value",
+    "recompute_scale_factor",
+    "out",
+    "add_bias_kv",
+    "dropout",
+    "add_zero_attn",
+    "batch_first",
+    "args",
+    "kwargs",
+}
+OURS = {
+    "abs", "add", "amax", "amin", "blur_pool2d", "buffer", "center_crop", "clamp", "concat", "constant", "div",
+    "exp", "expand", "log", "matmul", "maximum", "mean", "minimum", "mul", "neg", "opaque", "parameter",
+    "permute", "pow", "reciprocal", "reshape", "roll", "rsqrt", "scaled_dot_product_attention", "select", "slice",
+    "sqrt", "squeeze", "stack", "std", "std_conv2d", "stochastic_depth", "sub", "sum", "unsqueeze", "var",
+    "vector_norm",
 }  # fmt: skip
 """No torch.nn class or function with fields: merges, our own, and tensor methods."""
 
