@@ -30,6 +30,8 @@ NOT_OURS = {
     "recompute_scale_factor",
     "out",
     "add_bias_kv",
+    "mode",
+    "proj_size",
     "dropout",
     "add_zero_attn",
     "batch_first",
@@ -37,7 +39,7 @@ NOT_OURS = {
     "kwargs",
 }
 OURS = {
-    "abs", "add", "amax", "amin", "blur_pool2d", "buffer", "center_crop", "clamp", "concat", "constant", "div",
+    "abs", "add", "amax", "amin", "blur_pool2d", "buffer", "center_crop", "clamp", "concat", "constant", "div", "erf",
     "exp", "expand", "log", "matmul", "maximum", "mean", "minimum", "mul", "neg", "opaque", "parameter",
     "permute", "pow", "reciprocal", "reshape", "roll", "rsqrt", "scaled_dot_product_attention", "select", "slice",
     "sqrt", "squeeze", "stack", "std", "std_conv2d", "stochastic_depth", "sub", "sum", "unsqueeze", "var",
@@ -56,7 +58,9 @@ def signature(kind: type[Kind]) -> dict[str, Any]:
     layer = next(layer for layer in graph.layers if type(layer.kind) is kind)
     made = type(layer.kind.module(*(graph.shapes()[number] for number in layer.inputs)))
     theirs = [each for each in made.__mro__[:-2] if each.__module__.startswith("torch.nn") and each is not nn.Module]
-    called = theirs[0] if theirs else getattr(functional, kind.word)
+    # That of recurrent layers is their base's.
+    most = max(theirs, key=lambda each: len(inspect.signature(each).parameters), default=None)
+    called = most or getattr(functional, kind.word)
     return dict(inspect.signature(called).parameters)
 
 
@@ -74,4 +78,5 @@ def test_defaults_are_those_of_torch(word: str) -> None:
             default = (default,) * len(field.default)
         assert (field.default == default) != ((word, name) in OTHERS), name
     follow = {"in_channels", "in_features", "num_features", "num_channels", "embed_dim", "kdim", "vdim"}
+    follow |= {"input_size"}
     assert set(theirs) - set(kind.fields) <= NOT_OURS | follow

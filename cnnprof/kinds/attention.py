@@ -35,9 +35,9 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         layers:
           - scaled_dot_product_attention:    # [3, 49, 32]
               query: []
-              key: [{gelu: {}}]
+              key: [{gelu: {}}]    # [3, 49, 32]
               value: []
-              mask: [{parameter: {shape: [3, 49, 49], stored: [169, 3]}}]
+              mask: [{parameter: {shape: [3, 49, 49], stored: [169, 3]}}]    # [3, 49, 49]
     """
 
     is_causal: bool = False
@@ -251,10 +251,10 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         return Code("MultiHeadAttention", values, usual, unnamed=2, definition=_MULTI_HEAD_ATTENTION)
 
     def module(self, *inputs: Shape) -> "nn.Module":
-        from cnnprof.runtime.call import MultiHeadAttention
+        from cnnprof.runtime.call import AttendingHeads
 
         (_, width), (_, key), (_, value) = self._three(inputs)
-        return MultiHeadAttention(width, self.num_heads, bias=self.bias, kdim=key, vdim=value)
+        return AttendingHeads(width, self.num_heads, bias=self.bias, kdim=key, vdim=value)
 
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"

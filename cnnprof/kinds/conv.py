@@ -243,9 +243,9 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
         return made._replace(text="StdConv2d", definition=_STD_CONV)
 
     def module(self, *inputs: Shape) -> "nn.Module":
-        from cnnprof.runtime.call import StdConv2d as Module
+        from cnnprof.runtime.call import StandardisedConv2d
 
-        return Module(inputs[0][0], **{name: getattr(self, name) for name in self.fields})
+        return StandardisedConv2d(inputs[0][0], **{name: getattr(self, name) for name in self.fields})
 
 
 _STD_CONV = """\

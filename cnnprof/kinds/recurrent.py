@@ -24,7 +24,6 @@ class Recurrent(Kind):
         the input and the outputs. What cuDNN or oneDNN hold instead is their own
     """
 
-    inferred = ("input_size",)
     gates: ClassVar[int]
 
     hidden_size: int
@@ -75,16 +74,17 @@ class Recurrent(Kind):
         return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
 
     def code(self, *inputs: Shape) -> Code:
-        made = self.made(type(self).__name__, input_size=inputs[0][1])
-        name = type(self).__name__.title()
+        own = type(self).__name__
+        name = own.title()
+        values = {"input_size": inputs[0][1]} | {field: getattr(self, field) for field in self.fields}
         definition = (
-            f"class {name}({made.text}):\n"
+            f"class {name}(nn.{own}):\n"
             "    def __init__(self, input_size, hidden_size, **options):\n"
             "        super().__init__(input_size, hidden_size, batch_first=True, **options)\n\n"
             "    def forward(self, sequence):\n"
             "        return super().forward(sequence)[0]\n"
         )
-        return made._replace(text=name, definition=definition)
+        return Code(name, values, self.usual(), unnamed=2, definition=definition)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime import call

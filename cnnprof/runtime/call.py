@@ -128,7 +128,7 @@ class DroppedExamples(nn.Module):
         return f"p={self.p}, mode={self.mode}"
 
 
-class MultiHeadAttention(nn.MultiheadAttention):
+class AttendingHeads(nn.MultiheadAttention):
     """Attends to one input, or of a query to a memory, or to keys with values, and gives no weights.
 
     It has the batch first, but does not say so: then inference computes what training does, and no fused
@@ -159,7 +159,7 @@ class SequenceGRU(nn.GRU):
         return made
 
 
-class StdConv2d(nn.Conv2d):
+class StandardisedConv2d(nn.Conv2d):
     """A convolution whose weights are standardised per output channel; a gain of each may scale them."""
 
     def __init__(

@@ -17,7 +17,7 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
 from cnnprof.importers.torch import Imported, Reference, load
-from cnnprof.runtime.call import StdConv2d
+from cnnprof.runtime.call import StandardisedConv2d
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -529,6 +529,7 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         (lambda m, x: x.square(), [("pow", "pow", (4, 8, 6))]),
         (lambda m, x: x.abs().sqrt(), [("abs", "abs", (4, 8, 6)), ("sqrt", "sqrt", (4, 8, 6))]),
         (lambda m, x: x.exp().rsqrt(), [("exp", "exp", (4, 8, 6)), ("rsqrt", "rsqrt", (4, 8, 6))]),
+        (lambda m, x: x.erf()[..., 1::2], [("erf", "erf", (4, 8, 6)), ("slice", "slice", (4, 8, 3))]),
         (lambda m, x: (-x).exp().log(), [(word, word, (4, 8, 6)) for word in ("neg", "exp", "log")]),
         (
             lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1),
@@ -608,8 +609,8 @@ def test_functions_are_layers_too(forward: Any, layers: list[tuple[str, str, tup
         (nn.RMSNorm([8, 6]), (4, 8, 6)),
         (nn.GLU(), (4, 8, 6)),
         (nn.Unfold(3, padding=1), (4, 8, 6)),
-        (StdConv2d(4, out_channels=6, kernel_size=3, groups=2), (4, 8, 6)),
-        (StdConv2d(4, out_channels=6, kernel_size=3, gain=False, bias=False, padding="same"), (4, 8, 6)),
+        (StandardisedConv2d(4, out_channels=6, kernel_size=3, groups=2), (4, 8, 6)),
+        (StandardisedConv2d(4, out_channels=6, kernel_size=3, gain=False, bias=False, padding="same"), (4, 8, 6)),
         (nn.PReLU(4), (4, 8, 6)),
         (nn.Linear(6, 3, bias=False), (4, 8, 6)),
         (nn.GELU("tanh"), (4, 8, 6)),
