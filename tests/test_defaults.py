@@ -58,9 +58,10 @@ def signature(kind: type[Kind]) -> dict[str, Any]:
     layer = next(layer for layer in graph.layers if type(layer.kind) is kind)
     made = type(layer.kind.module(*(graph.shapes()[number] for number in layer.inputs)))
     theirs = [each for each in made.__mro__[:-2] if each.__module__.startswith("torch.nn") and each is not nn.Module]
-    # That of recurrent layers is their base's.
-    most = max(theirs, key=lambda each: len(inspect.signature(each).parameters), default=None)
-    called = most or getattr(functional, kind.word)
+    # What takes anything hands it on to its base.
+    telling = [each for each in theirs if set(inspect.signature(each).parameters) != {"args", "kwargs"}]
+    called = (telling or theirs or [getattr(functional, kind.word, None)])[0]
+    assert called is not None
     return dict(inspect.signature(called).parameters)
 
 
