@@ -98,6 +98,9 @@ class Recurrent(Kind):
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"
 
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return 0
+
     @property
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
