@@ -43,6 +43,7 @@ CLASSES = {
     "conv1d": ("conv", "Conv1d"),
     "conv2d": ("conv", "Conv2d"),
     "conv3d": ("conv", "Conv3d"),
+    "std_conv2d": ("conv", "StdConv2d"),
     "conv_transpose1d": ("conv_transpose", "ConvTranspose1d"),
     "conv_transpose2d": ("conv_transpose", "ConvTranspose2d"),
     "conv_transpose3d": ("conv_transpose", "ConvTranspose3d"),
@@ -111,6 +112,7 @@ CLASSES = {
     "softmax": ("softmax", "Softmax"),
     "log_softmax": ("softmax", "LogSoftmax"),
     "stack": ("stack", "Stack"),
+    "unfold": ("unfold", "Unfold"),
     # [[[end]]]
 }
 """The module and the class of every kind by its word, so that a spec imports only the kinds that it uses."""

@@ -100,11 +100,11 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
 
         from cnnprof.runtime.call import Call, repeated
 
-        rank, leading = len(inputs[0]) + 1, inputs[0][:-3]
+        leading = inputs[0][:-3]
 
         def attend(*tensors: torch.Tensor) -> torch.Tensor:
             # A fused implementation takes a batch, heads, rows and columns.
-            query, key, value = (tensor.flatten(0, -4) for tensor in repeated(tensors[:3], rank))
+            query, key, value = (tensor.flatten(0, -4) for tensor in repeated(tensors[:3], inputs[:3]))
             mask = None
             for mask in tensors[3:]:
                 mask = mask.reshape(-1, *mask.shape[-3:])
@@ -251,10 +251,10 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         return Code("MultiHeadAttention", values, usual, unnamed=2, definition=_MULTI_HEAD_ATTENTION)
 
     def module(self, *inputs: Shape) -> "nn.Module":
-        from cnnprof.runtime.call import MultiHeadAttention
+        from cnnprof.runtime.call import AttendingHeads
 
         (_, width), (_, key), (_, value) = self._three(inputs)
-        return MultiHeadAttention(width, self.num_heads, bias=self.bias, kdim=key, vdim=value)
+        return AttendingHeads(width, self.num_heads, bias=self.bias, kdim=key, vdim=value)
 
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"

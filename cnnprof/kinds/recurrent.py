@@ -19,12 +19,11 @@ class Recurrent(Kind):
         bias: whether the products with the input and with the state before have a bias each
         bidirectional: whether a second one runs from the end, whose outputs are joined to those of the first
     Memory:
-        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps for each layer and
-        direction its input and 7 · hidden_size values per position; while it runs, the products with the input and
-        the outputs. What cuDNN or oneDNN hold instead is their own
+        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps its output and, for
+        each layer and direction, the input and 7 · hidden_size values per position; while it runs, the products with
+        the input and the outputs. What cuDNN or oneDNN hold instead is their own
     """
 
-    inferred = ("input_size",)
     gates: ClassVar[int]
 
     hidden_size: int
@@ -72,19 +71,20 @@ class Recurrent(Kind):
         kept = [Tensor((positions, features)) for features in self._read(inputs[0])]
         kept += [Tensor((positions, 7 * size))] * (self.num_layers * self._directions)
         running = Tensor((positions, (self.gates + 1) * size * self._directions))
-        return Memory(saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
+        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
 
     def code(self, *inputs: Shape) -> Code:
-        made = self.made(type(self).__name__, input_size=inputs[0][1])
-        name = type(self).__name__.title()
+        own = type(self).__name__
+        name = own.title()
+        values = {"input_size": inputs[0][1]} | {field: getattr(self, field) for field in self.fields}
         definition = (
-            f"class {name}({made.text}):\n"
+            f"class {name}(nn.{own}):\n"
             "    def __init__(self, input_size, hidden_size, **options):\n"
             "        super().__init__(input_size, hidden_size, batch_first=True, **options)\n\n"
             "    def forward(self, sequence):\n"
             "        return super().forward(sequence)[0]\n"
         )
-        return made._replace(text=name, definition=definition)
+        return Code(name, values, self.usual(), unnamed=2, definition=definition)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime import call
@@ -97,6 +97,9 @@ class Recurrent(Kind):
 
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return 0
 
     @property
     def _directions(self) -> int:

@@ -17,6 +17,7 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
 from cnnprof.importers.torch import Imported, Reference, load
+from cnnprof.runtime.call import StandardisedConv2d
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -607,6 +608,9 @@ def test_functions_are_layers_too(forward: Any, layers: list[tuple[str, str, tup
         (nn.LayerNorm(6, bias=False), (4, 8, 6)),
         (nn.RMSNorm([8, 6]), (4, 8, 6)),
         (nn.GLU(), (4, 8, 6)),
+        (nn.Unfold(3, padding=1), (4, 8, 6)),
+        (StandardisedConv2d(4, out_channels=6, kernel_size=3, groups=2), (4, 8, 6)),
+        (StandardisedConv2d(4, out_channels=6, kernel_size=3, gain=False, bias=False, padding="same"), (4, 8, 6)),
         (nn.PReLU(4), (4, 8, 6)),
         (nn.Linear(6, 3, bias=False), (4, 8, 6)),
         (nn.GELU("tanh"), (4, 8, 6)),

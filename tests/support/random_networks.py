@@ -264,13 +264,13 @@ def permute(choose: Choice, shape: Shape) -> Fields:
 def cut(choose: Choice, shape: Shape) -> Fields:
     dim = choose.integer(1, len(shape)) if choose.chance(96) else choose.pick([0, len(shape) + 1])
     dim = dim - len(shape) - 1 if 0 < dim <= len(shape) and choose.chance(30) else dim
-    return (
-        {"dim": dim}
-        | choose.some(
-            {"start": lambda: choose.pick([0, 1, 1, 2, -1, -2]), "end": lambda: choose.pick([1, 2, 3, -1, None, 100])},
-            60,
-        )
-        | choose.some({"step": lambda: choose.pick([1, 2, 3, 0])}, 20)
+    return {"dim": dim} | choose.some(
+        {
+            "start": lambda: choose.pick([0, 1, 1, 2, -1, -2]),
+            "end": lambda: choose.pick([1, 2, 3, -1, None, 100]),
+            "step": lambda: choose.pick([1, 2, 2, 3, 0]),
+        },
+        60,
     )
 
 
@@ -421,6 +421,13 @@ TABLE: dict[str, Rule] = {
         {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
     ),
     "glu": along,
+    "unfold": lambda choose, _: (
+        {"kernel_size": choose.pick([1, 2, 3])}
+        | choose.some(
+            {"stride": lambda: choose.pick([1, 2, 3]), "padding": lambda: choose.pick([0, 1]), "dilation": lambda: 2}
+        )
+    ),
+    "std_conv2d": lambda choose, shape: conv(2)(choose, shape) | choose.some({"gain": lambda: choose.chance(50)}),
     "lstm": recurrent,
     "gru": recurrent,
     "multi_head_attention": lambda choose, shape: (

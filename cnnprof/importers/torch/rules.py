@@ -22,6 +22,7 @@ from cnnprof.kinds import (
     arithmetic,
     attention,
     concat,
+    conv,
     dropout,
     expand,
     flatten,
@@ -43,6 +44,7 @@ from cnnprof.kinds import (
     slice,
     softmax,
     stack,
+    unfold,
 )  # fmt: skip
 from cnnprof.model.kind import Kind, Shape
 
@@ -87,6 +89,20 @@ def _conv(node: Node) -> int:
         bias=bias is not None,
     )
     return node.add(kind, read, learned=(weight, bias))
+
+
+def _std_conv(node: Node) -> int:
+    """A convolution whose weights are standardised, as `patterns` joins it."""
+    read, weight, bias, gain = node.front(), node.weight("weight"), node.weight("bias"), node.weight("gain")
+    if weight is None:
+        raise NoKind("it has no weight")
+    kind = conv.StdConv2d(
+        out_channels=weight.shape[0], kernel_size=weight.shape[2:], stride=_per_axis(node.get("stride", 1), 2),
+        padding=node.get("padding") if isinstance(node.get("padding"), str) else _per_axis(node.get("padding", 0), 2),
+        dilation=_per_axis(node.get("dilation", 1), 2), groups=node.get("groups", 1), bias=bias is not None,
+        gain=gain is not None, gamma=node.get("gamma", 1.0), eps=node.get("eps"),
+    )  # fmt: skip
+    return node.add(kind, read, learned=(weight, bias, gain))
 
 
 def _conv_transpose(node: Node) -> int:
@@ -500,6 +516,11 @@ def _number(operand: Any) -> float | None:
 # Dimensions.
 
 
+def _unfold(node: Node) -> int:
+    names = ("kernel_size", "dilation", "padding", "stride")
+    return node.add(unfold.Unfold(**{name: list(node.get(name)) for name in names}), node.front())
+
+
 def _same(node: Node) -> int:
     return node.tensor().tensor
 
@@ -725,6 +746,7 @@ RULES: dict[str, Rule] = {
     "hardsigmoid": _plain(activation.Hardsigmoid),
     "hardswish": _plain(activation.Hardswish),
     "hardtanh": _hardtanh,
+    "im2col": _unfold,
     "instance_norm": _instance_norm,
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
@@ -793,6 +815,7 @@ RULES: dict[str, Rule] = {
     "squeeze": _reshape,
     "stack": _stack,
     "std": _reduce(reduce.Std),
+    "std_conv2d": _std_conv,
     "sub": _arithmetic(arithmetic.Sub),
     "sum": _reduce(reduce.Sum),
     "swapaxes": _permute,
