@@ -59,6 +59,7 @@ CLASSES = {
     "reciprocal": ("function", "Reciprocal"),
     "abs": ("function", "Abs"),
     "exp": ("function", "Exp"),
+    "erf": ("function", "Erf"),
     "log": ("function", "Log"),
     "neg": ("function", "Neg"),
     "pow": ("function", "Pow"),

@@ -35,9 +35,9 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         layers:
           - scaled_dot_product_attention:    # [3, 49, 32]
               query: []
-              key: [{gelu: {}}]
+              key: [{gelu: {}}]    # [3, 49, 32]
               value: []
-              mask: [{parameter: {shape: [3, 49, 49], stored: [169, 3]}}]
+              mask: [{parameter: {shape: [3, 49, 49], stored: [169, 3]}}]    # [3, 49, 49]
     """
 
     is_causal: bool = False

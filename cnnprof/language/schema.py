@@ -311,6 +311,8 @@ def _budget(description: str) -> Schema:
     limits = {name: _limit(metric.unit == "bytes", metric.meaning) for name, metric in METRICS.items()}
     below = {"description": "Limits on this layer or block.", **_object(limits)}
     at = {"type": "object", "description": "Limits on parts, by path or path pattern.", "additionalProperties": below}
+    below = {"description": "Limits on every layer of this kind.", **_object(limits)}
+    each = {"type": "object", "description": "Limits on layers, by their kind.", "additionalProperties": below}
     fits = {
         "description": "A device that the network has to fit, or a list; `cnnprof targets` lists which there are.",
         "type": ["string", "array"],
@@ -318,7 +320,11 @@ def _budget(description: str) -> Schema:
         "minItems": 1,
         "items": {"type": "string", "minLength": 1},
     }
-    return {"description": description, **_object({**limits, "at": at, "fits": fits}), "type": ["object", "null"]}
+    return {
+        "description": description,
+        **_object({**limits, "at": at, "each": each, "fits": fits}),
+        "type": ["object", "null"],
+    }
 
 
 def _limit(in_bytes: bool, meaning: str) -> Schema:

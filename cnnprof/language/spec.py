@@ -86,13 +86,27 @@ class Block(NamedTuple):
 
 
 class BudgetLimit(NamedTuple):
-    """A limit as written: `path` None is the whole network."""
+    """A limit as written: of the network, of every part that `path` matches, or of every layer of a `kind`."""
 
     metric: str
     most: int
     text: str
     mark: Mark
     path: str | None = None
+    kind: str | None = None
+
+    def on(self, path: str) -> BudgetLimit:
+        """The same for the parts that a pattern matches."""
+        return self._replace(path=path)
+
+    def on_kind(self, kind: str) -> BudgetLimit:
+        """The same for every layer of a kind."""
+        return self._replace(kind=kind)
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether it holds for parts of a network, each by itself."""
+        return self.path is not None or self.kind is not None
 
 
 class TargetName(NamedTuple):
@@ -319,14 +333,15 @@ class _Reader:
         for key_text, key, value in self.entries(node, "budget"):
             if key_text == "fits":
                 fits += self.fits(value)
-            elif key_text == "at":
-                for path, path_key, below in self.entries(value, "`at` of a budget"):
-                    for metric, metric_key, most in self.entries(below, f"the budget of `{path}`"):
-                        limits += self.limit(metric, metric_key, most, path)
+            elif key_text in ("at", "each"):
+                for name, name_key, below in self.entries(value, f"`{key_text}` of a budget"):
+                    for metric, metric_key, most in self.entries(below, f"the budget of `{name}`"):
+                        found = self.limit(metric, metric_key, most)
+                        limits += (each.on(name) if key_text == "at" else each.on_kind(name) for each in found)
                     if isinstance(below, Scalar) and below.is_null:
-                        self.problem(f"the budget of `{path}` is a mapping of metrics", path_key.mark)
+                        self.problem(f"the budget of `{name}` is a mapping of metrics", name_key.mark)
             else:
-                limits += self.limit(key_text, key, value, None)
+                limits += self.limit(key_text, key, value)
         return OwnBudget(tuple(limits), tuple(fits))
 
     def fits(self, node: Node) -> Iterator[TargetName]:
@@ -341,7 +356,7 @@ class _Reader:
             else:
                 yield TargetName(item.text, item.mark)
 
-    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[BudgetLimit]:
+    def limit(self, metric: str, key: Scalar, value: Node) -> Iterator[BudgetLimit]:
         known = metric_named(metric, f"{key.mark}: ")
         if known is None:
             self.problem(
@@ -353,7 +368,7 @@ class _Reader:
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
-                yield BudgetLimit(known, read_quantity(value.text, known), value.text, value.mark, path)
+                yield BudgetLimit(known, read_quantity(value.text, known), value.text, value.mark)
             except UsageError as error:
                 self.problem(str(error), value.mark)
 

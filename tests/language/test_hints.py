@@ -183,24 +183,20 @@ INSTEAD = (
     "kind by a plugin"
 )
 FOREIGN = [
+    *("bmm", "einsum", "lstm", "gru", "rnn", "embedding", "split", "chunk", "swiglu"),
+    *("drop_path", "view", "dim", "tan", "max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d"),
     *(
-        "matmul",
-        "bmm",
-        "einsum",
-        "lstm",
-        "gru",
-        "rnn",
-        "embedding",
-        "mean",
-        "sum",
-        "split",
-        "chunk",
-        "unflatten",
-        "glu",
+        "weight_norm",
+        "rrelu",
+        "softmin",
+        "bilinear",
+        "multi_head_attention",
+        "deform_conv2d",
+        "layer_scale",
+        "size",
+        "se",
     ),
-    *("swiglu", "drop_path", "stochastic_depth", "view", "stack", "squeeze", "unsqueeze", "dim", "max", "tan"),
-    *("max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d", "rms_norm", "weight_norm", "rrelu", "softmin", "bilinear"),
-    *("multi_head_attention", "deform_conv2d", "layer_scale", "size", "se", "hardshrink", "roll", "expand", "LSTM"),
+    *("hardshrink", "LSTM"),
 ]
 
 

@@ -265,7 +265,12 @@ def cut(choose: Choice, shape: Shape) -> Fields:
     dim = choose.integer(1, len(shape)) if choose.chance(96) else choose.pick([0, len(shape) + 1])
     dim = dim - len(shape) - 1 if 0 < dim <= len(shape) and choose.chance(30) else dim
     return {"dim": dim} | choose.some(
-        {"start": lambda: choose.pick([0, 1, 1, 2, -1, -2]), "end": lambda: choose.pick([1, 2, 3, -1, None, 100])}, 60
+        {
+            "start": lambda: choose.pick([0, 1, 1, 2, -1, -2]),
+            "end": lambda: choose.pick([1, 2, 3, -1, None, 100]),
+            "step": lambda: choose.pick([1, 2, 2, 3, 0]),
+        },
+        60,
     )
 
 
@@ -387,7 +392,7 @@ TABLE: dict[str, Rule] = {
         {"min": lambda: choose.pick([0, 0.5]), "max": lambda: choose.pick([1, 6])}, 70
     ),
     "pow": lambda choose, _: {"exponent": choose.pick([2, 3, 0.5, -1, 0])},
-    **dict.fromkeys(["abs", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
+    **dict.fromkeys(["abs", "erf", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
     **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
     **dict.fromkeys(["var", "std"], spread),
     "vector_norm": vector_norm,

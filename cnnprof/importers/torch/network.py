@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple, TypeAlias
 
+from cnnprof.importers.batch import Place
 from cnnprof.importers.common import Paths, plain
-from cnnprof.importers.torch.program import Place, Stored
+from cnnprof.importers.torch.program import Stored
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.answers import Memo

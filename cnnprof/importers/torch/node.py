@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant, Value
-from cnnprof.importers.torch.program import Call, Place, Ref, Stored
+from cnnprof.importers.torch.program import Call, Ref, Stored
 from cnnprof.kinds.parameter import Buffer, Parameter
 from cnnprof.kinds.parameter import Constant as Made
 from cnnprof.model.kind import Kind, Shape, show
@@ -76,21 +77,12 @@ class Node:
 
     def rank(self, value: Batched) -> int:
         """How many dimensions a tensor has, its batch included."""
-        return len(self.shape(value)) + (value.place.fold == 1)
-
-    def dim(self, place: Place, rank: int, dim: int) -> int:
-        """A dimension of the program as one of the graph, where the batch is 0. Raises NoKind for the batch's own."""
-        own = dim % rank
-        if own == place.dim:
-            raise NoKind(
-                "it works along the batch" if place.fold == 1 else "it works along what is folded into the batch"
-            )
-        return own + (1 if own < place.dim else 1 if place.fold > 1 else 0)
+        return value.place.rank(self.shape(value))
 
     def front(self) -> Batched:
         """Its first argument, whose batch is its first dimension and nothing else. Raises NoKind."""
         value = self.tensor()
-        if value.place != Place(0):
+        if value.place != FRONT:
             raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
         return value
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from cnnprof.importers.torch.program import Call, Place, Program, Ref
+from cnnprof.importers.batch import FRONT
+from cnnprof.importers.torch.program import Call, Program, Ref
 
 
 def joined(program: Program) -> Program:
@@ -143,7 +144,7 @@ def _shuffled(program: Program, chain: Sequence[Call]) -> int | None:
     if not isinstance(reference, Ref):
         return None
     read = program.shapes[reference.name]
-    if len(read) < 3 or program.batch.place(read) != Place(0) or len(shapes) != 3:
+    if len(read) < 3 or program.batch.place(read) != FRONT or len(shapes) != 3:
         return None
     (batch, groups, inside, *rest), swapped, out = shapes if len(shapes[0]) > 3 else ((0, 0, 0), (), ())
     if (batch, groups * inside, *rest) != read or out != read or tuple(swapped) != (batch, inside, groups, *rest):

@@ -12,10 +12,11 @@ from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers import by_axes
+from cnnprof.importers.batch import FRONT
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
-from cnnprof.importers.torch.program import Call, Place, Ref
+from cnnprof.importers.torch.program import Call, Ref
 from cnnprof.kinds import (
     activation,
     arithmetic,
@@ -111,7 +112,7 @@ def _linear(node: Node) -> int:
     read, weight, bias = node.tensor(), node.weight("weight"), node.weight("bias")
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its weight is no matrix")
-    node.dim(read.place, node.rank(read), -1)
+    read.place.own(node.rank(read), -1)
     kind = linear.Linear(out_features=weight.shape[0], bias=bias is not None)
     return node.add(kind, read, learned=(weight, bias))
 
@@ -232,7 +233,7 @@ def _reduced(node: Node, read: Batched) -> list[int]:
     """The dimensions that become one value, as the graph counts them. Raises NoKind where the batch is among them."""
     given, rank = node.get("dim"), node.rank(read)
     own = list(range(rank)) if given is None or given == [] else _per_axis(given, 1)
-    dims = sorted(node.dim(read.place, rank, dim) for dim in own)
+    dims = sorted(read.place.own(rank, dim) for dim in own)
     if len(dims) == len(node.shape(read)) and not node.get("keepdim", False):
         raise NoKind("it leaves no dimension but the batch")
     return dims
@@ -243,7 +244,7 @@ def _mean(node: Node) -> int:
     read = node.tensor()
     dims, rank = _reduced(node, read), node.rank(read)
     keepdim = node.get("keepdim", False)
-    if read.place != Place(0) or dims != list(range(2, rank)) or len(dims) not in by_axes.ADAPTIVE_AVG:
+    if read.place != FRONT or dims != list(range(2, rank)) or len(dims) not in by_axes.ADAPTIVE_AVG:
         return node.add(reduce.Mean(dim=dims, keepdim=keepdim), read)
     pooled = node.add(by_axes.ADAPTIVE_AVG[len(dims)](output_size=1), read)
     return pooled if keepdim else node.add(flatten.Flatten(), pooled, word="flatten")
@@ -340,7 +341,7 @@ def _layer_norm(node: Node) -> int:
     if bias is not None and weight is None:
         raise NoKind("it has a bias and no weight")
     for dim in range(-len(shape), 0):
-        node.dim(read.place, node.rank(read), dim)
+        read.place.own(node.rank(read), dim)
     kind = norm.LayerNorm(
         normalized_shape=shape, eps=node.get("eps", 1e-5), elementwise_affine=weight is not None,
         bias=weight is None or bias is not None,
@@ -351,14 +352,14 @@ def _layer_norm(node: Node) -> int:
 def _rms_norm(node: Node) -> int:
     read, shape, weight = node.tensor(), list(node.get("normalized_shape")), node.weight("weight")
     for dim in range(-len(shape), 0):
-        node.dim(read.place, node.rank(read), dim)
+        read.place.own(node.rank(read), dim)
     kind = norm.RMSNorm(normalized_shape=shape, eps=node.get("eps"), elementwise_affine=weight is not None)
     return node.add(kind, read, learned=(weight,))
 
 
 def _normalize(node: Node) -> int:
     read = node.tensor()
-    dim = node.dim(read.place, node.rank(read), node.get("dim"))
+    dim = read.place.own(node.rank(read), node.get("dim"))
     return node.add(reduce.Normalize(p=node.get("p"), dim=dim, eps=node.get("eps")), read)
 
 
@@ -421,7 +422,7 @@ def _along(kind: type[Kind], dim: int | None = None) -> Rule:
 
     def rule(node: Node) -> int:
         read = node.tensor()
-        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim", dim))), read)
+        return node.add(kind(dim=read.place.own(node.rank(read), node.get("dim", dim))), read)
 
     return rule
 
@@ -495,13 +496,13 @@ def _unsqueeze(node: Node) -> int:
     if place.fold > 1 or read.place.fold > 1:
         return _reshape(node)
     rank = node.rank(read) + 1
-    return node.add(reshape.Unsqueeze(dim=node.dim(place, rank, node.get("dim"))), read)
+    return node.add(reshape.Unsqueeze(dim=place.own(rank, node.get("dim"))), read)
 
 
 def _unflatten(node: Node) -> int:
     read, (out, place) = node.tensor(), node.out()
     dim = node.get("dim") % node.rank(read)
-    if place != read.place or place != Place(0):
+    if place != read.place or place != FRONT:
         return _reshape(node)
     sizes = out[dim - 1 : dim + len(out) - len(node.shape(read))]
     return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
@@ -511,26 +512,18 @@ def _roll(node: Node) -> int:
     read, own = node.tensor(), node.get("dims", [])
     if not own:
         raise NoKind("it moves along all dimensions as one")
-    dims = [node.dim(read.place, node.rank(read), dim) for dim in _per_axis(own, 1)]
+    dims = [read.place.own(node.rank(read), dim) for dim in _per_axis(own, 1)]
     return node.add(roll.Roll(shifts=_per_axis(node.get("shifts"), 1), dims=dims), read)
 
 
 def _permute(node: Node) -> int:
     read = node.tensor()
-    rank = node.rank(read)
-    order = _order(node, rank)
-    _, place = node.out()
-    if order[place.dim] != read.place.dim or place.fold != read.place.fold:
+    place, dims = read.place.permuted(_order(node, node.rank(read)))
+    if place != node.out()[1]:
         raise NoKind("it takes the batch apart")
-    folded = place.fold > 1
-    dims = [
-        own + (1 if own < read.place.dim or folded else 0)
-        for position, own in enumerate(order)
-        if position != place.dim or folded
-    ]
     if dims == sorted(dims):  # nothing but the batch moves
         return read.tensor
-    return node.add(permute.Permute(dims=[0, *dims]), read)
+    return node.add(permute.Permute(dims=dims), read)
 
 
 def _order(node: Node, rank: int) -> list[int]:
@@ -568,7 +561,7 @@ def _concat(node: Node) -> int:
     values = _joined(node, len(out))
     if len(values) == 1 and isinstance(values[0], Batched):
         return values[0].tensor
-    dim = node.dim(place, len(node.full()), node.get("dim", 0))
+    dim = place.own(len(node.full()), node.get("dim", 0))
     return node.add(concat.Concat(dim=dim), *values)
 
 
@@ -576,7 +569,7 @@ def _stack(node: Node) -> int:
     out, place = node.out()
     if not all(isinstance(value, Batched) for value in node.values["tensors"]):
         raise NoKind("it joins what does not depend on the input")
-    dim = node.dim(place, len(node.full()), node.get("dim", 0))
+    dim = place.own(len(node.full()), node.get("dim", 0))
     return node.add(stack.Stack(dim=dim), *_joined(node, len(out) - 1))
 
 
@@ -584,7 +577,7 @@ def _parts(node: Node) -> list[int | None]:
     """Consecutive parts of a dimension, as many as are read."""
     read = node.tensor()
     rank, own = node.rank(read), node.get("dim", 0)
-    dim = node.dim(read.place, rank, own)
+    dim = read.place.own(rank, own)
     start, found = 0, []
     for number, name in enumerate(node.call.outputs):
         if name is None:
@@ -599,7 +592,7 @@ def _parts(node: Node) -> list[int | None]:
 
 def _unbind(node: Node) -> list[int | None]:
     read = node.tensor()
-    dim = node.dim(read.place, node.rank(read), node.get("dim", 0))
+    dim = read.place.own(node.rank(read), node.get("dim", 0))
     if len(node.shape(read)) == 1:
         raise NoKind("it leaves no dimension but the batch")
     return [
@@ -610,7 +603,7 @@ def _unbind(node: Node) -> list[int | None]:
 
 def _select(node: Node) -> int:
     read = node.tensor()
-    dim = node.dim(read.place, node.rank(read), node.get("dim"))
+    dim = read.place.own(node.rank(read), node.get("dim"))
     if len(node.shape(read)) == 1:
         raise NoKind("it leaves no dimension but the batch")
     return node.add(select.Select(dim=dim, index=node.get("index")), read)
@@ -621,16 +614,15 @@ def _slice(node: Node) -> int:
     if out == node.shape(read):
         return read.tensor
     rank, own = node.rank(read), node.get("dim", 0)
-    dim = node.dim(read.place, rank, own)
-    if node.get("step", 1) != 1:
-        raise NoKind("it takes steps other than 1")
+    dim = read.place.own(rank, own)
     size, start = node.shape(read)[dim - 1], node.get("start", 0)
     end = node.get("end", size)
     if node.call.plain == "narrow":
         end = start + node.get("length")
     start = max(start + size, 0) if start < 0 else start
     end = end + size if end < 0 else min(end, size)
-    return node.add(slice.Slice(dim=dim, start=start, end=None if end == size else end), read)
+    kind = slice.Slice(dim=dim, start=start, end=None if end == size else end, step=node.get("step", 1))
+    return node.add(kind, read)
 
 
 _JOINING = ("add", "sub", "mul", "div", "maximum", "minimum")
@@ -697,6 +689,7 @@ RULES: dict[str, Rule] = {
     "dropout": _dropout,
     "einsum": _einsum,
     "elu": _elu,
+    "erf": _plain(function.Erf),
     "exp": _plain(function.Exp),
     "expand": _expand,
     "expand_as": _expand,
