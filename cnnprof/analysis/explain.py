@@ -476,7 +476,7 @@ class _Explainer:
         if layer.kind.declared:
             facts.append("declared, not computed")
         if not layer.memory_exact:
-            facts.append("whether it copies depends on strides, which are not tracked: an estimate")
+            facts.append(f"{layer.unsure.format('it')}: an estimate")
         kept, told = self._kept(layer, rules)
         return (*formulas, *kept), (*facts, *told)
 

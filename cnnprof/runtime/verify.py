@@ -17,7 +17,6 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cnnprof.analysis import conventions
@@ -128,8 +127,11 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         parameters,
         {name: tuple(value.shape) for name, value in built.named_parameters(remove_duplicate=False)},
     )
-    own = {layer.path: _own(built, layer.path) for layer in graph.layers if layer.shares is None}
-    params = {path: sum(value.numel() for value in each.parameters(recurse=False)) for path, each in own.items()}
+    own = {layer.path: built.own(layer.path) for layer in graph.layers if layer.shares is None}
+    params = {
+        path: sum(value.numel() for each in found for value in each.parameters(recurse=False))
+        for path, found in own.items()
+    }
     yield compare(
         "parameter counts",
         "numel() of each layer's, and all",
@@ -150,7 +152,10 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
             for name, value in built.named_buffers(remove_duplicate=False)
         },
     )
-    held = {path: sum(value.numel() for value in each.buffers(recurse=False)) for path, each in own.items()}
+    held = {
+        path: sum(value.numel() for each in found for value in each.buffers(recurse=False))
+        for path, found in own.items()
+    }
     yield compare(
         "buffer counts",
         "numel() of each layer's, and all",
@@ -172,10 +177,6 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         },
         total=costs.totals.param_bytes + costs.totals.buffer_bytes,
     )
-
-
-def _own(built: Network, path: str) -> nn.Module:
-    return built.get_submodule(built.names[path])
 
 
 # A forward pass.
@@ -246,13 +247,13 @@ def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
 def _unless_estimated(graph: Graph, check: Check) -> Check:
     """The check, but for differences at or after the first layer whose memory is an estimate: those are not errors,
     and where there are any, the check is left out and says why."""
-    estimated = [layer.path for layer in graph.layers if not layer.memory_exact]
+    estimated = [layer for layer in graph.layers if not layer.memory_exact]
     if check.ok or not estimated:
         return check
     paths = [layer.path for layer in graph.layers]
-    exact = set(paths[: paths.index(estimated[0])])
+    exact = set(paths[: paths.index(estimated[0].path)])
     mismatches = tuple(mismatch for mismatch in check.mismatches if mismatch.where in exact)
-    why = f"an estimate: whether {estimated[0]} copies depends on strides, which are not tracked"
+    why = f"an estimate: {estimated[0].unsure.format(estimated[0].path)}"
     return check._replace(mismatches=mismatches, left_out="" if mismatches else why)
 
 
