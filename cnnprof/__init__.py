@@ -184,11 +184,11 @@ def explain(
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
     from cnnprof.importers.reference import Reading
-    from cnnprof.load import as_computed, network
+    from cnnprof.load import network
 
     options: Any = {"variant": variant, "input": input, "args": args, "training": training}
     found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
-    report = analyze(as_computed(found, "an explanation"), batch, dtype)
+    report = analyze(found, batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
 
@@ -250,6 +250,7 @@ def sweep(
     args: Mapping[str, Any] | None = None,
     input: Any = None,
     variant: str | Sequence[str] | None = None,
+    with_: str | Sequence[str] = (),
     batch: int | Sequence[int] = 1,
     dtype: str | Sequence[str] = "float32",
     training: bool = False,
@@ -261,6 +262,7 @@ def sweep(
     """Every combination of settings, a row each; those that are Pareto-optimal are marked.
 
     args, input, variant, batch, dtype: a value, or a list of those to vary; "0.25:1.0:0.25" is a range, exact.
+    with_: what is done to every network, in order, as elsewhere: "int8", ["fuse_bn", "prune=0.5"].
     max: keeps the rows within limits, {"macs": "300M"}; a number is in base units.
     pareto: what makes a row best: metrics, small; varied numbers, large; "+name" large, "-name" small.
     sort: by a metric, the smallest first. jobs: worker processes.
@@ -270,7 +272,8 @@ def sweep(
     from cnnprof.sweeps.given import axes_of, swept
 
     axes = axes_of(args, input, variant, batch, dtype)
-    return swept(spec, axes, training=training, limits=max, pareto=pareto, sort=sort, jobs=jobs)
+    wishes = _list(with_)
+    return swept(spec, axes, training=training, with_=wishes, limits=max, pareto=pareto, sort=sort, jobs=jobs)
 
 
 def check(

@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete
-from cnnprof.cli.options import Arguments, Batch, Dtype, Example, Inputs, Open, Strict, Targets, With
-from cnnprof.cli.output import browse, temporary_page
+from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
+from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
@@ -154,9 +154,20 @@ class Wanted(NamedTuple):
     path: str
 
 
-def read_reports(texts: Sequence[str]) -> list[Wanted]:
-    """`FORMAT=PATH` as wanted, and a text for people where nothing else goes to standard output. Raises UsageError."""
+SUFFIXES = {
+    ".txt": "text", ".json": "json", ".md": "markdown", ".html": "html", ".xml": "junit", ".sarif": "sarif",
+}  # fmt: skip
+"""The report that the suffix of --output stands for."""
+
+
+def read_reports(texts: Sequence[str], format: str | None = None, output: str | None = None) -> list[Wanted]:
+    """`FORMAT=PATH` as wanted, and a text for people where nothing else goes to standard output. Raises UsageError.
+
+    format, output: of the report that is there in place of that text, and its file.
+    """
     wanted = []
+    if format is not None or output is not None:
+        wanted.append(Wanted(format_of(format, output, SUFFIXES), output or "-"))
     for text in texts:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
@@ -172,7 +183,7 @@ def read_reports(texts: Sequence[str]) -> list[Wanted]:
     files = [os.path.realpath(each.path) for each in wanted if each.path != "-"]
     if len(files) != len(set(files)):
         raise UsageError("two reports go to the same file")
-    return wanted if shown else [Wanted("text", "-"), *wanted]
+    return wanted if shown or output is not None else [Wanted("text", "-"), *wanted]
 
 
 def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
@@ -313,6 +324,16 @@ def command(
             "request may change both.",
         ),
     ] = False,
+    format: Annotated[
+        Literal["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"] | None,
+        typer.Option(
+            "--format",
+            rich_help_panel=SHARED,
+            help="Choose the format. Default: by the suffix of --output (.txt, .json, .md, .html, .xml for junit, "
+            ".sarif), else text.",
+        ),
+    ] = None,
+    output: Output = None,
     open: Open = False,
     max_latency: Annotated[
         str | None,
@@ -328,9 +349,9 @@ def command(
     ] = None,
 ) -> None:
     """Check networks against their budgets; exit with 0 within, 1 over, 2 where something is wrong."""
-    if suggest and (report or open):
-        raise UsageError("--suggest replaces the report: it does not go with --report or --open")
-    wanted = read_reports(report or [])
+    if suggest and (report or open or format or output):
+        raise UsageError("--suggest replaces the report: it does not go with --report, --format, -o or --open")
+    wanted = read_reports(report or [], format, output)
     pages = [each.path for each in wanted if each.format == "html" and each.path != "-"]
     if open and not pages:
         pages = [temporary_page()]
@@ -355,6 +376,10 @@ def command(
         say_suggested(result)
         raise typer.Exit(2 if result.problems else 0)
     write_reports(result, wanted)
+    if all(each.path != "-" for each in wanted):
+        from cnnprof.render.checks import words
+
+        complain(words.summary(result))
     if open:
         browse(pages[0])
     raise typer.Exit(result.exit_code)

@@ -14,7 +14,7 @@ from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete
 from cnnprof.cli.arguments import read_names
-from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training
+from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
@@ -29,6 +29,7 @@ EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
     "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
+    "cnnprof sweep ds_cnn --set channels=32:64:8 --with fuse_bn --with int8 --columns param_bytes,macs",
     "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
 )
 
@@ -55,6 +56,7 @@ def command(
             help="Vary the input: 3x128x128,3x160x160.",
         ),
     ] = None,
+    with_: With = None,
     variant: Annotated[
         str | None, typer.Option(metavar="A,B,...", autocompletion=complete.variants, help="Vary the variant.")
     ] = None,
@@ -120,7 +122,9 @@ def command(
     view = View(columns, exact, plot, no_plot, settle([spec], format, output))
     varied = axes(set or [], input or [], variant, batch, dtype)
     read_view(view, varied)
-    found = run(spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, jobs=jobs)
+    found = run(
+        spec, varied, training=training, with_=with_ or [], limits=max or [], pareto=pareto, sort=sort, jobs=jobs
+    )
     if len(found.wrong) < found.combinations:
         deliver(render(found, view, output), output)
     if found.wrong:
@@ -199,6 +203,7 @@ def run(
     varied: Sequence[SweepAxis],
     *,
     training: bool,
+    with_: Sequence[str] = (),
     limits: Sequence[str],
     pareto: str | None,
     sort: str | None,
@@ -206,7 +211,7 @@ def run(
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
     located = load.refuse_imports(locate(spec))
-    wanted = sweep.job(located, varied, training)
+    wanted = sweep.job(located, varied, training, with_)
     unused = load.read(located).unused()
     for axis in varied:
         if axis.kind == "argument" and axis.varies in unused:

@@ -122,7 +122,7 @@ def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
     bare = [word for word, kind in kinds.items() if not kind.merge and not _required(kind)]
     return {
         "description": "A layer kind or a block: `- WORD`, or `- WORD:` with its fields and, in the word's own column, "
-        "any of `name`, `from`, `repeat`, `start`, `when` and `share`, and the fields of a merge.",
+        "any of `name`, `from`, `repeat`, `start`, `when`, `share` and `collect`, and the fields of a merge.",
         "type": ["object", "string"],
         # Explains a bare word. The last alternative takes anything, so this refuses nothing.
         "anyOf": [*({"const": word, "description": words[word]["description"]} for word in bare), {}],
@@ -172,6 +172,12 @@ def _modifiers() -> Schema:
         },
         "when": _when("the step"),
         "share": {"type": SCALAR, "description": "The earlier layer or block whose weights this step uses again."},
+        "collect": {
+            **_name(),
+            "type": SCALAR,
+            "description": "The list that the step's output is added to, each repetition's; later steps of the block "
+            "name it, and a merge has a branch for each of its layers.",
+        },
     }
 
 

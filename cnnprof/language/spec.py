@@ -24,7 +24,9 @@ from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 VERSION = "1"
 SIDE = "side"
 HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
-MODIFIERS = ("name", "from", "repeat", "start", "when", "share")
+MODIFIERS = ("name", "from", "repeat", "start", "when", "share", "collect")
+AMONG_BRANCHES = ("start", "collect")
+"""Modifiers that a branch of a layer may be called nevertheless."""
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _DOTTED = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -51,6 +53,7 @@ class Step(NamedTuple):
     start: Node | None = None  # what `index` begins at
     fields: Mapping | None = None  # of a merge, in the column of its word
     outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
+    collect: str | None = None  # the list of layers that its outputs are added to
 
 
 class Branch(NamedTuple):
@@ -79,6 +82,7 @@ class Block(NamedTuple):
     args: tuple[Argument, ...]
     steps: tuple[Step, ...]
     shipped: bool = False
+    lists: frozenset[str] = frozenset()  # that steps collect their outputs in
 
 
 class BudgetLimit(NamedTuple):
@@ -154,6 +158,7 @@ class Spec(NamedTuple):
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
+    lists: frozenset[str] = frozenset()  # that steps collect their outputs in
 
     def __repr__(self) -> str:
         return f"<Spec {self.name}: {len(self.steps)} steps>"
@@ -253,6 +258,7 @@ class _Reader:
             blocks=blocks,
             steps=steps,
             problems=tuple(self.problems),
+            lists=frozenset(_lists(steps)),
         )
 
     def version(self, root: Mapping) -> None:
@@ -384,7 +390,7 @@ class _Reader:
             args = self.arguments(body.items.get("args"))
             own = frozenset(argument.name for argument in args)
             steps = self.layers(body.items.get("layers"), body, own)
-            blocks[name] = Block(name, key.mark, args, steps, self.shipped)
+            blocks[name] = Block(name, key.mark, args, steps, self.shipped, frozenset(_lists(steps)))
         return blocks
 
     # Lists of steps.
@@ -433,7 +439,7 @@ class _Reader:
             if not kind.merge:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
-        name = from_ = repeat = when = share = start = fields = None
+        name = from_ = repeat = when = share = start = fields = collect = None
         outer = False
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
@@ -442,6 +448,7 @@ class _Reader:
             get = node.items.get
             from_, share = self.sources(get("from")), self.word(get("share"), "share")
             repeat, when, start = get("repeat"), get("when"), get("start")
+            collect = self.list_name(get("collect"), args)
             if kind is not None and kind.merge:
                 fields = _fields_of(node, kind)
         broken = len(self.problems) > found
@@ -450,7 +457,9 @@ class _Reader:
             branches = self.branches(word, body, mark, args)
             broken = broken or branches is None
         return Step(
-            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields, outer
+            *(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields),
+            outer=outer,
+            collect=collect,
         )
 
     def is_block(self, word: str) -> bool:
@@ -544,7 +553,7 @@ class _Reader:
                 return Branch(label, mark, (_broken(node.mark),))
             self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
             return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
-        if label in MODIFIERS and label != "start":  # which a branch of a layer may be called
+        if label in MODIFIERS and label not in AMONG_BRANCHES:
             self.problem(f"`{word}` has a branch called `{label}` that is not a list", mark, misplaced(label, word))
         elif node.is_null:
             self.problem(f"the branch `{label}` is empty", mark, "write `[]` for the identity")
@@ -617,6 +626,22 @@ class _Reader:
                 f"a name of several levels is letters, digits, _ and - with single dots between, found `{brief(name)}`",
                 mark,
             )
+
+    def list_name(self, node: Node | None, args: frozenset[str]) -> str | None:
+        """The list that `collect` names: any number of steps may, and nothing else is called like it."""
+        name = self.text(node, "collect")
+        if name is None or node is None:
+            return None
+        self.layer_name(name, node.mark)
+        is_argument = name in args or (name in self.file_args and not self.shipped)
+        if is_argument or self.is_block(name) or name in registry.CLASSES:
+            other = "an argument" if is_argument else "a kind or block"
+            self.problem(
+                f"`collect` names a list of layers, and `{name}` is {other}",
+                node.mark,
+                "give the list a name of its own, and name it in a branch: `concat: {x: [], outs: outs}`",
+            )
+        return name
 
     def layer_name(self, name: str, mark: Mark) -> None:
         self.layer_names.add(name)
@@ -711,6 +736,15 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
     reader.finish()
     assert branches is not None
     return branches
+
+
+def _lists(steps: Iterable[Step]) -> Iterator[str]:
+    """The lists that steps collect their outputs in, those in branches too."""
+    for step in steps:
+        if step.collect is not None:
+            yield step.collect
+        for branch in step.branches or ():
+            yield from _lists(branch.steps)
 
 
 def _broken(mark: Mark) -> Step:

@@ -389,7 +389,7 @@ class _Body:
     def named(self, layer: Layer, current: int | None) -> tuple[tuple[str, int], ...]:
         """The branches of a merge that only reads earlier layers."""
         if layer.kind.roles:
-            return (*zip(layer.kind.roles, layer.inputs, strict=True),)
+            return (*zip((*layer.kind.roles, *layer.kind.further_roles), layer.inputs, strict=False),)
         found: dict[str, int] = {}
         for tensor in layer.inputs:
             found[_unique(self.label(layer, tensor, current), found)] = tensor

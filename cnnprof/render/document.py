@@ -31,11 +31,12 @@ class Cell(NamedTuple):
 class TableColumn(NamedTuple):
     """A column of a table.
 
-    right: set to the right, as numbers are. fold: its texts may be broken into lines.
+    right: set to the right, as numbers are. fold: its texts may be broken into lines. shorten: they may lose their
+        middle, where there is no room for all, as paths do.
     optional: it may be left out where there is no room, the highest first; 0: never.
     repeats: with others it forms a unit that may move below, by this number; columns without one are repeated there.
-    bar: its numbers are shares of a total, drawn as bars where there is colour, and the figure is in the column
-        before it.
+    bar: its numbers are shares of a total, drawn as bars on a terminal, and the figure is in the column before it;
+        where its cells have texts, those are the bars.
     instead: the header of the column that it replaces where that one is left out.
     """
 
@@ -46,6 +47,7 @@ class TableColumn(NamedTuple):
     repeats: int | None = None
     bar: bool = False
     instead: str = ""
+    shorten: bool = False
 
 
 class Table(NamedTuple):

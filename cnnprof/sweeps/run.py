@@ -19,17 +19,18 @@ from math import inf, prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof import load
-from cnnprof.analysis.costs import count
+from cnnprof.analysis.analyze import costs_of
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.language import registry
 from cnnprof.language.spec import Spec
-from cnnprof.load import Located
+from cnnprof.load import Located, Network
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
+from cnnprof.rewrites import wishes
 from cnnprof.sweeps import pareto
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class SweepRow(NamedTuple):
     """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
 
     estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
-    refused: the metrics that there are none of, and why.
+    refused: the metrics that there are none of, and why. notes: what is to be said of what was done to the network.
     """
 
     point: Point
@@ -93,6 +94,7 @@ class SweepRow(NamedTuple):
     estimates: tuple[str, ...] = ()
     declared: int = 0
     refused: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -100,7 +102,8 @@ class Sweep(Record):
     """All combinations of the axes, in order.
 
     rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
-    valid networks. objectives: by which rows are marked; none where nothing is to be compared.
+    valid networks. objectives: by which rows are marked; none where nothing is to be compared. with_: what was done to
+    every network, as written.
     """
 
     spec: str
@@ -110,6 +113,7 @@ class Sweep(Record):
     rows: tuple[SweepRow, ...]
     over: int
     wrong: tuple[SweepRow, ...]
+    with_: tuple[str, ...] = ()
 
     @property
     def varied(self) -> tuple[SweepAxis, ...]:
@@ -304,6 +308,7 @@ class Job(NamedTuple):
     """What every combination has in common; small, and can be sent to another process.
 
     read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
+    with_: what is done to every network, in order, as `--with` takes it.
     """
 
     text: bytes
@@ -314,6 +319,7 @@ class Job(NamedTuple):
     training: bool
     read: Spec | None = None
     graph: Graph | None = None
+    with_: tuple[str, ...] = ()
 
     def spec(self) -> Spec | None:
         """The spec; None where there is none. Raises SpecError where its text cannot be read."""
@@ -322,8 +328,12 @@ class Job(NamedTuple):
         return load.read(Located(self.name, self.text, None, {}))
 
 
-def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> Job:
-    """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
+def job(located: Located, axes: Sequence[SweepAxis], training: bool = False, with_: Sequence[str] = ()) -> Job:
+    """The job of sweeping over a spec. with_: what is done to every network.
+
+    Raises UsageError for an argument that is both set and varied, and for what cannot be done.
+    """
+    wishes.read(with_)
     for axis in axes:
         if axis.kind == "argument" and (name := axis.varies) in located.settings:
             raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
@@ -331,7 +341,9 @@ def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> 
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := prod(len(axis.values) for axis in axes)) > MOST:
         raise UsageError(f"a sweep takes at most {MOST:,} combinations, found {number:,}")
-    return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
+    return Job(
+        located.text, located.name, located.variant, dict(located.settings), tuple(axes), training, with_=tuple(with_)
+    )
 
 
 def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
@@ -416,15 +428,21 @@ def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
     try:
         if read is None:
             assert wanted.graph is not None
-            graph = wanted.graph
+            network = Network(wanted.graph)
         else:
-            graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
-        costs = count(graph, batch, dtype)
+            network = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+        network = load.granted(network, wanted.with_)
+        costs = costs_of(network, batch, dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
     figures = {name: getattr(costs.totals, name) for name in COUNTED}
     return SweepRow(
-        point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
+        point,
+        figures,
+        estimates=estimates(network.graph, costs.totals),
+        declared=declared(network.graph),
+        refused=costs.refused,
+        notes=network.notes,
     )
 
 
@@ -468,6 +486,7 @@ def conclude(
         rows=tuple(marked),
         over=len(valid) - len(within),
         wrong=tuple(row for row in rows if row.wrong),
+        with_=wanted.with_,
     )
 
 

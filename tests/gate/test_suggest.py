@@ -124,7 +124,7 @@ def test_what_is_wrong_is_said(folder: Path, run: Run) -> None:
     [
         (["--no-budgets"],
          "--suggest shows limits: it does not go with --no-budgets, --update-baseline or --max-latency"),
-        (["--report", "json=-"], "--suggest replaces the report: it does not go with --report or --open"),
+        (["--report", "json=-"], "--suggest replaces the report: it does not go with --report, --format, -o or --open"),
     ],
 )  # fmt: skip
 def test_refuses(run: Run, arguments: list[str], message: str) -> None:

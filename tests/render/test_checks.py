@@ -143,6 +143,14 @@ def test_text() -> None:
     assert (
         text.render(EVERYTHING)
         == """\
+4 networks: 2 over budget, 1 within, 1 valid, without a limit, 1 warning, 2 errors
+
+      network              budget      used  nearest limit
+────  ───────────────────  ──────  ────────  ───────────────────────────────
+over  models/a.yaml        mobile            stage4.0: macs 3 of 0
+over  b.yaml               mobile   106.7 %  receptive_field 5.333e+06 of 5M
+ok    models/a.yaml@small  mobile  > 99.9 %  params 4,999,999 of 5M
+
 models/a.yaml:23: over: params 5,123,456 is 123,456 (2.5 %) over the limit of 5M
     budget `mobile` at cnnprof.yaml:12
     stage4.2.conv2d 1,200,000, 23.4 %, line 23
@@ -168,12 +176,11 @@ b.yaml:23: over: receptive_field 5.333e+06 is 3.333e+05 (6.7 %) over the limit o
     stage4.2.conv2d 1,200,000, 22.5 %, line 23
     fc 1,000, < 0.1 %
     note: see docs
-ok: models/a.yaml@small: budget `mobile`, nearest: params 4,999,999 of 5M, > 99.9 %
+models/a.yaml@small: budget `mobile`
   note: not in origin/main
   note: ≈ depth
 valid: d.yaml
 note: no budget covers d.yaml@x
-4 networks: 2 over budget, 1 within, 1 valid, without a limit, 1 warning, 2 errors
 """
     )
 
@@ -266,7 +273,7 @@ def test_of_many_parts_five_are_told() -> None:
     found = checked(*(verdict(path=f"a.{number}", why=Why()) for number in range(8)), message="")
     lines = text.render(result(found)).splitlines()
     assert len([line for line in lines if ": over: " in line]) == 5
-    assert lines[-2] == "    3 more parts over 5M params"
+    assert lines[-1] == "    3 more parts over 5M params"
     shown = markdown.render(result(found))
     assert shown.count("| ❌ |") == 5
     assert "`models/a.yaml`: 3 more parts over 5M params" in shown

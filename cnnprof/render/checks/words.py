@@ -6,7 +6,7 @@ import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 from typing import TypeAlias
 
 from cnnprof.analysis import units
@@ -237,10 +237,16 @@ def more(limit: Sequence[Verdict], told: int) -> str:
     return f"{units.plural(len(limit) - told, 'more part')} over {plain(limit[0].limit)} {limit[0].metric}"
 
 
-def tightest(checked: Checked) -> Verdict | None:
-    """The limit that is nearest to being broken."""
-    used = {verdict: verdict.figure / verdict.most for verdict in checked.verdicts if verdict.most}
-    return max(used, key=lambda verdict: used[verdict], default=None)
+def tightest(verdicts: Sequence[Verdict]) -> Verdict:
+    """The limit, of at least one, that is broken most, or nearest to it; what is limited to nothing comes first."""
+    return max(verdicts, key=lambda verdict: verdict.figure / verdict.most if verdict.most else verdict.broken * inf)
+
+
+def use(verdict: Verdict) -> str:
+    """`params 4,999,999 of 5M`: what a limit is used by."""
+    if verdict.rule == "max_increase":
+        return sentence(verdict)
+    return f"{subject(verdict)} {figure_of(verdict)} of {plain(verdict.limit)}"
 
 
 def summary(result: CheckResult) -> str:
