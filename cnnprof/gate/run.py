@@ -275,7 +275,7 @@ class Run:
             file = _shown(revision.top / path)
             if os.path.lexists(file) or os.path.abspath(file) in here:
                 continue
-            inside = Path(os.path.relpath(file, found.folder)).as_posix()
+            inside = files.relative(file, found.folder)
             for entry in found.entries:
                 if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
                     title = _setup(entry).title(file)
@@ -865,4 +865,4 @@ def _folders() -> tuple[str, str]:
 
 def _shown(path: Path) -> str:
     """A file from here, with `/`."""
-    return Path(os.path.relpath(path)).as_posix()
+    return files.relative(path, Path.cwd())
