@@ -18,7 +18,8 @@ from cnnprof.language.expression import FUNCTIONS
 from cnnprof.language.source import parse
 from cnnprof.language.spec import HEADER, MODIFIERS, read, shipped_blocks
 from cnnprof.language.unfold import unfold
-from tests.docs import generate
+from tests.docs import generate, pictures
+from tests.docs.pictures import DRAWING, SHOTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -277,3 +278,14 @@ def test_an_excerpt_has_what_it_names():
 )
 def test_counts_are_rounded_as_printed(exact, printed, expected):
     assert generate.rounded(exact, printed) == expected
+
+
+@pytest.mark.parametrize("name", [DRAWING, *SHOTS])
+def test_the_drawn_pictures_are_what_the_tool_shows(name: str) -> None:
+    """`python -m tests.docs.pictures --write` writes them anew, and those that need a browser."""
+    assert (pictures.FOLDER / name).read_text(encoding="utf-8") == pictures.drawn(name)
+
+
+def test_every_picture_is_there_and_shown() -> None:
+    shown = {name for page in (README, *PAGES) for name in re.findall(r"pictures/([\w.-]+)\)", page.read_text("utf-8"))}
+    assert shown == set(pictures.NAMES) == {path.name for path in pictures.FOLDER.iterdir()}
