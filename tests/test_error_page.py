@@ -51,6 +51,7 @@ HANDED_ON = {
     ("gate/run.py", "patterns"): "keeps the problems of budget.unmatched",
     ("gate/run.py", "project"): "keeps a problem that it has just made",
     ("cli/check.py", "write_reports"): "prints errors that were raised",
+    ("cli/check.py", "command"): "prints the verdict where the reports go to files",
     ("analysis/costs.py", "refusal"): "reports what `least_batch` or the batch raised",
     ("language/unfold.py", "branches"): "reports the problems of spec.read_branches",
     ("language/unfold.py", "evaluate_inputs"): "reports what a rule raised",
