@@ -290,6 +290,7 @@ def check(
     fits: str | Sequence[str] = (),
     config: str | None = None,
     baseline_ref: str | None = None,
+    baseline_tip: bool = False,
     allow_code: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
@@ -297,8 +298,7 @@ def check(
     max: limits in addition to the specs' own, {"params": "5M"}; a number is in base units.
     fits: targets that every network has to fit, as `cnnprof targets` lists them, or "boards.yaml:mine".
     config: the project file to check where there is no spec; found from the working directory upwards if left out.
-    baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
-
+    baseline_ref: a git revision to compare with, at its merge base with HEAD, or (baseline_tip) as it is.
     allow_code: whether the code runs that the project file names.
 
     A spec is checked as written and in every variant, unless it says which. What is wrong with one does not stop the
@@ -324,15 +324,17 @@ def check(
         if example is not None:
             raise UsageError("example needs a spec: a project gives the shapes of inputs")
         return check_project(
-            config, baseline_ref=baseline_ref, version=__version__, allow_code=allow_code, strict=strict
-        )
+            config, baseline_ref=baseline_ref, baseline_tip=baseline_tip, version=__version__, allow_code=allow_code,
+            strict=strict,
+        )  # fmt: skip
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
     limits = limits_of(quantities(max), ARGUMENT)
     targets = tuple(Fits(named(name), Elsewhere(SourceText("fits", name), 0, 0)) for name in _list(fits))
     budget = Budget(ARGUMENT, limits, fits=targets)
     reading = Reading(strict, example)
-    return check_specs(specs, given, budget, baseline_ref=baseline_ref, version=__version__, reading=reading)
+    past: Any = {"baseline_ref": baseline_ref, "baseline_tip": baseline_tip}
+    return check_specs(specs, given, budget, version=__version__, reading=reading, **past)
 
 
 def to_yaml(

@@ -510,6 +510,24 @@ def test_a_shallow_clone(here: Path, check: Check) -> None:
     assert check("--baseline-ref", "HEAD~1").err.startswith("error: git knows no revision `HEAD~1`; fetch it first (a ")
 
 
+def test_a_shallow_clone_has_no_merge_base(here: Path, check: Check) -> None:
+    """Nothing is then compared, unless the tip is meant."""
+    source = made(here.parent / "source")
+    plain(source, "checkout", "-q", "-b", "mine")
+    plain(source, "commit", "-q", "--allow-empty", "-m", "more")
+    plain(here.parent, "clone", "-q", "--depth=1", "--no-single-branch", source.as_uri(), str(here))
+    (here / "models" / "net.yaml").write_text(WIDER)
+    done = check("--baseline-ref", "origin/main")
+    assert (done.code, done.err) == (
+        2, "error: git finds no commit that HEAD and `origin/main` have in common; a shallow clone lacks it: "
+        "`git fetch --unshallow`, or `fetch-depth: 0` of actions/checkout; or compare with the revision as it is "
+        "(--baseline-tip)\n"
+    )  # fmt: skip
+    assert GROWN.replace("HEAD", "origin/main") in check("--baseline-ref", "origin/main", "--baseline-tip").out
+    plain(here, "fetch", "-q", "--unshallow")
+    assert GROWN.replace("HEAD", "origin/main") in check("--baseline-ref", "origin/main").out
+
+
 @pytest.mark.parametrize("name", ["a b.yaml", "ñ☃.yaml", ":(glob)x*.yaml", "*.yaml", "\\x.yaml", "n\udcff.yaml"])
 def test_a_path_of_any_name(name: str, here: Path, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     """In folders of such names too."""

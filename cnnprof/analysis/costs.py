@@ -15,7 +15,7 @@ from cnnprof.analysis.receptive_field import TensorField
 from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
 from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Work
+from cnnprof.model.kind import Tensor, Work
 from cnnprof.model.types import AS_COMPUTED, Types
 
 # Bytes of one floating-point value.
@@ -248,7 +248,7 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
     buffers = answers.buffers.values()
     params = answers.params
     work = answers.work(training)
-    written = prod(answers.output) * batch * size
+    written = scale.bytes(Tensor(answers.output, per_example=not answers.kind.source))
     return _Static(
         params=params,
         buffers=sum([buffer.numel for buffer in buffers]),

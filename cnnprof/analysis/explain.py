@@ -436,19 +436,24 @@ class _Explainer:
             prod(shape) * (1 if layer.kind.broadcasts and self._is_parameter(tensor) else self.batch)
             for shape, tensor in zip(rules.inputs, layer.inputs, strict=True)
         ]
-        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * self.batch}
+        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * self._examples(layer)}
         total = sum(named(int(amount), name) for name, amount in values.items() if amount)
         return term_of(total * self.item)
 
     def _is_parameter(self, tensor: int) -> bool:
         return tensor >= self.first and self.graph.layers[tensor - self.first].kind.source
 
+    def _examples(self, layer: Layer) -> int:
+        """How many times a layer makes its output: once, where all examples share it."""
+        return 1 if layer.kind.source else self.batch
+
     def activation(self, number: int, rules: _Rules) -> Term | None:
         """Bytes of the tensor that a layer makes; None where it makes none."""
-        if not self.graph.layers[number].materialises:
+        layer = self.graph.layers[number]
+        if not layer.materialises:
             return None
         dtype = self.costs.types[self.first + number] if self.costs.types else self.costs.dtype
-        return term_of(self.size(prod(rules.made) * self.batch, dtype))
+        return term_of(self.size(prod(rules.made) * self._examples(layer), dtype))
 
     # Memory.
 

@@ -7,6 +7,7 @@ number and what it means; where there is room for what, and what a meaning looks
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -248,6 +249,33 @@ def _spread(values: Sequence[Fraction], cells: int) -> list[int]:
     return [round((value - low) * step) for value in values]
 
 
+class Name(str):
+    """A name out of a file, such as a path or a metric: what a format that has code spans sets as one."""
+
+    __slots__ = ()
+
+
+class Phrase(str):
+    """Words with names among them. To formats without code spans it is any text."""
+
+    __slots__ = ("parts",)
+    parts: tuple[str, ...]
+
+    def __new__(cls, *parts: str) -> Phrase:
+        """The parts one after another; those that are a Name are names, and a Phrase may have some."""
+        made = super().__new__(cls, "".join(parts))
+        made.parts = parts
+        return made
+
+
+def quoted(text: str) -> str:
+    """Words in which what is between backquotes is a name."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0 or len(parts) == 1 or "" in parts[1::2]:
+        return text
+    return Phrase(*(Name(part) if number % 2 else part for number, part in enumerate(parts)))
+
+
 class Formulas(NamedTuple):
     """Formulas below one another."""
 
@@ -270,6 +298,17 @@ class Picture:
     def data(self) -> dict[str, Any]:
         """What a reader may ask for beyond what is drawn, as JSON's values."""
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Picture):
+    """A nested list: (depth from 0, text)."""
+
+    items: tuple[tuple[int, str], ...]
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """A line for each."""
+        return tuple(Text(text, "", 2 * depth) for depth, text in self.items)
 
 
 Figure: TypeAlias = Formulas | Plot | Picture

@@ -135,6 +135,9 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
         (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a metric of the whole network, not a sum "
                                      "over "
          "layers, so `at` cannot limit it"),
+        (["each: {conv: {params: 5}}"], "cnnprof.yaml:5:25: error: no layer is of the kind `conv`"),
+        (["each: {conv2d: {depth: 5}}"], "cnnprof.yaml:5:26: error: `depth` is a metric of the whole network, not a "
+                                         "sum over layers, so `each` cannot limit it"),
         (["max_increase: {params: 0%}"],
          "cnnprof.yaml:5:26: error: `max_increase` needs something to compare with"),
     ],
@@ -386,7 +389,7 @@ def test_a_layer_of_a_block_that_comes_with_the_tool(folder: Path, run: Run) -> 
     (folder / "s.yaml").write_text(network("- relu\n- conv_norm_act: {channels: 4}\n  name: stem"))
     done = run("s.yaml", "--max", "params=1")
     assert done.code == 1, done.err
-    assert "stem.conv2d" in done.out
+    assert "stem.conv" in done.out
     line = (folder / "s.yaml").read_text()[: (folder / "s.yaml").read_text().index("conv_norm_act")].count("\n") + 1
     assert causes(done.out).startswith(f"s.yaml:{line}: over: params")
 
@@ -525,8 +528,8 @@ def git_in(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_an_increase_is_measured_from_the_tip(folder: Path, run: Run) -> None:
-    """What the other branch lost counts, unless its merge base is named; as docs/gate-your-ci.md says."""
+def test_an_increase_is_measured_from_the_merge_base(folder: Path, run: Run) -> None:
+    """What the other branch lost since counts only where its tip is asked for."""
     project(folder, "max_increase: {params: 0%}")
     commit(folder)
     git_in(folder, "checkout", "-qb", "mine")
@@ -536,8 +539,86 @@ def test_an_increase_is_measured_from_the_tip(folder: Path, run: Run) -> None:
     widen(folder, 3)
     git_in(folder, "commit", "-qam", "narrower")
     git_in(folder, "checkout", "-q", "mine")
-    assert run("--baseline-ref", "main").code == 1
-    assert run("--baseline-ref", git_in(folder, "merge-base", "main", "HEAD")).code == 0
+    base = git_in(folder, "merge-base", "main", "HEAD")
+    done = run("--baseline-ref", "main")
+    assert done.code == 0
+    assert f"note: compared with main as it was at its merge base with HEAD, {base[:12]}\n" in done.out
+    assert run("--baseline-ref", "main", "--baseline-tip").code == 1
+
+
+def test_the_project_file_names_the_revision(folder: Path, run: Run) -> None:
+    """A plain `cnnprof check`, which is what the hook runs, then compares; the option wins."""
+    project(folder, "max_increase: {params: 0%}")
+    (folder / "cnnprof.yaml").write_text((folder / "cnnprof.yaml").read_text() + "baseline_ref: main\n")
+    commit(folder)
+    git_in(folder, "checkout", "-qb", "mine")
+    widen(folder)
+    git_in(folder, "commit", "-qam", "wider")
+    done = run()
+    assert (done.code, done.err) == (1, "")
+    assert "params 20 is 4 (25.0 %) more than 16 in main, at most 0%" in done.out
+    assert "width 4" not in done.out
+    assert run("--baseline-ref", "HEAD").code == 0
+    done = run("--update-baseline")
+    assert (done.code, done.err) == (
+        2, "error: cnnprof.yaml compares with `baseline_ref`, and names no file to update\n")  # fmt: skip
+    (folder / "cnnprof.yaml").write_text((folder / "cnnprof.yaml").read_text() + "baseline_tip: true\n")
+    git_in(folder, "checkout", "-q", "main", "--", "models")
+    git_in(folder, "branch", "-f", "main", "mine")
+    widen(folder, 6)
+    assert "params 24 is 4 (20.0 %) more than 20 in main" in run().out
+
+
+@pytest.mark.parametrize(
+    ("limit", "width", "code", "said"),
+    [
+        ("{params: +4}", 5, 0, "params 20 is 4 (25.0 %) more than 16 in HEAD, within +4"),
+        ("{params: +3}", 5, 1, "params 20 is 4 (25.0 %) more than 16 in HEAD, at most +3"),
+        ("{activation_bytes: +0.25 KiB}", 5, 0, "activation_bytes 1,280 B (1.25 KiB) is 256 B (25.0 %) more than "
+                                               "1,024 B (1.00 KiB) in HEAD, within +0.25 KiB"),
+        ("{activation_bytes: +255 B}", 5, 1, "(1.00 KiB) in HEAD, at most +255 B"),
+        ("{at: {conv: {params: +3}}}", 5, 1, "conv: params 20 is 4 (25.0 %) more than 16 in HEAD, at most +3"),
+        ("{at: {conv: {params: 25%}}, macs: +1K}", 5, 0, "conv: params 20 is 4 (25.0 %) more than 16 in HEAD"),
+        ("{at: {conv: {params: 24.9%}}, macs: +1K}", 5, 1, "in HEAD, at most 24.9%"),
+        ("{at: {conv: {params: +0}}}", 3, 0, "conv: params 12, not more than 16 in HEAD"),
+    ],
+)  # fmt: skip
+def test_increases_are_shares_or_amounts(folder: Path, run: Run, limit: str, width: int, code: int, said: str) -> None:
+    project(folder, f"max_increase: {limit}")
+    commit(folder)
+    widen(folder, width)
+    done = run("--baseline-ref", "HEAD")
+    assert (done.code, done.err) == (code, "")
+    assert said in done.out
+
+
+def test_a_part_that_is_new_grew_from_nothing(folder: Path, run: Run) -> None:
+    """Under another name an increase would not be seen otherwise."""
+    project(folder, "max_increase: {at: {'*': {params: +8}}}")
+    commit(folder)
+    path = folder / "models" / "net.yaml"
+    path.write_text(path.read_text().replace("name: conv", "name: other"))
+    done = run("--baseline-ref", "HEAD")
+    assert (done.code, done.err) == (1, "")
+    assert "other: params 16 is 16 more than 0 in HEAD, at most +8" in done.out
+
+
+def test_every_layer_of_a_kind(folder: Path, run: Run) -> None:
+    project(folder, "each: {conv2d: {params: 15}, relu: {params: 0}}")
+    done = run()
+    assert done.code == 1
+    assert f"models/net.yaml:{LINE}: over: conv: params 16 is 1 (6.7 %) over the limit of 15\n" in done.out
+    project(folder, "each: {conv2d: {params: 16}}")
+    done = run()
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^ok +models/net.yaml +tiny +100.0 % +conv: params 16 of 16$", done.out, re.MULTILINE)
+
+
+def test_every_layer_of_a_kind_in_a_specs_own_budget(folder: Path, run: Run) -> None:
+    (folder / "models" / "net.yaml").write_text(NET + "budget: {each: {conv2d: {macs: 100}}}\n")
+    done = run("models/net.yaml")
+    assert done.code == 1
+    assert f"models/net.yaml:{LINE}: over: conv: macs {MACS} is 668 (668.0 %) over the limit of 100\n" in done.out
 
 
 def test_an_increase_is_approved_by_its_percentage(folder: Path, run: Run) -> None:
@@ -633,7 +714,7 @@ def test_reports(folder: Path, run: Run) -> None:
     assert json.loads((folder / "report.gitlab").read_text())[0]["location"]["path"] == "models/net.yaml"
     assert xml.parse(folder / "report.junit").getroot().get("failures") == "1"
     assert (folder / "report.github").read_text().startswith("::error file=models/net.yaml,line=")
-    assert (folder / "report.markdown").read_text().startswith("### cnnprof check")
+    assert (folder / "report.markdown").read_text().startswith("<!-- cnnprof check -->\n**cnnprof check")
 
 
 def test_reports_are_written_where_something_is_wrong(folder: Path, run: Run) -> None:
@@ -656,7 +737,7 @@ def test_the_summary_of_a_step(folder: Path, run: Run, monkeypatch: pytest.Monke
     done = run("models/net.yaml", "--max", "params=1", "--report", "text=-", "--report", "github=-")
     assert done.out.splitlines()[-1].startswith("::error file=models/net.yaml,")
     text = (folder / "summary.md").read_text()
-    assert text.startswith("### cnnprof check")
+    assert text.startswith("<!-- cnnprof check -->\n**cnnprof check")
     (folder / "summary.md").write_text("x" * (1024 * 1024 - 10))
     run("models/net.yaml", "--max", "params=1", "--report", "github=-")
     assert (folder / "summary.md").stat().st_size <= 1024 * 1024
@@ -889,7 +970,7 @@ def test_the_line_of_a_part(folder: Path, run: Run) -> None:
     found = {part["path"]: (part["line"], part["lines"]) for part in check["limits"][0]["layers"]}
     call, shipped, own = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv_norm", "- conv2d"))
     assert found["unit.conv2d"] == (own, [call, own])
-    assert found["unit.conv_norm_act.conv2d"] == (call, [call, shipped])
+    assert found["unit.conv_norm_act.conv"] == (call, [call, shipped])
 
 
 # Work is bounded.
@@ -948,7 +1029,7 @@ def test_what_is_wrong_counts_too(folder: Path, run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("name", "begins"),
-    [("r.html", "<!DOCTYPE html>"), ("r.json", "{"), ("r.md", "### cnnprof check"), ("r.txt", "1 network: 1 over"),
+    [("r.html", "<!DOCTYPE html>"), ("r.json", "{"), ("r.md", "<!-- cnnprof check -->"), ("r.txt", "1 network: 1 over"),
      ("r.xml", "<?xml"), ("r.sarif", "{")],
 )  # fmt: skip
 def test_output_is_a_report_in_place_of_the_text(folder: Path, run: Run, name: str, begins: str) -> None:
@@ -964,7 +1045,7 @@ def test_a_format_in_place_of_the_text(folder: Path, run: Run) -> None:
     assert (json.loads(done.out)["exit_code"], done.err) == (1, "")
     assert (folder / "r.html").exists()
     assert run("--format", "markdown", "-o", "r.txt").out == ""
-    assert (folder / "r.txt").read_text(encoding="utf-8").startswith("### cnnprof check")
+    assert (folder / "r.txt").read_text(encoding="utf-8").startswith("<!-- cnnprof check -->\n**cnnprof check**")
     assert run("-o", "r.csv").err == (
         "error: the suffix of --output selects the format (.txt, .json, .md, .html, .xml, .sarif), found `r.csv`; or "
         "use --format\n"

@@ -39,7 +39,7 @@ def causes(result: CheckResult) -> list[Text]:
             rest += [Text(f"note: {words.plain(note)}", "", 2) for note in notes]
     checked_networks = {checked.network for checked in result.checks}
     rest += [Text(f"valid: {words.plain(network)}") for network in result.valid if network not in checked_networks]
-    rest += [Text(f"note: {words.plain(note)}") for note in result.notes]
+    rest += [Text(f"note: {note}") for note in words.notes(result)]
     return broken + rest
 
 

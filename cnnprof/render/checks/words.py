@@ -12,7 +12,7 @@ from typing import TypeAlias
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Rest, Updated, Verdict, Wrong
+from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
@@ -59,6 +59,12 @@ def figure_of(verdict: Verdict) -> str:
 def difference(value: Number, metric: str) -> str:
     """The same without the second unit, for what is next to a figure that has it."""
     return amount(value, metric).partition(" (")[0]
+
+
+def signed(value: Number, metric: str) -> str:
+    """+4,096 or −1,024 B."""
+    positive = value if value > 0 else -value
+    return ("+" if value > 0 else "−") + difference(positive, metric)
 
 
 def share(part: Number, whole: Number) -> str:
@@ -122,10 +128,10 @@ def part(part: Contribution, verdict: Verdict, since: str = "") -> list[str]:
     text += since
     if part.lines:
         text += f", {lines(part.lines)}"
-    return [text, f"  {what}"] if (what := _what(part.what)) else [text]
+    return [text, f"  {told}"] if (told := what(part.what)) else [text]
 
 
-def _what(text: str) -> str:
+def what(text: str) -> str:
     """What changed in a layer; that its input did is told only where nothing else did."""
     said = plain(text).split("; ")
     said = [each for each in said if not each.startswith("input ")] or said
@@ -187,6 +193,20 @@ def untold(checked: Checked, verdict: Verdict, told: Told) -> list[str]:
         return [around(verdict)] if verdict.around else []
     told |= names
     return details(verdict)
+
+
+def loosened(each: Loosened) -> str:
+    """`cnnprof.yaml:5: budget `tiny`: max params 15 → 20 since main`."""
+    place = plain(each.file) + ("" if each.line is None else f":{each.line}")
+    budget = "" if not each.budget else f"{OWN}: " if each.budget == OWN else f"budget `{plain(each.budget)}`: "
+    before = f" {plain(each.before)}" if each.before else ""
+    now = "is gone" if each.after is None else f"→ {plain(each.after)}"
+    return f"{place}: {budget}{plain(each.what)}{before} {now} since {plain(each.since)}"
+
+
+def notes(result: CheckResult) -> list[str]:
+    """What is to be said of the run: limits that allow more than they did first."""
+    return [f"allows more: {loosened(each)}" for each in result.loosened] + list(map(plain, result.notes))
 
 
 def command(result: CheckResult) -> str:
