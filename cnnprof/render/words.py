@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnprof.analysis import units
 from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
+from cnnprof.analysis.costs import Totals
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
@@ -228,6 +229,18 @@ def total_cell(table: ReportTable, column: ReportColumn) -> str:
     return about(table.report.estimates, column.name) + figure(table.total(column), column, table.exact)
 
 
+def _layers_and_products(figures: Totals) -> str:
+    """What multiply-accumulates are of: convolution and linear alone, or how many of them and how many of products."""
+    if not figures.product_macs:
+        return "convolution and linear, as in papers"
+    layers = figures.macs - figures.product_macs
+    share = f"{100 * layers / figures.macs:.1f} %"
+    return (
+        f"{units.count(layers)} ({share}) convolution and linear alone, "
+        f"{units.count(figures.product_macs)} products of activations"
+    )
+
+
 def totals(table: ReportTable) -> list[KeyFigure]:
     """The totals, each with the convention it is counted by."""
     report = table.report
@@ -240,7 +253,7 @@ def totals(table: ReportTable) -> list[KeyFigure]:
     other = units.count(sum(figures.work[1:]))  # all sorts of operations but the multiply-accumulates
     lines = [
         line("params", units.exact(figures.params), params),
-        line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: convolution and linear, as in papers"),
+        line("MACs", units.exact(figures.macs), f"{units.count(figures.macs)}: {_layers_and_products(figures)}"),
         line(
             "FLOPs",
             units.exact(figures.flops),
@@ -417,8 +430,11 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
     graph = report.graph
     trained = [] if graph.trained is None else graph.trained.layers
-    if copies := [layer.path for layer in (*graph.layers, *trained) if not layer.memory_exact]:
-        which = "memory figures are estimates" if sign else "the training step is an estimate"
+    which = "memory figures are estimates" if sign else "the training step is an estimate"
+    estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
+    if libraries := [layer.path for layer in estimated if not layer.memory.exact]:
+        found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
+    if copies := [layer.path for layer in estimated if layer.memory.exact]:
         found.append(
             f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
             f"permute or a slice: {which}"

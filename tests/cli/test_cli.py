@@ -240,11 +240,22 @@ def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
     assert written.endswith("\n".join(done.out for done in blocks))
 
 
+def in_a_repository(folder: Path) -> None:
+    """A network, committed."""
+    (folder / "models").mkdir()
+    (folder / "models" / "net.yaml").write_text("cnnprof: 1\ninput: [3, 8, 8]\nlayers: [relu]\n")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q"], ["add", "models"], ["commit", "-qm", "."]):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "cnnprof")
 def test_help_ends_with_examples_that_run(
     run: Run, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if command in (["init"], ["history"]):
+        in_a_repository(tmp_path)
     done = run(*command, "--help")
     assert (done.code, done.err) == (0, "")
     assert run(*command, "-h").out == done.out
@@ -332,7 +343,7 @@ REFUSES = [
             f"error: the suffix of --output selects the format ({known}), found `net.{suffix}`; or use --format",
         )
         for command, known in (
-            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt, .svg"),
             (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .html, .txt"),
             (["separable", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
             (["rewrite", "lenet5", "--with", "prune=0.5"], ".json, .csv, .md, .tex, .html, .txt"),

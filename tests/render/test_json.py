@@ -131,7 +131,7 @@ NETWORK = keys(
                 "receptive_field_min": {"type": ["integer", "null"]},
                 "receptive_field_exact": {"type": "boolean"},
                 "memory_exact": {"type": "boolean"},
-                **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes"), COUNT),
+                **dict.fromkeys(("buffer_bytes", "input_bytes", "moved_bytes", "product_macs"), COUNT),
                 "arithmetic_intensity": {"type": ["number", "null"]},
                 "work": keys(dict.fromkeys(WORK, COUNT)),
             },
