@@ -29,6 +29,10 @@ NOT_OURS = {
     "max_value",
     "recompute_scale_factor",
     "out",
+    "add_bias_kv",
+    "dropout",
+    "add_zero_attn",
+    "batch_first",
     "args",
     "kwargs",
 }
@@ -51,13 +55,15 @@ OURS |= {"permute", "reshape", "scaled_dot_product_attention", "roll", "select",
 
 def signature(kind: type[Kind]) -> dict[str, Any]:
     """The parameters of the class of torch.nn that the kind makes, or else of the function of its name."""
+    from torch import nn
     from torch.nn import functional
 
     page = manual.page(kind.word)
     graph = unfold(read(parse(f"cnnprof: 1\n{page.sections['Example']}", kind.word)))
     layer = next(layer for layer in graph.layers if type(layer.kind) is kind)
     made = type(layer.kind.module(*(graph.shapes()[number] for number in layer.inputs)))
-    called = made if made.__module__.startswith("torch.nn") else getattr(functional, kind.word)
+    theirs = [each for each in made.__mro__[:-2] if each.__module__.startswith("torch.nn") and each is not nn.Module]
+    called = theirs[0] if theirs else getattr(functional, kind.word)
     return dict(inspect.signature(called).parameters)
 
 
@@ -74,5 +80,5 @@ def test_defaults_are_those_of_torch(word: str) -> None:
         elif isinstance(field.default, tuple) and not isinstance(default, tuple):
             default = (default,) * len(field.default)
         assert (field.default == default) != ((word, name) in OTHERS), name
-    follow = {"in_channels", "in_features", "num_features", "num_channels"}  # from the graph
+    follow = {"in_channels", "in_features", "num_features", "num_channels", "embed_dim", "kdim", "vdim"}
     assert set(theirs) - set(kind.fields) <= NOT_OURS | follow

@@ -32,6 +32,7 @@ from cnnprof.model.metrics import METRICS, metric_named
 
 if TYPE_CHECKING:
     from cnnprof.devices.profiles import Target
+    from cnnprof.devices.verdicts import Fit
 
 AnalyzeFormat = Annotated[
     Literal["table", "json", "csv", "markdown", "latex", "html", "badge"] | None,
@@ -56,8 +57,8 @@ EXAMPLES = (
 
 LARGEST = 64 << 20
 """Bytes of a document."""
-PAGE = 28
-"""Rows of a table that fit on a page of 50 lines with what is printed around them."""
+FEW = 12
+"""Rows that a table is folded to, if need be, before the totals are set in few lines."""
 
 
 def command(
@@ -93,7 +94,7 @@ def command(
             min=0,
             metavar="N",
             help="Fold neighbours that share N segments of their path into one row; 0: a row per layer. A terminal "
-            "folds to a page by default.",
+            "folds to what its window shows by default, and has a convolution in one row with its norm and activation.",
         ),
     ] = None,
     sort: Annotated[
@@ -214,8 +215,10 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
         raise UsageError("--convention adds a total, and csv has no totals; json has them")
     if view.format == "badge":
         return _badge(found, view, targets)
-    terminal = screen() if view.format == "table" and output in (None, "-") else None
-    tables = [_table(each, view, PAGE if terminal else None) for each in found]
+    here = view.format == "table" and output in (None, "-")
+    if here and (seen := screen()) is not None:
+        return "\n".join(_fitted(each, view, fits_of(each, targets), seen.height - 1) for each in found)
+    tables = [_table(each, view, None) for each in found]
     match view.format:
         case "json":
             from cnnprof.render import json
@@ -254,7 +257,30 @@ def _metric(name: str) -> str:
     return found
 
 
-def _table(found: Report, view: View, page: int | None) -> ReportTable:
+def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> str:
+    """A report in so many lines, if that can be: rows are folded, and where that would leave few the totals are set in
+    few lines. Where rows were asked for, there are those."""
+    from cnnprof.render import words
+
+    def drawn(table: ReportTable, compact: bool) -> str:
+        return show(words.document([table], [fits], compact), view.format, None)
+
+    for compact, least in ((False, FEW), (True, 1)):
+        page, rows = height, 0
+        while page >= least:
+            table = _table(found, view, page)
+            if len(table.rows) == rows:  # they cannot be folded more
+                break
+            rows = len(table.rows)
+            text = drawn(table, compact)
+            if text.count("\n") <= height:
+                return text
+            page = rows - 1
+    page = max(1, rows - (text.count("\n") - height))
+    return drawn(_table(found, view, page, runs=True), compact=True)
+
+
+def _table(found: Report, view: View, page: int | None, runs: bool = False) -> ReportTable:
     priced = []
     if view.conventions:
         from cnnprof.analysis import conventions
@@ -266,6 +292,7 @@ def _table(found: Report, view: View, page: int | None) -> ReportTable:
         columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
+        runs=runs,
         sort=view.sort,
         top=view.top,
         priced=priced,

@@ -107,7 +107,7 @@ CALLED = {
 # nearly like a kind that does something else.
 WITHOUT_A_KIND = frozenset((
     "addr", "and", "arctanh", "argmax", "argmin", "asin", "atanh", "bilinear", "dim", "dstack", "dyrelu", "erfc",
-    "exp2", "fmax", "fmin", "frelu", "geglu", "globalresponsenorm", "gru", "hardmish", "hstack", "log2", "long",
+    "exp2", "fmax", "fmin", "frelu", "geglu", "globalresponsenorm", "hardmish", "hstack", "log2", "long",
     "lu", "maxunpool", "median", "minpool", "ne", "new", "reglu", "renorm", "rrelu", "rsub", "size", "smm",
     "softmin", "sort", "stride", "svd", "swiglu", "tan", "vstack",
 ))  # fmt: skip

@@ -11,7 +11,7 @@ from cnnprof.analysis import units
 from cnnprof.errors import printable
 from cnnprof.gate.history import History, HistoryEntry
 from cnnprof.render.comparison import figure
-from cnnprof.render.document import Block, Cell, Document, Name, Plot, TableColumn, section
+from cnnprof.render.document import Block, Cell, Document, Name, Plot, PlotPoint, TableColumn, section
 from cnnprof.render.document import document as made
 from cnnprof.render.json import _number
 
@@ -76,10 +76,15 @@ def _chart(history: History) -> Plot | None:
     """The first metric from the oldest version to the newest; None where it never changed."""
     name = history.shown[0]
     known = [(each, each.metrics[name]) for each in reversed(history.entries) if each.metrics is not None]
-    points = [(Fraction(number), Fraction(value), "*") for number, (_, value) in enumerate(known) if value is not None]
-    if len({value for _, value, _ in points}) < 2:
+    points = [
+        PlotPoint(Fraction(number), Fraction(value), "*")
+        for number, (_, value) in enumerate(known)
+        if value is not None
+    ]
+    values = {point.y for point in points}
+    if len(values) < 2:
         return None
-    least, most = min(value for _, value, _ in points), max(value for _, value, _ in points)
+    least, most = min(values), max(values)
     ends = tuple(known[number][0].date or "now" for number in (0, -1))
     return Plot("version", name, tuple(points), ((ends[0], ends[1]), (_end(name, least), _end(name, most))))
 

@@ -62,7 +62,9 @@ class Gathered(nn.Module):
         """What it has, in its shape."""
         if held.shape == self.shape:
             return held
-        values, count = held.flatten(), prod(self.shape)
+        # Without gradients none is asked of a view either, which PyTorch's module tracker would wait for.
+        values = (held if torch.is_grad_enabled() else held.detach()).flatten()
+        count = prod(self.shape)
         if len(values) != count:
             values = torch.cat([*[values] * (count // len(values)), values[: count % len(values)]])
         return values.view(self.shape)
@@ -122,3 +124,34 @@ class DroppedExamples(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}"
+
+
+class MultiHeadAttention(nn.MultiheadAttention):
+    """Attends to one input, or of a query to a memory, or to keys with values, and gives no weights.
+
+    It has the batch first, but does not say so: then inference computes what training does, and no fused
+    implementation that nothing counts.
+    """
+
+    def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        query = query.transpose(0, 1)
+        key = query if key is None else key.transpose(0, 1)
+        value = key if value is None else value.transpose(0, 1)
+        made: Tensor = super().forward(query, key, value, need_weights=False)[0]
+        return made.transpose(0, 1)
+
+
+class SequenceLSTM(nn.LSTM):
+    """Gives the outputs of all positions, and no state."""
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = super().forward(sequence)[0]
+        return made
+
+
+class SequenceGRU(nn.GRU):
+    """Gives the outputs of all positions, and no state."""
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = super().forward(sequence)[0]
+        return made

@@ -53,6 +53,31 @@ def test_a_terminal_with_colours() -> None:
     assert plain == (GOLDEN / "lenet5.80.txt").read_text(encoding="utf-8")
 
 
+def test_force_color_colours_a_pipe() -> None:
+    """As wide and complete as a pipe has it; NO_COLOR wins."""
+
+    def piped(*args: str, **variables: str) -> str:
+        return process(*args, env={**ENVIRONMENT, **variables}).stdout
+
+    plain, colored = piped("analyze", "lenet5"), piped("analyze", "lenet5", FORCE_COLOR="1", TERM="dumb")
+    assert "\x1b[1mlenet5\x1b[0m" in colored
+    assert "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).split("\n")) == plain
+    for variables in ({"FORCE_COLOR": "0"}, {"FORCE_COLOR": ""}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}):
+        assert piped("analyze", "lenet5", **variables) == plain
+    assert "\x1b" not in piped("analyze", "lenet5", "--format", "json", FORCE_COLOR="1")
+
+
+def test_what_is_wrong_is_red_where_colours_are_shown(tmp_path: Path) -> None:
+    net = tmp_path / "net.yaml"
+    net.write_text("cnnprof: 1\nname: x\ninput: [3, 8, 8]\nlayers:\n- con2d\n", encoding="utf-8")
+    err = process("analyze", str(net), env={**ENVIRONMENT, "FORCE_COLOR": "1"}).stderr
+    assert f"{net}:5:3: \x1b[1;31merror\x1b[0m: `con2d`" in err
+    assert "|   \x1b[1;31m^\x1b[0m" in err
+    assert "\x1b[1;31merror\x1b[0m" in on_a_terminal("analyze", str(net), code=2)
+    assert "\x1b" not in process("analyze", str(net)).stderr
+    assert "\x1b" not in on_a_terminal("analyze", str(net), code=2, NO_COLOR="1")
+
+
 # A budget for `check`, and names and values that are too long or too wide for any table.
 WIDE = """cnnprof: 1
 name: 畳み込みニューラルネットワーク

@@ -766,6 +766,22 @@ def test_a_parameter_of_no_dimensions_is_an_operand() -> None:
     assert found.graph.layers[0].kind == kind("parameter", shape=[1, 1, 1], stored=[])
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes")
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("part", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_give_their_sequence(part: Any, batch_first: bool) -> None:
+    made = part(6, 4, num_layers=2, bidirectional=True, batch_first=batch_first)
+    module = Calls(lambda m, x: m.rnn(x if batch_first else x.transpose(0, 1))[0], rnn=made)
+    found = imported(module, 8, 6)
+    assert told(found) == [("rnn", part.__name__.lower(), (8, 8))]
+    gates = 4 if part is nn.LSTM else 3
+    assert count(found.graph, 1).totals.macs == 2 * 8 * gates * 4 * (6 + 4 + 8 + 4)
+    if batch_first:
+        same_values(module, 8, 6)
+    last = imported(Calls(lambda m, x: m.rnn(x)[1], rnn=nn.GRU(6, 4, batch_first=True)), 8, 6)
+    assert {each[1:] for each in last.opaque} == {("gru", "its last state is read")}
+
+
 def test_products_of_matrices_are_layers() -> None:
     scores = Calls(lambda m, x: (x @ x.transpose(-1, -2)).softmax(-1) @ x)
     assert [word for _, word, _ in told(imported(scores))] == ["permute", "matmul", "softmax", "matmul"]

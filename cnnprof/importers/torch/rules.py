@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers import by_axes
-from cnnprof.importers.batch import FRONT
+from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
@@ -34,6 +34,7 @@ from cnnprof.kinds import (
     norm,
     pad,
     permute,
+    recurrent,
     reduce,
     reshape,
     roll,
@@ -181,6 +182,27 @@ def _attention(node: Node) -> int:
     if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
         raise NoKind("its mask differs along what is folded into the batch")
     return node.add(kind, *tensors, masked)
+
+
+def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
+    def rule(node: Node) -> list[int | None]:
+        read, first, params = node.tensor(), node.values.get("hx"), node.values.get("params")
+        if read.place != Place(0 if node.get("batch_first", False) else 1) or len(node.shape(read)) != 2:
+            raise NoKind("it reads no positions of each example")
+        if any(isinstance(each, Batched) for each in (first if isinstance(first, list) else [first])):
+            raise NoKind("its first state depends on the input")
+        if any(node.is_read(number) for number in range(1, len(node.call.outputs))):
+            raise NoKind("its last state is read")
+        if not isinstance(params, list) or any(not isinstance(each, Constant) or not each.stored for each in params):
+            raise NoKind("its weights are computed, not stored")
+        layers, both = node.get("num_layers", 1), node.get("bidirectional", False)
+        biases = node.get("has_biases", True)
+        if (layers > 1 and node.get("dropout", 0)) or len(params) != layers * (1 + both) * (2 + 2 * biases):
+            raise NoKind("it has dropout between its layers, or projections")
+        own = kind(hidden_size=params[1].shape[1], num_layers=layers, bias=biases, bidirectional=both)
+        return [node.add(own, read, learned=params)]
+
+    return rule
 
 
 # Windows.
@@ -699,6 +721,7 @@ RULES: dict[str, Rule] = {
     "gelu": _with(activation.GELU, approximate=("approximate", "none")),
     "glu": _along(glu.GLU, -1),
     "group_norm": _group_norm,
+    "gru": _recurrent(recurrent.GRU),
     "hardsigmoid": _plain(activation.Hardsigmoid),
     "hardswish": _plain(activation.Hardswish),
     "hardtanh": _hardtanh,
@@ -717,6 +740,7 @@ RULES: dict[str, Rule] = {
     "log": _plain(function.Log),
     "log_sigmoid": _plain(activation.LogSigmoid),
     "log_softmax": _along(softmax.LogSoftmax),
+    "lstm": _recurrent(recurrent.LSTM),
     "mT": _permute,
     "matmul": _matmul,
     "max_pool1d": _max_pool,
