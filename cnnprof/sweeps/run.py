@@ -31,6 +31,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
 from cnnprof.sweeps import pareto
+from cnnprof.sweeps.space import decimal_text
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -217,20 +218,12 @@ def _range(text: str) -> list[str]:
     if steps >= MOST:
         raise UsageError(f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {MOST:,} combinations")
     whole = not any("." in part for part in parts) and all(number == int(number) for number in numbers)
-    return [_decimal(start + step * number, whole) for number in range(steps + 1)]
+    return [decimal_text(start + step * number, whole) for number in range(steps + 1)]
 
 
 def _is_bounded(number: Decimal) -> bool:
     """Whether arithmetic on a number is short: 1e999999999 is written in eleven characters."""
     return number.is_finite() and (not number or -18 <= number.adjusted() < 18)
-
-
-def _decimal(number: Decimal, whole: bool) -> str:
-    """1 in a range of whole numbers, 1.0 in any other."""
-    if whole:
-        return str(int(number))
-    text = f"{number:f}".rstrip("0") if "." in f"{number:f}" else f"{number:f}."
-    return text + "0" if text.endswith(".") else text
 
 
 def read_limit(text: str) -> SweepLimit:
@@ -344,7 +337,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
     points = list(product(*(axis.values for axis in wanted.axes)))
     jobs = min(jobs, len(points)) if wanted.graph is None else 1  # without its training, which is not pickled
     if jobs <= 1:
-        yield from map(partial(_row, wanted, read), points)
+        yield from map(partial(row, wanted, read), points)
         return
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import Event
@@ -390,7 +383,7 @@ def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.leave_plugins_out()
-    _of_process = partial(_row, wanted, wanted.spec())
+    _of_process = partial(row, wanted, wanted.spec())
     _stopped = stopped
 
 
@@ -398,34 +391,45 @@ def _row_of_process(point: Point) -> SweepRow:
     return SweepRow(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
 
 
-def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
-    settings, inputs = dict(wanted.settings), {}
-    variant, batch, dtype = wanted.variant, 1, "float32"
-    for axis, written in zip(wanted.axes, point, strict=True):
-        match axis.kind:
-            case "argument":
-                settings[axis.varies] = written
-            case "input":
-                inputs[_input_name(axis, read)] = shape(written)
-            case "variant":
-                variant = written
-            case "batch":
-                batch = int(written)
-            case "dtype":
-                dtype = written
+def row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
+    """A combination, counted by itself; what is wrong with it is in the row."""
+    given = [shape(text) if axis.kind == "input" else text for axis, text in zip(wanted.axes, point, strict=True)]
     try:
-        if read is None:
-            assert wanted.graph is not None
-            graph = wanted.graph
-        else:
-            graph = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training).graph
-        costs = count(graph, batch, dtype)
+        graph, batch, dtype = network(wanted, read, given)
+        costs = count(graph, int(batch), dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
     figures = {name: getattr(costs.totals, name) for name in COUNTED}
     return SweepRow(
         point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
     )
+
+
+def network(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Graph, Any, str]:
+    """The graph of a combination, its batch and its dtype. given: the value on each axis, of an input the shape;
+    what is a number in the spec, and the batch, may be one instead of a text.
+
+    Raises SpecError and UsageError as unfolding does.
+    """
+    settings, inputs = dict(wanted.settings), {}
+    variant, batch, dtype = wanted.variant, 1, "float32"
+    for axis, value in zip(wanted.axes, given, strict=True):
+        match axis.kind:
+            case "argument":
+                settings[axis.varies] = value
+            case "input":
+                inputs[_input_name(axis, read)] = value
+            case "variant":
+                variant = value
+            case "batch":
+                batch = value
+            case "dtype":
+                dtype = value
+    if read is None:
+        assert wanted.graph is not None
+        return wanted.graph, batch, dtype
+    unfolded = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+    return unfolded.graph, batch, dtype
 
 
 def _input_name(axis: SweepAxis, read: Spec | None) -> str:

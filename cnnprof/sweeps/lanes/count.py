@@ -1,0 +1,436 @@
+"""A space of combinations → the figures of all of them, structure by structure.
+
+A *structure* is what one tracing gives: the combinations for which all its guards hold have the same layers and the
+same formulas. Combinations come in boxes, a set of positions on every axis, as long as guards look at one axis at a
+time, and else as lists of numbers. Of every structure some are counted by the rules alone, one by one, and have to be
+equal. What cannot be traced is counted that way altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnprof.analysis.costs import figures
+from cnnprof.analysis.report import declared
+from cnnprof.errors import CnnprofError, UsageError
+from cnnprof.language.spec import Spec
+from cnnprof.sweeps.lanes.columns import columns_of, filled
+from cnnprof.sweeps.lanes.program import Program
+from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Symbol, Trace
+from cnnprof.sweeps.run import MOST, Job, SweepRow, network, row
+from cnnprof.sweeps.space import Space
+
+CHUNK = 2**15
+"""Combinations computed at once: their arrays fit into a processor's cache."""
+LONGEST = 2**20
+"""Positions of one axis that are looked at together."""
+FEW = 16
+"""Combinations that are sooner counted one by one than traced."""
+PENDING = 2**20
+"""Combinations kept that no structure so far holds."""
+FRUITLESS = 8
+"""Structures of few combinations in a row, after which the rest are counted one by one."""
+
+Box = tuple[Any, ...]
+"""Positions on every axis, an array each."""
+
+
+class LanesDiffer(Exception):
+    """A combination computed with others has another figure than counted alone: a bug of cnnprof."""
+
+
+class Structure(NamedTuple):
+    """What combinations have in common. wrong: what is wrong with the first, empty: nothing. estimates, declared,
+    refused: as of a row."""
+
+    number: int
+    wrong: str = ""
+    estimates: tuple[str, ...] = ()
+    declared: int = 0
+    refused: Mapping[str, str] = {}
+
+
+class Part(NamedTuple):
+    """Some combinations of a structure: their numbers, and an array of each metric; empty where they are wrong.
+
+    alone: whether they were counted one by one.
+    """
+
+    structure: Structure
+    numbers: Any
+    figures: Mapping[str, Any]
+    alone: bool = False
+
+
+class _Guards:
+    """Conditions, and how they turned out for the combination that was traced."""
+
+    def __init__(self, guards: Sequence[Condition]) -> None:
+        self.program = Program(guards)
+        self.expected = [guard.value for guard in guards]
+
+    def hold(self, variables: Mapping[int, Any], shape: tuple[int, ...]) -> Any:
+        """Of combinations of a shape whether all are the same for them."""
+        found = np.ones(shape, bool)
+        for result, expected in zip(self.program.run(variables), self.expected, strict=True):
+            found &= result if expected else ~result
+        return found
+
+
+class _Traced(NamedTuple):
+    """A structure with its guards and results. single: guards by the only axis that they look at."""
+
+    structure: Structure
+    names: tuple[str, ...]
+    single: Mapping[int, _Guards]
+    several: _Guards | None
+    results: Program | None
+    fixed: tuple[int, ...]  # axes on which only the first candidate's position is meant
+
+
+class Counter:
+    """Counts the combinations of a job. names: the metrics, of `FIGURES`."""
+
+    def __init__(self, wanted: Job, read: Spec | None, names: Sequence[str]) -> None:
+        self.wanted = wanted
+        self.read = read
+        self.names = tuple(names)
+        self.axes = [columns_of(axis) for axis in wanted.axes]
+        self.space = Space([len(axis.values) for axis in wanted.axes])
+        self.structures = 0
+        self.checked = 0
+        self.alone = 0
+        self.reason = ""  # why any were counted one by one
+        self.first_variable: list[int] = []  # of each axis
+        self.axis_of: list[int] = []  # of each variable
+        for place, axis in enumerate(self.axes):
+            self.first_variable.append(len(self.axis_of))
+            self.axis_of += [place] * len(axis.columns or ())
+
+    def parts(self, first: int = 0, last: int | None = None) -> Iterator[Part]:
+        """All combinations in parts, in no particular order."""
+        for box in self._long_boxes():
+            yield from self._box(box)
+
+    def _long_boxes(self) -> Iterator[Box]:
+        """The space in boxes that are not too long on any axis."""
+        ranges = [
+            [np.arange(start, min(start + LONGEST, size)) for start in range(0, size, LONGEST)]
+            for size in self.space.sizes
+        ]
+        for number in range(prod(map(len, ranges))):
+            places = Space(list(map(len, ranges))).positions(number)
+            yield tuple(own[place] for own, place in zip(ranges, places, strict=True))
+
+    def of_numbers(self, numbers: Any) -> Iterator[Part]:
+        """Combinations by their numbers, in parts."""
+        yield from self._lanes(tuple(self._positions(numbers)))
+
+    # Boxes.
+
+    def _box(self, whole: Box) -> Iterator[Part]:
+        waiting = [whole]
+        pending: list[Box] = []
+        while waiting:
+            box = waiting.pop()
+            if _size(box) <= FEW:
+                yield from self._alone(self._numbers(box).ravel())
+                continue
+            try:
+                traced = self._trace(box)
+            except NoLanes as error:
+                self.reason = self.reason or str(error)
+                yield from self._alone_box(box)
+                continue
+            box, others = self._divided(traced, box)
+            waiting += others
+            for part, left in self._run(traced, box):
+                if part is not None:
+                    yield part
+                if left is not None:
+                    pending.append(left)
+                    if sum(len(each[0]) for each in pending) > PENDING:
+                        yield from self._lanes(_joined(pending))
+                        pending = []
+        if pending:
+            yield from self._lanes(_joined(pending))
+
+    def _divided(self, traced: _Traced, box: Box) -> tuple[Box, list[Box]]:
+        """The part of a box for which the guards hold that look at one axis, and what is left of it."""
+        others = []
+        kept = list(box)
+        for place, positions in enumerate(box):
+            if place in traced.fixed:
+                holds = positions == positions[0]
+            elif place in traced.single:
+                holds = traced.single[place].hold(self._variables(place, positions), positions.shape)
+            else:
+                continue
+            if not holds.all():
+                others.append((*kept[:place], positions[~holds], *kept[place + 1 :]))
+                kept[place] = positions[holds]
+        return tuple(kept), others
+
+    def _run(self, traced: _Traced, box: Box) -> Iterator[tuple[Part | None, Box | None]]:
+        """The figures of a box in parts, and those of it for which other guards do not hold."""
+        last = None
+        for small in _small(box):
+            numbers = self._numbers(small)
+            held = None
+            if traced.several is not None:
+                held = traced.several.hold(self._spread(small), numbers.shape).ravel()
+                if held.all():
+                    held = None
+            flat = numbers.ravel()
+            if held is not None:
+                yield None, tuple(self._positions(flat[~held]))
+                flat = flat[held]
+                if not len(flat):
+                    continue
+            last = self._part(traced, small, numbers.shape, flat, held)
+            yield last, None
+        if last is not None:
+            self._check(last)
+
+    def _part(self, traced: _Traced, box: Box, shape: tuple[int, ...], numbers: Any, held: Any) -> Part:
+        found: dict[str, Any] = {}
+        if traced.results is not None:
+            values = traced.results.run(self._spread(box))
+            found = {name: _spread_to(value, shape, held) for name, value in zip(traced.names, values, strict=True)}
+        return Part(traced.structure, numbers, found)
+
+    # Lists.
+
+    def _lanes(self, lanes: Box) -> Iterator[Part]:
+        """Combinations that are no box: positions on every axis, equally many."""
+        fruitless = 0
+        while len(lanes[0]) if lanes else False:
+            if len(lanes[0]) <= FEW or fruitless >= FRUITLESS:
+                yield from self._alone(self._number(lanes))
+                return
+            try:
+                traced = self._trace(lanes)
+            except NoLanes as error:
+                self.reason = self.reason or str(error)
+                yield from self._alone(self._number(lanes))
+                return
+            left = []
+            found = 0
+            last = None
+            for start in range(0, len(lanes[0]), CHUNK):
+                some = tuple(positions[start : start + CHUNK] for positions in lanes)
+                holds = self._holds(traced, some, lanes)
+                left.append(tuple(positions[~holds] for positions in some))
+                some = tuple(positions[holds] for positions in some)
+                if len(some[0]):
+                    found += len(some[0])
+                    last = self._lane_part(traced, some)
+                    yield last
+            if last is not None:
+                self._check(last)
+            fruitless = fruitless + 1 if found <= FEW else 0
+            lanes = _joined(left)
+
+    def _holds(self, traced: _Traced, lanes: Box, all_lanes: Box) -> Any:
+        holds = np.ones(len(lanes[0]), bool)
+        for place in traced.fixed:
+            holds &= lanes[place] == all_lanes[place][0]
+        for place, guards in traced.single.items():
+            holds &= guards.hold(self._variables(place, lanes[place]), holds.shape)
+        if traced.several is not None:
+            holds &= traced.several.hold(self._of_lanes(lanes), holds.shape)
+        return holds
+
+    def _lane_part(self, traced: _Traced, lanes: Box) -> Part:
+        found = {}
+        if traced.results is not None:
+            values = traced.results.run(self._of_lanes(lanes))
+            shape = (len(lanes[0]),)
+            found = {name: _spread_to(value, shape, None) for name, value in zip(traced.names, values, strict=True)}
+        return Part(traced.structure, self._number(lanes), found)
+
+    # Tracing.
+
+    def _trace(self, box: Box) -> _Traced:
+        """The structure of the first combination. Raises NoLanes."""
+        trace = Trace()
+        given: list[Any] = []
+        fixed = []
+        for place, (columns, positions) in enumerate(zip(self.axes, box, strict=True)):
+            if columns.columns is None:
+                fixed.append(place)
+                text = columns.axis.values[int(positions[0])]
+                given.append(text)
+                continue
+            symbols = []
+            for offset, column in enumerate(columns.columns):
+                values = column.at(positions)
+                low, high = values.min().item(), values.max().item()
+                symbols.append(trace.variable(self.first_variable[place] + offset, values[0].item(), low, high))
+            given.append(filled(columns.template, symbols))
+        self.structures += 1
+        first = int(self._number(tuple(positions[:1] for positions in box))[0])
+        results: dict[str, Any] = {}
+        try:
+            graph, batch, dtype = network(self.wanted, self.read, given)
+            results = figures(graph, batch, dtype, self.names)
+            exact = all(layer.memory_exact for layer in graph.layers)
+            structure = Structure(self.structures, "", _estimates(self.names, exact), declared(graph))
+        except CnnprofError:
+            alone = self._row(first)
+            if not alone.wrong:
+                raise LanesDiffer(self._shown(first, "is wrong with others, and valid alone")) from None
+            structure = Structure(self.structures, alone.wrong)
+        except NoLanes:
+            raise
+        except Exception as error:  # noqa: BLE001  # a rule that does with sizes what symbols cannot
+            raise NoLanes(f"{type(error).__name__}: {error}") from error
+        if any(value is None for value in results.values()):
+            raise NoLanes("a metric that there is none of")
+        return self._traced(trace, structure, results, tuple(fixed))
+
+    def _traced(self, trace: Trace, structure: Structure, results: dict[str, Any], fixed: tuple[int, ...]) -> _Traced:
+        single: dict[int, list[Condition]] = {}
+        several = []
+        for guard in trace.guards:
+            places = {place for number, place in enumerate(self.axis_of) if guard.variables >> number & 1}
+            if len(places) == 1:
+                single.setdefault(places.pop(), []).append(guard)
+            else:
+                several.append(guard)
+        return _Traced(
+            structure,
+            tuple(results),
+            {place: _Guards(guards) for place, guards in single.items()},
+            _Guards(several) if several else None,
+            Program(list(results.values())) if results else None,
+            fixed,
+        )
+
+    # Counting alone.
+
+    def _alone_box(self, box: Box) -> Iterator[Part]:
+        if self.alone + _size(box) > MOST:
+            raise UsageError(
+                f"{_size(box):,} combinations can only be counted one by one, at most {MOST:,} of them: {self.reason}",
+                )
+        yield from self._alone(self._numbers(box).ravel())
+
+    def _alone(self, numbers: Any) -> Iterator[Part]:
+        if self.alone + len(numbers) > MOST:
+            raise UsageError(f"more than {MOST:,} combinations can only be counted one by one: {self.reason or 'structures of few combinations each'}")
+        for number in numbers:
+            self.alone += 1
+            found = self._row(int(number))
+            self.structures += 1
+            structure = Structure(self.structures, found.wrong, found.estimates, found.declared, found.refused)
+            metrics = {} if found.wrong else {name: np.array([found.metrics[name]], object) for name in self.names}
+            yield Part(structure, np.array([number]), metrics, alone=True)
+
+    def _row(self, number: int) -> SweepRow:
+        return row(self.wanted, self.read, self.point(number))
+
+    def point(self, number: int) -> tuple[str, ...]:
+        """The value on each axis, as written."""
+        places = self.space.positions(number)
+        return tuple(columns.axis.values[place] for columns, place in zip(self.axes, places, strict=True))
+
+    def _check(self, part: Part) -> None:
+        """Counts the last combination of a part alone. Raises LanesDiffer where anything differs."""
+        number = int(part.numbers[-1])
+        alone = self._row(number)
+        self.checked += 1
+        if bool(alone.wrong) != bool(part.structure.wrong):
+            raise LanesDiffer(self._shown(number, f"is {'wrong' if alone.wrong else 'valid'} alone, and not with others"))
+        if alone.wrong:
+            return
+        for name, values in part.figures.items():
+            if int(values[-1]) != alone.metrics[name]:
+                raise LanesDiffer(self._shown(number, f"has {name} {values[-1]} with others and {alone.metrics[name]} alone"))
+
+    def _shown(self, number: int, what: str) -> str:
+        settings = ", ".join(
+            f"{columns.axis.name}={text}" for columns, text in zip(self.axes, self.point(number), strict=True)
+        )
+        return f"{self.wanted.name} with {settings} {what}; nothing of this sweep is to be believed"
+
+    # Positions and numbers.
+
+    def _numbers(self, box: Box) -> Any:
+        found = np.zeros((1,) * len(box), np.int64)
+        for place, (positions, stride) in enumerate(zip(box, self.space.strides, strict=True)):
+            found = found + (positions * stride).reshape(_along(place, len(box)))
+        return found
+
+    def _number(self, lanes: Box) -> Any:
+        return sum(positions * stride for positions, stride in zip(lanes, self.space.strides, strict=True))
+
+    def _positions(self, numbers: Any) -> list[Any]:
+        return [numbers // stride % size for stride, size in zip(self.space.strides, self.space.sizes, strict=True)]
+
+    def _variables(self, place: int, positions: Any) -> dict[int, Any]:
+        first = self.first_variable[place]
+        return {first + number: each.at(positions) for number, each in enumerate(self.axes[place].columns or ())}
+
+    def _spread(self, box: Box) -> dict[int, Any]:
+        """The variables of a box, each along its own axis."""
+        return {
+            number: values.reshape(_along(place, len(box)))
+            for place, positions in enumerate(box)
+            for number, values in self._variables(place, positions).items()
+        }
+
+    def _of_lanes(self, lanes: Box) -> dict[int, Any]:
+        return {
+            number: values
+            for place, positions in enumerate(lanes)
+            for number, values in self._variables(place, positions).items()
+        }
+
+
+def _estimates(names: Sequence[str], exact: bool) -> tuple[str, ...]:
+    from cnnprof.analysis.report import OF_MEMORY
+
+    return () if exact else tuple(name for name in names if name in OF_MEMORY)
+
+
+def _along(place: int, count: int) -> tuple[int, ...]:
+    return (1,) * place + (-1,) + (1,) * (count - place - 1)
+
+
+def _size(box: Box) -> int:
+    return prod(map(len, box))
+
+
+def _spread_to(value: Any, shape: tuple[int, ...], held: Any) -> Any:
+    """A result as one value per combination."""
+    if not isinstance(value, np.ndarray):
+        kind = np.int64 if -(2**63) < value < 2**63 else object
+        value = np.full((1,) * len(shape), value, kind)
+    found = np.broadcast_to(value, shape).ravel()
+    return found if held is None else found[held]
+
+
+def _joined(lanes: Sequence[Box]) -> Box:
+    return tuple(np.concatenate(each) for each in zip(*lanes, strict=True))
+
+
+def _small(box: Box) -> Iterator[Box]:
+    """A box in pieces of at most CHUNK combinations: the last axes whole, as long as they fit."""
+    lengths: list[int] = []
+    room = CHUNK
+    for positions in reversed(box):
+        lengths.insert(0, max(1, min(len(positions), room)))
+        room //= lengths[0]
+    pieces = [-(-len(positions) // length) for positions, length in zip(box, lengths, strict=True)]
+    space = Space(pieces)
+    for number in range(space.size):
+        places = space.positions(number)
+        yield tuple(
+            positions[place * length : (place + 1) * length]
+            for positions, place, length in zip(box, places, lengths, strict=True)
+        )
