@@ -55,7 +55,8 @@ class Structure(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some combinations of a structure: their numbers, and an array of each metric; empty where they are wrong.
+    """Some combinations of a structure: their numbers, and an array of each metric; of one that there is none of, or
+    where they are wrong, there is no array.
 
     alone: whether they were counted one by one.
     """
@@ -290,7 +291,7 @@ class Counter:
         except Exception as error:  # noqa: BLE001  # a rule that does with sizes what symbols cannot
             raise NoLanes(f"{type(error).__name__}: {error}") from error
         if any(value is None for value in results.values()):
-            raise NoLanes("a metric that there is none of")
+            structure = structure._replace(refused=self._row(first).refused)
         return self._traced(trace, structure, results, tuple(fixed))
 
     def _traced(self, trace: Trace, structure: Structure, results: dict[str, Any], fixed: tuple[int, ...]) -> _Traced:
@@ -304,10 +305,10 @@ class Counter:
                 several.append(guard)
         return _Traced(
             structure,
-            tuple(results),
+            tuple(name for name, value in results.items() if value is not None),
             {place: _Guards(guards) for place, guards in single.items()},
             _Guards(several) if several else None,
-            Program(list(results.values())) if results else None,
+            Program([value for value in results.values() if value is not None]) if results else None,
             fixed,
         )
 
@@ -328,7 +329,8 @@ class Counter:
             found = self._row(int(number))
             self.structures += 1
             structure = Structure(self.structures, found.wrong, found.estimates, found.declared, found.refused)
-            metrics = {} if found.wrong else {name: np.array([found.metrics[name]], object) for name in self.names}
+            metrics = {name: _array(value) for name, value in found.metrics.items() if name in self.names}
+            metrics = {name: values for name, values in metrics.items() if values is not None}
             yield Part(structure, np.array([number]), metrics, alone=True)
 
     def _row(self, number: int) -> SweepRow:
@@ -406,11 +408,17 @@ def _size(box: Box) -> int:
     return prod(map(len, box))
 
 
+def _array(value: Any) -> Any:
+    """A figure as an array of one entry; None where there is none."""
+    if value is None:
+        return None
+    return np.array([value], np.int64 if -(2**63) < value < 2**63 else object)
+
+
 def _spread_to(value: Any, shape: tuple[int, ...], held: Any) -> Any:
     """A result as one value per combination."""
     if not isinstance(value, np.ndarray):
-        kind = np.int64 if -(2**63) < value < 2**63 else object
-        value = np.full((1,) * len(shape), value, kind)
+        value = _array(value).reshape((1,) * len(shape))
     found = np.broadcast_to(value, shape).ravel()
     return found if held is None else found[held]
 

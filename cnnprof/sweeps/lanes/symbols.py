@@ -73,7 +73,8 @@ class Trace:
 
     def __init__(self) -> None:
         self.atoms: dict[tuple[Any, ...], Atom] = {}
-        self.symbols: dict[Any, Symbol] = {}
+        self.wholes: dict[tuple[frozenset[tuple[Atom, int]], int], Whole] = {}
+        self.reals: dict[Atom, Real] = {}
         self.conditions: dict[tuple[Any, ...], Condition] = {}
         self.guards: dict[Condition, None] = {}
         self.count = 0
@@ -101,13 +102,17 @@ class Trace:
 
     def whole(self, terms: Mapping[Atom, int], constant: int) -> Any:
         """The integer Σ coefficient·atom + constant."""
-        if not terms:
-            return constant
-        key = (frozenset(terms.items()), constant)
-        found = self.symbols.get(key)
+        return self._interned(frozenset(terms.items()), terms, constant) if terms else constant
+
+    def shifted(self, value: Whole, more: int) -> Any:
+        """value + more."""
+        return self._interned(value.key, value.terms, value.constant + more) if more else value
+
+    def _interned(self, key: frozenset[tuple[Atom, int]], terms: Mapping[Atom, int], constant: int) -> Whole:
+        found = self.wholes.get((key, constant))
         if found is None:
             self.count += 1
-            found = self.symbols[key] = Whole(self, terms, constant)
+            found = self.wholes[key, constant] = Whole(self, key, terms, constant)
         return found
 
     def condition(self, op: Literal["<", "<=", "=="], left: Any, right: Any) -> Condition:
@@ -124,9 +129,9 @@ class Trace:
             raise NoLanes("numbers that may be infinite")
         if atom.low == atom.high:
             return atom.value
-        found = self.symbols.get(atom)
+        found = self.reals.get(atom)
         if found is None:
-            found = self.symbols[atom] = Real(self, atom)
+            found = self.reals[atom] = Real(self, atom)
         return found
 
 
@@ -146,6 +151,16 @@ class Condition(Undecided):
     def __bool__(self) -> bool:
         self.trace.guards[self] = None
         return self.value
+
+    def __index__(self) -> int:
+        return int(bool(self))
+
+    __int__ = __index__
+
+    def __add__(self, other: Any) -> Any:
+        return bool(self) + other
+
+    __radd__ = __add__
 
     def choose(self, then: Any, otherwise: Any) -> Any:
         """One value where it holds, another elsewhere: an operation, where both are of one type."""
@@ -328,10 +343,13 @@ class Symbol(Symbolic):
 class Whole(Symbol):
     """An integer: Σ coefficient·atom + constant."""
 
-    __slots__ = ("constant", "terms")
+    __slots__ = ("constant", "key", "terms")
 
-    def __init__(self, trace: Trace, terms: Mapping[Atom, int], constant: int) -> None:
+    def __init__(
+        self, trace: Trace, key: frozenset[tuple[Atom, int]], terms: Mapping[Atom, int], constant: int
+    ) -> None:
         self.trace = trace
+        self.key = key
         self.terms = terms
         self.constant = constant
         self.number = trace.count
@@ -452,11 +470,11 @@ def _key(value: Any) -> Any:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int)
+    return type(value) in _WHOLES
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+_WHOLES = frozenset((int, Whole, bool))
+_NUMBERS = frozenset((int, Whole, bool, float, Real))
 
 
 def _plain(value: Any) -> Any:
@@ -471,8 +489,8 @@ def _bounds(value: Any) -> tuple[Any, Any]:
     return (value.low, value.high) if isinstance(value, Symbol) else (value, value)
 
 
-def _trace_of(*values: Any) -> Trace:
-    return next(value.trace for value in values if isinstance(value, Symbol))
+def _trace_of(left: Any, right: Any) -> Trace:
+    return left.trace if isinstance(left, Symbol) else right.trace  # type: ignore[no-any-return]
 
 
 def _add(terms: dict[Atom, int], more: Mapping[Atom, int], times: int) -> None:
@@ -487,7 +505,7 @@ def _add(terms: dict[Atom, int], more: Mapping[Atom, int], times: int) -> None:
 
 def _compared(op: Literal["<", "<=", "=="], left: Any, right: Any) -> Any:
     """A comparison: its truth where bounds decide it, or else a condition."""
-    if not (_is_number(left) and _is_number(right)):
+    if type(left) not in _NUMBERS or type(right) not in _NUMBERS:
         plain = _in_python(left, right)
         return NotImplemented if plain is None else _COMPARE[op](*plain)
     trace = _trace_of(left, right)
@@ -516,10 +534,10 @@ def _in_python(left: Any, right: Any) -> tuple[Any, Any] | None:
 
 
 def _computed(op: str, left: Any, right: Any) -> Any:
-    if not (_is_number(left) and _is_number(right)):
+    if type(left) not in _NUMBERS or type(right) not in _NUMBERS:
         plain = _in_python(left, right)
         return NotImplemented if plain is None else _PYTHON[op](*plain)
-    if _is_whole(left) and _is_whole(right) and op != "divide":
+    if type(left) in _WHOLES and type(right) in _WHOLES and op != "divide":
         return _WHOLE[op](_trace_of(left, right), left, right)
     return _floats(_trace_of(left, right), op, left, right)
 
@@ -542,8 +560,10 @@ def _split(value: Any) -> tuple[Mapping[Atom, int], int]:
 
 
 def _sum(trace: Trace, left: Any, right: Any, times: int = 1) -> Any:
-    if times == 1 and type(right) is int and right == 0:
-        return left
+    if type(right) is int:
+        return trace.shifted(left, times * right)
+    if type(left) is int and times == 1:
+        return trace.shifted(right, left)
     (terms, constant), (more, other) = _split(left), _split(right)
     found = dict(terms)
     _add(found, more, times)
@@ -580,6 +600,9 @@ def _product_of(trace: Trace, factors: tuple[Any, ...]) -> Atom:
     value, low, high = 1, 1, 1
     for factor in args:
         value *= factor.value
+        if low >= 0 and factor.low >= 0:
+            low, high = low * factor.low, high * factor.high
+            continue
         corners = (low * factor.low, low * factor.high, high * factor.low, high * factor.high)
         low, high = min(corners), max(corners)
     return trace.atom("product", args, value, low, high)
