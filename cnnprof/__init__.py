@@ -256,6 +256,8 @@ def sweep(
     max: Mapping[str, object] | None = None,
     pareto: Sequence[str] | None = None,
     sort: str | None = None,
+    top: int | None = None,
+    metrics: Sequence[str] | None = None,
     jobs: int = 1,
 ) -> Sweep:
     """Every combination of settings, a row each; those that are Pareto-optimal are marked.
@@ -263,14 +265,18 @@ def sweep(
     args, input, variant, batch, dtype: a value, or a list of those to vary; "0.25:1.0:0.25" is a range, exact.
     max: keeps the rows within limits, {"macs": "300M"}; a number is in base units.
     pareto: what makes a row best: metrics, small; varied numbers, large; "+name" large, "-name" small.
-    sort: by a metric, the smallest first. jobs: worker processes.
+    sort: by a metric, the smallest first. top: only so many of them. jobs: worker processes.
+    metrics: what rows have; all metrics if left out. Those that can be are computed for many combinations at once (with
+    the extra `sweep`); of more than 100,000, rows are those that are Pareto-optimal.
 
     A combination that is no valid network is in `wrong`, with what is wrong.
     """
     from cnnprof.sweeps.given import axes_of, swept
 
     axes = axes_of(args, input, variant, batch, dtype)
-    return swept(spec, axes, training=training, limits=max, pareto=pareto, sort=sort, jobs=jobs)
+    return swept(
+        spec, axes, training=training, limits=max, pareto=pareto, sort=sort, top=top, metrics=metrics, jobs=jobs
+    )
 
 
 def check(

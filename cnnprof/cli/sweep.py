@@ -3,9 +3,8 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from math import prod
 from typing import Annotated, NamedTuple
 
 import typer
@@ -20,7 +19,7 @@ from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
 from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Job, Sweep, SweepAxis, SweepRow
+from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow
 
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""
@@ -102,6 +101,9 @@ def command(
         str | None,
         typer.Option(metavar="METRIC", autocompletion=complete.metrics, help="Sort by a metric, the smallest first."),
     ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Show only the N smallest, by the metric of --sort.")
+    ] = None,
     plot: Annotated[
         str | None,
         typer.Option(
@@ -119,8 +121,10 @@ def command(
     """Count every combination of settings, a row each, and mark those that are best."""
     view = View(columns, exact, plot, no_plot, settle([spec], format, output))
     varied = axes(set or [], input or [], variant, batch, dtype)
-    read_view(view, varied)
-    found = run(spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, jobs=jobs)
+    shown = shown_metrics(view, varied)
+    found = run(
+        spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, top=top, shown=shown, jobs=jobs
+    )
     if len(found.wrong) < found.combinations:
         deliver(render(found, view, output), output)
     if found.wrong:
@@ -194,6 +198,16 @@ def read_view(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None
     return None if view.columns is None else sweep.read_metrics(read_names(view.columns, "--columns"))
 
 
+def shown_metrics(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None:
+    """The metrics that are shown, those of a plot included; None for all. Raises UsageError."""
+    chosen = read_view(view, varied)
+    if view.format in ("json", "csv"):
+        return chosen
+    known = {axis.name for axis in varied}
+    drawn = ("macs",) if view.plot is None else swept.plotted(read_names(view.plot, "--plot"), varied)
+    return (*(chosen or swept.DEFAULT), *(name for name in drawn if name not in known))
+
+
 def run(
     spec: str,
     varied: Sequence[SweepAxis],
@@ -202,6 +216,8 @@ def run(
     limits: Sequence[str],
     pareto: str | None,
     sort: str | None,
+    top: int | None,
+    shown: Sequence[str] | None,
     jobs: int,
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
@@ -218,25 +234,35 @@ def run(
         objectives = sweep.read_objectives(read_names(pareto, "--pareto"), varied)
     if sort is not None:
         (sort,) = sweep.read_metrics([sort])
-    rows = list(_told(wanted, jobs))
     title = wanted.name if spec.startswith("-") else spec
-    return sweep.conclude(title, wanted, rows, held, objectives, sort)
-
-
-def _told(wanted: Job, jobs: int) -> Iterator[SweepRow]:
-    """The rows, and on a long run how many there are by now, where standard error is a terminal."""
-    total = prod(len(axis.values) for axis in wanted.axes)
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    shown, last = False, time.monotonic() + QUIET_FOR - 0.1
+    asked = sweep.wanted_of(title, varied, shown, held, objectives, sort, top)
+    progress = Progress(sweep.size_of(varied))
     try:
-        for number, row in enumerate(sweep.run(wanted, jobs), start=1):
-            yield row
-            now = time.monotonic()
-            if watched and now - last >= 0.1 and number < total:
-                shown, last = True, now
-                _say(f"\r{number:,} of {total:,} combinations ")
+        return sweep.answer(wanted, asked, jobs, progress)
     finally:
-        if shown:
+        progress.end()
+
+
+class Progress:
+    """Says on a long run how many combinations there are by now, where standard error is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.watched = sys.stderr is not None and sys.stderr.isatty()
+        self.start = time.monotonic()
+        self.last = self.start + QUIET_FOR - 0.1
+        self.shown = False
+
+    def __call__(self, number: int) -> None:
+        now = time.monotonic()
+        if self.watched and now - self.last >= 0.1 and number < self.total:
+            self.shown, self.last = True, now
+            left = (now - self.start) / number * (self.total - number)
+            _say(f"\r\x1b[K{number:,} of {self.total:,} combinations, {left:,.0f} s left ")
+
+    def end(self) -> None:
+        """Wipes what was said."""
+        if self.shown:
             _say("\r\x1b[K")
 
 

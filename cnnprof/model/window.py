@@ -123,8 +123,8 @@ def _taps_before(end: int, kernel: int, stride: int, padding: int, dilation: int
     """Σ over windows o of clip(⌈(end + padding − o·stride) / dilation⌉, 0, kernel)."""
     start = end + padding
     # Windows whose taps are all before `end`; then those of which some do; then none.
-    whole = least(windows, most(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
-    some = least(windows, most(whole, -(-start // stride)))
+    whole: int = least(windows, most(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
+    some: int = least(windows, most(whole, -(-start // stride)))
     # The windows in between, last first: ⌈(first + i·stride) / dilation⌉ for i = 0, 1, …
     first = start - (some - 1) * stride
     return whole * kernel + floor_sum(some - whole, dilation, stride, first + dilation - 1)

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from importlib.util import find_spec
 from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnnprof import load
-from cnnprof.analysis.costs import count
+from cnnprof.analysis.costs import FIGURES, count
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
@@ -31,7 +32,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
 from cnnprof.sweeps import pareto
-from cnnprof.sweeps.space import decimal_text
+from cnnprof.sweeps.space import DecimalRange, decimal_text
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
     from cnnprof.render.document import Document
 
 MOST = 100_000
+"""Combinations that are counted one by one, and rows that are listed."""
+LARGEST = 10**10
 """Combinations of one sweep."""
+SOONER_ALONE = 500
+"""Combinations that are sooner counted one by one than all at once."""
 COSTS = ("macs", "params")
 """What a row should have little of, unless it is told otherwise or limited."""
 
@@ -52,7 +57,7 @@ class SweepAxis(NamedTuple):
 
     name: str
     kind: Literal["argument", "input", "variant", "batch", "dtype"]
-    values: tuple[str, ...]
+    values: Sequence[str]
     target: str = ""
 
     @property
@@ -100,8 +105,10 @@ class SweepRow(NamedTuple):
 class Sweep(Record):
     """All combinations of the axes, in order.
 
-    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
-    valid networks. objectives: by which rows are marked; none where nothing is to be compared.
+    rows: those that are valid and within the limits; of more than are listed, only the Pareto-optimal ones or as many
+    as were asked for, and `unlisted` says how many others there are. over: how many were not within. wrong: those that
+    are not valid networks, or the first of them, and `wrong_unlisted` others. objectives: by which rows are marked;
+    none where nothing is to be compared. metrics: what rows have. counted: what of it was computed for many at once.
     """
 
     spec: str
@@ -111,6 +118,10 @@ class Sweep(Record):
     rows: tuple[SweepRow, ...]
     over: int
     wrong: tuple[SweepRow, ...]
+    metrics: tuple[str, ...] = COUNTED
+    unlisted: int = 0
+    wrong_unlisted: int = 0
+    counted: str = ""
 
     @property
     def varied(self) -> tuple[SweepAxis, ...]:
@@ -120,7 +131,7 @@ class Sweep(Record):
     @property
     def combinations(self) -> int:
         """All of them, whatever became of them."""
-        return len(self.rows) + self.over + len(self.wrong)
+        return len(self.rows) + self.unlisted + self.over + len(self.wrong) + self.wrong_unlisted
 
     def setting(self, row: SweepRow, name: str) -> str:
         """A row's value on an axis, as written."""
@@ -177,14 +188,22 @@ def distinct(axes: Iterable[SweepAxis]) -> tuple[SweepAxis, ...]:
     )
 
 
-def read_values(text: str) -> tuple[str, ...]:
+def read_values(text: str) -> Sequence[str]:
     """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may appear in lists. Raises UsageError.
 
     A range has its end in it where a step meets it; without a step it is 1. Commas in brackets divide nothing.
     """
-    values = []
-    for item in _split(text):
-        values += _range(item) if ":" in item and not item.startswith(("[", "{")) else [item]
+    values: list[str] = []
+    items = _split(text)
+    for item in items:
+        found = _range(item) if ":" in item and not item.startswith(("[", "{")) else [item]
+        if len(items) == 1 and isinstance(found, DecimalRange):
+            return found
+        if len(values) + len(found) > MOST:
+            raise UsageError(
+                f"the list `{printable(brief(text))}` has more than {MOST:,} values; write one range, START:END:STEP"
+            )
+        values += found
     if not all(values):
         raise UsageError(f"a value is missing in `{printable(brief(text))}`")
     return tuple(dict.fromkeys(values))
@@ -201,7 +220,7 @@ def _split(text: str) -> list[str]:
     return [item.strip() for item in items]
 
 
-def _range(text: str) -> list[str]:
+def _range(text: str) -> Sequence[str]:
     parts = [part.strip() for part in text.split(":")]
     shown = printable(brief(text))
     try:
@@ -215,9 +234,13 @@ def _range(text: str) -> list[str]:
     if step == 0 or (end - start) * step < 0:
         raise UsageError(f"the step of the range `{shown}` does not lead from {parts[0]} to {parts[1]}")
     steps = int((end - start) / step)
-    if steps >= MOST:
-        raise UsageError(f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {MOST:,} combinations")
+    if steps >= LARGEST:
+        raise UsageError(
+            f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {LARGEST:,} combinations"
+        )
     whole = not any("." in part for part in parts) and all(number == int(number) for number in numbers)
+    if steps >= MOST:
+        return DecimalRange.of(start, step, steps + 1, whole)
     return [decimal_text(start + step * number, whole) for number in range(steps + 1)]
 
 
@@ -263,10 +286,12 @@ def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Ob
 
 def objectives_of(axes: Sequence[SweepAxis], limits: Sequence[SweepLimit]) -> tuple[Objective, ...]:
     """Those that are sensible where none are asked for: every varied number as large as can be, and, unless there
-    are limits, few multiply-accumulates and parameters."""
+    are limits, few multiply-accumulates and parameters. One is enough where there are more rows than are listed."""
     large = [Objective(axis.name, True) for axis in axes if len(axis.values) > 1 and is_numeric(axis)]
     small = [] if limits else [Objective(metric, False) for metric in COSTS]
     found = (*large, *small)
+    if size_of(axes) > MOST:
+        return found if large else tuple(Objective(metric, False) for metric in COSTS)
     return found if len(large) > 0 and len(found) > 1 else ()
 
 
@@ -322,9 +347,82 @@ def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> 
             raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
-    if (number := prod(len(axis.values) for axis in axes)) > MOST:
-        raise UsageError(f"a sweep takes at most {MOST:,} combinations, found {number:,}")
+    if (number := size_of(axes)) > LARGEST:
+        raise UsageError(f"a sweep takes at most {LARGEST:,} combinations, found {number:,}")
     return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
+
+
+def size_of(axes: Sequence[SweepAxis]) -> int:
+    """How many combinations there are."""
+    return prod(len(axis.values) for axis in axes)
+
+
+class Wanted(NamedTuple):
+    """What is asked of the combinations. names: the metrics that rows have. top: so many of the smallest by `sort`."""
+
+    title: str
+    names: tuple[str, ...]
+    limits: tuple[SweepLimit, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    sort: str | None = None
+    top: int | None = None
+
+
+def wanted_of(
+    title: str,
+    axes: Sequence[SweepAxis],
+    metrics: Sequence[str] | None,
+    limits: Sequence[SweepLimit],
+    objectives: Sequence[Objective],
+    sort: str | None,
+    top: int | None,
+) -> Wanted:
+    """What is asked for, with the metrics that it takes. metrics: to be shown; None: all that there are.
+
+    Raises UsageError for `top` without `sort`.
+    """
+    if top is not None and sort is None:
+        raise UsageError("--top takes the smallest of a metric: say which with --sort METRIC")
+    if metrics is None:
+        names = set(COUNTED if size_of(axes) <= MOST else FIGURES)
+    else:
+        varied = {axis.name for axis in axes}
+        names = {*metrics, *(limit.metric for limit in limits)}
+        names |= {each.name for each in objectives if each.name not in varied}
+        names |= set() if sort is None else {sort}
+    ordered = tuple(name for name in COUNTED if name in names)
+    return Wanted(title, ordered, tuple(limits), tuple(objectives), sort, top)
+
+
+def answer(job: Job, wanted: Wanted, jobs: int = 1, told: Callable[[int], None] | None = None) -> Sweep:
+    """The sweep of a job: all combinations at once where there is a form for it, or else one by one.
+
+    told: hears how many combinations there are so far. Raises UsageError where there are too many to be counted one by
+    one and something has to be, and SpecError where the spec's text cannot be read.
+    """
+    size = size_of(job.axes)
+    reason = one_by_one(job, wanted.names)
+    if not reason and size > SOONER_ALONE:
+        from cnnprof.sweeps.lanes.answer import answered
+
+        return answered(job, wanted, told)
+    if size > MOST:
+        raise UsageError(f"a sweep takes at most {MOST:,} combinations one by one, found {size:,}: {reason}")
+    rows = []
+    for found in run(job, jobs):
+        rows.append(found)
+        if told is not None:
+            told(len(rows))
+    return conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
+
+
+def one_by_one(job: Job, names: Sequence[str]) -> str:
+    """Why combinations have to be counted one by one; empty where all can be at once."""
+    if others := [name for name in names if name not in FIGURES]:
+        return f"{listing(others)} cannot be computed for many at once; choose others with --columns"
+    if find_spec("numpy") is None:
+        return "to count many at once needs the package numpy: pip install 'cnnprof[sweep]'"
+    return ""
 
 
 def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
@@ -455,8 +553,11 @@ def conclude(
     limits: Sequence[SweepLimit] = (),
     objectives: Sequence[Objective] = (),
     sort: str | None = None,
+    top: int | None = None,
 ) -> Sweep:
-    """The sweep of these rows: those within the limits, marked, with the smallest of a metric first if asked for."""
+    """The sweep of these rows: those within the limits, marked, with the smallest of a metric first if asked for; or
+    only so many of these, not marked."""
+    objectives = () if top is not None else objectives
     valid = [row for row in rows if not row.wrong]
     within = [row for row in valid if all(_at_most(row, limit) for limit in limits)]
     scores = [tuple(_score(row, each, wanted.axes) for each in objectives) for row in within]
@@ -469,7 +570,8 @@ def conclude(
         axes=wanted.axes,
         limits=tuple(limits),
         objectives=tuple(objectives),
-        rows=tuple(marked),
+        rows=tuple(marked[:top]),
+        unlisted=len(marked) - len(marked[:top]),
         over=len(valid) - len(within),
         wrong=tuple(row for row in rows if row.wrong),
     )
@@ -506,4 +608,6 @@ def number_of(axis: SweepAxis, written: str) -> Decimal | None:
 
 def is_numeric(axis: SweepAxis) -> bool:
     """Whether all values of an axis are numbers."""
+    if isinstance(axis.values, DecimalRange):
+        return True
     return all(number_of(axis, written) is not None for written in axis.values)

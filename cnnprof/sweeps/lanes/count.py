@@ -8,19 +8,21 @@ equal. What cannot be traced is counted that way altogether.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnprof.analysis.costs import figures
-from cnnprof.analysis.report import declared
+from cnnprof.analysis.report import OF_MEMORY, declared
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language.spec import Spec
+from cnnprof.model.graph import Graph
+from cnnprof.model.metrics import METRICS
 from cnnprof.sweeps.lanes.columns import columns_of, filled
 from cnnprof.sweeps.lanes.program import Program
-from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Symbol, Trace
+from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Trace
 from cnnprof.sweeps.run import MOST, Job, SweepRow, network, row
 from cnnprof.sweeps.space import Space
 
@@ -279,19 +281,18 @@ class Counter:
         try:
             graph, batch, dtype = network(self.wanted, self.read, given)
             results = figures(graph, batch, dtype, self.names)
-            exact = all(layer.memory_exact for layer in graph.layers)
-            structure = Structure(self.structures, "", _estimates(self.names, exact), declared(graph))
+            structure = Structure(self.structures, "", _estimates(graph, results), declared(graph))
         except CnnprofError:
-            alone = self._row(first)
+            alone = self.row(first)
             if not alone.wrong:
                 raise LanesDiffer(self._shown(first, "is wrong with others, and valid alone")) from None
             structure = Structure(self.structures, alone.wrong)
         except NoLanes:
             raise
-        except Exception as error:  # noqa: BLE001  # a rule that does with sizes what symbols cannot
+        except Exception as error:  # a rule that does with sizes what symbols cannot
             raise NoLanes(f"{type(error).__name__}: {error}") from error
         if any(value is None for value in results.values()):
-            structure = structure._replace(refused=self._row(first).refused)
+            structure = structure._replace(refused=self.row(first).refused)
         return self._traced(trace, structure, results, tuple(fixed))
 
     def _traced(self, trace: Trace, structure: Structure, results: dict[str, Any], fixed: tuple[int, ...]) -> _Traced:
@@ -315,25 +316,30 @@ class Counter:
     # Counting alone.
 
     def _alone_box(self, box: Box) -> Iterator[Part]:
-        if self.alone + _size(box) > MOST:
-            raise UsageError(
-                f"{_size(box):,} combinations can only be counted one by one, at most {MOST:,} of them: {self.reason}",
-                )
+        self._refuse_more(_size(box))
         yield from self._alone(self._numbers(box).ravel())
 
+    def _refuse_more(self, count: int) -> None:
+        if self.alone + count > MOST:
+            raise UsageError(
+                f"more than {MOST:,} combinations of this sweep have to be counted one by one: "
+                f"{self.reason or 'too few of them have the same layers'}"
+            )
+
     def _alone(self, numbers: Any) -> Iterator[Part]:
-        if self.alone + len(numbers) > MOST:
-            raise UsageError(f"more than {MOST:,} combinations can only be counted one by one: {self.reason or 'structures of few combinations each'}")
+        self._refuse_more(len(numbers))
         for number in numbers:
             self.alone += 1
-            found = self._row(int(number))
+            found = self.row(int(number))
             self.structures += 1
-            structure = Structure(self.structures, found.wrong, found.estimates, found.declared, found.refused)
+            estimates = tuple(name for name in found.estimates if name in self.names)
+            structure = Structure(self.structures, found.wrong, estimates, found.declared, found.refused)
             metrics = {name: _array(value) for name, value in found.metrics.items() if name in self.names}
             metrics = {name: values for name, values in metrics.items() if values is not None}
             yield Part(structure, np.array([number]), metrics, alone=True)
 
-    def _row(self, number: int) -> SweepRow:
+    def row(self, number: int) -> SweepRow:
+        """A combination, counted alone."""
         return row(self.wanted, self.read, self.point(number))
 
     def point(self, number: int) -> tuple[str, ...]:
@@ -344,15 +350,22 @@ class Counter:
     def _check(self, part: Part) -> None:
         """Counts the last combination of a part alone. Raises LanesDiffer where anything differs."""
         number = int(part.numbers[-1])
-        alone = self._row(number)
+        alone = self.row(number)
         self.checked += 1
         if bool(alone.wrong) != bool(part.structure.wrong):
-            raise LanesDiffer(self._shown(number, f"is {'wrong' if alone.wrong else 'valid'} alone, and not with others"))
+            how = "wrong" if alone.wrong else "valid"
+            raise LanesDiffer(self._shown(number, f"is {how} alone, and not with others"))
         if alone.wrong:
             return
-        for name, values in part.figures.items():
-            if int(values[-1]) != alone.metrics[name]:
-                raise LanesDiffer(self._shown(number, f"has {name} {values[-1]} with others and {alone.metrics[name]} alone"))
+        for name in self.names:
+            together = int(part.figures[name][-1]) if name in part.figures else None
+            if together != alone.metrics[name]:
+                raise LanesDiffer(
+                    self._shown(number, f"has {name} {together} with others and {alone.metrics[name]} alone")
+                )
+        estimates = tuple(name for name in alone.estimates if name in self.names)
+        if (estimates, alone.declared) != (part.structure.estimates, part.structure.declared):
+            raise LanesDiffer(self._shown(number, "has other estimates with others than alone"))
 
     def _shown(self, number: int, what: str) -> str:
         settings = ", ".join(
@@ -394,10 +407,14 @@ class Counter:
         }
 
 
-def _estimates(names: Sequence[str], exact: bool) -> tuple[str, ...]:
-    from cnnprof.analysis.report import OF_MEMORY
-
-    return () if exact else tuple(name for name in names if name in OF_MEMORY)
+def _estimates(graph: Graph, results: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics among the results that are estimates, as `report.estimates` has them."""
+    found: set[str] = set()
+    if not all(layer.memory_exact for layer in graph.layers):
+        found.update(OF_MEMORY)
+    elif "training_bytes" in results and not all(layer.memory_exact for layer in (graph.trained or graph).layers):
+        found.add("training_bytes")
+    return tuple(name for name in METRICS if name in found and results.get(name) is not None)
 
 
 def _along(place: int, count: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,13 @@ MOST = 2**63 - 1
 
 Array = Any
 """A NumPy array, or a plain number that stands for one of equal entries."""
+
+
+class _Pair(NamedTuple):
+    """A product of factors of some variables and factors of others, times an integer."""
+
+    sides: tuple[Sequence[Any], Sequence[Any]]
+    times: int
 
 
 class Program:
@@ -142,43 +149,40 @@ class Program:
         """Σ coefficient·atom + constant: products of two groups of variables by the factors of one of them, so that
         what is of as many values as there are candidates is done as seldom as can be."""
         terms: list[tuple[int, int, int]] = []  # variables, register, coefficient
-        pairs: dict[tuple[int, int], list[tuple[Sequence[Any], Sequence[Any], int]]] = defaultdict(list)
+        pairs: dict[tuple[int, int], list[_Pair]] = defaultdict(list)
         for atom, times in value.terms.items():
             groups = _by_variables(atom.args) if atom.op == "product" else []
             if len(groups) == 2:
-                left, right = groups
                 self._bound(atom)
-                pairs[left[0].variables, right[0].variables].append((left, right, times))
+                pairs[groups[0][0].variables, groups[1][0].variables].append(_Pair((groups[0], groups[1]), times))
             else:
                 terms.append((atom.variables, self._register(atom), times))
-        for (left_variables, right_variables), products in pairs.items():
-            terms += self._factored(left_variables | right_variables, products)
+        for both, products in pairs.items():
+            terms += self._factored(both[0] | both[1], products)
         terms.sort(key=lambda term: (term[0].bit_count(), term[0]))
-        times, registers = [term[2] for term in terms], [term[1] for term in terms]
-        if len(terms) == 1 and times == [1] and not value.constant:
+        coefficients, registers = [term[2] for term in terms], [term[1] for term in terms]
+        if coefficients == [1] and not value.constant:
             return registers[0]
-        return self._step(lambda *values: _linear(values, times, value.constant), *registers)
+        return self._step(_linear_of(coefficients, value.constant), *registers)
 
-    def _factored(
-        self, variables: int, products: Sequence[tuple[Sequence[Any], Sequence[Any], int]]
-    ) -> Iterable[tuple[int, int, int]]:
-        distinct = [len({tuple(map(id, product[side])) for product in products}) for side in (0, 1)]
+    def _factored(self, variables: int, pairs: Sequence[_Pair]) -> Iterable[tuple[int, int, int]]:
+        distinct = [len({tuple(map(id, pair.sides[side])) for pair in pairs}) for side in (0, 1)]
         shared = 0 if distinct[0] < distinct[1] else 1
-        sums: dict[tuple[int, ...], list[tuple[Sequence[Any], Sequence[Any], int]]] = defaultdict(list)
-        for product in products:
-            sums[tuple(map(id, product[shared]))].append(product)
+        sums: dict[tuple[int, ...], list[_Pair]] = defaultdict(list)
+        for pair in pairs:
+            sums[tuple(map(id, pair.sides[shared]))].append(pair)
         for group in sums.values():
-            common = self._product(group[0][shared])
+            common = self._product(group[0].sides[shared])
+            registers = [self._product(pair.sides[1 - shared]) for pair in group]
             if len(group) == 1:
-                yield variables, self._step(np.multiply, self._product(group[0][1 - shared]), common), group[0][2]
-                continue
-            registers = [self._product(product[1 - shared]) for product in group]
-            own = self._step(_linear_of([product[2] for product in group]), *registers)
-            yield variables, self._step(np.multiply, own, common), 1
+                yield variables, self._step(np.multiply, registers[0], common), group[0].times
+            else:
+                own = self._step(_linear_of([pair.times for pair in group], 0), *registers)
+                yield variables, self._step(np.multiply, own, common), 1
 
 
-def _linear_of(times: Sequence[int]) -> Callable[..., Array]:
-    return lambda *values: _linear(values, times, 0)
+def _linear_of(times: Sequence[int], constant: int) -> Callable[..., Array]:
+    return lambda *values: _linear(values, times, constant)
 
 
 def _by_variables(factors: Sequence[Any]) -> list[list[Any]]:
@@ -225,10 +229,13 @@ def _float(function: Callable[..., Array]) -> Callable[..., Array]:
     """An operation on floats, which integers are made first."""
 
     def compute(*values: Array) -> Array:
-        return function(*[value.astype(np.float64) if getattr(value, "dtype", None) == object else value
-                          for value in values])  # fmt: skip
+        return function(*map(_as_float, values))
 
     return compute
+
+
+def _as_float(value: Array) -> Array:
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "O" else value
 
 
 _COMPARE: dict[str, Callable[..., Array]] = {"<": np.less, "<=": np.less_equal, "==": np.equal}

@@ -61,10 +61,8 @@ class Atom:
 def _variables(args: Iterable[Any]) -> int:
     found = 0
     for arg in args:
-        if not isinstance(arg, int | float):
+        if type(arg) not in (int, float):
             found |= arg.variables
-        elif isinstance(arg, Symbolic):
-            found |= arg.variables  # type: ignore[attr-defined]
     return found
 
 
@@ -216,7 +214,7 @@ class Symbol(Symbolic):
         return operator.index(self.pin())
 
     def __bool__(self) -> bool:
-        return not self == 0
+        return bool(self != 0)
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.pin(), digits)
@@ -362,9 +360,7 @@ class Whole(Symbol):
             variables |= atom.variables
         self.value, self.low, self.high, self.variables = value, low, high, variables
 
-    @property
-    def __class__(self) -> type:
-        return int
+    __class__ = property(lambda self: int)
 
     __hash__ = Symbol.__hash__
 
@@ -382,7 +378,7 @@ class Whole(Symbol):
 
     def as_float(self) -> Any:
         """The float of this integer."""
-        return self + 0.0 if -EXACT <= self.low and self.high <= EXACT else float(self)
+        return self + 0.0 if self.low >= -EXACT and self.high <= EXACT else float(self)
 
     def is_finite(self) -> bool:
         """It is."""
@@ -413,9 +409,7 @@ class Real(Symbol):
         self.number = atom.number
         self.value, self.low, self.high, self.variables = atom.value, atom.low, atom.high, atom.variables
 
-    @property
-    def __class__(self) -> type:
-        return float
+    __class__ = property(lambda self: float)
 
     __hash__ = Symbol.__hash__
 
@@ -490,7 +484,8 @@ def _bounds(value: Any) -> tuple[Any, Any]:
 
 
 def _trace_of(left: Any, right: Any) -> Trace:
-    return left.trace if isinstance(left, Symbol) else right.trace  # type: ignore[no-any-return]
+    found: Trace = left.trace if isinstance(left, Symbol) else right.trace
+    return found
 
 
 def _add(terms: dict[Atom, int], more: Mapping[Atom, int], times: int) -> None:
@@ -655,9 +650,7 @@ def _quotient_by_symbol(trace: Trace, left: Any, right: Whole) -> Any:
         return exact
     (low, high), (least, most) = _bounds(left), (max(1, right.low), max(1, right.high))
     corners = (low // least, low // most, high // least, high // most)
-    return trace.integer(
-        "floor_divide", (left, right), _plain(left) // right.value, min(corners), max(corners)
-    )
+    return trace.integer("floor_divide", (left, right), _plain(left) // right.value, min(corners), max(corners))
 
 
 def _exact_quotient(trace: Trace, left: Any, right: Whole) -> Any:
