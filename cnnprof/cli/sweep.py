@@ -216,9 +216,9 @@ def run(
     limits: Sequence[str],
     pareto: str | None,
     sort: str | None,
-    top: int | None,
-    shown: Sequence[str] | None,
     jobs: int,
+    top: int | None = None,
+    shown: Sequence[str] | None = None,
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
     located = load.refuse_imports(locate(spec))

@@ -232,7 +232,7 @@ def show(value: object) -> str:
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(show(item) for item in value[:12]) + (", …]" if len(value) > 12 else "]")
     else:
-        text = str(value)
+        text = f"{value}"
     return text if len(text) <= 80 else text[:79] + "…"
 
 

@@ -298,7 +298,7 @@ class Counter:
     def _traced(self, trace: Trace, structure: Structure, results: dict[str, Any], fixed: tuple[int, ...]) -> _Traced:
         single: dict[int, list[Condition]] = {}
         several = []
-        for guard in trace.guards:
+        for guard in trace.guards.values():
             places = {place for number, place in enumerate(self.axis_of) if guard.variables >> number & 1}
             if len(places) == 1:
                 single.setdefault(places.pop(), []).append(guard)

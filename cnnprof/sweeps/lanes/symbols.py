@@ -74,7 +74,7 @@ class Trace:
         self.wholes: dict[tuple[frozenset[tuple[Atom, int]], int], Whole] = {}
         self.reals: dict[Atom, Real] = {}
         self.conditions: dict[tuple[Any, ...], Condition] = {}
-        self.guards: dict[Condition, None] = {}
+        self.guards: dict[int, Condition] = {}
         self.count = 0
 
     def variable(self, number: int, value: float, low: float, high: float) -> Any:
@@ -147,8 +147,13 @@ class Condition(Undecided):
         self.variables = _variables((left, right))
 
     def __bool__(self) -> bool:
-        self.trace.guards[self] = None
+        self.trace.guards[id(self)] = self
         return self.value
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or bool(self) == (bool(other) if isinstance(other, Condition) else other)
+
+    __hash__ = object.__hash__
 
     def __index__(self) -> int:
         return int(bool(self))
@@ -235,11 +240,13 @@ class Symbol(Symbolic):
     def denominator(self) -> int:
         return 1
 
-    def __repr__(self) -> str:
-        return repr(self.value)
+    def __str__(self) -> str:
+        return str(self.pin())
+
+    __repr__ = __str__
 
     def __format__(self, form: str) -> str:
-        return format(self.value, form)
+        return format(self.value, form)  # in messages, which are of the candidate, and nobody computes with them
 
     # Comparisons.
 
