@@ -34,29 +34,41 @@ class Column(NamedTuple):
         return numbers if self.divisor is None else numbers.astype(np.float64) / self.divisor
 
 
+class Slot(NamedTuple):
+    """Where a column stands."""
+
+    column: int
+
+
 class Columns(NamedTuple):
     """An axis as variables: one column for each value that differs along it. None where it is no number.
 
-    given: the value that the axis gives, in which a column stands by its number as a one-element list.
+    sizes: of an input, each dimension: a column, or the size that is always the same.
     """
 
     axis: SweepAxis
     columns: tuple[Column, ...] | None
-    template: Any = None
+    sizes: tuple[Slot | int, ...] = ()
+
+    def filled(self, symbols: Sequence[Any]) -> Any:
+        """The value that the axis gives: a number, or a shape."""
+        if not self.sizes:
+            return symbols[0]
+        return tuple(symbols[size.column] if isinstance(size, Slot) else size for size in self.sizes)
 
 
 def columns_of(axis: SweepAxis) -> Columns:
     """The axis as numbers, where it is one and all of its values are of one type."""
     if isinstance(axis.values, DecimalRange):
         found = _of_range(axis.values)
-        return Columns(axis, None if found is None else (found,), [0])
+        return Columns(axis, None if found is None else (found,))
     if axis.kind == "input":
         return _of_shapes(axis)
     if axis.kind in ("argument", "batch"):
         for pattern, read in ((_WHOLE, int), (_DECIMAL, float)):
             if all(map(pattern.fullmatch, axis.values)):
                 values: list[Any] = list(map(read, axis.values))
-                return Columns(axis, (Column(np.array(values)),), [0])
+                return Columns(axis, (Column(np.array(values)),))
     return Columns(axis, None)
 
 
@@ -73,17 +85,10 @@ def _of_shapes(axis: SweepAxis) -> Columns:
     if len({*map(len, shapes)}) > 1:
         return Columns(axis, None)
     distinct: dict[tuple[int, ...], int] = {}
-    template: list[Any] = []
+    slots: list[Slot | int] = []
     for sizes in zip(*shapes, strict=True):
         if len({*sizes}) == 1:
-            template.append(sizes[0])
+            slots.append(sizes[0])
         else:
-            template.append([distinct.setdefault(sizes, len(distinct))])
-    return Columns(axis, tuple(Column(np.array(sizes)) for sizes in distinct), template)
-
-
-def filled(template: Any, symbols: Sequence[Any]) -> Any:
-    """A template with symbols for its columns: a number, or a shape."""
-    if isinstance(template, list) and len(template) == 1 and type(template[0]) is int:
-        return symbols[template[0]]
-    return tuple(symbols[each[0]] if isinstance(each, list) else each for each in template)
+            slots.append(Slot(distinct.setdefault(sizes, len(distinct))))
+    return Columns(axis, tuple(Column(np.array(sizes)) for sizes in distinct), tuple(slots))

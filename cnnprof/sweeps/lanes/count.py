@@ -20,7 +20,7 @@ from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language.spec import Spec
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS
-from cnnprof.sweeps.lanes.columns import columns_of, filled
+from cnnprof.sweeps.lanes.columns import columns_of
 from cnnprof.sweeps.lanes.program import Program
 from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Trace
 from cnnprof.sweeps.run import MOST, Job, SweepRow, network, row
@@ -274,7 +274,7 @@ class Counter:
                 values = column.at(positions)
                 low, high = values.min().item(), values.max().item()
                 symbols.append(trace.variable(self.first_variable[place] + offset, values[0].item(), low, high))
-            given.append(filled(columns.template, symbols))
+            given.append(columns.filled(symbols))
         self.structures += 1
         first = int(self._number(tuple(positions[:1] for positions in box))[0])
         results: dict[str, Any] = {}
