@@ -330,3 +330,17 @@ def test_wrong_ones_are_counted() -> None:
     assert len(found.wrong) == answer.WRONG
     assert found.wrong_unlisted == 99_900
     assert found.wrong[0].point == ("-99999",)
+
+
+def test_a_front_that_nobody_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a limit, each wider network costs more."""
+    monkeypatch.setattr(answer, "MOST", 100)
+    with pytest.raises(UsageError, match="are Pareto-optimal: limit a cost with --max, compare by fewer"):
+        cnnprof.sweep("mobilenet_v1", args={"width": "0.5:1.0:0.001"}, metrics=["params"])
+
+
+def test_a_list_that_is_too_long() -> None:
+    with pytest.raises(
+        UsageError, match=r"the list `1:99999,1:2:0.0001` has more than 100,000 values; write one range"
+    ):
+        sweep.read_values("1:99999,1:2:0.0001")

@@ -31,7 +31,7 @@ POOL = 200_000
 FRONT = 1_000_000
 """Rows of a Pareto front in the making that are too many to go on."""
 WRONG = 100
-"""Combinations that are no valid network and are shown with what is wrong."""
+"""Combinations that are not valid networks, listed with what is wrong."""
 
 
 class _Pool(NamedTuple):
@@ -117,8 +117,7 @@ class Answer:
             pool = pool.taken(order[: self.wanted.top])
         else:
             pool = pool.taken(front(pool.scores))
-        if len(pool.numbers) > FRONT:
-            raise too_many()
+        _refuse_more(len(pool.numbers), FRONT)
         self.pools, self.pooled = [pool], len(pool.numbers)
 
     # The end.
@@ -131,8 +130,8 @@ class Answer:
         pool = _joined(self.pools) if self.pools else None
         rows: list[SweepRow] = []
         if pool is not None:
-            if not self.all and len(pool.numbers) > MOST:
-                raise too_many()
+            if not self.all:
+                _refuse_more(len(pool.numbers), MOST)
             best = front(pool.scores) if wanted.objectives and wanted.top is None else np.zeros(len(pool.numbers), bool)
             pool, best = pool.taken(order := np.argsort(pool.numbers)), best[order]
             rows = [self._row(pool, place, bool(best[place])) for place in range(len(pool.numbers))]
@@ -192,12 +191,13 @@ def answered(job: Job, wanted: Wanted, told: Callable[[int], None] | None = None
     return answer.sweep()
 
 
-def too_many() -> UsageError:
-    """The error of a Pareto front that nobody would read."""
-    return UsageError(
-        f"more than {MOST:,} combinations are Pareto-optimal: limit a cost with --max, compare by fewer with --pareto, "
-        "or take the smallest with --sort METRIC --top N"
-    )
+def _refuse_more(count: int, most: int) -> None:
+    """Raises UsageError for a Pareto front that nobody would read."""
+    if count > most:
+        raise UsageError(
+            f"more than {most:,} combinations are Pareto-optimal: limit a cost with --max, compare by fewer with "
+            "--pareto, or take the smallest with --sort METRIC --top N"
+        )
 
 
 def front(scores: Sequence[Any]) -> Any:

@@ -209,7 +209,7 @@ class Counter:
     # Lists.
 
     def _lanes(self, lanes: Box) -> Iterator[Part]:
-        """Combinations that are no box: positions on every axis, equally many."""
+        """Combinations in no order: positions on every axis, equally many."""
         fruitless = 0
         while len(lanes[0]) if lanes else False:
             if len(lanes[0]) <= FEW or fruitless >= FRUITLESS:
