@@ -340,7 +340,5 @@ def test_a_front_that_nobody_would_read(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_list_that_is_too_long() -> None:
-    with pytest.raises(
-        UsageError, match=r"the list `1:99999,1:2:0.0001` has more than 100,000 values; write one range"
-    ):
+    with pytest.raises(UsageError, match=r"the list `1:99999,1:2:0.0001` has more than 100,000 values; write"):
         sweep.read_values("1:99999,1:2:0.0001")
