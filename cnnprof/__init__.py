@@ -258,6 +258,9 @@ def sweep(
     sort: str | None = None,
     top: int | None = None,
     metrics: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    where: str = "",
     jobs: int = 1,
 ) -> Sweep:
     """Every combination of settings, a row each; those that are Pareto-optimal are marked.
@@ -269,13 +272,27 @@ def sweep(
     metrics: what rows have; all metrics if left out. Those that can be are computed for many combinations at once (with
     the extra `sweep`); of more than 100,000, rows are those that are Pareto-optimal.
 
+    sample, seed: so many combinations, drawn at random; the same ones for the same seed. where: a condition on what is
+    varied, "depths[0] <= depths[1]"; the others are left out.
+
     A combination that is no valid network is in `wrong`, with what is wrong.
     """
     from cnnprof.sweeps.given import axes_of, swept
 
     axes = axes_of(args, input, variant, batch, dtype)
     return swept(
-        spec, axes, training=training, limits=max, pareto=pareto, sort=sort, top=top, metrics=metrics, jobs=jobs
+        spec,
+        axes,
+        training=training,
+        limits=max,
+        pareto=pareto,
+        sort=sort,
+        top=top,
+        metrics=metrics,
+        sample=sample,
+        seed=seed,
+        where=where,
+        jobs=jobs,
     )
 
 

@@ -113,6 +113,17 @@ def command(
         ),
     ] = None,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Omit the plot on a terminal.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Count only N combinations, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="Draw others: the same for the same number.")] = 0,
+    where: Annotated[
+        str,
+        typer.Option(
+            metavar="CONDITION",
+            help="Leave out combinations for which a condition on what is varied does not hold: 'depth < 4'.",
+        ),
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Set the number of worker processes.")] = 1,
     exact: Exact = False,
     format: Format = None,
@@ -123,7 +134,18 @@ def command(
     varied = axes(set or [], input or [], variant, batch, dtype)
     shown = shown_metrics(view, varied)
     found = run(
-        spec, varied, training=training, limits=max or [], pareto=pareto, sort=sort, top=top, shown=shown, jobs=jobs
+        spec,
+        varied,
+        training=training,
+        limits=max or [],
+        pareto=pareto,
+        sort=sort,
+        top=top,
+        shown=shown,
+        jobs=jobs,
+        sample=sample,
+        seed=seed,
+        where=where,
     )
     if len(found.wrong) < found.combinations:
         deliver(render(found, view, output), output)
@@ -219,24 +241,27 @@ def run(
     jobs: int,
     top: int | None = None,
     shown: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    where: str = "",
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
     located = load.refuse_imports(locate(spec))
-    wanted = sweep.job(located, varied, training)
+    wanted = sweep.chosen(sweep.job(located, varied, training), sample, seed, where)
     unused = load.read(located).unused()
     for axis in varied:
         if axis.kind == "argument" and axis.varies in unused:
             complain(f"warning: nothing uses the argument `{axis.varies}`: varying it changes nothing")
     held = [sweep.read_limit(text) for text in limits]
     if pareto is None:
-        objectives = sweep.objectives_of(varied, held)
+        objectives = sweep.objectives_of(varied, held, wanted.size)
     else:
         objectives = sweep.read_objectives(read_names(pareto, "--pareto"), varied)
     if sort is not None:
         (sort,) = sweep.read_metrics([sort])
     title = wanted.name if spec.startswith("-") else spec
-    asked = sweep.wanted_of(title, varied, shown, held, objectives, sort, top)
-    progress = Progress(sweep.size_of(varied))
+    asked = sweep.wanted_of(title, wanted, shown, held, objectives, sort, top)
+    progress = Progress(wanted.size)
     try:
         return sweep.answer(wanted, asked, jobs, progress)
     finally:

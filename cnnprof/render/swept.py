@@ -74,6 +74,8 @@ def notes(sweep: Sweep) -> list[str]:
         found.append(
             f"{units.plural(len(sweep.wrong) + sweep.wrong_unlisted, 'combination')} left out: no valid network"
         )
+    if sweep.left_out:
+        found.append(f"{units.plural(sweep.left_out, 'combination')} left out: the condition does not hold")
     if sweep.unlisted:
         which = "the Pareto-optimal ones" if sweep.objectives else f"the {len(sweep.rows):,} smallest"
         found.append(f"listed are {which}; {sweep.unlisted:,} others are not")

@@ -17,6 +17,7 @@ from cnnprof.sweeps.run import (
     Sweep,
     SweepAxis,
     answer,
+    chosen,
     distinct,
     job,
     objectives_of,
@@ -38,16 +39,19 @@ def swept(
     sort: str | None = None,
     top: int | None = None,
     metrics: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    where: str = "",
     jobs: int = 1,
 ) -> Sweep:
     """All combinations of the axes, run. Options as `cnnprof.sweep` takes them; raises as it does."""
-    wanted = job_of(source, axes, training)
+    wanted = chosen(job_of(source, axes, training), sample, seed, where)
     held = [read_limit(f"{name}={value}") for name, value in quantities(limits)]
-    objectives = objectives_of(axes, held) if pareto is None else read_objectives(pareto, axes)
+    objectives = objectives_of(axes, held, wanted.size) if pareto is None else read_objectives(pareto, axes)
     if sort is not None:
         (sort,) = read_metrics([sort])
     shown = None if metrics is None else read_metrics(metrics)
-    return answer(wanted, wanted_of(title_of(source), axes, shown, held, objectives, sort, top), jobs)
+    return answer(wanted, wanted_of(title_of(source), wanted, shown, held, objectives, sort, top), jobs)
 
 
 def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:

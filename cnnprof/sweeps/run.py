@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from importlib.util import find_spec
 from itertools import product
 from math import inf, prod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from cnnprof import load
 from cnnprof.analysis.costs import FIGURES, count
@@ -32,17 +33,23 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
 from cnnprof.sweeps import pareto
-from cnnprof.sweeps.space import DecimalRange, decimal_text
+from cnnprof.sweeps.space import DecimalRange, Space, decimal_text
+from cnnprof.sweeps.where import Where
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from multiprocessing.synchronize import Event
 
     from cnnprof.render.document import Document
 
+T = TypeVar("T")
+R = TypeVar("R")
 MOST = 100_000
 """Combinations that are counted one by one, and rows that are listed."""
 LARGEST = 10**10
 """Combinations of one sweep."""
+LARGEST_SAMPLE = 10**6
+"""Combinations that are drawn."""
 SOONER_ALONE = 500
 """Combinations that are sooner counted one by one than all at once."""
 COSTS = ("macs", "params")
@@ -107,8 +114,9 @@ class Sweep(Record):
 
     rows: those that are valid and within the limits; of more than are listed, only the Pareto-optimal ones or as many
     as were asked for, and `unlisted` says how many others there are. over: how many were not within. wrong: those that
-    are not valid networks, or the first of them, and `wrong_unlisted` others. objectives: by which rows are marked;
-    none where nothing is to be compared. metrics: what rows have. counted: what of it was computed for many at once.
+    are not valid networks, or the first of them, and `wrong_unlisted` others. left_out: how many a condition left out.
+    objectives: by which rows are marked; none where nothing is to be compared. metrics: what rows have. counted: what
+    of it was computed for many at once.
     """
 
     spec: str
@@ -121,6 +129,7 @@ class Sweep(Record):
     metrics: tuple[str, ...] = COUNTED
     unlisted: int = 0
     wrong_unlisted: int = 0
+    left_out: int = 0
     counted: str = ""
 
     @property
@@ -284,13 +293,18 @@ def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Ob
     return tuple(objectives)
 
 
-def objectives_of(axes: Sequence[SweepAxis], limits: Sequence[SweepLimit]) -> tuple[Objective, ...]:
+def objectives_of(
+    axes: Sequence[SweepAxis], limits: Sequence[SweepLimit], count: int | None = None
+) -> tuple[Objective, ...]:
     """Those that are sensible where none are asked for: every varied number as large as can be, and, unless there
-    are limits, few multiply-accumulates and parameters. One is enough where there are more rows than are listed."""
+    are limits, few multiply-accumulates and parameters. One is enough where there are more rows than are listed.
+
+    count: how many combinations are looked at; all of them if left out.
+    """
     large = [Objective(axis.name, True) for axis in axes if len(axis.values) > 1 and is_numeric(axis)]
     small = [] if limits else [Objective(metric, False) for metric in COSTS]
     found = (*large, *small)
-    if size_of(axes) > MOST:
+    if (size_of(axes) if count is None else count) > MOST:
         return found if large else tuple(Objective(metric, False) for metric in COSTS)
     return found if len(large) > 0 and len(found) > 1 else ()
 
@@ -322,6 +336,7 @@ class Job(NamedTuple):
     """What every combination has in common; small, and can be sent to another process.
 
     read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
+    sample: so many combinations, drawn by `seed`; None: all. where: only those for which it holds; empty: all.
     """
 
     text: bytes
@@ -332,6 +347,40 @@ class Job(NamedTuple):
     training: bool
     read: Spec | None = None
     graph: Graph | None = None
+    sample: int | None = None
+    seed: int = 0
+    where: str = ""
+
+    @property
+    def space(self) -> Space:
+        """All combinations by number, whether chosen or not."""
+        return Space([len(axis.values) for axis in self.axes])
+
+    @property
+    def size(self) -> int:
+        """How many combinations are looked at."""
+        size = size_of(self.axes)
+        return size if self.sample is None else min(self.sample, size)
+
+    def drawn(self) -> list[int] | None:
+        """The numbers of a sample, in order, each combination as likely as any other; None where all are meant."""
+        size = size_of(self.axes)
+        if self.sample is None or self.sample >= size:
+            return None
+        return sorted(Random(self.seed).sample(range(size), self.sample))
+
+    def point(self, number: int) -> Point:
+        """The value of a combination on each axis, as written."""
+        places = self.space.positions(number)
+        return tuple(axis.values[place] for axis, place in zip(self.axes, places, strict=True))
+
+    def condition(self) -> Where | None:
+        """What has to hold; None: nothing. Raises UsageError where it has no truth for the first combination."""
+        if not self.where:
+            return None
+        found = Where(self.where, self.axes)
+        found.holds(given_at(self.axes, self.point(0)))
+        return found
 
     def spec(self) -> Spec | None:
         """The spec; None where there is none. Raises SpecError where its text cannot be read."""
@@ -352,6 +401,20 @@ def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> 
     return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
 
 
+def chosen(job: Job, sample: int | None, seed: int, where: str) -> Job:
+    """The job over some of its combinations. Raises UsageError."""
+    if sample is not None and not 1 <= sample <= LARGEST_SAMPLE:
+        raise UsageError(f"--sample takes a number from 1 to {LARGEST_SAMPLE:,}, found {sample:,}")
+    found = job._replace(sample=sample, seed=seed, where=where)
+    found.condition()
+    return found
+
+
+def given_at(axes: Sequence[SweepAxis], point: Point) -> list[Any]:
+    """The value on each axis: as written, of an input the shape."""
+    return [shape(text) if axis.kind == "input" else text for axis, text in zip(axes, point, strict=True)]
+
+
 def size_of(axes: Sequence[SweepAxis]) -> int:
     """How many combinations there are."""
     return prod(len(axis.values) for axis in axes)
@@ -370,7 +433,7 @@ class Wanted(NamedTuple):
 
 def wanted_of(
     title: str,
-    axes: Sequence[SweepAxis],
+    job: Job,
     metrics: Sequence[str] | None,
     limits: Sequence[SweepLimit],
     objectives: Sequence[Objective],
@@ -384,9 +447,9 @@ def wanted_of(
     if top is not None and sort is None:
         raise UsageError("--top takes the smallest of a metric: say which with --sort METRIC")
     if metrics is None:
-        names = set(COUNTED if size_of(axes) <= MOST else FIGURES)
+        names = set(COUNTED if job.size <= MOST else FIGURES)
     else:
-        varied = {axis.name for axis in axes}
+        varied = {axis.name for axis in job.axes}
         names = {*metrics, *(limit.metric for limit in limits)}
         names |= {each.name for each in objectives if each.name not in varied}
         names |= set() if sort is None else {sort}
@@ -400,20 +463,21 @@ def answer(job: Job, wanted: Wanted, jobs: int = 1, told: Callable[[int], None] 
     told: hears how many combinations there are so far. Raises UsageError where there are too many to be counted one by
     one and something has to be, and SpecError where the spec's text cannot be read.
     """
-    size = size_of(job.axes)
+    size = job.size
     reason = one_by_one(job, wanted.names)
     if not reason and size > SOONER_ALONE:
         from cnnprof.sweeps.lanes.answer import answered
 
-        return answered(job, wanted, told)
+        return answered(job, wanted, told, jobs)
     if size > MOST:
         raise UsageError(f"a sweep takes at most {MOST:,} combinations one by one, found {size:,}: {reason}")
     rows = []
-    for found in run(job, jobs):
-        rows.append(found)
+    for each in run(job, jobs):
+        rows.append(each)
         if told is not None:
             told(len(rows))
-    return conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
+    found = conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
+    return replace(found, left_out=size - len(rows))
 
 
 def one_by_one(job: Job, names: Sequence[str]) -> str:
@@ -432,29 +496,61 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
     cannot be read.
     """
     read = wanted.spec()  # once, for its errors
-    points = list(product(*(axis.values for axis in wanted.axes)))
+    numbers, condition = wanted.drawn(), wanted.condition()
+    points = (
+        [*map(wanted.point, numbers)] if numbers is not None else [*product(*(axis.values for axis in wanted.axes))]
+    )
+    if condition is not None:
+        points = [point for point in points if condition.holds(given_at(wanted.axes, point))]
     jobs = min(jobs, len(points)) if wanted.graph is None else 1  # without its training, which is not pickled
     if jobs <= 1:
         yield from map(partial(row, wanted, read), points)
         return
+    size = max(1, min(64, len(points) // (4 * jobs)))
+    with workers(wanted, jobs) as pool:
+        yield from pool.map(_row_of_process, points, chunksize=size)
+
+
+class Pool(NamedTuple):
+    """Processes that know a job."""
+
+    executor: Executor
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], chunksize: int = 1) -> Iterator[R]:
+        """What a function gives for each item, in order."""
+        with _undisturbed():
+            found = self.executor.map(function, items, chunksize=chunksize)
+        yield from found
+
+
+@contextmanager
+def workers(wanted: Job, jobs: int) -> Iterator[Pool]:
+    """So many processes, each of which has read the spec of a job; told to stop where anything is raised."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import Event
 
-    size = max(1, min(64, len(points) // (4 * jobs)))
     stopped = Event()
     with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
         try:
-            with _undisturbed():
-                rows = pool.map(_row_of_process, points, chunksize=size)
-            yield from rows
+            yield Pool(pool)
         except BaseException:
-            stopped.set()  # they are in the middle of 64 combinations
+            stopped.set()  # they are in the middle of many combinations
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-_of_process: Callable[[Point], SweepRow]
+_here: tuple[Job, Spec | None]
 _stopped: Event
+
+
+def here() -> tuple[Job, Spec | None]:
+    """The job of this process, and its spec."""
+    return _here
+
+
+def is_stopped() -> bool:
+    """Whether the process that started this one has no use for it any more."""
+    return _stopped.is_set()
 
 
 @contextmanager
@@ -475,25 +571,24 @@ def _undisturbed() -> Iterator[None]:
 def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     """Reads the spec once in each process, which knows the same kinds as the one that started it and computes rows
     until that one has stopped."""
-    global _of_process, _stopped
+    global _here, _stopped
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.leave_plugins_out()
-    _of_process = partial(row, wanted, wanted.spec())
+    _here = wanted, wanted.spec()
     _stopped = stopped
 
 
 def _row_of_process(point: Point) -> SweepRow:
-    return SweepRow(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
+    return SweepRow(point, {}, "stopped") if is_stopped() else row(*_here, point)
 
 
 def row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
     """A combination, counted by itself; what is wrong with it is in the row."""
-    given = [shape(text) if axis.kind == "input" else text for axis, text in zip(wanted.axes, point, strict=True)]
     try:
-        graph, batch, dtype = network(wanted, read, given)
+        graph, batch, dtype = network(wanted, read, given_at(wanted.axes, point))
         costs = count(graph, int(batch), dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")

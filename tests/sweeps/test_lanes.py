@@ -172,7 +172,7 @@ def test_what_cannot_be_traced_is_counted_alone(net: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(count, "figures", none)
     axes = [SweepAxis("width", "argument", tuple(map(str, range(1, 21)))), SweepAxis("depth", "argument", ("1", "2"))]
-    wanted = sweep.wanted_of("net", axes, ["macs"], (), (), None, None)
+    wanted = sweep.wanted_of("net", job(net, *axes), ["macs"], (), (), None, None)
     found = answer.answered(job(net, *axes), wanted)
     assert len(found.rows) == 40
     assert found.counted.endswith("; 40 counted one by one: arenas are planned one by one")
@@ -267,7 +267,7 @@ def test_a_large_space_is_as_its_rows_one_by_one(monkeypatch: pytest.MonkeyPatch
     ]
     limits = (SweepLimit("macs", 300_000_000, "300M"),)
     objectives = (Objective("width", True), Objective("input", True), Objective("peak_activation_bytes", False))
-    wanted = sweep.wanted_of("mobilenet_v1", axes, ["params"], limits, objectives, None, None)
+    wanted = sweep.wanted_of("mobilenet_v1", job("mobilenet_v1", *axes), ["params"], limits, objectives, None, None)
     work = job("mobilenet_v1", *axes)
     rows = answer.answered(work, wanted).rows
     read = work.spec()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,10 @@ from cnnprof.sweeps.run import (
     SweepAxis,
     SweepRow,
     Wanted,
+    here,
+    is_stopped,
     number_of,
+    workers,
 )
 from cnnprof.sweeps.space import DecimalRange
 
@@ -54,10 +58,11 @@ class Answer:
     def __init__(self, counter: Counter, wanted: Wanted) -> None:
         self.counter = counter
         self.wanted = wanted
-        self.all = counter.space.size <= MOST
+        self.all = counter.wanted.size <= MOST
         self.within = 0
         self.over = 0
         self.wrong = 0
+        self.left_out = 0
         self.wrong_numbers = np.zeros(0, np.int64)
         self.structures: dict[int, Structure] = {}
         self.pools: list[_Pool] = []
@@ -66,6 +71,9 @@ class Answer:
 
     def add(self, part: Part) -> None:
         """Takes a part in."""
+        if part.structure.left_out:
+            self.left_out += len(part.numbers)
+            return
         if part.structure.wrong:
             self.wrong += len(part.numbers)
             self.wrong_numbers = np.sort(np.concatenate([self.wrong_numbers, part.numbers]))[:WRONG]
@@ -120,6 +128,34 @@ class Answer:
         _refuse_more(len(pool.numbers), FRONT)
         self.pools, self.pooled = [pool], len(pool.numbers)
 
+    # In several processes.
+
+    def share(self) -> _Share:
+        """What came of it, for another process."""
+        if self.pools and not self.all:
+            self._prune()
+        counter = self.counter
+        counts = (self.within, self.over, self.wrong, self.left_out, counter.checked, counter.alone)
+        return _Share(counts, self.wrong_numbers, self.structures, self.pools, counter.reason)
+
+    def merge(self, share: _Share) -> None:
+        """Takes in what came of a share elsewhere. Raises UsageError where too much was counted one by one."""
+        within, over, wrong, left_out, checked, alone = share.counts
+        self.within += within
+        self.over += over
+        self.wrong += wrong
+        self.left_out += left_out
+        self.counter.checked += checked
+        self.counter.reason = self.counter.reason or share.reason
+        self.counter.count_alone(alone)
+        self.wrong_numbers = np.sort(np.concatenate([self.wrong_numbers, share.wrong_numbers]))[:WRONG]
+        first = max(self.structures, default=0) + 1
+        self.structures |= {first + number: structure for number, structure in share.structures.items()}
+        self.pools += [pool._replace(structures=pool.structures + first) for pool in share.pools]
+        self.pooled = sum(len(pool.numbers) for pool in self.pools)
+        if not self.all and self.pooled > POOL:
+            self._prune()
+
     # The end.
 
     def sweep(self) -> Sweep:
@@ -150,12 +186,13 @@ class Answer:
             metrics=self.counter.names,
             unlisted=self.within - len(rows),
             wrong_unlisted=self.wrong - len(wrong),
+            left_out=self.left_out,
             counted=self._counted(),
         )
 
     def _counted(self) -> str:
         counter = self.counter
-        together = counter.space.size - counter.alone
+        together = self.within + self.over + self.wrong - counter.alone
         found = f"{together:,} combinations computed together, {counter.checked:,} of them checked one by one"
         if counter.alone:
             reason = f": {counter.reason}" if counter.reason else ""
@@ -178,17 +215,46 @@ class Answer:
         return self.counter.row(number)
 
 
-def answered(job: Job, wanted: Wanted, told: Callable[[int], None] | None = None) -> Sweep:
-    """The sweep of a job. told: hears how many combinations there are so far."""
-    counter = Counter(job, job.spec(), wanted.names)
-    answer = Answer(counter, wanted)
-    done = 0
-    for part in counter.parts():
-        answer.add(part)
-        done += len(part.numbers)
-        if told is not None:
-            told(done)
+class _Share(NamedTuple):
+    """What came of a share of the space, in another process."""
+
+    counts: tuple[int, ...]  # within, over, wrong, left out, checked, alone
+    wrong_numbers: Any
+    structures: dict[int, Structure]
+    pools: list[_Pool]
+    reason: str
+
+
+def answered(job: Job, wanted: Wanted, told: Callable[[int], None] | None = None, jobs: int = 1) -> Sweep:
+    """The sweep of a job, in so many processes, which changes nothing else. told: hears how many combinations there are
+    so far."""
+    answer = Answer(Counter(job, job.spec(), wanted.names), wanted)
+    jobs = min(jobs, answer.counter.shares) if job.graph is None else 1
+    if jobs <= 1:
+        done = 0
+        for part in answer.counter.parts():
+            answer.add(part)
+            done += len(part.numbers)
+            if told is not None:
+                told(done)
+        return answer.sweep()
+    with workers(job, jobs) as pool:
+        for share in pool.map(partial(_share, wanted), range(answer.counter.shares)):
+            answer.merge(share)
+            if told is not None:
+                told(answer.within + answer.over + answer.wrong + answer.left_out)
     return answer.sweep()
+
+
+def _share(wanted: Wanted, number: int) -> _Share:
+    """A share of the space, in a process that `workers` began."""
+    job, read = here()
+    answer = Answer(Counter(job, read, wanted.names), wanted)
+    for part in answer.counter.share(number):
+        answer.add(part)
+        if is_stopped():
+            break
+    return answer.share()
 
 
 def _refuse_more(count: int, most: int) -> None:

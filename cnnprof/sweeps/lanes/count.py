@@ -23,13 +23,13 @@ from cnnprof.model.metrics import METRICS
 from cnnprof.sweeps.lanes.columns import columns_of
 from cnnprof.sweeps.lanes.program import Program
 from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Trace
-from cnnprof.sweeps.run import MOST, Job, SweepRow, network, row
+from cnnprof.sweeps.run import MOST, Job, SweepRow, given_at, network, row
 from cnnprof.sweeps.space import Space
 
 CHUNK = 2**15
 """Combinations computed at once: their arrays fit into a processor's cache."""
-LONGEST = 2**20
-"""Positions of one axis that are looked at together."""
+SHARE = 2**20
+"""Combinations that are traced together."""
 FEW = 16
 """Combinations that are sooner counted one by one than traced."""
 PENDING = 2**20
@@ -47,13 +47,14 @@ class LanesDiffer(Exception):
 
 class Structure(NamedTuple):
     """What combinations have in common. wrong: what is wrong with the first, empty: nothing. estimates, declared,
-    refused: as of a row."""
+    refused: as of a row. left_out: whether the condition of the sweep does not hold."""
 
     number: int
     wrong: str = ""
     estimates: tuple[str, ...] = ()
     declared: int = 0
     refused: Mapping[str, str] = {}
+    left_out: bool = False
 
 
 class Part(NamedTuple):
@@ -103,7 +104,8 @@ class Counter:
         self.read = read
         self.names = tuple(names)
         self.axes = [columns_of(axis) for axis in wanted.axes]
-        self.space = Space([len(axis.values) for axis in wanted.axes])
+        self.space = wanted.space
+        self.condition = wanted.condition()
         self.structures = 0
         self.checked = 0
         self.alone = 0
@@ -114,24 +116,37 @@ class Counter:
             self.first_variable.append(len(self.axis_of))
             self.axis_of += [place] * len(axis.columns or ())
 
-    def parts(self, first: int = 0, last: int | None = None) -> Iterator[Part]:
+        drawn = wanted.drawn()
+        self.drawn = None if drawn is None else np.array(drawn, np.int64)
+        self.lengths = self._lengths()
+        self.shares = 1 if drawn is not None else Space(self._pieces()).size
+
+    def parts(self) -> Iterator[Part]:
         """All combinations in parts, in no particular order."""
-        for box in self._long_boxes():
-            yield from self._box(box)
+        for share in range(self.shares):
+            yield from self.share(share)
 
-    def _long_boxes(self) -> Iterator[Box]:
-        """The space in boxes that are not too long on any axis."""
-        ranges = [
-            [np.arange(start, min(start + LONGEST, size)) for start in range(0, size, LONGEST)]
-            for size in self.space.sizes
-        ]
-        for number in range(prod(map(len, ranges))):
-            places = Space(list(map(len, ranges))).positions(number)
-            yield tuple(own[place] for own, place in zip(ranges, places, strict=True))
+    def share(self, number: int) -> Iterator[Part]:
+        """The parts of one of `shares`, which do not depend on how many processes there are."""
+        if self.drawn is not None:
+            yield from self._lanes(tuple(self._positions(self.drawn)))
+            return
+        places = Space(self._pieces()).positions(number)
+        yield from self._box(tuple(
+            np.arange(place * length, min((place + 1) * length, size))
+            for place, length, size in zip(places, self.lengths, self.space.sizes, strict=True)
+        ))  # fmt: skip
 
-    def of_numbers(self, numbers: Any) -> Iterator[Part]:
-        """Combinations by their numbers, in parts."""
-        yield from self._lanes(tuple(self._positions(numbers)))
+    def _lengths(self) -> list[int]:
+        """How many positions on each axis a share has: the longest axes are divided first."""
+        lengths = list(self.space.sizes)
+        for place in sorted(range(len(lengths)), key=lambda place: -self.space.sizes[place]):
+            pieces = min(lengths[place], -(-prod(lengths) // SHARE))
+            lengths[place] = -(-lengths[place] // pieces)
+        return lengths
+
+    def _pieces(self) -> list[int]:
+        return [-(-size // length) for size, length in zip(self.space.sizes, self.lengths, strict=True)]
 
     # Boxes.
 
@@ -278,6 +293,8 @@ class Counter:
         self.structures += 1
         first = int(self._number(tuple(positions[:1] for positions in box))[0])
         results: dict[str, Any] = {}
+        if self.condition is not None and not self.condition.holds(given):
+            return self._traced(trace, Structure(self.structures, left_out=True), {}, tuple(fixed))
         try:
             graph, batch, dtype = network(self.wanted, self.read, given)
             results = figures(graph, batch, dtype, self.names)
@@ -319,6 +336,11 @@ class Counter:
         self._refuse_more(_size(box))
         yield from self._alone(self._numbers(box).ravel())
 
+    def count_alone(self, count: int) -> None:
+        """Counts what was counted one by one. Raises UsageError where it is too much."""
+        self._refuse_more(count)
+        self.alone += count
+
     def _refuse_more(self, count: int) -> None:
         if self.alone + count > MOST:
             raise UsageError(
@@ -329,7 +351,10 @@ class Counter:
     def _alone(self, numbers: Any) -> Iterator[Part]:
         self._refuse_more(len(numbers))
         for number in numbers:
-            self.alone += 1
+            if self.condition is not None and not self._is_in(int(number)):
+                yield Part(Structure(0, left_out=True), np.array([number]), {}, alone=True)
+                continue
+            self.count_alone(1)
             found = self.row(int(number))
             self.structures += 1
             estimates = tuple(name for name in found.estimates if name in self.names)
@@ -344,12 +369,18 @@ class Counter:
 
     def point(self, number: int) -> tuple[str, ...]:
         """The value on each axis, as written."""
-        places = self.space.positions(number)
-        return tuple(columns.axis.values[place] for columns, place in zip(self.axes, places, strict=True))
+        return self.wanted.point(number)
+
+    def _is_in(self, number: int) -> bool:
+        return self.condition is None or self.condition.holds(given_at(self.wanted.axes, self.point(number)))
 
     def _check(self, part: Part) -> None:
         """Counts the last combination of a part alone. Raises LanesDiffer where anything differs."""
         number = int(part.numbers[-1])
+        if self._is_in(number) == part.structure.left_out:
+            raise LanesDiffer(self._shown(number, "is left out where it is not, or the other way round"))
+        if part.structure.left_out:
+            return
         alone = self.row(number)
         self.checked += 1
         if bool(alone.wrong) != bool(part.structure.wrong):
