@@ -187,7 +187,7 @@ def distinct(axes: Iterable[SweepAxis]) -> tuple[SweepAxis, ...]:
     A batch of 1 and float32, which are what there is without an axis, have none.
     """
     options = {"argument": "set", "input": "input"}
-    found = [axis for axis in axes if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
+    found = [axis for axis in axes if (axis.kind, *axis.values[:2]) not in (("batch", "1"), ("dtype", "float32"))]
     count = Counter(axis.name for axis in found if axis.kind in options)
     return tuple(
         axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)

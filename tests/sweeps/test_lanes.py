@@ -342,3 +342,95 @@ def test_a_front_that_nobody_would_read(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_list_that_is_too_long() -> None:
     with pytest.raises(UsageError, match=r"the list `1:99999,1:2:0.0001` has more than 100,000 values; write"):
         sweep.read_values("1:99999,1:2:0.0001")
+
+
+# Some of a space, and several processes.
+
+
+def test_a_sample_is_the_same_for_the_same_seed() -> None:
+    """Drawn from all, whether counted at once or one by one."""
+    widths = "0.25:1.25:0.00001"
+    found = cnnprof.sweep("mobilenet_v1", args={"width": widths}, metrics=["macs"], sample=700, seed=3)
+    again = cnnprof.sweep("mobilenet_v1", args={"width": widths}, metrics=["macs"], sample=700, seed=3)
+    other = cnnprof.sweep("mobilenet_v1", args={"width": widths}, metrics=["macs"], sample=700, seed=4)
+    assert found == again != other
+    assert found.counted.startswith("700 combinations computed together")
+    assert found.combinations == len(found.rows) == 700
+    drawn = [float(each.point[0]) for each in found.rows]
+    assert drawn == sorted(set(drawn))
+    assert 0.25 <= drawn[0] < 0.3
+    assert 1.2 < drawn[-1] <= 1.25
+    few = cnnprof.sweep("mobilenet_v1", args={"width": widths}, sample=3, seed=3)
+    assert few.counted == ""
+    work = job("mobilenet_v1", SweepAxis("width", "argument", sweep.read_values(widths)))._replace(sample=3, seed=3)
+    assert [each.point for each in few.rows] == [work.point(number) for number in work.drawn() or ()]
+    for each in few.rows:
+        assert each.metrics["macs"] == cnnprof.analyze("mobilenet_v1", args={"width": float(each.point[0])}).totals.macs
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ("width <= depth", lambda point: int(point["width"]) <= int(point["depth"])),
+        ("act == relu and width != 3", lambda point: point["act"] == "relu" and point["width"] != "3"),
+        ("ratio[0] < ratio[1] or depth > 1", lambda point: point["ratio"] == "[1, 2]" or int(point["depth"]) > 1),
+        ("width % 2", lambda point: int(point["width"]) % 2 == 1),
+        ("input[1] == 9 and batch > 1", lambda point: point["input"] == "3x9x9" and point["batch"] == "2"),
+    ],
+)
+def test_where(where: str, holds: Any, tmp_path: Path) -> None:
+    """The same for many at once as one by one."""
+    path = tmp_path / "net.yaml"
+    text = NET.replace("ratio: 1.0", "ratio: [1, 2]").replace("make_divisible(width * ratio)", "width")
+    path.write_text(text, encoding="utf-8")
+    axes = [
+        SweepAxis("width", "argument", tuple(map(str, range(1, 31)))),
+        SweepAxis("depth", "argument", ("1", "2", "3")),
+        SweepAxis("act", "argument", ("relu", "hardswish")),
+        SweepAxis("ratio", "argument", ("[1, 2]", "[2, 1]")),
+        SweepAxis("input", "input", ("3x8x8", "3x9x9")),
+        SweepAxis("batch", "batch", ("1", "2")),
+    ]
+    work = sweep.chosen(job(str(path), *axes), None, 0, where)
+    together = answer.answered(work, sweep.wanted_of("net", work, ["macs"], (), (), None, None))
+    alone = [work.point(number) for number in range(work.space.size)]
+    expected = [point for point in alone if holds({axis.name: text for axis, text in zip(axes, point, strict=True)})]
+    assert [each.point for each in together.rows] == expected
+    assert together.left_out == work.space.size - len(expected)
+    one_by_one = sweep.run(work._replace(axes=(axes[0]._replace(values=("1", "2", "3")), *axes[1:])))
+    assert [each.point for each in one_by_one] == [point for point in expected if int(point[0]) <= 3]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("width <", "--where `width <`: `width <` is not an expression"),
+        ("depht > 1", "--where `depht > 1`: `depht` is not varied; known: `width`"),
+        ("input", "--where `input`: `input` is not varied; known: `width`"),
+        ("width[0] == 1", "--where `width[0] == 1`: only lists and shapes have an index, found 0.5"),
+    ],
+)
+def test_conditions_that_are_refused(where: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "mobilenet_v1", "--set", "width=0.5,1.0", "--where", where]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_a_condition_has_a_truth(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "lenet5", "--input", "1x32x32,1x36x36", "--where", "input"]) == 2
+    assert capsys.readouterr().err == "error: --where takes a condition, such as 'depth < 4', found `input`\n"
+
+
+def test_samples_that_are_refused() -> None:
+    with pytest.raises(UsageError, match="--sample takes a number from 1 to 1,000,000, found 0"):
+        cnnprof.sweep("lenet5", args={"classes": "1:9"}, sample=0)
+
+
+def test_the_number_of_processes_changes_nothing() -> None:
+    """Neither with the front, nor with the smallest, nor with those that are wrong."""
+    space: dict[str, Any] = {"args": {"width": "0.0:1.5:0.000001"}, "metrics": ["macs"], "where": "width < 1.4"}
+    for options in ({"max": {"macs": "200M"}}, {"sort": "params", "top": 5}):
+        one, two = (cnnprof.sweep("mobilenet_v1", **space, **options, jobs=jobs) for jobs in (1, 2))
+        assert one == two
+        assert one.combinations == 1_400_000
+        assert one.wrong_unlisted
+        assert one.left_out == 100_001
