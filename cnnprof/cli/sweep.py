@@ -116,7 +116,9 @@ def command(
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Count only N combinations, drawn at random.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Draw others: the same for the same number.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="S", help="Set the number that a sample is drawn by.")
+    ] = 0,
     where: Annotated[
         str,
         typer.Option(

@@ -25,7 +25,7 @@ class Where:
         try:
             self.evaluate = expression.read(text)
         except ExpressionError as error:
-            raise self._wrong(error) from None
+            raise UsageError(f"the condition `{self._shown}` of --where: {error.message}") from None
 
     def holds(self, given: Sequence[Any]) -> bool:
         """Whether it holds of a combination. given: the value on each axis: a number, a shape, or a text as written.
@@ -35,13 +35,14 @@ class Where:
         try:
             value = self.evaluate(_Names(self, given))
         except ExpressionError as error:
-            raise self._wrong(error) from None
+            raise UsageError(f"the condition `{self._shown}` of --where: {error.message}") from None
         if not isinstance(value, bool | int | float):
-            raise UsageError(f"--where takes a condition, such as 'depth < 4', found `{printable(brief(self.text))}`")
+            raise UsageError(f"--where takes a condition, such as 'depth < 4', found `{self._shown}`")
         return bool(value)
 
-    def _wrong(self, error: ExpressionError) -> UsageError:
-        return UsageError(f"--where `{printable(brief(self.text))}`: {error.message}")
+    @property
+    def _shown(self) -> str:
+        return printable(brief(self.text))
 
 
 class _Names:
@@ -76,7 +77,7 @@ def _of_node(node: Node) -> Any:
     assert isinstance(node, Scalar)
     try:
         return expression.read(node.text)(_Nothing())
-    except ExpressionError:
+    except (ExpressionError, KeyError):
         return node.text
 
 
@@ -84,5 +85,5 @@ class _Nothing:
     """A scope without names."""
 
     def lookup(self, name: str) -> Any:
-        """No value. Raises ExpressionError."""
-        raise ExpressionError(f"`{name}` has no value here")
+        """No value. Raises KeyError."""
+        raise KeyError(name)

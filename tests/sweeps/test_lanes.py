@@ -404,10 +404,10 @@ def test_where(where: str, holds: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("width <", "--where `width <`: `width <` is not an expression"),
-        ("depht > 1", "--where `depht > 1`: `depht` is not varied; known: `width`"),
-        ("input", "--where `input`: `input` is not varied; known: `width`"),
-        ("width[0] == 1", "--where `width[0] == 1`: only lists and shapes have an index, found 0.5"),
+        ("width <", "the condition `width <` of --where: `width <` is not an expression"),
+        ("depht > 1", "the condition `depht > 1` of --where: `depht` is not varied; known: `width`"),
+        ("input", "the condition `input` of --where: `input` is not varied; known: `width`"),
+        ("width[0] == 1", "the condition `width[0] == 1` of --where: only lists and shapes have an index, found 0.5"),
     ],
 )
 def test_conditions_that_are_refused(where: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
