@@ -116,9 +116,7 @@ def command(
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Count only N combinations, drawn at random.")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="S", help="Set the number that a sample is drawn by.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="S", help="Set the number that a sample is drawn by.")] = 0,
     where: Annotated[
         str,
         typer.Option(

@@ -81,7 +81,10 @@ def notes(sweep: Sweep) -> list[str]:
         found.append(f"listed are {which}; {sweep.unlisted:,} others are not")
     if sweep.counted:
         found.append(sweep.counted)
-    if sweep.objectives and sweep.rows:
+    if len(sweep.objectives) == 1 and sweep.rows:
+        extreme = "largest" if sweep.objectives[0].larger else "smallest"
+        found.append(f"{OPTIMAL} the {extreme} `{sweep.objectives[0].name}`{' within the limits' * bool(sweep.limits)}")
+    elif sweep.objectives and sweep.rows:
         large = [each.name for each in sweep.objectives if each.larger]
         small = [each.name for each in sweep.objectives if not each.larger]
         parts = [

@@ -161,7 +161,7 @@ def test_few_structures(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counter = Counter(job(net, *axes), load.read(locate(net)), ("macs",))
     agrees(counter, counted(counter), [0, 55, 199])
     assert (counter.structures, counter.alone) == (4, 0)
-    assert counter.checked == 4
+    assert counter.checked == 8
 
 
 def test_what_cannot_be_traced_is_counted_alone(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,11 @@ def test_a_difference_ends_the_sweep(
     assert out == ""
     found = re.match(r"internal error: LanesDiffer in count.py:\d+: (.*)\n", err)
     assert found
-    assert re.search(r"with width=600 has params (\d+) with others and \d+ alone; nothing of this sweep", found[1])
+    said = re.fullmatch(
+        r"`(cnnprof analyze .*net.yaml,width=305)` gives params 201604, and with others 201605; .*", found[1]
+    )
+    assert said
+    assert main([*said[1].split()[1:], "--format", "csv"]) == 0
 
 
 # Axes.

@@ -8,6 +8,7 @@ equal. What cannot be traced is counted that way altogether.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
@@ -209,7 +210,10 @@ class Counter:
                 flat = flat[held]
                 if not len(flat):
                     continue
-            last = self._part(traced, small, numbers.shape, flat, held)
+            part = self._part(traced, small, numbers.shape, flat, held)
+            if last is None:
+                self._check(part, len(flat) // 2)
+            last = part
             yield last, None
         if last is not None:
             self._check(last)
@@ -245,8 +249,11 @@ class Counter:
                 left.append(tuple(positions[~holds] for positions in some))
                 some = tuple(positions[holds] for positions in some)
                 if len(some[0]):
+                    part = self._lane_part(traced, some)
+                    if not found:
+                        self._check(part, len(some[0]) // 2)
                     found += len(some[0])
-                    last = self._lane_part(traced, some)
+                    last = part
                     yield last
             if last is not None:
                 self._check(last)
@@ -302,7 +309,7 @@ class Counter:
         except CnnprofError:
             alone = self.row(first)
             if not alone.wrong:
-                raise LanesDiffer(self._shown(first, "is wrong with others, and valid alone")) from None
+                raise LanesDiffer(self._shown(first, "is valid, and with others it is not")) from None
             structure = Structure(self.structures, alone.wrong)
         except NoLanes:
             raise
@@ -374,35 +381,46 @@ class Counter:
     def _is_in(self, number: int) -> bool:
         return self.condition is None or self.condition.holds(given_at(self.wanted.axes, self.point(number)))
 
-    def _check(self, part: Part) -> None:
-        """Counts the last combination of a part alone. Raises LanesDiffer where anything differs."""
-        number = int(part.numbers[-1])
+    def _check(self, part: Part, place: int = -1) -> None:
+        """Counts a combination of a part alone, the last one if left out. Raises LanesDiffer where anything differs."""
+        number = int(part.numbers[place])
         if self._is_in(number) == part.structure.left_out:
-            raise LanesDiffer(self._shown(number, "is left out where it is not, or the other way round"))
+            raise LanesDiffer(self._shown(number, "is left out in one way, and not in the other"))
         if part.structure.left_out:
             return
         alone = self.row(number)
         self.checked += 1
         if bool(alone.wrong) != bool(part.structure.wrong):
             how = "wrong" if alone.wrong else "valid"
-            raise LanesDiffer(self._shown(number, f"is {how} alone, and not with others"))
+            raise LanesDiffer(self._shown(number, f"is {how}, and with others it is not"))
         if alone.wrong:
             return
         for name in self.names:
-            together = int(part.figures[name][-1]) if name in part.figures else None
+            together = int(part.figures[name][place]) if name in part.figures else None
             if together != alone.metrics[name]:
                 raise LanesDiffer(
-                    self._shown(number, f"has {name} {together} with others and {alone.metrics[name]} alone")
+                    self._shown(number, f"gives {name} {alone.metrics[name]}, and with others {together}")
                 )
         estimates = tuple(name for name in alone.estimates if name in self.names)
         if (estimates, alone.declared) != (part.structure.estimates, part.structure.declared):
-            raise LanesDiffer(self._shown(number, "has other estimates with others than alone"))
+            raise LanesDiffer(self._shown(number, "has other estimates with others"))
 
     def _shown(self, number: int, what: str) -> str:
-        settings = ", ".join(
-            f"{columns.axis.name}={text}" for columns, text in zip(self.axes, self.point(number), strict=True)
-        )
-        return f"{self.wanted.name} with {settings} {what}; nothing of this sweep is to be believed"
+        """What is different of a combination, and the command that counts it alone."""
+        spec, options = self.wanted.name, []
+        settings = [f"{name}={text}" for name, text in self.wanted.settings.items()]
+        variant = self.wanted.variant
+        for axis, text in zip(self.wanted.axes, self.point(number), strict=True):
+            if axis.kind == "argument":
+                settings.append(f"{axis.varies}={text}")
+            elif axis.kind == "variant":
+                variant = text
+            else:
+                named = f"{axis.varies}={text}" if axis.kind == "input" and axis.varies != "input" else text
+                options += [f"--{axis.kind}", named]
+        spec = ",".join([spec if variant is None else f"{spec}@{variant}", *settings])
+        command = shlex.join(["cnnprof", "analyze", spec, *options])
+        return f"`{command}` {what}; nothing of this sweep is to be believed"
 
     # Positions and numbers.
 
