@@ -184,11 +184,11 @@ def explain(
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
     from cnnprof.importers.reference import Reading
-    from cnnprof.load import as_computed, network
+    from cnnprof.load import network
 
     options: Any = {"variant": variant, "input": input, "args": args, "training": training}
     found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
-    report = analyze(as_computed(found, "an explanation"), batch, dtype)
+    report = analyze(found, batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
 
@@ -250,6 +250,7 @@ def sweep(
     args: Mapping[str, Any] | None = None,
     input: Any = None,
     variant: str | Sequence[str] | None = None,
+    with_: str | Sequence[str] = (),
     batch: int | Sequence[int] = 1,
     dtype: str | Sequence[str] = "float32",
     training: bool = False,
@@ -266,6 +267,7 @@ def sweep(
     """Every combination of settings, a row each; those that are Pareto-optimal are marked.
 
     args, input, variant, batch, dtype: a value, or a list of those to vary; "0.25:1.0:0.25" is a range, exact.
+    with_: what is done to every network, in order, as elsewhere: "int8", ["fuse_bn", "prune=0.5"].
     max: keeps the rows within limits, {"macs": "300M"}; a number is in base units.
     pareto: what makes a row best: metrics, small; varied numbers, large; "+name" large, "-name" small.
     sort: by a metric, the smallest first. top: only so many of them. jobs: worker processes.
@@ -284,6 +286,7 @@ def sweep(
         spec,
         axes,
         training=training,
+        with_=_list(with_),
         limits=max,
         pareto=pareto,
         sort=sort,
@@ -310,6 +313,7 @@ def check(
     fits: str | Sequence[str] = (),
     config: str | None = None,
     baseline_ref: str | None = None,
+    baseline_tip: bool = False,
     allow_code: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
@@ -317,8 +321,7 @@ def check(
     max: limits in addition to the specs' own, {"params": "5M"}; a number is in base units.
     fits: targets that every network has to fit, as `cnnprof targets` lists them, or "boards.yaml:mine".
     config: the project file to check where there is no spec; found from the working directory upwards if left out.
-    baseline_ref: a git revision to compare with, as `cnnprof check --baseline-ref`.
-
+    baseline_ref: a git revision to compare with, at its merge base with HEAD, or (baseline_tip) as it is.
     allow_code: whether the code runs that the project file names.
 
     A spec is checked as written and in every variant, unless it says which. What is wrong with one does not stop the
@@ -344,15 +347,17 @@ def check(
         if example is not None:
             raise UsageError("example needs a spec: a project gives the shapes of inputs")
         return check_project(
-            config, baseline_ref=baseline_ref, version=__version__, allow_code=allow_code, strict=strict
-        )
+            config, baseline_ref=baseline_ref, baseline_tip=baseline_tip, version=__version__, allow_code=allow_code,
+            strict=strict,
+        )  # fmt: skip
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
     limits = limits_of(quantities(max), ARGUMENT)
     targets = tuple(Fits(named(name), Elsewhere(SourceText("fits", name), 0, 0)) for name in _list(fits))
     budget = Budget(ARGUMENT, limits, fits=targets)
     reading = Reading(strict, example)
-    return check_specs(specs, given, budget, baseline_ref=baseline_ref, version=__version__, reading=reading)
+    past: Any = {"baseline_ref": baseline_ref, "baseline_tip": baseline_tip}
+    return check_specs(specs, given, budget, version=__version__, reading=reading, **past)
 
 
 def to_yaml(

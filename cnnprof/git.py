@@ -46,11 +46,15 @@ _FOLDER, _LINK, _SUBMODULE = "040000", "120000", "160000"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit of the repository that the working directory is in. top: the folder of its working tree."""
+    """A commit of the repository that the working directory is in. top: the folder of its working tree.
+
+    tip: the commit that its name stands for, where it is another than this one.
+    """
 
     name: str
     commit: str
     top: Path
+    tip: str = ""
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None where the revision does not have it.
@@ -66,6 +70,14 @@ class Revision:
     def has(self, path: str) -> bool:
         """Whether the revision has a file. path: as for `read`, and raises as it does."""
         return self._blob(path)[1] is not None
+
+    def below(self, folder: Path) -> list[str]:
+        """The files that the revision has in a folder and below, by their paths from the top. Raises UsageError."""
+        inside = _relative(folder.resolve(), self.top)
+        only = [] if inside == "." else ["--", inside]
+        listed = self._git(inside, "ls-tree", "-r", "-z", "--full-tree", self.commit, *only)
+        entries = (entry.partition("\t") for entry in os.fsdecode(listed).split("\0")[:-1])
+        return [path for about, _, path in entries if about.split(" ")[0] not in (_LINK, _SUBMODULE)]
 
     def copy(self, path: str, to: Path) -> None:
         """Writes a file that the revision has to another one, however large it is. Raises as `read`."""
@@ -157,6 +169,24 @@ def revision(name: str) -> Revision:
             "refs/heads/main"
         )
     return Revision(name, reply.stdout.decode("ascii", "replace").strip(), top)
+
+
+def merge_base(name: str) -> Revision:
+    """The commit at which HEAD left the revision of that name, under that name: what HEAD is to be compared with, since
+    nothing that came to the revision later is HEAD's.
+
+    Raises UsageError as `revision`, and where no such commit is known.
+    """
+    tip = revision(name)
+    reply = _run("merge-base", tip.commit, "HEAD")
+    if reply.returncode:
+        said = f": {_said(reply)}" if reply.stderr else ""
+        raise UsageError(
+            f"git finds no commit that HEAD and `{_shown(name)}` have in common{said}; a shallow clone lacks it: "
+            "`git fetch --unshallow`, or `fetch-depth: 0` of actions/checkout; or compare with the revision as it is "
+            "(--baseline-tip)"
+        )
+    return Revision(name, reply.stdout.decode("ascii", "replace").split("\n")[0], tip.top, tip.commit)
 
 
 def _top() -> Path:

@@ -259,6 +259,11 @@ def as_computed(found: Network, what: str) -> Network:
     return found._replace(types=AS_COMPUTED)
 
 
+def stored_dtype(found: Network) -> str:
+    """The type that a file stores most activations in; empty where it stores them as they are computed."""
+    return next((each.type for each in reversed(found.types.activations) if each.pattern is None), "")
+
+
 def _network(
     source: Source,
     *,

@@ -28,13 +28,24 @@ NOT_OURS = {
     "min_value",
     "max_value",
     "recompute_scale_factor",
+    "out",
     "args",
     "kwargs",
 }
 OURS = {"add", "sub", "mul", "div", "maximum", "minimum", "concat", "blur_pool2d", "center_crop", "opaque", "parameter"}
-OURS |= {"abs", "amax", "amin", "clamp", "exp", "log", "mean", "neg", "pow", "reciprocal", "rsqrt", "sqrt", "std"}
-OURS |= {"matmul", "scaled_dot_product_attention", "sum", "var"}
-OURS |= {"permute", "reshape", "roll", "select", "slice", "squeeze", "unsqueeze"}
+OURS |= {"abs", "amax", "amin", "clamp", "erf", "exp", "log", "mean", "neg", "pow", "reciprocal", "rsqrt", "sqrt"}
+OURS |= {
+    "expand",
+    "matmul",
+    "stack",
+    "stochastic_depth",
+    "vector_norm",
+    "std",
+    "scaled_dot_product_attention",
+    "sum",
+    "var",
+}
+OURS |= {"permute", "reshape", "scaled_dot_product_attention", "roll", "select", "slice", "squeeze", "unsqueeze"}
 """No torch.nn class or function with fields: merges, our own, and tensor methods."""
 
 

@@ -495,9 +495,34 @@ def test_by_arithmetic(spec, paper, note, figures):
     assert [off(totals.macs, figures[0]) <= HALF, off(totals.params, figures[1]) <= HALF] == [True, True]
 
 
+# Tables of networks: every figure is the printed one, rounded
+
+IN_TABLES = [
+    (f"{name}@{variant}", figures)
+    for name in ("resnext", "wide_resnet", "regnet", "convnext", "edsr")
+    for variant, figures in PAPERS[name].items()
+    if isinstance(figures, dict)
+]
+
+
+@pytest.mark.parametrize(("spec", "figures"), IN_TABLES, ids=[spec for spec, _ in IN_TABLES])
+def test_printed_in_a_table(spec, figures):
+    totals = analyze(spec).totals
+    assert off(totals.params, figures["params"]) <= HALF
+    assert "mult_adds" not in figures or off(totals.macs, figures["mult_adds"]) <= HALF
+
+
+def test_unet3d():
+    """Section 3 prints the count in full; figure 2 the sizes of the tile that goes in and of what comes out."""
+    assert analyze("unet3d").totals.params == PAPERS["unet3d"]["params"]
+    assert analyze("unet3d").layers[-1].output_shape == (1, 3, 28, 44, 44)
+    joined = [row("unet3d", f"up{number}.concat").output_shape[1] for number in (3, 2, 1)]
+    assert joined == [256 + 512, 128 + 256, 64 + 128]
+
+
 def printed(paper, column):
     found = PAPERS[paper].get("width", PAPERS[paper])[column]
-    return list(found.values()) if isinstance(found, dict) else found
+    return [found["mult_adds"], found["params"]] if isinstance(found, dict) else found
 
 
 NEAR_TO_PRINTED = [
@@ -505,6 +530,7 @@ NEAR_TO_PRINTED = [
     ("mobilenet_v2", "mobilenet_v2", 1.0, 0.01, 0.035),
     ("mobilenet_v3@large", "mobilenet_v3", "large", 0.02, 0.02),
     ("mobilenet_v3@small", "mobilenet_v3", "small", 0.01, 0.02),
+    *((f"efficientnet_v2@{name}", "efficientnet_v2", name, 0.06, 0.03) for name in "sml"),
     ("shufflenet_v2@0.5", "shufflenet_v2", 0.5, 0.02, 0.03),
     ("shufflenet_v2@1.0", "shufflenet_v2", 1.0, 0.02, 0.02),
     ("shufflenet_v2@1.5", "shufflenet_v2", 1.5, 0.02, 0.02),
@@ -517,7 +543,7 @@ NEAR_TO_PRINTED = [
 )
 def test_near_to_printed(spec, paper, column, macs, params):
     """Where the printed figures count something else too, they are still of this net."""
-    mult_adds, weights = (float(figure.replace("M", "e6")) for figure in printed(paper, column))
+    mult_adds, weights = (float(str(figure).replace("M", "e6")) for figure in printed(paper, column))
     assert analyze(spec).totals.macs == pytest.approx(mult_adds, rel=macs)
     assert analyze(spec).totals.params == pytest.approx(weights, rel=params)
 
@@ -650,6 +676,13 @@ DEPTHS = [
     ("mobilenet_v3@large", 1 + (2 + 3 * 14) + 2 * 8 + 1 + 2),
     ("mobilenet_v3@small", 1 + (2 + 3 * 10) + 2 * 9 + 1 + 2),
     ("efficientnet@b0", 1 + (4 + 5 * 15) + 1 + 1),
+    ("resnext@50_32x4d", 50),
+    ("resnext@101_32x8d", 101),
+    ("wide_resnet@101_2", 101),
+    ("convnext@tiny", 1 + 3 * 18 + 3 + 1),
+    ("deeplabv3@resnet50", (50 - 1) + 4),
+    ("unet3d", 2 * 4 + 3 * 3 + 1),
+    ("edsr@x4", 1 + 2 * 32 + 1 + 2 + 1),
 ]
 
 

@@ -30,21 +30,33 @@ CLASSES = {
     "adaptive_avg_pool3d": "AdaptiveAvgPool3d",
     "dropout": "Dropout",
     "linear": "Linear",
+    "gelu": "GELU",
+    "layer_norm": "LayerNorm",
 }
-SUBCLASSES = {"Conv3DSimple": "Conv3d"}  # torchvision's own, with the stride fixed
+# torchvision's own: the one with the stride fixed, the other with a permute before and after.
+SUBCLASSES = {"Conv3DSimple": "Conv3d", "LayerNorm2d": "LayerNorm"}
 # torchvision calls these, they are no modules; slice is `chunk`, channel_shuffle views and a transpose.
-FUNCTIONS = {"flatten", "add", "mul", "concat", "slice", "channel_shuffle", "interpolate"}
+FUNCTIONS = {"flatten", "add", "mul", "concat", "slice", "channel_shuffle", "interpolate", "permute", "parameter"}
 
 # What torchvision has and the spec does not: modules by name, or a whole class.
 VGG = {"avgpool"}  # maps of 7x7 made 7x7: the paper's net has no such layer
 EFFICIENTNET = {"StochasticDepth"}  # leaves branches out at random in training; an evaluation hands its input on
+CONVNEXT = EFFICIENTNET | {"Permute", "Flatten"}  # elsewhere functions
 
 # What the spec has as a layer and torchvision calls as a function, beside FUNCTIONS: a kind, or a single path.
 GOOGLENET = {"relu"}
 INCEPTION_V3 = {"relu", "avg_pool2d", "Mixed_6a.concat.pool.max_pool2d", "Mixed_7a.concat.pool.max_pool2d"}
 MOBILENET_V2 = {"adaptive_avg_pool2d"}
+MNASNET = {"adaptive_avg_pool2d"}  # mean over height and width
 SHUFFLENET_V2 = {"adaptive_avg_pool2d"}  # mean over height and width
 DENSENET = {"relu_2", "adaptive_avg_pool2d"}  # the ReLU after the last norm
+
+DEEPLABV3 = ("resnet50", "resnet101", "mobilenet_v3_large")
+REGNET = [
+    *(f"{design}_{work}" for design in "xy" for work in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
+    "y_128gf",
+]
+ROUNDED = {name: f"{name}_tv" for name in ("x_400mf", "y_800mf", "y_8gf")}  # otherwise than in the paper
 
 # Spec, torchvision's name, modules that the spec does not have, functions that it has as layers.
 NETWORKS = [
@@ -88,6 +100,16 @@ NETWORKS = [
     ("r3d@18", "r3d_18", set(), set()),
     ("fcn", "fcn_resnet50", set(), set()),
     ("fcn@resnet50", "fcn_resnet50", set(), set()),
+    *((f"deeplabv3@{name}", f"deeplabv3_{name}", set(), set()) for name in DEEPLABV3),
+    *((f"resnext@{name}", f"resnext{name}", set(), set()) for name in ("50_32x4d", "101_32x8d", "101_64x4d")),
+    *((f"wide_resnet@{name}", f"wide_resnet{name}", set(), set()) for name in ("50_2", "101_2")),
+    *(
+        (f"mnasnet@{name}", f"mnasnet{name.replace('.', '_')}", set(), MNASNET)
+        for name in ("0.5", "0.75", "1.0", "1.3")
+    ),
+    *((f"regnet@{ROUNDED.get(name, name)}", f"regnet_{name}", set(), set()) for name in REGNET),
+    *((f"efficientnet_v2@{name}", f"efficientnet_v2_{name}", EFFICIENTNET, set()) for name in "sml"),
+    *((f"convnext@{name}", f"convnext_{name}", CONVNEXT, set()) for name in ("tiny", "small", "base", "large")),
 ]
 every_network = pytest.mark.parametrize(
     ("spec", "name", "left_out", "called"), NETWORKS, ids=[spec for spec, *_ in NETWORKS]
@@ -103,6 +125,12 @@ def module(row):
     return CLASSES[row.kind]
 
 
+def made(cls, shape):
+    """The output shape of a module, of LayerNorm2d that of the norm between its permutes."""
+    batch, *channels_first = shape
+    return (batch, *channels_first[1:], channels_first[0]) if cls == "LayerNorm2d" else tuple(shape)
+
+
 def test_every_network_has_its_spec():
     assert {name for _, name, *_ in NETWORKS} == set(GOLDEN)
 
@@ -115,7 +143,8 @@ def test_totals(spec, name, left_out, called):
     totals = report.totals
     found = {"params": totals.params, "buffers": totals.buffers, "macs": totals.macs}
     assert found == {metric: GOLDEN[name][metric] for metric in found}
-    assert totals.inference_params == sum(params for *_, params, _ in GOLDEN[name]["layers"])
+    alone = sum(row.params for row in report.layers if row.kind == "parameter")  # in no leaf module
+    assert totals.inference_params == alone + sum(params for *_, params, _ in GOLDEN[name]["layers"])
 
 
 @every_network
@@ -124,7 +153,7 @@ def test_layers(spec, name, left_out, called):
     layers = GOLDEN[name]["layers"]
     assert left_out <= {word for path, cls, *_ in layers for word in (path, cls)}
     expected = [
-        (SUBCLASSES.get(cls, cls), tuple(shape), params, macs)
+        (SUBCLASSES.get(cls, cls), made(cls, shape), params, macs)
         for path, cls, shape, params, macs in layers
         if not left_out & {path, cls}
     ]

@@ -3,9 +3,11 @@
 tests/test_torchvision.py compares the shipped specs with torchvision, tests/test_papers.py with the papers.
 """
 
+import json
 from functools import cache
 from itertools import pairwise
 from math import prod
+from pathlib import Path
 
 import pytest
 
@@ -245,6 +247,18 @@ HEADS = [
         65 * 65 * (256 * 1024 * 3 * 3 + 21 * 256),
         ["out", "aux"],
     ),
+    (
+        "deeplabv3,aux=true",
+        (256 * 1024 * 3 * 3 + 2 * 256) + 21 * (256 + 1),
+        65 * 65 * (256 * 1024 * 3 * 3 + 21 * 256),
+        ["out", "aux"],
+    ),
+    (
+        "deeplabv3@mobilenet_v3_large,aux=true",
+        (10 * 40 * 3 * 3 + 2 * 10) + 21 * (10 + 1),
+        65 * 65 * (10 * 40 * 3 * 3 + 21 * 10),
+        ["out", "aux"],
+    ),
 ]
 every_head = pytest.mark.parametrize(("spec", "params", "macs", "labels"), HEADS, ids=[spec for spec, *_ in HEADS])
 
@@ -264,15 +278,24 @@ def test_heads(spec, params, macs, labels):
 def test_without_heads(spec, params, macs, labels):
     """aux=false leaves nothing of them, in training neither."""
     base = spec.partition(",")[0]
-    bare = analyze(f"{base},aux=false", training=True)
+    bare = analyze(f"{base},aux=false", batch=2, training=True)
     assert bare.totals.params == analyze(spec).totals.inference_params
-    assert bare.totals.macs == analyze(spec).totals.macs
+    assert bare.totals.macs == analyze(spec, batch=2).totals.macs
     assert [output.label for output in bare.outputs] == ["out"]
 
 
-def test_fcn_with_its_auxiliary_classifier():
-    """The parameters that torchvision gives for its trained FCN_ResNet50, which has one."""
-    assert analyze("fcn,aux=true").totals.params == 35_322_218
+TRAINED = [
+    ("fcn,aux=true", 35_322_218),
+    ("deeplabv3@resnet50,aux=true", 42_004_074),
+    ("deeplabv3@resnet101,aux=true", 60_996_202),
+    ("deeplabv3@mobilenet_v3_large,aux=true", 11_029_328),
+]
+
+
+@pytest.mark.parametrize(("spec", "params"), TRAINED, ids=[spec for spec, _ in TRAINED])
+def test_with_an_auxiliary_classifier(spec, params):
+    """The parameters that torchvision gives for its trained networks, which have one."""
+    assert analyze(spec).totals.params == params
 
 
 # A name alone is the first variant; arguments reach every layer
@@ -287,6 +310,15 @@ DEFAULTS = [
     ("unet", "valid"),
     ("r3d", "18"),
     ("fcn", "resnet50"),
+    ("resnext", "50_32x4d"),
+    ("wide_resnet", "50_2"),
+    ("regnet", "x_400mf"),
+    ("mnasnet", "1.0"),
+    ("efficientnet_v2", "s"),
+    ("convnext", "tiny"),
+    ("deeplabv3", "resnet50"),
+    ("edsr", "baseline_x2"),
+    ("dcgan", "generator"),
 ]
 
 
@@ -309,6 +341,15 @@ FEATURES = [
     ("r3d", 512, 0),
     ("fcn", 512, 0),
     ("unet", 64, 0),
+    ("resnext", 2048, 0),
+    ("wide_resnet", 2048, 0),
+    ("regnet", 384, 0),
+    ("mnasnet", 1280, 0),
+    ("efficientnet_v2", 1280, 0),
+    ("convnext", 768, 0),
+    ("deeplabv3", 256, 0),
+    ("deeplabv3@mobilenet_v3_large", 256, 0),
+    ("unet3d", 64, 0),
 ]
 
 
@@ -448,3 +489,58 @@ def test_the_autoencoder_is_that_of_mlperf_tiny():
     dense = sum((read + 1) * made for read, made in pairwise(sizes))
     assert analyze("autoencoder").totals.params == dense + 2 * sum(sizes[1:-1]) == 267_928
     assert analyze("autoencoder").totals.macs == sum(read * made for read, made in pairwise(sizes))
+
+
+def test_mobilenet_v1_is_that_of_mlperf_tiny():
+    """The counts that Keras prints for its model: 221,794 parameters, of which 216,322 are trained."""
+    totals = analyze("mobilenet_v1@vww").totals
+    norms = 27  # each of which counts its batches, in PyTorch
+    assert totals.params == 216_322
+    assert totals.params + totals.buffers - norms == 221_794
+    assert totals.macs == 7_489_664
+    assert totals.depth == 28
+
+
+def test_mobilenet_v1_of_mlperf_tiny_is_the_file():
+    """As TensorFlow's converter wrote it, except for a bias of zeros; so it takes the arena measured there."""
+    file = Path(__file__).parent / "golden" / "tflm" / "mobilenet_v1_025_96_vww.tflite"
+    measured = json.loads((file.parent / "measured.json").read_text(encoding="utf-8"))["nets"][file.stem]
+    fused, read = analyze("mobilenet_v1@vww", with_="fuse_bn").totals, analyze(str(file)).totals
+    assert (fused.macs, fused.params) == (read.macs, read.params + 2)
+    assert analyze("mobilenet_v1@vww", with_="int8").metric("arena_non_persistent_bytes") == measured["head"]
+
+
+# EDSR: the counts that are published for its trained networks, and of work at an image of 1280x720
+
+EDSR = [
+    ("baseline_x2", 1_369_859, 316.2),  # Ahn et al. 2018 (CARN), table 1
+    ("baseline_x3", 1_554_499, 160.1),
+    ("baseline_x4", 1_517_571, 114.2),
+    ("x2", 40_729_603, None),
+    ("x3", 43_680_003, None),
+    ("x4", 43_089_923, None),
+]
+
+
+@pytest.mark.parametrize(("variant", "params", "giga"), EDSR, ids=[variant for variant, *_ in EDSR])
+def test_edsr(variant, params, giga):
+    totals = analyze(f"edsr@{variant}").totals
+    assert totals.params == params
+    assert giga is None or round(totals.macs / 1e9, 1) == giga
+
+
+# DCGAN: the counts of PyTorch's examples/dcgan, and figure 1's sizes
+
+
+def test_dcgan():
+    assert analyze("dcgan@generator").totals.params == 3_576_704
+    assert analyze("dcgan@discriminator").totals.params == 2_765_568
+    assert row("dcgan@discriminator", "network.score").output_shape == (1, 1, 1, 1)
+
+
+def test_dcgan_figure_1():
+    shapes = [each.output_shape[1:] for each in analyze("dcgan@figure_1").layers if each.kind == "conv_transpose2d"]
+    assert shapes == [(1024, 4, 4), (512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64)]
+    kernels = sum(read * made for read, made in pairwise([1024, 512, 256, 128, 3])) * 5 * 5
+    norms = 2 * (1024 + 512 + 256 + 128)
+    assert analyze("dcgan@figure_1").totals.params == 100 * 1024 * 4 * 4 + kernels + norms

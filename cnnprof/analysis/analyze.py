@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from cnnprof.analysis.costs import count, scale_of
+from cnnprof.analysis.costs import Costs, count, scale_of
 from cnnprof.analysis.memory import peaks
 from cnnprof.analysis.report import Order, Report, tabulate
 from cnnprof.errors import UsageError
 from cnnprof.load import Network
 from cnnprof.model.types import AS_COMPUTED
+
+
+def costs_of(
+    network: Network, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", master_weights: bool = False
+) -> Costs:
+    """The costs of a network, its values stored as it says. Raises as `count`."""
+    costs = count(network.graph, batch, dtype, optimizer, master_weights)
+    if network.types == AS_COMPUTED:
+        return costs
+    from cnnprof.analysis.quantize import as_stored
+
+    return as_stored(network.graph, costs, network.types)
 
 
 def analyze(
@@ -37,11 +49,7 @@ def analyze(
             refused["best_order"] = f"{error}, so the order is the one written"
         else:
             written_peak, graph = peaks(graph, scale, sizes=sizes)[0].bytes, best
-    costs = count(graph, batch, dtype, optimizer, master_weights)
-    if network.types != AS_COMPUTED:
-        from cnnprof.analysis.quantize import as_stored
-
-        costs = as_stored(graph, costs, network.types)
+    costs = costs_of(network._replace(graph=graph), batch, dtype, optimizer, master_weights)
     return tabulate(
         graph,
         costs,

@@ -22,7 +22,8 @@ ALIGNMENT = 16
 """Bytes that every buffer's size is rounded up to."""
 TAIL_ERROR = 0.02
 """The largest share by which `persistent_bytes` was off, rounded up, from what the interpreter allocated for 109
-networks, built for 64 bits with reference kernels; a 32-bit microcontroller takes less and was not measured."""
+networks in int8 and 82 in int16, built for 64 bits with reference kernels; a 32-bit microcontroller takes less and was
+not measured."""
 SEARCHED = 20_000
 """Plans that `best_plan` looks at."""
 MAX_BUFFERS = 2_000
@@ -156,7 +157,7 @@ def rounded(size: int) -> int:
 
 
 def scratch(network: Deployed, operator: Operator) -> tuple[int, ...]:
-    """Bytes of each scratch buffer that the int8 reference kernel of an operator asks for."""
+    """Bytes of each scratch buffer that the reference kernel of an operator asks for, in int8 or int16."""
     if operator.word in ("MEAN", "SUM", "REDUCE_MAX") and len(operator.inputs) == 2:
         # The position of a reduction, the axes that it runs over, and sums in 32 bits.
         read, axes = (network.tensors[tensor] for tensor in operator.inputs)
@@ -166,7 +167,8 @@ def scratch(network: Deployed, operator: Operator) -> tuple[int, ...]:
     if operator.word == "MIRROR_PAD":
         return (4 * len(network.tensors[operator.inputs[0]].shape),) * 2  # values per dimension, before and after
     if operator.word == "TRANSPOSE_CONV":
-        return (4 * prod(network.tensors[operator.outputs[0]].shape),)  # sums in 32 bits
+        made = network.tensors[operator.outputs[0]]
+        return ((8 if made.dtype == "INT16" else 4) * prod(made.shape),)  # sums in 32 bits, of int16 in 64
     return ()
 
 
@@ -177,7 +179,7 @@ WITHOUT_SCRATCH = {
     "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SPACE_TO_DEPTH", "SPLIT", "STRIDED_SLICE", "SUB",
     "TANH", "TRANSPOSE",
 }  # fmt: skip
-"""Operators whose int8 reference kernels were measured to ask for none."""
+"""Operators whose int8 reference kernels were measured to ask for none; those of them that int16 has, in int16 too."""
 
 
 SUMMING = ("MEAN", "SUM", "REDUCE_MAX", "TRANSPOSE_CONV")
@@ -194,11 +196,13 @@ def unmeasured_scratch(network: Deployed) -> tuple[str, ...]:
         {
             operator.word
             for operator in network.operators
-            if operator.word in SUMMING and operator.outputs and network.tensors[operator.outputs[0]].dtype != "INT8"
+            if operator.word in SUMMING
+            and operator.outputs
+            and network.tensors[operator.outputs[0]].dtype not in ("INT8", "INT16")
         }
     )
     if others:
-        notes.append(f"the scratch of {listing(others)} was measured for int8 alone")
+        notes.append(f"the scratch of {listing(others)} was measured for int8 and int16 alone")
     return tuple(notes)
 
 
@@ -328,6 +332,8 @@ KERNEL_BYTES = {
     "TRANSPOSE_CONV": 100,
 }  # fmt: skip
 """Bytes that an operator's kernel keeps, excluding those per channel: fitted to what the interpreter allocates."""
+SOFTMAX_INT16 = 2168
+"""That of a softmax in int16, which has two tables of 513 values."""
 PER_CHANNEL = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 """Operators that keep a multiplier and a shift for each output channel, and the dimension of the weights that counts
 those channels."""
@@ -343,7 +349,7 @@ def persistent_bytes(network: Deployed) -> int:
     total = 493 + 24 * len(network.tensors) + 64 * len(network.operators)
     total += sum(112 * count - 16 * max(count - 1, 0) for count in ends)
     for operator in network.operators:
-        total += KERNEL_BYTES[operator.word] + 8 * len(scratch(network, operator))
+        total += kernel_bytes(network, operator) + 8 * len(scratch(network, operator))
         if operator.word in PER_CHANNEL and len(operator.inputs) > 1:
             weights = network.tensors[operator.inputs[1]]
             if operator.word != "FULLY_CONNECTED" or weights.scales > 1:
@@ -351,8 +357,15 @@ def persistent_bytes(network: Deployed) -> int:
     return total
 
 
+def kernel_bytes(network: Deployed, operator: Operator) -> int:
+    """Bytes that an operator's kernel keeps, excluding those per channel. KeyError: it was not measured."""
+    if operator.word == "SOFTMAX" and network.tensors[operator.outputs[0]].dtype == "INT16":
+        return SOFTMAX_INT16
+    return KERNEL_BYTES[operator.word]
+
+
 FLASH_ERROR = 0.12
-"""The largest share by which `flash_bytes` was off, of nine files."""
+"""The largest share by which `flash_bytes` was off, of nine files in int8 and four in int16."""
 
 
 def flash_bytes(network: Deployed) -> int:
@@ -361,4 +374,5 @@ def flash_bytes(network: Deployed) -> int:
     What a file takes beyond its constants and the scales that quantise them depends on the length of names."""
     held = sum(rounded(size_of(tensor)) for tensor in network.tensors if tensor.constant)
     scales = sum(tensor.scales for tensor in network.tensors)
-    return held + 12 * scales + 1059 + (355 * len(network.tensors) + 1) // 2
+    each = 16 if any(tensor.dtype == "INT16" for tensor in network.tensors) else 12
+    return held + each * scales + 1059 + (355 * len(network.tensors) + 1) // 2

@@ -16,7 +16,8 @@ from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, ne
 from cnnprof.model.answers import Answers
 from cnnprof.model.arithmetic import total
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Work
+from cnnprof.model.kind import Tensor, Work
+from cnnprof.model.types import AS_COMPUTED, Types
 
 # Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
@@ -79,7 +80,7 @@ class Costs(NamedTuple):
     """The costs of a graph at a batch and a type, layer by layer and in total; where memory peaks, at layer
     boundaries and with what PyTorch's operations hold; and what a training step takes, or why PyTorch refuses it
     (`untrained`, empty where it does not). refusals: other metrics that there are none of, and why. types: of every
-    tensor, by id, where they are not all `dtype`."""
+    tensor, by id, where they are not all `dtype`; storage: by which rules."""
 
     batch: int
     dtype: str
@@ -92,6 +93,13 @@ class Costs(NamedTuple):
     optimizer: str
     refusals: Mapping[str, str] = {}
     types: tuple[str, ...] = ()
+    storage: Types = AS_COMPUTED
+
+    @property
+    def stored_dtype(self) -> str:
+        """The type that activations are stored in, or several, the commonest first."""
+        found = self.types or (self.dtype,)
+        return " and ".join(sorted(set(found), key=lambda name: (-found.count(name), name)))
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -294,7 +302,7 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
     buffers = answers.buffers.values()
     params = answers.params
     work = answers.work(training)
-    written = prod(answers.output) * batch * size
+    written = scale.bytes(Tensor(answers.output, per_example=not answers.kind.source))
     return _Static(
         params=params,
         buffers=sum([buffer.numel for buffer in buffers]),

@@ -8,8 +8,8 @@ from cnnprof.analysis.arena import Arena, flash_bytes, persistent_bytes, plan_ar
 from cnnprof.model.deployed import Deployed, NotPlanned
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import PLANNED
-from cnnprof.model.types import AS_COMPUTED, INT8
-from cnnprof.rewrites.converter import convert
+from cnnprof.model.types import AS_COMPUTED, INT8, INT16
+from cnnprof.rewrites.converter import Activations, convert
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
@@ -29,6 +29,11 @@ class Deployment(NamedTuple):
     refused: str
     flash: int
     flash_exact: bool
+
+    @property
+    def dtype(self) -> str:
+        """Of its activations: that of the first input."""
+        return self.network.tensors[self.network.inputs[0]].dtype.lower()
 
     @property
     def total(self) -> int | None:
@@ -62,7 +67,8 @@ class Deployment(NamedTuple):
 
 
 def of_report(report: Report) -> Deployment:
-    """The deployment of an analyzed network: of its own file, or of the int8 file that a converter would make of it.
+    """The deployment of an analyzed network: of its own file, or of the integer file that a converter would make of
+    it, in int8 unless its values are stored as int16.
 
     Raises NotPlanned where there is none.
     """
@@ -73,17 +79,19 @@ def of_report(report: Report) -> Deployment:
     found = report.imported
     if found is not None and found.deployed is not None and report.as_in_its_file:
         return of_file(found.deployed, found.file_bytes or 0)
-    if report.types not in (AS_COMPUTED, INT8):
-        raise NotPlanned("memory is planned for networks in int8, as `--with int8` alone makes them")
-    return of_graph(report.graph)
+    if report.types not in (AS_COMPUTED, INT8, INT16):
+        raise NotPlanned(
+            "memory is planned for networks in int8 or int16, as `--with int8` or `--with int16` alone makes them"
+        )
+    return of_graph(report.graph, "INT16" if report.types == INT16 else "INT8")
 
 
-def of_graph(graph: Graph) -> Deployment:
-    """The deployment of a network made of layers: of the int8 file that a converter makes of it.
+def of_graph(graph: Graph, dtype: Activations = "INT8") -> Deployment:
+    """The deployment of a network made of layers: of the file that a converter makes of it, activations in a dtype.
 
     Raises NotPlanned for a layer of which it is not known what a converter makes.
     """
-    network = convert(graph)
+    network = convert(graph, dtype)
     return _deployment(network, flash_bytes(network), False)
 
 

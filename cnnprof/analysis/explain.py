@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
 from cnnprof.analysis.memory import INTEGER_SIZE
+from cnnprof.analysis.quantize import REASON, Stored, store
 from cnnprof.analysis.receptive_field import FieldAxis, Number, TensorField
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import estimates
@@ -26,6 +27,7 @@ from cnnprof.model.graph import Graph, Layer, Refusal
 from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Unknown, Work, show
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
+from cnnprof.model.types import BITS
 from cnnprof.model.window import Step, Window
 
 if TYPE_CHECKING:
@@ -254,6 +256,18 @@ class _Explainer:
         graph = self.graph.trained or self.graph
         return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, memory.kept(graph)
 
+    @cached_property
+    def stored(self) -> Stored:
+        """What tensors take whose values are not all of one type."""
+        return store(self.graph, self.costs.batch, self.costs.dtype, self.costs.storage)
+
+    def size(self, values: int, dtype: str) -> int:
+        """Bytes of values: of the one type of the network, or of their own; packed where one takes less than a byte."""
+        if not self.costs.types:
+            return values * self.item
+        bits = BITS[dtype]
+        return values * named(bits // 8, f"bytes_per_{dtype}") if bits >= 8 else -(-(values * bits) // 8)
+
     def rules(self, number: int) -> _Rules:
         """The rules of a layer, to be asked for terms."""
         layer = self.graph.layers[number]
@@ -315,7 +329,7 @@ class _Explainer:
             inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),
             output=layer.shape,
             batch=self.costs.batch,
-            dtype=self.costs.dtype,
+            dtype=self.costs.types[self.first + number] if self.costs.types else self.costs.dtype,
             sections=tuple(sections),
         )
 
@@ -330,7 +344,7 @@ class _Explainer:
 
     def _weights(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
-        tensors = {name: prod(shape) for name, shape in rules.kind.weights(*rules.inputs).items()}
+        tensors = self.values(rules)
         buffers = rules.kind.buffers(*rules.inputs)
         facts = []
         if not tensors and not buffers:
@@ -342,8 +356,7 @@ class _Explainer:
         if tensors:
             params, parts = _total(tensors, "params")
             formulas += [*parts, Formula("params", params)]
-            size = trace.times(trace.value(params.value, "params"), term_of(self.item))
-            formulas.append(Formula("parameter bytes", size, "bytes"))
+            formulas.append(Formula("parameter bytes", self._parameter_bytes(layer, rules, tensors), "bytes"))
         if buffers:
             total, parts = _total({name: tensor.numel for name, tensor in buffers.items()}, "buffers")
             formulas += [*parts, Formula("buffers", total)]
@@ -351,6 +364,32 @@ class _Explainer:
         if layer.kind.declared:
             facts.append("declared, not computed")
         return tuple(formulas), tuple(facts)
+
+    def values(self, rules: _Rules) -> dict[str, int]:
+        """How many values each weight tensor of a layer has; zeros that are not stored are left out."""
+        share, found = self.costs.storage.sparsity, {}
+        for name, shape in rules.kind.weights(*rules.inputs).items():
+            held = prod(shape)
+            sparse = share and len(shape) >= 2
+            found[name] = held - held * share.numerator // share.denominator if sparse else held
+        return found
+
+    def _parameter_bytes(self, layer: Layer, rules: _Rules, tensors: Mapping[str, int]) -> Term:
+        """Bytes of the weights: kernels and matrices may be of another type than vectors."""
+        if not self.costs.types:
+            return term_of(named(sum(map(int, tensors.values())), "params") * self.item)
+        storage, dtype = self.costs.storage, self.costs.dtype
+        shapes = rules.kind.weights(*rules.inputs)
+        kernel, vector = storage.of_weights(layer.path, dtype), storage.vectors or dtype
+        return term_of(
+            sum(
+                self.size(
+                    named(int(values), name if len(tensors) > 1 else "params"),
+                    kernel if len(shapes[name]) >= 2 else vector,
+                )
+                for name, values in tensors.items()
+            )
+        )
 
     def work(self, number: int, rules: _Rules) -> dict[str, Term]:
         """What a layer does for the batch, by sort; sorts that it does none of are left out."""
@@ -375,26 +414,46 @@ class _Explainer:
         layer, costs = self.graph.layers[number], self.costs.layers[number]
         if not costs.moved_bytes:
             return []
+        moved = self._moved_as_stored(number) if self.costs.types else self._moved(layer, rules)
+        ratio = trace.ratio(trace.value(flops.value, "FLOPs"), trace.value(moved.value, "bytes_moved"))
+        return [Formula("bytes moved", moved, "bytes"), Formula("FLOPs per byte", ratio)]
+
+    def _moved_as_stored(self, number: int) -> Term:
+        """Bytes of the weights, the inputs and the output of a layer, each in its own type."""
+        layer, sizes = self.graph.layers[number], self.stored.sizes
+        amounts = {
+            "parameter_bytes": self.stored.param_bytes[number if layer.shares is None else layer.shares],
+            "input_bytes": sum(sizes[tensor] for tensor in layer.inputs),
+            "output_bytes": sizes[self.first + number],
+        }
+        return term_of(sum(named(amount, name) for name, amount in amounts.items() if amount))
+
+    def _moved(self, layer: Layer, rules: _Rules) -> Term:
+        """The same where all values are of one type."""
         params = sum(prod(shape) for shape in rules.kind.weights(*rules.inputs).values())
         # A parameter has no batch, and a layer that takes any reads it once for all examples.
         read = [
             prod(shape) * (1 if layer.kind.broadcasts and self._is_parameter(tensor) else self.batch)
             for shape, tensor in zip(rules.inputs, layer.inputs, strict=True)
         ]
-        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * self.batch}
+        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * self._examples(layer)}
         total = sum(named(int(amount), name) for name, amount in values.items() if amount)
-        moved = term_of(total * self.item)
-        ratio = trace.ratio(trace.value(flops.value, "FLOPs"), trace.value(moved.value, "bytes_moved"))
-        return [Formula("bytes moved", moved, "bytes"), Formula("FLOPs per byte", ratio)]
+        return term_of(total * self.item)
 
     def _is_parameter(self, tensor: int) -> bool:
         return tensor >= self.first and self.graph.layers[tensor - self.first].kind.source
 
+    def _examples(self, layer: Layer) -> int:
+        """How many times a layer makes its output: once, where all examples share it."""
+        return 1 if layer.kind.source else self.batch
+
     def activation(self, number: int, rules: _Rules) -> Term | None:
         """Bytes of the tensor that a layer makes; None where it makes none."""
-        if not self.graph.layers[number].materialises:
+        layer = self.graph.layers[number]
+        if not layer.materialises:
             return None
-        return term_of(prod(rules.made) * self.batch * self.item)
+        dtype = self.costs.types[self.first + number] if self.costs.types else self.costs.dtype
+        return term_of(self.size(prod(rules.made) * self._examples(layer), dtype))
 
     # Memory.
 
@@ -405,7 +464,10 @@ class _Explainer:
         if made := self.activation(number, rules):
             formulas.append(Formula("new tensor", made, "bytes"))
         facts.append(self._whether_new(number))
-        if layer.executed:
+        mixed = self.costs.storage.mixed
+        if mixed and layer.executed:
+            facts.append(f"what it allocates while it runs is not known: {REASON}")
+        if layer.executed and not mixed:
             for position, tensor in enumerate(self._ask_memory(layer, rules, self.graph.training).scratch):
                 label = f"scratch {position + 1}" if len(layer.memory.scratch) > 1 else "scratch"
                 formulas.append(Formula(label, self._bytes(tensor), "bytes"))
@@ -454,6 +516,8 @@ class _Explainer:
 
     def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
         """What autograd keeps for the backward pass, in training."""
+        if self.costs.types:
+            return [], [f"what it keeps for a backward pass is not known: {REASON}"]
         if self.costs.untrained:
             return [], [f"keeps nothing for a backward pass, since there is none: {self.costs.untrained}"]
         graph, numbers, kept_of_layers = self.in_training
@@ -547,7 +611,7 @@ class _Explainer:
             layer, rules = graph.layers[number], self.rules(number)
             own = layer.shares is None
             work = self.work(number, rules)
-            params = term_of(sum(map(prod, rules.kind.weights(*rules.inputs).values()))) if own else trace.value(0)
+            params = term_of(sum(self.values(rules).values())) if own else trace.value(0)
             buffers = sum(tensor.numel for tensor in rules.kind.buffers(*rules.inputs).values()) if own else 0
             found = {
                 "params": params,
@@ -585,9 +649,11 @@ class _Explainer:
             path=path,
             layers=len(numbers),
             batch=costs.batch,
-            dtype=costs.dtype,
+            dtype=costs.stored_dtype,
             sums=tuple(
-                Sum(name, *meanings[name], tuple(parts[name]), name not in estimated, costs.refused.get(name, ""))
+                Sum(name, *meanings[name], tuple(parts[name]), name not in estimated)
+                if name not in costs.refused
+                else Sum(name, *meanings[name], (), refused=costs.refused[name])
                 for name in wanted
             ),
             declared=sum(graph.layers[number].kind.declared for number in numbers),

@@ -242,7 +242,7 @@ class Settings(NamedTuple):
 @dataclass(frozen=True)
 class Measured:
     """A network's results, by batch, on one device. module: somebody's own that ran; empty where it was the one that is
-    built from the graph."""
+    built from the graph. stored: the type of a file's values, where its layers ran in another."""
 
     name: str
     variant: str | None
@@ -253,6 +253,7 @@ class Measured:
     results: tuple[BatchResult, ...]
     out_of_memory: tuple[OutOfMemory, ...] = ()
     module: str = ""
+    stored: str = ""
 
     @property
     def title(self) -> str:

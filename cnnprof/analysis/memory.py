@@ -67,7 +67,8 @@ def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
     """Bytes of every tensor's own storage, by id; 0 for views and what runs in place."""
     inputs = [prod(shape) * scale.batch * scale.size for shape in graph.inputs.values()]
     return inputs + [
-        prod(layer.shape) * scale.batch * scale.size if layer.materialises else 0 for layer in graph.layers
+        scale.bytes(Tensor(layer.shape, per_example=not layer.kind.source)) if layer.materialises else 0
+        for layer in graph.layers
     ]
 
 
@@ -235,22 +236,29 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     """
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
-    tensors = [
-        prod(shape)
-        for layer, answers in zip(graph.layers, graph.answers, strict=True)
-        if layer.shares is None
-        for shape in answers.weights.values()
-    ]
-    values = sum(tensors)
+    trained, frozen = (
+        [
+            prod(shape)
+            for layer, answers in zip(graph.layers, graph.answers, strict=True)
+            if layer.shares is None and layer.kind.frozen == is_frozen
+            for shape in answers.weights.values()
+        ]
+        for is_frozen in (False, True)
+    )
+    values = sum(trained)
     state = OPTIMIZERS[optimizer]
     state_size = MASTER_SIZE if master_weights else scale.size
     return Training(
         kept=kept_for_backward(graph, scale),
-        params=values * scale.size,
+        params=(values + sum(frozen)) * scale.size,
         gradients=values * scale.size,
-        optimizer=values * state.values * state_size + len(tensors) * state.bytes_per_tensor,
+        optimizer=values * state.values * state_size + len(trained) * state.bytes_per_tensor,
         master_weights=values * MASTER_SIZE if master_weights else 0,
     )
+
+
+ATTENDING = 3
+"""Inputs of an attention without a mask: query, key and value."""
 
 
 class Kept(NamedTuple):
@@ -274,7 +282,7 @@ def kept(graph: Graph) -> list[Kept]:
     found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
-        asked.append(bool(answers.weights) or any(inputs))
+        asked.append((bool(answers.weights) and not layer.kind.frozen) or any(inputs))
         if not asked[-1] or not layer.executed:
             found.append(Kept(asked[-1]))
             continue
@@ -285,6 +293,14 @@ def kept(graph: Graph) -> list[Kept]:
         if how in ("factors", "quotient"):
             factors, products = kept_of_product(inputs, how == "quotient")
             tensors, saved = tuple([layer.inputs[factor] for factor in factors]), tuple(products)
+        elif how == "repeated factors":
+            both = [place for place in (0, 1) if inputs[1 - place]]
+            saved = tuple([place for place in both if memory.saved[place].shape != answers.inputs[place]])
+            tensors = tuple([layer.inputs[place] for place in both if place not in saved])
+        elif how == "attention":
+            masked = len(inputs) > ATTENDING and inputs[-1]
+            tensors = (layer.inputs[2],) if masked else (*layer.inputs, first + number)
+            saved = saved[1:] if masked else saved[:1]
         elif how == "output":
             tensors = (first + number,)
         elif how == "inputs":

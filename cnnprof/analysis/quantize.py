@@ -124,5 +124,11 @@ def as_stored(graph: Graph, costs: Costs, types: Types) -> Costs:
     )
     refusals = dict.fromkeys(UNKNOWN if mixed else UNKNOWN[-1:], REASON)
     return costs._replace(
-        layers=tuple(layers), totals=totals, peak=peak, training=None, refusals=refusals, types=stored.types
+        layers=tuple(layers),
+        totals=totals,
+        peak=peak,
+        training=None,
+        refusals=refusals,
+        types=stored.types,
+        storage=types,
     )

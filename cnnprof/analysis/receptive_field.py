@@ -149,7 +149,9 @@ class _Follower:
         known = [tracks for tracks in before if tracks is not None]
         if reach is None or len(known) < len(before):
             return None
-        tracks = known[0] if len(known) == 1 else self._merged(known, read, output)
+        # What moves dimensions joins inputs of one shape, before it does.
+        joined = read[0] if isinstance(reach, Regrouped) else output
+        tracks = known[0] if len(known) == 1 else self._merged(known, read, joined)
         if isinstance(reach, Regrouped):
             return self._regrouped(reach, tracks, read[0], output)
         axes = list(tracks.axes)

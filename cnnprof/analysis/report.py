@@ -20,7 +20,7 @@ from cnnprof.model import paths
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, Work, show
 from cnnprof.model.metrics import METRICS, PLANNED
-from cnnprof.model.types import AS_COMPUTED, INT8, Types
+from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Types
 
 if TYPE_CHECKING:
     from cnnprof.analysis.deployment import Deployment
@@ -192,13 +192,12 @@ class Report(Record):
     @property
     def stored_dtype(self) -> str:
         """The type that activations are stored in, or several, the commonest first."""
-        found = self.costs.types or (self.dtype,)
-        return " and ".join(sorted(set(found), key=lambda name: (-found.count(name), name)))
+        return self.costs.stored_dtype
 
     @property
     def deployed(self) -> bool:
-        """Whether it is a network as a microcontroller has it: a TensorFlow Lite file, or one in int8."""
-        return self.types == INT8 or self.as_in_its_file
+        """Whether it is a network as a microcontroller has it: a TensorFlow Lite file, or one in integers."""
+        return self.types in (INT8, INT16) or self.as_in_its_file
 
     @property
     def as_in_its_file(self) -> bool:

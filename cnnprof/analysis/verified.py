@@ -56,7 +56,7 @@ class Check(NamedTuple):
 class Verified:
     """A network's checks. inputs: shapes with the batch. tensors: "real", or "fake" where none was computed, and
     `why`. versions: of the packages that were asked. module: somebody's own that was run; empty where it was the one
-    that is built from the graph."""
+    that is built from the graph. stored: the type of a file's values, where its layers were run in another."""
 
     name: str
     variant: str | None
@@ -69,6 +69,7 @@ class Verified:
     versions: Mapping[str, str]
     checks: tuple[Check, ...]
     module: str = ""
+    stored: str = ""
 
     @property
     def title(self) -> str:

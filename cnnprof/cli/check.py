@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete
-from cnnprof.cli.options import Arguments, Batch, Dtype, Example, Inputs, Open, Strict, Targets, With
-from cnnprof.cli.output import browse, temporary_page
+from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
+from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
@@ -22,8 +22,11 @@ from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
+from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS
 
+SUGGESTED = ("params", "macs", "peak_activation_bytes")
+"""Metrics of which limits are suggested where none is asked for."""
 TOGETHER = ("text", "github")
 """Formats of which several fit on one standard output: GitHub reads its own from among the text."""
 _RATIO = re.compile(r"(?=[0-9.]*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9])?")
@@ -38,11 +41,13 @@ def check(
     given: Setup,
     baseline_ref: str | None,
     update_baseline: bool,
+    baseline_tip: bool = False,
     latency: Latency | None = None,
     reports: Sequence[Wanted] = (),
     targets: Sequence[Fits] = (),
     allow_code: bool = False,
     reading: Reading = AS_IT_IS,
+    suggest: bool = False,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -64,15 +69,20 @@ def check(
         raise UsageError(
             "--no-budgets only checks that specs are valid: it does not go with --max, --target or --baseline-ref"
         )
+    if suggest and (not budgets or update_baseline or latency is not None):
+        raise UsageError("--suggest shows limits: it does not go with --no-budgets, --update-baseline or --max-latency")
     if allow_code and specs:
         raise UsageError("--allow-code is for the code that a project file names: a SPEC may name code without it")
     if specs:
         if config is not None:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
+        if suggest and not limits:
+            limits = [f"{metric}=0{'B' * (METRICS[metric].unit == 'bytes')}" for metric in SUGGESTED]
         budget = Budget("command line", read_limits(limits), fits=tuple(targets))
         return check_specs(
             specs, given, budget,
-            budgets=budgets, baseline_ref=baseline_ref, latency=latency, version=cnnprof.__version__, reading=reading,
+            budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
+            version=cnnprof.__version__, reading=reading, suggest=suggest,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
@@ -81,8 +91,9 @@ def check(
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
-        config, budgets=budgets, baseline_ref=baseline_ref, update=update_baseline, written=written,
-        version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
+        config, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
+        written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
+        suggest=suggest,
     )  # fmt: skip
 
 
@@ -143,9 +154,20 @@ class Wanted(NamedTuple):
     path: str
 
 
-def read_reports(texts: Sequence[str]) -> list[Wanted]:
-    """`FORMAT=PATH` as wanted, and a text for people where nothing else goes to standard output. Raises UsageError."""
+SUFFIXES = {
+    ".txt": "text", ".json": "json", ".md": "markdown", ".html": "html", ".xml": "junit", ".sarif": "sarif",
+}  # fmt: skip
+"""The report that the suffix of --output stands for."""
+
+
+def read_reports(texts: Sequence[str], format: str | None = None, output: str | None = None) -> list[Wanted]:
+    """`FORMAT=PATH` as wanted, and a text for people where nothing else goes to standard output. Raises UsageError.
+
+    format, output: of the report that is there in place of that text, and its file.
+    """
     wanted = []
+    if format is not None or output is not None:
+        wanted.append(Wanted(format_of(format, output, SUFFIXES), output or "-"))
     for text in texts:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
@@ -161,7 +183,7 @@ def read_reports(texts: Sequence[str]) -> list[Wanted]:
     files = [os.path.realpath(each.path) for each in wanted if each.path != "-"]
     if len(files) != len(set(files)):
         raise UsageError("two reports go to the same file")
-    return wanted if shown else [Wanted("text", "-"), *wanted]
+    return wanted if shown or output is not None else [Wanted("text", "-"), *wanted]
 
 
 def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
@@ -184,6 +206,16 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
     finally:
         if result.problems:
             complain("\n".join(wrong.text for wrong in result.problems))
+
+
+def say_suggested(result: CheckResult) -> None:
+    """Shows the limits that would just hold, and what is wrong."""
+    from cnnprof.cli.output import deliver, show
+    from cnnprof.render.checks import suggested
+
+    deliver(show(suggested.document(result), "text", None))
+    if result.problems:
+        complain("\n".join(wrong.text for wrong in result.problems))
 
 
 def _say_updated(updated: Updated) -> None:
@@ -264,12 +296,21 @@ def command(
         str | None,
         typer.Option(
             metavar="REF",
-            help="Compare with the files as they are at a git revision, such as origin/main: its tip, not the "
+            help="Compare with the files as they were when HEAD left this git revision, such as origin/main: at the "
             "merge base. The repository is that of the working directory.",
         ),
     ] = None,
+    baseline_tip: Annotated[
+        bool, typer.Option("--baseline-tip", help="Compare with the revision as it is, not with the merge base.")
+    ] = False,
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write the project's baseline file before checking.")
+    ] = False,
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest", help="Show the limits that would just hold, instead of a report; of a SPEC those on its size."
+        ),
     ] = False,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Read this project file.")] = None,
     allow_code: Annotated[
@@ -280,6 +321,16 @@ def command(
             "request may change both.",
         ),
     ] = False,
+    format: Annotated[
+        Literal["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"] | None,
+        typer.Option(
+            "--format",
+            rich_help_panel=SHARED,
+            help="Choose the format. Default: by the suffix of --output (.txt, .json, .md, .html, .xml for junit, "
+            ".sarif), else text.",
+        ),
+    ] = None,
+    output: Output = None,
     open: Open = False,
     max_latency: Annotated[
         str | None,
@@ -295,7 +346,9 @@ def command(
     ] = None,
 ) -> None:
     """Check networks against their budgets; exit with 0 within, 1 over, 2 where something is wrong."""
-    wanted = read_reports(report or [])
+    if suggest and (report or open or format or output):
+        raise UsageError("--suggest replaces the report: it does not go with --report, --format, -o or --open")
+    wanted = read_reports(report or [], format, output)
     pages = [each.path for each in wanted if each.format == "html" and each.path != "-"]
     if open and not pages:
         pages = [temporary_page()]
@@ -308,13 +361,22 @@ def command(
         given=read_setup(input or [], set or [], batch, dtype, with_ or []),
         baseline_ref=baseline_ref,
         update_baseline=update_baseline,
+        baseline_tip=baseline_tip,
         latency=read_latency(max_latency, against),
         reports=wanted,
         targets=read_fits(target or []),
         allow_code=allow_code,
         reading=Reading(strict, example),
+        suggest=suggest,
     )
+    if suggest:
+        say_suggested(result)
+        raise typer.Exit(2 if result.problems else 0)
     write_reports(result, wanted)
+    if all(each.path != "-" for each in wanted):
+        from cnnprof.render.checks import words
+
+        complain(words.summary(result))
     if open:
         browse(pages[0])
     raise typer.Exit(result.exit_code)

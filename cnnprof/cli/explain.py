@@ -98,7 +98,7 @@ def explain(
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
     shapes, args = read_inputs(inputs), read_settings(settings)
     found = load.network(spec, input=shapes, args=args, training=training, with_=with_, reading=reading)
-    report = analyze(load.as_computed(found, "an explanation"), batch, dtype)
+    report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
     page = page_of(report.graph, report.costs, path, names)
     return explained.to_json(page) if form == "json" else show(explained.document(page), form, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -179,7 +180,8 @@ def _network(
     spec: str, wanted: Wanted, shapes: load.Input, reading: Reading, args: Mapping[str, str] | None = None
 ) -> Network:
     found = load.network(spec, input=shapes, args=args, with_=wanted.with_, reading=reading)
-    return load.as_computed(found, "a measurement")
+    load.as_computed(found, "a measurement")
+    return found
 
 
 def _run(
@@ -211,7 +213,8 @@ def _run(
     found: list[Measured] = []
     for network in networks:
         run = partial(measure, ceilings=found[0].ceilings if found else None, own=network.own)
-        found.append(run(network.graph, device, batches, settings, patience=patience, progress=progress))
+        result = run(network.graph, device, batches, settings, patience=patience, progress=progress)
+        found.append(replace(result, stored=load.stored_dtype(network)))
     if wanted.save_profile is not None:
         save(profile(found), wanted.save_profile)
         noisy = any(result.doubts for each in found for result in each.results)

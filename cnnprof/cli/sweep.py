@@ -13,7 +13,7 @@ from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete
 from cnnprof.cli.arguments import read_names
-from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training
+from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
@@ -28,6 +28,7 @@ EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
     "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
+    "cnnprof sweep ds_cnn --set channels=32:64:8 --with fuse_bn --with int8 --columns param_bytes,macs",
     "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
 )
 
@@ -54,6 +55,7 @@ def command(
             help="Vary the input: 3x128x128,3x160x160.",
         ),
     ] = None,
+    with_: With = None,
     variant: Annotated[
         str | None, typer.Option(metavar="A,B,...", autocompletion=complete.variants, help="Vary the variant.")
     ] = None,
@@ -137,6 +139,7 @@ def command(
         spec,
         varied,
         training=training,
+        with_=with_ or [],
         limits=max or [],
         pareto=pareto,
         sort=sort,
@@ -235,6 +238,7 @@ def run(
     varied: Sequence[SweepAxis],
     *,
     training: bool,
+    with_: Sequence[str] = (),
     limits: Sequence[str],
     pareto: str | None,
     sort: str | None,
@@ -247,7 +251,7 @@ def run(
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
     located = load.refuse_imports(locate(spec))
-    wanted = sweep.chosen(sweep.job(located, varied, training), sample, seed, where)
+    wanted = sweep.chosen(sweep.job(located, varied, training, with_), sample, seed, where)
     unused = load.read(located).unused()
     for axis in varied:
         if axis.kind == "argument" and axis.varies in unused:

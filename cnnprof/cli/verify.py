@@ -1,6 +1,7 @@
 """`cnnprof verify`: its options, and from words on the command line to checks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -102,7 +103,8 @@ def compared(
         given = first.graph.inputs
         shapes = dict(given) if len(given) > 1 else {"": next(iter(given.values()))}
     second = load.network(against, input=shapes, with_=with_, reading=other)
-    return equivalence(first.graph, second.graph, (spec, against))
+    graphs = [load.as_computed(each, "a comparison of layers").graph for each in (first, second)]
+    return equivalence(graphs[0], graphs[1], (spec, against))
 
 
 def verified(
@@ -135,7 +137,8 @@ def verified(
     found = []
     for spec, network, report in zip(specs, networks, reports, strict=True):
         progress(f"verifying {spec}")
-        found.append(verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore, own=network.own))
+        checked = verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore, own=network.own)
+        found.append(replace(checked, stored=load.stored_dtype(network)))
     return found
 
 

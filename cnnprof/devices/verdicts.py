@@ -17,7 +17,7 @@ from cnnprof.devices.roofline import Roofline, roofline
 from cnnprof.devices.saved import Estimate, estimate
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.load import Network, granted
-from cnnprof.model.types import AS_COMPUTED
+from cnnprof.model.types import AS_COMPUTED, INT8, INT16
 
 METRICS = {"ram": "arena_total_bytes", "flash": "flash_bytes", "memory": "inference_bytes"}
 """The metric that each need is of."""
@@ -27,7 +27,7 @@ class Fit(NamedTuple):
     """What a target makes of a network.
 
     needs: of each memory. refused: why nothing is known of them; empty where something is. converted: whether they are
-    those of the int8 file that a converter makes of a network that is in another dtype.
+    those of the int8 file that a converter makes of a network that is not in integers.
     batch, training_batch: the largest that a GPU's memory holds, 0 where it holds none; an upper bound, since
     frameworks take memory too; None of a microcontroller, and where it is not known.
     time: bounds of the time; unbounded: why there are none. estimate: of the time, on a machine that was measured.
@@ -72,6 +72,12 @@ def _for_a_microcontroller(report: Report) -> Iterator[str]:
     found = report.deployment
     assert found is not None
     arena = found.arena
+    smaller = analyze(Network(report.graph, types=INT8)).deployment if report.types == INT16 else None
+    if smaller is not None:
+        yield (
+            f"--with int8: the head takes {units.exact(smaller.arena.non_persistent_bytes)} bytes instead of "
+            f"{units.exact(arena.non_persistent_bytes)}"
+        )
     if arena.waste:
         yield (
             f"a better plan: the head takes {units.exact(arena.best.bytes)} bytes instead of "

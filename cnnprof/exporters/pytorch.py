@@ -315,9 +315,21 @@ class _Class:
         given = dict(self.values[number])
         for name, value in given.items():
             given[name] = self.argument(value)
+        if self.graph.layers[self.parts[number].first].kind.repeats:
+            values = self.repeated(unit.read, values)
         written = code.text.format(*values, **given)
         written = re.sub(r":(?=self\.)", ": ", re.sub(r"(self\.\w+):", r"\1 :", written))  # in a slice
         return _broken(re.sub(r"\*\(([^()]*?),?\)", r"\1", written))
+
+    def repeated(self, read: Sequence[int], values: Sequence[str]) -> list[str]:
+        """The values, those without a batch repeated for every example."""
+        first = len(self.graph.inputs)
+        shared = [tensor >= first and self.graph.layers[tensor - first].kind.source for tensor in read]
+        batched = values[shared.index(False)]
+        return [
+            f"{value}.expand(len({batched}){', -1' * len(self.graph.shape(tensor))})" if own else value
+            for tensor, value, own in zip(read, values, shared, strict=True)
+        ]
 
     def argument(self, value: Text) -> Text:
         """A value in `forward`: arguments of the constructor are attributes there."""

@@ -7,7 +7,7 @@ inclusive, and compare exact numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from glob import has_magic
@@ -22,13 +22,16 @@ from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import LayerRow, Report, caveats
-from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing
-from cnnprof.language.spec import BudgetLimit
+from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing, nearest
+from cnnprof.language.spec import BudgetLimit, OwnBudget
 from cnnprof.model import paths
 from cnnprof.model.metrics import COUNTED, METRICS
 
 if TYPE_CHECKING:
+    from cnnprof.analysis.compare import Difference
     from cnnprof.devices.profiles import Target
+    from cnnprof.gate.changes import NetworkChange
+    from cnnprof.gate.suggest import Suggestion
     from cnnprof.render.document import Document
 
 SUMMED = ("params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -62,12 +65,22 @@ class Elsewhere(Mark):
 
 
 class Increase(NamedTuple):
-    """A metric's greatest increase since the baseline: 0.015 where `1.5%` is written."""
+    """A metric's greatest increase since the baseline, of the network or (`path`) of every part that a pattern matches.
+
+    most: 0.015 where `1.5%` is written; with `absolute` 10,000 where `+10K` is.
+    """
 
     metric: str
     most: Fraction
     text: str
     mark: Mark
+    path: str | None = None
+    absolute: bool = False
+
+    def allowed(self, base: Number) -> Number:
+        """The greatest figure that is within it."""
+        most = base + self.most if self.absolute else base * (1 + self.most)
+        return floor(most) if isinstance(base, int) else most
 
 
 class Fits(NamedTuple):
@@ -111,7 +124,7 @@ class Figures(NamedTuple):
 class Baseline(NamedTuple):
     """What a network is compared with: where it is from, and its figures there; None where it has none.
 
-    report: on the network as it was, where more than its figures is known.
+    report: on the network as it was, where more than its figures is known. limits: which its spec set then.
     wrong: why a network that is there has no figures.
     """
 
@@ -119,6 +132,7 @@ class Baseline(NamedTuple):
     figures: Figures | None
     report: Report | None = None
     wrong: str = ""
+    limits: OwnBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +150,33 @@ class CountedNetwork:
     costs: Costs
     _sums: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
     _spans: dict[str, range] = field(default_factory=dict, compare=False)
+    _kinds: dict[str, dict[str, None]] = field(default_factory=dict, compare=False)
     # By baseline: budgets may have one of their own each, and all of them live as long as the network.
+    _before: dict[tuple[int, str], dict[str, int]] = field(default_factory=dict, compare=False)
     _gone: dict[int, list[str]] = field(default_factory=dict, compare=False)
+    _differences: dict[int, tuple[Difference, ...]] = field(default_factory=dict, compare=False)
     _changes: dict[int, dict[str, str]] = field(default_factory=dict, compare=False)
 
     def sums(self, metric: str) -> Mapping[str, int]:
         """A summed metric of every layer and of all that contains it, by path, in the order of the layers."""
         if metric not in self._sums:
-            sums: dict[str, int] = {}
-            for row in self.report.layers:
-                amount = amount_of(row, metric)
-                for path in paths.levels(row.path):
-                    sums[path] = sums.get(path, 0) + amount
-            self._sums[metric] = sums
+            self._sums[metric] = _by_path((row.path, amount_of(row, metric)) for row in self.report.layers)
         return self._sums[metric]
+
+    def before(self, baseline: Baseline, metric: str) -> Mapping[str, int]:
+        """The same of a baseline."""
+        key = id(baseline.figures), metric
+        if key not in self._before:
+            layers = baseline.figures.layers if baseline.figures is not None else {}
+            self._before[key] = _by_path((path, amounts.get(metric, 0)) for path, amounts in layers.items())
+        return self._before[key]
+
+    def of_kind(self, kind: str) -> Mapping[str, None]:
+        """The paths of the layers of a kind."""
+        if not self._kinds:
+            for row in self.report.layers:
+                self._kinds.setdefault(row.kind, {})[row.path] = None
+        return self._kinds.get(kind, {})
 
     def rows(self, path: str) -> Sequence[LayerRow]:
         """The rows of a layer or of a part: those that a part unfolds to are contiguous."""
@@ -181,14 +208,32 @@ class CountedNetwork:
             return {}
         key = id(baseline.report)
         if key not in self._changes:
-            from cnnprof.analysis.compare import differences
-
             self._changes[key] = {
                 each.path: f"new: {each.what}" if each.status == "added" else each.what
-                for each in differences(baseline.report, self.report).layers
+                for each in self.differences(baseline)
                 if each.status != "removed"
             }
         return self._changes[key]
+
+    def differences(self, baseline: Baseline) -> Sequence[Difference]:
+        """The layers that changed since the baseline; nothing where only figures are known."""
+        if baseline.report is None:
+            return ()
+        key = id(baseline.report)
+        if key not in self._differences:
+            from cnnprof.analysis.compare import differences
+
+            self._differences[key] = differences(baseline.report, self.report).layers
+        return self._differences[key]
+
+
+def _by_path(amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Amounts of layers, summed up for all that contains them."""
+    sums: dict[str, int] = {}
+    for layer, amount in amounts:
+        for path in paths.levels(layer):
+            sums[path] = sums.get(path, 0) + amount
+    return sums
 
 
 class Contribution(NamedTuple):
@@ -317,6 +362,22 @@ class Wrong(NamedTuple):
     text: str
 
 
+class Loosened(NamedTuple):
+    """A limit, or what else a budget says, that is not what it was in the baseline, and allows more now.
+
+    file: where it is written; line: None where it is gone, or is a key of a TOML file. before, after: as written; None:
+    not there.
+    """
+
+    file: str
+    line: int | None
+    budget: str
+    what: str
+    before: str | None
+    after: str | None
+    since: str
+
+
 class Updated(NamedTuple):
     """A baseline file that was written: the figures by network before, None where there were none, and now.
 
@@ -335,6 +396,8 @@ class CheckResult(Record):
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
     version: of cnnprof. said: what is to be said with the report. updated: the baseline file that was written.
+    changes: what became of the networks since the baseline. loosened: limits that allow more than they did there.
+    suggested: limits that would just hold, where they are asked for.
     """
 
     checks: tuple[Checked, ...]
@@ -346,6 +409,9 @@ class CheckResult(Record):
     notes: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     updated: Updated | None = None
+    changes: tuple[NetworkChange, ...] = ()
+    loosened: tuple[Loosened, ...] = ()
+    suggested: tuple[Suggestion, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -432,7 +498,7 @@ def judge(budget: Budget, network: CountedNetwork, baseline: Baseline | None) ->
     for limit in (*budget.limits, *budget.warnings):
         if limit.mark in bad:
             continue
-        if limit.path is not None:
+        if limit.of_parts:
             verdicts += _of_parts(limit, network, baseline)
         elif (figure := _total(network, limit.metric)) is None:
             problems.append(_no_value(limit.metric, network, limit.mark))
@@ -446,15 +512,17 @@ def judge(budget: Budget, network: CountedNetwork, baseline: Baseline | None) ->
             f"not in {baseline.name} under this name, so no increase is limited: a renamed file counts as new"
         )
     for increase in budget.increases:
-        if baseline is None or baseline.figures is None:
+        if baseline is None or baseline.figures is None or increase.mark in bad:
+            continue
+        if increase.path is not None:
+            verdicts += _of_grown_parts(increase, network, baseline)
             continue
         figure, base = _total(network, increase.metric), baseline.figures.totals.get(increase.metric)
         if figure is None or base is None:
             problems.append(_no_value(increase.metric, network, increase.mark))
             continue
-        most = base * (1 + increase.most)
-        whole = floor(most) if isinstance(figure, int) else most
-        verdicts.append(_verdict("max_increase", increase, None, whole, figure, network, baseline, base))
+        most = increase.allowed(base)
+        verdicts.append(_verdict("max_increase", increase, None, most, figure, network, baseline, base))
     for wanted in budget.fits:
         made, wrong = _of_target(wanted, network, baseline)
         verdicts += made
@@ -496,18 +564,22 @@ def refused(budget: Budget) -> list[Problem]:
     """The limits of parts that no part can be checked against, wherever the budget is used."""
     problems = []
     patterns: set[str] = set()
-    for limit in (*budget.limits, *budget.warnings):
-        if limit.path is None:
+    limits: Sequence[BudgetLimit | Increase] = [*budget.limits, *budget.warnings, *budget.increases]
+    for limit in limits:
+        kind = limit.kind if isinstance(limit, BudgetLimit) else None
+        if limit.path is None and kind is None:
             continue
         if limit.metric not in SUMMED:
             problems.append(
                 Problem(
-                    f"`{limit.metric}` is a metric of the whole network, not a sum over layers, so `at` cannot limit "
-                    "it",
+                    f"`{limit.metric}` is a metric of the whole network, not a sum over layers, so "
+                    f"`{'at' if kind is None else 'each'}` cannot limit it",
                     limit.mark,
                     f"limited by path: {listing(SUMMED)}",
                 )
             )
+            continue
+        if limit.path is None:
             continue
         try:
             paths.check(limit.path)
@@ -523,15 +595,21 @@ def refused(budget: Budget) -> list[Problem]:
 
 
 def unmatched(budget: Budget, networks: Sequence[CountedNetwork]) -> list[Problem]:
-    """The path patterns of a budget that match nothing in any of its networks."""
+    """The path patterns and the kinds of a budget that match nothing in any of its networks."""
     problems: list[Problem] = []
     bad = {problem.mark for problem in refused(budget)}
     known = dict.fromkeys(path for network in networks for path in network.sums("params"))
-    for limit in (*budget.limits, *budget.warnings):
-        if limit.path is None or limit.mark in bad:
-            continue
+    limits: Sequence[BudgetLimit | Increase] = [*budget.limits, *budget.warnings, *budget.increases]
+    for limit in limits:
         if len(problems) == MAX_PROBLEMS:
             break
+        kind = limit.kind if isinstance(limit, BudgetLimit) else None
+        if kind is not None and limit.mark not in bad and not any(each.of_kind(kind) for each in networks):
+            there = {row.kind for network in networks for row in network.report.layers}
+            message = f"no layer is of the kind `{brief(kind)}`"
+            problems.append(Problem(message, limit.mark, nearest(kind, there) or f"kinds: {listing(sorted(there))}"))
+        if limit.path is None or limit.mark in bad:
+            continue
         if not paths.matching(limit.path, known):
             message = f"no layer's path matches `{brief(limit.path)}`"
             problems.append(Problem(message, limit.mark, paths.meant(limit.path, known)))
@@ -574,13 +652,33 @@ def _no_value(metric: str, network: CountedNetwork, mark: Mark) -> Problem:
 def _of_parts(limit: BudgetLimit, network: CountedNetwork, baseline: Baseline | None) -> list[Verdict]:
     """The innermost parts over the limit; where there are none, the part that is nearest to it."""
     sums = network.sums(limit.metric)
-    matched = paths.matching(limit.path or "", sums)
+    matched = paths.matching(limit.path, sums) if limit.path is not None else list(network.of_kind(limit.kind or ""))
     over = [path for path in matched if sums[path] > limit.most]
-    if not over:
-        return [
-            _verdict("max", limit, path, limit.most, sums[path], network, baseline)
-            for path in sorted(matched, key=lambda path: -sums[path])[:1]
-        ]
+    nearest = sorted(matched, key=lambda path: -sums[path])[:1]
+    return [
+        _verdict("max", limit, path, limit.most, sums[path], network, baseline, around=around)
+        for path, around in (_innermost(over, sums) if over else dict.fromkeys(nearest, 0)).items()
+    ]
+
+
+def _of_grown_parts(increase: Increase, network: CountedNetwork, baseline: Baseline) -> list[Verdict]:
+    """As `_of_parts`. A part that the baseline does not have grew from 0: another name must not hide an increase."""
+    sums, before = network.sums(increase.metric), network.before(baseline, increase.metric)
+    left = {
+        path: increase.allowed(before.get(path, 0)) - sums[path] for path in paths.matching(increase.path or "", sums)
+    }
+    over = [path for path, amount in left.items() if amount < 0]
+    nearest = sorted(left, key=lambda path: left[path])[:1]
+    found = []
+    for path, around in (_innermost(over, sums) if over else dict.fromkeys(nearest, 0)).items():
+        base = before.get(path, 0)
+        most = increase.allowed(base)
+        found.append(_verdict("max_increase", increase, path, most, sums[path], network, baseline, base, around))
+    return found
+
+
+def _innermost(over: Sequence[str], sums: Mapping[str, int]) -> dict[str, int]:
+    """Of parts over a limit those that contain no other, the largest first, and how many of them each is in."""
     broken = set(over)
     around: dict[str, int] = {}
     outer: set[str] = set()
@@ -588,11 +686,7 @@ def _of_parts(limit: BudgetLimit, network: CountedNetwork, baseline: Baseline | 
         contain = [level for level in paths.levels(path)[:-1] if level in broken]
         around[path] = len(contain)
         outer.update(contain)
-    return [
-        _verdict("max", limit, path, limit.most, sums[path], network, baseline, around=around[path])
-        for path in around
-        if path not in outer
-    ]
+    return {path: count for path, count in around.items() if path not in outer}
 
 
 def _verdict(

@@ -46,8 +46,8 @@ from cnnprof.model.paths import advance, begin
 FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
 VERSION = "1"
-KEYS = ("version", "budgets", "baseline")
-LIMITING = ("max", "warn", "max_increase", "at", "fits")
+KEYS = ("version", "budgets", "baseline", "baseline_ref", "baseline_tip")
+LIMITING = ("max", "warn", "max_increase", "at", "each", "fits")
 BUDGET_KEYS = ("name", "files", "specs", "variant", "set", "input", "with", "batch", "dtype", *LIMITING, "message")
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
@@ -95,12 +95,18 @@ class BudgetEntry:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project file as written. `folder` is what its patterns and its baseline are relative to."""
+    """A project file as written. `folder` is what its patterns and its baseline are relative to.
+
+    baseline: a file; baseline_ref: a git revision. Of the two there is one at most. baseline_tip: whether that revision
+    itself is meant, and not its merge base with HEAD.
+    """
 
     name: str
     folder: Path
     entries: tuple[BudgetEntry, ...]
     baseline: str | None
+    baseline_ref: str | None = None
+    baseline_tip: bool = False
 
 
 def find(folder: Path) -> Path | None:
@@ -112,7 +118,7 @@ def find(folder: Path) -> Path | None:
         if os.path.lexists(above / FILE):
             return above / FILE
         pyproject = above / PYPROJECT
-        if pyproject.is_file() and _table(pyproject, PYPROJECT) is not None:
+        if pyproject.is_file() and _table(read_file(pyproject, MOST, PYPROJECT), PYPROJECT) is not None:
             return pyproject
     return None
 
@@ -122,8 +128,12 @@ def read(path: Path, name: str) -> Project:
 
     Raises SpecError with all that is wrong in it, or UsageError where it cannot be read.
     """
-    reader = _Reader(folder=path.parent)
-    return reader.project(_root(path, name), name, path.parent)
+    return parse(read_file(path, MOST, name), name, path.parent)
+
+
+def parse(text: bytes, name: str, folder: Path) -> Project:
+    """The project in the text of a file of that name. Raises as `read`."""
+    return _Reader(folder=folder).project(_root(text, name), name, folder)
 
 
 def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
@@ -158,6 +168,14 @@ def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem
     if found and not kept:
         problems.append(Problem("no file is left: all that `files` matches is excluded", entry.files[0].mark))
     return kept, problems
+
+
+def matches(entry: BudgetEntry, path: str) -> bool:
+    """Whether a budget is for a file, by its path from the project's folder, which need not be there."""
+    segments = path.split("/")
+    found = [pattern for pattern in entry.files if _matches(pattern.text.removeprefix("!").split("/"), segments)]
+    hidden = any(segment.startswith(".") for segment in segments)
+    return bool(found) and not hidden and not any(pattern.excludes for pattern in found)
 
 
 def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
@@ -204,22 +222,20 @@ def _matches(pattern: list[str], path: list[str]) -> bool:
 # From text to nodes.
 
 
-def _root(path: Path, name: str) -> Node:
-    if path.suffix == ".toml":
-        table = _table(path, name)
+def _root(text: bytes, name: str) -> Node:
+    if name.endswith(".toml"):
+        table = _table(text, name)
         if table is None:
             raise UsageError(f"`{printable(name)}` has no table [tool.cnnprof]")
         return _node(table, name, "tool.cnnprof")
-    text = read_file(path, MOST, name)
     if not text.strip():
         raise UsageError(f"`{printable(name)}` is empty; a project file begins with `version: {VERSION}`")
     source.refuse_foreign(text, name, "budgets", f"a project file has {listing(KEYS[:2])}")
     return source.parse(text, name)
 
 
-def _table(path: Path, name: str) -> dict[str, Any] | None:
+def _table(text: bytes, name: str) -> dict[str, Any] | None:
     """The table [tool.cnnprof] of a TOML file. Raises UsageError."""
-    text = read_file(path, MOST, name)
     if b"cnnprof" not in text:  # most projects have a pyproject.toml, and few of them this
         return None
     import tomllib
@@ -294,8 +310,20 @@ class _Reader:
                 self.problem(f"two budgets are called `{brief(entry.budget.name)}`", entry.mark)
             names[entry.budget.name] = entry.mark
         baseline = self.baseline(root.items.get("baseline"))
+        reference = self.text(root.items.get("baseline_ref"), "baseline_ref")
+        if baseline is not None and reference is not None:
+            self.problem(
+                "an increase is measured from a file (`baseline`) or from a revision (`baseline_ref`), found both",
+                root.keys["baseline_ref"].mark,
+            )
+        tip = root.items.get("baseline_tip")
+        if tip is not None and (not isinstance(tip, Scalar) or tip.text not in ("true", "false")):
+            self.problem(f"`baseline_tip` is true or false, found {described(tip)}", tip.mark)
+        elif tip is not None and reference is None:
+            self.problem("`baseline_tip` says how `baseline_ref` is meant, and there is none", tip.mark)
         self.finish()
-        return Project(name, folder, tuple(entries), baseline)
+        at_tip = isinstance(tip, Scalar) and tip.text == "true"
+        return Project(name, folder, tuple(entries), baseline, reference, at_tip)
 
     def entry(self, node: Node) -> BudgetEntry | None:
         if not isinstance(node, Mapping):
@@ -310,10 +338,10 @@ class _Reader:
             self.problem("a budget has a `name`", node.mark)
         if not any(key in node.items for key in LIMITING):
             self.problem(f"a budget limits something: {listing(LIMITING)}", node.mark)
-        limits = (*self.limits(get("max"), "max"), *self.limits_of_parts(get("at")))
+        parts = (*self.limits_of_parts(get("at"), "at"), *self.limits_of_parts(get("each"), "each"))
         budget = Budget(
             name=name or "",
-            limits=limits,
+            limits=(*self.limits(get("max"), "max"), *parts),
             warnings=tuple(self.limits(get("warn"), "warn")),
             increases=tuple(self.increases(get("max_increase"))),
             message=self.text(get("message"), "message") or "",
@@ -382,24 +410,47 @@ class _Reader:
             return True
         return False
 
-    def limits(self, node: Node | None, what: str, path: str | None = None) -> Iterator[BudgetLimit]:
+    def limits(self, node: Node | None, what: str) -> Iterator[BudgetLimit]:
         for metric, key, value in self.metrics(node, what):
             try:
-                yield BudgetLimit(metric, read_quantity(value.text, metric), value.text, value.mark, path)
+                yield BudgetLimit(metric, read_quantity(value.text, metric), value.text, value.mark)
             except UsageError as error:
                 self.problem(str(error), value.mark if value.text else key.mark)
 
-    def limits_of_parts(self, node: Node | None) -> Iterator[BudgetLimit]:
-        for path, _, below in self.entries(node, "at"):
-            yield from self.limits(below, f"at {path}", path)
+    def limits_of_parts(self, node: Node | None, key: str) -> Iterator[BudgetLimit]:
+        """Limits by pattern (`at`), or by kind (`each`)."""
+        for name, _, below in self.entries(node, key):
+            for limit in self.limits(below, f"{key} {name}"):
+                yield limit.on(name) if key == "at" else limit.on_kind(name)
 
     def increases(self, node: Node | None) -> Iterator[Increase]:
-        for metric, _, value in self.metrics(node, "max_increase"):
-            if match := _PERCENT.fullmatch(value.text):
+        """Of the network, and of its parts below `at`."""
+        parts = node.items.get("at") if isinstance(node, Mapping) else None
+        if isinstance(node, Mapping) and parts is not None:
+            whole = Mapping(node.mark, node.flow)
+            whole.items = {name: each for name, each in node.items.items() if name != "at"}
+            whole.keys, node = node.keys, whole
+        if parts is None or (isinstance(node, Mapping) and node.items):
+            yield from self.increases_of(node, "max_increase")
+        for path, _, below in self.entries(parts, "max_increase at"):
+            yield from (each._replace(path=path) for each in self.increases_of(below, f"max_increase at {path}"))
+
+    def increases_of(self, node: Node | None, what: str) -> Iterator[Increase]:
+        for metric, _, value in self.metrics(node, what):
+            text = value.text.strip()
+            if match := _PERCENT.fullmatch(text.removeprefix("+")):
                 yield Increase(metric, Fraction(match[1]) / 100, value.text, value.mark)
+            elif text.startswith("+"):
+                try:
+                    most = Fraction(read_quantity(text[1:], metric))
+                except UsageError as error:
+                    self.problem(str(error), value.mark)
+                else:
+                    yield Increase(metric, most, text, value.mark, absolute=True)
             else:
+                amount = "+64 KiB" if METRICS[metric].unit == "bytes" else "+10K"
                 hint = f"did you mean `{value.text}%`?" if _PERCENT.fullmatch(f"{value.text}%") else ""
-                message = f"an increase of `{metric}` is a percentage like `1.5%`, found {described(value)}"
+                message = f"an increase of `{metric}` is like `1.5%` or `{amount}`, found {described(value)}"
                 self.problem(message, value.mark, hint)
 
     def metrics(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Scalar]]:

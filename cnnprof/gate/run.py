@@ -38,6 +38,7 @@ from cnnprof.gate.budget import (
     Elsewhere,
     Figures,
     Fits,
+    Loosened,
     Updated,
     Wrong,
     figures,
@@ -45,6 +46,9 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
+from cnnprof.gate.changes import NetworkChange, changed, deleted
+from cnnprof.gate.loosened import of_spec
+from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
@@ -111,11 +115,13 @@ class Held(NamedTuple):
 class Run:
     """One run: what is analysed once and used often, and what was found so far.
 
+    baseline_ref: what is compared with, at its merge base with HEAD, or (tip) as it is.
     allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
     formats are read.
     """
 
     baseline_ref: str | None = None
+    tip: bool = False
     latency: Latency | None = None
     version: str = ""
     allow_code: bool = False
@@ -126,6 +132,10 @@ class Run:
     notes: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     updated: Updated | None = None
+    changes: dict[tuple[str, int], NetworkChange] = field(default_factory=dict)
+    loosened: dict[Loosened, None] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    suggest: bool = False
     _specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
@@ -139,7 +149,8 @@ class Run:
         problems = tuple(self.wrong.values())
         return CheckResult(
             checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
-            self.updated,
+            self.updated, tuple(self.changes.values()), tuple(self.loosened),
+            suggestions(self.judged),
         )  # fmt: skip
 
     def say(self, text: str) -> None:
@@ -211,10 +222,16 @@ class Run:
 
     @cached_property
     def _revision(self) -> Revision:
-        """`--baseline-ref`. Raises UsageError."""
+        """What is compared with. Raises UsageError."""
         from cnnprof import git
 
-        return git.revision(self.baseline_ref or "")
+        name = self.baseline_ref or ""
+        found = git.revision(name) if self.tip else git.merge_base(name)
+        if found.tip and found.tip != found.commit:
+            self.notes.append(
+                f"compared with {printable(name)} as it was at its merge base with HEAD, {found.commit[:12]}"
+            )
+        return found
 
     @property
     def files(self) -> list[str]:
@@ -228,12 +245,54 @@ class Run:
 
     def judge(self, budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> None:
         """Holds a network to a budget."""
+        if self.suggest:
+            self.judged.append(Judged(budget, network, baseline))
         checked, problems = judge(budget, network, baseline)
         self.checks.append(checked)
+        self.compare(network, baseline)
         for problem in problems:
             self.problem(problem, network.file)
         if problems or (baseline is None and budget.increases):
             self.partly(budget, network)
+
+    def compare(self, network: CountedNetwork, baseline: Baseline | None) -> None:
+        """Keeps what became of a network since the baseline, once."""
+        key = network.title, id(network)
+        if baseline is None or network.file in self._foreign or key in self.changes:
+            return
+        if (change := changed(network, baseline)) is not None:
+            self.changes[key] = change
+
+    def deleted(self, found: Project, held: Sequence[Held]) -> None:
+        """Keeps which networks of the project only the revision has, and which of its limits allow more than there.
+
+        Raises UsageError.
+        """
+        from cnnprof.gate import loosened, project
+
+        revision, here = self._revision, {os.path.abspath(each.network.file) for each in held}
+        for path in revision.below(found.folder):
+            file = _shown(revision.top / path)
+            if os.path.lexists(file) or os.path.abspath(file) in here:
+                continue
+            inside = Path(os.path.relpath(file, found.folder)).as_posix()
+            for entry in found.entries:
+                if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
+                    title = _setup(entry).title(file)
+                    self.changes[title, 0] = deleted(title, file, revision.name, past.figures)
+        name = revision.path_of(found.name)
+        if (text := revision.read(name)) is None:
+            return
+        try:
+            before = project.parse(text, found.name, found.folder)
+        except CnnprofError as error:
+            said = error.problems[0].message if isinstance(error, SpecError) else str(error)
+            self.notes.append(
+                f"{printable(found.name)} is wrong in {printable(revision.name)}, so which limits it raises is not "
+                f"known: {printable(said)}"
+            )
+            return
+        self.loosened |= dict.fromkeys(loosened.of_project(before, found, revision.name))
 
     def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
@@ -256,6 +315,8 @@ class Run:
                 continue
             held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
+            if baseline is not None and baseline.limits is not None:
+                self.loosened |= dict.fromkeys(of_spec(baseline.limits, own, file, baseline.name))
             budget = self.budget(own)
             self.judge(budget, network, baseline)
             if len(budget.fits) < len(own.fits):
@@ -370,6 +431,8 @@ class Run:
                     self.problem(Problem(message, entry.mark, hint))
                     self.partly(entry.budget, network)
             self.judge(entry.budget, network, baseline)
+        if self.baseline_ref is not None and not self.wrong:
+            self.attempt(self.deleted, found, held, file=found.name)
         covered = {(network.file, setup.variant) for _, _, network, setup in held}
         free = []
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
@@ -439,6 +502,8 @@ class Run:
         from cnnprof.gate import baseline
 
         ratchets = [increase.mark for entry in found.entries for increase in entry.budget.increases]
+        if update and found.baseline_ref is not None:
+            raise UsageError(f"{found.name} compares with `baseline_ref`, and names no file to update")
         if self.baseline_ref is not None:
             return None
         if found.baseline is None:
@@ -446,7 +511,7 @@ class Run:
                 raise UsageError(f"{found.name} names no baseline to update; add `baseline: cnnprof-baseline.json`")
             if ratchets:
                 message = "`max_increase` needs something to compare with"
-                hint = "add `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
+                hint = "add `baseline_ref: origin/main` or `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
                 raise SpecError([Problem(message, ratchets[0], hint)])
             return None
         path = found.folder / found.baseline
@@ -472,18 +537,22 @@ def check_specs(
     *,
     budgets: bool = True,
     baseline_ref: str | None = None,
+    baseline_tip: bool = False,
     latency: Latency | None = None,
     version: str = "",
     reading: Reading = AS_IT_IS,
+    suggest: bool = False,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
-    budgets: False: only whether they are valid. version: of cnnprof.
+    budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
+
+    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD.
 
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, latency, version, reading=reading)
+    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
@@ -508,11 +577,13 @@ def check_project(
     *,
     budgets: bool = True,
     baseline_ref: str | None = None,
+    baseline_tip: bool = False,
     update: bool = False,
     written: Sequence[str] = (),
     version: str = "",
     allow_code: bool = False,
     strict: bool = False,
+    suggest: bool = False,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
@@ -521,9 +592,12 @@ def check_project(
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, version=version, allow_code=allow_code, reading=Reading(strict))
+    run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
+              suggest=suggest)  # fmt: skip
     found = run.attempt(_project, config)
     if found is not None:
+        if baseline_ref is None:
+            run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
         files.refuse_inputs(written, _inputs(found))
         run.project(found, budgets, update)
     return run.result()
@@ -732,7 +806,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
         return Baseline(revision.name, None, wrong=error.problems[0].message)
     except CnnprofError as error:
         return Baseline(revision.name, None, wrong=str(error))
-    return Baseline(revision.name, figures(report), report)
+    return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
 
 
 def _message(problem: Problem) -> str:

@@ -596,17 +596,24 @@ def _slice(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
     shape, made = importer.stored(operator, 0), importer.contents.tensors[operator.outputs[0]].shape
     if starts is None or len(starts) != len(shape) or len(made) != len(shape):
         return None
+    steps: Sequence[int] | None = (1,) * len(shape)
     if operator.word == "STRIDED_SLICE":
         steps = importer.held(operator, 3)
-        if steps is None or any(step != 1 for step in steps) or any(operator.option(slot) for slot in (2, 3, 4)):
+        if (
+            steps is None
+            or len(steps) != len(shape)
+            or min(steps) < 1
+            or any(operator.option(slot) for slot in (2, 3, 4))
+        ):
             return None
         left_out = operator.option(0)  # a bit for each axis that begins at its beginning
         starts = tuple(0 if left_out >> axis & 1 else start for axis, start in enumerate(starts))
     found: list[Kind] = []
-    for axis, (start, size, out) in enumerate(zip(starts, shape, made, strict=True)):
+    for axis, (start, size, out, step) in enumerate(zip(starts, shape, made, steps, strict=True)):
         first = start % size if size and start < 0 else start
         if out != size:
-            found.append(Slice(dim=_dimension(axis, len(shape)), start=first, end=first + out))
+            end = first + (out - 1) * step + 1
+            found.append(Slice(dim=_dimension(axis, len(shape)), start=first, end=end, step=step))
     return None if found and found[0].dim == 0 else found or [Identity()]  # type: ignore[attr-defined]
 
 

@@ -14,7 +14,7 @@ class Concat(Kind, word="concat", merge=True):
 
     Shape:
         the sizes along `dim` add up: (channels, …) of each branch → (sum of the channels, …); all other
-        dimensions are equal
+        dimensions are equal; a parameter, buffer or constant is repeated for every example
     Fields:
         dim: the dimension to join, the batch being 0, which stays as it is; 1 are the channels
     Memory:
@@ -28,6 +28,9 @@ class Concat(Kind, word="concat", merge=True):
     """
 
     dim: int = 1
+
+    broadcasts = True
+    repeats = True
 
     def output(self, *inputs: Shape) -> Shape:
         if self.dim == 1 and (not inputs or any(not shape or shape[1:] != inputs[0][1:] for shape in inputs)):
@@ -59,9 +62,10 @@ class Concat(Kind, word="concat", merge=True):
     def module(self, *inputs: Shape) -> "nn.Module":
         import torch
 
-        from cnnprof.runtime.call import Call
+        from cnnprof.runtime.call import Call, repeated
 
-        return Call(lambda *tensors: torch.cat(tensors, dim=self.dim), label=f"concat dim={self.dim}")
+        rank = len(inputs[0]) + 1
+        return Call(lambda *tensors: torch.cat(repeated(tensors, rank), dim=self.dim), label=f"concat dim={self.dim}")
 
     def channels(self, *inputs: Shape) -> Channels:
         return "join" if self.dimension(self.dim, inputs[0]) == 0 else "meet"

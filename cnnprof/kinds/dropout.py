@@ -1,13 +1,13 @@
 """Dropout: in training values or whole channels are set to zero at random."""
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import Code, Kind, Memory, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
-    pass
+    from torch import nn
 
 
 class RandomZeros(Kind):
@@ -177,3 +177,61 @@ class FeatureAlphaDropout(AlphaDropout, word="feature_alpha_dropout"):
 
     def _noise(self, shape: Shape) -> Shape:
         return shape[:1]
+
+
+class StochasticDepth(RandomZeros, word="stochastic_depth"):
+    """Drops whole examples in training, so that nothing but the shortcut is left, `torchvision.ops.StochasticDepth`.
+
+    Fields:
+        p: probability of an example to be dropped
+        mode: `row` draws for each example, `batch` once for all of them (counted for each all the same)
+    FLOPs:
+        in training 1 compare and 1 divide per example (the noise) and 1 multiply per value; with p 1 no divide; in
+        evaluation and with p 0 none
+    Memory:
+        in evaluation and with p 0 a view: the output is its input; in training keeps the noise for the backward pass,
+        a float per example, or one in all
+    Example:
+        input: [96, 56, 56]
+        layers:
+          - stochastic_depth: {p: 0.1, mode: row}    # [96, 56, 56]
+    """
+
+    p: float
+    mode: Literal["batch", "row"]
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        if not training or self.p == 0:
+            return Work()
+        return Work(compares=1, divides=0 if self.p == 1 else 1, multiplies=prod(inputs[0]))
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        if not training or self.p == 0:
+            return Memory(view=True, contiguous=contiguous)
+        noise = Tensor((), per_example=self.mode == "row")
+        return Memory(saved=(noise,), scratch=(noise,), contiguous=contiguous)
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("StochasticDepth", {"p": self.p, "mode": self.mode}, unnamed=2, definition=_STOCHASTIC_DEPTH)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from cnnprof.runtime.call import DroppedExamples
+
+        return DroppedExamples(self.p, self.mode)
+
+
+_STOCHASTIC_DEPTH = """\
+class StochasticDepth(nn.Module):
+    def __init__(self, p, mode):
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            return x
+        examples = len(x) if self.mode == "row" else 1
+        noise = x.new_empty(examples, *(1,) * (x.ndim - 1)).bernoulli_(1 - self.p)
+        if self.p < 1:
+            noise.div_(1 - self.p)
+        return x * noise
+"""

@@ -124,6 +124,20 @@ class Exp(Function, word="exp"):
     keeps = "output"
 
 
+class Erf(Function, word="erf"):
+    """The error function, `torch.erf`, which files write GELU with.
+
+    FLOPs:
+        1 exponential (erf) per output
+    Example:
+        input: [64, 28, 28]
+        layers:
+          - erf    # [64, 28, 28]
+    """
+
+    per_output = Work(exponentials=1)
+
+
 class Log(Function, word="log"):
     """The natural logarithm, `torch.log`.
 

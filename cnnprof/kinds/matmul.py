@@ -26,12 +26,12 @@ class Matmul(Kind, word="matmul", merge=True):
     """Product of two branches as matrices, the first times the second, `torch.matmul`.
 
     Shape:
-        (…, n, k) and (…, k, m) → (…, n, m), the dimensions before the last two being equal
+        (…, n, k) and (…, k, m) → (…, n, m), the dimensions before the last two being equal or 1, which is repeated
     FLOPs:
         n · k · m multiply-accumulates for each pair of matrices
     Memory:
-        keeps its inputs for the backward pass; copies a first one of several matrices that does not lie in memory in
-        order
+        keeps its inputs for the backward pass; of several matrices copies a first one that does not lie in memory in
+        order, and one that is repeated, which it keeps instead
     Reach:
         unknown along a spatial axis among the last two dimensions
     Example:
@@ -44,13 +44,14 @@ class Matmul(Kind, word="matmul", merge=True):
         if len(inputs) != 2:
             raise ShapeError(f"`{self.word}` needs exactly two inputs, found {len(inputs)}")
         left, right = inputs
-        if min(len(left), len(right)) < 2 or left[:-2] != right[:-2] or left[-1] != right[-2]:
+        fit = len(left) == len(right) >= 2 and left[-1] == right[-2]
+        if not fit or any(len({*pair} - {1}) > 1 for pair in zip(left[:-2], right[:-2], strict=True)):
             raise ShapeError(
-                f"`{self.word}` needs matrices [n, k] and [k, m], all dimensions before them equal, "
+                f"`{self.word}` needs matrices [n, k] and [k, m], all dimensions before them equal or 1, "
                 f"found {listing([show(shape) for shape in inputs])}",
                 "`permute` transposes one" if left[:-1] == right[:-1] or left[-1] == right[-1] else "",
             )
-        return *left[:-1], right[-1]
+        return *self._leading(inputs), left[-2], right[-1]
 
     def reach(self, *inputs: Shape) -> Reach:
         return (*(SAME_PLACE for _ in inputs[0][:-2]), UNKNOWN, UNKNOWN)
@@ -59,8 +60,15 @@ class Matmul(Kind, word="matmul", merge=True):
         return Work(macs=prod(self.output(*inputs)) * inputs[0][-1])
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        left, right = (Tensor((*self._leading(inputs), *shape[-2:])) for shape in inputs)
         copied = () if contiguous or len(inputs[0]) == 2 else (Tensor(inputs[0]),)
-        return Memory(keeps="factors", scratch=copied)
+        if (left.shape, right.shape) == inputs:
+            return Memory(keeps="factors", scratch=copied)
+        if left.shape != inputs[0]:
+            copied = (left,)
+        if right.shape != inputs[1]:
+            copied += (right,)
+        return Memory(keeps="repeated factors", saved=(left, right), scratch=copied)
 
     def code(self, *inputs: Shape) -> Code:
         return Code("torch.matmul({0}, {1})")
@@ -74,3 +82,7 @@ class Matmul(Kind, word="matmul", merge=True):
 
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"
+
+    def _leading(self, shapes: tuple[Shape, ...]) -> Shape:
+        """The dimensions before the matrices, of the output."""
+        return tuple(map(max, *(shape[:-2] for shape in shapes)))

@@ -309,21 +309,16 @@ class LayerNorm(Norm, word="layer_norm"):
     bias: bool = True
 
     def output(self, *inputs: Shape) -> Shape:
-        shape = inputs[0]
-        if not self.normalized_shape:
-            raise ShapeError(f"`normalized_shape` of `{self.word}` needs at least one size, found []")
-        if self._leading(shape) + self.normalized_shape != shape:
-            raise ShapeError(
-                f"`normalized_shape` of `{self.word}` must be the last sizes of the input, "
-                f"found normalized_shape {show(self.normalized_shape)} and input {show(shape)}"
-            )
-        return shape
+        last_sizes(self.word, self.normalized_shape, inputs[0])
+        return inputs[0]
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         return self._weight_and_bias(self.normalized_shape, self.elementwise_affine, self.bias)
 
     def reach(self, *inputs: Shape) -> Reach:
-        return *(SAME_PLACE for _ in self._leading(inputs[0])), *(EVERYTHING for _ in self.normalized_shape)
+        return *(SAME_PLACE for _ in last_sizes(self.word, self.normalized_shape, inputs[0])), *(
+            EVERYTHING for _ in self.normalized_shape
+        )
 
     def work(self, *inputs: Shape, training: bool) -> Work:
         group = prod(self.normalized_shape)
@@ -331,7 +326,7 @@ class LayerNorm(Norm, word="layer_norm"):
         return by_own_statistics(prod(inputs[0]), group, affine, affine and self.bias)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        statistics = (Tensor(self._leading(inputs[0])),) * 2
+        statistics = (Tensor(last_sizes(self.word, self.normalized_shape, inputs[0])),) * 2
         return Memory(keeps="inputs", saved=statistics, scratch=statistics)
 
     def code(self, *inputs: Shape) -> Code:
@@ -340,5 +335,68 @@ class LayerNorm(Norm, word="layer_norm"):
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         return prod(inputs[0]) * (5 if self.elementwise_affine else 4)
 
-    def _leading(self, shape: Shape) -> Shape:
-        return shape[: max(0, len(shape) - len(self.normalized_shape))]
+
+class RMSNorm(Norm, word="rms_norm"):
+    """Division by the root of the mean square over the last dimensions of each example, `torch.nn.RMSNorm`.
+
+    Shape:
+        (…, normalized_shape) → the same shape
+    Fields:
+        normalized_shape: sizes of the last dimensions, which are normalised together
+        eps: added to the mean square; null is the smallest difference from 1 that the type can hold
+        elementwise_affine: whether a weight is learned per value of normalized_shape
+    Weights:
+        weight (normalized_shape)
+    FLOPs:
+        per group of n values: n multiplies (squares), n − 1 adds and 1 divide (mean), 1 add (eps), 1 root, 1 divide;
+        per output 1 multiply, weight 1 multiply
+    Memory:
+        keeps its input and a root per group for the backward pass, and the normalised values where it has a weight
+    Example:
+        input: [196, 384]
+        layers:
+          - rms_norm: {normalized_shape: 384}    # [196, 384]
+    """
+
+    normalized_shape: IntList
+    eps: float | None = None
+    elementwise_affine: bool = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        last_sizes(self.word, self.normalized_shape, inputs[0])
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        return self._weight_and_bias(self.normalized_shape, self.elementwise_affine, bias=False)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        leading = last_sizes(self.word, self.normalized_shape, inputs[0])
+        return *(SAME_PLACE for _ in leading), *(EVERYTHING for _ in self.normalized_shape)
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        values, groups = prod(inputs[0]), prod(last_sizes(self.word, self.normalized_shape, inputs[0]))
+        weighted = values if self.elementwise_affine else 0
+        return Work(multiplies=2 * values + weighted, adds=values, divides=2 * groups, roots=groups)
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        roots = Tensor(last_sizes(self.word, self.normalized_shape, inputs[0]))
+        if not self.elementwise_affine:
+            return Memory(keeps="inputs", saved=(roots,), scratch=(roots, roots))  # the means next to the squares
+        normalised = Tensor(inputs[0])
+        return Memory(keeps="inputs", saved=(roots, normalised), scratch=(roots, normalised))
+
+    def code(self, *inputs: Shape) -> Code:
+        return self.made("RMSNorm")
+
+
+def last_sizes(word: str, sizes: Shape, shape: Shape) -> Shape:
+    """The dimensions before the last ones, which have these sizes. Raises ShapeError."""
+    if not sizes:
+        raise ShapeError(f"`normalized_shape` of `{word}` needs at least one size, found []")
+    leading = shape[: max(0, len(shape) - len(sizes))]
+    if leading + sizes != shape:
+        raise ShapeError(
+            f"`normalized_shape` of `{word}` must be the last sizes of the input, "
+            f"found normalized_shape {show(sizes)} and input {show(shape)}"
+        )
+    return leading

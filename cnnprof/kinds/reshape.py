@@ -119,15 +119,7 @@ class Unsqueeze(Regrouping, word="unsqueeze"):
     dim: int
 
     def output(self, *inputs: Shape) -> Shape:
-        rank = len(inputs[0]) + 2
-        if self.dim in (0, -rank):
-            raise ShapeError(f"`{self.word}` names dimension {self.dim}, the batch, which stays as it is")
-        if not -rank <= self.dim < rank:
-            raise ShapeError(
-                f"`dim` of `{self.word}` must be a dimension of the output after its batch, "
-                f"1 to {rank - 1} or {1 - rank} to -1, found {self.dim}"
-            )
-        index = self.dim % rank - 1
+        index = self.new_dimension(self.dim, inputs[0])
         return *inputs[0][:index], 1, *inputs[0][index:]
 
     def code(self, *inputs: Shape) -> Code:

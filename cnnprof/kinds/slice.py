@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 
 class Slice(Kind, word="slice"):
-    """Part of one dimension, `tensor[:, start:end]` in Python.
+    """Part of one dimension, `tensor[:, start:end:step]` in Python.
 
     Shape:
-        dimension dim becomes end − start; start and end are as in Python: negative ones count from
+        dimension dim becomes ⌈(end − start) / step⌉; start and end are as in Python: negative ones count from
         the end, and what goes past the ends is cut there
     Fields:
         dim: the dimension to cut, the batch being 0, which stays whole
         start: the first position that is kept
         end: the position after the last one that is kept; null is the end
+        step: from one position that is kept to the next
     Memory:
         a view
     Example:
@@ -29,23 +30,26 @@ class Slice(Kind, word="slice"):
         layers:
           - slice: {dim: 1, end: 32}    # [32, 56, 56]
           - slice: {dim: 3, start: 1, end: -1}    # [32, 56, 54]
+          - slice: {dim: 2, step: 2}    # [32, 28, 54]
     """
 
     dim: int
     start: int = 0
     end: int | None = None
+    step: int = 1
 
     def output(self, *inputs: Shape) -> Shape:
-        index, start, end = self._range(inputs[0])
-        return *inputs[0][:index], end - start, *inputs[0][index + 1 :]
+        self.at_least(1, "step")
+        index, _, kept = self._range(inputs[0])
+        return *inputs[0][:index], kept, *inputs[0][index + 1 :]
 
     def reach(self, *inputs: Shape) -> Reach:
         index, start, _ = self._range(inputs[0])
-        return tuple(Window(1, 1, -start) if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
+        return tuple(Window(1, self.step, -start) if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        index, start, end = self._range(inputs[0])
-        in_one_piece = end - start == inputs[0][index] or prod(inputs[0][:index]) == 1
+        index, _, kept = self._range(inputs[0])
+        in_one_piece = kept == inputs[0][index] or (prod(inputs[0][:index]) == 1 and 1 in (kept, self.step))
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
 
     def code(self, *inputs: Shape) -> Code:
@@ -54,6 +58,8 @@ class Slice(Kind, word="slice"):
         start, end = (f"{{{name}}}" if name in places else "" for name in ("start", "end"))
         if self.end == 0:
             end = "0"
+        if self.step != 1:
+            places["step"], end = self.step, f"{end}:{{step}}"
         return Code(f"{{0}}[{dims}, {start}:{end}]", places)
 
     def module(self, *inputs: Shape) -> "nn.Module":
@@ -61,11 +67,12 @@ class Slice(Kind, word="slice"):
 
         # Python's slices cut what goes past the ends, as this kind does.
         index = self.dim if self.dim >= 0 else self.dim + len(inputs[0]) + 1
-        places = (*(slice(None),) * index, slice(self.start, self.end))
-        return Call(lambda tensor: tensor[places], label=f"slice dim={self.dim}, start={self.start}, end={self.end}")
+        places = (*(slice(None),) * index, slice(self.start, self.end, self.step))
+        label = f"slice dim={self.dim}, start={self.start}, end={self.end}"
+        return Call(lambda tensor: tensor[places], label=label if self.step == 1 else f"{label}, step={self.step}")
 
     def _range(self, shape: Shape) -> tuple[int, int, int]:
-        """(dimension of the example, first position that is kept, position after the last one that is kept)."""
+        """(dimension of the example, first position that is kept, how many are kept)."""
         index = self.dimension(self.dim, shape)
         size = shape[index]
         start, end = (
@@ -78,4 +85,4 @@ class Slice(Kind, word="slice"):
                 f"found start {self.start} and end {'null' if self.end is None else self.end} "
                 f"on a size of {shape[index]}"
             )
-        return index, start, end
+        return index, start, -(-(end - start) // self.step)

@@ -34,6 +34,9 @@ _plugins_wanted: ContextVar[bool] = ContextVar("plugins_wanted", default=True)
 # `#` stands for their number. Names that differ from ours in that alone need no entry.
 CALLED = {
     "affine": "linear",
+    "expandas": "expand",
+    "max": "amax",
+    "min": "amin",
     "dense": "linear",
     "fc": "linear",
     "fullyconnected": "linear",
@@ -102,24 +105,12 @@ CALLED = {
 
 # Operations and layers of other frameworks that there is no kind for, in the form of `CALLED`, as far as they are spelt
 # nearly like a kind that does something else.
-WITHOUT_A_KIND = {
-    *(
-        "addr",
-        "and",
-        "arctanh",
-        "atanh",
-        "bilinear",
-        "dim",
-        "dyrelu",
-        "frelu",
-        "geglu",
-        "globalresponsenorm",
-        "glu",
-        "hardmish",
-    ),
-    *("lu", "maxunpool", "minpool", "reglu", "rrelu", "rsub", "size", "softmin", "squeeze", "stride", "sum", "swiglu"),
-    *("tan", "unflatten", "unsqueeze"),
-}
+WITHOUT_A_KIND = frozenset((
+    "addr", "and", "arctanh", "argmax", "argmin", "asin", "atanh", "bilinear", "dim", "dstack", "dyrelu", "erfc",
+    "exp2", "fmax", "fmin", "frelu", "geglu", "globalresponsenorm", "gru", "hardmish", "hstack", "log2", "long",
+    "lu", "maxunpool", "median", "minpool", "ne", "new", "reglu", "renorm", "rrelu", "rsub", "size", "smm",
+    "softmin", "sort", "stride", "svd", "swiglu", "tan", "vstack",
+))  # fmt: skip
 INSTEAD = (
     "`cnnprof kinds` lists what there is; what is not in it is declared as `opaque`, with its figures, or added as a "
     "kind by a plugin"

@@ -122,7 +122,7 @@ def _step(kinds: Mapping[str, type[Kind]]) -> Schema:
     bare = [word for word, kind in kinds.items() if not kind.merge and not _required(kind)]
     return {
         "description": "A layer kind or a block: `- WORD`, or `- WORD:` with its fields and, in the word's own column, "
-        "any of `name`, `from`, `repeat`, `start`, `when` and `share`, and the fields of a merge.",
+        "any of `name`, `from`, `repeat`, `start`, `when`, `share` and `collect`, and the fields of a merge.",
         "type": ["object", "string"],
         # Explains a bare word. The last alternative takes anything, so this refuses nothing.
         "anyOf": [*({"const": word, "description": words[word]["description"]} for word in bare), {}],
@@ -172,6 +172,12 @@ def _modifiers() -> Schema:
         },
         "when": _when("the step"),
         "share": {"type": SCALAR, "description": "The earlier layer or block whose weights this step uses again."},
+        "collect": {
+            **_name(),
+            "type": SCALAR,
+            "description": "The list that the step's output is added to, each repetition's; later steps of the block "
+            "name it, and a merge has a branch for each of its layers.",
+        },
     }
 
 
@@ -305,6 +311,8 @@ def _budget(description: str) -> Schema:
     limits = {name: _limit(metric.unit == "bytes", metric.meaning) for name, metric in METRICS.items()}
     below = {"description": "Limits on this layer or block.", **_object(limits)}
     at = {"type": "object", "description": "Limits on parts, by path or path pattern.", "additionalProperties": below}
+    below = {"description": "Limits on every layer of this kind.", **_object(limits)}
+    each = {"type": "object", "description": "Limits on layers, by their kind.", "additionalProperties": below}
     fits = {
         "description": "A device that the network has to fit, or a list; `cnnprof targets` lists which there are.",
         "type": ["string", "array"],
@@ -312,7 +320,11 @@ def _budget(description: str) -> Schema:
         "minItems": 1,
         "items": {"type": "string", "minLength": 1},
     }
-    return {"description": description, **_object({**limits, "at": at, "fits": fits}), "type": ["object", "null"]}
+    return {
+        "description": description,
+        **_object({**limits, "at": at, "each": each, "fits": fits}),
+        "type": ["object", "null"],
+    }
 
 
 def _limit(in_bytes: bool, meaning: str) -> Schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -99,22 +99,29 @@ UNKNOWN = TensorRef(-1, None)
 
 
 class Body:
-    """A block's or the file's names: its arguments, what it was entered with, its layers so far.
+    """A block's or the file's names: its arguments, what it was entered with, its layers and lists of layers so far.
 
     repeated: the word of the step that called the block, if that one has an `index`.
     path: of the block; empty for the file.
     """
 
-    __slots__ = ("absent", "args", "entry", "layers", "path", "repeated", "shipped")
+    __slots__ = ("absent", "args", "entry", "layers", "lists", "path", "repeated", "shipped")
 
     def __init__(
-        self, args: dict[str, Any], entry: TensorRef | None, shipped: bool, repeated: str = "", path: str = ""
+        self,
+        args: dict[str, Any],
+        entry: TensorRef | None,
+        shipped: bool,
+        repeated: str = "",
+        path: str = "",
+        lists: Iterable[str] = (),
     ) -> None:
         self.args = args
         self.path = path
         self.repeated = repeated
         self.entry = entry
         self.layers: dict[str, LayerRef] = {}
+        self.lists: dict[str, tuple[LayerRef, ...]] = dict.fromkeys(lists, ())
         self.absent: set[str] = set()
         self.shipped = shipped
 
@@ -177,6 +184,8 @@ class Scope:
             return _SPECIAL[name](self)
         if name in body.layers:
             return body.layers[name]
+        if name in body.lists:
+            return body.lists[name]
         if (target := self.names.target(name, body)) is not None:
             return target
         raise self.missing(name)
@@ -205,12 +214,17 @@ class Scope:
                 f"the layer `{name}` is not in this block",
                 "names do not cross a block's border: pass the layer as an argument",
             )
+        if what and name in body.lists:
+            return ExpressionError(
+                f"`{name}` is a list of layers, found where a layer is expected",
+                f"`{name}[-1]` is its last one; as a branch of a merge it is one branch for each of its layers",
+            )
         if what:
             return ExpressionError(
                 f"no earlier layer of this body is called `{name}`", nearest(name, chain(body.layers, ["input"]))
             )
         file_args = () if body.shipped else names.file_args
-        own = chain(body.args, file_args, body.layers, _SPECIAL, () if body.shipped else names.spec.blocks)
+        own = chain(body.args, file_args, body.layers, body.lists, _SPECIAL, () if body.shipped else names.spec.blocks)
         return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, names.words(), self.axes, own))
 
     @property

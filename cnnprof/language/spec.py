@@ -24,7 +24,9 @@ from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 VERSION = "1"
 SIDE = "side"
 HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
-MODIFIERS = ("name", "from", "repeat", "start", "when", "share")
+MODIFIERS = ("name", "from", "repeat", "start", "when", "share", "collect")
+AMONG_BRANCHES = ("start", "collect")
+"""Modifiers that a branch of a layer may be called nevertheless."""
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _DOTTED = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -51,6 +53,7 @@ class Step(NamedTuple):
     start: Node | None = None  # what `index` begins at
     fields: Mapping | None = None  # of a merge, in the column of its word
     outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
+    collect: str | None = None  # the list of layers that its outputs are added to
 
 
 class Branch(NamedTuple):
@@ -79,16 +82,31 @@ class Block(NamedTuple):
     args: tuple[Argument, ...]
     steps: tuple[Step, ...]
     shipped: bool = False
+    lists: frozenset[str] = frozenset()  # that steps collect their outputs in
 
 
 class BudgetLimit(NamedTuple):
-    """A limit as written: `path` None is the whole network."""
+    """A limit as written: of the network, of every part that `path` matches, or of every layer of a `kind`."""
 
     metric: str
     most: int
     text: str
     mark: Mark
     path: str | None = None
+    kind: str | None = None
+
+    def on(self, path: str) -> BudgetLimit:
+        """The same for the parts that a pattern matches."""
+        return self._replace(path=path)
+
+    def on_kind(self, kind: str) -> BudgetLimit:
+        """The same for every layer of a kind."""
+        return self._replace(kind=kind)
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether it holds for parts of a network, each by itself."""
+        return self.path is not None or self.kind is not None
 
 
 class TargetName(NamedTuple):
@@ -140,6 +158,7 @@ class Spec(NamedTuple):
     blocks: MappingType[str, Block]
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
+    lists: frozenset[str] = frozenset()  # that steps collect their outputs in
 
     def __repr__(self) -> str:
         return f"<Spec {self.name}: {len(self.steps)} steps>"
@@ -239,6 +258,7 @@ class _Reader:
             blocks=blocks,
             steps=steps,
             problems=tuple(self.problems),
+            lists=frozenset(_lists(steps)),
         )
 
     def version(self, root: Mapping) -> None:
@@ -313,14 +333,15 @@ class _Reader:
         for key_text, key, value in self.entries(node, "budget"):
             if key_text == "fits":
                 fits += self.fits(value)
-            elif key_text == "at":
-                for path, path_key, below in self.entries(value, "`at` of a budget"):
-                    for metric, metric_key, most in self.entries(below, f"the budget of `{path}`"):
-                        limits += self.limit(metric, metric_key, most, path)
+            elif key_text in ("at", "each"):
+                for name, name_key, below in self.entries(value, f"`{key_text}` of a budget"):
+                    for metric, metric_key, most in self.entries(below, f"the budget of `{name}`"):
+                        found = self.limit(metric, metric_key, most)
+                        limits += (each.on(name) if key_text == "at" else each.on_kind(name) for each in found)
                     if isinstance(below, Scalar) and below.is_null:
-                        self.problem(f"the budget of `{path}` is a mapping of metrics", path_key.mark)
+                        self.problem(f"the budget of `{name}` is a mapping of metrics", name_key.mark)
             else:
-                limits += self.limit(key_text, key, value, None)
+                limits += self.limit(key_text, key, value)
         return OwnBudget(tuple(limits), tuple(fits))
 
     def fits(self, node: Node) -> Iterator[TargetName]:
@@ -335,7 +356,7 @@ class _Reader:
             else:
                 yield TargetName(item.text, item.mark)
 
-    def limit(self, metric: str, key: Scalar, value: Node, path: str | None) -> Iterator[BudgetLimit]:
+    def limit(self, metric: str, key: Scalar, value: Node) -> Iterator[BudgetLimit]:
         known = metric_named(metric, f"{key.mark}: ")
         if known is None:
             self.problem(
@@ -347,7 +368,7 @@ class _Reader:
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
         else:
             try:
-                yield BudgetLimit(known, read_quantity(value.text, known), value.text, value.mark, path)
+                yield BudgetLimit(known, read_quantity(value.text, known), value.text, value.mark)
             except UsageError as error:
                 self.problem(str(error), value.mark)
 
@@ -369,7 +390,7 @@ class _Reader:
             args = self.arguments(body.items.get("args"))
             own = frozenset(argument.name for argument in args)
             steps = self.layers(body.items.get("layers"), body, own)
-            blocks[name] = Block(name, key.mark, args, steps, self.shipped)
+            blocks[name] = Block(name, key.mark, args, steps, self.shipped, frozenset(_lists(steps)))
         return blocks
 
     # Lists of steps.
@@ -418,7 +439,7 @@ class _Reader:
             if not kind.merge:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
-        name = from_ = repeat = when = share = start = fields = None
+        name = from_ = repeat = when = share = start = fields = collect = None
         outer = False
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
@@ -427,6 +448,7 @@ class _Reader:
             get = node.items.get
             from_, share = self.sources(get("from")), self.word(get("share"), "share")
             repeat, when, start = get("repeat"), get("when"), get("start")
+            collect = self.list_name(get("collect"), args)
             if kind is not None and kind.merge:
                 fields = _fields_of(node, kind)
         broken = len(self.problems) > found
@@ -435,7 +457,9 @@ class _Reader:
             branches = self.branches(word, body, mark, args)
             broken = broken or branches is None
         return Step(
-            word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields, outer
+            *(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields),
+            outer=outer,
+            collect=collect,
         )
 
     def is_block(self, word: str) -> bool:
@@ -529,7 +553,7 @@ class _Reader:
                 return Branch(label, mark, (_broken(node.mark),))
             self.known_keys(node, ("when", "layers"), f"the branch `{label}`")
             return Branch(label, mark, self.layers(node.items.get("layers"), node, args), when=node.items.get("when"))
-        if label in MODIFIERS and label != "start":  # which a branch of a layer may be called
+        if label in MODIFIERS and label not in AMONG_BRANCHES:
             self.problem(f"`{word}` has a branch called `{label}` that is not a list", mark, misplaced(label, word))
         elif node.is_null:
             self.problem(f"the branch `{label}` is empty", mark, "write `[]` for the identity")
@@ -602,6 +626,22 @@ class _Reader:
                 f"a name of several levels is letters, digits, _ and - with single dots between, found `{brief(name)}`",
                 mark,
             )
+
+    def list_name(self, node: Node | None, args: frozenset[str]) -> str | None:
+        """The list that `collect` names: any number of steps may, and nothing else is called like it."""
+        name = self.text(node, "collect")
+        if name is None or node is None:
+            return None
+        self.layer_name(name, node.mark)
+        is_argument = name in args or (name in self.file_args and not self.shipped)
+        if is_argument or self.is_block(name) or name in registry.CLASSES:
+            other = "an argument" if is_argument else "a kind or block"
+            self.problem(
+                f"`collect` names a list of layers, and `{name}` is {other}",
+                node.mark,
+                "give the list a name of its own, and name it in a branch: `concat: {x: [], outs: outs}`",
+            )
+        return name
 
     def layer_name(self, name: str, mark: Mark) -> None:
         self.layer_names.add(name)
@@ -696,6 +736,15 @@ def read_branches(step: Step, args: Iterable[str], blocks: Iterable[str]) -> tup
     reader.finish()
     assert branches is not None
     return branches
+
+
+def _lists(steps: Iterable[Step]) -> Iterator[str]:
+    """The lists that steps collect their outputs in, those in branches too."""
+    for step in steps:
+        if step.collect is not None:
+            yield step.collect
+        for branch in step.branches or ():
+            yield from _lists(branch.steps)
 
 
 def _broken(mark: Mark) -> Step:

@@ -226,7 +226,8 @@ class _Walker:
 
     def enter_network(self) -> None:
         tensors = {name: TensorRef(number, shape) for number, (name, shape) in enumerate(self.inputs.items())}
-        body = Body({}, None if self.spec.several_inputs else tensors["input"], shipped=False)
+        entry = None if self.spec.several_inputs else tensors["input"]
+        body = Body({}, entry, shipped=False, lists=self.spec.lists)
         self.names.file_layers = body.layers
         if self.spec.several_inputs:
             body.layers.update({name: LayerRef(name, tensor, name) for name, tensor in tensors.items()})
@@ -272,7 +273,7 @@ class _Walker:
                 if step.name is None:
                     continue
             elif step.repeat is None and step.from_ is None:
-                tensor, there = self.once(step, tensor, body, own, index)
+                tensor, there = self.repetition(step, tensor, body, own, index)
             else:
                 tensor, there = self.moved_and_repeated(step, tensor, body, own, index)
             if not there:
@@ -284,6 +285,12 @@ class _Walker:
                 holder = "another step of this list" if own in seen else "an input"
                 self.problems.report(
                     f"the path `{own}` is taken: {holder} has it",
+                    step.mark,
+                    "give one of them another name",
+                )
+            elif step.name is not None and step.name in body.lists:
+                self.problems.report(
+                    f"`{step.name}` is a list of layers, which `collect` adds to, and cannot name a layer",
                     step.mark,
                     "give one of them another name",
                 )
@@ -324,7 +331,7 @@ class _Walker:
             except Unknown:
                 tensor = UNKNOWN
         if step.repeat is None:
-            return self.once(step, tensor, body, path, index)
+            return self.repetition(step, tensor, body, path, index)
         if isinstance(step.from_, Sequence):
             self.problems.report(
                 f"`{step.word}` reads several layers, and a repeated step reads the one before",
@@ -345,17 +352,30 @@ class _Walker:
                 self.problems.spend(1, step.mark)
             own = f"{path}.{number}"
             self.problems.trail.append(Frame(own, step.mark))
-            tensor, kept = self.once(step, tensor, body, own, number)
+            tensor, kept = self.repetition(step, tensor, body, own, number)
             self.problems.trail.pop()
             there = there or kept
             if kept and tensor is not None and tensor.shape is None:
                 break  # nothing more is to be learned from the repetitions that follow
         return tensor, there
 
+    def repetition(
+        self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
+    ) -> tuple[TensorRef | None, bool]:
+        """One repetition of a step: the tensor after it, and whether its `when` kept it. It is collected in a list."""
+        first = len(self.layers)
+        tensor, there = self.once(step, tensor, body, path, index)
+        if there and tensor is not None and (name := step.collect) is not None:
+            before = body.lists.get(name, ())
+            layers = range(first, len(self.layers))
+            found = LayerRef(f"{name}[{len(before)}]", tensor, path, layers, self.names.executed, step.mark)
+            body.lists[name] = (*before, found)
+        return tensor, there
+
     def once(
         self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
     ) -> tuple[TensorRef | None, bool]:
-        """One repetition of a step: the tensor after it, and whether its `when` kept it."""
+        """As `repetition`, and nothing is collected."""
         scope = Scope(self.names, body, tensor, index)
         executed = self.names.executed
         try:
@@ -512,7 +532,8 @@ class _Walker:
 
     def block(self, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
         given = self.arguments(block, step, scope)
-        body = Body({}, scope.tensor, block.shipped, "" if scope.index is None else step.word, path)
+        repeated = "" if scope.index is None else step.word
+        body = Body({}, scope.tensor, block.shipped, repeated, path, block.lists)
         inside = Scope(self.names, body, scope.tensor, None)
         if step.repeat is None:  # each repetition is in the trail already
             self.problems.trail.append(Frame(path, step.mark))
@@ -579,7 +600,7 @@ class _Walker:
         found = self.ends(step, path, scope, kind)
         ends = [end for _, end, _ in found if isinstance(end, TensorRef)]
         if not ends:
-            raise RuleError(f"`{step.word}` is left without branches: every `when` is false")
+            raise RuleError(f"`{step.word}` is left without branches: every `when` is false, or every list still empty")
         if kind.roles:
             ends = self.by_role(kind, {label: end for label, end, _ in found if isinstance(end, TensorRef)})
         made = self.make(kind, step._replace(body=step.fields), scope)
@@ -602,12 +623,13 @@ class _Walker:
 
     def by_role(self, kind: type[Kind], ends: MappingType[str, TensorRef]) -> list[TensorRef]:
         """The branches of a merge in the order of its inputs. Raises RuleError where one is missing or has no role."""
-        if ends.keys() != {*kind.roles}:
+        if not {*kind.roles} <= ends.keys() <= {*kind.roles, *kind.further_roles}:
+            further = f" (and {listing(kind.further_roles)}, if any)" if kind.further_roles else ""
             raise RuleError(
-                f"`{kind.word}` needs the branches {listing(kind.roles)}, found {listing([*ends])}",
+                f"`{kind.word}` needs the branches {listing(kind.roles)}{further}, found {listing([*ends])}",
                 "branches can be in any order; `[]` is the input itself",
             )
-        return [ends[role] for role in kind.roles]
+        return [ends[role] for role in (*kind.roles, *kind.further_roles) if role in ends]
 
     def side(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         for label, end, executed in self.ends(step, path, scope):
@@ -639,6 +661,12 @@ class _Walker:
             try:
                 if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
                     continue
+                if (listed := self.listed(branch, scope)) is not None:
+                    unknown = unknown or any(end.shape is None for end in listed)
+                    if kind is not None:
+                        self.refuse_twice(branch, listed, found)
+                    found += [(f"{branch.label}_{i}", end, self.names.executed) for i, end in enumerate(listed)]
+                    continue
                 self.names.training = training or not self.names.executed
                 number = None if kind is None else self.number(branch, kind, scope)
                 end = self.end(branch, f"{path}.{branch.label}", scope) if number is None else number
@@ -651,6 +679,33 @@ class _Walker:
         if unknown and step.word != SIDE:
             raise Unknown
         return found
+
+    def listed(self, branch: Branch, scope: Scope) -> list[TensorRef] | None:
+        """The layers of the list that a branch names, each of which is a branch; None where it names none."""
+        node = branch.layer
+        if node is None or node.text == "input" or node.text in scope.body.layers or not scope.knows(node.text):
+            return None
+        value = scope.lookup(node.text)
+        if not isinstance(value, tuple) or not all(isinstance(each, LayerRef) for each in value):
+            return None
+        self.problems.spend(len(value), node.mark)
+        for each in value:
+            self.values.check_executed(each, node)
+        return [each.tensor for each in value]
+
+    def refuse_twice(
+        self, branch: Branch, listed: list[TensorRef], found: list[tuple[str, TensorRef | float, bool]]
+    ) -> None:
+        """Reports a list with a layer that is a branch of the merge already."""
+        ids = {end.id for end in listed if end.shape is not None}
+        for label, end, _ in found:
+            if isinstance(end, TensorRef) and end.id in ids and branch.layer is not None:
+                self.problems.report(
+                    f"the branch `{label}` is in the list `{branch.layer.text}` already, and would be joined twice",
+                    branch.mark,
+                    f"leave `{label}` out",
+                )
+                raise Unknown
 
     def number(self, branch: Branch, kind: type[Kind], scope: Scope) -> float | None:
         """What a merge's branch says that is a number; None where it has steps or names a layer, which a name means

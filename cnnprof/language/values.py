@@ -125,12 +125,17 @@ class Values:
         """
         try:
             ref = self._reference(node, scope)
-            if self.names.executed and not ref.executed:
-                raise RuleError(f"the layer `{ref.name}` is in a side output that only training executes")
         except RuleError as error:
             self.problems.report(error.message, node.mark, error.hint)
             raise Unknown from None
+        self.check_executed(ref, node)
         return ref
+
+    def check_executed(self, ref: LayerRef, node: Scalar) -> None:
+        """Reports, and raises Unknown for, a layer that only training executes where an executed one reads it."""
+        if self.names.executed and not ref.executed:
+            self.problems.report(f"the layer `{ref.name}` is in a side output that only training executes", node.mark)
+            raise Unknown
 
     def _reference(self, node: Scalar, scope: Scope) -> LayerRef:
         name = node.text

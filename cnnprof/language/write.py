@@ -40,7 +40,7 @@ def write(
 ) -> str:
     """The text of a spec for a graph, `name` (its own where left out) in its header, remarks as comments on top.
 
-    budget: its own, of which those on paths are left out. folded: in blocks, or else a step per layer.
+    budget: its own, of which those on parts are left out. folded: in blocks, or else a step per layer.
     classes: what the author calls parts of the network, by path, for the names of blocks.
 
     Raises UsageError for a graph that no spec gives: one that training changes otherwise than by side outputs, or with
@@ -389,7 +389,7 @@ class _Body:
     def named(self, layer: Layer, current: int | None) -> tuple[tuple[str, int], ...]:
         """The branches of a merge that only reads earlier layers."""
         if layer.kind.roles:
-            return (*zip(layer.kind.roles, layer.inputs, strict=True),)
+            return (*zip((*layer.kind.roles, *layer.kind.further_roles), layer.inputs, strict=False),)
         found: dict[str, int] = {}
         for tensor in layer.inputs:
             found[_unique(self.label(layer, tensor, current), found)] = tensor
@@ -476,7 +476,7 @@ class _File:
         lines += [f"cnnprof: {VERSION}", f"name: {scalar(name)}", f"input: {self.inputs()}"]
         if not self.graph.in_place:
             lines.append("inplace: false")
-        whole = [f"  {limit.metric}: {scalar(limit.text)}" for limit in budget.limits if limit.path is None]
+        whole = [f"  {limit.metric}: {scalar(limit.text)}" for limit in budget.limits if not limit.of_parts]
         if budget.fits:
             whole.append(f"  fits: [{', '.join(scalar(target.name) for target in budget.fits)}]")
         lines += ["budget:", *whole] if whole else []

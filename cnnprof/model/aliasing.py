@@ -154,7 +154,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
             barred = "view"
         elif any(each.view for each in possible):
             barred = "other view"
-        elif at_training.keeps in ("output", "inputs and output"):
+        elif at_training.keeps in ("output", "inputs and output", "attention"):
             barred = "kept"
     in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
     if view:

@@ -89,9 +89,11 @@ class Builder:
         ids = tuple(inputs)
         batched = [self._batched[tensor] for tensor in ids]
         if not all(batched) and not (kind.broadcasts and any(batched)):
+            source = next(tensor for tensor, has in zip(ids, batched, strict=True) if not has) - len(self.inputs)
             raise RuleError(
-                f"`{kind.word}` reads a parameter, which has no batch",
-                "use a parameter in add, sub or mul, together with a tensor that has a batch",
+                f"`{kind.word}` reads a {self.layers[source].kind.word}, which has no batch",
+                "use it in add, mul or another arithmetic merge, in concat or as an attention's mask, together with "
+                "a tensor that has a batch",
             )
         read = tuple([self.shapes[tensor] for tensor in ids])
         answers = self.memo[kind, read]

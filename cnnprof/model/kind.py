@@ -84,8 +84,9 @@ class Work(NamedTuple):
 
 
 Kept: TypeAlias = Literal[
-    "nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "inputs and output", "clone"
-]
+    "nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "inputs and output", "clone",
+    "repeated factors", "attention",
+]  # fmt: skip
 
 
 class Memory(NamedTuple):
@@ -94,7 +95,9 @@ class Memory(NamedTuple):
     view: the output is the first input's storage, or part of it; nothing is written.
     keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
         that a gradient is asked of; "factors" those whose partner is asked for one; a "quotient" keeps its divisor,
-        and its dividend where one is asked of the divisor.
+        and its dividend where one is asked of the divisor. "repeated factors" keep what `saved` has of each instead,
+        where that is larger. "attention" keeps inputs, output and the first of `saved`; where one is asked of its
+        mask, the last input, the third input and the rest of `saved` instead.
     in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.
@@ -334,12 +337,16 @@ class Kind:
     """Whether the step takes named branches instead of fields and one input."""
     roles: ClassVar[tuple[str, ...]] = ()
     """The labels that the branches of a merge must have, in the order of its inputs; empty where any will do."""
+    further_roles: ClassVar[tuple[str, ...]] = ()
+    """The labels of branches that it may have as well, after those."""
     source: ClassVar[bool] = False
-    """Whether it reads nothing: it gives a parameter, which has no batch."""
+    """Whether it reads nothing: it gives a parameter, buffer or constant, which has no batch."""
     several: ClassVar[bool] = False
     """Whether a step of it may list several layers in `from`, though it has no branches."""
     broadcasts: ClassVar[bool] = False
-    """Whether a parameter may be among its inputs."""
+    """Whether a parameter, buffer or constant may be among its inputs."""
+    repeats: ClassVar[bool] = False
+    """Whether PyTorch takes such a one only when it is repeated for every example."""
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
@@ -435,6 +442,11 @@ class Kind:
         return made
 
     # What rewrites, pruning, exporters and other counters ask.
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its weights are not trained: no gradient is asked of them."""
+        return False
 
     def code(self, *inputs: Shape) -> Code:
         """How PyTorch source has it, for inputs of these shapes."""
@@ -543,6 +555,21 @@ class Kind:
         if index < 0:
             raise ShapeError(f"`{self.word}` names dimension {dim}, the batch, which stays as it is")
         return index
+
+    def new_dimension(self, dim: int, shape: Shape) -> int:
+        """Index into the output's shape of a dimension that is put in there, counted with the batch as in PyTorch.
+
+        Raises ShapeError for a place before the batch and for dimensions that do not exist.
+        """
+        rank = len(shape) + 2
+        if dim in (0, -rank):
+            raise ShapeError(f"`{self.word}` names dimension {dim}, the batch, which stays as it is")
+        if not -rank <= dim < rank:
+            raise ShapeError(
+                f"`dim` of `{self.word}` must be a dimension of the output after its batch, "
+                f"1 to {rank - 1} or {1 - rank} to -1, found {dim}"
+            )
+        return dim % rank - 1
 
 
 def required(kind: type[Kind]) -> list[str]:

@@ -40,7 +40,7 @@ PLANNED = {
     "arena_non_persistent_bytes": Metric("bytes", "the arena's head: tensors, as TensorFlow Lite Micro plans them"),
     "arena_persistent_bytes": Metric("bytes", "the arena's tail, which kernels keep: an estimate"),
     "arena_total_bytes": Metric("bytes", "head and tail of the arena: an estimate"),
-    "flash_bytes": Metric("bytes", "the int8 file: an estimate, unless it is one"),
+    "flash_bytes": Metric("bytes", "the int8 or int16 file: an estimate, unless it is one"),
 }
 """Metrics of a network on a microcontroller, computed where they are asked for."""
 COUNTED = tuple(METRICS)

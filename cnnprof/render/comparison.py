@@ -207,8 +207,8 @@ def _facts(subject: Subject) -> tuple[str, ...]:
         f"{'input' if len(report.inputs) == 1 else printable(name)} {units.shape(shape[1:])}"
         for name, shape in report.inputs.items()
     ]
-    done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return (*inputs, f"batch {report.batch}", report.stored_dtype, *(["training"] if report.training else []), *done)
+    mode = ["training"] if report.training else []
+    return (*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *words.done(report.with_))
 
 
 # For machines.

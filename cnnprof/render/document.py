@@ -7,6 +7,7 @@ number and what it means; where there is room for what, and what a meaning looks
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -30,11 +31,12 @@ class Cell(NamedTuple):
 class TableColumn(NamedTuple):
     """A column of a table.
 
-    right: set to the right, as numbers are. fold: its texts may be broken into lines.
+    right: set to the right, as numbers are. fold: its texts may be broken into lines. shorten: they may lose their
+        middle, where there is no room for all, as paths do.
     optional: it may be left out where there is no room, the highest first; 0: never.
     repeats: with others it forms a unit that may move below, by this number; columns without one are repeated there.
-    bar: its numbers are shares of a total, drawn as bars where there is colour, and the figure is in the column
-        before it.
+    bar: its numbers are shares of a total, drawn as bars on a terminal, and the figure is in the column before it;
+        where its cells have texts, those are the bars.
     instead: the header of the column that it replaces where that one is left out.
     """
 
@@ -45,6 +47,7 @@ class TableColumn(NamedTuple):
     repeats: int | None = None
     bar: bool = False
     instead: str = ""
+    shorten: bool = False
 
 
 class Table(NamedTuple):
@@ -191,6 +194,33 @@ def _spread(values: Sequence[Fraction], cells: int) -> list[int]:
     return [round((value - low) * step) for value in values]
 
 
+class Name(str):
+    """A name out of a file, such as a path or a metric: what a format that has code spans sets as one."""
+
+    __slots__ = ()
+
+
+class Phrase(str):
+    """Words with names among them. To formats without code spans it is any text."""
+
+    __slots__ = ("parts",)
+    parts: tuple[str, ...]
+
+    def __new__(cls, *parts: str) -> Phrase:
+        """The parts one after another; those that are a Name are names, and a Phrase may have some."""
+        made = super().__new__(cls, "".join(parts))
+        made.parts = parts
+        return made
+
+
+def quoted(text: str) -> str:
+    """Words in which what is between backquotes is a name."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0 or len(parts) == 1 or "" in parts[1::2]:
+        return text
+    return Phrase(*(Name(part) if number % 2 else part for number, part in enumerate(parts)))
+
+
 class Formulas(NamedTuple):
     """Formulas below one another."""
 
@@ -213,6 +243,17 @@ class Picture:
     def data(self) -> dict[str, Any]:
         """What a reader may ask for beyond what is drawn, as JSON's values."""
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Picture):
+    """A nested list: (depth from 0, text)."""
+
+    items: tuple[tuple[int, str], ...]
+
+    def in_text(self, width: int | None = None) -> tuple[Text, ...]:
+        """A line for each."""
+        return tuple(Text(text, "", 2 * depth) for depth, text in self.items)
 
 
 Figure: TypeAlias = Formulas | Plot | Picture

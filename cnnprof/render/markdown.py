@@ -14,8 +14,11 @@ from cnnprof.render.document import (
     Document,
     Formulas,
     Heading,
+    Items,
     KeyFigures,
+    Name,
     Notes,
+    Phrase,
     Picture,
     Plot,
     Table,
@@ -32,14 +35,14 @@ def markdown(block: Block) -> str:
     """One block."""
     match block:
         case Heading():
-            return " · ".join([f"**{escape(block.title)}**", *map(escape, block.facts)])
+            return " · ".join([f"**{inline(block.title)}**", *map(inline, block.facts)])
         case Text():
-            return escape(block.text.replace(NO_BREAK, " "))
+            return inline(block.text)
         case Code():
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
             return f"{fence}text\n{printable_lines(block.text)}\n{fence}"
         case Notes():
-            return "\n".join(f"- {escape(note)}" for note in block.notes)
+            return "\n".join(f"- {inline(note)}" for note in block.notes)
         case KeyFigures():
             return "\n".join(
                 f"- {escape(each.label)}: **{escape(each.figure.text)}**"
@@ -48,6 +51,8 @@ def markdown(block: Block) -> str:
             )
         case Table():
             return "\n".join(_table(block.complete))
+        case Items():
+            return "\n".join(f"{'  ' * depth}- {inline(text)}" for depth, text in block.items)
         case Formulas():
             return "\n".join(f"- {escape(each.text)}" for each in block.in_text())
         case Plot() | Picture():
@@ -74,8 +79,26 @@ def row(cells: Iterable[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = escape(cell.text.strip())
+    text = inline(cell.text, in_table=True).strip()
     return f"**{text}**" if text and cell.meaning in ("strong", "better", "over") else text
+
+
+def inline(text: str, in_table: bool = False) -> str:
+    """Text on one line, whose names are code spans."""
+    if isinstance(text, Phrase):
+        return "".join(inline(part, in_table) for part in text.parts)
+    return code(text, in_table) if isinstance(text, Name) else escape(text.replace(NO_BREAK, " "))
+
+
+def code(text: str, in_table: bool = False) -> str:
+    """A code span, which shows a text as it is; only a pipe would end the cell of a table."""
+    shown = printable(text.replace("\n", " "))
+    if not shown.strip():
+        return escape(shown)
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    span = f"{fence}{space}{shown}{space}{fence}"
+    return span.replace("|", r"\|") if in_table else span
 
 
 def escape(text: str) -> str:

@@ -21,6 +21,7 @@ from cnnprof.analysis.measured import (
     TimeComparison,
     Times,
 )
+from cnnprof.render import words
 from cnnprof.render.document import Block, Cell, Document, Heading, Table, TableColumn, Text, row
 from cnnprof.render.document import document as made
 
@@ -64,7 +65,7 @@ def _columns(*headers: str, left: Sequence[int] = (), fold: int = 0) -> tuple[Ta
 
 def _network(measured: Measured, top: int | None) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape)}" for name, shape in measured.inputs.items()]
-    ran = [f"the module itself, {measured.module}"] if measured.module else []
+    ran = words.ran(measured.module, measured.stored, measured.settings.dtype)
     yield Heading(measured.title, (*ran, *inputs, *_settings(measured.settings)))
     yield _machine(measured.machine)
     ceilings = measured.ceilings
@@ -258,6 +259,7 @@ def _document(measured: Measured) -> dict[str, Any]:
         "name": measured.name,
         "variant": measured.variant,
         "module": measured.module or None,
+        "stored_dtype": measured.stored or measured.settings.dtype,
         "inputs": measured.inputs,
         "settings": measured.settings._asdict() | {"caches": "warm"},
         "machine": _machine_document(measured.machine),

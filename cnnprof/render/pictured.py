@@ -15,7 +15,6 @@ from cnnprof.analysis.report import LayerRow, Report, ReportTable, lay_out
 from cnnprof.devices.verdicts import Fit
 from cnnprof.exporters.boxes import Item, boxes
 from cnnprof.exporters.svg import BOUNDS
-from cnnprof.model.types import AS_COMPUTED
 from cnnprof.render import comparison, explained, json, words
 from cnnprof.render.document import Block, Document, Heading, KeyFigures, Meaning, Notes, Picture, Table, Text
 from cnnprof.render.document import document as made
@@ -80,8 +79,6 @@ def _total(report: Report, column: ReportColumn) -> int:
 
 def _explained(report: Report) -> dict[str, Any]:
     """Pages by layer: each a list of numbers of sections, which many layers have in common."""
-    if report.types != AS_COMPUTED:  # formulas count values of one type
-        return {"sections": [], "layers": []}
     sections: dict[Any, int] = {}
     layers = []
     for page in explain.pages(report.graph, report.costs):

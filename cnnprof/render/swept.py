@@ -39,7 +39,7 @@ def document(
     columns += [TableColumn(name, repeats=place) for place, name in enumerate(metrics)]
     columns += [TableColumn("best", right=False)] if sweep.objectives else []
     rows = [_row(sweep, row, metrics, exact) for row in sweep.rows]
-    facts = (units.plural(sweep.combinations, "combination"),)
+    facts = (units.plural(sweep.combinations, "combination"), *words.done(sweep.with_))
     found = section(printable(sweep.spec), columns, rows, facts, notes=(*notes(sweep), *_labels(sweep, metrics)))
     drawn = None if plotted is None else plot(sweep, plotted)
     return made(found, [] if drawn is None else [drawn])
@@ -65,7 +65,7 @@ def _labels(sweep: Sweep, metrics: Sequence[str]) -> list[str]:
 
 def notes(sweep: Sweep) -> list[str]:
     """What was filtered, and what the mark means."""
-    found = []
+    found = _said(sweep)
     limits = ", ".join(f"{limit.metric} ≤ {limit.written}" for limit in sweep.limits)
     if sweep.limits:
         within = len(sweep.rows) + sweep.unlisted
@@ -99,6 +99,17 @@ def notes(sweep: Sweep) -> list[str]:
                 "by other metrics"
             )
     return found
+
+
+MOST_SAID = 3
+"""Notes on what was done to networks that are shown."""
+
+
+def _said(sweep: Sweep) -> list[str]:
+    """What is to be said of what was done to the networks, once each."""
+    found = list(dict.fromkeys(note for row in sweep.rows for note in row.notes))
+    more = len(found) - MOST_SAID
+    return [*found[:MOST_SAID], f"and {units.plural(more, 'more note')} of that sort"] if more > 0 else found
 
 
 # The plot.
@@ -195,6 +206,7 @@ def to_json(sweep: Sweep) -> str:
     written: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "spec": sweep.spec,
+        "with": list(sweep.with_),
         "axes": {axis.name: _values(axis) for axis in sweep.axes},
         "limits": {limit.metric: limit.most for limit in sweep.limits},
         "objectives": {each.name: "larger" if each.larger else "smaller" for each in sweep.objectives},

@@ -32,7 +32,7 @@ from cnnprof.render.document import (
     Table,
     Text,
 )  # fmt: skip
-from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, unbroken, widths
+from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, shortened, unbroken, widths
 
 STYLES: dict[Meaning, str] = {
     "strong": "bold", "better": "bold green", "over": "bold red", "warning": "yellow", "within": "green",
@@ -174,7 +174,7 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
     shares = [
         f"{chosen.columns[n - 1].header} {units.share(most)}"
         for n, column in enumerate(chosen.columns)
-        if column.bar and (most := _most(chosen, n))
+        if column.bar and not any(row[n].text for row in chosen.rows) and (most := _most(chosen, n))
     ]
     if shares:
         said.append(f"a full bar is the largest row's share of the total: {', '.join(shares)}")
@@ -219,7 +219,7 @@ def _mostly(table: Table, place: int) -> bool:
 
 
 def _excess(table: Table, width: int) -> int:
-    sizes = (BAR if column.bar else size for column, size in zip(table.columns, widths(table), strict=True))
+    sizes = (max(BAR, size) if column.bar else size for column, size in zip(table.columns, widths(table), strict=True))
     return sum(sizes) + sum(len(gap(table.columns, n)) for n in range(len(table.columns))) - width
 
 
@@ -228,13 +228,15 @@ def _folded(table: Table, width: int) -> Table:
     sizes = widths(table)
     excess = _excess(table, width)
     while excess > 0:
-        wide = [n for n, column in enumerate(table.columns) if column.fold and sizes[n] > NARROWEST]
+        wide = [n for n, column in enumerate(table.columns) if (column.fold or column.shorten) and sizes[n] > NARROWEST]
         if not wide:
             break
         sizes[max(wide, key=sizes.__getitem__)] -= 1
         excess -= 1
 
     def narrow(text: str, place: int) -> str:
+        if table.columns[place].shorten:
+            return shortened(printable(text), sizes[place])
         return "\n".join(fold(printable(text), sizes[place])) if table.columns[place].fold else text
 
     def rows(found: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...]:
@@ -276,7 +278,8 @@ def _most(table: Table, place: int) -> float:
 def _with_bars(table: Table) -> Table:
     """The table with its bars drawn."""
     places = [number for number, column in enumerate(table.columns) if column.bar]
-    for place, meaning in zip(places, _BARS, strict=False):
+    drawn = [place for place in places if not any(row[place].text for row in table.rows)]
+    for place, meaning in zip(drawn, _BARS, strict=False):
         most = _most(table, place)
         bars = [units.bar(float(row[place].number or 0) / most if most else 0, BAR).ljust(BAR) for row in table.rows]
         rows = tuple(

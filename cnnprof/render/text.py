@@ -152,6 +152,18 @@ def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
         yield lead + text
 
 
+def shortened(text: str, width: int) -> str:
+    """A text in at most `width` cells: what it loses is in its middle, where paths that are near are alike."""
+    if cells(text) <= width:
+        return text
+    room = max(width - 1, 2)
+    end = room - room // 3
+    while end > 0 and cells(text[-end:]) > room - room // 3:
+        end -= 1
+    begin = _fitting(text, room - cells(text[-end:]))
+    return f"{text[:begin]}…{text[-end:]}"
+
+
 def unbroken(text: str) -> str:
     """The text as `printable` has it, with its spaces that no line may be broken at."""
     return NO_BREAK.join(map(printable, text.split(NO_BREAK)))

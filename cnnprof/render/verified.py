@@ -9,6 +9,7 @@ from typing import Any
 from cnnprof.analysis import units
 from cnnprof.analysis.verified import Check, Mismatch, Verified
 from cnnprof.errors import printable
+from cnnprof.render import words
 from cnnprof.render.document import Block, Cell, Document, Heading, Notes, Table, TableColumn, Text, row
 from cnnprof.render.document import document as made
 
@@ -30,7 +31,7 @@ def _network(verified: Verified) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape[1:])}" for name, shape in verified.inputs.items()]
     versions = [f"{name} {version}" for name, version in verified.versions.items()]
     tensors = f"{verified.tensors} tensors" + (f" ({verified.why})" if verified.why else "")
-    ran = [f"the module itself, {verified.module}"] if verified.module else []
+    ran = words.ran(verified.module, verified.stored, verified.dtype)
     facts = [*ran, *inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
     yield Heading(printable(verified.title), tuple(facts))
     yield Table(COLUMNS, tuple(map(_row, verified.checks)))
@@ -104,6 +105,7 @@ def _document(verified: Verified) -> dict[str, Any]:
         "why": verified.why or None,
         "versions": verified.versions,
         "module": verified.module or None,
+        "stored_dtype": verified.stored or verified.dtype,
         "ok": verified.ok,
         "checks": [
             {

@@ -116,6 +116,11 @@ def title(table: ReportTable) -> str:
     return printable(table.report.title)
 
 
+def done(with_: Sequence[str]) -> list[str]:
+    """What was done to a network, as written; nothing for nothing."""
+    return [f"with {printable(', '.join(with_))}"] if with_ else []
+
+
 def facts(table: ReportTable) -> list[str]:
     """What the figures hold for: input, batch, type, arguments."""
     report = table.report
@@ -125,8 +130,13 @@ def facts(table: ReportTable) -> list[str]:
     ]
     mode = ["training"] if report.training else []
     best = ["best order"] if report.order == "best" else []
-    done = [f"with {printable(', '.join(report.with_))}"] if report.with_ else []
-    return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done]
+    return [*inputs, f"batch {report.batch}", report.stored_dtype, *mode, *best, *done(report.with_)]
+
+
+def ran(module: str, stored: str, dtype: str) -> list[str]:
+    """What was run, where that is not what everybody would expect. stored: the type of a file's values."""
+    own = [f"the module itself, {module}"] if module else []
+    return [*own, *([f"stored in {stored}: its layers run in {dtype}, as PyTorch has them"] if stored else [])]
 
 
 def about(estimates: Collection[str], metric: str) -> str:
@@ -284,7 +294,7 @@ def _planned(found: Deployment, table: ReportTable) -> Iterator[KeyFigure]:
     if found.total is not None and found.persistent is not None:
         kept = f"with ≈{units.size(found.persistent)} that kernels keep, ± {units.share(TAIL_ERROR)}"
         yield line("arena in all", ABOUT + size(found.total), kept)
-    own = "the file" if found.flash_exact else f"the int8 file, ± {units.share(FLASH_ERROR)}"
+    own = "the file" if found.flash_exact else f"the {found.dtype} file, ± {units.share(FLASH_ERROR)}"
     yield line("flash", ("" if found.flash_exact else ABOUT) + size(found.flash), own)
 
 

@@ -1,15 +1,16 @@
-"""What a converter makes of a network: the operators and tensors of its int8 TensorFlow Lite file.
+"""What a converter makes of a network: the operators and tensors of its integer TensorFlow Lite file.
 
 A graph is turned into operators by rules, each a function below, applied in the order of `RULES`. They are what
-TensorFlow's own converter was seen to do (2.21, full integer quantisation, a batch of one): tests compare them with its
-files. Where a file may differ from what a rule makes, the network gets a note, and its figures are estimates. What no
-rule knows is refused.
+TensorFlow's own converter was seen to do (2.21, a batch of one): with full integer quantisation to int8, and with int16
+activations and int8 weights, which have the same operators. Tests compare them with its files. Where a file may differ
+from what a rule makes, the network gets a note, and its figures are estimates. What no rule knows is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Literal, TypeAlias
 
 from cnnprof.errors import brief, printable
 from cnnprof.kinds.conv import Conv
@@ -180,12 +181,40 @@ class Network:
             del self._readers[tensor][step]
 
 
-def convert(graph: Graph) -> Deployed:
-    """The int8 network that a converter makes of a graph. Raises NotPlanned for a layer that no rule knows."""
+Activations: TypeAlias = Literal["INT8", "INT16"]
+
+
+def convert(graph: Graph, dtype: Activations = "INT8") -> Deployed:
+    """The integer network that a converter makes of a graph. dtype: of activations; weights are INT8.
+
+    Raises NotPlanned for a layer that no rule knows, and for one that there is none of in that type.
+    """
     network = Network(graph)
     for rule in RULES:
         rule(network)
-    return _emitted(network)
+    if dtype == "INT16":
+        _refuse_in_int16(network)
+    return _emitted(network, dtype)
+
+
+NOT_IN_INT16 = {
+    **dict.fromkeys(
+        ("DEPTH_TO_SPACE", "ELU", "HARD_SWISH", "LOG_SOFTMAX", "PRELU", "SPACE_TO_DEPTH"),
+        "TensorFlow's converter has none with int16 activations",
+    ),
+    "PADV2": "TensorFlow Lite Micro has no int16 kernel of it",
+}
+"""Operators of int8 networks that were seen to be missing from int16 ones, and where."""
+
+
+def _refuse_in_int16(network: Network) -> None:
+    """Raises NotPlanned for an operator that int16 networks do not have."""
+    for step in network.steps():
+        if step.word in NOT_IN_INT16:
+            raise NotPlanned(
+                f"there is no {step.word} in int16: {NOT_IN_INT16[step.word]} (the layer "
+                f"`{brief(printable(step.path))}`); see `--with int8`"
+            )
 
 
 # Rules. What a rule is about is in its name; its docstring says what the converter does.
@@ -657,18 +686,18 @@ OPERATORS: dict[str, Callable[[Network, Step], None]] = {
 # The network as a file has it.
 
 
-def _emitted(network: Network) -> Deployed:
+def _emitted(network: Network, dtype: Activations) -> Deployed:
     """Tensors in the order of a file: inputs, constants, then what operators make."""
     steps = network.steps()
     tensors = [
-        DeployedTensor(network.names[number], _stored(network, number), "INT8", scales=1) for number in network.inputs
+        DeployedTensor(network.names[number], _stored(network, number), dtype, scales=1) for number in network.inputs
     ]
     numbers = {number: number for number in network.inputs}
     constants: dict[Step, tuple[list[int], list[int]]] = {}
     for step in steps:
         if step.name == "parameter":
             numbers[step.makes] = len(tensors)
-            tensors.append(DeployedTensor(step.path, _stored(network, step.makes), "INT8", True, scales=1))
+            tensors.append(DeployedTensor(step.path, _stored(network, step.makes), dtype, True, scales=1))
             continue
         held: tuple[list[int], list[int]] = ([], [])
         for place, shapes in ((0, step.before), (1, step.behind)):
@@ -676,15 +705,15 @@ def _emitted(network: Network) -> Deployed:
                 held[place].append(len(tensors))
                 tensors.append(DeployedTensor(f"{step.path}.constant", shape, "INT32", True))
         constants[step] = held
-        _add_weights(step, tensors, held)
+        _add_weights(step, tensors, held, dtype)
     operators = []
     for step in steps:
         if step not in constants:
             continue
         numbers[step.makes] = len(tensors)
-        dtype = "FLOAT32" if step.makes in network.floats else "INT8"
+        made = "FLOAT32" if step.makes in network.floats else dtype
         tensors.append(
-            DeployedTensor(network.names[step.makes], _stored(network, step.makes), dtype, scales=dtype == "INT8")
+            DeployedTensor(network.names[step.makes], _stored(network, step.makes), made, scales=made == dtype)
         )
         first, last = constants[step]
         read = [numbers[tensor] for tensor in step.reads]
@@ -695,18 +724,25 @@ def _emitted(network: Network) -> Deployed:
     return Deployed(tuple(tensors), tuple(operators), network.inputs, outputs, tuple(network.notes))
 
 
-def _add_weights(step: Step, tensors: list[DeployedTensor], held: tuple[list[int], list[int]]) -> None:
-    """Adds the quantised constants of a step: weights, and a bias of 32 bits per output channel."""
+SUMS = {"INT8": "INT32", "INT16": "INT64"}
+"""The type of biases, which sums of products fit into."""
+
+
+def _add_weights(
+    step: Step, tensors: list[DeployedTensor], held: tuple[list[int], list[int]], dtype: Activations
+) -> None:
+    """Adds the quantised constants of a step: weights, and a bias per output channel."""
     if step.weights is None:
         return
-    channels = 1
+    channels, stored = 1, str(dtype)  # what is added to or multiplied with activations is stored like them
     if step.word in ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "DEPTHWISE_CONV_2D"):
         channels = step.weights[-1] if step.word == "DEPTHWISE_CONV_2D" else step.weights[0]
+        stored = "INT8"
     held[1].append(len(tensors))
-    tensors.append(DeployedTensor(f"{step.path}.weight", step.weights, "INT8", True, scales=channels))
+    tensors.append(DeployedTensor(f"{step.path}.weight", step.weights, stored, True, scales=channels))
     if step.bias:
         held[1].append(len(tensors))
-        tensors.append(DeployedTensor(f"{step.path}.bias", (channels,), "INT32", True, scales=channels))
+        tensors.append(DeployedTensor(f"{step.path}.bias", (channels,), SUMS[dtype], True, scales=channels))
 
 
 def _stored(network: Network, tensor: int) -> Shape:

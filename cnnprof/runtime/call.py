@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 
+import torch
 from torch import Tensor, nn
 
 
@@ -49,15 +51,74 @@ class Filter(nn.Module):
         return self.label
 
 
-class Learned(nn.Module):
-    """Gives a learnable tensor, whatever it is called with."""
+class Gathered(nn.Module):
+    """Gives a tensor that it has, in a shape, whatever it is called with: of more or fewer values as many as needed."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight)
+        self.shape = shape
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.weight
+    def gathered(self, held: Tensor) -> Tensor:
+        """What it has, in its shape."""
+        if held.shape == self.shape:
+            return held
+        values, count = held.flatten(), prod(self.shape)
+        if len(values) != count:
+            values = torch.cat([*[values] * (count // len(values)), values[: count % len(values)]])
+        return values.view(self.shape)
 
     def extra_repr(self) -> str:
-        return f"shape={list(self.weight.shape)}"
+        return f"shape={list(self.shape)}"
+
+
+class Learned(Gathered):
+    """Gives a learnable tensor."""
+
+    def __init__(self, weight: Tensor, shape: tuple[int, ...], requires_grad: bool = True) -> None:
+        super().__init__(shape)
+        self.weight = nn.Parameter(weight, requires_grad)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.gathered(self.weight)
+
+
+class Held(Gathered):
+    """Gives a tensor that is stored but not learned."""
+
+    value: Tensor
+
+    def __init__(self, value: Tensor, shape: tuple[int, ...]) -> None:
+        super().__init__(shape)
+        self.register_buffer("value", value)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.gathered(self.value)
+
+
+def repeated(tensors: Sequence[Tensor], rank: int) -> list[Tensor]:
+    """Tensors with a batch, of `rank` dimensions with it: one that has none is repeated for every example."""
+    examples = next(len(tensor) for tensor in tensors if tensor.ndim == rank)
+    return [tensor if tensor.ndim == rank else tensor.expand(examples, *tensor.shape) for tensor in tensors]
+
+
+class DroppedExamples(nn.Module):
+    """Sets whole examples to zero in training, or all of them: torchvision's, which need not be installed."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"`p` must be between 0 and 1, found {p}")
+        self.p = p
+        self.mode = mode
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return tensor
+        examples = len(tensor) if self.mode == "row" else 1
+        noise = tensor.new_empty(examples, *(1,) * (tensor.ndim - 1)).bernoulli_(1 - self.p)
+        if self.p < 1:
+            noise.div_(1 - self.p)
+        return tensor * noise
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}"

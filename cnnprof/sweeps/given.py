@@ -34,6 +34,7 @@ def swept(
     axes: Sequence[SweepAxis],
     *,
     training: bool = False,
+    with_: Sequence[str] = (),
     limits: Mapping[str, object] | None = None,
     pareto: Sequence[str] | None = None,
     sort: str | None = None,
@@ -45,7 +46,7 @@ def swept(
     jobs: int = 1,
 ) -> Sweep:
     """All combinations of the axes, run. Options as `cnnprof.sweep` takes them; raises as it does."""
-    wanted = chosen(job_of(source, axes, training), sample, seed, where)
+    wanted = chosen(job_of(source, axes, training, with_), sample, seed, where)
     held = [read_limit(f"{name}={value}") for name, value in quantities(limits)]
     objectives = objectives_of(axes, held, wanted.size) if pareto is None else read_objectives(pareto, axes)
     if sort is not None:
@@ -54,7 +55,7 @@ def swept(
     return answer(wanted, wanted_of(title_of(source), wanted, shown, held, objectives, sort, top), jobs)
 
 
-def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:
+def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Sequence[str] = ()) -> Job:
     """The job of sweeping over a source. Raises UsageError for what varies and is fixed, or cannot vary."""
     load.refuse_other(source)
     if load.is_module(source):
@@ -63,10 +64,10 @@ def job_of(source: Source, axes: Sequence[SweepAxis], training: bool) -> Job:
     if isinstance(source, Graph):
         if training or any(axis.kind not in ("batch", "dtype") for axis in axes):
             raise load.unfolded_already()
-        return job(Located(title_of(source), b"", None, {}), axes)._replace(graph=source)
+        return job(Located(title_of(source), b"", None, {}), axes, with_=with_)._replace(graph=source)
     if isinstance(source, Spec):
-        return job(Located(title_of(source), b"", None, {}), axes, training)._replace(read=source)
-    return job(load.refuse_imports(load.locate_any(source)), axes, training)
+        return job(Located(title_of(source), b"", None, {}), axes, training, with_)._replace(read=source)
+    return job(load.refuse_imports(load.locate_any(source)), axes, training, with_)
 
 
 def title_of(source: Source) -> str:

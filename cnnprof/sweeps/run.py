@@ -21,17 +21,19 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from cnnprof import load
-from cnnprof.analysis.costs import FIGURES, count
+from cnnprof.analysis.analyze import costs_of
+from cnnprof.analysis.costs import FIGURES
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable, refuse_twice
 from cnnprof.language import registry
 from cnnprof.language.spec import Spec
-from cnnprof.load import Located
+from cnnprof.load import Located, Network
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
+from cnnprof.rewrites import wishes
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps.space import DecimalRange, Space, decimal_text
 from cnnprof.sweeps.where import Where
@@ -96,7 +98,7 @@ class SweepRow(NamedTuple):
     """One combination and its metrics by name; `wrong` says what is wrong with it instead, empty if nothing.
 
     estimates: the metrics that are not exact. declared: how many layers have figures that the spec declares.
-    refused: the metrics that there are none of, and why.
+    refused: the metrics that there are none of, and why. notes: what is to be said of what was done to the network.
     """
 
     point: Point
@@ -106,6 +108,7 @@ class SweepRow(NamedTuple):
     estimates: tuple[str, ...] = ()
     declared: int = 0
     refused: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,7 +119,7 @@ class Sweep(Record):
     as were asked for, and `unlisted` says how many others there are. over: how many were not within. wrong: those that
     are not valid networks, or the first of them, and `wrong_unlisted` others. left_out: how many a condition left out.
     objectives: by which rows are marked; none where nothing is to be compared. metrics: what rows have. counted: what
-    of it was computed for many at once.
+    of it was computed for many at once. with_: what was done to every network, as written.
     """
 
     spec: str
@@ -131,6 +134,7 @@ class Sweep(Record):
     wrong_unlisted: int = 0
     left_out: int = 0
     counted: str = ""
+    with_: tuple[str, ...] = ()
 
     @property
     def varied(self) -> tuple[SweepAxis, ...]:
@@ -337,6 +341,7 @@ class Job(NamedTuple):
 
     read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
     sample: so many combinations, drawn by `seed`; None: all. where: only those for which it holds; empty: all.
+    with_: what is done to every network, in order, as `--with` takes it.
     """
 
     text: bytes
@@ -347,6 +352,7 @@ class Job(NamedTuple):
     training: bool
     read: Spec | None = None
     graph: Graph | None = None
+    with_: tuple[str, ...] = ()
     sample: int | None = None
     seed: int = 0
     where: str = ""
@@ -389,8 +395,12 @@ class Job(NamedTuple):
         return load.read(Located(self.name, self.text, None, {}))
 
 
-def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> Job:
-    """The job of sweeping over a spec. Raises UsageError for an argument that is both set and varied."""
+def job(located: Located, axes: Sequence[SweepAxis], training: bool = False, with_: Sequence[str] = ()) -> Job:
+    """The job of sweeping over a spec. with_: what is done to every network.
+
+    Raises UsageError for an argument that is both set and varied, and for what cannot be done.
+    """
+    wishes.read(with_)
     for axis in axes:
         if axis.kind == "argument" and (name := axis.varies) in located.settings:
             raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
@@ -398,7 +408,9 @@ def job(located: Located, axes: Sequence[SweepAxis], training: bool = False) -> 
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
     if (number := size_of(axes)) > LARGEST:
         raise UsageError(f"a sweep takes at most {LARGEST:,} combinations, found {number:,}")
-    return Job(located.text, located.name, located.variant, dict(located.settings), tuple(axes), training)
+    return Job(
+        located.text, located.name, located.variant, dict(located.settings), tuple(axes), training, with_=tuple(with_)
+    )
 
 
 def chosen(job: Job, sample: int | None, seed: int, where: str) -> Job:
@@ -484,6 +496,8 @@ def one_by_one(job: Job, names: Sequence[str]) -> str:
     """Why combinations have to be counted one by one; empty where all can be at once."""
     if others := [name for name in names if name not in FIGURES]:
         return f"{listing(others)} cannot be computed for many at once; choose others with --columns"
+    if job.with_:
+        return "what --with does is done to one network at a time"
     if find_spec("numpy") is None:
         return "to count many at once needs the package numpy: pip install 'cnnprof[sweep]'"
     return ""
@@ -588,21 +602,26 @@ def _row_of_process(point: Point) -> SweepRow:
 def row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
     """A combination, counted by itself; what is wrong with it is in the row."""
     try:
-        graph, batch, dtype = network(wanted, read, given_at(wanted.axes, point))
-        costs = count(graph, int(batch), dtype)
+        network, batch, dtype = network_of(wanted, read, given_at(wanted.axes, point))
+        costs = costs_of(network, int(batch), dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
     figures = {name: getattr(costs.totals, name) for name in COUNTED}
     return SweepRow(
-        point, figures, estimates=estimates(graph, costs.totals), declared=declared(graph), refused=costs.refused
+        point,
+        figures,
+        estimates=estimates(network.graph, costs.totals),
+        declared=declared(network.graph),
+        refused=costs.refused,
+        notes=network.notes,
     )
 
 
-def network(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Graph, Any, str]:
-    """The graph of a combination, its batch and its dtype. given: the value on each axis, of an input the shape;
+def network_of(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Network, Any, str]:
+    """The network of a combination, its batch and its dtype. given: the value on each axis, of an input the shape;
     what is a number in the spec, and the batch, may be one instead of a text.
 
-    Raises SpecError and UsageError as unfolding does.
+    Raises SpecError and UsageError as unfolding and rewriting do.
     """
     settings, inputs = dict(wanted.settings), {}
     variant, batch, dtype = wanted.variant, 1, "float32"
@@ -620,9 +639,10 @@ def network(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Graph
                 dtype = value
     if read is None:
         assert wanted.graph is not None
-        return wanted.graph, batch, dtype
-    unfolded = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training)
-    return unfolded.graph, batch, dtype
+        found = Network(wanted.graph)
+    else:
+        found = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+    return load.granted(found, wanted.with_), batch, dtype
 
 
 def _input_name(axis: SweepAxis, read: Spec | None) -> str:
@@ -669,6 +689,7 @@ def conclude(
         unlisted=len(marked) - len(marked[:top]),
         over=len(valid) - len(within),
         wrong=tuple(row for row in rows if row.wrong),
+        with_=wanted.with_,
     )
 
 

@@ -224,7 +224,7 @@ def test_scratch_in_other_types_is_noted():
         (0,),
         (2,),
     )
-    assert plan_arena(network).notes == ("the scratch of `MEAN` was measured for int8 alone",)
+    assert plan_arena(network).notes == ("the scratch of `MEAN` was measured for int8 and int16 alone",)
 
 
 def test_too_many_buffers_are_refused(monkeypatch):

@@ -32,6 +32,12 @@ NETWORKS = [
     ("resnet@50", "resnet50", 0),
     ("resnet@101", "resnet101", 0),
     ("resnet@152", "resnet152", 0),
+    ("resnext@50_32x4d", "resnext50_32x4d", 0),
+    ("wide_resnet@50_2", "wide_resnet50_2", 0),
+    ("regnet@x_400mf_tv", "regnet_x_400mf", 0),
+    ("regnet@y_400mf", "regnet_y_400mf", 0),
+    ("efficientnet_v2@s", "efficientnet_v2_s", 0),
+    ("convnext@tiny", "convnext_tiny", 0),
 ]
 
 

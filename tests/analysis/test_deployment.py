@@ -63,6 +63,13 @@ def test_the_head_is_a_metric_of_the_file_and_of_the_spec(name):
         assert ("flash_bytes" in report.estimates) == bool(options)
 
 
+def test_int16_has_twice_the_head():
+    report = cnnprof.analyze("ds_cnn", with_="int16")
+    assert report.deployed
+    assert report.metric("arena_non_persistent_bytes") == 32_000
+    assert "the int16 file, ± 12.0 %" in report.to_markdown()
+
+
 def test_they_are_planned_where_they_are_asked_for():
     """Of a network in float32 by name: those of the int8 file that a converter makes of it."""
     report = cnnprof.analyze("ds_cnn")
@@ -78,9 +85,13 @@ def test_they_are_planned_where_they_are_asked_for():
     [
         ("ds_cnn", {"batch": 2}, "memory is planned for a batch of 1, found 2"),
         ("ds_cnn", {"training": True}, "memory is planned for inference, and this is the network in training"),
-        ("ds_cnn", {"with_": "int16"}, "memory is planned for networks in int8, as `--with int8` alone makes them"),
+        ("ds_cnn", {"with_": ["int16", "sparsity=0.5"]},
+         "memory is planned for networks in int8 or int16, as `--with int8` or `--with int16` alone makes them"),
+        ("mobilenet_v3", {"with_": "int16"},
+         "there is no HARD_SWISH in int16: TensorFlow's converter has none with int16 activations (the layer "
+         "`stem.act`); see `--with int8`"),
         ("ds_cnn", {"with_": ["int8", "weights=int4"]},
-         "memory is planned for networks in int8, as `--with int8` alone makes them"),
+         "memory is planned for networks in int8 or int16, as `--with int8` or `--with int16` alone makes them"),
         ("unet", {}, None),
     ],
 )  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from math import prod
 from pathlib import Path
 
 import pytest
 
 import cnnprof
+from cnnprof.analysis.analyze import costs_of
 from cnnprof.analysis.costs import Costs, count, refusal
 from cnnprof.analysis.explain import AXES, SUMS, LayerPage, Section, SumPage, explain
 from cnnprof.analysis.memory import Scale
@@ -17,9 +19,10 @@ from cnnprof.analysis.receptive_field import FieldAxis, TensorField, follow
 from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
-from cnnprof.load import architectures
+from cnnprof.load import Network, architectures
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Work
+from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed, Types
 from cnnprof.render import explained, formula, show
 from tests.support.commands import CLI, loaded
 from tests.support.formulas import evaluate, evaluate_names
@@ -46,9 +49,11 @@ def by_axis(field: TensorField | None) -> dict[str, FieldAxis]:
     return dict(zip(AXES[len(field.axes)], field.axes, strict=True)) if field and field.axes else {}
 
 
-def holds(unfolded: Graph, batch: int = 1, dtype: str = "float32", seen: set[object] | None = None) -> None:
+def holds(
+    unfolded: Graph, batch: int = 1, dtype: str = "float32", seen: set[object] | None = None, types: Types = AS_COMPUTED
+) -> None:
     """Asserts of every layer's page that its formulas give its figures, and that these are the costs'."""
-    costs = count(unfolded, batch, dtype)
+    costs = costs_of(Network(unfolded, types=types), batch, dtype)
     scale = Scale(batch, {"float32": 4, "float16": 2}[dtype])
     shapes = unfolded.shapes()
     fields = [by_axis(field) for field in follow(unfolded)]
@@ -80,7 +85,8 @@ def holds(unfolded: Graph, batch: int = 1, dtype: str = "float32", seen: set[obj
             assert work["bytes moved"] == cost.moved_bytes
         assert figures(memory).get("new tensor", 0) == cost.activation_bytes
         scratch = [value for label, value in figures(memory).items() if label.startswith("scratch")]
-        assert scratch == [scale.bytes(tensor) for tensor in layer.memory.scratch if layer.executed]
+        held = layer.memory.scratch if layer.executed and not types.mixed else ()
+        assert scratch == [scale.bytes(tensor) for tensor in held]
         if cost.field is None or not cost.field.axes:
             assert not field.formulas
             continue
@@ -116,6 +122,31 @@ def test_random_networks(seed: int) -> None:
         if refusal(unfolded, batch):
             unfolded, batch = graph(text), 2
         holds(unfolded, batch=batch)
+
+
+SPARSE = Types(sparsity=Fraction(1, 3))
+INT4 = Types((Typed("int4"),), (Typed("int4"), Typed("float16", "**.relu")), "float16", Fraction(1, 2))
+
+
+@pytest.mark.parametrize("seed", range(0, 400, 20))
+@pytest.mark.parametrize("types", [INT8, INT16, SPARSE, INT4], ids=["int8", "int16", "sparse", "int4"])
+def test_random_networks_with_values_of_several_types(seed: int, types: Types) -> None:
+    for number in range(seed, seed + 4):
+        unfolded = graph(seeded(number).text())
+        holds(unfolded, batch=1 + number % 3, types=types)
+
+
+@pytest.mark.parametrize("types", [INT8, SPARSE, INT4], ids=["int8", "sparse", "int4"])
+def test_sums_of_values_of_several_types_are_the_totals(types: Types) -> None:
+    costs = costs_of(Network(cnnprof.unfold("mobilenet_v2"), types=types))
+    page = explain(cnnprof.unfold("mobilenet_v2"), costs)
+    assert isinstance(page, SumPage)
+    for each in page.sums:
+        assert each.value == getattr(costs.totals, each.name)
+        assert each.refused == costs.refused.get(each.name, "")
+        assert each.value is not None or not each.parts
+        for part in each.parts:
+            assert evaluate(formula.numbers(part.term)) == part.term.value
 
 
 @pytest.mark.parametrize("name", sorted(architectures()))

@@ -2,6 +2,7 @@
 
     pip install tensorflow-cpu==2.21.0 tflite-micro
     python -m tests.benchmarks.tflite tests/golden/tflm/converter.json
+    python -m tests.benchmarks.tflite --int16 tests/golden/tflm/converter16.json
 
 Neither package is one of the development environment: they take a gigabyte, and their answers are kept.
 """
@@ -23,12 +24,18 @@ from tensorflow import keras
 
 layers = keras.layers
 ABOUT = (
-    "What TensorFlow's converter made of small Keras networks (tensorflow-cpu {tensorflow}, full integer quantisation, "
+    "What TensorFlow's converter made of small Keras networks (tensorflow-cpu {tensorflow}, {quantised}, "
     "batch 1) and what TensorFlow Lite Micro's interpreter allocates for the files (tflite-micro {micro}, x86-64, "
     "reference kernels, recording allocator). Written by `python -m tests.benchmarks.tflite`. An operator: what it "
-    "reads -> what it writes; int8 unless another type is said; `head` and `tail` are null where the interpreter has "
-    "no kernel."
+    "reads -> what it writes; {dtype} unless another type is said; `head` and `tail` are null where the interpreter "
+    "has no kernel."
 )
+OPERATORS = {
+    "int8": tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8,
+    "int16": tensorflow.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+}
+UNDELEGATED = tensorflow.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+"""Nothing is delegated, so that operators are those of the file."""
 ALLOCATE = """
 import sys
 from tflite_micro.python.tflite_micro import runtime
@@ -271,6 +278,59 @@ NETWORKS = {
 }
 
 
+def bn_relu(image):
+    return layers.ReLU()(norm()(image))
+
+
+def ds_cnn(image):
+    """MLPerf Tiny's keyword spotting."""
+    image = layers.Dropout(0.2)(bn_relu(conv(image, 64, (10, 4), 2)))
+    for _ in range(4):
+        image = bn_relu(conv(bn_relu(layers.DepthwiseConv2D(3, padding="same")(image)), 64, 1))
+    image = layers.Flatten()(layers.AveragePooling2D((25, 5))(layers.Dropout(0.4)(image)))
+    return layers.Softmax()(layers.Dense(12)(image))
+
+
+def resnet8(image):
+    """MLPerf Tiny's image classification."""
+    image = bn_relu(conv(image, 16))
+    for channels, stride in ((16, 1), (32, 2), (64, 2)):
+        body = norm()(conv(bn_relu(conv(image, channels, 3, stride)), channels))
+        image = layers.ReLU()(layers.Add()([image if stride == 1 else conv(image, channels, 1, stride), body]))
+    return layers.Softmax()(layers.Dense(10)(layers.Flatten()(layers.AveragePooling2D(8)(image))))
+
+
+def mobilenet_v1(image):
+    """MLPerf Tiny's visual wake words: a width of 0.25."""
+    image = bn_relu(conv(image, 8, 3, 2))
+    strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+    for channels, stride in zip((16, 32, 32, 64, 64, *[128] * 6, 256, 256), strides, strict=True):
+        image = bn_relu(conv(bn_relu(layers.DepthwiseConv2D(3, strides=stride, padding="same")(image)), channels, 1))
+    return layers.Softmax()(layers.Dense(2)(layers.Flatten()(layers.AveragePooling2D(3)(image))))
+
+
+def autoencoder(image):
+    """MLPerf Tiny's anomaly detection."""
+    for features in (128, 128, 128, 128, 8, 128, 128, 128, 128):
+        image = bn_relu(layers.Dense(features)(image))
+    return layers.Dense(640)(image)
+
+
+WHOLE = {
+    "autoencoder_ad": ((640,), autoencoder),
+    "ds_cnn_kws": ((49, 10, 1), ds_cnn),
+    "mobilenet_v1_025_96_vww": ((96, 96, 3), mobilenet_v1),
+    "resnet8_ic": ((32, 32, 3), resnet8),
+}
+"""Networks whose int8 files are in tests/golden/tflm."""
+REDUCED = {
+    "mean": ((4, 4, 64), lambda i: layers.GlobalAveragePooling2D()(i)),
+    "sum": ((4, 4, 64), lambda i: function(lambda x: tensorflow.reduce_sum(x, [1, 2]), i)),
+}
+"""Where scratch would show that depends on the type."""
+ALL = {"int8": NETWORKS, "int16": {**NETWORKS, **WHOLE, **REDUCED}}
+
+
 def model_of(shape, network) -> keras.Model:
     """A network with weights that are neither all zero nor alike: the converter leaves out biases that are."""
     image = keras.Input(shape, batch_size=1)
@@ -281,8 +341,8 @@ def model_of(shape, network) -> keras.Model:
     return model
 
 
-def converted(model: keras.Model, shape) -> bytes:
-    """The int8 file of a model."""
+def converted(model: keras.Model, shape, dtype: str) -> bytes:
+    """The integer file of a model: int8, or int16 activations with int8 weights."""
 
     def examples() -> Iterator[list[numpy.ndarray]]:
         random = numpy.random.RandomState(0)
@@ -292,19 +352,19 @@ def converted(model: keras.Model, shape) -> bytes:
     converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
     converter.representative_dataset = examples
-    converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tensorflow.int8
+    converter.target_spec.supported_ops = [OPERATORS[dtype]]
+    converter.inference_input_type = converter.inference_output_type = getattr(tensorflow, dtype)
     return converter.convert()
 
 
-def operators(file: bytes) -> list[str]:
+def operators(file: bytes, dtype: str) -> list[str]:
     """The operators of a file, a line each."""
-    interpreter = tensorflow.lite.Interpreter(model_content=file)
+    interpreter = tensorflow.lite.Interpreter(model_content=file, experimental_op_resolver_type=UNDELEGATED)
     tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
 
     def shown(number: int) -> str:
         name = tensors[number]["dtype"].__name__
-        return "x".join(str(int(size)) for size in tensors[number]["shape"]) + ("" if name == "int8" else f":{name}")
+        return "x".join(str(int(size)) for size in tensors[number]["shape"]) + ("" if name == dtype else f":{name}")
 
     return [
         f"{each['op_name']} {', '.join(shown(number) for number in each['inputs'] if number in tensors)} -> "
@@ -323,17 +383,32 @@ def allocated(file: bytes) -> tuple[int | None, int | None]:
     return tuple(match and int(match[1]) for match in found)
 
 
-def main(path: str) -> None:
+def measured(name: str, dtype: str) -> dict[str, object]:
+    """What the packages say of one network; the converter's refusal where it makes no file of that type."""
+    shape, network = ALL[dtype][name]
+    try:
+        file = converted(model_of(shape, network), shape, dtype)
+    except Exception as error:
+        if dtype == "int8":
+            raise
+        return {"refused": str(error).strip().splitlines()[0]}
+    head, tail = allocated(file)
+    whole = {"file_bytes": len(file)} if name in WHOLE else {}
+    return {"operators": operators(file, dtype), "head": head, "tail": tail, **whole}
+
+
+def main(path: str, dtype: str) -> None:
     """Writes what the packages say."""
     nets = {}
-    for name, (shape, network) in sorted(NETWORKS.items()):
-        file = converted(model_of(shape, network), shape)
-        head, tail = allocated(file)
-        nets[name] = {"operators": operators(file), "head": head, "tail": tail}
-        print(name, head, tail, flush=True)
-    about = ABOUT.format(tensorflow=version("tensorflow-cpu"), micro=version("tflite-micro"))
+    for name in sorted(ALL[dtype]):
+        nets[name] = measured(name, dtype)
+        print(name, nets[name].get("head"), nets[name].get("tail"), flush=True)
+    quantised = {"int8": "full integer quantisation", "int16": "int16 activations, int8 weights"}[dtype]
+    about = ABOUT.format(
+        tensorflow=version("tensorflow-cpu"), micro=version("tflite-micro"), quantised=quantised, dtype=dtype
+    )
     Path(path).write_text(json.dumps({"about": about, "nets": nets}, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[-1], "int16" if "--int16" in sys.argv[1:] else "int8")

@@ -103,7 +103,8 @@ def test_a_sweep_leaves_no_column_out() -> None:
 
 @pytest.mark.parametrize("args", [["specs"], ["kinds"], ["kinds", "conv2d"]], ids=" ".join)
 def test_a_list_says_the_same_on_a_narrow_terminal(args: list[str]) -> None:
-    assert on_a_terminal(*args, width=60, NO_COLOR="1").split() == process(*args).stdout.split()
+    narrow, wide = on_a_terminal(*args, width=60, NO_COLOR="1"), process(*args).stdout
+    assert "".join(narrow.split()) == "".join(wide.split())  # a long name may be broken
 
 
 def test_help_shows_every_summary_whole() -> None:

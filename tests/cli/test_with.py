@@ -76,6 +76,35 @@ def test_a_check_holds_what_came_out_to_its_limits(run: Run) -> None:
     assert "`inference_bytes` of net.yaml with int8 cannot be limited, since there is none: it depends" in done.err
 
 
+def test_a_sweep_does_it_to_every_combination(run: Run) -> None:
+    swept = ("sweep", "ds_cnn", "--set", "channels=32,64", "--with", "fuse_bn", "--with", "int8")
+    found = json.loads(run(*swept, "--format", "json").out)
+    assert found["with"] == ["fuse_bn", "int8"]
+    for row in found["rows"]:
+        args = {"channels": int(row["settings"]["channels"])}
+        report = cnnprof.analyze("ds_cnn", args=args, with_=["fuse_bn", "int8"])
+        assert row["metrics"]["params"] == report.totals.params
+        assert row["metrics"]["param_bytes"] == report.totals.param_bytes < report.totals.params * 2
+        assert row["metrics"]["peak_activation_bytes"] == report.totals.peak_activation_bytes
+        assert row["metrics"]["training_bytes"] is None
+        assert "training_bytes" in row["refused"]
+    out = run(*swept).out
+    assert "with fuse_bn, int8" in out.splitlines()[0]
+    assert out.count("int8: kernels and matrices in int8") == 1
+    sequence = cnnprof.sweep("ds_cnn", args={"channels": [32, 64]}, with_=["fuse_bn", "int8"], jobs=2)
+    assert [dict(row.metrics) for row in sequence.rows] == [row["metrics"] for row in found["rows"]]
+    graph = cnnprof.sweep(cnnprof.unfold("net.yaml"), batch=[1, 2], with_="fuse_bn")
+    assert [row.metrics["params"] for row in graph.rows] == [FUSED, FUSED]
+
+
+def test_a_sweep_says_what_cannot_be_done(run: Run) -> None:
+    done = run("sweep", "ds_cnn", "--set", "channels=32,64", "--with", "fuse_b")
+    assert done == (2, "", "error: there is nothing to do that is called `fuse_b`; did you mean `fuse_bn`?\n")
+    done = run("sweep", "ds_cnn", "--set", "channels=32,64", "--with", "weights=stemm=int8")
+    assert done.code == 2
+    assert "`stemm` matches no layer; did you mean `stem`?\n  in the combination channels=32 and 1 more" in done.err
+
+
 def test_a_project_says_it(folder: Path, run: Run) -> None:
     def project(written: str) -> None:
         (folder / "cnnprof.yaml").write_text(
@@ -97,9 +126,12 @@ def test_a_project_says_it(folder: Path, run: Run) -> None:
 def test_an_explanation_is_of_what_came_out(run: Run) -> None:
     out = run("explain", "net.yaml", "c", "--with", "fuse_bn").out
     assert f"{8 * 27 + 8}" in out
-    assert run("explain", "net.yaml", "--with", "int8") == (
-        2, "", "error: an explanation is of one dtype, and not of how values are stored: leave out int8\n",
-    )  # fmt: skip
+    page = json.loads(run("explain", "net.yaml", "c", "--with", "fuse_bn", "--with", "int8", "--format", "json").out)
+    formulas = {each["label"]: each for section in page["sections"] for each in section["formulas"]}
+    assert page["dtype"] == "int8"
+    assert formulas["parameter bytes"]["names"] == "weight·bytes_per_int8 + bias·bytes_per_int32"
+    assert formulas["parameter bytes"]["value"] == 8 * 27 + 8 * 4
+    assert "torch_peak_activation_bytes = refused" in run("explain", "net.yaml", "--with", "int8").out
 
 
 def test_separable_is_one_of_them(run: Run) -> None:
@@ -130,8 +162,29 @@ def test_from_python_and_the_command_line_alike(name: str, run: Run) -> None:
 
 @pytest.mark.torch
 def test_a_graph_does_not_say_how_values_are_stored() -> None:
-    for function in (cnnprof.unfold, cnnprof.build, cnnprof.to_yaml, cnnprof.explain):
+    for function in (cnnprof.unfold, cnnprof.build, cnnprof.to_yaml):
         with pytest.raises(UsageError, match="is of one dtype, and not of how values are stored"):
             function("net.yaml", with_="int8")
     assert len(cnnprof.unfold("net.yaml", with_="fuse_bn").layers) == 3
     assert "batch_norm" not in cnnprof.to_yaml("net.yaml", with_="fuse_bn")
+
+
+@pytest.mark.torch
+def test_what_runs_of_a_file_in_int8_is_said(run: Run) -> None:
+    """Its layers in float32: PyTorch's int8 kernels are not those of the file."""
+    file = str(Path(__file__).parents[1] / "golden" / "tflm" / "lenet5_relu.tflite")
+    verify = ("verify", file, "--no-fvcore")
+    found = json.loads(run(*verify, "--format", "json").out)
+    assert (found["stored_dtype"], found["dtype"], found["ok"]) == ("int8", "float32", True)
+    assert "stored in int8: its layers run in float32, as PyTorch has them" in run(*verify).out.splitlines()[0]
+    measure = ("measure", file, "--seconds", "0.01", "--device", "cpu")
+    assert json.loads(run(*measure, "--format", "json").out)["stored_dtype"] == "int8"
+    assert "stored in int8: its layers run in float32" in run(*measure).out.splitlines()[0]
+    assert json.loads(run("verify", "net.yaml", "--no-fvcore", "--format", "json").out)["stored_dtype"] == "float32"
+
+
+def test_a_comparison_of_layers_is_not_of_how_values_are_stored(run: Run) -> None:
+    done = run("verify", "net.yaml", "--against", "net.yaml", "--with", "int8")
+    assert (done.code, done.out) == (2, "")
+    assert "a comparison of layers is of one dtype, and not of how values are stored: leave out int8" in done.err
+    assert run("verify", "net.yaml", "--against", "net.yaml", "--with", "fuse_bn").code == 0

@@ -153,6 +153,11 @@ def papers() -> dict[str, tuple[str, str]]:
         "mobilenet_v3@small": _printed(read_paper["mobilenet_v3"]["small"]),
         "efficientnet@b0": _printed(read_paper["efficientnet_b0"]),
     }
+    for name in ("resnext", "wide_resnet", "regnet", "convnext", "efficientnet_v2", "edsr"):
+        for variant, figures in read_paper[name].items():
+            if isinstance(figures, dict):
+                found[f"{name}@{variant}"] = _printed(figures)
+    found["unet3d"] = (read_paper["unet3d"]["params"], "")
     for letter, variant in {"A": "11", "B": "13", "C": "16c", "D": "16", "E": "19"}.items():
         found[f"vgg@{variant}"] = (vgg[letter], "")
     for layers in ("18", "34", "50_v1", "101_v1", "152_v1"):  # the paper's ResNets have their stride on the 1x1
@@ -163,7 +168,7 @@ def papers() -> dict[str, tuple[str, str]]:
 
 
 def _printed(figures: dict[str, str]) -> tuple[str, str]:
-    return figures["params"], _short(figures["mult_adds"])
+    return figures["params"], _short(figures.get("mult_adds", ""))
 
 
 def _short(figure: str) -> str:
@@ -365,8 +370,9 @@ def blocks() -> str:
     for block in shipped_blocks().values():
         args = []
         for argument in block.args:
-            assert argument.default is None or isinstance(argument.default, Scalar)
-            args.append(f"{argument.name}: {'required' if argument.default is None else argument.default.text}")
+            node = argument.default
+            default = "required" if node is None else node.text if isinstance(node, Scalar) else source.written(node)
+            args.append(f"{argument.name}: {default}")
         _, _, title = block.mark.source.line(block.mark.line).partition("#")
         rows.append(f"| `{block.name}` | `{{{', '.join(args)}}}` | {_cell(title.strip())} |")
     return "\n".join(rows)

@@ -12,6 +12,7 @@ from cnnprof.analysis.report import Report
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
 MEASURED: dict[str, Any] = json.loads((GOLDEN / "measured.json").read_text(encoding="utf-8"))["nets"]
+INT16: dict[str, Any] = json.loads((GOLDEN / "converter16.json").read_text(encoding="utf-8"))["nets"]
 OTHERS: dict[str, Any] = json.loads((GOLDEN / "others.json").read_text(encoding="utf-8"))["nets"]
 TINY = {
     "keyword spotting": ("ds_cnn_kws", "ds_cnn"),
@@ -50,6 +51,29 @@ def predicted() -> str:
             f"≈{from_file.metric(total):,}",
             f"**{measured['total']:,}**",
             f"≈{from_spec.metric(flash):,}",
+            f"**{measured['file_bytes']:,}**",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def in_int16() -> str:
+    """A row per task: with int16 activations, as predicted from the spec and as measured."""
+    lines = [
+        "| task | head | **measured** | tail | **measured** | file | **its bytes** |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for task, (file, spec) in TINY.items():
+        found, measured = cnnprof.analyze(spec, with_="int16"), INT16[file]
+        head, tail, flash = "arena_non_persistent_bytes", "arena_persistent_bytes", "flash_bytes"
+        assert found.metric(head) == measured["head"], file
+        cells = [
+            f"{task}: `{spec if '/' not in spec else file}`",
+            f"{found.metric(head):,}",
+            f"**{measured['head']:,}**",
+            f"≈{found.metric(tail):,}",
+            f"**{measured['tail']:,}**",
+            f"≈{found.metric(flash):,}",
             f"**{measured['file_bytes']:,}**",
         ]
         lines.append(f"| {' | '.join(cells)} |")

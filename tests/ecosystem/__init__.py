@@ -2,11 +2,12 @@
 
     python -m venv ecosystem
     ecosystem/bin/pip install -r tests/ecosystem/requirements.txt -e .
+    ecosystem/bin/pip install --no-deps -r tests/ecosystem/wheels.txt
     ecosystem/bin/python -m tests.ecosystem
 
 takes every classification, segmentation and video network of torchvision, 40 of timm drawn by a seed over all its
-families, and ten networks as archives of torch.export and as ONNX files of both of PyTorch's exporters, in about 8
-minutes; `--all` takes every convolutional network of timm.
+families, ten networks as archives of torch.export and as ONNX files of both of PyTorch's exporters, and ONNX files that
+lie in packages, in about 8 minutes; `--all` takes every convolutional network of timm.
 """
 
 from __future__ import annotations

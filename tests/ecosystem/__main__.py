@@ -19,8 +19,8 @@ import torch
 import torchvision
 
 from tests.ecosystem import RECORD, counts, saved, table
-from tests.ecosystem.networks import ARCHIVED, CONVOLUTIONAL, SEED, convolutional, drawn, torchvision_networks
-from tests.ecosystem.outcome import Outcome, archived, exported, tried
+from tests.ecosystem.networks import ARCHIVED, CONVOLUTIONAL, PACKAGED, SEED, convolutional, drawn, torchvision_networks
+from tests.ecosystem.outcome import Outcome, archived, exported, packaged, tried
 
 LEAST = 0.85
 """Of timm's convolutional networks, how many are exact without an opaque layer."""
@@ -36,6 +36,9 @@ def outcomes(all_of_timm: bool, seed: int, only: list[str]) -> Iterator[Outcome]
             yield archived(name)
             yield exported(name, dynamo=False)
             yield exported(name, dynamo=True)
+    for package, file, shape in PACKAGED:
+        if not only or any(each in package for each in only):
+            yield packaged(package, file, shape)
 
 
 def failures(found: list[Outcome]) -> Iterator[str]:

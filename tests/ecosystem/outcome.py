@@ -8,10 +8,12 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from onnx import load as load_onnx
 
 from cnnprof.analysis.costs import count
 from cnnprof.errors import UsageError
@@ -20,6 +22,7 @@ from cnnprof.importers.common import Imported, MismatchError
 from cnnprof.importers.torch import Reference, archive, load
 from cnnprof.importers.torch.reference import resolve
 from tests.ecosystem.networks import Named
+from tests.support.onnx_inference import counted_by_onnx
 
 
 class Outcome(NamedTuple):
@@ -126,6 +129,25 @@ def exported(name: str, dynamo: bool) -> Outcome:
         *named, result if same else "wrong", "" if same else "it is not what its module is", len(found.graph.layers),
         round(time.process_time() - begin, 1),
     )  # fmt: skip
+
+
+def packaged(package: str, file: str, shape: tuple[int, ...]) -> Outcome:
+    """What comes of an ONNX file in an installed package, beside the shapes that ONNX's own inference gives it."""
+    named = Named("wheel", f"{package} {file.rpartition('/')[2]}", "ONNX files in wheels")
+    begin = time.process_time()
+    path = Path(str(distribution(package).locate_file(file)))
+    model = load_onnx(path)
+    (given,) = model.graph.input
+    found = onnx.load(path, {given.name: shape})
+    for dim, size in zip(given.type.tensor_type.shape.dim, (1, *shape), strict=True):
+        dim.dim_value = size
+    _, macs = counted_by_onnx(model)
+    own = count(found.graph, 1).totals.macs
+    result, reason = "opaque" if found.opaque else "exact", ""
+    if own != macs:
+        result, reason = "wrong", f"{own:,} multiply-accumulates, and {macs:,} by ONNX's shapes"
+    seconds = round(time.process_time() - begin, 1)
+    return Outcome(*named, result, reason, len(found.graph.layers), seconds)
 
 
 def shown(found: Imported) -> list[tuple[Any, ...]]:

@@ -96,6 +96,7 @@ def test_inputs_by_name(tmp_path: Path) -> None:
 
 
 HEAD = "version: 1\nbudgets:\n"
+KEYS = "`version`, `budgets`, `baseline`, `baseline_ref`, `baseline_tip`"
 BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
 
 
@@ -104,10 +105,10 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
     [
         ("5", ["1:1 expected the key `budgets`, found none | a project file has `version`, `budgets`"]),
         ("'5\nbudgets: '", [
-            "1:1 a project file is a mapping with the keys `version`, `budgets`, `baseline`, found `5 budgets: `",
+            f"1:1 a project file is a mapping with the keys {KEYS}, found `5 budgets: `",
         ]),
         ("a: 1\nbudgets:", [
-            "1:1 a project file has no key `a` | known: `version`, `budgets`, `baseline`",
+            f"1:1 a project file has no key `a` | known: {KEYS}",
             "1:1 a project file says `version: 1`",
             "2:9 a project file has `budgets`, a list, found nothing",
         ]),
@@ -131,7 +132,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
         ]),
         ("version: 1\nbudgets: [5]\nbaseline: []", [
             "2:11 a budget is a mapping with the keys `name`, `files`, `specs`, `variant`, `set`, `input`, `with`, "
-            "`batch`, `dtype`, `max`, `warn`, `max_increase`, `at`, `fits`, `message`, found `5`",
+            "`batch`, `dtype`, `max`, `warn`, `max_increase`, `at`, `each`, `fits`, `message`, found `5`",
             "3:11 `baseline` takes a string, found an empty list",
         ]),
         (HEAD + "- max: {params: 5M}", [
@@ -139,7 +140,7 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "3:3 a budget has `files`, a list of patterns, found nothing",
         ]),
         (BUDGET.strip() + "\n  maximum: 3", [
-            "3:3 a budget limits something: `max`, `warn`, `max_increase`, `at`, `fits`",
+            "3:3 a budget limits something: `max`, `warn`, `max_increase`, `at`, `each`, `fits`",
             "5:3 a budget has no key `maximum` | did you mean `max`?",
         ]),
         (BUDGET + "  max: {mac: 5, params: 1.5, peak_activation_bytes: 10, macs: [1]}", [
@@ -149,9 +150,9 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "5:63 a limit on `macs` is a number, found a list",
         ]),
         (BUDGET + "  max_increase: {macs: 5, params: -1%, flops: 0}", [
-            "5:24 an increase of `macs` is a percentage like `1.5%`, found `5` | did you mean `5%`?",
-            "5:35 an increase of `params` is a percentage like `1.5%`, found `-1%`",
-            "5:47 an increase of `flops` is a percentage like `1.5%`, found `0` | did you mean `0%`?",
+            "5:24 an increase of `macs` is like `1.5%` or `+10K`, found `5` | did you mean `5%`?",
+            "5:35 an increase of `params` is like `1.5%` or `+10K`, found `-1%`",
+            "5:47 an increase of `flops` is like `1.5%` or `+10K`, found `0` | did you mean `0%`?",
         ]),
         (BUDGET + "  at: {a: 5}\n  warn: 3", [
             "5:11 expected a mapping for `at a`, found `5`",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from cnnprof.errors import UsageError
 onnx = pytest.importorskip("onnx")
 np = pytest.importorskip("numpy")
 
-from onnx import TensorProto, helper, numpy_helper, shape_inference  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from cnnprof.importers.common import Imported  # noqa: E402
 from cnnprof.importers.onnx import load  # noqa: E402
+from tests.support.onnx_inference import counted_by_onnx  # noqa: E402
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 # Parameters and multiply-accumulates as published, where the file is the published network.
@@ -28,30 +28,6 @@ PUBLISHED = {
     "light_vgg19": (143_667_240, 19_632_062_464),
     "light_squeezenet": (1_235_496, None),
 }
-
-
-def counted_by_onnx(model: Any) -> tuple[int, int]:
-    """(parameters, MACs) by the shapes that ONNX's inference gives the whole file, weights being what they are."""
-    whole = shape_inference.infer_shapes(model, data_prop=True)
-    shapes = {each.name: tuple(each.dims) for each in model.graph.initializer}
-    shapes |= {
-        each.name: tuple(dim.dim_value for dim in each.type.tensor_type.shape.dim)
-        for each in [*whole.graph.value_info, *whole.graph.input, *whole.graph.output]
-    }
-    of_constants = {each.name for each in model.graph.initializer}
-    for node in model.graph.node:
-        if all(name in of_constants for name in node.input):
-            of_constants.update(node.output)
-    params, macs = set(), 0
-    for node in model.graph.node:
-        own = [name for name in node.input[:3] if name in of_constants]
-        if node.op_type in ("Conv", "Gemm", "BatchNormalization", "Mul", "Add") and len(own) < len(node.input):
-            params.update(own)
-        if node.op_type == "Conv":
-            macs += prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
-        elif node.op_type == "Gemm":
-            macs += prod(shapes[node.input[1]])
-    return sum(prod(shapes[name]) for name in params), macs
 
 
 @pytest.mark.parametrize("path", sorted(LIGHT.glob("*.onnx")), ids=lambda path: path.stem)
@@ -108,6 +84,10 @@ def told(found: Imported) -> list[tuple[str, str, tuple[int, ...]]]:
 
 def floats(*shape: int) -> Any:
     return np.zeros(shape, np.float32)
+
+
+def ints(*values: int) -> Any:
+    return np.array(values, np.int64)
 
 
 CONV = helper.make_node("Conv", ["x", "w"], ["c"], "/stem/conv/Conv")
@@ -229,15 +209,32 @@ def test_functions_and_reductions(tmp_path: Path) -> None:
     )
 
 
+def test_steps_and_other_slopes(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Slice", ["x", "from", "to", "axes", "steps"], ["s"]),
+        helper.make_node("HardSigmoid", ["s"], ["h"], "gate"),
+        helper.make_node("HardSigmoid", ["h"], ["k"], alpha=1 / 6),
+        helper.make_node("Erf", ["k"], ["y"]),
+    ]
+    constants = {"from": ints(1, 0), "to": ints(2**62, -1), "axes": ints(2, 3), "steps": ints(2, 3)}
+    found = imported(tmp_path, model(nodes, constants))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("slice", (3, 4, 9)), ("slice", (3, 4, 3)), ("mul", (3, 4, 3)), ("add", (3, 4, 3)), ("hardtanh", (3, 4, 3)),
+        ("hardsigmoid", (3, 4, 3)), ("erf", (3, 4, 3)),
+    ]  # fmt: skip
+    work = count(found.graph, 1).totals.work
+    assert (work.multiplies, work.divides) == (36, 36)  # by 0.2, and by 6
+
+
 def test_what_has_no_kind_is_opaque_and_listed(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Erf", ["x"], ["y"], "/act/Erf"),
+        helper.make_node("Floor", ["x"], ["y"], "/act/Floor"),
         helper.make_node("Transpose", ["y"], ["t"], perm=[0, 1, 3, 2]),
         helper.make_node("MatMul", ["y", "t"], ["z"], "/attn/MatMul"),
     ]
     found = imported(tmp_path, model(nodes))
     assert [(path, operator, reason) for path, operator, reason in found.opaque] == [
-        ("act", "Erf", "no kind does what it does"),
+        ("act", "Floor", "no kind does what it does"),
     ]
     assert told(found)[-1] == ("attn", "matmul", (3, 8, 8))
     assert count(found.graph, 1).totals.macs == 3 * 8 * 8 * 9
@@ -249,6 +246,97 @@ def test_says_that_the_exporter_folds_batch_norm(tmp_path: Path) -> None:
         "written by PyTorch's exporter, which folds batch norm into convolutions: parameters may differ from the "
         "module's, multiply-accumulates do not",
     )
+
+
+def test_weights_in_nodes_are_those_of_layers(tmp_path: Path) -> None:
+    """As Paddle's exporter writes them; large ones are stepped over as initializers are."""
+    weight = helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(floats(64, 3, 5, 5)))
+    shape = helper.make_node("Constant", [], ["s"], value=numpy_helper.from_array(np.array([0, -1])))
+    nodes = [weight, shape, helper.make_node("Conv", ["x", "w"], ["y"]), helper.make_node("Reshape", ["y", "s"], ["z"])]
+    found = imported(tmp_path, model(nodes))
+    assert [word for _, word, _ in told(found)] == ["conv2d", "flatten"]
+    assert count(found.graph, 1).totals.params == 64 * 3 * 5 * 5
+
+
+def test_heads_of_attention_in_front_of_the_batch(tmp_path: Path) -> None:
+    """As exporters write query, key and value of one matrix: [3, batch, heads, positions, width]."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["qkv"]),
+        helper.make_node("Reshape", ["qkv", "split"], ["parts"]),
+        helper.make_node("Transpose", ["parts"], ["front"], perm=[2, 0, 3, 1, 4]),
+        *(helper.make_node("Gather", ["front", str(number)], [name], axis=0) for number, name in enumerate("qkv")),
+        helper.make_node("Transpose", ["k"], ["kt"], perm=[0, 1, 3, 2]),
+        helper.make_node("MatMul", ["q", "kt"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "v"], ["heads"]),
+        helper.make_node("Transpose", ["heads"], ["last"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["last", "join"], ["y"]),
+    ]
+    constants = {"w": floats(24, 72), "split": ints(1, 16, 3, 4, 6), "join": ints(1, 16, 24),
+                 **{str(number): np.array(number) for number in range(3)}}  # fmt: skip
+    found = imported(tmp_path, model(nodes, constants, {"x": [1, 16, 24]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("linear", (16, 72)), ("reshape", (16, 3, 4, 6)), ("permute", (3, 4, 16, 6)),
+        ("select", (4, 16, 6)), ("select", (4, 16, 6)), ("select", (4, 16, 6)), ("permute", (4, 6, 16)),
+        ("matmul", (4, 16, 16)), ("softmax", (4, 16, 16)), ("matmul", (4, 16, 6)), ("permute", (16, 4, 6)),
+        ("reshape", (16, 24)),
+    ]  # fmt: skip
+    assert found.opaque == ()
+    assert count(found.graph, 1).totals.macs == 16 * 24 * 72 + 2 * 4 * 16 * 16 * 6
+
+
+def test_windows_folded_into_the_batch(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "cut"], ["cells"]),
+        helper.make_node("Transpose", ["cells"], ["windows"], perm=[0, 1, 3, 2, 4, 5]),
+        helper.make_node("Reshape", ["windows", "fold"], ["folded"]),
+        helper.make_node("MatMul", ["folded", "w"], ["mixed"]),
+        helper.make_node("Add", ["mixed", "p"], ["placed"]),
+        helper.make_node("Reshape", ["placed", "unfold"], ["unfolded"]),
+        helper.make_node("Relu", ["unfolded"], ["y"]),
+    ]
+    constants = {"cut": ints(2, 2, 4, 2, 4, 12), "fold": ints(8, 16, 12), "unfold": ints(2, 2, 2, 4, 4, 5),
+                 "w": floats(12, 5), "p": floats(16, 5)}  # fmt: skip
+    found = imported(tmp_path, model(nodes, constants, {"x": [2, 8, 8, 12]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("reshape", (2, 4, 2, 4, 12)), ("permute", (2, 2, 4, 4, 12)), ("reshape", (4, 16, 12)), ("linear", (4, 16, 5)),
+        ("parameter", (1, 16, 5)), ("add", (4, 16, 5)), ("reshape", (2, 2, 4, 4, 5)), ("relu", (2, 2, 4, 4, 5)),
+    ]  # fmt: skip
+    assert count(found.graph, 1).totals.macs == 64 * 12 * 5
+
+
+def test_a_sequence_in_front_of_the_batch(tmp_path: Path) -> None:
+    """Moving the batch alone is no layer; what is no example's own dimension is not mistaken for one."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        helper.make_node("MatMul", ["t", "w"], ["m"]),
+        helper.make_node("ReduceMax", ["m"], ["r"], axes=[0], keepdims=0),
+        helper.make_node("Relu", ["r"], ["y"]),
+    ]
+    found = imported(tmp_path, model(nodes, {"w": floats(8, 6)}, {"x": [2, 5, 8]}))
+    assert [(word, shape) for _, word, shape in told(found)] == [
+        ("linear", (5, 6)), ("amax", (6,)), ("relu", (6,))
+    ]  # fmt: skip
+
+
+def test_positions_joined_with_the_batch_behind_them(tmp_path: Path) -> None:
+    """As nn.MultiheadAttention is exported, even where the batch is 1 and leaves a choice."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["first"], perm=[1, 0, 2]),
+        helper.make_node("Reshape", ["first", "rows"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w"], ["mixed"]),
+        helper.make_node("Reshape", ["mixed", "back"], ["apart"]),
+        helper.make_node("Reshape", ["apart", "heads"], ["cut"]),
+        helper.make_node("Transpose", ["cut"], ["turned"], perm=[1, 0, 2]),
+        helper.make_node("Reshape", ["turned", "whole"], ["y"]),
+    ]
+    for batch in (1, 2):
+        constants = {"rows": ints(5 * batch, 8), "w": floats(8, 6), "back": ints(5, batch, 6),
+                     "heads": ints(5, batch * 3, 2), "whole": ints(batch, 3, 5, 2)}  # fmt: skip
+        found = imported(tmp_path, model(nodes, constants, {"x": [batch, 5, 8]}))
+        assert [(word, shape) for _, word, shape in told(found)] == [
+            ("linear", (5, 6)), ("reshape", (5, 3, 2)), ("permute", (3, 5, 2))
+        ]  # fmt: skip
 
 
 def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
@@ -303,8 +391,11 @@ REFUSED = [
         "no kind does what it does",
     ),
     (
-        model([helper.make_node("Reshape", ["x", "to"], ["y"], "r")], {"to": np.array([3, 72], np.int64)}),
-        "`net.onnx`: the node `r` (Reshape) makes [3, 72], whose first dimension is not the batch of 1",
+        model([helper.make_node("Transpose", ["x"], ["t"], "t", perm=[1, 0, 2]),
+               helper.make_node("Reshape", ["t", "to"], ["y"], "r")],
+              {"to": np.array([2, 5, 8], np.int64)}, {"x": [2, 5, 8]}),
+        "`net.onnx`: the node `r` (Reshape) reads a batch that is not in front, and has no kind: it tears the batch "
+        "apart",
     ),
     (
         model([helper.make_node("Relu", ["x"], ["y"], "a"), helper.make_node("Relu", ["x"], ["y"], "b")]),

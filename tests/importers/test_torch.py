@@ -250,11 +250,13 @@ def test_parameters_that_nothing_uses_are_there_and_said() -> None:
 
 
 def test_buffers_that_no_layer_has_are_said() -> None:
-    found = imported(Calls(lambda m, x: m.bn(x) + m.table, bn=nn.BatchNorm2d(4), table=torch.zeros(8, 6)))
+    found = imported(
+        Calls(lambda m, x: m.bn(x) + m.table, bn=nn.BatchNorm2d(4), table=torch.zeros(8, 6), spare=torch.zeros(2))
+    )
     assert found.compared is not None
-    assert found.compared.buffers == 3
-    assert found.notes == ("48 values in 1 buffers are no layer's and not counted: `table`",)
-    assert [each[:2] for each in found.opaque] == [("add", "add")]
+    assert found.compared.buffers == 4
+    assert found.notes == ("2 values in 1 buffers are no layer's and not counted: `spare`",)
+    assert found.opaque == ()
 
 
 # Training.
@@ -526,6 +528,7 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         (lambda m, x: x.square(), [("pow", "pow", (4, 8, 6))]),
         (lambda m, x: x.abs().sqrt(), [("abs", "abs", (4, 8, 6)), ("sqrt", "sqrt", (4, 8, 6))]),
         (lambda m, x: x.exp().rsqrt(), [("exp", "exp", (4, 8, 6)), ("rsqrt", "rsqrt", (4, 8, 6))]),
+        (lambda m, x: x.erf()[..., 1::2], [("erf", "erf", (4, 8, 6)), ("slice", "slice", (4, 8, 3))]),
         (lambda m, x: (-x).exp().log(), [(word, word, (4, 8, 6)) for word in ("neg", "exp", "log")]),
         (
             lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1),
@@ -545,10 +548,20 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
         (lambda m, x: x.movedim(1, 3), [("permute", "permute", (8, 6, 4))]),
         (
             lambda m, x: torch.stack([x, x.relu()], 2),
-            [
-                ("relu", "relu", (4, 8, 6)), ("unsqueeze", "reshape", (4, 1, 8, 6)),
-                ("unsqueeze_2", "reshape", (4, 1, 8, 6)), ("concat", "concat", (4, 2, 8, 6)),
-            ],
+            [("relu", "relu", (4, 8, 6)), ("stack", "stack", (4, 2, 8, 6))],
+        ),
+        (lambda m, x: x.norm(dim=1), [("vector_norm", "vector_norm", (8, 6))]),
+        (lambda m, x: F.normalize(x, 3, -1), [("normalize", "normalize", (4, 8, 6))]),
+        (
+            lambda m, x: F.relu(x).norm(dim=1, keepdim=True).clamp_min(2) / x,
+            [("relu", "relu", (4, 8, 6)), ("vector_norm", "vector_norm", (1, 8, 6)), ("maximum", "maximum", (1, 8, 6)),
+             ("div", "div", (4, 8, 6))],
+        ),
+        (lambda m, x: F.glu(x, 1), [("glu", "glu", (2, 8, 6))]),
+        (lambda m, x: F.rms_norm(x, (6,), eps=0.1), [("rms_norm", "rms_norm", (4, 8, 6))]),
+        (
+            lambda m, x: x[:, :1].expand(-1, 3, -1, -1).sigmoid(),
+            [("slice", "slice", (1, 8, 6)), ("expand", "expand", (3, 8, 6)), ("sigmoid", "sigmoid", (3, 8, 6))],
         ),
         (
             lambda m, x: x * x.mean((2, 3), keepdim=True).expand_as(x),
@@ -592,6 +605,8 @@ def test_functions_are_layers_too(forward: Any, layers: list[tuple[str, str, tup
         (nn.InstanceNorm2d(4, affine=True), (4, 8, 6)),
         (nn.LayerNorm([8, 6]), (4, 8, 6)),
         (nn.LayerNorm(6, bias=False), (4, 8, 6)),
+        (nn.RMSNorm([8, 6]), (4, 8, 6)),
+        (nn.GLU(), (4, 8, 6)),
         (nn.PReLU(4), (4, 8, 6)),
         (nn.Linear(6, 3, bias=False), (4, 8, 6)),
         (nn.GELU("tanh"), (4, 8, 6)),
@@ -679,14 +694,76 @@ def test_attention_has_its_products() -> None:
     assert totals.params == sum(each.numel() for each in attention.parameters())
 
 
-def test_attention_with_a_mask_is_opaque_with_its_products() -> None:
-    found = imported(
-        Calls(lambda m, x: F.scaled_dot_product_attention(x, x, x, m.bias), bias=nn.Parameter(torch.rand(8, 8)))
-    )
-    assert [each[1:] for each in found.opaque] == [
-        ("scaled_dot_product_attention", "it has a mask, dropout, or heads that share keys")
+def test_attention_takes_a_mask() -> None:
+    masked = Calls(lambda m, x: F.scaled_dot_product_attention(x, x, x, m.bias), bias=nn.Parameter(torch.rand(8, 8)))
+    found = imported(masked)
+    assert told(found) == [
+        ("bias", "parameter", (1, 8, 8)),
+        ("scaled_dot_product_attention", "scaled_dot_product_attention", (4, 8, 6)),
     ]
     assert count(found.graph, 1).totals.macs == 2 * 4 * 8 * 8 * 6
+
+
+def test_attention_with_dropout_is_opaque_with_its_products() -> None:
+    found = imported(Calls(lambda m, x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.1)))
+    assert [each[1:] for each in found.opaque] == [
+        ("scaled_dot_product_attention", "it has dropout, or heads that share keys")
+    ]
+    assert count(found.graph, 1).totals.macs == 2 * 4 * 8 * 8 * 6
+
+
+def test_attention_of_windows_keeps_them_in_front() -> None:
+    windows = Calls(
+        lambda m, x: F.scaled_dot_product_attention(*(x.view(-1, 4, 2, 4, 6).transpose(1, 2).flatten(0, 1),) * 3).view(
+            -1, 2, 4, 4, 6
+        )
+    )
+    assert told(imported(windows))[-1][1:] == ("scaled_dot_product_attention", (2, 4, 4, 6))
+    same_values(windows)
+
+
+class Biased(nn.Module):
+    """Attention with a relative position bias, as in Swin, and a mask that is made on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.rand(15, 4))
+        self.register_buffer("index", torch.arange(64) % 15)
+
+    def forward(self, x: Any) -> Any:
+        bias = self.table[self.index].view(8, 8, 4).permute(2, 0, 1).unsqueeze(0)
+        scores = torch.einsum("bhid,bhjd->bhij", x, x) + bias
+        scores = scores + x.new_zeros(8, 8).fill_(2)
+        return torch.einsum("bhij,bhjd->bhid", scores.softmax(-1), x)
+
+
+def test_a_bias_is_gathered_from_a_table() -> None:
+    found = imported(Biased())
+    assert [(path, word) for path, word, _ in told(found)] == [
+        ("permute", "permute"), ("matmul", "matmul"), ("table", "parameter"), ("add", "add"), ("constant", "constant"),
+        ("add_2", "add"), ("softmax", "softmax"), ("matmul_2", "matmul"),
+    ]  # fmt: skip
+    assert found.graph.layers[2].kind == kind("parameter", shape=[4, 8, 8], stored=[15, 4])
+    totals = count(found.graph, 1).totals
+    assert (totals.params, totals.macs) == (60, 2 * 4 * 8 * 8 * 6)
+    assert found.opaque == ()
+
+
+def test_a_class_token_is_joined() -> None:
+    tokens = Calls(
+        lambda m, x: torch.cat([m.token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], 1) + m.positions,
+        token=nn.Parameter(torch.rand(1, 1, 4)), positions=nn.Parameter(torch.rand(1, 49, 4)),
+    )  # fmt: skip
+    found = imported(tokens)
+    assert [(path, word) for path, word, _ in told(found)][-4:] == [
+        ("token", "parameter"), ("concat", "concat"), ("positions", "parameter"), ("add", "add"),
+    ]  # fmt: skip
+    assert found.opaque == ()
+
+
+def test_a_parameter_of_no_dimensions_is_an_operand() -> None:
+    found = imported(Calls(lambda m, x: x * m.scale.exp(), scale=nn.Parameter(torch.tensor(2.0))))
+    assert found.graph.layers[0].kind == kind("parameter", shape=[1, 1, 1], stored=[])
 
 
 def test_products_of_matrices_are_layers() -> None:
@@ -696,8 +773,12 @@ def test_products_of_matrices_are_layers() -> None:
     pairs = Calls(lambda m, x: torch.bmm(x[:, 0], x[:, 1].transpose(1, 2)))
     assert told(imported(pairs))[-1] == ("matmul", "matmul", (8, 8))
     same_values(pairs)
-    repeats = imported(Calls(lambda m, x: x @ x[:, :1].transpose(-1, -2)))
-    assert [each[1:] for each in repeats.opaque] == [("matmul", "it repeats a matrix for several others")]
+    repeats = Calls(lambda m, x: x @ x[:, :1].transpose(-1, -2))
+    assert told(imported(repeats))[-1] == ("matmul", "matmul", (4, 8, 8))
+    same_values(repeats)
+    turned = Calls(lambda m, x: torch.einsum("bchw,bcvw->bcvh", x, x.relu()))
+    assert [word for _, word, _ in told(imported(turned))] == ["relu", "permute", "matmul"]
+    same_values(turned)
     folded = Calls(lambda m, x: x.flatten(0, 1) @ x.flatten(0, 1).transpose(1, 2))
     assert imported(folded).opaque == ()
 

@@ -3,10 +3,12 @@
 import pytest
 
 from cnnprof.analysis.costs import count
+from cnnprof.analysis.memory import Scale, kept_for_backward
 from cnnprof.errors import SpecError
 from cnnprof.kinds.attention import ScaledDotProductAttention
 from cnnprof.model.kind import Work
 from tests.support.networks import graph, network
+from tests.support.pytorch_memory import saved_bytes
 
 Attention = ScaledDotProductAttention
 NEEDS = "`scaled_dot_product_attention` needs a query [heads, n, d], and a key and a value [heads, m, d], found "
@@ -29,7 +31,31 @@ GIVES = [
     pytest.param(Attention(scale=1), [(1, 40, 2)] * 3, (1, 40, 2), work(1600, 40, 2), id="one head, not scaled"),
 ]
 
+
+def masked(work: Work, products: int) -> Work:
+    return work._replace(adds=work.adds + products)
+
+
+GIVES += [
+    pytest.param(
+        Attention(), [(3, 6, 8)] * 3 + [(3, 6, 6)], (3, 6, 8), masked(work(3 * 36, 18, 8), 108), id="with a mask"
+    ),
+    pytest.param(
+        Attention(scale=2), [(3, 6, 8), (3, 7, 8), (3, 7, 8), (1, 6, 7)], (3, 6, 8),
+        masked(work(3 * 42, 18, 8), 126), id="a mask for all heads",
+    ),
+    pytest.param(Attention(), [(4, 3, 6, 8)] * 3, (4, 3, 6, 8), work(12 * 36, 72, 8), id="of windows"),
+    pytest.param(Attention(), [(2, 2, 3, 6, 8)] * 3, (2, 2, 3, 6, 8), work(12 * 36, 72, 8), id="of windows in two"),
+]  # fmt: skip
+
+MASK = "the mask of `scaled_dot_product_attention` needs the dimensions "
 REFUSES = [
+    pytest.param(
+        Attention(),
+        [(3, 6, 8)] * 3 + [(2, 6, 6)],
+        MASK + "[3, 6, 6] of the products, or 1, found [2, 6, 6]",
+        id="a mask of other heads",
+    ),
     pytest.param(
         Attention(),
         [(3, 6, 8), (3, 9, 4), (3, 9, 4)],
@@ -39,6 +65,18 @@ REFUSES = [
 ]
 
 REFUSES_ALONE = [
+    pytest.param(
+        Attention(is_causal=True),
+        [(3, 6, 8)] * 3 + [(3, 6, 6)],
+        "`scaled_dot_product_attention` takes `is_causal: true` or a mask, found both",
+        id="two masks",
+    ),
+    pytest.param(
+        Attention(),
+        [(4, 3, 6, 8)] * 3 + [(4, 1, 6, 6)],
+        MASK + "[1, 3, 6, 6] of the products, or 1, found [4, 1, 6, 6]",
+        id="a mask for each window, which PyTorch would have to repeat",
+    ),
     pytest.param(
         Attention(),
         [(3, 6, 8), (3, 9, 8), (3, 9, 4)],
@@ -80,10 +118,47 @@ def test_branches_have_roles_and_any_order() -> None:
 def test_a_role_must_not_be_missing(branches: str, found: str) -> None:
     with pytest.raises(SpecError) as caught:
         graph(network(f"- scaled_dot_product_attention: {{{branches}}}"))
-    assert "needs the branches `query`, `key`, `value`, found " + found in str(caught.value)
+    assert "needs the branches `query`, `key`, `value` (and `mask`, if any), found " + found in str(caught.value)
 
 
 @pytest.mark.torch
 def test_says_what_it_does() -> None:
     made = repr(Attention(scale=0.5).module(*[(3, 6, 8)] * 3))
     assert made == "Call(scaled_dot_product_attention is_causal=false, scale=0.5)"
+
+
+HEADS = """
+- linear: {{out_features: 8}}
+- reshape: {{shape: [5, 2, 4]}}
+- permute: {{dims: [0, 2, 1, 3]}}
+  name: q
+- scaled_dot_product_attention: {{query: [], key: q, value: q, mask: [{mask}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mask", "kept"),
+    [
+        ("constant: {shape: [2, 5, 5]}", 2 * 25 + 40 + 40 + 2 * 5),
+        ("parameter: {shape: [2, 5, 5], requires_grad: false}", 40 + 40 + 2 * 5),
+        ("parameter: {shape: [2, 5, 5]}", 40 + 2 * 25 + 40 + 40),
+        ("parameter: {shape: [2, 5, 5], stored: [81, 2]}", 40 + 2 * 25 + 40 + 40),
+    ],
+)
+def test_a_mask_that_is_learned_has_the_products_stored(mask: str, kept: int) -> None:
+    """Beyond the input of the linear layer: query, key and value are one storage; a batch of one."""
+    found = graph(network(HEADS.format(mask=mask), "[5, 8]"))
+    assert kept_for_backward(found.trained or found, Scale(1, 1)) - 40 == kept
+
+
+@pytest.mark.torch
+def test_a_relative_position_bias_in_pytorch() -> None:
+    import torch
+
+    from cnnprof.runtime.build import module
+
+    found = graph(network(HEADS.format(mask="parameter: {shape: [2, 5, 5], stored: [81, 2]}"), "[5, 8]"))
+    built = module(found, seed=1)
+    assert dict(built.named_parameters())["scaled_dot_product_attention.mask.parameter.weight"].shape == (81, 2)
+    built(torch.rand(3, 5, 8)).sum().backward()
+    assert saved_bytes(found.trained or found, 3, fake=False) == kept_for_backward(found.trained or found, Scale(3, 4))

@@ -3,7 +3,15 @@
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from cnnprof.kinds.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+    StochasticDepth,
+)
 from cnnprof.model.kind import Kind, Memory, Shape, Tensor, Work
 from tests.support.against_torch import said, same
 
@@ -51,6 +59,33 @@ GIVES = [
         id="dropout3d",
     ),
     pytest.param(Dropout2d(p=1), (4, 6, 5), (4, 6, 5), Work(), Work(multiplies=120), ONE_ZERO, id="dropout2d with p 1"),
+    pytest.param(
+        StochasticDepth(p=0.2, mode="row"),
+        (4, 6, 5),
+        (4, 6, 5),
+        Work(),
+        Work(compares=1, divides=1, multiplies=120),
+        Tensor(()),
+        id="stochastic_depth draws per example",
+    ),
+    pytest.param(
+        StochasticDepth(p=0.2, mode="batch"),
+        (4, 6, 5),
+        (4, 6, 5),
+        Work(),
+        Work(compares=1, divides=1, multiplies=120),
+        ONE_ZERO,
+        id="stochastic_depth draws once",
+    ),
+    pytest.param(
+        StochasticDepth(p=1, mode="row"),
+        (7,),
+        (7,),
+        Work(),
+        Work(compares=1, multiplies=7),
+        Tensor(()),
+        id="stochastic_depth with p 1",
+    ),
     pytest.param(
         AlphaDropout(),
         (4, 6, 5),

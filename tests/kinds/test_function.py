@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cnnprof.kinds.function import Abs, Clamp, Exp, Function, Log, Neg, Pow, Reciprocal, Rsqrt, Sqrt
+from cnnprof.kinds.function import Abs, Clamp, Erf, Exp, Function, Log, Neg, Pow, Reciprocal, Rsqrt, Sqrt
 from cnnprof.model.kind import Kind, Memory, Work
 
 IMAGE = (4, 6, 5)
@@ -15,6 +15,7 @@ GIVES = [
     pytest.param(Reciprocal(), IMAGE, IMAGE, Work(divides=120), id="reciprocal"),
     pytest.param(Abs(), IMAGE, IMAGE, Work(negations=120, compares=120), id="absolute value"),
     pytest.param(Exp(), (7,), (7,), Work(exponentials=7), id="exponential"),
+    pytest.param(Erf(), (7,), (7,), Work(exponentials=7), id="error function"),
     pytest.param(Log(), (7,), (7,), Work(exponentials=7), id="logarithm"),
     pytest.param(Neg(), IMAGE, IMAGE, Work(negations=120), id="negation"),
     pytest.param(Pow(exponent=2), IMAGE, IMAGE, Work(multiplies=120), id="a square is one product"),
@@ -41,6 +42,7 @@ REFUSES = [
         (Reciprocal(), "reciprocal", [1, 0.25]),
         (Abs(), "abs", [1, 4]),
         (Exp(), "exp", [math.e, math.e**4]),
+        (Erf(), "erf", [math.erf(1), math.erf(4)]),
         (Log(), "log", [0, math.log(4)]),
         (Neg(), "neg", [-1, -4]),
         (Pow(exponent=1.5), "pow 1.5", [1, 8]),

@@ -2,10 +2,13 @@
 
 import pytest
 
+from cnnprof.analysis.memory import Scale, kept, kept_for_backward
 from cnnprof.kinds.matmul import Matmul
 from cnnprof.model.kind import Memory, Tensor, Work
+from tests.support.networks import graph, network
+from tests.support.pytorch_memory import saved_bytes
 
-ALIKE = "`matmul` needs matrices [n, k] and [k, m], all dimensions before them equal, found "
+ALIKE = "`matmul` needs matrices [n, k] and [k, m], all dimensions before them equal or 1, found "
 
 GIVES = [
     pytest.param(Matmul(), [(6, 5), (5, 7)], (6, 7), Work(macs=6 * 5 * 7), id="one pair for each example"),
@@ -13,6 +16,14 @@ GIVES = [
     pytest.param(
         Matmul(), [(2, 3, 6, 5), (2, 3, 5, 1)], (2, 3, 6, 1), Work(macs=6 * 6 * 5), id="vectors, of windows and heads"
     ),
+]
+
+GIVES += [
+    pytest.param(
+        Matmul(), [(3, 6, 5), (1, 5, 7)], (3, 6, 7), Work(macs=3 * 6 * 5 * 7), id="one matrix for several heads"
+    ),
+    pytest.param(Matmul(), [(4, 1, 6, 5), (1, 3, 5, 7)], (4, 3, 6, 7), Work(macs=12 * 6 * 5 * 7), id="each with each"),
+    pytest.param(Matmul(), [(1, 6, 5), (1, 5, 7)], (1, 6, 7), Work(macs=6 * 5 * 7), id="one head"),
 ]
 
 REFUSES = [
@@ -26,9 +37,6 @@ REFUSES = [
 ]
 
 REFUSES_ALONE = [
-    pytest.param(
-        Matmul(), [(3, 6, 5), (1, 5, 7)], ALIKE + "`[3, 6, 5]`, `[1, 5, 7]`", id="a matrix that PyTorch would copy"
-    ),
     pytest.param(Matmul(), [(5,), (5,)], ALIKE + "`[5]`, `[5]`\n`permute` transposes one", id="vectors"),
 ]
 
@@ -45,3 +53,28 @@ def test_copies_several_matrices_that_do_not_lie_in_order() -> None:
 @pytest.mark.torch
 def test_says_what_it_does() -> None:
     assert repr(Matmul().module((6, 5), (5, 7))) == "Call(matmul)"
+
+
+STEPS = """
+- linear: {out_features: 5}
+  name: one
+- matmul: {left: LEFT, right: RIGHT}
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "tensors", "saved"),
+    [
+        ("[{slice: {dim: 1, end: 1}}]", "input", (0,), ()),
+        ("input", "[{slice: {dim: 1, end: 1}}]", (0,), ()),
+        ("[{slice: {dim: 1, end: 1}}]", "[]", (1,), (0,)),
+    ],
+)
+def test_keeps_a_copy_of_what_is_repeated_where_a_gradient_is_asked_of_the_other(
+    left: str, right: str, tensors: tuple[int, ...], saved: tuple[int, ...]
+) -> None:
+    found = graph(network(STEPS.replace("LEFT", left).replace("RIGHT", right), "[3, 5, 5]"))
+    trained = found.trained or found
+    last = kept(trained)[-1]
+    assert (last.tensors, last.saved) == (tensors, saved)
+    assert kept_for_backward(trained, Scale(2, 4)) == saved_bytes(trained, 2, fake=False)

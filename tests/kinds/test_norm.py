@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from cnnprof.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
 from tests.support.against_torch import said, torch
 
@@ -158,6 +158,22 @@ GIVES = [
         id="group_norm of features, without bias",
     ),
     pytest.param(
+        RMSNorm(normalized_shape=5),
+        IMAGE,
+        IMAGE,
+        Work(multiplies=3 * N, adds=N, divides=2 * 48, roots=48),
+        Work(multiplies=3 * N, adds=N, divides=2 * 48, roots=48),
+        id="rms_norm: no mean is taken off, and no bias added",
+    ),
+    pytest.param(
+        RMSNorm(normalized_shape=[6, 5], elementwise_affine=False, eps=0.1),
+        IMAGE,
+        IMAGE,
+        Work(multiplies=2 * N, adds=N, divides=2 * 8, roots=8),
+        Work(multiplies=2 * N, adds=N, divides=2 * 8, roots=8),
+        id="rms_norm without weight",
+    ),
+    pytest.param(
         LayerNorm(normalized_shape=5),
         IMAGE,
         IMAGE,
@@ -304,6 +320,7 @@ REACHES = [
     pytest.param(InstanceNorm(), (SAME_PLACE, EVERYTHING, EVERYTHING), id="instance_norm"),
     pytest.param(InstanceNorm(track_running_stats=True), (), id="instance_norm by averages"),
     pytest.param(GroupNorm(num_groups=8), (SAME_PLACE, EVERYTHING, EVERYTHING), id="group_norm"),
+    pytest.param(RMSNorm(normalized_shape=5), (SAME_PLACE, SAME_PLACE, EVERYTHING), id="rms_norm"),
     pytest.param(LayerNorm(normalized_shape=5), (SAME_PLACE, SAME_PLACE, EVERYTHING), id="layer_norm of one"),
     pytest.param(LayerNorm(normalized_shape=[8, 6, 5]), (EVERYTHING,) * 3, id="layer_norm of all"),
 ]
@@ -325,6 +342,7 @@ WEIGHTS = [
     ),
     pytest.param(GroupNorm(num_groups=2), {"weight": (8,), "bias": (8,)}, 0, id="group_norm: per channel"),
     pytest.param(LayerNorm(normalized_shape=[6, 5]), {"weight": (6, 5), "bias": (6, 5)}, 0, id="layer_norm: per value"),
+    pytest.param(RMSNorm(normalized_shape=5), {"weight": (5,)}, 0, id="rms_norm"),
     pytest.param(LayerNorm(normalized_shape=5, bias=False), {"weight": (5,)}, 0, id="layer_norm without bias"),
 ]
 

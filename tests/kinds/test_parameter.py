@@ -2,11 +2,13 @@
 
 import pytest
 
+from cnnprof.analysis.costs import count
+from cnnprof.analysis.memory import Scale, training
 from cnnprof.errors import ShapeError, SpecError
-from cnnprof.kinds.parameter import Parameter
-from cnnprof.model.kind import Work, broadcast
+from cnnprof.kinds.parameter import Buffer, Constant, Parameter
+from cnnprof.model.kind import Kind, Work, broadcast
 from tests.support.against_torch import said
-from tests.support.networks import network, report
+from tests.support.networks import graph, network, report
 
 
 def test_gives_its_shape_whatever_comes_before() -> None:
@@ -36,7 +38,11 @@ def test_agrees_with_pytorch() -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ([], "`shape` of `parameter` needs at least one dimension, found []"),
+        (
+            [],
+            "`shape` of `parameter` needs at least one dimension, found []\n"
+            "give it as many as what it goes with: `[1, 1, 1]` next to an image",
+        ),
         ([4, 0], "`shape` of `parameter` must be at least 1, found [4, 0]"),
     ],
 )
@@ -73,8 +79,8 @@ def test_it_has_no_input_and_no_batch_in_a_network() -> None:
             "`relu` reads a parameter, which has no batch",
         ),
         (
-            "- concat: {x: [], y: [{parameter: {shape: [3, 8, 8]}}]}",
-            "`concat` reads a parameter, which has no batch",
+            "- stack: {x: [], y: [{constant: {shape: [3, 8, 8]}}]}",
+            "`stack` reads a constant, which has no batch",
         ),
         (
             "- relu\n- parameter: {shape: [3]}",
@@ -86,3 +92,75 @@ def test_goes_only_beside_a_tensor_with_a_batch(layers: str, message: str) -> No
     with pytest.raises(SpecError) as caught:
         report(network(layers))
     assert [problem.message for problem in caught.value.problems] == [message]
+
+
+def test_the_arguments_of_what_is_stored() -> None:
+    table = Parameter(shape=[2, 5, 5], stored=[81, 2])
+    assert table.weights() == {"weight": (81, 2)}
+    assert not table.memory(training=False, contiguous=True).view
+    assert Parameter(shape=[1, 1, 1], stored=[]).weights() == {"weight": ()}
+    assert Parameter(shape=[1, 1, 6], stored=[6]).memory(training=False, contiguous=True).view
+    with pytest.raises(ShapeError) as caught:
+        Buffer(shape=[4], stored=[0]).output()
+    assert said(caught.value) == "`stored` of `buffer` must be at least 1, found [0]"
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Parameter(shape=[2, 5, 5], stored=[81, 2]),
+        Parameter(shape=[1, 1, 1], stored=[]),
+        Parameter(shape=[4], requires_grad=False),
+        Buffer(shape=[4, 3]),
+        Buffer(shape=[4, 3], stored=[5]),
+        Constant(shape=[2, 2]),
+    ],
+    ids=repr,
+)
+def test_sources_agree_with_pytorch(kind: Kind) -> None:
+    import torch
+
+    module = kind.module()
+    assert {name: tuple(each.shape) for name, each in module.named_parameters()} == kind.weights()
+    assert {name: tuple(each.shape) for name, each in module.named_buffers()} == {
+        name: tensor.shape for name, tensor in kind.buffers().items()
+    }
+    assert all(each.requires_grad != kind.frozen for each in module.parameters())
+    made = module()
+    assert tuple(made.shape) == kind.output()
+    assert torch.all(made == 1)
+    own = {each.untyped_storage().data_ptr() for each in [*module.parameters(), *module.buffers()]}
+    assert (made.untyped_storage().data_ptr() in own) == kind.memory(training=False, contiguous=True).view
+
+
+TOKENS = """
+- linear: {out_features: 6}
+- concat: {class: [{parameter: {shape: [1, 6]}}], patches: []}
+  name: tokens
+- add: {x: [], positions: [{parameter: {shape: [5, 6], requires_grad: false}}]}
+"""
+
+
+def test_a_class_token_is_repeated_for_every_example() -> None:
+    told = report(network(TOKENS, "[4, 3]"), batch=8)
+    tokens = next(row for row in told.layers if row.path == "tokens")
+    assert (tokens.output_shape, tokens.input_shapes) == ((8, 5, 6), ((1, 1, 6), (8, 4, 6)))
+    trained = graph(network(TOKENS, "[4, 3]"))
+    assert count(trained, 8).layers[2].moved_bytes == 4 * (6 + 8 * 24 + 8 * 30)
+    step = training(trained.trained or trained, Scale(8, 4))
+    assert (step.params, step.gradients) == (4 * (24 + 6 + 30), 4 * (24 + 6))
+
+
+@pytest.mark.torch
+def test_it_is_in_pytorch_too() -> None:
+    import torch
+
+    from cnnprof.runtime.build import module
+
+    assert module(graph(network(TOKENS, "[4, 3]")), seed=0)(torch.rand(2, 4, 3)).shape == (2, 5, 6)
+
+
+def test_a_gathered_parameter_takes_memory_once_whatever_the_batch() -> None:
+    told = report(network("- add: {x: [], bias: [{parameter: {shape: [3, 8, 8], stored: [9]}}]}"), batch=8)
+    assert (told.layers[0].params, told.layers[0].activation_bytes) == (9, 4 * 3 * 64)

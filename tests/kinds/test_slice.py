@@ -14,6 +14,10 @@ GIVES = [
     pytest.param(Slice(dim=2, start=-100, end=100), (6, 8, 9), (6, 8, 9), True, id="past the ends is cut there"),
     pytest.param(Slice(dim=2, start=1), (1, 8, 9), (1, 7, 9), True, id="rows of one channel lie in one piece"),
     pytest.param(Slice(dim=1, start=9), (10,), (1,), True, id="one feature"),
+    pytest.param(Slice(dim=2, step=2), (6, 8, 9), (6, 4, 9), False, id="every other row"),
+    pytest.param(Slice(dim=3, start=1, end=-1, step=3), (6, 8, 9), (6, 8, 3), False, id="what the step leaves over"),
+    pytest.param(Slice(dim=1, start=2, step=9), (6, 8, 9), (1, 8, 9), True, id="a step past the end keeps one"),
+    pytest.param(Slice(dim=1, step=2), (6, 8, 9), (3, 8, 9), False, id="every other channel leaves gaps"),
 ]
 
 REFUSES = [
@@ -23,6 +27,9 @@ REFUSES = [
         "`slice` names dimension 4, but the input [4, 8, 8] with its batch has 4\n"
         "dimensions are -4 to 3, the batch being 0",
         id="no such dimension",
+    ),
+    pytest.param(
+        Slice(dim=1, step=0), (4, 8, 8), "`step` of `slice` must be at least 1, found 0", id="a step that goes nowhere"
     ),
 ]
 
@@ -65,6 +72,7 @@ def test_is_a_view(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> N
 
 def test_reach_shifts_by_what_is_cut() -> None:
     assert Slice(dim=3, start=2, end=-1).reach((4, 8, 8)) == (SAME_PLACE, SAME_PLACE, Window(1, 1, -2))
+    assert Slice(dim=2, start=1, step=2).reach((4, 8, 8)) == (SAME_PLACE, Window(1, 2, -1), SAME_PLACE)
 
 
 @pytest.mark.torch

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.networks import network, report
+from cnnprof.errors import SpecError
+from tests.support.networks import graph, network, report
 
 GOLDEN = json.loads(gzip.decompress((Path(__file__).parents[1] / "golden" / "torchvision.json.gz").read_bytes()))[
     "models"
@@ -89,6 +90,34 @@ blocks:
         repeat: repeats
         """,
     ),
+    "efficientnet_b0": (
+        """
+        - conv_norm_act: {channels: 32, stride: 2, act: silu}
+        - stage: table[index]
+          repeat: len(table)
+        - conv_norm_act: {channels: 1280, kernel: 1, act: silu}
+        - adaptive_avg_pool2d: {output_size: 1}
+        - flatten
+        - linear: {out_features: 1000}
+        """,
+        """
+args:
+  table:        # expand, kernel, stride, channels, repeats
+    - [1, 3, 1, 16, 1]
+    - [6, 3, 2, 24, 2]
+    - [6, 5, 2, 40, 2]
+    - [6, 3, 2, 80, 3]
+    - [6, 5, 1, 112, 3]
+    - [6, 5, 2, 192, 4]
+    - [6, 3, 1, 320, 1]
+blocks:
+  stage:
+    args: {e: required, k: required, s: required, c: required, n: required}
+    layers:
+      - mbconv: {channels: c, expand: e, kernel: k, stride: s if index == 0 else 1}
+        repeat: n
+        """,
+    ),
     "densenet121": (
         """
         - conv_norm_act: {channels: 64, kernel: 7, stride: 2}
@@ -166,3 +195,49 @@ def test_shipped_blocks_do_not_see_the_file_s_arguments() -> None:
     """`reduced` of the file is not `reduced` of the block."""
     totals = report(network("- squeeze_excite", input="[32, 8, 8]", header="args: {reduced: 9, channels: 5}")).totals
     assert totals.params == 32 * 2 + 2 + 2 * 32 + 32
+
+
+@pytest.mark.parametrize(("input", "axes"), [("[16, 9]", 1), ("[16, 9, 9]", 2), ("[16, 9, 9, 9]", 3)])
+def test_blocks_follow_their_input(input: str, axes: int) -> None:
+    """One block for sequences, images and volumes."""
+    layers = """
+    - conv_norm_act: {channels: 32, stride: 2}
+    - squeeze_excite
+    - basic_residual: {channels: 32}
+    - bottleneck_residual: {width: 8}
+    - inverted_residual: {channels: 32, reduced: 4}
+    - depthwise_separable: {channels: 4}
+    """
+    rows = report(network(layers, input=input)).layers
+    kinds = {row.kind for row in rows if "conv" in row.kind or "pool" in row.kind}
+    assert kinds == {f"conv{axes}d", f"adaptive_avg_pool{axes}d"}
+    assert rows[-1].output_shape == (1, 4, *[5] * axes)
+    assert rows[0].params == 32 * 16 * 3**axes
+
+
+def test_an_input_that_no_convolution_takes() -> None:
+    with pytest.raises(SpecError, match="`conv2d` needs an input of 3 dimensions"):
+        report(network("- conv_norm_act: {channels: 4}", input="[16]"))
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_pad_same(axes: int, stride: int, kernel: int) -> None:
+    """TensorFlow's rule: ceil(size / stride) windows, and where the padding is odd, the position more goes behind."""
+    sizes = [7, 8, 9][:axes]
+    layers = f"""
+    - pad_same: {{kernel: {kernel}, stride: {stride}}}
+    - conv{axes}d: {{out_channels: 4, kernel_size: {kernel}, stride: {stride}}}
+    """
+    text = network(layers, input=str([3, *sizes]))
+    assert report(text).layers[-1].output_shape == (1, 4, *[-(-size // stride) for size in sizes])
+    padded = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in sizes]
+    expected = [side for total in reversed(padded) for side in (total // 2, total - total // 2)]
+    pads = [list(layer.kind.pad) for layer in graph(text).layers if layer.kind.word == "pad"]  # type: ignore[attr-defined]
+    assert pads == ([expected] if any(expected) else [])
+
+
+def test_pad_same_of_a_dilated_kernel() -> None:
+    text = network("- pad_same: {kernel: 3, stride: 2, dilation: 2}", input="[3, 8, 8]")
+    assert report(text).layers[-1].output_shape == (1, 3, 8 + 3, 8 + 3)

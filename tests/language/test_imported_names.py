@@ -201,8 +201,8 @@ OPAQUE = "opaque: {output_shape: [4], params: 0, macs: 0}"
             "`start: 2`",
         ),
         (
-            "- conv_norm_act: [4]\n  name: stem.0\n- relu:\n  from: stem.0.conv2d",
-            "`stem.0.conv2d` is in the step `stem.0`, whose layers have no names outside of it | names do not cross a "
+            "- conv_norm_act: [4]\n  name: stem.0\n- relu:\n  from: stem.0.conv",
+            "`stem.0.conv` is in the step `stem.0`, whose layers have no names outside of it | names do not cross a "
             "block's border: write the layer in this list of steps",
         ),
         (

@@ -70,7 +70,7 @@ def test_it_knows_the_words_of_the_language():
     assert tuple(SCHEMA["properties"]) == HEADER
     beside = {name for kind in kinds().values() if kind.merge for name in kind.fields}
     assert set(STEP["properties"]) == {*kinds(), *shipped_blocks(), SIDE, *MODIFIERS, *beside}
-    assert set(SCHEMA["properties"]["budget"]["properties"]) == {*METRICS, "at", "fits"}
+    assert set(SCHEMA["properties"]["budget"]["properties"]) == {*METRICS, "at", "each", "fits"}
 
 
 def test_it_has_no_alternatives_that_could_fail():

@@ -594,7 +594,7 @@ REFUSES = [
     ),
     pytest.param(
         "layers:\n- add: {a: {when: false, layers: []}, b: {when: false, layers: []}}\n",
-        ["2:3 `add` is left without branches: every `when` is false"],
+        ["2:3 `add` is left without branches: every `when` is false, or every list still empty"],
         id="a merge without branches",
     ),
     pytest.param(

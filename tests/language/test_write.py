@@ -234,6 +234,7 @@ blocks:
     args: {kernel: 3}
     layers:
       - conv2d: {out_channels: 8, kernel_size: kernel, padding: kernel // 2, bias: false}
+        name: conv
       - batch_norm:
         name: norm
       - relu:
@@ -261,13 +262,13 @@ def test_flat_has_a_step_per_layer() -> None:
     assert write(graph(network("- conv_norm_act: {channels: 8}\n  repeat: 2")), folded=False).endswith("""
 layers:
   - conv2d: {out_channels: 8, kernel_size: 3, padding: 1, bias: false}
-    name: conv_norm_act.0.conv2d
+    name: conv_norm_act.0.conv
   - batch_norm:
     name: conv_norm_act.0.norm
   - relu:
     name: conv_norm_act.0.act
   - conv2d: {out_channels: 8, kernel_size: 3, padding: 1, bias: false}
-    name: conv_norm_act.1.conv2d
+    name: conv_norm_act.1.conv
   - batch_norm:
     name: conv_norm_act.1.norm
   - relu:

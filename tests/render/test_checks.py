@@ -14,7 +14,19 @@ from xml.etree import ElementTree as xml
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Rest, Verdict, Why, Wrong
+from cnnprof.gate.budget import (
+    OWN,
+    Cause,
+    Checked,
+    CheckResult,
+    Contribution,
+    Loosened,
+    Rest,
+    Verdict,
+    Why,
+    Wrong,
+)
+from cnnprof.gate.changes import ArgumentChange, MetricChange, NetworkChange, Share, StepChange
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS, github, gitlab, html, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
@@ -39,8 +51,8 @@ def verdict(**fields: Any) -> Verdict:
 
 
 def result(*checks: Checked, problems: tuple[Wrong, ...] = (), valid: tuple[str, ...] = (),
-           notes: tuple[str, ...] = ()) -> CheckResult:  # fmt: skip
-    return CheckResult(checks, problems, valid, "/repo/sub", "/repo", "0.1.0", notes)
+           notes: tuple[str, ...] = (), **fields: Any) -> CheckResult:  # fmt: skip
+    return CheckResult(checks, problems, valid, "/repo/sub", "/repo", "0.1.0", notes, **fields)
 
 
 def checked(*verdicts: Verdict, **fields: Any) -> Checked:
@@ -82,7 +94,26 @@ HOSTILE = result(
     problems=(Wrong(NASTY, 1, NASTY, NASTY),),
     valid=(NASTY,),
     notes=(NASTY,),
+    changes=(NetworkChange(NASTY, NASTY, NASTY, "changed", (MetricChange("params", 1, 2, (Share(NASTY, 1),)),),
+                           (ArgumentChange(NASTY, NASTY, NASTY),), (StepChange(NASTY, NASTY, 1, None),)),),
+    loosened=(Loosened(NASTY, 1, NASTY, NASTY, NASTY, NASTY, NASTY),),
 )  # fmt: skip
+CHANGE = NetworkChange(
+    "models/a_b.yaml", "models/a_b.yaml", "main", "changed",
+    (
+        MetricChange("params", 1000, 1250, (Share("stage", 300), Share("fc", -50)), 2),
+        MetricChange("macs", 7, 7),
+        MetricChange("peak_activation_bytes", 2048, 1024),
+        MetricChange("receptive_field", None, 11),
+    ),
+    (ArgumentChange("width", "64", "72"), ArgumentChange("deep", None, "true")),
+    (StepChange("stage.*", "out_channels 128 → 144", 3, 8), StepChange("head", "deleted: linear", 1, None)), 4,
+)  # fmt: skip
+GONE = NetworkChange(
+    "models/old.yaml", "models/old.yaml", "main", "deleted", (MetricChange("params", 1000, None),
+                                                              MetricChange("macs", 7, None)),
+)  # fmt: skip
+LOOSENED = Loosened("cnnprof.yaml", 5, "mobile", "max params", "4M", "5M", "main")
 BOTH = pytest.mark.parametrize("found", [EVERYTHING, HOSTILE, result()], ids=["everything", "hostile", "nothing"])
 
 
@@ -112,6 +143,14 @@ def test_text() -> None:
     assert (
         text.render(EVERYTHING)
         == """\
+4 networks: 2 over budget, 1 within, 1 valid, without a limit, 1 warning, 2 errors
+
+      network              budget      used  nearest limit
+────  ───────────────────  ──────  ────────  ───────────────────────────────
+over  models/a.yaml        mobile            stage4.0: macs 3 of 0
+over  b.yaml               mobile   106.7 %  receptive_field 5.333e+06 of 5M
+ok    models/a.yaml@small  mobile  > 99.9 %  params 4,999,999 of 5M
+
 models/a.yaml:23: over: params 5,123,456 is 123,456 (2.5 %) over the limit of 5M
     budget `mobile` at cnnprof.yaml:12
     stage4.2.conv2d 1,200,000, 23.4 %, line 23
@@ -137,12 +176,11 @@ b.yaml:23: over: receptive_field 5.333e+06 is 3.333e+05 (6.7 %) over the limit o
     stage4.2.conv2d 1,200,000, 22.5 %, line 23
     fc 1,000, < 0.1 %
     note: see docs
-ok: models/a.yaml@small: budget `mobile`, nearest: params 4,999,999 of 5M, > 99.9 %
+models/a.yaml@small: budget `mobile`
   note: not in origin/main
   note: ≈ depth
 valid: d.yaml
 note: no budget covers d.yaml@x
-4 networks: 2 over budget, 1 within, 1 valid, without a limit, 1 warning, 2 errors
 """
     )
 
@@ -196,9 +234,9 @@ AGAIN = checked(
                          ids=["text", "markdown", "github", "junit"])  # fmt: skip
 def test_layers_are_told_once_of_a_metric(render: Callable[[CheckResult], str]) -> None:
     """What is not among them is told all the same."""
-    rendered = render(result(AGAIN))
-    assert rendered.replace("\\", "").count("stage4.2.conv2d 1,200,000") == 2
-    assert rendered.replace("\\", "").count("stage3.conv2d 1,000,000") == 1
+    rendered = render(result(AGAIN)).replace("`", "")
+    assert rendered.count("stage4.2.conv2d 1,200,000") == 2
+    assert rendered.count("stage3.conv2d 1,000,000") == 1
 
 
 @pytest.mark.parametrize("render", [sarif.render, gitlab.render], ids=["sarif", "gitlab"])
@@ -218,7 +256,7 @@ def test_the_command_that_shows_what_changed() -> None:
     assert [shown for shown in text.render(found).splitlines() if "compare" in shown] == [
         f"{line}  # shows what changed since the revision REF"
     ]
-    assert "cnnprof compare REF\\:./models/a.yaml" in markdown.render(found)
+    assert f"`{line}`" in markdown.render(found)
     assert words.command(result(checked(grown, network="a b.yaml"))).startswith("cnnprof compare 'REF:./a b.yaml' 'a b")
     assert words.command(result(checked(verdict()))) == ""
     assert words.command(result(checked(verdict(why=why(Contribution("a", 1, True, (), 1, "groups 1 → 2")))))) == ""
@@ -235,10 +273,10 @@ def test_of_many_parts_five_are_told() -> None:
     found = checked(*(verdict(path=f"a.{number}", why=Why()) for number in range(8)), message="")
     lines = text.render(result(found)).splitlines()
     assert len([line for line in lines if ": over: " in line]) == 5
-    assert lines[-2] == "    3 more parts over 5M params"
+    assert lines[-1] == "    3 more parts over 5M params"
     shown = markdown.render(result(found))
     assert shown.count("| ❌ |") == 5
-    assert "models/a.yaml: 3 more parts over 5M params" in shown.replace("\\", "")
+    assert "`models/a.yaml`: 3 more parts over 5M params" in shown
 
 
 @BOTH
@@ -298,10 +336,10 @@ def test_github_warnings_come_last() -> None:
 
 
 def test_github_escapes() -> None:
-    over, wrong, note = commands(github.render(HOSTILE))
+    over, wrong, loosened, note = commands(github.render(HOSTILE))
     assert over[1]["title"].startswith("Over budget a|b <i>&\\x1b[31m`*_%, x: y::error::pwned")
     assert set(over[1]) == {"file", "line", "title"}
-    assert (wrong[0], note[0]) == ("error", "notice")
+    assert (wrong[0], loosened[0], note[0]) == ("error", "warning", "notice")
 
 
 # The other formats.
@@ -316,7 +354,7 @@ def test_markdown_is_a_table(found: CheckResult) -> None:
     from markdown_it import MarkdownIt
 
     rendered = markdown.render(found)
-    assert {escaped_cells(line) for line in rendered.splitlines() if line.startswith("|")} <= {8}
+    assert {escaped_cells(line) for line in rendered.splitlines() if line.startswith("|")} <= {6, 8}
     html = MarkdownIt("commonmark").enable("table").render(rendered.replace("<details><summary>", "").replace(
         "</summary>", "").replace("</details>", ""))  # fmt: skip
     assert "<i>" not in html
@@ -325,16 +363,92 @@ def test_markdown_is_a_table(found: CheckResult) -> None:
 
 
 def test_markdown_fits() -> None:
-    """The summary of a step has a limit; what is broken is cut last."""
+    """A comment and the summary of a step have a limit; what does not fit is counted."""
     whole = markdown.render(EVERYTHING)
+    assert whole.startswith("<!-- cnnprof check -->\n")
     assert markdown.fitting(EVERYTHING, len(whole.encode())) == whole
     size = len(whole.encode()) - 100
     cut = markdown.fitting(EVERYTHING, size)
     assert len(cut.encode()) <= size
-    assert cut.endswith(markdown.CUT)
     assert "over the limit" in cut
-    assert "within their limits" not in cut
+    assert re.search(r"and \d+ more [a-z ]+, not shown here", cut)
     assert markdown.fitting(EVERYTHING, 10) == ""
+
+
+def test_what_became_of_a_network() -> None:
+    """Arguments first, then the figures with the steps they sit in, then the layers; names are code, and no more."""
+    shown = markdown.render(result(changes=(CHANGE, GONE)))
+    assert (
+        shown
+        == """\
+<!-- cnnprof check -->
+**cnnprof check** · nothing to check
+
+**`models/a_b.yaml`** · changed since main · `width 64 → 72` · `deep none → true`
+
+| metric | before | after | change | where |
+| --- | ---: | ---: | ---: | --- |
+| `params` | 1,000 | 1,250 | +250 (+25.0 %) | `stage` +300, `fc` −50 and 2 more |
+| `peak_activation_bytes` | 2,048 B (2.00 KiB) | 1,024 B (1.00 KiB) | −1,024 B (−50.0 %) |  |
+| `receptive_field` | none | 11 |  |  |
+
+- `stage.*` (3 layers), line 8: `out_channels 128 → 144`
+- `head`: `deleted: linear`
+- and 4 more steps
+- unchanged: `macs`
+
+**`models/old.yaml`** · deleted since main · `params` 1,000 · `macs` 7
+"""
+    )
+
+
+def test_limits_that_allow_more_are_in_every_report() -> None:
+    found = result(checked(WITHIN), loosened=(LOOSENED, Loosened("a.yaml", None, OWN, "max macs", "1M", None, "main")))
+    line = "cnnprof.yaml:5: budget `mobile`: max params 4M → 5M since main"
+    assert f"- ⚠️ ``{line}``\n" in markdown.render(found)
+    other = "a.yaml: the spec's own budget: max macs 1M is gone since main"
+    assert f"note: allows more: {line}\nnote: allows more: {other}\n" in text.render(found)
+    assert github.render(found).splitlines()[0] == f"::warning file=sub/cnnprof.yaml,line=5,title=Allows more::{line}"
+    assert f"allows more: {line}" in junit.render(found)
+    assert [each["after"] for each in json.loads(written.render(found))["loosened"]] == ["5M", None]
+    (run,) = json.loads(sarif.render(found))["runs"]
+    told = [each["message"]["text"] for each in run["invocations"][0]["toolExecutionNotifications"]]
+    assert f"allows more: {line}" in told
+
+
+MANY = result(
+    *(checked(verdict(), GROWN, WITHIN, network=f"models/{number}.yaml", file=f"models/{number}.yaml")
+      for number in range(300)),
+    problems=tuple(Wrong(f"models/w{number}.yaml", 1, "wrong " * 40, "wrong") for number in range(300)),
+    changes=tuple(CHANGE._replace(network=f"models/{number}.yaml") for number in range(300)),
+)  # fmt: skip
+
+
+def test_three_hundred_networks_fit_a_comment() -> None:
+    """GitHub's limit is 65,536 characters; of each sort there is something, and the rest is counted."""
+    shown = markdown.render(MANY)
+    assert 50_000 < len(shown.encode()) <= 60_000
+    for one in ("errors", "broken limits", "networks over budget", "changed networks", "limits"):
+        assert len(re.findall(rf"^and \d+ more {one}, not shown here$", shown, re.MULTILINE)) == 1, one
+    assert shown.count("❌ `models/w") + int(re.findall(r"and (\d+) more errors", shown)[0]) == 300
+    assert shown.count("| ❌ |") + int(re.findall(r"and (\d+) more broken limits", shown)[0]) == 600
+
+
+def test_three_hundred_networks_fit_the_summary_of_a_step() -> None:
+    assert len(markdown.fitting(MANY, github.SUMMARY_BYTES).encode()) <= github.SUMMARY_BYTES
+
+
+def test_a_sarif_file_has_no_more_results_than_github_reads() -> None:
+    (run,) = json.loads(sarif.render(MANY))["runs"]
+    assert len(run["results"]) == 900
+    many = result(
+        checked(*(verdict(path=f"a.{number}", why=Why(), rule="warn") for number in range(25_000)), verdict())
+    )
+    (run,) = json.loads(sarif.render(many))["runs"]
+    assert len(run["results"]) == 25_000
+    assert run["results"][0]["level"] == "error"
+    (told,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert told["message"]["text"] == "1 more results are left out: a run has 25,000 at most"
 
 
 NUMBER = {"type": ["integer", "number", "string"]}
@@ -378,6 +492,18 @@ JSON = keys(
     )),
     valid=items(TEXT),
     problems=items(keys(file=OPTIONAL, line=LINE, message=TEXT)),
+    changes=items(keys(
+        network=TEXT, file=TEXT, status={"enum": ["changed", "new", "deleted"]}, since=TEXT,
+        metrics={"type": "object", "propertyNames": {"enum": list(METRICS)}, "additionalProperties": keys(
+            before={"type": ["integer", "number", "string", "null"]},
+            after={"type": ["integer", "number", "string", "null"]},
+            where=items(keys(path=TEXT, amount=INTEGER)),
+        )},
+        args=items(keys(name=TEXT, before=OPTIONAL, after=OPTIONAL)),
+        steps=items(keys(path=TEXT, what=TEXT, layers={"type": "integer", "minimum": 1}, line=LINE)),
+        more_steps={"type": "integer", "minimum": 0},
+    )),
+    loosened=items(keys(file=TEXT, line=LINE, budget=TEXT, what=TEXT, before=OPTIONAL, after=OPTIONAL, since=TEXT)),
     notes=items(TEXT),
 )  # fmt: skip
 

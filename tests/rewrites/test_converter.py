@@ -1,7 +1,8 @@
 """What a converter makes of a network, rule by rule, against the files that TensorFlow's converter wrote.
 
 tests/golden/tflm/converter.json has the operators of small networks and the bytes that the interpreter allocates for
-them; the specs here are the same networks. The nine larger files are networks as people deploy them.
+them, converter16.json the same with int16 activations; the specs here are the same networks. The nine larger files are
+networks as people deploy them.
 """
 
 import json
@@ -12,16 +13,23 @@ import pytest
 import yaml
 
 import cnnprof
-from cnnprof.analysis.arena import plan_arena
+from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR, flash_bytes, persistent_bytes, plan_arena
 from cnnprof.importers import tflite
 from cnnprof.model.deployed import NotPlanned
 from cnnprof.rewrites.converter import RULES, convert
 from tests.support.random_networks import graph_of, seeded
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
+INT16 = json.loads((GOLDEN / "converter16.json").read_text())["nets"]
 SMALL = json.loads((GOLDEN / "converter.json").read_text())["nets"]
 MEASURED = json.loads((GOLDEN / "measured.json").read_text())["nets"]
 
+WHOLE = {
+    "autoencoder_ad": "autoencoder",
+    "ds_cnn_kws": "ds_cnn",
+    "resnet8_ic": "resnet8",
+    "mobilenet_v1_025_96_vww": str(GOLDEN / "mobilenet_v1_025_96_vww.yaml"),
+}
 RULES_SHOWN = yaml.safe_load((GOLDEN / "networks.yaml").read_text())
 NETWORKS = {name: network for networks in RULES_SHOWN.values() for name, network in networks.items()}
 
@@ -52,6 +60,42 @@ def test_a_rule_makes_what_the_converter_made(name, tmp_path):
     assert written(network) == [re.sub(r" .*->", " ->", line) for line in expected["operators"]]
     if expected["head"] is not None:
         assert plan_arena(network).non_persistent_bytes == expected["head"]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_in_int16_it_is_the_same_operators(name, tmp_path):
+    """With int8 weights and int64 biases; what the converter or the interpreter does not have is refused."""
+    graph, expected = unfolded(tmp_path, NETWORKS[name]["input"], NETWORKS[name]["layers"]), INT16[name]
+    if "refused" in expected or (name == "padv2" and expected["head"] is None):
+        with pytest.raises(NotPlanned, match=r"there is no .* in int16: TensorFlow"):
+            convert(graph, "INT16")
+        return
+    network = convert(graph, "INT16")
+    if expected["head"] is not None:
+        assert plan_arena(network).non_persistent_bytes == expected["head"]
+    requantised = [line for line in expected["operators"] if not line.startswith("QUANTIZE")]
+    assert [line.replace(":int16", "") for line in written(network)] == [
+        re.sub(r" .*->", " ->", line) for line in requantised
+    ]
+    assert network.notes or requantised == expected["operators"]
+    constants = {each.dtype for each in network.tensors if each.constant}
+    assert constants <= {"INT8", "INT16", "INT32", "INT64"}
+    assert ("INT64" in constants) == any(":int64" in line for line in expected["operators"])
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_networks_in_int16(name):
+    """MLPerf Tiny's: the head to the byte, the rest within its error."""
+    network, expected = convert(cnnprof.unfold(WHOLE[name]), "INT16"), INT16[name]
+    assert plan_arena(network).non_persistent_bytes == expected["head"]
+    assert abs(persistent_bytes(network) - expected["tail"]) <= TAIL_ERROR * expected["tail"]
+    assert abs(flash_bytes(network) - expected["file_bytes"]) <= FLASH_ERROR * expected["file_bytes"]
+
+
+def test_sums_of_int16_means_are_in_32_bits(tmp_path):
+    network = convert(unfolded(tmp_path, [64, 4, 4], [{"adaptive_avg_pool2d": {"output_size": 1}}, "flatten"]), "INT16")
+    assert plan_arena(network).non_persistent_bytes == INT16["mean"]["head"]
+    assert abs(persistent_bytes(network) - INT16["mean"]["tail"]) <= TAIL_ERROR * INT16["mean"]["tail"]
 
 
 def test_every_rule_is_shown():

@@ -72,11 +72,14 @@ def _nbytes(tensor: Tensor) -> int:
 
 
 def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[Tensor, ...]) -> int:
+    if keeps == "attention":  # a gradient is asked of the mask
+        return sum(map(_nbytes, [Tensor(shapes[2]), *saved[1:]]))
     kept = {
         "nothing": [],
         "inputs": [Tensor(shape) for shape in shapes],
         "differentiable inputs": [Tensor(shape) for shape in shapes],
         "factors": [Tensor(shape) for shape in shapes],
+        "repeated factors": [],
         "quotient": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
         "inputs and output": [*map(Tensor, shapes), Tensor(kind.output(*shapes))],

@@ -21,6 +21,7 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
         {"output_shape": 4, "params": 0, "macs": 0, "keeps_output": True},
     ],
     "concat": [{}, {"dim": 2}, {"dim": -1}],
+    "stack": [{}, {"dim": 2}, {"dim": -1}],
     "add": [{}, {"scalar": 0.5}],
     "mul": [{}, {"scalar": -3}],
     "sub": [{}, {"scalar": 1e-5}, {"scalar": 6, "scalar_first": True}],
@@ -30,6 +31,7 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
     "hardtanh": [{"max_val": 6.0}],
     "matmul": [{}],
     "scaled_dot_product_attention": [{"is_causal": True, "scale": 0.5}],
+    "rms_norm": [{"normalized_shape": 4, "eps": 1e-6}],
     "layer_norm": [{"normalized_shape": 4, "eps": 1e-6}],
 }
 """Fields of kinds that no random network draws as a step of its own, and values that none draws."""

@@ -106,7 +106,7 @@ def _pixels(choose: random.Random) -> str:
 def _cut(choose: random.Random) -> str:
     return choose.choice(
         [
-            f"- slice: {{dim: 2, start: {choose.randint(0, 3)}, end: -1}}",
+            f"- slice: {{dim: 2, start: {choose.randint(0, 3)}, end: -1, step: {choose.randint(1, 2)}}}",
             f"- pad: {{pad: [0, 0, {choose.randint(-2, 3)}, {choose.randint(-2, 3)}]}}",
             "- permute: {dims: [0, 1, 2, 3]}",
         ]

@@ -31,10 +31,23 @@ def report(text: str, batch: int = 1, dtype: str = "float32", **options: Any) ->
     return tabulate(unfolded, count(unfolded, batch, dtype))
 
 
+ONE_STRUCTURE = {
+    "convnext": ["tiny"],
+    "deeplabv3": ["resnet50", "mobilenet_v3_large"],
+    "edsr": ["baseline_x3", "baseline_x4", "x2"],
+    "efficientnet_v2": ["s"],
+    "mnasnet": ["1.0"],
+    "regnet": ["x_400mf", "y_400mf"],
+    "resnext": ["50_32x4d"],
+    "wide_resnet": ["50_2"],
+}
+"""Architectures whose variants differ in nothing but sizes, except for these."""
+
+
 def shipped() -> list[str]:
-    """Every architecture that comes with the tool, in every variant."""
+    """Every architecture that comes with the tool, in every variant that is more than a size of another."""
     found = []
     for name, path in architectures().items():
         variants = read(source.parse(path.read_bytes(), name)).variants
-        found += [name, *(f"{name}@{variant}" for variant in variants)]
+        found += [name, *(f"{name}@{variant}" for variant in ONE_STRUCTURE.get(name, variants))]
     return found

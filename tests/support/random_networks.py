@@ -265,7 +265,12 @@ def cut(choose: Choice, shape: Shape) -> Fields:
     dim = choose.integer(1, len(shape)) if choose.chance(96) else choose.pick([0, len(shape) + 1])
     dim = dim - len(shape) - 1 if 0 < dim <= len(shape) and choose.chance(30) else dim
     return {"dim": dim} | choose.some(
-        {"start": lambda: choose.pick([0, 1, 1, 2, -1, -2]), "end": lambda: choose.pick([1, 2, 3, -1, None, 100])}, 60
+        {
+            "start": lambda: choose.pick([0, 1, 1, 2, -1, -2]),
+            "end": lambda: choose.pick([1, 2, 3, -1, None, 100]),
+            "step": lambda: choose.pick([1, 2, 2, 3, 0]),
+        },
+        60,
     )
 
 
@@ -285,6 +290,24 @@ def reduce(choose: Choice, shape: Shape) -> Fields:
 
 def spread(choose: Choice, shape: Shape) -> Fields:
     return reduce(choose, shape) | choose.some({"correction": lambda: choose.pick([0, 1, 2])})
+
+
+def vector_norm(choose: Choice, shape: Shape) -> Fields:
+    return reduce(choose, shape) | choose.some({"ord": lambda: choose.pick([1, 2, 3])})
+
+
+def repeated(choose: Choice, shape: Shape) -> Fields:
+    """What has size 1 repeated, else left as it is, seldom what cannot be."""
+    sizes = [choose.pick([1, 2, 3, -1]) if size == 1 else choose.pick([size, -1]) for size in shape]
+    if choose.chance(3):
+        sizes[choose.integer(0, len(sizes) - 1)] = choose.pick([2, -2])
+    return {"size": sizes}
+
+
+def rms_norm(choose: Choice, shape: Shape) -> Fields:
+    fields = layer_norm(choose, shape)
+    fields.pop("bias", None)
+    return fields
 
 
 def reshape(choose: Choice, shape: Shape) -> Fields:
@@ -369,9 +392,19 @@ TABLE: dict[str, Rule] = {
         {"min": lambda: choose.pick([0, 0.5]), "max": lambda: choose.pick([1, 6])}, 70
     ),
     "pow": lambda choose, _: {"exponent": choose.pick([2, 3, 0.5, -1, 0])},
-    **dict.fromkeys(["abs", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
+    **dict.fromkeys(["abs", "erf", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
     **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
     **dict.fromkeys(["var", "std"], spread),
+    "vector_norm": vector_norm,
+    "normalize": lambda choose, shape: choose.some(
+        {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
+    ),
+    "glu": along,
+    "expand": repeated,
+    "rms_norm": rms_norm,
+    "stochastic_depth": lambda choose, shape: (
+        {"p": choose.pick([0, 0.1, 0.5, 1, 1.5]), "mode": choose.pick(["row", "batch"])}
+    ),
     "reshape": reshape,
     "roll": lambda choose, shape: {"shifts": choose.pick([1, -2, 0, 9]), "dims": along(choose, shape)["dim"]},
     "unsqueeze": lambda choose, shape: {"dim": choose.pick([1, len(shape) + 1, -1, -1, 0])},
@@ -396,7 +429,7 @@ TABLE |= {
     for word, kind in kinds().items()
     if word not in TABLE and not kind.merge and not kind.source and not kind.declared
 }
-MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum", "matmul")
+MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum", "matmul", "stack")
 # Kinds that are not drawn as a step, and why.
 EXCEPTIONS = {
     "parameter": "it has no batch, so it is drawn only as a branch of add, sub and mul, where it is repeated",
@@ -848,11 +881,11 @@ class Artist:
                 branches[label] = Branch()
             elif what < 40 and known:
                 branches[label] = Branch(layer=choose.pick(list(known)))
-            elif what < 48 and word != "concat" and count > 1 and not parameters:
+            elif what < 48 and word not in ("concat", "stack") and count > 1 and not parameters:
                 sizes = [size if choose.chance(50) else 1 for size in target]
                 branches[label] = Branch((Step("parameter", {"shape": sizes}),))
                 parameters += 1
-            elif what < 58 and word != "concat" and 2 <= len(shape) <= 4:
+            elif what < 58 and word not in ("concat", "stack") and 2 <= len(shape) <= 4:
                 axes = len(shape) - 1
                 ones = (1,) * axes
                 gate = [Step(f"adaptive_avg_pool{axes}d", {"output_size": 1})]

@@ -12,6 +12,7 @@ import onnx
 from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
+from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, most_common, params_of, plain
 from cnnprof.importers.onnx.names import Scopes
 from cnnprof.importers.onnx.quantised import in_floating_point
@@ -25,6 +26,8 @@ from cnnprof.model.types import AS_COMPUTED, Types
 MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
 OLDEST = 7
+_FLOATS = frozenset((1, 10, 11, 16))
+"""ONNX's numbers of the types float32, float16, float64 and bfloat16."""
 _CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
 """Operators on integers that are left when those with known scales are gone."""
@@ -35,11 +38,15 @@ _PRODUCTS = frozenset(
 
 
 class Constant(NamedTuple):
-    """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array)."""
+    """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array).
+
+    learned: the file's floating-point tensors that it is, or was computed from, and how many values they have.
+    """
 
     name: str
     shape: Shape
     values: Any = None
+    learned: Mapping[str, int] = {}
 
     @property
     def numel(self) -> int:
@@ -57,12 +64,29 @@ class Node:
         self.names = list(proto.input)
         self.inputs = [reader.values[name] if name else None for name in proto.input]
         self.attributes = {each.name: onnx.helper.get_attribute_value(each) for each in proto.attribute}
+        self.places = [reader.places.get(name, FRONT) for name in proto.input]
+        """Where the batch of each input is."""
         self.outputs = list(proto.output)
         self.made: list[Shape | None] = []
+        self.placed = FRONT
+        """Where the batch of its outputs is; a rule says so where it is not in front."""
         self._path = ""
 
     def tensor(self, position: int = 0) -> int:
-        """A tensor that depends on the network's input. Raises NoKind where there is another."""
+        """A tensor that depends on the network's input, its batch in front. Raises NoKind where there is another."""
+        tensor = self.read(position)
+        if self.places[position] != FRONT:
+            raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
+        return tensor
+
+    def along(self) -> int:
+        """The first input, wherever its batch is; the output's is there too. Raises NoKind as `read` does."""
+        tensor = self.read()
+        self.placed = self.places[0]
+        return tensor
+
+    def read(self, position: int = 0) -> int:
+        """A tensor that depends on the network's input, wherever its batch is. Raises NoKind where there is another."""
         value = self.inputs[position] if position < len(self.inputs) else None
         if not isinstance(value, int):
             raise NoKind(
@@ -72,7 +96,15 @@ class Node:
 
     def shape(self, position: int = 0) -> Shape:
         """Shape of one example of a tensor."""
-        return self.reader.builder.shapes[self.tensor(position)]
+        return self.reader.builder.shapes[self.read(position)]
+
+    def rank(self, position: int = 0) -> int:
+        """How many dimensions a tensor has, its batch included."""
+        return self.places[position].rank(self.shape(position))
+
+    def dim(self, axis: int, position: int = 0) -> int:
+        """An axis of a tensor as a dimension of the graph, where the batch is 0. Raises NoKind for the batch's own."""
+        return self.places[position].own(self.rank(position), axis)
 
     def constant(self, position: int) -> Constant | None:
         """A constant; None where the input is left out. Raises NoKind where it depends on the network's input."""
@@ -88,6 +120,14 @@ class Node:
             raise NoKind(f"the values of its input {position + 1} are not known")
         return None if found is None else found.values
 
+    def learned(self) -> dict[str, int]:
+        """The file's floating-point tensors that its constants are computed from, and how many values they have."""
+        found: dict[str, int] = {}
+        for value in self.inputs:
+            if isinstance(value, Constant):
+                found |= value.learned
+        return found
+
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute."""
         value = self.attributes.get(name, default)
@@ -98,7 +138,7 @@ class Node:
         """Shape of one example of the first output, by ONNX's inference. Raises NoKind where that does not tell."""
         if not self.made or self.made[0] is None:
             raise NoKind("the shape of its output is not known")
-        return self.reader.example(self.made[0], self)
+        return self.reader.example(self.made[0], self, self.placed)
 
     @property
     def path(self) -> str:
@@ -113,11 +153,12 @@ class Node:
         return self.reader.add(path, kind, tensors, learned)
 
     def parameter(self, constant: Constant, rank: int, suffix: str) -> int:
-        """A constant as a parameter of so many dimensions of one example. Raises NoKind where it has a batch."""
-        shape = (1,) * (rank + 1 - len(constant.shape)) + constant.shape
-        if shape[0] != 1 or len(shape) != rank + 1:
+        """A constant as a parameter of so many dimensions, with the batch's. Raises NoKind where it has a batch."""
+        shape = (1,) * (rank - len(constant.shape)) + constant.shape
+        if len(shape) != rank or shape[self.placed.dim] != 1:
             raise NoKind("a constant among its inputs has a batch")
-        return self.add(Parameter(shape=shape[1:]), suffix=suffix, learned=(constant,))
+        example = shape if self.placed.fold > 1 else self.placed.example(shape)
+        return self.add(Parameter(shape=example), suffix=suffix, learned=(constant,))
 
 
 class Reader:
@@ -135,6 +176,8 @@ class Reader:
         self.builder = Builder()
         self.scopes = Scopes(model.graph.node)
         self.values: dict[str, int | Constant] = {}
+        self.places: dict[str, Place] = {}
+        """Where the batch is of the tensors that have it elsewhere than in front, by name."""
         self.types: dict[str, Any] = {}
         self.readers = Counter(name for node in model.graph.node for name in node.input)
         self.batch = 1
@@ -214,6 +257,7 @@ class Reader:
     def constant(self, name: str, tensor: Any) -> Constant:
         """A tensor of the file: its shape, and its values where the file has them and they are few."""
         shape = tuple(tensor.dims)
+        learned = {name: prod(shape)} if tensor.data_type in _FLOATS else {}
         if any(size < 0 for size in shape):
             raise UsageError(f"the tensor `{printable(brief(name))}` of `{self.file}` has the shape {show(shape)}")
         there = tensor.raw_data or any(
@@ -224,9 +268,9 @@ class Reader:
             or (not there and prod(shape))
             or prod(shape) > MOST_FOLDED
         ):
-            return Constant(name, shape)
+            return Constant(name, shape, learned=learned)
         try:
-            return Constant(name, shape, numpy_helper.to_array(tensor))
+            return Constant(name, shape, numpy_helper.to_array(tensor), learned)
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"the tensor `{printable(brief(name))}` of `{self.file}` cannot be read: {printable(brief(str(error)))}"
@@ -274,8 +318,12 @@ class Reader:
         self.refuse(proto)
         node = Node(self, proto, number)
         if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
-            full = np.array(self.full(node.inputs[0])[node.get("start", 0) : node.get("end")], np.int64)
+            full = np.array(self.full(node.inputs[0], node.places[0])[node.get("start", 0) : node.get("end")], np.int64)
             self.keep(proto.output[0], Constant(proto.output[0], full.shape, full))
+            return
+        if proto.op_type == "Constant" and isinstance(tensor := node.get("value"), onnx.TensorProto):
+            # Some exporters keep weights in nodes: what is large has no values here, as among the initializers.
+            self.keep(proto.output[0], self.constant(proto.output[0], tensor), tensor.data_type)
             return
         outputs = self.inferred(proto)
         node.made = [_static(outputs.get(name)) for name in proto.output]
@@ -304,7 +352,7 @@ class Reader:
         except RuleError as error:
             raise self.wrong(proto, f"cannot be read: {'; '.join(filter(None, [error.message, error.hint]))}") from None
         for name, tensor in zip(filter(None, proto.output), [made] if isinstance(made, int) else made, strict=False):
-            self.bind(proto, name, tensor, outputs.get(name))
+            self.bind(proto, name, tensor, outputs.get(name), node.placed)
 
     def refuse(self, proto: Any) -> None:
         """Raises UsageError for a node that no graph can say."""
@@ -345,6 +393,7 @@ class Reader:
         for name, shape in zip(proto.output, node.made, strict=True):
             if name and shape is None:
                 raise self.wrong(proto, "is computed of constants, and its shape is not known")
+        learned = node.learned()
         small = all(shape is None or prod(shape) <= MOST_FOLDED for shape in node.made)
         if small and all(value is None or value.values is not None for value in node.inputs):  # type: ignore[union-attr]
             try:
@@ -355,11 +404,11 @@ class Reader:
                 raise self.wrong(proto, f"cannot be computed: {printable(brief(str(error), 200))}") from None
             for name, values in zip(filter(None, proto.output), found, strict=False):
                 array = np.asarray(values)
-                self.keep(name, Constant(name, array.shape, array))
+                self.keep(name, Constant(name, array.shape, array, learned))
             return
         for name, shape in zip(proto.output, node.made, strict=True):
             if name and shape is not None:
-                self.keep(name, Constant(name, shape), outputs[name].tensor_type.elem_type)
+                self.keep(name, Constant(name, shape, learned=learned), outputs[name].tensor_type.elem_type)
 
     def computed(self, proto: Any, node: Node) -> list[Any]:
         """The outputs of a node of constants, by ONNX's reference implementation."""
@@ -377,29 +426,32 @@ class Reader:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
         return list(ReferenceEvaluator(model).run(None, named))
 
-    def bind(self, proto: Any, name: str, tensor: int, of: Any) -> None:
+    def bind(self, proto: Any, name: str, tensor: int, of: Any, place: Place) -> None:
         """Makes a layer's tensor known by a name, once ONNX's inference agrees on its shape."""
         if name in self.values:
             raise self.wrong(proto, f"makes `{printable(brief(name))}`, which is there already")
-        full, expected = self.full(tensor), _static(of)
+        full, expected = self.full(tensor, place), _static(of)
         if expected is not None:
             if expected != full:
                 raise self.wrong(proto, f"makes {show(expected)} by ONNX's rules, and {show(full)} as it was read")
             self.agreeing += 1
         self.values[name] = tensor
+        if place != FRONT:
+            self.places[name] = place
         kind = of.tensor_type.elem_type if of is not None and of.tensor_type.elem_type else 1
         self.types[name] = onnx.helper.make_tensor_type_proto(kind, full)
 
-    def full(self, tensor: int) -> Shape:
+    def full(self, tensor: int, place: Place) -> Shape:
         """A tensor's shape with its batch."""
-        return self.batch, *self.builder.shapes[tensor]
+        return place.whole(self.builder.shapes[tensor], self.batch)
 
-    def example(self, full: Shape, node: Node) -> Shape:
-        """A shape of one example. Raises UsageError where the first dimension is not the batch."""
-        if len(full) < 2 or full[0] != self.batch:
-            name = self.model.graph.node[node.number]
-            raise self.wrong(name, f"makes {show(full)}, whose first dimension is not the batch of {self.batch}")
-        return full[1:]
+    def example(self, full: Shape, node: Node, place: Place) -> Shape:
+        """A shape of one example. Raises UsageError where the batch is not where it is said to be."""
+        example = place.example(full)
+        if not example or place.whole(example, self.batch) != full:
+            what = f"makes {show(full)}, whose first dimension is not the batch of {self.batch}"
+            raise self.wrong(self.model.graph.node[node.number], what)
+        return example
 
     def add(self, path: str, kind: Kind, tensors: tuple[int, ...], learned: tuple[Constant | None, ...]) -> int:
         """Appends a layer whose weights are in these tensors; equal tensors of an earlier layer are shared."""
@@ -424,16 +476,22 @@ class Reader:
         if proto.op_type in _PRODUCTS:
             raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
         tensors = [value for value in node.inputs if isinstance(value, int)]
-        constants = [value for value in node.inputs if isinstance(value, Constant)]
-        stored = {tensor.name for tensor in self.model.graph.initializer if tensor.data_type in (1, 10, 11, 16)}
-        params = sum(each.numel for each in constants if each.name in stored)
+        places = {place for place, value in zip(node.places, node.inputs, strict=True) if isinstance(value, int)}
+        node.placed = FRONT
+        if places != {FRONT}:
+            (place, *others), full = places, self.full(tensors[0], node.places[node.inputs.index(tensors[0])])
+            if others or any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
+                raise self.wrong(proto, f"reads a batch that is not in front, and has no kind: {reason}")
+            node.placed = place
+        learned = node.learned()
+        params = sum(learned.values())
         found: list[int] = []
         for name, shape in zip(proto.output, node.made, strict=True):
             if not name:
                 continue
             if shape is None:
                 raise self.wrong(proto, f"has no kind ({reason}), and ONNX's rules do not tell its shape")
-            shape = self.example(shape, node)
+            shape = self.example(shape, node, node.placed)
             macs = 0
             if proto.op_type == "MatMul":
                 macs = prod(shape) * self.types[proto.input[0]].tensor_type.shape.dim[-1].dim_value

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from cnnprof.errors import RuleError
 from cnnprof.importers import by_axes
+from cnnprof.importers.batch import FRONT
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.onnx.reader import Constant, Node
 from cnnprof.kinds import (
@@ -178,23 +179,30 @@ def _global(kinds: dict[int, Any]) -> Rule:
     return lambda node: node.add(kinds[_axes(node, kinds)](output_size=1), node.tensor())
 
 
+def _axes_given(node: Node) -> list[int] | None:
+    """The axes of an operator that has them as an attribute or, later, as an input."""
+    values = node.values(1)
+    found: list[int] | None = node.get("axes") if values is None else values.tolist()
+    return found
+
+
 def _reduced(node: Node) -> list[int]:
     """The dimensions that become one value. Raises NoKind where the batch is among them, or nothing else is left."""
-    axes, rank = node.get("axes"), len(node.shape()) + 1
-    if axes is None:
-        values = node.values(1)
-        axes = [] if values is None else values.tolist()
-    dims = sorted(axis % rank for axis in axes or range(rank))
-    if 0 in dims:
-        raise NoKind("it works along the batch")
-    if len(dims) == rank - 1 and not node.get("keepdims", 1):
+    rank, place = node.rank(), node.places[0]
+    axes = {axis % rank for axis in _axes_given(node) or range(rank)}
+    dims = sorted(map(node.dim, axes))
+    if node.get("keepdims", 1):
+        node.placed = place
+    elif len(dims) == len(node.shape()):
         raise NoKind("it leaves no dimension but the batch")
+    else:
+        node.placed = place._replace(dim=place.dim - sum(axis < place.dim for axis in axes))
     return dims
 
 
 def _reduce(kind: type[reduce.Reduction]) -> Rule:
     def rule(node: Node) -> int:
-        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1))), node.tensor())
+        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1))), node.read())
 
     return rule
 
@@ -202,7 +210,7 @@ def _reduce(kind: type[reduce.Reduction]) -> Rule:
 def _reduce_mean(node: Node) -> int:
     """Over all positions of each channel, a pool."""
     dims, axes = _reduced(node), len(node.shape()) - 1
-    if dims != list(range(2, axes + 2)) or axes not in by_axes.ADAPTIVE_AVG:
+    if node.places[0] != FRONT or dims != list(range(2, axes + 2)) or axes not in by_axes.ADAPTIVE_AVG:
         return _reduce(reduce.Mean)(node)  # type: ignore[return-value]
     pooled = by_axes.ADAPTIVE_AVG[axes](output_size=1)
     if node.get("keepdims", 1):
@@ -227,14 +235,15 @@ def _instance_norm(node: Node) -> int:
 
 def _layer_norm(node: Node) -> int:
     scale, bias = node.constant(1), node.constant(2)
-    rank = len(node.shape()) + 1
+    rank = node.rank()
     axis = node.get("axis", -1) % rank
-    if axis == 0 or scale is None or len([name for name in node.outputs if name]) > 1:
-        raise NoKind("it normalises over the batch, or gives its mean")
+    if scale is None or len([name for name in node.outputs if name]) > 1:
+        raise NoKind("it gives its mean, or has no weight")
+    first = min(node.dim(own) for own in range(axis, rank))
     kind = norm.LayerNorm(
-        normalized_shape=node.shape()[axis - 1 :], eps=node.get("epsilon", 1e-5), bias=bias is not None
+        normalized_shape=node.shape()[first - 1 :], eps=node.get("epsilon", 1e-5), bias=bias is not None
     )
-    return node.add(kind, node.tensor(), learned=(scale, bias))
+    return node.add(kind, node.along(), learned=(scale, bias))
 
 
 def _group_norm(node: Node) -> int:
@@ -261,15 +270,19 @@ def _gemm(node: Node) -> int:
     features = weight.shape[0 if node.get("transB", 0) else 1]
     if bias is not None and bias.numel != features:
         raise NoKind("it adds no bias of one value per feature")
-    return node.add(linear.Linear(out_features=features, bias=bias is not None), node.tensor(), learned=(weight, bias))
+    node.dim(-1)
+    return node.add(linear.Linear(out_features=features, bias=bias is not None), node.along(), learned=(weight, bias))
 
 
 def _of_two(node: Node) -> int:
     """The product of two tensors, neither of which is a weight."""
     left, right = node.shape(0), node.shape(1)
-    if len(left) != len(right) or len(left) < 2 or left[:-2] != right[:-2]:
-        raise NoKind("it repeats a matrix for several others, or multiplies along the batch")
-    return node.add(matmul.Matmul(), node.tensor(0), node.tensor(1))
+    for position in (0, 1):
+        for axis in (-1, -2):
+            node.dim(axis, position)
+    if node.places[0] != node.places[1] or len(left) != len(right) or left[:-2] != right[:-2]:
+        raise NoKind("it repeats a matrix for several others, or its batches are in different dimensions")
+    return node.add(matmul.Matmul(), node.along(), node.read(1))
 
 
 def _matmul(node: Node) -> int:
@@ -278,9 +291,10 @@ def _matmul(node: Node) -> int:
     weight = node.constant(1)
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its second matrix is no weight of two dimensions")
+    node.dim(-1)
     bias = node.reader.bias_behind(node, weight.shape[1])
     made = node.add(
-        linear.Linear(out_features=weight.shape[1], bias=bias is not None), node.tensor(), learned=(weight, bias)
+        linear.Linear(out_features=weight.shape[1], bias=bias is not None), node.along(), learned=(weight, bias)
     )
     if bias is not None:
         node.reader.biased.add(made)
@@ -291,18 +305,22 @@ def _matmul(node: Node) -> int:
 
 
 def _plain(kind: type[Kind]) -> Rule:
-    return lambda node: node.add(kind(), node.tensor())
+    return lambda node: node.add(kind(), node.along())
 
 
 def _with(kind: type[Kind], **fields: tuple[str, float]) -> Rule:
     """A kind with fields of attributes: field → (attribute, its default)."""
-    return lambda node: node.add(kind(**{field: node.get(*of) for field, of in fields.items()}), node.tensor())
+    return lambda node: node.add(kind(**{field: node.get(*of) for field, of in fields.items()}), node.along())
 
 
 def _hardsigmoid(node: Node) -> int:
-    if abs(node.get("alpha", 0.2) - 1 / 6) > 1e-4 or node.get("beta", 0.5) != 0.5:
-        raise NoKind("its slope is not 1/6")
-    return node.add(activation.Hardsigmoid(), node.tensor())
+    """PyTorch's has the slope 1/6; another, as ONNX's own 0.2, is a line between two bounds."""
+    slope, offset, read = node.get("alpha", 0.2), node.get("beta", 0.5), node.along()
+    if abs(slope - 1 / 6) < 1e-4 and offset == 0.5:
+        return node.add(activation.Hardsigmoid(), read)
+    scaled = node.add(arithmetic.Mul(scalar=slope), read, suffix="mul")
+    shifted = node.add(arithmetic.Add(scalar=offset), scaled, suffix="add")
+    return node.add(activation.Hardtanh(min_val=0.0, max_val=1.0), shifted)
 
 
 def _prelu(node: Node) -> int:
@@ -323,27 +341,31 @@ def _clip(node: Node) -> int:
         kind = arithmetic.Maximum(scalar=least)
     else:
         kind = activation.ReLU6() if (least, most) == (0, 6) else activation.Hardtanh(min_val=least, max_val=most)
-    return node.add(kind, node.tensor())
+    return node.add(kind, node.along())
 
 
 def _pow(node: Node) -> int:
     exponent = node.values(1)
     if exponent is None or exponent.size != 1:
         raise NoKind("its exponent is no number")
-    return node.add(function.Pow(exponent=float(exponent.reshape(-1)[0])), node.tensor())
+    return node.add(function.Pow(exponent=float(exponent.reshape(-1)[0])), node.along())
 
 
 def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
     """Joins its inputs two at a time; a number is one of the operands, a larger constant a parameter."""
 
     def rule(node: Node) -> int:
+        places = [place for place, value in zip(node.places, node.inputs, strict=True) if isinstance(value, int)]
+        node.placed = places[0]
         if kind is arithmetic.Add and (done := node.reader.bias_done(node)) is not None:
             return done
-        rank = len(node.out)
+        out, rank = node.out, node.placed.rank(node.out)
         tensors = [value for value in node.inputs if isinstance(value, int)]
         constants = [value for value in node.inputs if isinstance(value, Constant)]
-        if any(len(node.reader.builder.shapes[tensor]) != rank for tensor in tensors):
-            raise NoKind("its inputs have unequally many dimensions")
+        if any(place != places[0] for place in places) or any(
+            len(node.reader.builder.shapes[tensor]) != len(out) for tensor in tensors
+        ):
+            raise NoKind("its inputs have unequally many dimensions, or their batches in different ones")
         first = isinstance(node.inputs[0], Constant)
         if len(constants) == 1 and constants[0].numel == 1 and constants[0].values is not None and len(tensors) >= 1:
             number = float(constants[0].values.reshape(-1)[0])
@@ -351,9 +373,7 @@ def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
             fields: dict[str, Any] = {"scalar": number, **({"scalar_first": True} if pair and first else {})}
             if len(tensors) == 1 or kind in (arithmetic.Add, arithmetic.Mul):
                 return node.add(kind(**fields), *tensors)
-        if any(
-            len(each.shape) > rank + 1 or (len(each.shape) == rank + 1 and each.shape[0] != 1) for each in constants
-        ):
+        if any(len(each.shape) > rank for each in constants):
             raise NoKind("a constant among its inputs has a batch")
         operands = [
             value if isinstance(value, int) else node.parameter(value, rank, "constant")
@@ -372,17 +392,15 @@ def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
 
 
 def _gelu(node: Node) -> int:
-    return node.add(activation.GELU(approximate=node.get("approximate", "none")), node.tensor())
+    return node.add(activation.GELU(approximate=node.get("approximate", "none")), node.along())
 
 
 def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
     def rule(node: Node) -> int:
         shape, old = node.shape(), node.reader.opset < 13
-        axis = node.get("axis", 1 if old else -1) % (len(shape) + 1)
-        if axis == 0:
-            raise NoKind("it runs along the batch")
+        axis = node.dim(node.get("axis", 1 if old else -1))
         if not old or prod(shape[axis:]) == 1:
-            return node.add(kind(dim=axis), node.tensor())
+            return node.add(kind(dim=axis), node.along())
         # Before opset 13 all dimensions from the axis on are one.
         joined = node.add(reshape.Reshape(shape=[*shape[: axis - 1], -1]), node.tensor(), suffix="joined")
         made = node.add(kind(dim=axis), joined, suffix="softmax")
@@ -394,46 +412,76 @@ def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
 def _dropout(node: Node) -> int:
     if len([name for name in node.outputs if name and node.reader.readers[name]]) > 1:
         raise NoKind("it gives its mask")
-    return node.add(dropout.Dropout(p=node.get("ratio", 0.5)), node.tensor())
+    return node.add(dropout.Dropout(p=node.get("ratio", 0.5)), node.along())
 
 
 # Dimensions.
 
 
 def _reshape(node: Node) -> int:
+    (made,) = node.made[:1]
+    if made is None:
+        raise NoKind("the shape of its output is not known")
+    node.placed = node.places[0].reshaped(node.shape(), made, node.reader.batch)
+    return _reshaped(node)
+
+
+def _reshaped(node: Node) -> int:
     shape = node.out
-    return node.add(flatten.Flatten() if len(shape) == 1 else reshape.Reshape(shape=shape), node.tensor())
+    if shape == node.shape():
+        return node.read()
+    return node.add(flatten.Flatten() if len(shape) == 1 else reshape.Reshape(shape=shape), node.read())
+
+
+def _squeeze(node: Node) -> int:
+    place, rank, axes = node.places[0], node.rank(), _axes_given(node)
+    full = place.whole(node.shape(), node.reader.batch)
+    gone = [dim for dim in range(rank) if full[dim] == 1] if axes is None else [axis % rank for axis in axes]
+    if place.dim in gone:
+        return _reshape(node)
+    node.placed = place._replace(dim=place.dim - sum(dim < place.dim for dim in gone))
+    return _reshaped(node)
+
+
+def _unsqueeze(node: Node) -> int:
+    axes = _axes_given(node) or []
+    rank = node.rank() + len(axes)
+    new = {axis % rank for axis in axes}
+    kept = [dim for dim in range(rank) if dim not in new]
+    node.placed = node.places[0]._replace(dim=kept[node.places[0].dim])
+    return _reshaped(node)
 
 
 def _transpose(node: Node) -> int:
-    dims = node.get("perm") or list(range(len(node.shape()), -1, -1))
-    if dims[0] != 0:
-        raise NoKind("it moves the batch")
-    return node.add(permute.Permute(dims=dims), node.tensor())
+    order = node.get("perm") or list(range(node.rank() - 1, -1, -1))
+    node.placed, dims = node.places[0].permuted(order)
+    if dims == sorted(dims):  # nothing but the batch moves
+        return node.read()
+    return node.add(permute.Permute(dims=dims), node.read())
 
 
 def _concat(node: Node) -> int:
-    axis = node.get("axis", 1) % (len(node.out) + 1)
-    if axis == 0 or not all(isinstance(value, int) for value in node.inputs):
-        raise NoKind("it joins a constant, or along the batch")
-    return node.add(concat.Concat(dim=axis), *(value for value in node.inputs if isinstance(value, int)))
+    if not all(isinstance(value, int) for value in node.inputs) or len({*node.places}) > 1:
+        raise NoKind("it joins a constant, or tensors whose batches are in different dimensions")
+    dim = node.dim(node.get("axis", 1))
+    return node.add(concat.Concat(dim=dim), node.along(), *map(node.read, range(1, len(node.inputs))))
 
 
 def _split(node: Node) -> list[int]:
-    dim = node.get("axis", 0) % (len(node.shape()) + 1)
-    if dim == 0 or None in node.made:
-        raise NoKind("it splits the batch")
+    axis, read = node.get("axis", 0) % node.rank(), node.along()
+    dim = node.dim(axis)
+    if None in node.made:
+        raise NoKind("the shape of its outputs is not known")
     found, start = [], 0
     for number, shape in enumerate(node.made):
         assert shape is not None
-        kind = slice.Slice(dim=dim, start=start, end=start + shape[dim])
-        found.append(node.add(kind, node.tensor(), suffix=str(number)))
-        start += shape[dim]
+        kind = slice.Slice(dim=dim, start=start, end=start + shape[axis])
+        found.append(node.add(kind, read, suffix=str(number)))
+        start += shape[axis]
     return found
 
 
 def _slice(node: Node) -> int:
-    rank = len(node.shape()) + 1
     if node.reader.opset < 10:
         starts, ends, axes, steps = node.get("starts"), node.get("ends"), node.get("axes"), None
     else:
@@ -441,24 +489,27 @@ def _slice(node: Node) -> int:
             None if (values := node.values(position)) is None else values.tolist() for position in (1, 2, 3, 4)
         )
     axes = list(range(len(starts))) if axes is None else axes
-    if (steps and any(step != 1 for step in steps)) or any(axis % rank == 0 for axis in axes):
-        raise NoKind("it takes steps other than 1, or cuts the batch")
+    steps = [1] * len(starts) if steps is None else steps
+    if any(step < 1 for step in steps):
+        raise NoKind("it runs backwards")
     kinds = [
-        slice.Slice(dim=axis % rank, start=start, end=min(end, 2**62))
-        for axis, start, end in zip(axes, starts, ends, strict=True)
+        slice.Slice(dim=node.dim(axis), start=start, end=min(end, 2**62), step=step)
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
     ]
-    made = node.tensor()
+    made = node.along()
     for number, kind in enumerate(kinds):
         made = node.add(kind, made, suffix="" if number == len(kinds) - 1 else str(number))
     return made
 
 
 def _gather(node: Node) -> int:
-    index = node.values(1)
-    axis = node.get("axis", 0) % (len(node.shape()) + 1)
-    if axis == 0 or index is None or index.ndim != 0:
-        raise NoKind("it takes several positions, or examples")
-    return node.add(select.Select(dim=axis, index=int(index)), node.tensor())
+    index, place = node.values(1), node.places[0]
+    axis = node.get("axis", 0) % node.rank()
+    if index is None or index.ndim != 0:
+        raise NoKind("it takes several positions")
+    dim = node.dim(axis)
+    node.placed = place._replace(dim=place.dim - (axis < place.dim))
+    return node.add(select.Select(dim=dim, index=int(index)), node.read())
 
 
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
@@ -511,7 +562,7 @@ def _shuffled(kind: type[Kind], field: str) -> Rule:
 def _cast(node: Node) -> int:
     if node.get("to") not in (1, 10, 11, 16):
         raise NoKind("it makes numbers of another sort")
-    return node.add(identity.Identity(), node.tensor())
+    return node.add(identity.Identity(), node.along())
 
 
 RULES: dict[str, Rule] = {
@@ -529,6 +580,7 @@ RULES: dict[str, Rule] = {
     "Div": _arithmetic(arithmetic.Div),
     "Dropout": _dropout,
     "Elu": _with(activation.ELU, alpha=("alpha", 1.0)),
+    "Erf": _plain(function.Erf),
     "Exp": _plain(function.Exp),
     "Flatten": _reshape,
     "Gather": _gather,
@@ -573,11 +625,11 @@ RULES: dict[str, Rule] = {
     "SpaceToDepth": _shuffled(shuffle.PixelUnshuffle, "downscale_factor"),
     "Split": _split,
     "Sqrt": _plain(function.Sqrt),
-    "Squeeze": _reshape,
+    "Squeeze": _squeeze,
     "Sub": _arithmetic(arithmetic.Sub),
     "Sum": _arithmetic(arithmetic.Add),
     "Tanh": _plain(activation.Tanh),
     "Transpose": _transpose,
-    "Unsqueeze": _reshape,
+    "Unsqueeze": _unsqueeze,
     "Upsample": _resize,
 }

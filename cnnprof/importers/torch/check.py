@@ -76,8 +76,9 @@ def _compare_buffers(network: Network, program: Program) -> tuple[int, list[str]
         owner = layer.learned[0].name.rpartition(".")[0] if layer.learned else layer.scope
         own = layer.kind.buffers(*(network.shapes[tensor] for tensor in layer.inputs))
         for buffer, tensor in own.items():
-            full = f"{owner}.{buffer}" if owner else buffer
-            if left.get(full) == tensor.shape:
+            alone = layer.word == "buffer"  # the layer is the buffer, with as many dimensions as it needs
+            full = owner if alone else f"{owner}.{buffer}" if owner else buffer
+            if full in left and (prod(left[full]) == tensor.numel if alone else left[full] == tensor.shape):
                 del left[full]
                 equal += 1
             else:

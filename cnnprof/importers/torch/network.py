@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple, TypeAlias
 
+from cnnprof.importers.batch import Place
 from cnnprof.importers.common import Paths, plain
-from cnnprof.importers.torch.program import Place, Stored
+from cnnprof.importers.torch.program import Stored
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.answers import Memo
@@ -63,9 +64,10 @@ class ImportedLayer(NamedTuple):
 class Network:
     """The layers of a network as they are found, in evaluation and then those that only training runs.
 
-    shapes: of one example of every tensor, the inputs first. counted: parameters that a layer has.
-    constant_macs: multiply-accumulates of what depends on no input, by module. work: those of the whole batch of
-    tensors that have one all the same, by the tensor's name, until a layer that reads it takes them over.
+    shapes: of one example of every tensor, the inputs first. counted: parameters that a layer has. given: parameters
+    and buffers that a layer gives, and that layer's tensor. constant_macs: multiply-accumulates of what depends on no
+    input, by module. work: those of the whole batch of tensors that have one all the same, by the tensor's name, until
+    a layer that reads it takes them over.
     """
 
     def __init__(self, name: str) -> None:
@@ -78,7 +80,7 @@ class Network:
         self.opaque: list[tuple[int, str, str]] = []
         self.shares: dict[tuple[object, ...], int] = {}
         self.counted: set[Stored] = set()
-        self.parameters: dict[tuple[Stored, Shape], int] = {}
+        self.given: dict[tuple[Stored, Kind], int] = {}
         self.agreeing = 0
         self.constant_macs: Counter[str] = Counter()
         self.work: dict[str, tuple[str, int]] = {}
@@ -104,7 +106,7 @@ class Network:
                 self.counted.difference_update(layer.learned)
         self.shares = {key: number for key, number in self.shares.items() if number < first}
         del self.layers[first:], self.shapes[len(self.inputs) + first :]
-        self.parameters = {key: tensor for key, tensor in self.parameters.items() if tensor < len(self.shapes)}
+        self.given = {key: tensor for key, tensor in self.given.items() if tensor < len(self.shapes)}
 
     def weights(self, number: int) -> dict[str, Shape]:
         """The shapes of a layer's weights, by the name that its kind gives them."""
@@ -190,7 +192,7 @@ class Network:
 def _owner(layer: ImportedLayer) -> str:
     """The module that holds all weights of a layer, where it is the layer's own or inside of it; else empty."""
     owners = {stored.name.rpartition(".")[0] for stored in layer.learned}
-    if layer.word == "parameter":
+    if layer.word in ("parameter", "buffer"):
         return layer.scope
     if len(owners) != 1 or isinstance(layer.kind, Opaque):
         return ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant, Value
-from cnnprof.importers.torch.program import Call, Place, Ref, Stored
-from cnnprof.kinds.parameter import Parameter
+from cnnprof.importers.torch.program import Call, Ref, Stored
+from cnnprof.kinds.parameter import Buffer, Parameter
+from cnnprof.kinds.parameter import Constant as Made
 from cnnprof.model.kind import Kind, Shape, show
 
 if TYPE_CHECKING:
@@ -74,21 +77,12 @@ class Node:
 
     def rank(self, value: Batched) -> int:
         """How many dimensions a tensor has, its batch included."""
-        return len(self.shape(value)) + (value.place.fold == 1)
-
-    def dim(self, place: Place, rank: int, dim: int) -> int:
-        """A dimension of the program as one of the graph, where the batch is 0. Raises NoKind for the batch's own."""
-        own = dim % rank
-        if own == place.dim:
-            raise NoKind(
-                "it works along the batch" if place.fold == 1 else "it works along what is folded into the batch"
-            )
-        return own + (1 if own < place.dim else 1 if place.fold > 1 else 0)
+        return value.place.rank(self.shape(value))
 
     def front(self) -> Batched:
         """Its first argument, whose batch is its first dimension and nothing else. Raises NoKind."""
         value = self.tensor()
-        if value.place != Place(0):
+        if value.place != FRONT:
             raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
         return value
 
@@ -122,23 +116,38 @@ class Node:
         tensors = tuple(value if isinstance(value, int) else value.tensor for value in values)
         return self.reader.add(self.call, kind, tensors, word, [each for each in learned if each is not None])
 
-    def parameter(self, value: Constant, rank: int) -> int:
-        """A parameter as a tensor of so many dimensions of one example. Raises NoKind for anything else."""
-        stored = value.stored
-        if stored is None or not stored.learned:
-            raise NoKind("one of its operands is neither a parameter nor depends on the input")
-        shape = (1,) * (rank - len(value.shape)) + value.shape
+    def shared(self, value: Constant, rank: int) -> int:
+        """A tensor that all examples share, in so many dimensions of one example: a parameter, a buffer, what is
+        computed of one, or of nothing. Raises NoKind for anything else."""
+        shape, batch = value.shape, self.reader.program.batch
+        place = batch.place(shape) if batch.prime and len(shape) > 0 else None
+        if place is not None and place.fold == 1:
+            shape = place.example(shape)
+        shape = (1,) * (rank - len(shape)) + shape
         if len(shape) == rank + 1 and shape[0] == 1:
             shape = shape[1:]
-        batch = self.reader.program.batch
-        if len(shape) != rank or (batch.prime and batch.place(shape)):
-            raise NoKind("a parameter among its operands has a batch, or is folded into one")
+        learned = [stored for stored in value.sources if stored.learned]
+        if len(shape) != rank or (place is not None and place.fold > 1) or len(learned) > 1 or value.work:
+            raise NoKind(
+                "one of its operands depends on no input, and is folded into a batch or computed of several parameters"
+            )
+        if not value.sources:
+            return self.reader.network.add(self.reader.layer(self.call, Made(shape=shape), (), "constant", ()))
+        stored, *_ = learned or value.sources
+        held = self.held(stored)
+        as_it_is = value.stored is not None and prod(held) == prod(shape) and held != ()
+        kind = (Parameter if learned else Buffer)(shape=shape, stored=None if as_it_is else held)
+        return self._source(stored, kind)
+
+    def _source(self, stored: Stored, kind: Kind) -> int:
+        """The layer that gives what is stored, which all that use it in the same shape share. Raises NoKind."""
         network = self.reader.network
-        found = network.parameters.get((stored, shape))
+        found = network.given.get((stored, kind))
         if found is None:
             if stored in network.counted:
                 raise NoKind("another layer has one of its operands as its weight")
-            found = network.add(self.reader.layer(self.call, Parameter(shape=shape), (), "parameter", (stored,)))
+            learned = (stored,) if stored.learned else ()
+            found = network.add(self.reader.layer(self.call, kind, (), kind.word, learned))
             network.layers[-1] = network.layers[-1]._replace(scope=stored.name)
-            network.parameters[stored, shape] = found
+            network.given[stored, kind] = found
         return found

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from cnnprof.importers.torch.program import Call, Place, Program, Ref
+from cnnprof.importers.batch import FRONT
+from cnnprof.importers.torch.program import Call, Program, Ref
 
 
 def joined(program: Program) -> Program:
-    """The program with one call for each shuffle of channels and each local response norm."""
+    """The program with one call for each shuffle of channels, local response norm and normalisation of vectors."""
     return _Joining(program).program()
 
 
@@ -35,6 +36,8 @@ class _Joining:
                 self.shuffle(number)
             elif call.plain == "pow":
                 self.norm(number)
+            elif call.plain == "linalg_vector_norm":
+                self.normalize(number)
         return replace(self.source, calls=tuple(call for call in self.calls if call is not None))
 
     def next_of(self, call: Call) -> int | None:
@@ -84,7 +87,25 @@ class _Joining:
                 if fields is not None:
                     self.replace([*numbers, following or 0], "local_response_norm", fields)
 
+    def normalize(self, number: int) -> None:
+        """What torch.nn.functional.normalize calls, from the length of the vectors on."""
+        chain = [number]
+        while len(chain) < len(_LENGTHS) and (following := self.next_of(self.source.calls[chain[-1]])) is not None:
+            chain.append(following)
+        calls = [self.source.calls[each] for each in chain]
+        if tuple(call.plain for call in calls) != _LENGTHS:
+            return
+        length, least, _, divide = (call.args for call in calls)
+        (dim, *others), eps = length.get("dim") or [None], least["min"]
+        of_itself = divide["self"] == length["self"] and divide["other"] == Ref(calls[2].outputs[0] or "")
+        if of_itself and dim is not None and not others and length.get("keepdim") and isinstance(eps, int | float):
+            self.replace(
+                chain, "normalize", {"self": length["self"], "p": length.get("ord", 2), "dim": dim, "eps": eps}
+            )
 
+
+_LENGTHS = ("linalg_vector_norm", "clamp_min", "expand_as", "div")
+"""The operators of torch.nn.functional.normalize."""
 _NORMS = (
     ("mul", "unsqueeze", "pad", "avg_pool2d", "squeeze", "mul", "add", "pow"),
     ("mul", "view", "pad", "avg_pool3d", "squeeze", "view", "mul", "add", "pow"),
@@ -123,7 +144,7 @@ def _shuffled(program: Program, chain: Sequence[Call]) -> int | None:
     if not isinstance(reference, Ref):
         return None
     read = program.shapes[reference.name]
-    if len(read) < 3 or program.batch.place(read) != Place(0) or len(shapes) != 3:
+    if len(read) < 3 or program.batch.place(read) != FRONT or len(shapes) != 3:
         return None
     (batch, groups, inside, *rest), swapped, out = shapes if len(shapes[0]) > 3 else ((0, 0, 0), (), ())
     if (batch, groups * inside, *rest) != read or out != read or tuple(swapped) != (batch, inside, groups, *rest):

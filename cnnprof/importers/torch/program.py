@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cnnprof.importers.batch import Place
 from cnnprof.model.kind import Shape
 
 
@@ -71,21 +72,6 @@ class Call(NamedTuple):
             for each in value if isinstance(value, list | tuple) and not isinstance(value, Ref) else [value]:
                 if isinstance(each, Ref):
                     yield each.name
-
-
-class Place(NamedTuple):
-    """Where a tensor's batch is: its dimension, and how many positions of each example share that dimension.
-
-    Window attention, for one, folds the windows into the batch.
-    """
-
-    dim: int
-    fold: int = 1
-
-    def example(self, shape: Shape) -> Shape:
-        """The shape of one example: what shares the batch's dimension stays as a dimension of its own."""
-        folded = (self.fold,) if self.fold > 1 else ()
-        return *shape[: self.dim], *folded, *shape[self.dim + 1 :]
 
 
 class Batch(NamedTuple):

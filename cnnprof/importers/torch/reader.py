@@ -9,10 +9,11 @@ from math import prod
 from typing import TypeAlias
 
 from cnnprof.errors import RuleError, UsageError, brief, printable
+from cnnprof.importers.batch import Place
 from cnnprof.importers.common import MismatchError, NoKind, OpaqueLayer
 from cnnprof.importers.torch.network import Batched, Constant, ImportedLayer, Network, Value
 from cnnprof.importers.torch.node import Node
-from cnnprof.importers.torch.program import Call, Place, Program, Stored
+from cnnprof.importers.torch.program import Call, Program, Stored
 from cnnprof.importers.torch.rules import CREATING, IN_ORDER, KEEPS_NOTHING, RULES, SAME, SILENT, VIEWS, products
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.model.kind import Kind, show

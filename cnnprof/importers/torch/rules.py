@@ -7,23 +7,26 @@ arguments are in PyTorch's aten/src/ATen/native/native_functions.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers import by_axes
+from cnnprof.importers.batch import FRONT
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
-from cnnprof.importers.torch.program import Call, Place, Ref
+from cnnprof.importers.torch.program import Call, Ref
 from cnnprof.kinds import (
     activation,
     arithmetic,
     attention,
     concat,
     dropout,
+    expand,
     flatten,
     function,
+    glu,
     interpolate,
     linear,
     local_response_norm,
@@ -38,6 +41,7 @@ from cnnprof.kinds import (
     shuffle,
     slice,
     softmax,
+    stack,
 )  # fmt: skip
 from cnnprof.model.kind import Kind, Shape
 
@@ -108,7 +112,7 @@ def _linear(node: Node) -> int:
     read, weight, bias = node.tensor(), node.weight("weight"), node.weight("bias")
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its weight is no matrix")
-    node.dim(read.place, node.rank(read), -1)
+    read.place.own(node.rank(read), -1)
     kind = linear.Linear(out_features=weight.shape[0], bias=bias is not None)
     return node.add(kind, read, learned=(weight, bias))
 
@@ -118,26 +122,65 @@ def _matmul(node: Node) -> int:
     tensors = [each for each in pair if isinstance(each, Batched)]
     if len(tensors) != 2:
         raise NoKind("one of its matrices does not depend on the input")
-    (left, right), (_, place) = (node.shape(each) for each in tensors), node.out()
+    _, place = node.out()
     rank = len(node.full())
     if any(each.place != place or node.rank(each) != rank for each in tensors) or place.dim >= rank - 2:
         raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
-    if left[:-2] != right[:-2]:
-        raise NoKind("it repeats a matrix for several others")
     return node.add(matmul.Matmul(), *tensors)
+
+
+def _einsum(node: Node) -> int:
+    """A product of two matrices, or of several pairs of them, each with its dimensions in any order."""
+    tensors, (_, place) = node.values["tensors"], node.out()
+    letters, _, made = node.get("equation").replace(" ", "").partition("->")
+    names = letters.split(",")
+    if len(names) != 2 or "." in letters or not all(isinstance(each, Batched) for each in tensors):
+        raise NoKind("it is no product of two matrices that depend on the input")
+    left, right = names
+    rows = [each for each in left if each not in right]
+    columns = [each for each in right if each not in left]
+    inner = [each for each in left if each in right and each not in made]
+    leading = [each for each in made if each in left and each in right]
+    found = [each for each in made if each not in leading]
+    if [len(rows), len(columns), len(inner)] != [1, 1, 1] or sorted(found) != sorted(rows + columns):
+        raise NoKind("it is no product of two matrices that depend on the input")
+    if made[: len(leading)] != "".join(leading) or any(each.place != place for each in tensors) or place.dim != 0:
+        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
+    if found != rows + columns:  # the transposed product
+        (left, right), tensors = (right, left), tensors[::-1]
+        rows, columns = columns, rows
+    orders = ([*leading, *rows, *inner], [*leading, *inner, *columns])
+    read = [_ordered(node, each, own, order) for each, own, order in zip(tensors, (left, right), orders, strict=True)]
+    return node.add(matmul.Matmul(), *read, word="matmul")
+
+
+def _ordered(node: Node, read: Batched, own: str, order: Sequence[str]) -> int:
+    """A tensor with its dimensions, which have these letters, in another order; the batch is the first of both."""
+    if list(own) == list(order):
+        return read.tensor
+    dims = [own.index(each) + (read.place.fold > 1) for each in order]
+    return node.add(permute.Permute(dims=[0, *dims] if read.place.fold > 1 else dims), read, word="permute")
 
 
 def _attention(node: Node) -> int:
     tensors = [node.get(name) for name in ("query", "key", "value")]
-    if any(not isinstance(each, Batched) or each.place != Place(0) for each in tensors):
-        raise NoKind("it reads a batch that other dimensions are folded into, or what does not depend on the input")
-    if node.get("attn_mask") is not None or node.get("dropout_p", 0) or node.get("enable_gqa", False):
-        raise NoKind("it has a mask, dropout, or heads that share keys")
+    first, mask = tensors[0], node.get("attn_mask")
+    if any(not isinstance(each, Batched) or each.place != first.place or each.place.dim for each in tensors):
+        raise NoKind("it reads batches in different dimensions, or what does not depend on the input")
+    if node.get("dropout_p", 0) or node.get("enable_gqa", False):
+        raise NoKind("it has dropout, or heads that share keys")
     query, key, value = (node.shape(each) for each in tensors)
-    if len(query) != 3 or key != value or (query[0], query[2]) != (key[0], key[2]):
+    if len(query) < 3 or key != value or (query[:-2], query[-1]) != (key[:-2], key[-1]):
         raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
     kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
-    return node.add(kind, *tensors)
+    if mask is None:
+        return node.add(kind, *tensors)
+    masked = mask if isinstance(mask, Batched) else node.shared(mask, len(query))
+    shape = node.reader.network.shapes[masked.tensor if isinstance(masked, Batched) else masked]
+    allowed = (*(1 for _ in query[:-3]), *query[-3:-1], key[-2])
+    if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
+        raise NoKind("its mask differs along what is folded into the batch")
+    return node.add(kind, *tensors, masked)
 
 
 # Windows.
@@ -190,7 +233,7 @@ def _reduced(node: Node, read: Batched) -> list[int]:
     """The dimensions that become one value, as the graph counts them. Raises NoKind where the batch is among them."""
     given, rank = node.get("dim"), node.rank(read)
     own = list(range(rank)) if given is None or given == [] else _per_axis(given, 1)
-    dims = sorted(node.dim(read.place, rank, dim) for dim in own)
+    dims = sorted(read.place.own(rank, dim) for dim in own)
     if len(dims) == len(node.shape(read)) and not node.get("keepdim", False):
         raise NoKind("it leaves no dimension but the batch")
     return dims
@@ -201,7 +244,7 @@ def _mean(node: Node) -> int:
     read = node.tensor()
     dims, rank = _reduced(node, read), node.rank(read)
     keepdim = node.get("keepdim", False)
-    if read.place != Place(0) or dims != list(range(2, rank)) or len(dims) not in by_axes.ADAPTIVE_AVG:
+    if read.place != FRONT or dims != list(range(2, rank)) or len(dims) not in by_axes.ADAPTIVE_AVG:
         return node.add(reduce.Mean(dim=dims, keepdim=keepdim), read)
     pooled = node.add(by_axes.ADAPTIVE_AVG[len(dims)](output_size=1), read)
     return pooled if keepdim else node.add(flatten.Flatten(), pooled, word="flatten")
@@ -213,6 +256,8 @@ def _reduce(kind: type[reduce.Reduction]) -> Rule:
         fields = {"dim": _reduced(node, read), "keepdim": node.get("keepdim", False)}
         if issubclass(kind, reduce.Spread):
             fields["correction"] = node.get("correction", 1 if node.get("unbiased", True) else 0)
+        if kind is reduce.VectorNorm:
+            fields["ord"] = node.get("ord", node.get("p", 2))
         return node.add(kind(**fields), read)
 
     return rule
@@ -296,12 +341,26 @@ def _layer_norm(node: Node) -> int:
     if bias is not None and weight is None:
         raise NoKind("it has a bias and no weight")
     for dim in range(-len(shape), 0):
-        node.dim(read.place, node.rank(read), dim)
+        read.place.own(node.rank(read), dim)
     kind = norm.LayerNorm(
         normalized_shape=shape, eps=node.get("eps", 1e-5), elementwise_affine=weight is not None,
         bias=weight is None or bias is not None,
     )  # fmt: skip
     return node.add(kind, read, learned=(weight, bias))
+
+
+def _rms_norm(node: Node) -> int:
+    read, shape, weight = node.tensor(), list(node.get("normalized_shape")), node.weight("weight")
+    for dim in range(-len(shape), 0):
+        read.place.own(node.rank(read), dim)
+    kind = norm.RMSNorm(normalized_shape=shape, eps=node.get("eps"), elementwise_affine=weight is not None)
+    return node.add(kind, read, learned=(weight,))
+
+
+def _normalize(node: Node) -> int:
+    read = node.tensor()
+    dim = read.place.own(node.rank(read), node.get("dim"))
+    return node.add(reduce.Normalize(p=node.get("p"), dim=dim, eps=node.get("eps")), read)
 
 
 # Position by position.
@@ -358,10 +417,12 @@ def _prelu(node: Node) -> int:
     return node.add(activation.PReLU(num_parameters=prod(weight.shape)), read, learned=(weight,))
 
 
-def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
+def _along(kind: type[Kind], dim: int | None = None) -> Rule:
+    """A kind that works along one dimension, by default `dim`."""
+
     def rule(node: Node) -> int:
         read = node.tensor()
-        return node.add(kind(dim=node.dim(read.place, node.rank(read), node.get("dim"))), read)
+        return node.add(kind(dim=read.place.own(node.rank(read), node.get("dim", dim))), read)
 
     return rule
 
@@ -402,7 +463,7 @@ def _arithmetic(kind: type[arithmetic.Arithmetic], reverse: bool = False) -> Rul
                 if position == 0 and issubclass(kind, arithmetic.InOrder):
                     fields["scalar_first"] = True
                 return node.add(kind(**fields), *tensors)
-        read = [operand if isinstance(operand, Batched) else node.parameter(operand, len(out)) for operand in operands]
+        read = [operand if isinstance(operand, Batched) else node.shared(operand, len(out)) for operand in operands]
         return node.add(kind(), *read)
 
     return rule
@@ -435,13 +496,13 @@ def _unsqueeze(node: Node) -> int:
     if place.fold > 1 or read.place.fold > 1:
         return _reshape(node)
     rank = node.rank(read) + 1
-    return node.add(reshape.Unsqueeze(dim=node.dim(place, rank, node.get("dim"))), read)
+    return node.add(reshape.Unsqueeze(dim=place.own(rank, node.get("dim"))), read)
 
 
 def _unflatten(node: Node) -> int:
     read, (out, place) = node.tensor(), node.out()
     dim = node.get("dim") % node.rank(read)
-    if place != read.place or place != Place(0):
+    if place != read.place or place != FRONT:
         return _reshape(node)
     sizes = out[dim - 1 : dim + len(out) - len(node.shape(read))]
     return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
@@ -451,26 +512,18 @@ def _roll(node: Node) -> int:
     read, own = node.tensor(), node.get("dims", [])
     if not own:
         raise NoKind("it moves along all dimensions as one")
-    dims = [node.dim(read.place, node.rank(read), dim) for dim in _per_axis(own, 1)]
+    dims = [read.place.own(node.rank(read), dim) for dim in _per_axis(own, 1)]
     return node.add(roll.Roll(shifts=_per_axis(node.get("shifts"), 1), dims=dims), read)
 
 
 def _permute(node: Node) -> int:
     read = node.tensor()
-    rank = node.rank(read)
-    order = _order(node, rank)
-    _, place = node.out()
-    if order[place.dim] != read.place.dim or place.fold != read.place.fold:
+    place, dims = read.place.permuted(_order(node, node.rank(read)))
+    if place != node.out()[1]:
         raise NoKind("it takes the batch apart")
-    folded = place.fold > 1
-    dims = [
-        own + (1 if own < read.place.dim or folded else 0)
-        for position, own in enumerate(order)
-        if position != place.dim or folded
-    ]
     if dims == sorted(dims):  # nothing but the batch moves
         return read.tensor
-    return node.add(permute.Permute(dims=[0, *dims]), read)
+    return node.add(permute.Permute(dims=dims), read)
 
 
 def _order(node: Node, rank: int) -> list[int]:
@@ -493,37 +546,38 @@ def _order(node: Node, rank: int) -> list[int]:
 _SWAPPED = {"t": (0, 1), "numpy_T": (0, 1), "mT": (-1, -2), "adjoint": (-1, -2)}
 
 
-def _joined(node: Node) -> list[Batched]:
-    """The tensors that are joined, the batch of each in the same dimension. Raises NoKind."""
+def _joined(node: Node, rank: int) -> list[Batched | int]:
+    """The tensors that are joined, the batch of each in the same dimension; those that all examples share in so many
+    dimensions. Raises NoKind."""
     values = node.values["tensors"]
-    if not all(isinstance(value, Batched) for value in values):
-        raise NoKind("it joins what does not depend on the input")
-    if any(value.place != values[0].place for value in values):
+    batched = [value for value in values if isinstance(value, Batched)]
+    if any(value.place != batched[0].place for value in batched):
         raise NoKind("it joins tensors whose batches are in different dimensions")
-    return list(values)
+    return [value if isinstance(value, Batched) else node.shared(value, rank) for value in values]
 
 
 def _concat(node: Node) -> int:
-    values = _joined(node)
-    if len(values) == 1:
+    out, place = node.out()
+    values = _joined(node, len(out))
+    if len(values) == 1 and isinstance(values[0], Batched):
         return values[0].tensor
-    dim = node.dim(values[0].place, node.rank(values[0]), node.get("dim", 0))
+    dim = place.own(len(node.full()), node.get("dim", 0))
     return node.add(concat.Concat(dim=dim), *values)
 
 
 def _stack(node: Node) -> int:
-    values, (out, place) = _joined(node), node.out()
-    dim = node.dim(place, len(node.full()), node.get("dim", 0))
-    single = (*out[: dim - 1], 1, *out[dim:])
-    made = [node.add(reshape.Reshape(shape=single), value, word="unsqueeze") for value in values]
-    return node.add(concat.Concat(dim=dim), *made)
+    out, place = node.out()
+    if not all(isinstance(value, Batched) for value in node.values["tensors"]):
+        raise NoKind("it joins what does not depend on the input")
+    dim = place.own(len(node.full()), node.get("dim", 0))
+    return node.add(stack.Stack(dim=dim), *_joined(node, len(out) - 1))
 
 
 def _parts(node: Node) -> list[int | None]:
     """Consecutive parts of a dimension, as many as are read."""
     read = node.tensor()
     rank, own = node.rank(read), node.get("dim", 0)
-    dim = node.dim(read.place, rank, own)
+    dim = read.place.own(rank, own)
     start, found = 0, []
     for number, name in enumerate(node.call.outputs):
         if name is None:
@@ -538,7 +592,7 @@ def _parts(node: Node) -> list[int | None]:
 
 def _unbind(node: Node) -> list[int | None]:
     read = node.tensor()
-    dim = node.dim(read.place, node.rank(read), node.get("dim", 0))
+    dim = read.place.own(node.rank(read), node.get("dim", 0))
     if len(node.shape(read)) == 1:
         raise NoKind("it leaves no dimension but the batch")
     return [
@@ -549,7 +603,7 @@ def _unbind(node: Node) -> list[int | None]:
 
 def _select(node: Node) -> int:
     read = node.tensor()
-    dim = node.dim(read.place, node.rank(read), node.get("dim"))
+    dim = read.place.own(node.rank(read), node.get("dim"))
     if len(node.shape(read)) == 1:
         raise NoKind("it leaves no dimension but the batch")
     return node.add(select.Select(dim=dim, index=node.get("index")), read)
@@ -560,16 +614,15 @@ def _slice(node: Node) -> int:
     if out == node.shape(read):
         return read.tensor
     rank, own = node.rank(read), node.get("dim", 0)
-    dim = node.dim(read.place, rank, own)
-    if node.get("step", 1) != 1:
-        raise NoKind("it takes steps other than 1")
+    dim = read.place.own(rank, own)
     size, start = node.shape(read)[dim - 1], node.get("start", 0)
     end = node.get("end", size)
     if node.call.plain == "narrow":
         end = start + node.get("length")
     start = max(start + size, 0) if start < 0 else start
     end = end + size if end < 0 else min(end, size)
-    return node.add(slice.Slice(dim=dim, start=start, end=None if end == size else end), read)
+    kind = slice.Slice(dim=dim, start=start, end=None if end == size else end, step=node.get("step", 1))
+    return node.add(kind, read)
 
 
 _JOINING = ("add", "sub", "mul", "div", "maximum", "minimum")
@@ -580,10 +633,11 @@ def _expand(node: Node) -> int | list[int | None]:
     read, (out, place) = node.tensor(), node.out()
     if out == node.shape(read):
         return read.tensor
-    if node.rank(read) != len(node.full()) or place != read.place or not node.only_read_by(_JOINING):
-        raise NoKind("no kind repeats values")
-    if any(_other_is_smaller(node, call) for call in node.reader.readers[node.call.outputs[0] or ""]):
-        raise NoKind("no kind repeats values")
+    if node.rank(read) != len(node.full()) or place != read.place:
+        raise NoKind("it puts dimensions before the batch")
+    readers = node.reader.readers[node.call.outputs[0] or ""]
+    if not node.only_read_by(_JOINING) or any(_other_is_smaller(node, call) for call in readers):
+        return node.add(expand.Expand(size=out), read)
     node.reader.bind(node.call.outputs[0] or "", read, node.call)
     return []
 
@@ -633,7 +687,9 @@ RULES: dict[str, Rule] = {
     "detach": _same,
     "div": _arithmetic(arithmetic.Div),
     "dropout": _dropout,
+    "einsum": _einsum,
     "elu": _elu,
+    "erf": _plain(function.Erf),
     "exp": _plain(function.Exp),
     "expand": _expand,
     "expand_as": _expand,
@@ -641,6 +697,7 @@ RULES: dict[str, Rule] = {
     "feature_dropout": _dropout,
     "flatten": _reshape,
     "gelu": _with(activation.GELU, approximate=("approximate", "none")),
+    "glu": _along(glu.GLU, -1),
     "group_norm": _group_norm,
     "hardsigmoid": _plain(activation.Hardsigmoid),
     "hardswish": _plain(activation.Hardswish),
@@ -649,6 +706,7 @@ RULES: dict[str, Rule] = {
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
     "linear": _linear,
+    "linalg_vector_norm": _reduce(reduce.VectorNorm),
     "local_response_norm": _with(
         local_response_norm.LocalResponseNorm,
         size=("size", 1),
@@ -658,7 +716,7 @@ RULES: dict[str, Rule] = {
     ),
     "log": _plain(function.Log),
     "log_sigmoid": _plain(activation.LogSigmoid),
-    "log_softmax": _softmax(softmax.LogSoftmax),
+    "log_softmax": _along(softmax.LogSoftmax),
     "mT": _permute,
     "matmul": _matmul,
     "max_pool1d": _max_pool,
@@ -674,6 +732,8 @@ RULES: dict[str, Rule] = {
     "mul": _arithmetic(arithmetic.Mul),
     "narrow": _slice,
     "neg": _plain(function.Neg),
+    "norm": _reduce(reduce.VectorNorm),
+    "normalize": _normalize,
     "numpy_T": _permute,
     "pad": _pad,
     "permute": _permute,
@@ -690,6 +750,7 @@ RULES: dict[str, Rule] = {
     "relu6": _plain(activation.ReLU6),
     "reshape": _reshape,
     "reshape_as": _reshape,
+    "rms_norm": _rms_norm,
     "rsqrt": _plain(function.Rsqrt),
     "roll": _roll,
     "rsub": _arithmetic(arithmetic.Sub, reverse=True),
@@ -699,7 +760,7 @@ RULES: dict[str, Rule] = {
     "sigmoid": _plain(activation.Sigmoid),
     "silu": _plain(activation.SiLU),
     "slice": _slice,
-    "softmax": _softmax(softmax.Softmax),
+    "softmax": _along(softmax.Softmax),
     "softplus": _with(activation.Softplus, beta=("beta", 1.0), threshold=("threshold", 20.0)),
     "split": _parts,
     "split_with_sizes": _parts,

@@ -41,6 +41,9 @@ def render(result: CheckResult) -> str:
         for note in checked.unheld:
             place, text = words.path(result, checked.file), f"{checked.network}: {note}"
             commands.append((2, _command("notice", place, 1, f"Not checked against {checked.budget}", text)))
+    for each in result.loosened:
+        place = words.path(result, each.file)
+        commands.append((1, _command("warning", place, each.line or 1, "Allows more", words.loosened(each))))
     commands.sort(key=lambda command: command[0])
     return "".join(f"{command}\n" for _, command in commands)
 

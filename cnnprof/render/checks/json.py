@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Verdict, Wrong
+from cnnprof.gate.changes import NetworkChange
 from cnnprof.render.checks import words
 
 SCHEMA_VERSION = 2
@@ -22,6 +23,8 @@ def render(result: CheckResult) -> str:
         "checks": [_checked(result, checked) for checked in result.checks],
         "valid": list(result.valid),
         "problems": [_problem(wrong) for wrong in result.problems],
+        "changes": [_change(change) for change in result.changes],
+        "loosened": [each._asdict() for each in result.loosened],
         "notes": list(result.notes),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -62,6 +65,22 @@ def _verdict(result: CheckResult, checked: Checked, verdict: Verdict) -> dict[st
         "around": verdict.around,
         "fingerprint": words.fingerprint(result, checked, verdict),
     }
+
+
+def _change(change: NetworkChange) -> dict[str, Any]:
+    """A network and what became of it; `where` are the outermost steps that a sum grew or shrank in."""
+    metrics = {
+        each.metric: {
+            "before": None if each.before is None else _number(each.before),
+            "after": None if each.after is None else _number(each.after),
+            "where": [share._asdict() for share in each.where],
+        }
+        for each in change.metrics
+    }
+    named = {"network": change.network, "file": change.file, "status": change.status, "since": change.since}
+    args = [each._asdict() for each in change.args]
+    steps = [each._asdict() for each in change.steps]
+    return {**named, "metrics": metrics, "args": args, "steps": steps, "more_steps": change.more}
 
 
 def _part(part: Contribution) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def render(result: CheckResult) -> str:
     for name, cases in suites.items():
         suite = xml.SubElement(root, "testsuite", {"name": words.plain(name), **_counts(cases)})
         suite.extend(cases)
-    if suites and result.notes:
-        xml.SubElement(suite, "system-out").text = "\n".join(map(words.plain, result.notes))
+    if suites and (notes := words.notes(result)):
+        xml.SubElement(suite, "system-out").text = "\n".join(notes)
     for key, value in _counts(case for cases in suites.values() for case in cases).items():
         root.set(key, value)
     xml.indent(root)

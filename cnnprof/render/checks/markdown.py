@@ -1,115 +1,292 @@
-"""A table fit for a pull-request comment, what is broken first."""
+"""For a pull request: what is broken, and what became of every network, as one comment that a bot edits.
+
+A comment on GitHub has 65,536 characters at most, so what does not fit is counted.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+from cnnprof.analysis import units
+from cnnprof.analysis.receptive_field import Number
 from cnnprof.gate.budget import Checked, CheckResult, Verdict
+from cnnprof.gate.changes import MetricChange, NetworkChange
+from cnnprof.render import markdown
 from cnnprof.render.checks import words
+from cnnprof.render.document import (
+    Block,
+    Cell,
+    Document,
+    Heading,
+    Items,
+    Name,
+    Notes,
+    Phrase,
+    Table,
+    TableColumn,
+    Text,
+    quoted,
+)
+from cnnprof.render.document import (
+    document as made,
+)
 
-HEADER = ("", "network", "metric", "figure", "limit", "used", "budget")
-TO_THE_RIGHT = ("figure", "limit", "used")
+MARKER = "<!-- cnnprof check -->"
+"""The first line, by which a bot finds its comment of an earlier run."""
+LARGEST = 60_000
+"""Bytes of the report, at most."""
 MOST = 5
 """Parts over one limit that are told one by one."""
-CUT = "\n\nThe rest is left out: the report is too long for here.\n"
+COLUMNS = (
+    TableColumn("", right=False),
+    TableColumn("network", right=False),
+    TableColumn("metric", right=False),
+    TableColumn("figure"),
+    TableColumn("limit"),
+    TableColumn("used"),
+    TableColumn("budget", right=False),
+)
+CHANGED = (
+    TableColumn("metric", right=False),
+    TableColumn("before"),
+    TableColumn("after"),
+    TableColumn("change"),
+    TableColumn("where", right=False),
+)
+SIGNS = {"new": "+", "deleted": "−"}
+
+
+class Group(NamedTuple):
+    """A part of the report that may be too long. of: the blocks of its first so many entries; one: what an entry is.
+
+    folded: the summary that it is folded under; empty where it is in sight.
+    """
+
+    entries: int
+    of: Callable[[int], Sequence[Block]]
+    one: str
+    folded: str = ""
+
+    def text(self, number: int) -> str:
+        """Its first entries, with the number of the others."""
+        if not self.entries:
+            return ""
+        blocks = self.of(number) if number else []
+        parts = [markdown.render(Document(tuple(blocks))).rstrip("\n")] if blocks else []
+        if left := self.entries - number:
+            more = "more " if number else ""
+            parts.append(f"and {_plural(left, more + self.one)}, not shown here")
+        inside = "\n\n".join(parts)
+        if not self.folded:
+            return inside
+        return f"<details><summary>{self.folded}</summary>\n\n{inside}\n\n</details>"
+
+    def fitting(self, size: int) -> str:
+        """As many of its entries as fit."""
+        low, high = 0, self.entries + 1  # low fits, high does not
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _bytes(self.text(middle)) <= size else (low, middle)
+        return self.text(low)
 
 
 def render(result: CheckResult) -> str:
-    """Headline, errors, the table of what is broken with the layers that make it up, and what is not, folded away."""
-    return "\n\n".join(_sections(result)) + "\n"
+    """The report, in at most `LARGEST` bytes."""
+    return fitting(result, LARGEST)
 
 
 def fitting(result: CheckResult, size: int) -> str:
-    """The same in at most so many bytes: sections at the end are left out, what is broken last."""
-    whole = render(result)
-    if _bytes(whole) <= size:
-        return whole
-    sections = list(_sections(result))
-    while len(sections) > 1:
-        sections.pop()
-        text = "\n\n".join(sections) + CUT
-        if _bytes(text) <= size:
-            return text
-    return ""
+    """The report in at most so many bytes: what does not fit is counted. Nothing where the verdict does not fit."""
+    head = f"{MARKER}\n" + markdown.render(Document((_headline(result),)))
+    if _bytes(head) > size:
+        return ""
+    groups = [group for group in _groups(result) if group.entries]
+    parts = [group.text(group.entries) for group in groups]
+    sizes = [_bytes(part) + 2 for part in parts]
+    if _bytes(head) + sum(sizes) > size:
+        shares = _shared(sizes, size - _bytes(head))
+        fitted = [(group.fitting(share - 2), share) for group, share in zip(groups, shares, strict=True)]
+        parts = [text for text, share in fitted if _bytes(text) + 2 <= share]
+    return "\n".join([head, *(f"{part}\n" for part in parts)])
+
+
+def document(result: CheckResult) -> Document:
+    """The whole report."""
+    groups = _groups(result)
+    return made(_headline(result), *(group.of(group.entries) for group in groups if group.entries))
+
+
+def _shared(wanted: Sequence[int], room: int) -> list[int]:
+    """How much of the room each gets: what it wants, or as much as all others that want more."""
+    shares = dict.fromkeys(range(len(wanted)), 0)
+    open_ = sorted(shares, key=lambda number: wanted[number])
+    for position, number in enumerate(open_):
+        shares[number] = min(wanted[number], room // (len(open_) - position))
+        room -= shares[number]
+    return [shares[number] for number in range(len(wanted))]
+
+
+def _plural(number: int, one: str) -> str:
+    """2 networks over budget."""
+    noun, over, rest = one.partition(" over ")
+    return units.plural(number, noun) + over + rest
 
 
 def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "backslashreplace"))
 
 
-def _sections(result: CheckResult) -> Iterator[str]:
-    yield f"### cnnprof check: {escape(words.summary(result))}"
-    for wrong in result.problems:
-        where = "" if wrong.file is None else f"{wrong.file}:{wrong.line}: " if wrong.line else f"{wrong.file}: "
-        yield f"- ❌ {escape(where + wrong.message)}"
-    limits = [(checked, limit) for checked in result.checks for limit in words.by_limit(checked)]
-    told = [(checked, verdict) for checked, limit in limits for verdict in limit[:MOST]]
-    if told:
-        yield _table(told)
+def _headline(result: CheckResult) -> Heading:
+    return Heading("cnnprof check", (words.summary(result),))
+
+
+def _groups(result: CheckResult) -> list[Group]:
+    """The parts of the report."""
+    broken = [(checked, limit) for checked in result.checks for limit in words.by_limit(checked)]
+    told = [(checked, verdict) for checked, limit in broken for verdict in limit[:MOST]]
+    within = [(checked, verdict) for checked in result.checks for verdict in checked.verdicts if not verdict.broken]
     seen: words.Told = set()
-    for checked in result.checks:
-        yield from _details(checked, seen)
-    if command := words.command(result):
-        yield f"What changed since the revision REF: {escape(command)}"
-    notes = [
-        f"- {escape(checked.network)}: {escape(note)}"
+    details = [blocks for checked in result.checks if (blocks := list(_details(checked, seen)))]
+    changes, notes = result.changes, _notes(result)
+    loosened = [Phrase("⚠️ ", Name(words.loosened(each))) for each in result.loosened]
+    return [
+        Group(len(result.problems), lambda n: [Notes(tuple(_problems(result)[:n]))], "error"),
+        Group(len(loosened), lambda n: [Text("This change allows itself more:"), Notes(tuple(loosened[:n]))], "limit"),
+        Group(len(told), lambda n: [_table(told[:n])], "broken limit"),
+        Group(len(details), lambda n: [block for each in details[:n] for block in each], "network over budget"),
+        Group(len(changes), lambda n: [block for each in changes[:n] for block in _change(each)], "changed network"),
+        Group(len(notes), lambda n: [Notes(tuple(notes[:n]))], "note"),
+        Group(len(within), lambda n: [_table(within[:n])], "limit", f"{len(within):,} within their limits"),
+    ]
+
+
+def _problems(result: CheckResult) -> list[str]:
+    found: list[str] = []
+    for wrong in result.problems:
+        place = "" if wrong.file is None else f"{wrong.file}:{wrong.line}" if wrong.line else wrong.file
+        where = [Name(words.plain(place)), ": "] if place else []
+        found.append(Phrase("❌ ", *where, quoted(words.plain(wrong.message))))
+    return found
+
+
+def _notes(result: CheckResult) -> list[str]:
+    found: list[str] = [
+        Phrase(Name(words.plain(checked.network)), ": ", quoted(words.plain(note)))
         for checked in result.checks
         for note in (*checked.unheld, *checked.notes)
     ]
-    notes += [f"- {escape(note)}" for note in result.notes]
-    if notes:
-        yield "\n".join(notes)
-    within = [(checked, verdict) for checked in result.checks for verdict in checked.verdicts if not verdict.broken]
-    if within:
-        yield f"<details><summary>{len(within):,} within their limits</summary>\n\n{_table(within)}\n\n</details>"
+    if command := words.command(result):
+        found.append(Phrase("what changed since the revision REF: ", Name(command)))
+    return [*found, *(quoted(words.plain(note)) for note in result.notes)]
 
 
-def _details(checked: Checked, seen: words.Told) -> Iterator[str]:
+# What is broken.
+
+
+def _details(checked: Checked, seen: words.Told) -> Iterator[Block]:
     """The layers that make up what is broken, and the budget's message."""
     for limit in words.by_limit(checked):
         for verdict in limit[:MOST]:
             if details := words.untold(checked, verdict, seen):
-                heading = f"**{escape(checked.network)}**, {escape(words.sentence(verdict))}:"
-                yield "\n".join([heading, "", *map(_item, details)])
+                network = Name(words.plain(checked.network))
+                yield Text(Phrase(network, ": ", words.sentence(verdict), ":"))
+                yield Items(tuple(map(_item, details)))
         if len(limit) > MOST:
-            yield f"{escape(checked.network)}: {escape(words.more(limit, MOST))}"
+            yield Text(Phrase(Name(words.plain(checked.network)), ": ", words.more(limit, MOST)))
     if checked.broken:
-        yield from map(escape, words.note(checked))
+        yield from (Text(quoted(line)) for line in words.note(checked))
 
 
-def _item(line: str) -> str:
-    """A line of a list, as deep as it is indented."""
+def _item(line: str) -> tuple[int, str]:
+    """A line, as deep as it is indented; the path that it begins with is a name."""
     text = line.lstrip(" ")
-    return f"{line[: len(line) - len(text)]}- {escape(text)}"
+    depth = (len(line) - len(text)) // 2
+    path, space, rest = text.partition(" ")
+    if " → " in text:
+        return depth, Name(text)
+    return depth, Phrase(Name(path), space, rest) if rest[:1] in ("+", *"0123456789") else text
 
 
-def _table(rows: Iterable[tuple[Checked, Verdict]]) -> str:
-    header = [_row(HEADER), _row("---:" if name in TO_THE_RIGHT else "---" for name in HEADER)]
-    return "\n".join([*header, *(_row(map(escape, _cells(*row))) for row in rows)])
+def _table(rows: Sequence[tuple[Checked, Verdict]]) -> Table:
+    return Table(COLUMNS, tuple(tuple(map(Cell, _cells(*row))) for row in rows))
 
 
 def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
     sign = "✅" if not verdict.broken else "❌" if verdict.over else "⚠️"
-    limit = verdict.limit
+    limit = words.plain(verdict.limit)
     if verdict.rule == "max_increase" and verdict.base is not None:
-        limit = f"{words.amount(verdict.base, verdict.metric)} + {limit}"
+        limit = f"{words.amount(verdict.base, verdict.metric)} + {limit.removeprefix('+')}"
     return (
         sign,
-        checked.network,
-        words.subject(verdict),
+        Name(words.plain(checked.network)),
+        Name(words.subject(verdict)),
         words.figure_of(verdict),
         limit,
         words.share(verdict.figure, verdict.most),
-        f"{checked.budget}, {verdict.place}",
+        Phrase(words.plain(checked.budget), ", ", Name(words.plain(verdict.place))),
     )
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+# What became of the networks.
 
 
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line; nobody is mentioned and nothing is linked."""
-    escaped = re.sub(r"([\\`*_|<>\[\]#~&!{}()$:])", r"\\\1", words.plain(text))
-    return re.sub(r"(?<!\w)@", "@\u200b", escaped)
+def _change(change: NetworkChange) -> Iterator[Block]:
+    """A network's arguments, its figures before and after, and its layers."""
+    network, since = Name(words.plain(change.network)), words.plain(change.since)
+    if change.status != "changed":
+        figures = [
+            Phrase(Name(each.metric), f" {_figure(each.metric, number)}")
+            for each in change.metrics
+            if each.metric in ("params", "macs", "peak_activation_bytes")
+            and (number := each.after if change.status == "new" else each.before) is not None
+        ]
+        yield Heading(network, (f"{change.status} since {since}", *figures))
+        return
+    args = [
+        Phrase(Name(f"{words.plain(each.name)} {_value(each.before)} → {_value(each.after)}")) for each in change.args
+    ]
+    yield Heading(network, (f"changed since {since}", *args))
+    moved = [each for each in change.metrics if not each.same]
+    if moved:
+        yield Table(CHANGED, tuple(tuple(map(Cell, _moved(each))) for each in moved))
+    items: list[tuple[int, str]] = []
+    for step in change.steps:
+        layers = f" ({step.layers:,} layers)" if step.layers > 1 else ""
+        line = "" if step.line is None else f", line {step.line}"
+        told = words.what(step.what)
+        items.append((0, Phrase(Name(words.plain(step.path)), layers, line, ": " if told else "", Name(told))))
+    if change.more:
+        items.append((0, f"and {units.plural(change.more, 'more step')}"))
+    same = [each.metric for each in change.metrics if each.same]
+    if moved and same:
+        items.append((0, Phrase("unchanged: ", *_listed(map(Name, same)))))
+    if items:
+        yield Items(tuple(items))
+
+
+def _moved(change: MetricChange) -> tuple[str, ...]:
+    where: list[str] = []
+    for share in change.where:
+        where += [", " if where else "", Name(words.plain(share.path)), f" {words.signed(share.amount, change.metric)}"]
+    where += [f" and {change.more:,} more"] if change.more else []
+    before, after = change.before, change.after
+    delta = ""
+    if before is not None and after is not None:
+        sign, grown = ("+", after - before) if after > before else ("−", before - after)
+        percent = words.share(grown, before)
+        delta = words.signed(after - before, change.metric) + words.bracketed(percent and f"{sign}{percent}")
+    return Name(change.metric), _figure(change.metric, before), _figure(change.metric, after), delta, Phrase(*where)
+
+
+def _listed(names: Iterable[str]) -> Iterator[str]:
+    for number, name in enumerate(names):
+        yield from (", ", name) if number else (name,)
+
+
+def _figure(metric: str, value: Number | None) -> str:
+    return "none" if value is None else words.amount(value, metric)
+
+
+def _value(text: str | None) -> str:
+    return "none" if text is None else words.plain(text)

@@ -12,6 +12,8 @@ from cnnprof.render.checks import words
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 WRONG = "wrong"
+MOST = 25_000
+"""Results of a run that GitHub reads: it refuses a file with more."""
 _RULES = {
     "max": "{} is over its limit",
     "warn": "{} is over its warning level",
@@ -24,6 +26,8 @@ def render(result: CheckResult) -> str:
     """One run. Rule ids are `max/params` and so on, `wrong` for what could not be checked."""
     results = [_broken(result, checked, verdict) for checked in result.checks for verdict in checked.broken]
     results += [_wrong(result, wrong) for wrong in result.problems]
+    left = len(results) - MOST
+    results = sorted(results, key=lambda found: found["level"] != "error")[:MOST] if left > 0 else results
     rules = _rules()
     for found in results:
         found["ruleIndex"] = next(index for index, rule in enumerate(rules) if rule["id"] == found["ruleId"])
@@ -31,17 +35,19 @@ def render(result: CheckResult) -> str:
     run = {
         "tool": {"driver": driver},
         "originalUriBaseIds": {"ROOT": {"description": {"text": "The root of the repository."}}},
-        "invocations": [_invocation(result)],
+        "invocations": [_invocation(result, left)],
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _invocation(result: CheckResult) -> dict[str, Any]:
+def _invocation(result: CheckResult, left: int) -> dict[str, Any]:
+    """How the run ended, and its notes. left: results that are not told."""
     notes = [f"{checked.network}, {words.budget(checked)}: {note}"
              for checked in result.checks for note in (*checked.unheld, *checked.notes)]  # fmt: skip
-    told = [{"level": "note", "message": {"text": words.plain(note)}} for note in (*notes, *result.notes)]
+    notes += [f"{left:,} more results are left out: a run has {MOST:,} at most"] if left > 0 else []
+    told = [{"level": "note", "message": {"text": words.plain(note)}} for note in (*notes, *words.notes(result))]
     invocation = {"executionSuccessful": not result.problems, "exitCode": result.exit_code}
     return {**invocation, "toolExecutionNotifications": told} if told else invocation
 

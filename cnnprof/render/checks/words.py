@@ -6,13 +6,13 @@ import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 from typing import TypeAlias
 
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Rest, Updated, Verdict, Wrong
+from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
@@ -59,6 +59,12 @@ def figure_of(verdict: Verdict) -> str:
 def difference(value: Number, metric: str) -> str:
     """The same without the second unit, for what is next to a figure that has it."""
     return amount(value, metric).partition(" (")[0]
+
+
+def signed(value: Number, metric: str) -> str:
+    """+4,096 or −1,024 B."""
+    positive = value if value > 0 else -value
+    return ("+" if value > 0 else "−") + difference(positive, metric)
 
 
 def share(part: Number, whole: Number) -> str:
@@ -122,10 +128,10 @@ def part(part: Contribution, verdict: Verdict, since: str = "") -> list[str]:
     text += since
     if part.lines:
         text += f", {lines(part.lines)}"
-    return [text, f"  {what}"] if (what := _what(part.what)) else [text]
+    return [text, f"  {told}"] if (told := what(part.what)) else [text]
 
 
-def _what(text: str) -> str:
+def what(text: str) -> str:
     """What changed in a layer; that its input did is told only where nothing else did."""
     said = plain(text).split("; ")
     said = [each for each in said if not each.startswith("input ")] or said
@@ -189,6 +195,20 @@ def untold(checked: Checked, verdict: Verdict, told: Told) -> list[str]:
     return details(verdict)
 
 
+def loosened(each: Loosened) -> str:
+    """`cnnprof.yaml:5: budget `tiny`: max params 15 → 20 since main`."""
+    place = plain(each.file) + ("" if each.line is None else f":{each.line}")
+    budget = "" if not each.budget else f"{OWN}: " if each.budget == OWN else f"budget `{plain(each.budget)}`: "
+    before = f" {plain(each.before)}" if each.before else ""
+    now = "is gone" if each.after is None else f"→ {plain(each.after)}"
+    return f"{place}: {budget}{plain(each.what)}{before} {now} since {plain(each.since)}"
+
+
+def notes(result: CheckResult) -> list[str]:
+    """What is to be said of the run: limits that allow more than they did first."""
+    return [f"allows more: {loosened(each)}" for each in result.loosened] + list(map(plain, result.notes))
+
+
 def command(result: CheckResult) -> str:
     """The command that shows what changed, where only figures of the past are known; empty where none does."""
     for checked in result.checks:
@@ -217,10 +237,16 @@ def more(limit: Sequence[Verdict], told: int) -> str:
     return f"{units.plural(len(limit) - told, 'more part')} over {plain(limit[0].limit)} {limit[0].metric}"
 
 
-def tightest(checked: Checked) -> Verdict | None:
-    """The limit that is nearest to being broken."""
-    used = {verdict: verdict.figure / verdict.most for verdict in checked.verdicts if verdict.most}
-    return max(used, key=lambda verdict: used[verdict], default=None)
+def tightest(verdicts: Sequence[Verdict]) -> Verdict:
+    """The limit, of at least one, that is broken most, or nearest to it; what is limited to nothing comes first."""
+    return max(verdicts, key=lambda verdict: verdict.figure / verdict.most if verdict.most else verdict.broken * inf)
+
+
+def use(verdict: Verdict) -> str:
+    """`params 4,999,999 of 5M`: what a limit is used by."""
+    if verdict.rule == "max_increase":
+        return sentence(verdict)
+    return f"{subject(verdict)} {figure_of(verdict)} of {plain(verdict.limit)}"
 
 
 def summary(result: CheckResult) -> str:

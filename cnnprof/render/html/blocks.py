@@ -13,6 +13,7 @@ from cnnprof.render.document import (
     Code,
     Formulas,
     Heading,
+    Items,
     KeyFigure,
     KeyFigures,
     Meaning,
@@ -47,6 +48,9 @@ def block(each: Block, level: int) -> Iterator[str]:
             yield f'<dl class="key">{"".join(map(_key_figure, each.figures))}</dl>'
         case Table():
             yield table(each)
+        case Items():
+            for line in each.in_text():
+                yield from block(line, level)
         case Formulas():
             yield f'<ul class="formulas">{"".join(f"<li>{lines(line.text)}</li>" for line in each.in_text())}</ul>'
         case Plot():

@@ -24,7 +24,7 @@ from cnnprof.model.metrics import METRICS
 from cnnprof.sweeps.lanes.columns import columns_of
 from cnnprof.sweeps.lanes.program import Program
 from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Trace
-from cnnprof.sweeps.run import MOST, Job, SweepRow, given_at, network, row
+from cnnprof.sweeps.run import MOST, Job, SweepRow, given_at, network_of, row
 from cnnprof.sweeps.space import Space
 
 CHUNK = 2**15
@@ -303,7 +303,8 @@ class Counter:
         if self.condition is not None and not self.condition.holds(given):
             return self._traced(trace, Structure(self.structures, left_out=True), {}, tuple(fixed))
         try:
-            graph, batch, dtype = network(self.wanted, self.read, given)
+            network, batch, dtype = network_of(self.wanted, self.read, given)
+            graph = network.graph
             results = figures(graph, batch, dtype, self.names)
             structure = Structure(self.structures, "", _estimates(graph, results), declared(graph))
         except CnnprofError:

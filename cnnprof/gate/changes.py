@@ -1,0 +1,172 @@
+"""What a revision made of a network: its figures then and now, whether any limit is on them or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.report import Report
+from cnnprof.gate.budget import SUMMED, Baseline, CountedNetwork, Figures, figures
+from cnnprof.model import paths
+from cnnprof.model.kind import show
+from cnnprof.model.metrics import METRICS
+
+if TYPE_CHECKING:
+    from cnnprof.analysis.compare import Difference
+
+NAMED_BLOCKS = 3
+"""Outermost steps that one metric names."""
+NAMED_CHANGES = 12
+"""Steps whose layers' change is told in words."""
+
+Status: TypeAlias = Literal["changed", "new", "deleted"]
+
+
+class ArgumentChange(NamedTuple):
+    """An argument of a network, before and now, as YAML writes it; None where it has none of that name."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Share(NamedTuple):
+    """By how much a metric of an outermost step grew."""
+
+    path: str
+    amount: int
+
+
+class MetricChange(NamedTuple):
+    """A metric before and now; None where it has no value.
+
+    where: the outermost steps that it grew or shrank in, most first, of metrics that are sums over layers; more: how
+    many steps are not named.
+    """
+
+    metric: str
+    before: Number | None
+    after: Number | None
+    where: tuple[Share, ...] = ()
+    more: int = 0
+
+    @property
+    def same(self) -> bool:
+        """Whether it has not changed."""
+        return self.before == self.after
+
+
+class StepChange(NamedTuple):
+    """What changed in all layers of a step: `path` a pattern where they are several, `line` that of the first."""
+
+    path: str
+    what: str
+    layers: int
+    line: int | None
+
+
+class NetworkChange(NamedTuple):
+    """What became of a network since a baseline.
+
+    steps: as far as they are told; more: how many are not. Neither is known where the baseline has only figures.
+    """
+
+    network: str
+    file: str
+    since: str
+    status: Status
+    metrics: tuple[MetricChange, ...]
+    args: tuple[ArgumentChange, ...] = ()
+    steps: tuple[StepChange, ...] = ()
+    more: int = 0
+
+
+def changed(network: CountedNetwork, baseline: Baseline) -> NetworkChange | None:
+    """What became of a network; None where no figure and no argument changed, or its past is not known."""
+    if baseline.wrong:
+        return None
+    now = figures(network.report)
+    if baseline.figures is None:
+        return NetworkChange(network.title, network.file, baseline.name, "new", _metrics(None, now))
+    args = _arguments(baseline.report, network.report)
+    if baseline.figures == now and not args:
+        return None
+    steps = _steps(network, baseline)
+    return NetworkChange(
+        network.title, network.file, baseline.name, "changed", _metrics(baseline.figures, now), args,
+        steps[:NAMED_CHANGES], max(0, len(steps) - NAMED_CHANGES),
+    )  # fmt: skip
+
+
+def deleted(title: str, file: str, since: str, before: Figures) -> NetworkChange:
+    """A network that only the baseline has."""
+    return NetworkChange(title, file, since, "deleted", _metrics(before, None))
+
+
+def _metrics(before: Figures | None, after: Figures | None) -> tuple[MetricChange, ...]:
+    """All metrics that either has, in their order."""
+
+    def total(of: Figures | None, metric: str) -> Number | None:
+        return None if of is None else of.totals.get(metric)
+
+    found = []
+    for metric in METRICS:
+        was, now = total(before, metric), total(after, metric)
+        if was is None and now is None:
+            continue
+        where = _where(before, after, metric) if before is not None and after is not None and was != now else []
+        found.append(MetricChange(metric, was, now, tuple(where[:NAMED_BLOCKS]), max(0, len(where) - NAMED_BLOCKS)))
+    return tuple(found)
+
+
+def _where(before: Figures, after: Figures, metric: str) -> list[Share]:
+    """The outermost steps in which a sum changed, most first."""
+    if metric not in SUMMED:
+        return []
+    steps: dict[str, int] = {}
+    for sign, layers in ((-1, before.layers), (1, after.layers)):
+        for path, amounts in layers.items():
+            step = path.partition(".")[0]
+            steps[step] = steps.get(step, 0) + sign * amounts.get(metric, 0)
+    return [Share(*step) for step in sorted(steps.items(), key=lambda each: -abs(each[1])) if step[1]]
+
+
+def _arguments(before: Report | None, after: Report) -> tuple[ArgumentChange, ...]:
+    if before is None:
+        return ()
+
+    was, now = before.args, after.args
+    return tuple(
+        ArgumentChange(name, show(was[name]) if name in was else None, show(now[name]) if name in now else None)
+        for name in dict.fromkeys([*was, *now])
+        if name not in was or name not in now or was[name] != now[name]
+    )
+
+
+def _steps(network: CountedNetwork, baseline: Baseline) -> tuple[StepChange, ...]:
+    """The steps whose layers changed, those that are more than the consequence of another one first."""
+    found = network.differences(baseline)
+    groups = paths.gather(found, lambda each: (each.status, paths.step(each.path)))
+    steps = [
+        (
+            all(map(_follows, group)),
+            StepChange(
+                paths.common([each.path for each in group]),
+                paths.common_changes([_told(each) for each in group]),
+                len(group),
+                next((network.line(each.path) for each in group if each.status != "removed"), None),
+            ),
+        )
+        for group in groups
+    ]
+    return tuple(step for _, step in sorted(steps, key=lambda each: each[0]))
+
+
+def _told(each: Difference) -> str:
+    return each.what if each.status == "changed" else f"{'new' if each.status == 'added' else 'deleted'}: {each.what}"
+
+
+def _follows(each: Difference) -> bool:
+    """Whether all that changed in a layer is its input, and with it its figures."""
+    said = each.what.split("; ")
+    return each.status == "changed" and all(part.startswith("input ") for part in said)
