@@ -525,7 +525,7 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
         yield from pool.map(_row_of_process, points, chunksize=size)
 
 
-class Pool(NamedTuple):
+class Processes(NamedTuple):
     """Processes that know a job."""
 
     executor: Executor
@@ -538,7 +538,7 @@ class Pool(NamedTuple):
 
 
 @contextmanager
-def workers(wanted: Job, jobs: int) -> Iterator[Pool]:
+def workers(wanted: Job, jobs: int) -> Iterator[Processes]:
     """So many processes, each of which has read the spec of a job; told to stop where anything is raised."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import Event
@@ -546,7 +546,7 @@ def workers(wanted: Job, jobs: int) -> Iterator[Pool]:
     stopped = Event()
     with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
         try:
-            yield Pool(pool)
+            yield Processes(pool)
         except BaseException:
             stopped.set()  # they are in the middle of many combinations
             pool.shutdown(wait=False, cancel_futures=True)

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from cnnprof.errors import CnnprofError
 from cnnprof.kinds.identity import Identity
 from cnnprof.kinds.opaque import Opaque
-from cnnprof.kinds.parameter import Parameter
+from cnnprof.kinds.parameter import Buffer, Constant, Parameter
 from cnnprof.language import expression
 from cnnprof.language.registry import kinds
 from cnnprof.model.arithmetic import choose, gcd, least, most, truncated
 from cnnprof.model.kind import Kind, Shape
 from cnnprof.model.window import positions, taps_inside
-from tests.kinds.test_tables import rows
+from tests.support.kind_tables import rows
 
 np = pytest.importorskip("numpy")
 
@@ -145,7 +145,9 @@ def answers(kind: Kind, shapes: Sequence[Shape]) -> Callable[..., Any]:
 UNTABLED = [
     pytest.param(Identity(), [(3, 8)], id="identity"),
     pytest.param(Opaque(output_shape=[4, 6], params=10, macs=20, saved=5, scratch=3), [(3, 8)], id="opaque"),
-    pytest.param(Parameter(shape=[4, 6]), [], id="parameter"),
+    pytest.param(Parameter(shape=[4, 6], stored=[3, 5]), [], id="parameter"),
+    pytest.param(Buffer(shape=[4, 6], stored=[2, 12]), [], id="buffer"),
+    pytest.param(Constant(shape=[4, 6]), [], id="constant"),
 ]
 TABLED = [*(pytest.param(*row.values[:2], id=row.id) for row in rows("GIVES")), *UNTABLED]
 
