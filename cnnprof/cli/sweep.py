@@ -312,6 +312,8 @@ def errors(found: Sweep) -> str:
         settings = ", ".join(f"{axis.name}={text}" for axis, text in zip(found.axes, row.point, strict=True))
         more = f" and {count[message] - 1:,} more" if count[message] > 1 else ""
         lines.append(f"{message}\n  in the combination {printable(settings)}{more}" if found.axes else message)
+    if found.wrong_unlisted:
+        lines.append(f"error: {found.wrong_unlisted:,} other combinations are not valid networks either")
     return "\n".join(lines)
 
 

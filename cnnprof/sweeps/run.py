@@ -153,9 +153,10 @@ class Sweep(Record):
     def records(self) -> list[dict[str, Any]]:
         """A dict per row: its value on each axis, numbers as such, its metrics in base units, and what CSV has too."""
         best = ("pareto",) if self.objectives else ()
+        types = [_type_of(axis) for axis in self.axes]
         return [
             {
-                **{axis.name: _typed(axis, text) for axis, text in zip(self.axes, row.point, strict=True)},
+                **{axis.name: of(text) for axis, of, text in zip(self.axes, types, row.point, strict=True)},
                 **{name: plain(number) for name, number in row.metrics.items()},
                 "estimates": " ".join(row.estimates),
                 "declared_layers": row.declared,
@@ -170,12 +171,13 @@ class Sweep(Record):
         return swept.document(self)
 
 
-def _typed(axis: SweepAxis, written: str) -> int | float | str:
-    """A value on an axis as a data frame has it: whole numbers where all are, or else floats; shapes as text."""
+def _type_of(axis: SweepAxis) -> type[int] | type[float] | type[str]:
+    """What a data frame makes of values on an axis: whole numbers where all are, or else floats; shapes are text."""
+    if isinstance(axis.values, DecimalRange):
+        return int if axis.values.whole else float
     if axis.kind not in ("argument", "batch") or not is_numeric(axis):
-        return written
-    whole = all(text.lstrip("-").isdigit() for text in axis.values)
-    return int(written) if whole else float(written)
+        return str
+    return int if all(text.lstrip("-").isdigit() for text in axis.values) else float
 
 
 # Reading what is wanted.

@@ -17,6 +17,7 @@ import cnnprof
 from cnnprof import load
 from cnnprof.analysis.costs import FIGURES
 from cnnprof.cli import main
+from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.language.spec import Spec
 from cnnprof.load import architectures, locate
@@ -334,6 +335,8 @@ def test_wrong_ones_are_counted() -> None:
     assert len(found.wrong) == answer.WRONG
     assert found.wrong_unlisted == 99_900
     assert found.wrong[0].point == ("-99999",)
+    assert command.errors(found).endswith("\nerror: 99,900 other combinations are not valid networks either")
+    assert [record["classes"] for record in found.records()] == [1]
 
 
 def test_a_front_that_nobody_would_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,6 +261,10 @@ def test_above_63_bits() -> None:
     assert agree(lambda a, b: (a * b * a, a * a * a // 7, most(a * b * b, 5), a**3 - b**3), lanes) == len(lanes)
 
 
+def test_a_number_of_a_rule_above_63_bits() -> None:
+    assert agree(lambda a, b: (a + 2**70, a * 2**65 // 2**60, a - b * 2**66), [(1, 2), (5, 3), (9, 9)]) == 3
+
+
 def test_no_guard_where_bounds_decide() -> None:
     trace = Trace()
     size = trace.variable(0, 100, 32, 256)

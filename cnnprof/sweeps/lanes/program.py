@@ -99,8 +99,10 @@ class Program:
         self.constants[register] = value
         return register
 
-    def _bound(self, value: Any) -> None:
-        if value.low < -MOST or value.high > MOST:
+    def _bound(self, value: Whole | Atom) -> None:
+        """Notes that 64 bits do not do. Sums in between may wrap around, as they come out right in the end."""
+        parts = (value.constant, *value.terms.values()) if isinstance(value, Whole) else ()
+        if any(not -MOST <= number <= MOST for number in (value.low, value.high, *parts)):
             self.wide = True
 
     def _atom(self, atom: Atom) -> int:
