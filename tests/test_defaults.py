@@ -29,35 +29,39 @@ NOT_OURS = {
     "max_value",
     "recompute_scale_factor",
     "out",
+    "add_bias_kv",
+    "mode",
+    "proj_size",
+    "dropout",
+    "add_zero_attn",
+    "batch_first",
     "args",
     "kwargs",
 }
-OURS = {"add", "sub", "mul", "div", "maximum", "minimum", "concat", "blur_pool2d", "center_crop", "opaque", "parameter"}
-OURS |= {"abs", "amax", "amin", "clamp", "erf", "exp", "log", "mean", "neg", "pow", "reciprocal", "rsqrt", "sqrt"}
-OURS |= {
-    "expand",
-    "matmul",
-    "stack",
-    "stochastic_depth",
+OURS = {
+    "abs", "add", "amax", "amin", "blur_pool2d", "buffer", "center_crop", "clamp", "concat", "constant", "div", "erf",
+    "exp", "expand", "log", "matmul", "maximum", "mean", "minimum", "mul", "neg", "opaque", "parameter",
+    "permute", "pow", "reciprocal", "reshape", "roll", "rsqrt", "scaled_dot_product_attention", "select", "slice",
+    "sqrt", "squeeze", "stack", "std", "std_conv2d", "stochastic_depth", "sub", "sum", "unsqueeze", "var",
     "vector_norm",
-    "std",
-    "scaled_dot_product_attention",
-    "sum",
-    "var",
-}
-OURS |= {"permute", "reshape", "scaled_dot_product_attention", "roll", "select", "slice", "squeeze", "unsqueeze"}
+}  # fmt: skip
 """No torch.nn class or function with fields: merges, our own, and tensor methods."""
 
 
 def signature(kind: type[Kind]) -> dict[str, Any]:
     """The parameters of the class of torch.nn that the kind makes, or else of the function of its name."""
+    from torch import nn
     from torch.nn import functional
 
     page = manual.page(kind.word)
     graph = unfold(read(parse(f"cnnprof: 1\n{page.sections['Example']}", kind.word)))
     layer = next(layer for layer in graph.layers if type(layer.kind) is kind)
     made = type(layer.kind.module(*(graph.shapes()[number] for number in layer.inputs)))
-    called = made if made.__module__.startswith("torch.nn") else getattr(functional, kind.word)
+    theirs = [each for each in made.__mro__[:-2] if each.__module__.startswith("torch.nn") and each is not nn.Module]
+    # What takes anything hands it on to its base.
+    telling = [each for each in theirs if set(inspect.signature(each).parameters) != {"args", "kwargs"}]
+    called = (telling or theirs or [getattr(functional, kind.word, None)])[0]
+    assert called is not None
     return dict(inspect.signature(called).parameters)
 
 
@@ -74,5 +78,6 @@ def test_defaults_are_those_of_torch(word: str) -> None:
         elif isinstance(field.default, tuple) and not isinstance(default, tuple):
             default = (default,) * len(field.default)
         assert (field.default == default) != ((word, name) in OTHERS), name
-    follow = {"in_channels", "in_features", "num_features", "num_channels"}  # from the graph
+    follow = {"in_channels", "in_features", "num_features", "num_channels", "embed_dim", "kdim", "vdim"}
+    follow |= {"input_size"}
     assert set(theirs) - set(kind.fields) <= NOT_OURS | follow

@@ -13,12 +13,14 @@ from typing import NamedTuple
 import pytest
 
 from cnnprof.analysis import costs
+from cnnprof.errors import UsageError
 from cnnprof.language import registry
 from cnnprof.language.expression import FUNCTIONS
 from cnnprof.language.source import parse
 from cnnprof.language.spec import HEADER, MODIFIERS, read, shipped_blocks
 from cnnprof.language.unfold import unfold
-from tests.docs import generate
+from tests.docs import generate, notebook, pictures
+from tests.docs.pictures import DRAWING, SHOTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -128,6 +130,14 @@ OTHERWISE = {
     "cnnprof analyze resnet@50 --open": "cnnprof analyze resnet@50 --format html",
     "cnnprof sweep SPEC --set width=0.25:1.0:0.25": "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25",
     "cnnprof measure SPEC": "cnnprof measure lenet5 --seconds 0.1",
+    "cnnprof init --github models": "cnnprof init --to - models/net.yaml",  # the project has a project file
+    "cnnprof history PATH": "cnnprof history models/net.yaml",
+    "cnnprof check --config vision/cnnprof.yaml --config audio/cnnprof.yaml --report markdown=report.md": (
+        "cnnprof check --config cnnprof.yaml --config ./cnnprof.yaml --report markdown=report.md"
+    ),
+    "cnnprof check --baseline-ref FETCH_HEAD --report text=- --report gitlab=gl.json --report junit=junit.xml": (
+        "cnnprof check --baseline-ref HEAD --report text=- --report gitlab=gl.json --report junit=junit.xml"
+    ),
 }
 # Without arguments these are whole commands; elsewhere it is the name of one, whose --help is run.
 ALONE = ("check", "specs", "kinds", "schema")
@@ -183,6 +193,9 @@ def project(tmp_path_factory):
     (folder / "models" / "net.yaml").write_text(net, encoding="utf-8")
     (folder / "models" / "draft-x.yaml").write_text("not yet", encoding="utf-8")
     done = run("cnnprof check --update-baseline", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "README.md").write_text("<!-- cnnprof models/net.yaml -->\n<!-- /cnnprof -->\n", encoding="utf-8")
+    done = run("cnnprof analyze models/net.yaml --columns path,params,macs --insert README.md", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     commit = "git -c user.name=t -c user.email=t@example.org commit -qm ."
     done = run(f"git init -q && git add -A && {commit} && git update-ref refs/remotes/origin/main HEAD", folder)
@@ -277,3 +290,29 @@ def test_an_excerpt_has_what_it_names():
 )
 def test_counts_are_rounded_as_printed(exact, printed, expected):
     assert generate.rounded(exact, printed) == expected
+
+
+@pytest.mark.parametrize("name", [DRAWING, *SHOTS])
+def test_the_drawn_pictures_are_what_the_tool_shows(name: str) -> None:
+    """`python -m tests.docs.pictures --write` writes them anew, and those that need a browser."""
+    assert (pictures.FOLDER / name).read_text(encoding="utf-8") == pictures.drawn(name)
+
+
+def test_every_picture_is_there_and_shown() -> None:
+    shown = {name for page in (README, *PAGES) for name in re.findall(r"pictures/([\w.-]+)\)", page.read_text("utf-8"))}
+    assert shown == set(pictures.NAMES) == {path.name for path in pictures.FOLDER.iterdir()}
+
+
+def test_the_notebook_shows_what_is_so() -> None:
+    """Its cells run one after the other; `python -m tests.docs.notebook --write` keeps what they show."""
+    kept = notebook.read()
+    assert notebook.written(notebook.executed(kept)) == notebook.NOTEBOOK.read_text(encoding="utf-8")
+    shown = [cell["outputs"][0]["data"] for cell in kept["cells"] if cell["cell_type"] == "code" and cell["outputs"]]
+    assert sum("text/html" in data for data in shown) >= 5
+    assert not any("<script" in "".join(data.get("text/html", [])) for data in shown)
+
+
+def test_a_cell_of_a_notebook_that_fails_is_an_error() -> None:
+    cells = [{"cell_type": "code", "source": ["import cnnprof\n", "cnnprof.analyze('no_such_net')"]}]
+    with pytest.raises(UsageError, match="no_such_net"):
+        notebook.executed({"cells": cells})

@@ -47,7 +47,11 @@ class LayerCosts(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The metrics of a network (`cnnprof.model.metrics` says what each means), and the work by sort."""
+    """The metrics of a network (`cnnprof.model.metrics` says what each means), and the work by sort.
+
+    product_macs: of `macs` those between tensors that both depend on the input, as in attention; the others are those
+    of convolution, linear and recurrent layers.
+    """
 
     params: int
     inference_params: int
@@ -69,6 +73,7 @@ class Totals(NamedTuple):
     training_bytes: int | None
     memory_exact: bool
     work: Work
+    product_macs: int = 0
 
     @property
     def arithmetic_intensity(self) -> float | None:
@@ -185,6 +190,7 @@ def count(
     params = sum(layer.params for layer in layers)
     param_bytes = sum(layer.param_bytes for layer in layers)
     buffer_bytes = sum(layer.buffer_bytes for layer in layers)
+    ran = [answers for layer, answers in zip(graph.layers, graph.answers, strict=True) if layer.executed]
     idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
     totals = Totals(
         params=params,
@@ -207,6 +213,7 @@ def count(
         training_bytes=None if step is None else step.total,
         memory_exact=all(layer.memory_exact for layer in graph.layers),
         work=work,
+        product_macs=batch * sum([answers.kind.products(*answers.inputs) for answers in ran]),
     )
     untrained = problem.message if problem else ""
     return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, step, untrained, optimizer)

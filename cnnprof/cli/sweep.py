@@ -1,17 +1,14 @@
 """`cnnprof sweep`: its options, and from words on the command line to a text, with progress on the way."""
 
-import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Annotated, NamedTuple
 
 import typer
 
 from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
-from cnnprof.cli import WRONG, complain, complete
+from cnnprof.cli import WRONG, complain, complete, progress
 from cnnprof.cli.arguments import read_names
 from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
@@ -21,8 +18,8 @@ from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
 from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow
 
-QUIET_FOR = 1.0
-"""Seconds before a run is long enough to say how far it is."""
+FEWEST, AROUND = 24, 30
+"""Rows that a terminal shows whatever its height, and lines that it has for the rest."""
 
 EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
@@ -265,39 +262,10 @@ def run(
         (sort,) = sweep.read_metrics([sort])
     title = wanted.name if spec.startswith("-") else spec
     asked = sweep.wanted_of(title, wanted, shown, held, objectives, sort, top)
-    progress = Progress(wanted.size)
     try:
-        return sweep.answer(wanted, asked, jobs, progress)
+        return sweep.answer(wanted, asked, jobs, progress.Count(wanted.size, "combinations"))
     finally:
-        progress.end()
-
-
-class Progress:
-    """Says on a long run how many combinations there are by now, where standard error is a terminal."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.watched = sys.stderr is not None and sys.stderr.isatty()
-        self.start = time.monotonic()
-        self.last = self.start + QUIET_FOR - 0.1
-        self.shown = False
-
-    def __call__(self, number: int) -> None:
-        now = time.monotonic()
-        if self.watched and now - self.last >= 0.1 and number < self.total:
-            self.shown, self.last = True, now
-            left = (now - self.start) / number * (self.total - number)
-            _say(f"\r\x1b[K{number:,} of {self.total:,} combinations, {left:,.0f} s left ")
-
-    def end(self) -> None:
-        """Wipes what was said."""
-        if self.shown:
-            _say("\r\x1b[K")
-
-
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError):
-        print(text, end="", file=sys.stderr, flush=True)
+        progress.clear()
 
 
 def errors(found: Sweep) -> str:
@@ -325,6 +293,8 @@ def render(found: Sweep, view: View, output: str | None) -> str:
     if view.format == "csv":
         return swept.to_csv(found, metrics)
     names = None if view.plot is None else read_names(view.plot, "--plot")
-    if names is None and not view.no_plot and view.format == "table" and output in (None, "-") and screen():
+    seen = screen() if view.format == "table" and output in (None, "-") else None
+    if names is None and not view.no_plot and seen is not None:
         names = []
-    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names), view.format, output)
+    most = None if seen is None else max(FEWEST, seen.height - AROUND)
+    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names, most), view.format, output)

@@ -36,12 +36,14 @@ CLASSES = {
     "maximum": ("arithmetic", "Maximum"),
     "minimum": ("arithmetic", "Minimum"),
     "scaled_dot_product_attention": ("attention", "ScaledDotProductAttention"),
+    "multi_head_attention": ("attention", "MultiHeadAttention"),
     "blur_pool2d": ("blur_pool2d", "BlurPool2d"),
     "center_crop": ("center_crop", "CenterCrop"),
     "concat": ("concat", "Concat"),
     "conv1d": ("conv", "Conv1d"),
     "conv2d": ("conv", "Conv2d"),
     "conv3d": ("conv", "Conv3d"),
+    "std_conv2d": ("conv", "StdConv2d"),
     "conv_transpose1d": ("conv_transpose", "ConvTranspose1d"),
     "conv_transpose2d": ("conv_transpose", "ConvTranspose2d"),
     "conv_transpose3d": ("conv_transpose", "ConvTranspose3d"),
@@ -87,6 +89,8 @@ CLASSES = {
     "avg_pool1d": ("pool", "AvgPool1d"),
     "avg_pool2d": ("pool", "AvgPool2d"),
     "avg_pool3d": ("pool", "AvgPool3d"),
+    "lstm": ("recurrent", "LSTM"),
+    "gru": ("recurrent", "GRU"),
     "sum": ("reduce", "Sum"),
     "mean": ("reduce", "Mean"),
     "amax": ("reduce", "Amax"),
@@ -108,6 +112,7 @@ CLASSES = {
     "softmax": ("softmax", "Softmax"),
     "log_softmax": ("softmax", "LogSoftmax"),
     "stack": ("stack", "Stack"),
+    "unfold": ("unfold", "Unfold"),
     # [[[end]]]
 }
 """The module and the class of every kind by its word, so that a spec imports only the kinds that it uses."""

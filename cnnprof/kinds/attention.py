@@ -1,4 +1,4 @@
-"""Scaled dot-product attention."""
+"""Scaled dot-product attention, alone and with its projections."""
 
 from math import prod
 from typing import TYPE_CHECKING
@@ -100,15 +100,15 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
 
         from cnnprof.runtime.call import Call, repeated
 
-        rank, leading = len(inputs[0]) + 1, inputs[0][:-3]
+        leading = inputs[0][:-3]
 
         def attend(*tensors: torch.Tensor) -> torch.Tensor:
             # A fused implementation takes a batch, heads, rows and columns.
-            query, key, value = (tensor.flatten(0, -4) for tensor in repeated(tensors[:3], rank))
+            query, key, value = (tensor.flatten(0, -4) for tensor in repeated(tensors[:3], inputs[:3]))
             mask = None
             for mask in tensors[3:]:
                 mask = mask.reshape(-1, *mask.shape[-3:])
-                if len(mask) > 1:  # of each example, and of what is folded into the batch
+                if leading and len(mask) > 1:  # of each example, and of what is folded into the batch
                     mask = mask.repeat_interleave(prod(leading), 0)
                 if not torch.is_grad_enabled():  # then none is asked of a parameter either
                     mask = mask.detach()
@@ -121,6 +121,9 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
 
     def channels(self, *inputs: Shape) -> Channels:
         return "meet"
+
+    def products(self, *inputs: Shape) -> int:
+        return self.work(*inputs, training=False).macs
 
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         return 0
@@ -135,3 +138,146 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
                 f"the mask of `{self.word}` needs the dimensions {show(allowed)} of the products, or 1, "
                 f"found {show(mask)}"
             )
+
+
+class MultiHeadAttention(Kind, word="multi_head_attention"):
+    """Attention between learned projections of its inputs, `torch.nn.MultiheadAttention`.
+
+    With one input it attends to itself; `from: [query, memory]` and `from: [query, key, value]` list several.
+
+    Shape:
+        query (n, embed_dim), key (m, kdim) and value (m, vdim) → (n, embed_dim)
+    Fields:
+        num_heads: heads that embed_dim is divided into
+        bias: whether the projections have a bias
+    Weights:
+        in_proj_weight (3 · embed_dim, embed_dim), or where kdim or vdim is another q_proj_weight (embed_dim,
+        embed_dim), k_proj_weight (embed_dim, kdim) and v_proj_weight (embed_dim, vdim); in_proj_bias (3 · embed_dim);
+        out_proj.weight (embed_dim, embed_dim); out_proj.bias (embed_dim)
+    FLOPs:
+        embed_dim · (2 · n · embed_dim + m · kdim + m · vdim) multiply-accumulates for the projections, bias 1 add per
+        value; between them as of `scaled_dot_product_attention`
+    Memory:
+        for the backward pass keeps copies of its inputs with the positions first, the projections, one value for each
+        row of each head, and what the last projection reads; without the fused implementation of `torch.nn`, which
+        runs at inference alone
+    Reach:
+        unknown along a spatial axis
+    Example:
+        input: [197, 768]
+        layers:
+          - multi_head_attention: {num_heads: 12}    # [197, 768]
+    """
+
+    num_heads: int
+    bias: bool = True
+
+    inferred = ("embed_dim",)
+    several = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        self.at_least(1, "num_heads")
+        if len(inputs) > 3 or any(len(shape) != 2 for shape in inputs):
+            raise ShapeError(
+                f"`{self.word}` needs a query [n, embed_dim], and if others a key [m, kdim] and a value [m, vdim], "
+                f"found {listing([show(shape) for shape in inputs])}",
+                "`flatten` and `permute` make positions of an image",
+            )
+        query, key, value = self._three(inputs)
+        if key[0] != value[0]:
+            raise ShapeError(
+                f"`{self.word}` needs a key and a value of equally many positions, found {show(key)} and {show(value)}"
+            )
+        if query[-1] % self.num_heads:
+            raise ShapeError(
+                f"`num_heads` of `{self.word}` must divide the last dimension, "
+                f"found num_heads {self.num_heads} and {query[-1]}"
+            )
+        return query
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        (_, width), (_, key), (_, value) = self._three(inputs)
+        named: dict[str, Shape] = {"in_proj_weight": (3 * width, width)}
+        if (key, value) != (width, width):
+            named = {
+                "q_proj_weight": (width, width), "k_proj_weight": (width, key), "v_proj_weight": (width, value),
+            }  # fmt: skip
+        if self.bias:
+            named["in_proj_bias"] = (3 * width,)
+        named["out_proj.weight"] = (width, width)
+        return named | ({"out_proj.bias": (width,)} if self.bias else {})
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return None
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        (rows, width), (columns, key), (_, value) = self._three(inputs)
+        heads = self.num_heads
+        read = (heads, columns, width // heads)
+        own = ScaledDotProductAttention().work((heads, rows, width // heads), read, read, training=training)
+        projected = width * (2 * rows * width + columns * (key + value))
+        biases = 2 * (rows + columns) * width if self.bias else 0
+        return own._replace(macs=own.macs + projected, adds=own.adds + biases)
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        query, key, value = self._three(inputs)
+        attended = Tensor(query)
+        sums = Tensor((self.num_heads, query[0]))
+        projected = Tensor((key[0], query[1]))
+        if len(inputs) == 1:
+            made: tuple[Tensor, ...] = (Tensor((3, *query)),)
+            scratch = Tensor((5, *query))
+        elif len(inputs) == 2:
+            made = attended, Tensor((2, *projected.shape))
+            scratch = Tensor((max(4 * projected.numel, 2 * projected.numel + attended.numel + sums.numel),))
+        else:
+            made = attended, projected, projected
+            # One projection after the other, each next to its input in another order, or to itself without its bias.
+            last, first = (
+                max(projected.numel + prod(shape), 2 * projected.numel if self.bias else 0) for shape in (value, key)
+            )
+            attending = 2 * projected.numel + attended.numel + sums.numel
+            scratch = Tensor((max(projected.numel + last, first, attending),))
+        copies = tuple(map(Tensor, inputs))
+        kept = (*made, sums, attended)
+        if contiguous:
+            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False)
+        return Memory(keeps="inputs", saved=kept, scratch=(scratch,), contiguous=False)
+
+    def code(self, *inputs: Shape) -> Code:
+        (_, width), (_, key), (_, value) = self._three(inputs)
+        values = {"embed_dim": width, "num_heads": self.num_heads, "bias": self.bias, "kdim": key, "vdim": value}
+        usual = {"bias": True, "kdim": width, "vdim": width}
+        return Code("MultiHeadAttention", values, usual, unnamed=2, definition=_MULTI_HEAD_ATTENTION)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from cnnprof.runtime.call import AttendingHeads
+
+        (_, width), (_, key), (_, value) = self._three(inputs)
+        return AttendingHeads(width, self.num_heads, bias=self.bias, kdim=key, vdim=value)
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "fixed"
+
+    def products(self, *inputs: Shape) -> int:
+        (rows, width), (columns, _), _ = self._three(inputs)
+        return 2 * rows * columns * width
+
+    def fvcore(self, *inputs: Shape, training: bool) -> int | None:
+        return self.work(*inputs, training=training).macs - self.products(*inputs)
+
+    def _three(self, inputs: tuple[Shape, ...]) -> tuple[Shape, Shape, Shape]:
+        """Query, key and value: what is left out is what comes before it."""
+        return inputs[0], inputs[1 if len(inputs) > 1 else 0], inputs[-1]
+
+
+_MULTI_HEAD_ATTENTION = """\
+class MultiHeadAttention(nn.MultiheadAttention):
+    def __init__(self, embed_dim, num_heads, **options):
+        super().__init__(embed_dim, num_heads, batch_first=True, **options)
+
+    def forward(self, query, key=None, value=None):
+        key = query if key is None else key
+        value = key if value is None else value
+        return super().forward(query, key, value, need_weights=False)[0]
+"""

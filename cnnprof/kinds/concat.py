@@ -64,8 +64,10 @@ class Concat(Kind, word="concat", merge=True):
 
         from cnnprof.runtime.call import Call, repeated
 
-        rank = len(inputs[0]) + 1
-        return Call(lambda *tensors: torch.cat(repeated(tensors, rank), dim=self.dim), label=f"concat dim={self.dim}")
+        def join(*tensors: torch.Tensor) -> torch.Tensor:
+            return torch.cat(repeated(tensors, inputs), dim=self.dim)
+
+        return Call(join, label=f"concat dim={self.dim}")
 
     def channels(self, *inputs: Shape) -> Channels:
         return "join" if self.dimension(self.dim, inputs[0]) == 0 else "meet"

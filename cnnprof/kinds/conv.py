@@ -8,7 +8,7 @@ from cnnprof.model import window
 from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
 
 if TYPE_CHECKING:
-    pass
+    from torch import nn
 
 
 class Conv(Kind):
@@ -188,3 +188,86 @@ class Conv3d(Conv, word="conv3d", axes=3):
         layers:
           - conv3d: {out_channels: 8, kernel_size: [3, 7, 7], stride: [1, 2, 2], padding: [1, 3, 3]}  # [8, 16, 56, 56]
     """
+
+
+class StdConv2d(Conv, word="std_conv2d", axes=2):
+    """Convolution over an image whose weights are standardised per output channel, of NFNets (Brock et al. 2021).
+
+    weight · gamma · gain / √fan_in, of mean 0 and variance 1 before, fan_in being in_channels / groups · kernel volume;
+    timm's `ScaledStdConv2d`, and without a gain its `StdConv2d` (Qiao et al. 2019), which does not scale.
+
+    Fields:
+        out_channels: channels of the output
+        kernel_size: size of the kernel
+        stride: step of the window
+        padding: positions added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
+        dilation: distance between taps of the kernel
+        groups: groups of channels, convolved separately; in_channels is depthwise
+        bias: whether a bias is added per output channel
+        padding_mode: what the padding holds
+        gain: whether a factor is learned per output channel
+        gamma: a fixed factor, that of the activation before
+        eps: added to the variance of the weights
+    Weights:
+        weight (out_channels, in_channels / groups, kernel_size, …); gain (out_channels, 1, 1, 1); bias (out_channels)
+    FLOPs:
+        as of `conv2d`; standardising the weights, once for a whole batch, is not counted
+    Memory:
+        as of `conv2d`; keeps the standardised weights and a mean, a root and the gain of each output channel for the
+        backward pass, whatever the batch
+    Example:
+        input: [3, 224, 224]
+        layers:
+          - std_conv2d: {out_channels: 16, kernel_size: 3, stride: 2, padding: 1}    # [16, 112, 112]
+    """
+
+    gain: bool = True
+    gamma: float = 1
+    eps: float = 1e-6
+
+    def output(self, *inputs: Shape) -> Shape:
+        made = super().output(*inputs)
+        if inputs[0][0] == self.groups and prod(self.kernel_size) == 1:
+            raise ShapeError(
+                f"`{self.word}` needs more than one weight per output channel to take statistics over, "
+                f"found `kernel_size` {show(self.kernel_size)} and one channel per group"
+            )
+        return made
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        named = super().weights(*inputs)
+        return named | ({"gain": (self.out_channels, *(1 for _ in self.kernel_size), 1)} if self.gain else {})
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        own = super().memory(*inputs, training=training, contiguous=contiguous)
+        weights = Tensor(self.weights(*inputs)["weight"], per_example=False)
+        per_channel = Tensor((self.out_channels,), per_example=False)
+        scales = (per_channel,) if self.gain else ()
+        return own._replace(
+            saved=(*own.saved, weights, per_channel, per_channel, *scales), scratch=(*own.scratch, weights)
+        )
+
+    def code(self, *inputs: Shape) -> Code:
+        made = self.made("Conv2d", in_channels=inputs[0][0])
+        return made._replace(text="StdConv2d", definition=_STD_CONV)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        from cnnprof.runtime.call import StandardisedConv2d
+
+        return StandardisedConv2d(inputs[0][0], **{name: getattr(self, name) for name in self.fields})
+
+
+_STD_CONV = """\
+class StdConv2d(nn.Conv2d):
+    def __init__(self, *sizes, gain=True, gamma=1.0, eps=1e-6, **options):
+        super().__init__(*sizes, **options)
+        self.eps = eps
+        self.scale = gamma * self.weight[0].numel() ** -0.5
+        self.gain = nn.Parameter(torch.ones(self.out_channels, 1, 1, 1)) if gain else None
+
+    def forward(self, x):
+        scale = None if self.gain is None else (self.gain * self.scale).view(-1)
+        flat = self.weight.reshape(1, self.out_channels, -1)
+        weight = nn.functional.batch_norm(flat, None, None, scale, training=True, momentum=0.0, eps=self.eps)
+        return self._conv_forward(x, weight.reshape_as(self.weight), self.bias)
+"""

@@ -59,6 +59,9 @@ class Matmul(Kind, word="matmul", merge=True):
     def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(macs=prod(self.output(*inputs)) * inputs[0][-1])
 
+    def products(self, *inputs: Shape) -> int:
+        return self.work(*inputs, training=False).macs
+
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         left, right = (Tensor((*self._leading(inputs), *shape[-2:])) for shape in inputs)
         copied = () if contiguous or len(inputs[0]) == 2 else (Tensor(inputs[0]),)

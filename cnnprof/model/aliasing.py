@@ -34,7 +34,7 @@ class _State(NamedTuple):
     in_order: bool = True
     dense: bool = True
     settled: bool = True
-    barred: Literal["", "input", "view", "other view", "kept"] = ""
+    barred: Literal["", "input", "view", "other view", "kept", "shape"] = ""
 
 
 class _Decision(NamedTuple):
@@ -140,7 +140,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
     contiguous = source.in_order and source.dense
     at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
     view = False
-    barred: Literal["", "view", "other view", "kept"] = ""
+    barred: Literal["", "view", "other view", "kept", "shape"] = ""
     if overwrites:
         barred = "kept" if at_training.in_place == "output" else ""
     else:
@@ -154,6 +154,8 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
             barred = "view"
         elif any(each.view for each in possible):
             barred = "other view"
+        elif own.kind.source:  # it has no batch
+            barred = "shape"
         elif at_training.keeps in ("output", "inputs and output", "attention"):
             barred = "kept"
     in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
@@ -169,6 +171,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
         alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
         exact = alike and (view or not own.reach)
     memory = at_training if training else at_evaluation
+    exact = exact and memory.exact
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
     return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))

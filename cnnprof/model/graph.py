@@ -31,7 +31,8 @@ class Layer(NamedTuple):
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
     memory: what else it does to memory.
-    memory_exact: False where it may view or copy, depending on strides, which are not tracked.
+    memory_exact: False where it may view or copy, depending on strides, which are not tracked, or where what it holds
+        depends on the library that runs it.
     refusals: why it overwrites none of its inputs, for each of them; empty where it does, or no such layer can.
     """
 
@@ -48,6 +49,15 @@ class Layer(NamedTuple):
     memory: Memory = Memory()
     memory_exact: bool = True
     refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def unsure(self) -> str:
+        """Why its memory is an estimate, as a clause about the layer `{}`; empty where it is none."""
+        if self.memory_exact:
+            return ""
+        if not self.memory.exact:
+            return "what {} holds depends on the library that runs it"
+        return "whether {} copies depends on strides, which are not tracked"
 
     @property
     def steps(self) -> tuple[Mark, ...]:

@@ -4,8 +4,8 @@ A kind is an immutable record whose annotated fields are its YAML keys, named an
 the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
 reach, work, memory, module. Shapes are those of one example; the batch multiplies later, in `analysis`.
 Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
-Four further answers, most often the inherited ones, are what rewrites, pruning and other counters ask
-instead of knowing kinds by name: channels, channel_divisor, fvcore, doubt.
+Further answers, most often the inherited ones, are what rewrites, pruning, reports and other counters ask
+instead of knowing kinds by name: frozen, kernel, channels, channel_divisor, products, fvcore, doubt.
 
 `Kind` behaves like a frozen dataclass, but its methods are written once here instead of being
 generated for each of some sixty classes: generating them would cost 40 ms at every start.
@@ -104,6 +104,7 @@ class Memory(NamedTuple):
     scratch: tensors held only while the layer runs.
     contiguous: the values of one example lie in memory in the order of its dimensions.
     dense: they lie side by side; a view of a part leaves gaps, which the next layer that writes closes.
+    exact: all this is so to the byte; else it depends on the library that runs the layer.
     """
 
     view: bool = False
@@ -113,6 +114,7 @@ class Memory(NamedTuple):
     scratch: tuple[Tensor, ...] = ()
     contiguous: bool = True
     dense: bool = True
+    exact: bool = True
 
 
 class Everything(NamedTuple):
@@ -349,6 +351,8 @@ class Kind:
     """Whether PyTorch takes such a one only when it is repeated for every example."""
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
+    adds_dimension: ClassVar[bool] = False
+    """Whether `dim` names a dimension of the output, which the input does not have."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}
@@ -464,6 +468,10 @@ class Kind:
     def channel_divisor(self) -> int:
         """What has to divide the number of channels of the input, and of those that are made."""
         return 1
+
+    def products(self, *inputs: Shape) -> int:
+        """How many of its multiply-accumulates are between tensors that both depend on its inputs."""
+        return 0
 
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         """What fvcore.nn.FlopCountAnalysis counts for one example; None: the multiply-accumulates."""

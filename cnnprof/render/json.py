@@ -74,6 +74,7 @@ def _totals(report: Report) -> dict[str, Any]:
     totals = report.totals
     metrics = {name: _number(report.metric(name)) for name in (METRICS if report.deployed else COUNTED)}
     return metrics | {
+        "product_macs": totals.product_macs,
         "receptive_field_min": totals.receptive_field_min,
         "receptive_field_exact": totals.receptive_field_exact,
         "memory_exact": totals.memory_exact,

@@ -54,6 +54,7 @@ class Network(nn.Module):
                 _tie(made[layer.path], made[graph.layers[layer.shares].path])
         for path in made:
             self._place(path, made)
+        self._placed = {id(self.get_submodule(name)) for name in self.names.values()}
         self._plan = list(self._calls(list(made.values())))
 
     def _place(self, path: str, made: Mapping[str, nn.Module]) -> tuple[str, nn.Module]:
@@ -92,6 +93,13 @@ class Network(nn.Module):
         """Layer path → its module."""
         return {layer.path: self.get_submodule(self.names[layer.path]) for layer in self.graph.layers}
 
+    def own(self, path: str) -> list[nn.Module]:
+        """The module of a layer, and those in it that are no layer's."""
+        found = [self.get_submodule(self.names[path])]
+        for module in found:  # which grows meanwhile
+            found += [inner for inner in module.children() if id(inner) not in self._placed]
+        return found
+
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         if len(inputs) != len(self.graph.inputs):
             expected = ", ".join(self.graph.inputs)
@@ -108,10 +116,9 @@ class Network(nn.Module):
 
 def _tie(own: nn.Module, owner: nn.Module) -> None:
     """Gives a module the very parameters and buffers of another, name by name."""
-    for name, parameter in owner.named_parameters(recurse=False):
-        own.register_parameter(name, parameter)
-    for name, buffer in owner.named_buffers(recurse=False):
-        own.register_buffer(name, buffer)
+    for name, tensor in [*owner.named_parameters(), *owner.named_buffers()]:
+        inside, _, last = name.rpartition(".")
+        setattr(own.get_submodule(inside), last, tensor)
 
 
 @contextmanager

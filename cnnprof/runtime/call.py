@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,9 @@ class Gathered(nn.Module):
         """What it has, in its shape."""
         if held.shape == self.shape:
             return held
-        values, count = held.flatten(), prod(self.shape)
+        # Without gradients none is asked of a view either, which PyTorch's module tracker would wait for.
+        values = (held if torch.is_grad_enabled() else held.detach()).flatten()
+        count = prod(self.shape)
         if len(values) != count:
             values = torch.cat([*[values] * (count // len(values)), values[: count % len(values)]])
         return values.view(self.shape)
@@ -95,10 +98,11 @@ class Held(Gathered):
         return self.gathered(self.value)
 
 
-def repeated(tensors: Sequence[Tensor], rank: int) -> list[Tensor]:
-    """Tensors with a batch, of `rank` dimensions with it: one that has none is repeated for every example."""
-    examples = next(len(tensor) for tensor in tensors if tensor.ndim == rank)
-    return [tensor if tensor.ndim == rank else tensor.expand(examples, *tensor.shape) for tensor in tensors]
+def repeated(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """Tensors with a batch: one that has none is repeated for every example. shapes: each without a batch."""
+    pairs = list(zip(tensors, shapes, strict=True))
+    examples = next(len(tensor) for tensor, shape in pairs if tensor.ndim > len(shape))
+    return [tensor if tensor.ndim > len(shape) else tensor.expand(examples, *shape) for tensor, shape in pairs]
 
 
 class DroppedExamples(nn.Module):
@@ -122,3 +126,59 @@ class DroppedExamples(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}"
+
+
+class AttendingHeads(nn.MultiheadAttention):
+    """Attends to one input, or of a query to a memory, or to keys with values, and gives no weights.
+
+    It has the batch first, but does not say so: then inference computes what training does, and no fused
+    implementation that nothing counts.
+    """
+
+    def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        query = query.transpose(0, 1)
+        key = query if key is None else key.transpose(0, 1)
+        value = key if value is None else value.transpose(0, 1)
+        made: Tensor = super().forward(query, key, value, need_weights=False)[0]
+        return made.transpose(0, 1)
+
+
+class SequenceLSTM(nn.LSTM):
+    """Gives the outputs of all positions, and no state."""
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = super().forward(sequence)[0]
+        return made
+
+
+class SequenceGRU(nn.GRU):
+    """Gives the outputs of all positions, and no state."""
+
+    def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = super().forward(sequence)[0]
+        return made
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution whose weights are standardised per output channel; a gain of each may scale them."""
+
+    def __init__(
+        self, in_channels: int, *, gain: bool = True, gamma: float = 1.0, eps: float = 1e-6, **options: Any
+    ) -> None:
+        super().__init__(in_channels, **options)
+        self.eps = eps
+        self.scale = gamma * self.weight[0].numel() ** -0.5
+        self.gain = nn.Parameter(torch.ones(self.out_channels, 1, 1, 1)) if gain else None
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        weight = nn.functional.batch_norm(
+            self.weight.reshape(1, self.out_channels, -1),
+            None,
+            None,
+            None if self.gain is None else (self.gain * self.scale).view(-1),
+            training=True,
+            momentum=0.0,
+            eps=self.eps,
+        )
+        made: Tensor = self._conv_forward(tensor, weight.reshape_as(self.weight), self.bias)
+        return made

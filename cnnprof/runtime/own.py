@@ -171,8 +171,8 @@ def _unsure(graph: Graph, source: Own) -> str:
         return f"{source.in_place_differs:,} layers run in place in either the module or the graph, not in both"
     if typed := [each for each in source.dtypes if each is not None]:
         return f"an estimate: an input is {typed[0]}, whose bytes are counted as those of any other"
-    estimated = next((layer.path for layer in graph.layers if not layer.memory_exact), None)
-    return f"an estimate: whether {estimated} copies depends on strides, which are not tracked" if estimated else ""
+    estimated = next((layer for layer in graph.layers if not layer.memory_exact), None)
+    return "" if estimated is None else f"an estimate: {estimated.unsure.format(estimated.path)}"
 
 
 def _at_least(graph: Graph, source: Own, expected: int, found: int) -> Check:

@@ -9,7 +9,7 @@ networks both give the same bytes. fvcore cannot trace fake tensors and always r
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
@@ -17,7 +17,6 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cnnprof.analysis import conventions
@@ -51,12 +50,13 @@ def verify(
     fvcore: bool = True,
     seed: int = SEED,
     own: Own | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Verified:
     """Compares the figures of a graph in evaluation with PyTorch's.
 
     costs: of the graph, in float32. device: "cuda" adds what its allocator says to the checks on the CPU.
     fake: fake tensors whatever the size. fvcore: whether to ask it. own: the module that the graph was read from, which
-    runs then instead of the one that is built from the graph.
+    runs then instead of the one that is built from the graph. progress: is told what begins.
 
     Raises MissingDependencyError where fvcore is asked and not installed.
     """
@@ -65,14 +65,17 @@ def verify(
     mode = "fake" if why else "real"
     trained = graph.trained or graph
     with _tensors(mode):
+        progress("a forward pass")
         if own is not None:
             checks = list(own_checks(graph, costs, own))
         else:
             built = module(graph, seed)
             checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
+            progress("a step of training")
             checks += _training(trained, costs, seed)
     versions = {"torch": str(torch.__version__)}
     if fvcore and own is None:
+        progress("fvcore")
         checks.append(_fvcore(graph, costs, seed))
         versions["fvcore"] = _version("fvcore")
     else:
@@ -80,6 +83,7 @@ def verify(
     if isinstance(device, Cuda) and own is not None:
         checks.append(Check(f"peak bytes on {device.name}", "", "totals", 0, (), left_out=_OWN))
     elif isinstance(device, Cuda):
+        progress(f"a forward pass on {device.name}")
         checks += _cuda(graph, costs, device, seed)
     inputs = {name: (costs.batch, *shape) for name, shape in graph.inputs.items()}
     return Verified(
@@ -128,8 +132,11 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         parameters,
         {name: tuple(value.shape) for name, value in built.named_parameters(remove_duplicate=False)},
     )
-    own = {layer.path: _own(built, layer.path) for layer in graph.layers if layer.shares is None}
-    params = {path: sum(value.numel() for value in each.parameters(recurse=False)) for path, each in own.items()}
+    own = {layer.path: built.own(layer.path) for layer in graph.layers if layer.shares is None}
+    params = {
+        path: sum(value.numel() for each in found for value in each.parameters(recurse=False))
+        for path, found in own.items()
+    }
     yield compare(
         "parameter counts",
         "numel() of each layer's, and all",
@@ -150,7 +157,10 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
             for name, value in built.named_buffers(remove_duplicate=False)
         },
     )
-    held = {path: sum(value.numel() for value in each.buffers(recurse=False)) for path, each in own.items()}
+    held = {
+        path: sum(value.numel() for each in found for value in each.buffers(recurse=False))
+        for path, found in own.items()
+    }
     yield compare(
         "buffer counts",
         "numel() of each layer's, and all",
@@ -172,10 +182,6 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         },
         total=costs.totals.param_bytes + costs.totals.buffer_bytes,
     )
-
-
-def _own(built: Network, path: str) -> nn.Module:
-    return built.get_submodule(built.names[path])
 
 
 # A forward pass.
@@ -246,13 +252,13 @@ def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
 def _unless_estimated(graph: Graph, check: Check) -> Check:
     """The check, but for differences at or after the first layer whose memory is an estimate: those are not errors,
     and where there are any, the check is left out and says why."""
-    estimated = [layer.path for layer in graph.layers if not layer.memory_exact]
+    estimated = [layer for layer in graph.layers if not layer.memory_exact]
     if check.ok or not estimated:
         return check
     paths = [layer.path for layer in graph.layers]
-    exact = set(paths[: paths.index(estimated[0])])
+    exact = set(paths[: paths.index(estimated[0].path)])
     mismatches = tuple(mismatch for mismatch in check.mismatches if mismatch.where in exact)
-    why = f"an estimate: whether {estimated[0]} copies depends on strides, which are not tracked"
+    why = f"an estimate: {estimated[0].unsure.format(estimated[0].path)}"
     return check._replace(mismatches=mismatches, left_out="" if mismatches else why)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import prod
@@ -20,7 +20,14 @@ def _attention(query: Shape, key: Shape, value: Shape, *_: object, **__: object)
     return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+def _recurrent(sequence: Shape, ih: Shape, hh: Shape, *_: object, **__: object) -> int:
+    return 2 * prod(sequence[:-1]) * (prod(ih) + prod(hh))
+
+
+UNCOUNTED: dict[Any, Callable[..., int]] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten.mkldnn_rnn_layer: _recurrent,
+}
 """What FlopCounterMode counts on other devices, and passes over on the CPU."""
 
 

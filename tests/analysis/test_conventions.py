@@ -161,3 +161,50 @@ def test_an_unknown_convention_names_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         conventions.total(cnnprof.analyze("lenet5"), "thop")
     assert str(caught.value) == "unknown convention `thop`; known: `macs`, `torch`, `fvcore`"
+
+
+VIT_BLOCK = """
+- add:
+    x: []
+    attention:
+      - layer_norm: {normalized_shape: 8}
+      - multi_head_attention: {num_heads: 2}
+- linear: {out_features: 24}
+  name: qkv
+- reshape: {shape: [5, 3, 2, 4]}
+- permute: {dims: [0, 2, 3, 1, 4]}
+  name: heads
+- scaled_dot_product_attention:
+    query: [{select: {dim: 1, index: 0}}]
+    key: [{select: {dim: 1, index: 1}}]
+    value: [{select: {dim: 1, index: 2}}]
+    mask: [{parameter: {shape: [2, 5, 5]}}]
+  name: attended
+- matmul: {one: [], other: [{permute: {dims: [0, 1, 3, 2]}}]}
+"""
+PRODUCTS = 2 * 5 * 5 * 8 * 2 + 2 * 5 * 5 * 4
+
+
+@pytest.mark.torch
+def test_attention_as_flop_counter_mode_counts_it() -> None:
+    """It does so for the implementation that stores its products; on the CPU it passes over the fused one."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from cnnprof.runtime.build import module
+
+    found = report(network(VIT_BLOCK, "[5, 8]"), batch=3)
+    built = module(found.graph, seed=0)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        built(torch.rand(3, 5, 8))
+    assert conventions.total(found, "torch") == counter.get_total_flops()
+    assert found.totals.product_macs == 3 * PRODUCTS
+    assert found.totals.macs - found.totals.product_macs == 3 * 5 * 8 * (32 + 24)
+
+
+@pytest.mark.torch
+def test_attention_as_fvcore_counts_it() -> None:
+    """It has no price for the attention itself."""
+    found = report(network("- multi_head_attention: {num_heads: 2}", "[5, 8]"), batch=3)
+    assert conventions.total(found, "fvcore") == 3 * 5 * 8 * 32

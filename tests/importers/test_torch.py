@@ -17,6 +17,7 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
 from cnnprof.importers.torch import Imported, Reference, load
+from cnnprof.runtime.call import StandardisedConv2d
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -607,6 +608,9 @@ def test_functions_are_layers_too(forward: Any, layers: list[tuple[str, str, tup
         (nn.LayerNorm(6, bias=False), (4, 8, 6)),
         (nn.RMSNorm([8, 6]), (4, 8, 6)),
         (nn.GLU(), (4, 8, 6)),
+        (nn.Unfold(3, padding=1), (4, 8, 6)),
+        (StandardisedConv2d(4, out_channels=6, kernel_size=3, groups=2), (4, 8, 6)),
+        (StandardisedConv2d(4, out_channels=6, kernel_size=3, gain=False, bias=False, padding="same"), (4, 8, 6)),
         (nn.PReLU(4), (4, 8, 6)),
         (nn.Linear(6, 3, bias=False), (4, 8, 6)),
         (nn.GELU("tanh"), (4, 8, 6)),
@@ -764,6 +768,22 @@ def test_a_class_token_is_joined() -> None:
 def test_a_parameter_of_no_dimensions_is_an_operand() -> None:
     found = imported(Calls(lambda m, x: x * m.scale.exp(), scale=nn.Parameter(torch.tensor(2.0))))
     assert found.graph.layers[0].kind == kind("parameter", shape=[1, 1, 1], stored=[])
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes")
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("part", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_give_their_sequence(part: Any, batch_first: bool) -> None:
+    made = part(6, 4, num_layers=2, bidirectional=True, batch_first=batch_first)
+    module = Calls(lambda m, x: m.rnn(x if batch_first else x.transpose(0, 1))[0], rnn=made)
+    found = imported(module, 8, 6)
+    assert told(found) == [("rnn", part.__name__.lower(), (8, 8))]
+    gates = 4 if part is nn.LSTM else 3
+    assert count(found.graph, 1).totals.macs == 2 * 8 * gates * 4 * (6 + 4 + 8 + 4)
+    if batch_first:
+        same_values(module, 8, 6)
+    last = imported(Calls(lambda m, x: m.rnn(x)[1], rnn=nn.GRU(6, 4, batch_first=True)), 8, 6)
+    assert {each[1:] for each in last.opaque} == {("gru", "its last state is read")}
 
 
 def test_products_of_matrices_are_layers() -> None:

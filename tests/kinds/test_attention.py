@@ -5,7 +5,7 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.memory import Scale, kept_for_backward
 from cnnprof.errors import SpecError
-from cnnprof.kinds.attention import ScaledDotProductAttention
+from cnnprof.kinds.attention import MultiHeadAttention, ScaledDotProductAttention
 from cnnprof.model.kind import Work
 from tests.support.networks import graph, network
 from tests.support.pytorch_memory import saved_bytes
@@ -48,8 +48,65 @@ GIVES += [
     pytest.param(Attention(), [(2, 2, 3, 6, 8)] * 3, (2, 2, 3, 6, 8), work(12 * 36, 72, 8), id="of windows in two"),
 ]  # fmt: skip
 
+Heads = MultiHeadAttention
+
+
+def projected(rows: int, columns: int, width: int, heads: int, macs: int, biases: int) -> Work:
+    own = work(heads * rows * columns, heads * rows, width // heads)
+    return own._replace(macs=own.macs + macs, adds=own.adds + biases)
+
+
+GIVES += [
+    pytest.param(
+        Heads(num_heads=2), (5, 6), (5, 6), projected(5, 5, 6, 2, 5 * 6 * 24, 120), id="multi_head_attention: to itself"
+    ),
+    pytest.param(
+        Heads(num_heads=3, bias=False), (20, 6), (20, 6), projected(20, 20, 6, 3, 20 * 6 * 24, 0),
+        id="multi_head_attention: no bias",
+    ),
+    pytest.param(
+        Heads(num_heads=1), [(5, 6), (7, 6)], (5, 6), projected(5, 7, 6, 1, 2 * 5 * 36 + 2 * 7 * 36, 144),
+        id="multi_head_attention: to a memory",
+    ),
+    pytest.param(
+        Heads(num_heads=6), [(20, 6), (3, 6)], (20, 6), projected(20, 3, 6, 6, 2 * 20 * 36 + 2 * 3 * 36, 276),
+        id="multi_head_attention: to a short memory",
+    ),
+    pytest.param(
+        Heads(num_heads=2), [(5, 6), (7, 6), (7, 6)], (5, 6), projected(5, 7, 6, 2, 2 * 5 * 36 + 2 * 7 * 36, 144),
+        id="multi_head_attention: three inputs",
+    ),
+    pytest.param(
+        Heads(num_heads=2), [(5, 6), (7, 3), (7, 11)], (5, 6),
+        projected(5, 7, 6, 2, 2 * 5 * 36 + 7 * 6 * 14, 144), id="multi_head_attention: of other widths",
+    ),
+    pytest.param(
+        Heads(num_heads=2, bias=False), [(20, 6), (7, 4), (7, 3)], (20, 6),
+        projected(20, 7, 6, 2, 2 * 20 * 36 + 7 * 6 * 7, 0), id="multi_head_attention: of other widths, no bias",
+    ),
+]  # fmt: skip
+
 MASK = "the mask of `scaled_dot_product_attention` needs the dimensions "
 REFUSES = [
+    pytest.param(
+        Heads(num_heads=4),
+        (5, 6),
+        "`num_heads` of `multi_head_attention` must divide the last dimension, found num_heads 4 and 6",
+        id="multi_head_attention: a width that is not divided",
+    ),
+    pytest.param(
+        Heads(num_heads=2),
+        [(5, 6), (7, 6), (8, 6)],
+        "`multi_head_attention` needs a key and a value of equally many positions, found [7, 6] and [8, 6]",
+        id="multi_head_attention: a value for no key",
+    ),
+    pytest.param(
+        Heads(num_heads=2),
+        (6, 5, 6),
+        "`multi_head_attention` needs a query [n, embed_dim], and if others a key [m, kdim] and a value [m, vdim], "
+        "found `[6, 5, 6]`\n`flatten` and `permute` make positions of an image",
+        id="multi_head_attention: an image",
+    ),
     pytest.param(
         Attention(),
         [(3, 6, 8)] * 3 + [(2, 6, 6)],
@@ -162,3 +219,14 @@ def test_a_relative_position_bias_in_pytorch() -> None:
     assert dict(built.named_parameters())["scaled_dot_product_attention.mask.parameter.weight"].shape == (81, 2)
     built(torch.rand(3, 5, 8)).sum().backward()
     assert saved_bytes(found.trained or found, 3, fake=False) == kept_for_backward(found.trained or found, Scale(3, 4))
+
+
+def test_a_memory_is_listed_in_from() -> None:
+    steps = """
+    - linear: {out_features: 6}
+      name: query
+    - multi_head_attention: {num_heads: 2}
+      from: [query, input]
+    """
+    found = graph(network(steps, "[5, 8]"))
+    assert count(found, 1).totals.params == 54 + 36 + 2 * 48 + 18 + 42

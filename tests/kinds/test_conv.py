@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
-from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d
+from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d, StdConv2d
 from cnnprof.model.kind import EVERYTHING, Memory, Shape, Work
 from cnnprof.model.window import Window
 from tests.support.against_torch import said
@@ -11,6 +11,20 @@ from tests.support.against_torch import said
 IMAGE = (4, 16, 16)
 
 GIVES = [
+    pytest.param(
+        StdConv2d(out_channels=8, kernel_size=3, stride=2, padding=1),
+        IMAGE,
+        (8, 8, 8),
+        Work(macs=8 * 8 * 8 * 4 * 3 * 3, adds=8 * 8 * 8),
+        id="standardised weights",
+    ),
+    pytest.param(
+        StdConv2d(out_channels=6, kernel_size=[3, 4], padding="same", groups=2, gain=False, bias=False),
+        IMAGE,
+        (6, 16, 16),
+        Work(macs=6 * 16 * 16 * 2 * 3 * 4),
+        id="standardised weights without gain",
+    ),
     pytest.param(
         Conv2d(out_channels=64, kernel_size=7, stride=2, padding=3, bias=False),
         (3, 224, 224),
@@ -84,6 +98,13 @@ GIVES = [
 ]
 
 REFUSES = [
+    pytest.param(
+        StdConv2d(out_channels=8, kernel_size=1, groups=4),
+        IMAGE,
+        "`std_conv2d` needs more than one weight per output channel to take statistics over, "
+        "found `kernel_size` [1, 1] and one channel per group",
+        id="a single weight has no variance",
+    ),
     pytest.param(
         Conv2d(out_channels=8, kernel_size=7),
         (4, 5, 5),

@@ -13,6 +13,9 @@ GIVES = [
     pytest.param(Slice(dim=-2, start=-3), (6, 8, 9), (6, 3, 9), False, id="negative dimension and start"),
     pytest.param(Slice(dim=2, start=-100, end=100), (6, 8, 9), (6, 8, 9), True, id="past the ends is cut there"),
     pytest.param(Slice(dim=2, start=1), (1, 8, 9), (1, 7, 9), True, id="rows of one channel lie in one piece"),
+    pytest.param(Slice(dim=2, start=1, step=2), (6, 8, 9), (6, 4, 9), False, id="every second row"),
+    pytest.param(Slice(dim=3, step=4, end=-1), (6, 8, 9), (6, 8, 2), False, id="every fourth column"),
+    pytest.param(Slice(dim=1, start=2, step=9), (6, 8), (1, 8), True, id="one channel"),
     pytest.param(Slice(dim=1, start=9), (10,), (1,), True, id="one feature"),
     pytest.param(Slice(dim=2, step=2), (6, 8, 9), (6, 4, 9), False, id="every other row"),
     pytest.param(Slice(dim=3, start=1, end=-1, step=3), (6, 8, 9), (6, 8, 3), False, id="what the step leaves over"),
@@ -21,6 +24,7 @@ GIVES = [
 ]
 
 REFUSES = [
+    pytest.param(Slice(dim=2, step=-1), (4, 8), "`step` of `slice` must be at least 1, found -1", id="backwards"),
     pytest.param(
         Slice(dim=4),
         (4, 8, 8),

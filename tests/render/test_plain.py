@@ -51,3 +51,16 @@ def test_an_unknown_receptive_field_is_called_so(monkeypatch: pytest.MonkeyPatch
     assert re.search(r"^tanh +unknown$", text, re.MULTILINE)
     assert re.search(r"^receptive field +unknown ", text, re.MULTILINE)
     assert "receptive field" not in plain([lay_out(report(network("- tanh", "[4]")))])
+
+
+def test_the_share_of_layers_is_said_where_there_are_products() -> None:
+    steps = "- linear: {out_features: 8}\n- multi_head_attention: {num_heads: 2}"
+    text = " ".join(plain([lay_out(report(network(steps, "[5, 8]")))]).split())
+    assert "MACs 2,000 2.00 K: 1.60 K (80.0 %) convolution and linear alone, 400 products of activations" in text
+    alone = " ".join(plain([lay_out(report(network("- linear: {out_features: 2}", "[3]")))]).split())
+    assert "MACs 6 6: convolution and linear, as in papers" in alone
+
+
+def test_memory_that_depends_on_a_library_is_said() -> None:
+    text = plain([lay_out(report(network("- gru: {hidden_size: 4}", "[5, 8]")))])
+    assert "\n≈ what gru holds depends on the library that runs it: memory figures are estimates\n" in text

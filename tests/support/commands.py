@@ -18,9 +18,8 @@ import pytest
 from cnnprof.cli import main
 
 CNNPROF = [sys.executable, "-m", "cnnprof"]
-QUIET = {
-    name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "TERM", "CNNPROF_DEBUG")
-}
+UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "CNNPROF_DEBUG")
+QUIET = {name: value for name, value in os.environ.items() if name not in UNSET}
 ENVIRONMENT = {**QUIET, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
 
 
@@ -62,10 +61,10 @@ def begun(program: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
-    """What the process writes to a terminal of that width."""
+def on_a_terminal(*args: str, width: int = 80, height: int = 50, code: int = 0, **variables: str) -> str:
+    """What the process writes to a terminal of that size."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     environment = {**ENVIRONMENT, "TERM": "xterm-256color", **variables}
     started = subprocess.Popen(
         [*CNNPROF, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.STDOUT, env=environment

@@ -14,7 +14,14 @@ from tests.support.random_networks import TABLE, Seeded
 
 SHAPES = [(4,), (6, 8), (4, 6, 7), (8, 6, 6), (1, 4, 4), (4, 4, 4, 6)]
 BY_HAND: dict[str, list[dict[str, Any]]] = {
-    "parameter": [{"shape": [3, 1]}],
+    "parameter": [
+        {"shape": [4, 1, 1]},
+        {"shape": [4, 1, 1], "stored": [9], "requires_grad": False},
+        {"shape": [1, 1, 1], "stored": []},
+    ],
+    "buffer": [{"shape": [4, 1, 1]}, {"shape": [4, 1, 1], "stored": [3]}],
+    "constant": [{"shape": [4, 1, 1]}],
+    "std_conv2d": [{"out_channels": 4, "kernel_size": 3, "gamma": 1.7, "eps": 1e-3}],
     "opaque": [
         {"output_shape": [2, 3], "params": 5, "macs": 7, "flops": 2, "view": True, "saved": 3, "scratch": 4},
         {"output_shape": 4, "params": 0, "macs": 0, "keeps_input": False},

@@ -310,6 +310,27 @@ def rms_norm(choose: Choice, shape: Shape) -> Fields:
     return fields
 
 
+def recurrent(choose: Choice, shape: Shape) -> Fields:
+    return {"hidden_size": choose.pick([1, 2, 4])} | choose.some(
+        {
+            "num_layers": lambda: choose.pick([1, 2, 3]),
+            "bias": lambda: choose.chance(50),
+            "bidirectional": lambda: choose.chance(50),
+        }
+    )
+
+
+def shared(choose: Choice, sizes: list[int]) -> Step:
+    """What gives a tensor that all examples share."""
+    word = choose.pick(["parameter", "parameter", "buffer", "constant"])
+    fields: Fields = {"shape": sizes}
+    if word != "constant":
+        fields |= choose.some({"stored": lambda: choose.pick([[], [3, 2], [prod(sizes)], [1, *sizes]])})
+    if word == "parameter":
+        fields |= choose.some({"requires_grad": lambda: choose.chance(50)})
+    return Step(word, fields)
+
+
 def reshape(choose: Choice, shape: Shape) -> Fields:
     """A dimension split, neighbours joined, one of 1 put in, or sizes at random."""
     sizes = list(shape)
@@ -392,7 +413,7 @@ TABLE: dict[str, Rule] = {
         {"min": lambda: choose.pick([0, 0.5]), "max": lambda: choose.pick([1, 6])}, 70
     ),
     "pow": lambda choose, _: {"exponent": choose.pick([2, 3, 0.5, -1, 0])},
-    **dict.fromkeys(["abs", "erf", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
+    **dict.fromkeys(["abs", "exp", "log", "neg", "reciprocal", "rsqrt", "sqrt"], nothing),
     **dict.fromkeys(["sum", "mean", "amax", "amin"], reduce),
     **dict.fromkeys(["var", "std"], spread),
     "vector_norm": vector_norm,
@@ -400,6 +421,18 @@ TABLE: dict[str, Rule] = {
         {"dim": lambda: along(choose, shape)["dim"], "p": lambda: choose.pick([1, 3]), "eps": lambda: 0.1}
     ),
     "glu": along,
+    "unfold": lambda choose, _: (
+        {"kernel_size": choose.pick([1, 2, 3])}
+        | choose.some(
+            {"stride": lambda: choose.pick([1, 2, 3]), "padding": lambda: choose.pick([0, 1]), "dilation": lambda: 2}
+        )
+    ),
+    "std_conv2d": lambda choose, shape: conv(2)(choose, shape) | choose.some({"gain": lambda: choose.chance(50)}),
+    "lstm": recurrent,
+    "gru": recurrent,
+    "multi_head_attention": lambda choose, shape: (
+        {"num_heads": choose.pick([1, 2, 3])} | choose.some({"bias": lambda: choose.chance(50)})
+    ),
     "expand": repeated,
     "rms_norm": rms_norm,
     "stochastic_depth": lambda choose, shape: (
@@ -430,10 +463,13 @@ TABLE |= {
     if word not in TABLE and not kind.merge and not kind.source and not kind.declared
 }
 MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum", "matmul", "stack")
+MERGES += ("scaled_dot_product_attention",)
 # Kinds that are not drawn as a step, and why.
 EXCEPTIONS = {
-    "parameter": "it has no batch, so it is drawn only as a branch of add, sub and mul, where it is repeated",
-    "scaled_dot_product_attention": "its branches have roles, and shapes that nothing else makes by chance",
+    **dict.fromkeys(
+        ("parameter", "buffer", "constant"),
+        "it has no batch, so it is drawn only as a branch of arithmetic merges and concat, where it is repeated",
+    ),
     "opaque": "its figures are declared by the author: there is no module to compare with",
 }
 
@@ -861,7 +897,14 @@ class Artist:
     def merge(self, shape: Shape, body: Body, depth: int) -> Step:
         """A merge whose branches mostly fit each other."""
         choose = self.choose
-        word = choose.pick(MERGES)
+        word = choose.pick(MERGES if len(shape) > 2 else MERGES[:-1])
+        if word == "scaled_dot_product_attention" and len(shape) > 2:
+            own = {label: Branch() for label in choose.pick([("query", "key", "value"), ("value", "query", "key")])}
+            if choose.chance(50):
+                ones = [1] * (len(shape) - 3)
+                mask = [choose.pick([1, size]) for size in (*shape[-3:-1], shape[-2])]
+                own["mask"] = Branch((shared(choose, ones + mask),))
+            return Step(word, own)
         if word == "matmul" and len(shape) > 1 and choose.chance(90):
             dims = [*range(len(shape) - 1), len(shape), len(shape) - 1]
             return Step(word, {"p": Branch(), "q": Branch((Step("permute", {"dims": dims}),))})
@@ -881,9 +924,12 @@ class Artist:
                 branches[label] = Branch()
             elif what < 40 and known:
                 branches[label] = Branch(layer=choose.pick(list(known)))
+            elif what < 48 and word == "concat" and count > 1 and not parameters:
+                branches[label] = Branch((shared(choose, [choose.pick([1, 2, target[0]]), *target[1:]]),))
+                parameters += 1
             elif what < 48 and word not in ("concat", "stack") and count > 1 and not parameters:
                 sizes = [size if choose.chance(50) else 1 for size in target]
-                branches[label] = Branch((Step("parameter", {"shape": sizes}),))
+                branches[label] = Branch((shared(choose, sizes),))
                 parameters += 1
             elif what < 58 and word not in ("concat", "stack") and 2 <= len(shape) <= 4:
                 axes = len(shape) - 1
@@ -1100,6 +1146,7 @@ def compare_graph(graph: Graph) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     from cnnprof.runtime.build import module
+    from cnnprof.runtime.watch import UNCOUNTED
 
     built = module(graph, seed=0)
     shapes = graph.shapes()
@@ -1122,10 +1169,10 @@ def compare_graph(graph: Graph) -> None:
         def hook(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             seen[path] = tuple(output.shape)
             storage = output.untyped_storage().data_ptr()
-            if own.word == "parameter":
-                inputs = (module.weight,)
+            if own.source:
+                inputs = (*module.parameters(), *module.buffers())
             found = [tensor.untyped_storage().data_ptr() == storage for tensor in inputs]
-            shared[path] = "shared" if found[0] else "shared with a later input" if any(found) else "new"
+            shared[path] = "shared" if found[:1] == [True] else "shared with a later input" if any(found) else "new"
 
         return hook
 
@@ -1137,7 +1184,10 @@ def compare_graph(graph: Graph) -> None:
         tensor.requires_grad_(graph.training)
     refused = refusal(graph, BATCH)
     try:
-        with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(graph.training):
+        with (
+            FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter,
+            torch.set_grad_enabled(graph.training),
+        ):
             output = built(*tensors)
     except Exception as error:  # PyTorch's refusals have no narrower class
         if refused and any(message in str(error) for message in REFUSED_ALIKE):
@@ -1170,8 +1220,8 @@ def compare_graph(graph: Graph) -> None:
 
 
 def batched(shape: Shape, kind: Kind) -> Shape:
-    """A layer's output as PyTorch has it: a parameter has no batch."""
-    return shape if kind.word == "parameter" else (BATCH, *shape)
+    """A layer's output as PyTorch has it: what depends on no input has no batch."""
+    return shape if kind.source else (BATCH, *shape)
 
 
 def in_place_changes_nothing(overwriting: Graph, apart: Graph) -> None:
@@ -1232,16 +1282,19 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
     "PyTorch aligns right, and mixes the batch with another dimension": lambda refusal: (
         "inputs with equally many dimensions" in refusal.message
     ),
+    "PyTorch takes the batch for a dimension of a matrix, or repeats it": lambda refusal: (
+        refusal.kind.word == "matmul" and {*map(len, refusal.shapes)} not in ({2}, {3}, {4}, {5})
+    ),
     "PyTorch crops where an uneven border is added by hand; that is what `pad` is for": lambda refusal: (
         re.search("`padding` of `conv.d` must be at least 0", refusal.message) is not None
     ),
     "PyTorch leaves a number for each example": lambda refusal: "leave at least one dimension" in refusal.message,
     "PyTorch wraps around unset memory": lambda refusal: "than cropping leaves" in refusal.message,
     "PyTorch's backward pass writes beside the tensor": lambda refusal: "steps over an axis" in refusal.message,
-    "PyTorch takes further dimensions before the channels": lambda refusal: (
+    "PyTorch takes further dimensions before the channels, or none of a mean of all": lambda refusal: (
         refusal.kind.word.startswith(("pixel_", "adaptive_avg_pool"))
         and "needs an input of" in refusal.message
-        and len(refusal.shapes[0]) > (refusal.kind.axes or 0) + 1
+        and len(refusal.shapes[0]) != (refusal.kind.axes or 0) + 1
     ),
     "PyTorch has no class for it, the module is ours": lambda refusal: refusal.kind.word == "center_crop",
 }

@@ -200,9 +200,9 @@ def _reduced(node: Node) -> list[int]:
     return dims
 
 
-def _reduce(kind: type[reduce.Reduction]) -> Rule:
+def _reduce(kind: type[reduce.Reduction], **fields: float) -> Rule:
     def rule(node: Node) -> int:
-        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1))), node.read())
+        return node.add(kind(dim=_reduced(node), keepdim=bool(node.get("keepdims", 1)), **fields), node.read())
 
     return rule
 
@@ -280,8 +280,8 @@ def _of_two(node: Node) -> int:
     for position in (0, 1):
         for axis in (-1, -2):
             node.dim(axis, position)
-    if node.places[0] != node.places[1] or len(left) != len(right) or left[:-2] != right[:-2]:
-        raise NoKind("it repeats a matrix for several others, or its batches are in different dimensions")
+    if node.places[0] != node.places[1] or len(left) != len(right):
+        raise NoKind("its batches are in different dimensions")
     return node.add(matmul.Matmul(), node.along(), node.read(1))
 
 
@@ -461,10 +461,13 @@ def _transpose(node: Node) -> int:
 
 
 def _concat(node: Node) -> int:
-    if not all(isinstance(value, int) for value in node.inputs) or len({*node.places}) > 1:
-        raise NoKind("it joins a constant, or tensors whose batches are in different dimensions")
-    dim = node.dim(node.get("axis", 1))
-    return node.add(concat.Concat(dim=dim), node.along(), *map(node.read, range(1, len(node.inputs))))
+    tensors = [position for position, value in enumerate(node.inputs) if isinstance(value, int)]
+    if len({node.places[position] for position in tensors}) != 1 or None in node.inputs:
+        raise NoKind("it joins tensors whose batches are in different dimensions")
+    first, axis = tensors[0], node.get("axis", 1)
+    dim, rank, node.placed = node.dim(axis, first), node.rank(first), node.places[first]
+    operands = [value if isinstance(value, int) else node.parameter(value, rank, "constant") for value in node.inputs]
+    return node.add(concat.Concat(dim=dim), *operands)
 
 
 def _split(node: Node) -> list[int]:
@@ -609,6 +612,8 @@ RULES: dict[str, Rule] = {
     "Pad": _pad,
     "Pow": _pow,
     "Reciprocal": _plain(function.Reciprocal),
+    "ReduceL1": _reduce(reduce.VectorNorm, ord=1),
+    "ReduceL2": _reduce(reduce.VectorNorm),
     "ReduceMax": _reduce(reduce.Amax),
     "ReduceMean": _reduce_mean,
     "ReduceMin": _reduce(reduce.Amin),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from cnnprof.importers.batch import FRONT
@@ -36,6 +37,8 @@ class _Joining:
                 self.shuffle(number)
             elif call.plain == "pow":
                 self.norm(number)
+            elif call.plain == "conv2d":
+                self.standardised(number)
             elif call.plain == "linalg_vector_norm":
                 self.normalize(number)
         return replace(self.source, calls=tuple(call for call in self.calls if call is not None))
@@ -86,6 +89,32 @@ class _Joining:
                 fields = _normalising(calls, self.source.calls[following or 0])
                 if fields is not None:
                     self.replace([*numbers, following or 0], "local_response_norm", fields)
+
+    def maker(self, reference: Any, *operators: str) -> Call | None:
+        """The call that makes a tensor, where it is one of these operators."""
+        number = self.makers.get(reference.name) if isinstance(reference, Ref) else None
+        call = None if number is None else self.source.calls[number]
+        return call if call is not None and call.plain in operators else None
+
+    def standardised(self, number: int) -> None:
+        """A convolution of weights that a batch norm of their own statistics has made."""
+        own = self.source.calls[number]
+        shaped = self.maker(own.args.get("weight"), *_VIEWING, "reshape_as")
+        norm = None if shaped is None else self.maker(shaped.args["self"], "batch_norm")
+        flat = None if norm is None else self.maker(norm.args["input"], *_VIEWING)
+        if norm is None or flat is None or not norm.args.get("training") or norm.args.get("bias") is not None:
+            return
+        weight, gain, gamma = flat.args["self"], norm.args.get("weight"), 1.0
+        if gain is not None:
+            scaled = self.maker(gain, *_VIEWING)
+            product = None if scaled is None else self.maker(scaled.args["self"], "mul")
+            if product is None or not isinstance(product.args["other"], int | float):
+                return
+            gain, fan_in = product.args["self"], prod(self.source.shapes[weight.name][1:])
+            gamma = product.args["other"] * fan_in**0.5
+        given = {"weight": weight, "gain": gain, "gamma": gamma, "eps": norm.args["eps"]}
+        if all(each.name in self.source.stored for each in (weight, gain) if isinstance(each, Ref)):
+            self.calls[number] = own._replace(operator="std_conv2d", args={**own.args, **given})
 
     def normalize(self, number: int) -> None:
         """What torch.nn.functional.normalize calls, from the length of the vectors on."""

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from cnnprof.importers import by_axes
-from cnnprof.importers.batch import FRONT
+from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant
 from cnnprof.importers.torch.node import Node
@@ -22,6 +22,7 @@ from cnnprof.kinds import (
     arithmetic,
     attention,
     concat,
+    conv,
     dropout,
     expand,
     flatten,
@@ -34,6 +35,7 @@ from cnnprof.kinds import (
     norm,
     pad,
     permute,
+    recurrent,
     reduce,
     reshape,
     roll,
@@ -42,6 +44,7 @@ from cnnprof.kinds import (
     slice,
     softmax,
     stack,
+    unfold,
 )  # fmt: skip
 from cnnprof.model.kind import Kind, Shape
 
@@ -86,6 +89,20 @@ def _conv(node: Node) -> int:
         bias=bias is not None,
     )
     return node.add(kind, read, learned=(weight, bias))
+
+
+def _std_conv(node: Node) -> int:
+    """A convolution whose weights are standardised, as `patterns` joins it."""
+    read, weight, bias, gain = node.front(), node.weight("weight"), node.weight("bias"), node.weight("gain")
+    if weight is None:
+        raise NoKind("it has no weight")
+    kind = conv.StdConv2d(
+        out_channels=weight.shape[0], kernel_size=weight.shape[2:], stride=_per_axis(node.get("stride", 1), 2),
+        padding=node.get("padding") if isinstance(node.get("padding"), str) else _per_axis(node.get("padding", 0), 2),
+        dilation=_per_axis(node.get("dilation", 1), 2), groups=node.get("groups", 1), bias=bias is not None,
+        gain=gain is not None, gamma=node.get("gamma", 1.0), eps=node.get("eps"),
+    )  # fmt: skip
+    return node.add(kind, read, learned=(weight, bias, gain))
 
 
 def _conv_transpose(node: Node) -> int:
@@ -181,6 +198,27 @@ def _attention(node: Node) -> int:
     if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
         raise NoKind("its mask differs along what is folded into the batch")
     return node.add(kind, *tensors, masked)
+
+
+def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
+    def rule(node: Node) -> list[int | None]:
+        read, first, params = node.tensor(), node.values.get("hx"), node.values.get("params")
+        if read.place != Place(0 if node.get("batch_first", False) else 1) or len(node.shape(read)) != 2:
+            raise NoKind("it reads no positions of each example")
+        if any(isinstance(each, Batched) for each in (first if isinstance(first, list) else [first])):
+            raise NoKind("its first state depends on the input")
+        if any(node.is_read(number) for number in range(1, len(node.call.outputs))):
+            raise NoKind("its last state is read")
+        if not isinstance(params, list) or any(not isinstance(each, Constant) or not each.stored for each in params):
+            raise NoKind("its weights are computed, not stored")
+        layers, both = node.get("num_layers", 1), node.get("bidirectional", False)
+        biases = node.get("has_biases", True)
+        if (layers > 1 and node.get("dropout", 0)) or len(params) != layers * (1 + both) * (2 + 2 * biases):
+            raise NoKind("it has dropout between its layers, or projections")
+        own = kind(hidden_size=params[1].shape[1], num_layers=layers, bias=biases, bidirectional=both)
+        return [node.add(own, read, learned=params)]
+
+    return rule
 
 
 # Windows.
@@ -478,6 +516,11 @@ def _number(operand: Any) -> float | None:
 # Dimensions.
 
 
+def _unfold(node: Node) -> int:
+    names = ("kernel_size", "dilation", "padding", "stride")
+    return node.add(unfold.Unfold(**{name: list(node.get(name)) for name in names}), node.front())
+
+
 def _same(node: Node) -> int:
     return node.tensor().tensor
 
@@ -699,9 +742,11 @@ RULES: dict[str, Rule] = {
     "gelu": _with(activation.GELU, approximate=("approximate", "none")),
     "glu": _along(glu.GLU, -1),
     "group_norm": _group_norm,
+    "gru": _recurrent(recurrent.GRU),
     "hardsigmoid": _plain(activation.Hardsigmoid),
     "hardswish": _plain(activation.Hardswish),
     "hardtanh": _hardtanh,
+    "im2col": _unfold,
     "instance_norm": _instance_norm,
     "layer_norm": _layer_norm,
     "leaky_relu": _with(activation.LeakyReLU, negative_slope=("negative_slope", 0.01)),
@@ -717,6 +762,7 @@ RULES: dict[str, Rule] = {
     "log": _plain(function.Log),
     "log_sigmoid": _plain(activation.LogSigmoid),
     "log_softmax": _along(softmax.LogSoftmax),
+    "lstm": _recurrent(recurrent.LSTM),
     "mT": _permute,
     "matmul": _matmul,
     "max_pool1d": _max_pool,
@@ -769,6 +815,7 @@ RULES: dict[str, Rule] = {
     "squeeze": _reshape,
     "stack": _stack,
     "std": _reduce(reduce.Std),
+    "std_conv2d": _std_conv,
     "sub": _arithmetic(arithmetic.Sub),
     "sum": _reduce(reduce.Sum),
     "swapaxes": _permute,
