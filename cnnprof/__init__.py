@@ -257,6 +257,11 @@ def sweep(
     max: Mapping[str, object] | None = None,
     pareto: Sequence[str] | None = None,
     sort: str | None = None,
+    top: int | None = None,
+    metrics: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    where: str = "",
     jobs: int = 1,
 ) -> Sweep:
     """Every combination of settings, a row each; those that are Pareto-optimal are marked.
@@ -265,15 +270,33 @@ def sweep(
     with_: what is done to every network, in order, as elsewhere: "int8", ["fuse_bn", "prune=0.5"].
     max: keeps the rows within limits, {"macs": "300M"}; a number is in base units.
     pareto: what makes a row best: metrics, small; varied numbers, large; "+name" large, "-name" small.
-    sort: by a metric, the smallest first. jobs: worker processes.
+    sort: by a metric, the smallest first. top: only so many of them. jobs: worker processes.
+    metrics: what rows have; all metrics if left out. Those that can be are computed for many combinations at once (with
+    the extra `sweep`); of more than 100,000, rows are those that are Pareto-optimal.
+
+    sample, seed: so many combinations, drawn at random; the same ones for the same seed. where: a condition on what is
+    varied, "depths[0] <= depths[1]"; the others are left out.
 
     A combination that is no valid network is in `wrong`, with what is wrong.
     """
     from cnnprof.sweeps.given import axes_of, swept
 
     axes = axes_of(args, input, variant, batch, dtype)
-    wishes = _list(with_)
-    return swept(spec, axes, training=training, with_=wishes, limits=max, pareto=pareto, sort=sort, jobs=jobs)
+    return swept(
+        spec,
+        axes,
+        training=training,
+        with_=_list(with_),
+        limits=max,
+        pareto=pareto,
+        sort=sort,
+        top=top,
+        metrics=metrics,
+        sample=sample,
+        seed=seed,
+        where=where,
+        jobs=jobs,
+    )
 
 
 def check(

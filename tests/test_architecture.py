@@ -55,7 +55,7 @@ DOORS = {
     "rich": ("render.terminal",),
     "onnx": ("importers.onnx",),
     "google": ("importers.onnx",),
-    "numpy": ("importers.onnx",),
+    "numpy": ("importers.onnx", "sweeps.lanes"),
     "torch": ("runtime", *(f"importers.torch.{name}" for name in ("capture", "module", "reference"))),
     "fvcore": ("runtime",),
 }

@@ -5,15 +5,16 @@ Rules know neither the batch nor the type; both multiply here and in `memory`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnnprof.analysis import memory, receptive_field
 from cnnprof.analysis.memory import Peak, Scale, Training
 from cnnprof.analysis.receptive_field import TensorField
 from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, nearest
 from cnnprof.model.answers import Answers
+from cnnprof.model.arithmetic import total
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Tensor, Work
 from cnnprof.model.types import AS_COMPUTED, Types
@@ -216,6 +217,59 @@ def count(
     )
     untrained = problem.message if problem else ""
     return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, step, untrained, optimizer)
+
+
+FIGURES = (
+    "params", "inference_params", "buffers", "macs", "flops", "param_bytes", "activation_bytes",
+    "peak_activation_bytes", "torch_peak_activation_bytes", "inference_bytes", "training_bytes", "depth",
+)  # fmt: skip
+"""The metrics that `figures` gives."""
+
+
+def figures(graph: Graph, batch: int, dtype: str, names: Collection[str]) -> dict[str, int | None]:
+    """Some of the metrics of a graph, no others computed: those of `count`. Sizes may be symbols, as in `lanes`.
+
+    names: of `FIGURES`. dtype: of `ITEM_SIZE`. Raises SpecError where PyTorch refuses to run a layer at that batch.
+    """
+    if problem := refusal(graph, batch):
+        raise SpecError([problem])
+    scale = Scale(batch, ITEM_SIZE[dtype])
+    layers = list(zip(graph.layers, graph.answers, strict=True))
+    owned = [(layer, answers) for layer, answers in layers if layer.shares is None]
+    run = [answers for layer, answers in layers if layer.executed]
+
+    def params() -> int:
+        return total(answers.params for _, answers in owned)  # type: ignore[no-any-return]
+
+    def inference_bytes() -> int:
+        buffers = total(scale.bytes(each) for _, answers in owned for each in answers.buffers.values())
+        return params() * scale.size + buffers + peaks()[1]  # type: ignore[no-any-return]
+
+    def peaks() -> tuple[int, int]:
+        if not peak:
+            peak.append(memory.peak_bytes(graph, scale))
+        return peak[0]
+
+    def training_bytes() -> int | None:
+        trained = graph.trained or graph
+        return None if refusal(trained, batch) else memory.training(trained, scale).total
+
+    peak: list[tuple[int, int]] = []
+    rules: dict[str, Callable[[], Any]] = {
+        "params": params,
+        "inference_params": lambda: total(answers.params for layer, answers in owned if layer.executed),
+        "buffers": lambda: total(each.numel for _, answers in owned for each in answers.buffers.values()),
+        "macs": lambda: total(answers.work(graph.training).macs for answers in run) * batch,
+        "flops": lambda: total(price(answers.work(graph.training)) for answers in run) * batch,
+        "param_bytes": lambda: params() * scale.size,
+        "activation_bytes": lambda: total(memory.storage_bytes(graph, scale)[len(graph.inputs) :]),
+        "peak_activation_bytes": lambda: peaks()[0],
+        "torch_peak_activation_bytes": lambda: peaks()[1],
+        "inference_bytes": inference_bytes,
+        "training_bytes": training_bytes,
+        "depth": lambda: depth(graph, [own.params > 0 and own.work(graph.training).macs > 0 for _, own in layers]),
+    }
+    return {name: rules[name]() for name in names}
 
 
 def refusal(graph: Graph, batch: int) -> Problem | None:

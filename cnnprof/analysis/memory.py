@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import prod
+from operator import add
 from typing import NamedTuple
 
 from cnnprof.errors import UsageError, nearest
+from cnnprof.model.arithmetic import most
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Tensor
 
@@ -108,23 +110,9 @@ def peaks(
     """
     if order is None:
         order = (number for number, layer in enumerate(graph.layers) if layer.executed)
-    owner = storages(graph)
     sizes = storage_bytes(graph, scale) if sizes is None else sizes
-    lives = _lives(graph, owner, order)
+    lives, alive, scratch = _steps(graph, scale, order, sizes)
     count = len(lives.order)
-    steps = [0] * (count + 1)
-    for storage, position in lives.birth.items():
-        start, end = max(position, 0), min(lives.death[storage], count - 1)
-        steps[start] += sizes[storage]
-        steps[end + 1] -= sizes[storage]
-    alive = list(accumulate(steps))[:count]
-    memos: dict[tuple[Tensor, ...], int] = {}
-    scratch = []
-    for number in lives.order:
-        held = graph.layers[number].memory.scratch
-        if held not in memos:
-            memos[held] = sum(map(scale.bytes, held))
-        scratch.append(memos[held])
     boundary = max(range(count), key=alive.__getitem__)
     inside = max(range(count), key=lambda position: alive[position] + scratch[position])
 
@@ -137,6 +125,34 @@ def peaks(
         return Peak(alive[position] + own, graph.layers[lives.order[position]].path, there, own)
 
     return peak(boundary, 0), peak(inside, scratch[inside])
+
+
+def peak_bytes(graph: Graph, scale: Scale) -> tuple[int, int]:
+    """The bytes of both `peaks` alone, in the order written."""
+    order = (number for number, layer in enumerate(graph.layers) if layer.executed)
+    _, alive, scratch = _steps(graph, scale, order, storage_bytes(graph, scale))
+    return most(*alive), most(*map(add, alive, scratch))
+
+
+def _steps(
+    graph: Graph, scale: Scale, order: Iterable[int], sizes: Sequence[int]
+) -> tuple[_Lives, list[int], list[int]]:
+    """When storages live, and at every position of the order the bytes alive and those of the layer's scratch."""
+    lives = _lives(graph, storages(graph), order)
+    count = len(lives.order)
+    steps = [0] * (count + 1)
+    for storage, position in lives.birth.items():
+        start, end = max(position, 0), min(lives.death[storage], count - 1)
+        steps[start] += sizes[storage]
+        steps[end + 1] -= sizes[storage]
+    memos: dict[int, int] = {}
+    scratch = []
+    for number in lives.order:
+        held = graph.layers[number].memory.scratch
+        if id(held) not in memos:
+            memos[id(held)] = sum(map(scale.bytes, held))
+        scratch.append(memos[id(held)])
+    return lives, list(accumulate(steps))[:count], scratch
 
 
 class Storage(NamedTuple):

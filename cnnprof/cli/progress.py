@@ -60,17 +60,30 @@ class Steps:
         self.done = number
 
 
+class Count:
+    """Says on a long run how many of something there are by now, and the time that is left."""
+
+    def __init__(self, total: int, what: str) -> None:
+        self.total = total
+        self.what = what
+        self.began = time.monotonic()
+        self.last = self.began + QUIET_FOR - OFTEN
+
+    def __call__(self, number: int) -> None:
+        """Says that so many are done."""
+        now = time.monotonic()
+        if now - self.last >= OFTEN and number < self.total:
+            self.last = now
+            line(f"{number:,} of {self.total:,} {self.what}{left(number, self.total, self.began)}")
+
+
 def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """The items; on a long run says how many there are by now, and the time that is left."""
-    began = time.monotonic()
-    last = began + QUIET_FOR - OFTEN
+    far = Count(total, what)
     try:
         for number, item in enumerate(items, start=1):
             yield item
-            now = time.monotonic()
-            if now - last >= OFTEN and number < total:
-                last = now
-                line(f"{number:,} of {total:,} {what}{left(number, total, began)}")
+            far(number)
     finally:
         clear()
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from math import prod
 from typing import Annotated, NamedTuple
 
 import typer
@@ -101,6 +100,9 @@ def command(
         str | None,
         typer.Option(metavar="METRIC", autocompletion=complete.metrics, help="Sort by a metric, the smallest first."),
     ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Show only the N smallest, by the metric of --sort.")
+    ] = None,
     plot: Annotated[
         str | None,
         typer.Option(
@@ -110,6 +112,17 @@ def command(
         ),
     ] = None,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Omit the plot on a terminal.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Count only N combinations, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="Set the number that a sample is drawn by.")] = 0,
+    where: Annotated[
+        str,
+        typer.Option(
+            metavar="CONDITION",
+            help="Leave out combinations for which a condition on what is varied does not hold: 'depth < 4'.",
+        ),
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Set the number of worker processes.")] = 1,
     exact: Exact = False,
     format: Format = None,
@@ -118,9 +131,21 @@ def command(
     """Count every combination of settings, a row each, and mark those that are best."""
     view = View(columns, exact, plot, no_plot, settle([spec], format, output))
     varied = axes(set or [], input or [], variant, batch, dtype)
-    read_view(view, varied)
+    shown = shown_metrics(view, varied)
     found = run(
-        spec, varied, training=training, with_=with_ or [], limits=max or [], pareto=pareto, sort=sort, jobs=jobs
+        spec,
+        varied,
+        training=training,
+        with_=with_ or [],
+        limits=max or [],
+        pareto=pareto,
+        sort=sort,
+        top=top,
+        shown=shown,
+        jobs=jobs,
+        sample=sample,
+        seed=seed,
+        where=where,
     )
     if len(found.wrong) < found.combinations:
         deliver(render(found, view, output), output)
@@ -195,6 +220,16 @@ def read_view(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None
     return None if view.columns is None else sweep.read_metrics(read_names(view.columns, "--columns"))
 
 
+def shown_metrics(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None:
+    """The metrics that are shown, those of a plot included; None for all. Raises UsageError."""
+    chosen = read_view(view, varied)
+    if view.format in ("json", "csv"):
+        return chosen
+    known = {axis.name for axis in varied}
+    drawn = ("macs",) if view.plot is None else swept.plotted(read_names(view.plot, "--plot"), varied)
+    return (*(chosen or swept.DEFAULT), *(name for name in drawn if name not in known))
+
+
 def run(
     spec: str,
     varied: Sequence[SweepAxis],
@@ -205,25 +240,32 @@ def run(
     pareto: str | None,
     sort: str | None,
     jobs: int,
+    top: int | None = None,
+    shown: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    where: str = "",
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
     located = load.refuse_imports(locate(spec))
-    wanted = sweep.job(located, varied, training, with_)
+    wanted = sweep.chosen(sweep.job(located, varied, training, with_), sample, seed, where)
     unused = load.read(located).unused()
     for axis in varied:
         if axis.kind == "argument" and axis.varies in unused:
             complain(f"warning: nothing uses the argument `{axis.varies}`: varying it changes nothing")
     held = [sweep.read_limit(text) for text in limits]
     if pareto is None:
-        objectives = sweep.objectives_of(varied, held)
+        objectives = sweep.objectives_of(varied, held, wanted.size)
     else:
         objectives = sweep.read_objectives(read_names(pareto, "--pareto"), varied)
     if sort is not None:
         (sort,) = sweep.read_metrics([sort])
-    total = prod(len(axis.values) for axis in wanted.axes)
-    rows = list(progress.counted(sweep.run(wanted, jobs), total, "combinations"))
     title = wanted.name if spec.startswith("-") else spec
-    return sweep.conclude(title, wanted, rows, held, objectives, sort)
+    asked = sweep.wanted_of(title, wanted, shown, held, objectives, sort, top)
+    try:
+        return sweep.answer(wanted, asked, jobs, progress.Count(wanted.size, "combinations"))
+    finally:
+        progress.clear()
 
 
 def errors(found: Sweep) -> str:
@@ -238,6 +280,8 @@ def errors(found: Sweep) -> str:
         settings = ", ".join(f"{axis.name}={text}" for axis, text in zip(found.axes, row.point, strict=True))
         more = f" and {count[message] - 1:,} more" if count[message] > 1 else ""
         lines.append(f"{message}\n  in the combination {printable(settings)}{more}" if found.axes else message)
+    if found.wrong_unlisted:
+        lines.append(f"error: {found.wrong_unlisted:,} other combinations are not valid networks either")
     return "\n".join(lines)
 
 

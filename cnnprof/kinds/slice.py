@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
+from cnnprof.model.arithmetic import least, most
 from cnnprof.model.kind import SAME_PLACE, Channels, Code, Kind, Memory, Reach, Shape
 from cnnprof.model.window import Window
 
@@ -80,7 +81,7 @@ class Slice(Kind, word="slice"):
         size = shape[index]
         self.at_least(1, "step")
         start, end = (
-            min(max(0, size + place if place < 0 else place), size)
+            least(most(0, size + place if place < 0 else place), size)
             for place in (self.start, size if self.end is None else self.end)
         )
         if start >= end:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from cnnprof.errors import ExpressionError, brief, listing, nearest
+from cnnprof.model.arithmetic import choose, is_finite, least, most, truncated
 from cnnprof.model.kind import show
 
 MAX_LENGTH = 500
@@ -46,8 +47,8 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     if divisor < 1 or divisor != int(divisor):
         raise ExpressionError(f"`make_divisible` takes a whole divisor of at least 1, found {show(divisor)}")
     divisor = int(divisor)
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
+    rounded = most(divisor, truncated(value + divisor / 2) // divisor * divisor)
+    return choose(rounded < 0.9 * value, rounded + divisor, rounded)  # type: ignore[no-any-return]
 
 
 def _round(value: float, digits: int = 0) -> float:
@@ -59,12 +60,12 @@ def _round(value: float, digits: int = 0) -> float:
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     # name: the function, its fewest and its most arguments
-    "min": (min, 1, 16),
-    "max": (max, 1, 16),
+    "min": (least, 1, 16),
+    "max": (most, 1, 16),
     "round": (_round, 1, 2),
     "floor": (math.floor, 1, 1),
     "ceil": (math.ceil, 1, 1),
-    "int": (int, 1, 1),
+    "int": (truncated, 1, 1),
     "len": (len, 1, 1),
     "make_divisible": (make_divisible, 1, 2),
 }
@@ -137,7 +138,7 @@ def _syntax_hint(text: str) -> str:
 def bounded(value: Any) -> Any:
     """A number that is neither too large nor undefined."""
     if isinstance(value, float):
-        if not math.isfinite(value):
+        if not is_finite(value):
             raise ExpressionError("the value is not a finite number")
     elif not -MAX_INT <= value <= MAX_INT:
         raise ExpressionError("the value is larger than 2^63 - 1, the largest number an expression may have")
@@ -358,7 +359,7 @@ class _Reader:
             for value in values:
                 _number(value, f"`{name}`")
             try:
-                return bounded(function(values) if name in ("min", "max") else function(*values))
+                return bounded(function(*values))
             except (ValueError, OverflowError):
                 raise ExpressionError(f"`{name}` has no value for {listing([show(v) for v in values])}") from None
 

@@ -20,8 +20,9 @@ def checked(shape: Shape, dimension: int = MOST_DIMENSION, rank: int = MOST_RANK
     """The shape of a tensor. Raises RuleError where it has too many dimensions, or one that is too large."""
     if len(shape) > rank:
         raise RuleError(f"a tensor has at most {rank} dimensions, found {len(shape)}")
-    if max(shape, default=0) > dimension:
-        raise RuleError(f"a dimension is at most {dimension:,}, found {show(shape)}")
+    for size in shape:
+        if size > dimension:
+            raise RuleError(f"a dimension is at most {dimension:,}, found {show(shape)}")
     return shape
 
 

@@ -34,6 +34,7 @@ from typing import (
 )
 
 from cnnprof.errors import FieldError, ShapeError, UsageError, listing, nearest
+from cnnprof.model.arithmetic import as_float, truncated
 from cnnprof.model.resized import Grouped
 from cnnprof.model.window import Step, Window
 
@@ -236,7 +237,7 @@ def show(value: object) -> str:
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(show(item) for item in value[:12]) + (", …]" if len(value) > 12 else "]")
     else:
-        text = str(value)
+        text = f"{value}"
     return text if len(text) <= 80 else text[:79] + "…"
 
 
@@ -244,11 +245,11 @@ def whole(value: Any, axes: int | None = None) -> int | None:
     """An integer or a whole float as an integer; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
+    return truncated(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _float(value: Any, axes: int | None = None) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return as_float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _bool(value: Any, axes: int | None = None) -> bool | None:

@@ -6,10 +6,11 @@ one of ten. Formulas: Dumoulin & Visin 2016, "A guide to convolution arithmetic 
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
+from cnnprof.model import arithmetic
+from cnnprof.model.arithmetic import choose, least, most
 from cnnprof.model.trace import called
 
 
@@ -82,7 +83,7 @@ def positions(size: int, kernel: int, stride: int, padding: int, dilation: int, 
     if not ceil_mode:
         return reach // stride + 1
     count = -(-reach // stride) + 1
-    return count - 1 if (count - 1) * stride >= size + padding else count
+    return choose((count - 1) * stride >= size + padding, count - 1, count)  # type: ignore[no-any-return]
 
 
 def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
@@ -96,7 +97,7 @@ def same_sides(size: int, kernel: int, stride: int, dilation: int) -> tuple[int,
     """(windows, padding left, padding right) of TensorFlow's SAME padding: ⌈size / stride⌉ windows, padded as evenly as
     can be, the odd place right. It is PyTorch's `same` at stride 1."""
     windows = -(-size // stride)
-    total = max(0, (windows - 1) * stride + extent(kernel, dilation) - size)
+    total = most(0, (windows - 1) * stride + extent(kernel, dilation) - size)
     return windows, total // 2, total - total // 2
 
 
@@ -122,8 +123,8 @@ def _taps_before(end: int, kernel: int, stride: int, padding: int, dilation: int
     """Σ over windows o of clip(⌈(end + padding − o·stride) / dilation⌉, 0, kernel)."""
     start = end + padding
     # Windows whose taps are all before `end`; then those of which some do; then none.
-    whole = min(windows, max(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
-    some = min(windows, max(whole, -(-start // stride)))
+    whole: int = least(windows, most(0, (start - dilation * (kernel - 1) - 1) // stride + 1))
+    some: int = least(windows, most(whole, -(-start // stride)))
     # The windows in between, last first: ⌈(first + i·stride) / dilation⌉ for i = 0, 1, …
     first = start - (some - 1) * stride
     return whole * kernel + floor_sum(some - whole, dilation, stride, first + dilation - 1)
@@ -134,6 +135,9 @@ def floor_sum(n: int, divisor: int, slope: int, start: int) -> int:
 
     The lattice points below a line, counted as in Euclid's algorithm: O(log) steps.
     """
+    if divisor == 1:
+        n = most(0, n)
+        return (n - 1) * n // 2 * slope + n * start
     total = 0
     while n > 0:
         total += (n - 1) * n // 2 * (slope // divisor) + n * (start // divisor)
@@ -148,4 +152,4 @@ def floor_sum(n: int, divisor: int, slope: int, start: int) -> int:
 @called
 def gcd(left: int, right: int) -> int:
     """The greatest common divisor."""
-    return math.gcd(left, right)
+    return arithmetic.gcd(left, right)  # type: ignore[no-any-return]

@@ -20,6 +20,7 @@ from cnnprof.render.csv import _cell
 from cnnprof.render.document import Cell, Document, Meaning, Plot, PlotPoint, TableColumn, section
 from cnnprof.render.document import document as made
 from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow, is_numeric, number_of
+from cnnprof.sweeps.space import DecimalRange
 
 SCHEMA_VERSION = 2
 DEFAULT = ("params", "macs", "peak_activation_bytes")
@@ -86,10 +87,23 @@ def notes(sweep: Sweep) -> list[str]:
     found = _said(sweep)
     limits = ", ".join(f"{limit.metric} ≤ {limit.written}" for limit in sweep.limits)
     if sweep.limits:
-        found.append(f"{len(sweep.rows):,} of {units.plural(len(sweep.rows) + sweep.over, 'network')} within {limits}")
+        within = len(sweep.rows) + sweep.unlisted
+        found.append(f"{within:,} of {units.plural(within + sweep.over, 'network')} within {limits}")
     if sweep.wrong:
-        found.append(f"{units.plural(len(sweep.wrong), 'combination')} left out: no valid network")
-    if sweep.objectives and sweep.rows:
+        found.append(
+            f"{units.plural(len(sweep.wrong) + sweep.wrong_unlisted, 'combination')} left out: no valid network"
+        )
+    if sweep.left_out:
+        found.append(f"{units.plural(sweep.left_out, 'combination')} left out: the condition does not hold")
+    if sweep.unlisted:
+        which = "the Pareto-optimal ones" if sweep.objectives else f"the {len(sweep.rows):,} smallest"
+        found.append(f"listed are {which}; {sweep.unlisted:,} others are not")
+    if sweep.counted:
+        found.append(sweep.counted)
+    if len(sweep.objectives) == 1 and sweep.rows:
+        extreme = "largest" if sweep.objectives[0].larger else "smallest"
+        found.append(f"{OPTIMAL} the {extreme} `{sweep.objectives[0].name}`{' within the limits' * bool(sweep.limits)}")
+    elif sweep.objectives and sweep.rows:
         large = [each.name for each in sweep.objectives if each.larger]
         small = [each.name for each in sweep.objectives if not each.larger]
         parts = [
@@ -215,7 +229,7 @@ def _ends(dimension: _Dimension) -> tuple[str, str]:
 
 def to_csv(sweep: Sweep, metrics: Sequence[str] | None = None) -> str:
     """A row per combination within the limits; exact integers in base units."""
-    shown = metrics or COUNTED
+    shown = metrics or sweep.metrics
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     best = ["pareto"] if sweep.objectives else []
@@ -233,11 +247,13 @@ def to_json(sweep: Sweep) -> str:
         "schema_version": SCHEMA_VERSION,
         "spec": sweep.spec,
         "with": list(sweep.with_),
-        "axes": {axis.name: list(axis.values) for axis in sweep.axes},
+        "axes": {axis.name: _values(axis) for axis in sweep.axes},
         "limits": {limit.metric: limit.most for limit in sweep.limits},
         "objectives": {each.name: "larger" if each.larger else "smaller" for each in sweep.objectives},
         "over_limits": sweep.over,
     }
+    if sweep.unlisted or sweep.wrong_unlisted:
+        written |= {"unlisted": sweep.unlisted, "wrong_unlisted": sweep.wrong_unlisted}
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in written.items()]
     rows = ",\n".join("    " + json.dumps(_object(sweep, row)) for row in sweep.rows)
     wrong = ",\n".join(
@@ -245,6 +261,14 @@ def to_json(sweep: Sweep) -> str:
     )
     lines += [f'  "rows": {_list(rows)}', f'  "wrong": {_list(wrong)}']
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _values(axis: SweepAxis) -> Any:
+    """The values of an axis: all of them, or of a long range what it is."""
+    values = axis.values
+    if isinstance(values, DecimalRange):
+        return {"first": values[0], "last": values[-1], "count": len(values)}
+    return list(values)
 
 
 def _list(lines: str) -> str:

@@ -16,7 +16,8 @@ from cnnprof.sweeps.run import (
     Job,
     Sweep,
     SweepAxis,
-    conclude,
+    answer,
+    chosen,
     distinct,
     job,
     objectives_of,
@@ -24,7 +25,7 @@ from cnnprof.sweeps.run import (
     read_metrics,
     read_objectives,
     read_values,
-    run,
+    wanted_of,
 )
 
 
@@ -37,15 +38,21 @@ def swept(
     limits: Mapping[str, object] | None = None,
     pareto: Sequence[str] | None = None,
     sort: str | None = None,
+    top: int | None = None,
+    metrics: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    where: str = "",
     jobs: int = 1,
 ) -> Sweep:
     """All combinations of the axes, run. Options as `cnnprof.sweep` takes them; raises as it does."""
-    wanted = job_of(source, axes, training, with_)
+    wanted = chosen(job_of(source, axes, training, with_), sample, seed, where)
     held = [read_limit(f"{name}={value}") for name, value in quantities(limits)]
-    objectives = objectives_of(axes, held) if pareto is None else read_objectives(pareto, axes)
+    objectives = objectives_of(axes, held, wanted.size) if pareto is None else read_objectives(pareto, axes)
     if sort is not None:
         (sort,) = read_metrics([sort])
-    return conclude(title_of(source), wanted, list(run(wanted, jobs)), held, objectives, sort)
+    shown = None if metrics is None else read_metrics(metrics)
+    return answer(wanted, wanted_of(title_of(source), wanted, shown, held, objectives, sort, top), jobs)
 
 
 def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Sequence[str] = ()) -> Job:
@@ -86,7 +93,7 @@ def axes_of(args: Mapping[str, Any] | None, input: Any, variant: Any, batch: Any
     return distinct(found)
 
 
-def texts(values: object) -> tuple[str, ...]:
+def texts(values: object) -> Sequence[str]:
     """The values of an axis as a spec writes them: each of a list, the ranges in a text, or one value."""
     if isinstance(values, str):
         return read_values(values)
@@ -96,7 +103,7 @@ def texts(values: object) -> tuple[str, ...]:
     return found
 
 
-def shape_texts(given: object) -> tuple[str, ...]:
+def shape_texts(given: object) -> Sequence[str]:
     """`3x128x128` of a shape, or each of several. Raises UsageError."""
     if isinstance(given, str):
         return read_values(given)

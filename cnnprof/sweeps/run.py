@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from importlib.util import find_spec
 from itertools import product
 from math import inf, prod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from cnnprof import load
 from cnnprof.analysis.analyze import costs_of
+from cnnprof.analysis.costs import FIGURES
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import declared, estimates
@@ -32,14 +35,25 @@ from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED, metric_named, read_quantity
 from cnnprof.rewrites import wishes
 from cnnprof.sweeps import pareto
+from cnnprof.sweeps.space import DecimalRange, Space, decimal_text
+from cnnprof.sweeps.where import Where
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from multiprocessing.synchronize import Event
 
     from cnnprof.render.document import Document
 
+T = TypeVar("T")
+R = TypeVar("R")
 MOST = 100_000
+"""Combinations that are counted one by one, and rows that are listed."""
+LARGEST = 10**10
 """Combinations of one sweep."""
+LARGEST_SAMPLE = 10**6
+"""Combinations that are drawn."""
+SOONER_ALONE = 500
+"""Combinations that are sooner counted one by one than all at once."""
 COSTS = ("macs", "params")
 """What a row should have little of, unless it is told otherwise or limited."""
 
@@ -52,7 +66,7 @@ class SweepAxis(NamedTuple):
 
     name: str
     kind: Literal["argument", "input", "variant", "batch", "dtype"]
-    values: tuple[str, ...]
+    values: Sequence[str]
     target: str = ""
 
     @property
@@ -101,9 +115,11 @@ class SweepRow(NamedTuple):
 class Sweep(Record):
     """All combinations of the axes, in order.
 
-    rows: those that are valid and within the limits. over: how many were not within. wrong: those that are not
-    valid networks. objectives: by which rows are marked; none where nothing is to be compared. with_: what was done to
-    every network, as written.
+    rows: those that are valid and within the limits; of more than are listed, only the Pareto-optimal ones or as many
+    as were asked for, and `unlisted` says how many others there are. over: how many were not within. wrong: those that
+    are not valid networks, or the first of them, and `wrong_unlisted` others. left_out: how many a condition left out.
+    objectives: by which rows are marked; none where nothing is to be compared. metrics: what rows have. counted: what
+    of it was computed for many at once. with_: what was done to every network, as written.
     """
 
     spec: str
@@ -113,6 +129,11 @@ class Sweep(Record):
     rows: tuple[SweepRow, ...]
     over: int
     wrong: tuple[SweepRow, ...]
+    metrics: tuple[str, ...] = COUNTED
+    unlisted: int = 0
+    wrong_unlisted: int = 0
+    left_out: int = 0
+    counted: str = ""
     with_: tuple[str, ...] = ()
 
     @property
@@ -123,7 +144,7 @@ class Sweep(Record):
     @property
     def combinations(self) -> int:
         """All of them, whatever became of them."""
-        return len(self.rows) + self.over + len(self.wrong)
+        return len(self.rows) + self.unlisted + self.over + len(self.wrong) + self.wrong_unlisted
 
     def setting(self, row: SweepRow, name: str) -> str:
         """A row's value on an axis, as written."""
@@ -132,9 +153,10 @@ class Sweep(Record):
     def records(self) -> list[dict[str, Any]]:
         """A dict per row: its value on each axis, numbers as such, its metrics in base units, and what CSV has too."""
         best = ("pareto",) if self.objectives else ()
+        types = [_type_of(axis) for axis in self.axes]
         return [
             {
-                **{axis.name: _typed(axis, text) for axis, text in zip(self.axes, row.point, strict=True)},
+                **{axis.name: of(text) for axis, of, text in zip(self.axes, types, row.point, strict=True)},
                 **{name: plain(number) for name, number in row.metrics.items()},
                 "estimates": " ".join(row.estimates),
                 "declared_layers": row.declared,
@@ -149,12 +171,13 @@ class Sweep(Record):
         return swept.document(self)
 
 
-def _typed(axis: SweepAxis, written: str) -> int | float | str:
-    """A value on an axis as a data frame has it: whole numbers where all are, or else floats; shapes as text."""
+def _type_of(axis: SweepAxis) -> type[int] | type[float] | type[str]:
+    """What a data frame makes of values on an axis: whole numbers where all are, or else floats; shapes are text."""
+    if isinstance(axis.values, DecimalRange):
+        return int if axis.values.whole else float
     if axis.kind not in ("argument", "batch") or not is_numeric(axis):
-        return written
-    whole = all(text.lstrip("-").isdigit() for text in axis.values)
-    return int(written) if whole else float(written)
+        return str
+    return int if all(text.lstrip("-").isdigit() for text in axis.values) else float
 
 
 # Reading what is wanted.
@@ -170,7 +193,7 @@ def distinct(axes: Iterable[SweepAxis]) -> tuple[SweepAxis, ...]:
     A batch of 1 and float32, which are what there is without an axis, have none.
     """
     options = {"argument": "set", "input": "input"}
-    found = [axis for axis in axes if (axis.kind, *axis.values) not in (("batch", "1"), ("dtype", "float32"))]
+    found = [axis for axis in axes if (axis.kind, *axis.values[:2]) not in (("batch", "1"), ("dtype", "float32"))]
     count = Counter(axis.name for axis in found if axis.kind in options)
     return tuple(
         axis._replace(name=f"{options[axis.kind]}.{axis.name}", target=axis.name)
@@ -180,14 +203,22 @@ def distinct(axes: Iterable[SweepAxis]) -> tuple[SweepAxis, ...]:
     )
 
 
-def read_values(text: str) -> tuple[str, ...]:
+def read_values(text: str) -> Sequence[str]:
     """`0.25:1.0:0.25` → 0.25, 0.5, 0.75, 1.0, exactly; `a,b,c` → each; ranges may appear in lists. Raises UsageError.
 
     A range has its end in it where a step meets it; without a step it is 1. Commas in brackets divide nothing.
     """
-    values = []
-    for item in _split(text):
-        values += _range(item) if ":" in item and not item.startswith(("[", "{")) else [item]
+    values: list[str] = []
+    items = _split(text)
+    for item in items:
+        found = _range(item) if ":" in item and not item.startswith(("[", "{")) else [item]
+        if len(items) == 1 and isinstance(found, DecimalRange):
+            return found
+        if len(values) + len(found) > MOST:
+            raise UsageError(
+                f"the list `{printable(brief(text))}` has more than {MOST:,} values; write one range, START:END:STEP"
+            )
+        values += found
     if not all(values):
         raise UsageError(f"a value is missing in `{printable(brief(text))}`")
     return tuple(dict.fromkeys(values))
@@ -204,7 +235,7 @@ def _split(text: str) -> list[str]:
     return [item.strip() for item in items]
 
 
-def _range(text: str) -> list[str]:
+def _range(text: str) -> Sequence[str]:
     parts = [part.strip() for part in text.split(":")]
     shown = printable(brief(text))
     try:
@@ -218,23 +249,19 @@ def _range(text: str) -> list[str]:
     if step == 0 or (end - start) * step < 0:
         raise UsageError(f"the step of the range `{shown}` does not lead from {parts[0]} to {parts[1]}")
     steps = int((end - start) / step)
-    if steps >= MOST:
-        raise UsageError(f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {MOST:,} combinations")
+    if steps >= LARGEST:
+        raise UsageError(
+            f"the range `{shown}` has {steps + 1:,} values; a sweep takes at most {LARGEST:,} combinations"
+        )
     whole = not any("." in part for part in parts) and all(number == int(number) for number in numbers)
-    return [_decimal(start + step * number, whole) for number in range(steps + 1)]
+    if steps >= MOST:
+        return DecimalRange.of(start, step, steps + 1, whole)
+    return [decimal_text(start + step * number, whole) for number in range(steps + 1)]
 
 
 def _is_bounded(number: Decimal) -> bool:
     """Whether arithmetic on a number is short: 1e999999999 is written in eleven characters."""
     return number.is_finite() and (not number or -18 <= number.adjusted() < 18)
-
-
-def _decimal(number: Decimal, whole: bool) -> str:
-    """1 in a range of whole numbers, 1.0 in any other."""
-    if whole:
-        return str(int(number))
-    text = f"{number:f}".rstrip("0") if "." in f"{number:f}" else f"{number:f}."
-    return text + "0" if text.endswith(".") else text
 
 
 def read_limit(text: str) -> SweepLimit:
@@ -272,12 +299,19 @@ def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Ob
     return tuple(objectives)
 
 
-def objectives_of(axes: Sequence[SweepAxis], limits: Sequence[SweepLimit]) -> tuple[Objective, ...]:
+def objectives_of(
+    axes: Sequence[SweepAxis], limits: Sequence[SweepLimit], count: int | None = None
+) -> tuple[Objective, ...]:
     """Those that are sensible where none are asked for: every varied number as large as can be, and, unless there
-    are limits, few multiply-accumulates and parameters."""
+    are limits, few multiply-accumulates and parameters. One is enough where there are more rows than are listed.
+
+    count: how many combinations are looked at; all of them if left out.
+    """
     large = [Objective(axis.name, True) for axis in axes if len(axis.values) > 1 and is_numeric(axis)]
     small = [] if limits else [Objective(metric, False) for metric in COSTS]
     found = (*large, *small)
+    if (size_of(axes) if count is None else count) > MOST:
+        return found if large else tuple(Objective(metric, False) for metric in COSTS)
     return found if len(large) > 0 and len(found) > 1 else ()
 
 
@@ -308,6 +342,7 @@ class Job(NamedTuple):
     """What every combination has in common; small, and can be sent to another process.
 
     read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
+    sample: so many combinations, drawn by `seed`; None: all. where: only those for which it holds; empty: all.
     with_: what is done to every network, in order, as `--with` takes it.
     """
 
@@ -320,6 +355,40 @@ class Job(NamedTuple):
     read: Spec | None = None
     graph: Graph | None = None
     with_: tuple[str, ...] = ()
+    sample: int | None = None
+    seed: int = 0
+    where: str = ""
+
+    @property
+    def space(self) -> Space:
+        """All combinations by number, whether chosen or not."""
+        return Space([len(axis.values) for axis in self.axes])
+
+    @property
+    def size(self) -> int:
+        """How many combinations are looked at."""
+        size = size_of(self.axes)
+        return size if self.sample is None else min(self.sample, size)
+
+    def drawn(self) -> list[int] | None:
+        """The numbers of a sample, in order, each combination as likely as any other; None where all are meant."""
+        size = size_of(self.axes)
+        if self.sample is None or self.sample >= size:
+            return None
+        return sorted(Random(self.seed).sample(range(size), self.sample))
+
+    def point(self, number: int) -> Point:
+        """The value of a combination on each axis, as written."""
+        places = self.space.positions(number)
+        return tuple(axis.values[place] for axis, place in zip(self.axes, places, strict=True))
+
+    def condition(self) -> Where | None:
+        """What has to hold; None: nothing. Raises UsageError where it has no truth for the first combination."""
+        if not self.where:
+            return None
+        found = Where(self.where, self.axes)
+        found.holds(given_at(self.axes, self.point(0)))
+        return found
 
     def spec(self) -> Spec | None:
         """The spec; None where there is none. Raises SpecError where its text cannot be read."""
@@ -339,11 +408,101 @@ def job(located: Located, axes: Sequence[SweepAxis], training: bool = False, wit
             raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
-    if (number := prod(len(axis.values) for axis in axes)) > MOST:
-        raise UsageError(f"a sweep takes at most {MOST:,} combinations, found {number:,}")
+    if (number := size_of(axes)) > LARGEST:
+        raise UsageError(f"a sweep takes at most {LARGEST:,} combinations, found {number:,}")
     return Job(
         located.text, located.name, located.variant, dict(located.settings), tuple(axes), training, with_=tuple(with_)
     )
+
+
+def chosen(job: Job, sample: int | None, seed: int, where: str) -> Job:
+    """The job over some of its combinations. Raises UsageError."""
+    if sample is not None and not 1 <= sample <= LARGEST_SAMPLE:
+        raise UsageError(f"--sample takes a number from 1 to {LARGEST_SAMPLE:,}, found {sample:,}")
+    found = job._replace(sample=sample, seed=seed, where=where)
+    found.condition()
+    return found
+
+
+def given_at(axes: Sequence[SweepAxis], point: Point) -> list[Any]:
+    """The value on each axis: as written, of an input the shape."""
+    return [shape(text) if axis.kind == "input" else text for axis, text in zip(axes, point, strict=True)]
+
+
+def size_of(axes: Sequence[SweepAxis]) -> int:
+    """How many combinations there are."""
+    return prod(len(axis.values) for axis in axes)
+
+
+class Wanted(NamedTuple):
+    """What is asked of the combinations. names: the metrics that rows have. top: so many of the smallest by `sort`."""
+
+    title: str
+    names: tuple[str, ...]
+    limits: tuple[SweepLimit, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    sort: str | None = None
+    top: int | None = None
+
+
+def wanted_of(
+    title: str,
+    job: Job,
+    metrics: Sequence[str] | None,
+    limits: Sequence[SweepLimit],
+    objectives: Sequence[Objective],
+    sort: str | None,
+    top: int | None,
+) -> Wanted:
+    """What is asked for, with the metrics that it takes. metrics: to be shown; None: all that there are.
+
+    Raises UsageError for `top` without `sort`.
+    """
+    if top is not None and sort is None:
+        raise UsageError("--top takes the smallest of a metric: say which with --sort METRIC")
+    if metrics is None:
+        names = set(COUNTED if job.size <= MOST else FIGURES)
+    else:
+        varied = {axis.name for axis in job.axes}
+        names = {*metrics, *(limit.metric for limit in limits)}
+        names |= {each.name for each in objectives if each.name not in varied}
+        names |= set() if sort is None else {sort}
+    ordered = tuple(name for name in COUNTED if name in names)
+    return Wanted(title, ordered, tuple(limits), tuple(objectives), sort, top)
+
+
+def answer(job: Job, wanted: Wanted, jobs: int = 1, told: Callable[[int], None] | None = None) -> Sweep:
+    """The sweep of a job: all combinations at once where there is a form for it, or else one by one.
+
+    told: hears how many combinations there are so far. Raises UsageError where there are too many to be counted one by
+    one and something has to be, and SpecError where the spec's text cannot be read.
+    """
+    size = job.size
+    reason = one_by_one(job, wanted.names)
+    if not reason and size > SOONER_ALONE:
+        from cnnprof.sweeps.lanes.answer import answered
+
+        return answered(job, wanted, told, jobs)
+    if size > MOST:
+        raise UsageError(f"a sweep takes at most {MOST:,} combinations one by one, found {size:,}: {reason}")
+    rows = []
+    for each in run(job, jobs):
+        rows.append(each)
+        if told is not None:
+            told(len(rows))
+    found = conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
+    return replace(found, left_out=size - len(rows))
+
+
+def one_by_one(job: Job, names: Sequence[str]) -> str:
+    """Why combinations have to be counted one by one; empty where all can be at once."""
+    if others := [name for name in names if name not in FIGURES]:
+        return f"{listing(others)} cannot be computed for many at once; choose others with --columns"
+    if job.with_:
+        return "what --with does is done to one network at a time"
+    if find_spec("numpy") is None:
+        return "to count many at once needs the package numpy: pip install 'cnnprof[sweep]'"
+    return ""
 
 
 def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
@@ -353,29 +512,61 @@ def run(wanted: Job, jobs: int = 1) -> Iterator[SweepRow]:
     cannot be read.
     """
     read = wanted.spec()  # once, for its errors
-    points = list(product(*(axis.values for axis in wanted.axes)))
+    numbers, condition = wanted.drawn(), wanted.condition()
+    points = (
+        [*map(wanted.point, numbers)] if numbers is not None else [*product(*(axis.values for axis in wanted.axes))]
+    )
+    if condition is not None:
+        points = [point for point in points if condition.holds(given_at(wanted.axes, point))]
     jobs = min(jobs, len(points)) if wanted.graph is None else 1  # without its training, which is not pickled
     if jobs <= 1:
-        yield from map(partial(_row, wanted, read), points)
+        yield from map(partial(row, wanted, read), points)
         return
+    size = max(1, min(64, len(points) // (4 * jobs)))
+    with workers(wanted, jobs) as pool:
+        yield from pool.map(_row_of_process, points, chunksize=size)
+
+
+class Processes(NamedTuple):
+    """Processes that know a job."""
+
+    executor: Executor
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], chunksize: int = 1) -> Iterator[R]:
+        """What a function gives for each item, in order."""
+        with _undisturbed():
+            found = self.executor.map(function, items, chunksize=chunksize)
+        yield from found
+
+
+@contextmanager
+def workers(wanted: Job, jobs: int) -> Iterator[Processes]:
+    """So many processes, each of which has read the spec of a job; told to stop where anything is raised."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import Event
 
-    size = max(1, min(64, len(points) // (4 * jobs)))
     stopped = Event()
     with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
         try:
-            with _undisturbed():
-                rows = pool.map(_row_of_process, points, chunksize=size)
-            yield from rows
+            yield Processes(pool)
         except BaseException:
-            stopped.set()  # they are in the middle of 64 combinations
+            stopped.set()  # they are in the middle of many combinations
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-_of_process: Callable[[Point], SweepRow]
+_here: tuple[Job, Spec | None]
 _stopped: Event
+
+
+def here() -> tuple[Job, Spec | None]:
+    """The job of this process, and its spec."""
+    return _here
+
+
+def is_stopped() -> bool:
+    """Whether the process that started this one has no use for it any more."""
+    return _stopped.is_set()
 
 
 @contextmanager
@@ -396,43 +587,25 @@ def _undisturbed() -> Iterator[None]:
 def _begin(wanted: Job, plugins: bool, stopped: Event) -> None:
     """Reads the spec once in each process, which knows the same kinds as the one that started it and computes rows
     until that one has stopped."""
-    global _of_process, _stopped
+    global _here, _stopped
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked for it answers Ctrl-C
     if not plugins:
         registry.leave_plugins_out()
-    _of_process = partial(_row, wanted, wanted.spec())
+    _here = wanted, wanted.spec()
     _stopped = stopped
 
 
 def _row_of_process(point: Point) -> SweepRow:
-    return SweepRow(point, {}, "stopped") if _stopped.is_set() else _of_process(point)
+    return SweepRow(point, {}, "stopped") if is_stopped() else row(*_here, point)
 
 
-def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
-    settings, inputs = dict(wanted.settings), {}
-    variant, batch, dtype = wanted.variant, 1, "float32"
-    for axis, written in zip(wanted.axes, point, strict=True):
-        match axis.kind:
-            case "argument":
-                settings[axis.varies] = written
-            case "input":
-                inputs[_input_name(axis, read)] = shape(written)
-            case "variant":
-                variant = written
-            case "batch":
-                batch = int(written)
-            case "dtype":
-                dtype = written
+def row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
+    """A combination, counted by itself; what is wrong with it is in the row."""
     try:
-        if read is None:
-            assert wanted.graph is not None
-            network = Network(wanted.graph)
-        else:
-            network = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training)
-        network = load.granted(network, wanted.with_)
-        costs = costs_of(network, batch, dtype)
+        network, batch, dtype = network_of(wanted, read, given_at(wanted.axes, point))
+        costs = costs_of(network, int(batch), dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
     figures = {name: getattr(costs.totals, name) for name in COUNTED}
@@ -444,6 +617,34 @@ def _row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
         refused=costs.refused,
         notes=network.notes,
     )
+
+
+def network_of(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Network, Any, str]:
+    """The network of a combination, its batch and its dtype. given: the value on each axis, of an input the shape;
+    what is a number in the spec, and the batch, may be one instead of a text.
+
+    Raises SpecError and UsageError as unfolding and rewriting do.
+    """
+    settings, inputs = dict(wanted.settings), {}
+    variant, batch, dtype = wanted.variant, 1, "float32"
+    for axis, value in zip(wanted.axes, given, strict=True):
+        match axis.kind:
+            case "argument":
+                settings[axis.varies] = value
+            case "input":
+                inputs[_input_name(axis, read)] = value
+            case "variant":
+                variant = value
+            case "batch":
+                batch = value
+            case "dtype":
+                dtype = value
+    if read is None:
+        assert wanted.graph is not None
+        found = Network(wanted.graph)
+    else:
+        found = load.unfolded(read, variant, settings=settings, inputs=inputs, training=wanted.training)
+    return load.granted(found, wanted.with_), batch, dtype
 
 
 def _input_name(axis: SweepAxis, read: Spec | None) -> str:
@@ -469,8 +670,11 @@ def conclude(
     limits: Sequence[SweepLimit] = (),
     objectives: Sequence[Objective] = (),
     sort: str | None = None,
+    top: int | None = None,
 ) -> Sweep:
-    """The sweep of these rows: those within the limits, marked, with the smallest of a metric first if asked for."""
+    """The sweep of these rows: those within the limits, marked, with the smallest of a metric first if asked for; or
+    only so many of these, not marked."""
+    objectives = () if top is not None else objectives
     valid = [row for row in rows if not row.wrong]
     within = [row for row in valid if all(_at_most(row, limit) for limit in limits)]
     scores = [tuple(_score(row, each, wanted.axes) for each in objectives) for row in within]
@@ -483,7 +687,8 @@ def conclude(
         axes=wanted.axes,
         limits=tuple(limits),
         objectives=tuple(objectives),
-        rows=tuple(marked),
+        rows=tuple(marked[:top]),
+        unlisted=len(marked) - len(marked[:top]),
         over=len(valid) - len(within),
         wrong=tuple(row for row in rows if row.wrong),
         with_=wanted.with_,
@@ -521,4 +726,6 @@ def number_of(axis: SweepAxis, written: str) -> Decimal | None:
 
 def is_numeric(axis: SweepAxis) -> bool:
     """Whether all values of an axis are numbers."""
+    if isinstance(axis.values, DecimalRange):
+        return True
     return all(number_of(axis, written) is not None for written in axis.values)

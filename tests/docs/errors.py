@@ -109,7 +109,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/before_after.py",
     ),
     "convert": ("language/write.py", "language/fold.py", "language/literal.py", "exporters/", "cli/convert.py"),
-    "sweeps": ("sweeps/run.py", "cli/sweep.py", "render/swept.py"),
+    "sweeps": (
+        "sweeps/run.py",
+        "sweeps/lanes/count.py",
+        "sweeps/lanes/answer.py",
+        "sweeps/where.py",
+        "cli/sweep.py",
+        "render/swept.py",
+    ),
     "pytorch": ("runtime/", "cli/measure.py", "cli/verify.py", "render/verified.py"),
     "importers": ("importers/",),
     "command": ("",),  # whatever is left: the command line, its files and its options

@@ -10,28 +10,12 @@ A module may have:
 `pytest tests/kinds -k conv` runs the rows of `test_conv.py` with the rest of its tests.
 """
 
-from importlib import import_module
-from pathlib import Path
-
 import pytest
 
 from cnnprof.errors import RuleError
 from cnnprof.model.kind import Kind, Shape, Work
 from tests.support.against_torch import refused, said, same
-
-MODULES = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
-
-
-def rows(*tables: str) -> list[object]:
-    """The rows of the tables of these names, the input shapes as a list; each is named by its module and its id."""
-    found = []
-    for name in MODULES:
-        module = import_module(f"{__package__}.{name}")
-        for row in (row for table in tables for row in getattr(module, table, ())):
-            kind, shapes, *rest = row.values
-            shapes = shapes if isinstance(shapes, list) else [shapes]
-            found.append(pytest.param(kind, shapes, *rest[:2], id=f"{name.removeprefix('test_')}: {row.id}"))
-    return found
+from tests.support.kind_tables import rows
 
 
 def given() -> list[object]:

@@ -132,7 +132,10 @@ def test_values(text: str, values: list[str]) -> None:
         ("0:inf", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `0:inf`"),
         ("1:2:0", "the step of the range `1:2:0` does not lead from 1 to 2"),
         ("1:2:-1", "the step of the range `1:2:-1` does not lead from 1 to 2"),
-        ("0:1:1e-9", "the range `0:1:1e-9` has 1,000,000,001 values; a sweep takes at most 100,000 combinations"),
+        (
+            "0:1:1e-11",
+            "the range `0:1:1e-11` has 100,000,000,001 values; a sweep takes at most 10,000,000,000 combinations",
+        ),
     ],
 )
 def test_values_that_are_refused(text: str, message: str) -> None:
@@ -290,7 +293,10 @@ def test_names_and_signs_of_objectives() -> None:
          "plotted"),
         ("--plot macs,params --format csv", "--plot does not go with csv, which is for machines"),
         ("--columns macs --format json", "--columns applies to tables, csv and markdown; json always has everything"),
-        ("--set width=1:500 --set classes=1:500", "a sweep takes at most 100,000 combinations, found 250,000"),
+        (
+            "--set width=1:500000 --set classes=1:20001",
+            "a sweep takes at most 10,000,000,000 combinations, found 10,000,500,000",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_refused(args: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

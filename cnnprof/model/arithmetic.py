@@ -1,0 +1,108 @@
+"""Functions of numbers that a number may answer itself: `max` compares, and so would choose for a symbol that stands
+for many numbers at once. Of plain numbers they are Python's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+class Symbolic:
+    """A number that stands for many, and answers the functions below for all of them. Not an `int` or a `float`, which
+    would give away the plain value of one without asking."""
+
+    __slots__ = ()
+
+    def most_of(self, values: Collection[Any]) -> Any:
+        """The largest of numbers, some of them symbols."""
+        raise NotImplementedError
+
+    def least_of(self, values: Collection[Any]) -> Any:
+        """The smallest of numbers, some of them symbols."""
+        raise NotImplementedError
+
+    def total_of(self, values: Iterable[Any]) -> Any:
+        """The sum of numbers, some of them symbols."""
+        raise NotImplementedError
+
+    def gcd_with(self, other: Any) -> Any:
+        """The greatest common divisor with another number."""
+        raise NotImplementedError
+
+    def truncated(self) -> Any:
+        """What `int` makes of it."""
+        raise NotImplementedError
+
+    def as_float(self) -> Any:
+        """What `float` makes of it."""
+        raise NotImplementedError
+
+    def is_finite(self) -> bool:
+        """Whether all that it stands for is finite."""
+        raise NotImplementedError
+
+
+class Undecided:
+    """A comparison that holds of some of the numbers that a symbol stands for; its truth, asked for, divides them."""
+
+    __slots__ = ()
+
+    def choose(self, then: Any, otherwise: Any) -> Any:
+        """One value where it holds, another elsewhere."""
+        raise NotImplementedError
+
+
+def most(*values: Any) -> Any:
+    """`max` of several numbers."""
+    for value in values:
+        if isinstance(value, Symbolic):
+            return value.most_of(values)
+    return max(values)
+
+
+def least(*values: Any) -> Any:
+    """`min` of several numbers."""
+    for value in values:
+        if isinstance(value, Symbolic):
+            return value.least_of(values)
+    return min(values)
+
+
+def total(values: Iterable[Any]) -> Any:
+    """`sum`."""
+    values = list(values)
+    for value in values:
+        if isinstance(value, Symbolic):
+            return value.total_of(values)
+    return sum(values)
+
+
+def gcd(left: Any, right: Any) -> Any:
+    """`math.gcd`."""
+    if isinstance(left, Symbolic):
+        return left.gcd_with(right)
+    return right.gcd_with(left) if isinstance(right, Symbolic) else math.gcd(left, right)
+
+
+def truncated(value: Any) -> Any:
+    """`int` of a number."""
+    return value.truncated() if isinstance(value, Symbolic) else int(value)
+
+
+def as_float(value: Any) -> Any:
+    """`float` of a number."""
+    return value.as_float() if isinstance(value, Symbolic) else float(value)
+
+
+def is_finite(value: Any) -> bool:
+    """`math.isfinite`."""
+    return value.is_finite() if isinstance(value, Symbolic) else math.isfinite(value)
+
+
+def choose(condition: Any, then: Any, otherwise: Any) -> Any:
+    """`then if condition else otherwise`, both computed."""
+    if isinstance(condition, Undecided):
+        return condition.choose(then, otherwise)
+    return then if condition else otherwise

@@ -1,0 +1,1 @@
+"""All candidates of one structure at once."""
