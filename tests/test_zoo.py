@@ -319,6 +319,11 @@ DEFAULTS = [
     ("deeplabv3", "resnet50"),
     ("edsr", "baseline_x2"),
     ("dcgan", "generator"),
+    ("yolov8", "n"),
+    ("ssd300", "coco"),
+    ("vit", "b_16"),
+    ("swin", "t"),
+    ("mobilevit", "s"),
 ]
 
 
@@ -350,6 +355,9 @@ FEATURES = [
     ("deeplabv3", 256, 0),
     ("deeplabv3@mobilenet_v3_large", 256, 0),
     ("unet3d", 64, 0),
+    ("vit", 768, 0),
+    ("swin", 768, 0),
+    ("mobilevit", 640, 0),
 ]
 
 
@@ -544,3 +552,69 @@ def test_dcgan_figure_1():
     kernels = sum(read * made for read, made in pairwise([1024, 512, 256, 128, 3])) * 5 * 5
     norms = 2 * (1024 + 512 + 256 + 128)
     assert analyze("dcgan@figure_1").totals.params == 100 * 1024 * 4 * 4 + kernels + norms
+
+
+# YOLOv8: the counts that its authors print
+
+YOLOV8 = [
+    # variant, parameters, GFLOPs
+    ("n", 3_157_200, 8.7),
+    ("s", 11_166_560, 28.6),
+    ("m", 25_902_640, 78.9),
+    ("l", 43_691_520, 165.2),
+    ("x", 68_229_648, 257.8),
+]
+
+
+@pytest.mark.parametrize(("variant", "params", "gflops"), YOLOV8, ids=[variant for variant, *_ in YOLOV8])
+def test_yolov8(variant, params, gflops):
+    report = analyze(f"yolov8@{variant}")
+    upsampled = sum(prod(row.output_shape) for row in report.layers if row.kind == "interpolate")
+    assert report.totals.params == params
+    assert round(2 * (report.totals.macs + upsampled) / 1e9, 1) == gflops
+
+
+def test_yolov8_looks_at_8400_anchors():
+    assert row("yolov8", "detect.anchors").output_shape == (1, 4 * 16 + 80, 80 * 80 + 40 * 40 + 20 * 20)
+    assert analyze("yolov8").layers[-1].output_shape == (1, 4 + 80, 8400)
+
+
+# SSD300: what torchvision's module runs, its backbone and heads, and the boxes of section 2.2
+
+
+def test_ssd300():
+    totals = analyze("ssd300").totals
+    assert (totals.params, totals.macs) == (35_641_826, 34_858_153_472)
+    boxes = 4 * 38 * 38 + 6 * (19 * 19 + 10 * 10 + 5 * 5) + 4 * (3 * 3 + 1 * 1)
+    assert analyze("ssd300").layers[-1].output_shape == (1, boxes, 91 + 4)
+    assert analyze("ssd300@voc").layers[-1].output_shape == (1, 8732, 21 + 4)
+
+
+# Transformers: the counts of torchvision's modules and timm's. Both are the specs layer by layer, which
+# `verify --against timm:…` shows, except for Swin's last stage, whose single window there has no dimension of its own.
+
+TRANSFORMERS = [
+    # spec, parameters, buffers, MACs
+    ("vit@b_16", 86_567_656, 0, 17_563_828_224),
+    ("vit@b_32", 88_224_232, 0, 4_409_186_304),
+    ("vit@l_16", 304_326_632, 0, 61_554_712_576),
+    ("vit@l_32", 306_535_400, 0, 15_377_539_072),
+    ("vit@h_14", 632_045_800, 0, 167_295_109_120),
+    ("swin@t", 28_288_354, 220_892, 4_490_566_656),
+    ("swin@s", 49_606_258, 278_516, 8_740_875_264),
+    ("swin@b", 87_768_224, 278_516, 15_430_946_816),
+    ("mobilevit@xxs", 1_272_024, 4_144, 407_364_096),
+    ("mobilevit@xs", 2_317_848, 8_480, 1_025_911_808),
+    ("mobilevit@s", 5_578_632, 12_288, 2_000_831_488),
+]
+
+
+@pytest.mark.parametrize(("spec", "params", "buffers", "macs"), TRANSFORMERS, ids=[spec for spec, *_ in TRANSFORMERS])
+def test_transformers(spec, params, buffers, macs):
+    totals = analyze(spec).totals
+    assert (totals.params, totals.buffers, totals.macs) == (params, buffers, macs)
+
+
+def test_swin_shifts_every_second_block_that_has_several_windows():
+    shifted = {row.path.partition(".add")[0] for row in analyze("swin@t").layers if row.kind == "roll"}
+    assert shifted == {f"stage.{stage}.block.{block}" for stage, block in [(1, 1), (2, 1), (3, 1), (3, 3), (3, 5)]}

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from cnnprof.analysis import units
 from cnnprof.model.answers import Answers
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Shape, Tensor, Work, show
+from cnnprof.model.kind import Kind, Shape, Tensor, Work, show
 from cnnprof.rewrites.fuse_bn import fuse_bn
 
-RESHAPES = ("flatten", "reshape")
+RESHAPES = ("flatten", "reshape", "squeeze", "unflatten", "unsqueeze")
 """Words of kinds that change nothing but the shape, and keep the order of the values."""
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
 """Words of kinds whose inputs have no order."""
@@ -79,8 +79,8 @@ def equivalence(first: Graph, second: Graph, names: tuple[str, str]) -> Equivale
     """Two graphs in evaluation, compared: inputs, layers by kind, parameters, output shape and MACs, what each reads,
     and outputs.
 
-    Left out are names, the order of branches, and what evaluation does not do: identities, dropout, reshaping to the
-    same values. Layers that only training runs are compared where both networks have any.
+    Left out are names, the order of branches, and what evaluation does not do: identities, dropout, padding by nothing,
+    reshaping to the same values. Layers that only training runs are compared where both networks have any.
     """
     heads = all(any(not layer.executed for layer in graph.layers) for graph in (first, second))
     numbers: dict[Hashable, int] = {}
@@ -108,7 +108,7 @@ class _Read:
             self.made.append((numbers.setdefault(("input", place, shape), len(numbers)), shape))
         for number, layer in enumerate(graph.layers):
             read = [self.made[tensor] for tensor in layer.inputs]
-            if layer.kind.word in RESHAPES or _passes(graph.answers[number]):
+            if layer.kind.word in RESHAPES or _passes(graph.answers[number]) or _pads_nothing(layer.kind):
                 self.made.append((read[0][0], layer.shape))
                 continue
             if layer.executed or heads:
@@ -155,6 +155,11 @@ def _passes(answers: Answers) -> bool:
     return same and answers.memory(training=False, contiguous=True).view
 
 
+def _pads_nothing(kind: Kind) -> bool:
+    """Whether a layer pads every side by 0, as models do that pad to a multiple of something."""
+    return kind.word == "pad" and not any(getattr(kind, "pad", [1]))
+
+
 def _drops(graph: Graph) -> int:
     """How many layers do something in training and nothing in evaluation."""
     return sum(_passes(each) and each.work(training=True) != Work() for each in graph.answers)
@@ -187,7 +192,8 @@ def _configuration(graph: Graph, number: int) -> dict[str, Hashable]:
         return {"output_size": layer.shape[1:]}
     fields: dict[str, Hashable] = {name: getattr(kind, name) for name in kind.fields if name not in NOT_COMPARED}
     if isinstance(dim := fields.get("dim"), int) and answers.inputs:
-        fields["dim"] = kind.dimension(dim, answers.inputs[0])
+        index = kind.new_dimension if kind.adds_dimension else kind.dimension
+        fields["dim"] = index(dim, answers.inputs[0])
     if "stride" in fields and fields["stride"] is None:
         fields["stride"] = fields["kernel_size"]
     if isinstance(fields.get("padding"), str) and isinstance(answers.reach, tuple):

