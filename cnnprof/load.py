@@ -461,10 +461,16 @@ def alike(name: str) -> str:
     called = {_plain(each): each for each in shipped}
     if found := called.get(_plain(name)):
         return f"did you mean `{found}`?"
-    for each, path in shipped.items():
-        for variant in _variants(path) if _plain(name).startswith(_plain(each)) else ():
-            if _plain(each + variant) == _plain(name):
-                return f"did you mean `{each}@{variant}`?"
+    spelt = [
+        (each, variant)
+        for each, path in shipped.items()
+        for variant in (_variants(path) if _plain(name).startswith(_plain(each)) else ())
+        if _plain(each + variant) == _plain(name)
+    ]
+    # Of several the one that ends as the name does: `regnet_x_16gf` is not the network of 1.6 billion.
+    spelt.sort(key=lambda pair: not name.lower().replace("-", "_").endswith(pair[1]))
+    if spelt:
+        return f"did you mean `{'@'.join(spelt[0])}`?"
     return nearest(name, shipped)
 
 

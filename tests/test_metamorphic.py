@@ -20,6 +20,7 @@ from cnnprof.analysis.costs import ITEM_SIZE, refusal
 from cnnprof.analysis.report import LayerRow, Report
 from cnnprof.errors import SpecError
 from cnnprof.model.graph import Graph
+from cnnprof.model.kind import Kind
 from tests.support.networks import graph
 from tests.support.networks import report as report_on
 from tests.support.random_networks import Artist, Block, Branch, Expr, Net, Seeded, Step, every, networks, value_text
@@ -45,6 +46,8 @@ UNTOUCHED_BY_BATCH = (
     "depth",
     "receptive_field",
 )
+
+STORED = ("parameter", "buffer", "constant")
 
 analyze = cache(cnnprof.analyze)
 
@@ -80,8 +83,7 @@ def flat(graph: Graph, in_place: bool) -> str:
     lines = ["cnnprof: 1", "name: flat", f"inplace: {value_text(in_place)}", f"input: {value_text(shape)}", "layers:"]
     for number, layer in enumerate(graph.layers):
         if layer.kind.merge:
-            lines.append(f"  - {layer.kind.word}:")
-            lines += [f"      b{place}: {names[tensor]}" for place, tensor in enumerate(layer.inputs)]
+            lines += merged(layer.kind, [names[tensor] for tensor in layer.inputs])
         else:
             fields = {name: getattr(layer.kind, name) for name in layer.kind.fields}
             lines.append(f"  - {layer.kind.word}:" + (f" {value_text(fields)}" if fields else ""))
@@ -96,6 +98,19 @@ def flat(graph: Graph, in_place: bool) -> str:
     (last,) = [output.tensor for output in graph.outputs if output.label == "out"]
     lines += ["  - identity:", f"    from: {names[last]}", "    repeat: 0"]  # ends there, and adds nothing
     return "\n".join([*lines, ""])
+
+
+def merged(kind: Kind, read: list[str]) -> list[str]:
+    """A merge of layers, by role where it has roles; a number is a branch, and other fields are in its column."""
+    roles = [*kind.roles, *kind.further_roles]
+    branches = [f"{roles[place] if roles else f'b{place}'}: {layer}" for place, layer in enumerate(read)]
+    fields = {name: getattr(kind, name) for name in kind.fields}
+    number = fields.pop("scalar", None)
+    if number is not None:
+        branches.insert(0 if fields.pop("scalar_first", False) else len(branches), f"number: {value_text(number)}")
+    usual = kind.usual()
+    lines = [f"    {name}: {value_text(value)}" for name, value in fields.items() if value != usual.get(name)]
+    return [f"  - {kind.word}:", *(f"      {branch}" for branch in branches), *lines]
 
 
 @PROFILE
@@ -239,18 +254,21 @@ def test_totals_of_a_shipped_spec_are_the_sums_of_its_rows(spec: str) -> None:
 
 
 def batch_scales_what_it_should(one: Report, five: Report) -> None:
+    shared = sum(row.activation_bytes for row in one.layers if row.kind in STORED)
     for name in SCALED_BY_BATCH:
-        assert getattr(five.totals, name) == 5 * getattr(one.totals, name), name
+        once = shared if name == "activation_bytes" else 0
+        assert getattr(five.totals, name) - once == 5 * (getattr(one.totals, name) - once), name
     for name in UNTOUCHED_BY_BATCH:
         assert getattr(five.totals, name) == getattr(one.totals, name), name
     for row, other in zip(one.layers, five.layers, strict=True):
+        examples = 1 if row.kind in STORED else 5  # all examples share it
         assert (other.macs, other.flops, other.activation_bytes) == (
             5 * row.macs,
             5 * row.flops,
-            5 * row.activation_bytes,
+            examples * row.activation_bytes,
         )
         assert (other.params, other.receptive_field, other.view) == (row.params, row.receptive_field, row.view)
-        if row.kind != "parameter":  # all examples share it
+        if row.kind not in STORED:
             assert other.output_shape == (5 * row.output_shape[0], *row.output_shape[1:])
 
 

@@ -499,7 +499,7 @@ def test_by_arithmetic(spec, paper, note, figures):
 
 IN_TABLES = [
     (f"{name}@{variant}", figures)
-    for name in ("resnext", "wide_resnet", "regnet", "convnext", "edsr")
+    for name in ("resnext", "wide_resnet", "regnet", "convnext", "edsr", "mobilevit")
     for variant, figures in PAPERS[name].items()
     if isinstance(figures, dict)
 ]
@@ -682,6 +682,7 @@ DEPTHS = [
     ("convnext@tiny", 1 + 3 * 18 + 3 + 1),
     ("deeplabv3@resnet50", (50 - 1) + 4),
     ("unet3d", 2 * 4 + 3 * 3 + 1),
+    ("vit@b_16", 1 + 12 * 4 + 1),
     ("edsr@x4", 1 + 2 * 32 + 1 + 2 + 1),
 ]
 

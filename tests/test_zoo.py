@@ -588,6 +588,7 @@ def test_ssd300():
     boxes = 4 * 38 * 38 + 6 * (19 * 19 + 10 * 10 + 5 * 5) + 4 * (3 * 3 + 1 * 1)
     assert analyze("ssd300").layers[-1].output_shape == (1, boxes, 91 + 4)
     assert analyze("ssd300@voc").layers[-1].output_shape == (1, 8732, 21 + 4)
+    assert analyze("ssd300@voc").totals.params == 26_285_486
 
 
 # Transformers: the counts of torchvision's modules and timm's. Both are the specs layer by layer, which

@@ -34,6 +34,8 @@ _plugins_wanted: ContextVar[bool] = ContextVar("plugins_wanted", default=True)
 # `#` stands for their number. Names that differ from ours in that alone need no entry.
 CALLED = {
     "affine": "linear",
+    "attention": "self_attention",
+    "transformer": "transformer_block",
     "expandas": "expand",
     "max": "amax",
     "min": "amin",
@@ -73,6 +75,8 @@ CALLED = {
     "ln": "layer_norm",
     "localresponsenormalization": "local_response_norm",
     "lrn": "local_response_norm",
+    "globalresponsenorm": "global_response_norm",
+    "grn": "global_response_norm",
     "hsigmoid": "hardsigmoid",
     "hswish": "hardswish",
     "logistic": "sigmoid",
@@ -107,7 +111,7 @@ CALLED = {
 # nearly like a kind that does something else.
 WITHOUT_A_KIND = frozenset((
     "addr", "and", "arctanh", "argmax", "argmin", "asin", "atanh", "bilinear", "dim", "dstack", "dyrelu", "erfc",
-    "exp2", "fmax", "fmin", "frelu", "geglu", "globalresponsenorm", "hardmish", "hstack", "log2", "long",
+    "exp2", "fmax", "fmin", "frelu", "geglu", "hardmish", "hstack", "log2", "long",
     "lu", "maxunpool", "median", "minpool", "ne", "new", "reglu", "renorm", "rrelu", "rsub", "size", "smm",
     "softmin", "sort", "stride", "svd", "swiglu", "tan", "vstack",
 ))  # fmt: skip

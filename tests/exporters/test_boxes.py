@@ -97,7 +97,8 @@ def test_every_tensor_is_there_once_and_lines_lead_to_each(name: str) -> None:
     found = cnnprof.unfold(name)
     seen = list(nodes(boxes(found)))
     assert sorted(node.tensor for node in seen) == list(range(len(found.inputs) + len(found.layers)))
-    assert not [node for node in seen if node.aside]  # these all fall apart into branches
+    if name not in ("ssd300", "yolov8"):  # all others fall apart into branches
+        assert not [node for node in seen if node.aside]
 
 
 def test_sides_are_next_to_what_leads_through() -> None:

@@ -241,3 +241,59 @@ def test_pad_same(axes: int, stride: int, kernel: int) -> None:
 def test_pad_same_of_a_dilated_kernel() -> None:
     text = network("- pad_same: {kernel: 3, stride: 2, dilation: 2}", input="[3, 8, 8]")
     assert report(text).layers[-1].output_shape == (1, 3, 8 + 3, 8 + 3)
+
+
+def test_a_dense_block_has_the_layers_of_dense_layer() -> None:
+    block, layers = (
+        report(network(text, input="[64, 56, 56]"))
+        for text in ("- dense_block: {depth: 6, growth: 32}", "- dense_layer: {growth: 32}\n  repeat: 6")
+    )
+    assert (block.totals.params, block.totals.macs) == (layers.totals.params, layers.totals.macs)
+    assert block.layers[-1].output_shape == layers.layers[-1].output_shape == (1, 64 + 6 * 32, 56, 56)
+
+
+@pytest.mark.torch
+def test_global_response_norm() -> None:
+    """Algorithm 1 of the paper, in PyTorch."""
+    torch = pytest.importorskip("torch")
+    from cnnprof.runtime.build import module
+
+    built = module(graph(network("- global_response_norm", input="[5, 6, 8]")))
+    gamma, beta = built.parameters()
+    torch.nn.init.normal_(gamma)
+    torch.nn.init.normal_(beta)
+    image = torch.randn(2, 5, 6, 8)
+    length = torch.norm(image, p=2, dim=(1, 2), keepdim=True)
+    ratio = length / (length.mean(dim=-1, keepdim=True) + 1e-6)
+    torch.testing.assert_close(built(image), gamma * (image * ratio) + beta + image)
+
+
+@pytest.mark.torch
+def test_self_attention_is_pytorch_s() -> None:
+    """With the same weights as `torch.nn.MultiheadAttention`, of tokens and of groups of them."""
+    torch = pytest.importorskip("torch")
+    from cnnprof.runtime.build import module
+
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    torch.nn.init.normal_(theirs.in_proj_bias)
+    for shape in ([6, 8], [3, 6, 8]):
+        built = module(graph(network("- self_attention: {heads: 2}", input=str(shape))))
+        for own, given in zip(built.parameters(), theirs.parameters(), strict=True):
+            own.data = given.data
+        tokens = torch.randn(2, *shape)
+        expected, _ = theirs(*[tokens.reshape(-1, 6, 8)] * 3)
+        torch.testing.assert_close(built(tokens), expected.reshape(tokens.shape))
+
+
+def test_a_cross_stage_block_joins_all_its_parts() -> None:
+    rows = report(network("- c2f: {channels: 32, n: 3, shortcut: true}", input="[16, 8, 8]")).layers
+    assert [row.output_shape[1] for row in rows if row.kind == "concat"] == [32 + 3 * 16]
+    assert sum(row.kind == "add" for row in rows) == 3
+    without = report(network("- c2f: {channels: 32, n: 3}", input="[16, 8, 8]")).layers
+    assert sum(row.kind == "add" for row in without) == 0
+
+
+def test_the_sides_of_a_box_are_means() -> None:
+    rows = report(network("- dfl", input="[64, 100]")).layers
+    assert rows[-1].output_shape == (1, 4, 100)
+    assert sum(row.params for row in rows) == 16

@@ -279,6 +279,8 @@ def test_what_is_called_otherwise_elsewhere_is_a_kind_here():
     for called, written in registry.CALLED.items():
         for axes in "123" if "#" in written else "2":
             word, _, fields = written.replace("#", axes).partition(": ")
+            if word in shipped_blocks():
+                continue
             assert word in registry.kinds(), called
             named = {field.partition(":")[0] for field in fields.strip("{}").split(", ") if ":" in field}
             assert named <= registry.kinds()[word].fields.keys(), called
