@@ -230,3 +230,29 @@ def test_a_memory_is_listed_in_from() -> None:
     """
     found = graph(network(steps, "[5, 8]"))
     assert count(found, 1).totals.params == 54 + 36 + 2 * 48 + 18 + 42
+
+
+SHARED = """
+- multi_head_attention: {num_heads: 2}
+  name: first
+- multi_head_attention: {num_heads: 2}
+  share: first
+- gru: {hidden_size: 6}
+  name: second
+- gru: {hidden_size: 6}
+  share: second
+"""
+
+
+@pytest.mark.torch
+def test_shares_the_weights_of_the_modules_inside_too() -> None:
+    import torch
+
+    from cnnprof.runtime.build import module
+
+    found = graph(network(SHARED, "[5, 6]"))
+    built = module(found, seed=0)
+    params = 4 * 36 + 24 + 6 * 36 + 36
+    assert count(found, 1).totals.params == sum(each.numel() for each in built.parameters()) == params
+    assert sum(each.numel() for inner in built.own("first") for each in inner.parameters(recurse=False)) == 4 * 36 + 24
+    assert built(torch.rand(2, 5, 6)).shape == (2, 5, 6)
