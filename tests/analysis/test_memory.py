@@ -11,7 +11,7 @@ from tests.support.networks import graph, network, shipped
 
 FLOAT32 = Scale(1, 4)
 
-# What a training step keeps is an estimate: what attention gives lies in memory so that joining its heads copies nothing,
+# What a training step keeps is an estimate: what attention gives lies in memory so that joining its heads is no copy,
 # and an LSTM is as its library has it. How far, relative to PyTorch.
 ESTIMATED = {"vit": 0.07, "swin": 0.07, "mobilevit": 0.07, "crnn": 0.2}
 
