@@ -279,6 +279,8 @@ def sweep(
 def check(
     *specs: Source,
     max: Mapping[str, object] | None = None,
+    at: Mapping[str, Mapping[str, object]] | None = None,
+    each: Mapping[str, Mapping[str, object]] | None = None,
     variant: str | None = None,
     input: Input = None,
     args: Mapping[str, Any] | None = None,
@@ -288,7 +290,7 @@ def check(
     strict: bool = False,
     example: Any = None,
     fits: str | Sequence[str] = (),
-    config: str | None = None,
+    config: str | Sequence[str] | None = None,
     baseline_ref: str | None = None,
     baseline_tip: bool = False,
     allow_code: bool = False,
@@ -296,8 +298,11 @@ def check(
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
     max: limits in addition to the specs' own, {"params": "5M"}; a number is in base units.
+    at, each: the same for parts, by pattern of their paths, {"stage4.*": {"macs": "1G"}}, and for every layer of a
+        kind, {"conv2d": {"macs": "50M"}}.
     fits: targets that every network has to fit, as `cnnprof targets` lists them, or "boards.yaml:mine".
-    config: the project file to check where there is no spec; found from the working directory upwards if left out.
+    config: the project file to check where there is no spec, or several; found from the working directory upwards if
+        left out.
     baseline_ref: a git revision to compare with, at its merge base with HEAD, or (baseline_tip) as it is.
     allow_code: whether the code runs that the project file names.
 
@@ -317,9 +322,10 @@ def check(
     settings = tuple((name, as_text(value)) for name, value in (args or {}).items())
     given = Setup(variant, settings, tuple(shapes_of(input).items()), batch, dtype, tuple(_list(with_)))
     if not specs:
-        if max or fits or given != AS_WRITTEN:
+        if max or at or each or fits or given != AS_WRITTEN:
             raise UsageError(
-                "max, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"
+                "max, at, each, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for "
+                "them"
             )
         if example is not None:
             raise UsageError("example needs a spec: a project gives the shapes of inputs")
@@ -329,9 +335,13 @@ def check(
         )  # fmt: skip
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
-    limits = limits_of(quantities(max), ARGUMENT)
+    limits = [*limits_of(quantities(max), ARGUMENT)]
+    for path, below in (at or {}).items():
+        limits += (limit.on(path) for limit in limits_of(quantities(below, "at"), f"`{path}`"))
+    for kind, below in (each or {}).items():
+        limits += (limit.on_kind(kind) for limit in limits_of(quantities(below, "each"), f"each {kind}"))
     targets = tuple(Fits(named(name), Elsewhere(SourceText("fits", name), 0, 0)) for name in _list(fits))
-    budget = Budget(ARGUMENT, limits, fits=targets)
+    budget = Budget(ARGUMENT, tuple(limits), fits=targets)
     reading = Reading(strict, example)
     past: Any = {"baseline_ref": baseline_ref, "baseline_tip": baseline_tip}
     return check_specs(specs, given, budget, version=__version__, reading=reading, **past)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cnnprof.errors import UsageError, brief, printable
 
@@ -41,6 +42,7 @@ _KEPT = {
     "GIT_EXEC_PATH",
 }
 """Variables of git's that say how it is installed. The others, as a hook has them, say which repository is meant."""
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FOLDER, _LINK, _SUBMODULE = "040000", "120000", "160000"
 
 
@@ -139,6 +141,10 @@ class Revision:
             mode, _, name = about.split(" ")
             yield level, mode, name
 
+    def ask(self, path: str, *arguments: str) -> bytes:
+        """What a command of git's prints. path: which file it is about. Raises UsageError where it fails."""
+        return self._git(path, *arguments)
+
     def _git(self, path: str, *arguments: str, output: BinaryIO | None = None) -> bytes:
         """What git prints; nothing where that goes to a file. Raises UsageError where it fails."""
         reply = _run(*arguments, output=output)
@@ -169,6 +175,53 @@ def revision(name: str) -> Revision:
             "refs/heads/main"
         )
     return Revision(name, reply.stdout.decode("ascii", "replace").strip(), top)
+
+
+class Commit(NamedTuple):
+    """A commit that changed a file. path: the file's at that commit, from the top. date: as 2026-03-01."""
+
+    commit: str
+    date: str
+    subject: str
+    path: str
+
+
+def history(file: str, most: int) -> list[Commit]:
+    """The commits before HEAD, and HEAD itself, that changed a file, the newest first, `most` at most. Where it was
+    renamed, those of the name before follow.
+
+    Raises UsageError where there is no repository, no commit, or git cannot say.
+    """
+    head = revision("HEAD")
+    path = head.path_of(file)
+    alone = ("--no-show-signature", "--no-ext-diff", "--no-textconv")  # programs that settings name do not run
+    arguments = ("log", "--follow", "-M", *alone, "--name-status", "-z", "--format=%H", f"--max-count={most}")
+    found: list[tuple[str, str]] = []
+    fields = iter(os.fsdecode(head.ask(path, *arguments, head.commit, "--", path)).split("\0"))
+    for each in fields:  # a commit, an empty field that a line break begins, a status, and one path or two
+        status = each.strip("\n")
+        if _HASH.fullmatch(status):
+            found.append((status, path))
+        elif status[:1] in ("R", "C"):
+            was, now = next(fields), next(fields)
+            found[-1] = found[-1][0], now
+            path = was
+        elif status:
+            path = next(fields)
+            found[-1] = found[-1][0], path
+    if not found:
+        return []
+    commits = [commit for commit, _ in found]
+    about = head.ask(path, "log", "--no-walk=unsorted", *alone, "-z", "--format=%cs%n%s", *commits, "--")
+    entries = about.decode("utf-8", "replace").split("\0")
+    texts = [entry.partition("\n") for entry in entries]
+    return [Commit(commit, date, subject.strip(), path)
+            for (commit, path), (date, _, subject) in zip(found, texts, strict=False)]  # fmt: skip
+
+
+def is_shallow() -> bool:
+    """Whether the repository lacks commits that others have."""
+    return _run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
 
 def merge_base(name: str) -> Revision:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import html
+import os
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -256,7 +259,11 @@ def test_a_graph_has_its_variant_and_mode(option: dict[str, Any]) -> None:
         (lambda: cnnprof.check("lenet5", config="cnnprof.yaml"),
          "config names a project file, and a spec is checked without one: choose one"),
         (lambda: cnnprof.check(max={"params": 3}),
-         "max, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"),
+         "max, at, each, fits, variant, args, input, with_, batch and dtype need a spec; a project has keys for them"),
+        (lambda: cnnprof.check("lenet5", at={"conv1": 5}),
+         'at is a mapping of metrics to limits, such as {"params": "5M"}, found 5'),
+        (lambda: cnnprof.check("lenet5", at={"conv1": {"parms": 5}}),
+         "`conv1` limits metrics, and `parms` is not one; did you mean `params`?"),
         (lambda: cnnprof.check("lenet5", batch=0), "a batch is a whole number of examples, at least 1, found 0"),
     ],
 )  # fmt: skip
@@ -294,6 +301,65 @@ def test_over_budget_names_network_metric_limit_and_layers(path: Path) -> None:
         "    conv1 448, 100.0 %, line 7"
     )
     assert isinstance(caught.value, cnnprof.CnnprofError)
+
+
+def test_limits_on_parts_and_on_every_layer_of_a_kind(path: Path) -> None:
+    part = {"conv1": {"params": 447}}
+    with pytest.raises(cnnprof.OverBudgetError) as caught:
+        cnnprof.check(
+            path, variant="wide", at=part, each={"conv2d": {"params": "0.447K"}, "relu": {"params": 0}}
+        ).require()
+    assert str(caught.value).splitlines()[:2] == [
+        f"{path}:7: over: conv1: params 448 is 1 (0.2 %) over the limit of 447",
+        f"    {path}@wide, budget `max` at `conv1` params=447",
+    ]
+    assert "budget `max` at each conv2d params=0.447K" in str(caught.value)
+    with pytest.raises(cnnprof.UsageError, match=r"no layer's path matches `nosuch`"):
+        cnnprof.check(path, variant="wide", at={"nosuch": {"params": 1}}).require()
+    with pytest.raises(cnnprof.UsageError, match=r"no layer is of the kind `conv3d`"):
+        cnnprof.check(cnnprof.unfold(path, variant="wide"), each={"conv3d": {"params": 1}}).require()
+
+
+@pytest.mark.torch
+def test_the_documented_test_in_pytest(tmp_path: Path) -> None:
+    """As docs/python.md has it, beside a module: within its limits it passes, and over them it names the layers."""
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(import cnnprof\nfrom models.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```text\n(E .*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "test_size.py").write_text(example)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+
+    def run(classes: int) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "models.py").write_text(MODULE.replace("CLASSES", str(classes)))
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_size.py"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert run(100).returncode == 0
+    done = run(10_000)
+    assert done.returncode == 1
+    said = [line.rstrip() for line in done.stdout.splitlines()]
+    assert [line for line in shown.splitlines() if line not in said] == []
+
+
+MODULE = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 3, stride=2, padding=1)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Linear(64, CLASSES)
+
+    def forward(self, x):
+        return self.classifier(self.flatten(self.pool(self.stem(x))))
+
+
+def make_net():
+    return Net()
+"""
 
 
 def test_what_is_wrong_is_required_too(path: Path) -> None:

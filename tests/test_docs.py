@@ -128,6 +128,14 @@ OTHERWISE = {
     "cnnprof analyze resnet@50 --open": "cnnprof analyze resnet@50 --format html",
     "cnnprof sweep SPEC --set width=0.25:1.0:0.25": "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25",
     "cnnprof measure SPEC": "cnnprof measure lenet5 --seconds 0.1",
+    "cnnprof init --github models": "cnnprof init --to - models/net.yaml",  # the project has a project file
+    "cnnprof history PATH": "cnnprof history models/net.yaml",
+    "cnnprof check --config vision/cnnprof.yaml --config audio/cnnprof.yaml --report markdown=report.md": (
+        "cnnprof check --config cnnprof.yaml --config ./cnnprof.yaml --report markdown=report.md"
+    ),
+    "cnnprof check --baseline-ref FETCH_HEAD --report text=- --report gitlab=gl.json --report junit=junit.xml": (
+        "cnnprof check --baseline-ref HEAD --report text=- --report gitlab=gl.json --report junit=junit.xml"
+    ),
 }
 # Without arguments these are whole commands; elsewhere it is the name of one, whose --help is run.
 ALONE = ("check", "specs", "kinds", "schema")
@@ -183,6 +191,9 @@ def project(tmp_path_factory):
     (folder / "models" / "net.yaml").write_text(net, encoding="utf-8")
     (folder / "models" / "draft-x.yaml").write_text("not yet", encoding="utf-8")
     done = run("cnnprof check --update-baseline", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "README.md").write_text("<!-- cnnprof models/net.yaml -->\n<!-- /cnnprof -->\n", encoding="utf-8")
+    done = run("cnnprof analyze models/net.yaml --columns path,params,macs --insert README.md", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     commit = "git -c user.name=t -c user.email=t@example.org commit -qm ."
     done = run(f"git init -q && git add -A && {commit} && git update-ref refs/remotes/origin/main HEAD", folder)

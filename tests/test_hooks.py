@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -124,11 +129,11 @@ def test_pre_commit_runs_both_hooks(checkout: Path, tmp_path: Path) -> None:
 
 # The GitHub Action.
 
-STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
+STEPS = {step["name"]: step for step in ACTION["runs"]["steps"] if "run" in step}
 
 
 def test_the_action_has_its_inputs() -> None:
-    assert set(ACTION["inputs"]) == {"version", "args", "working-directory", "baseline-ref"}
+    assert set(ACTION["inputs"]) == {"version", "args", "working-directory", "baseline-ref", "artifact"}
     assert all(given["description"] for given in ACTION["inputs"].values())
     assert ACTION["runs"]["using"] == "composite"
 
@@ -210,6 +215,223 @@ def test_the_action_fetches_its_baseline(work: Path, tmp_path: Path, reference: 
     done = step("Check", clone, {**HERE, "CNNPROF_PYTHON": sys.executable}, CNNPROF_ARGS="", CNNPROF_REF=wanted)
     assert done.returncode == 1, done.stderr
     assert f"conv2d +4 since {wanted}, line 6" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        ("", 0, {"result": "within", "networks": "1", "over": "0", "warnings": "0", "errors": "0"}),
+        ("models/net.yaml --max params=15", 1, {"result": "over", "networks": "1", "over": "1", "errors": "0"}),
+        ("models/net.yaml nosuch.yaml", 2, {"result": "wrong", "networks": "1", "over": "0", "errors": "1"}),
+        ("--nosuch", 2, {"result": "wrong", "networks": "0", "errors": "0"}),
+    ],
+)
+def test_the_actions_outputs(work: Path, arguments: str, code: int, expected: dict[str, str]) -> None:
+    """What `outputs` of action.yml names, each by the step that says it; reports only where they were written."""
+    written = work.parent / "outputs"
+    environment = {**HERE, "CNNPROF_PYTHON": sys.executable, "GITHUB_OUTPUT": str(written),
+                   "RUNNER_TEMP": str(work.parent)}  # fmt: skip
+    done = step("Check", work, environment, CNNPROF_ARGS=arguments, CNNPROF_REF="")
+    assert done.returncode == code, done.stderr
+    said = dict(line.partition("=")[::2] for line in written.read_text(encoding="utf-8").splitlines())
+    assert {name: said[name] for name in expected} == expected
+    assert said["exit-code"] == str(code)
+    reports = {name for name in ("markdown", "json", "sarif") if name in said}
+    assert reports == (set() if arguments == "--nosuch" else {"markdown", "json", "sarif"})
+    assert all(Path(said[name]).parent == Path(said["folder"]) and Path(said[name]).is_file() for name in reports)
+    if reports:
+        assert set(said) == set(ACTION["outputs"])
+        assert Path(said["markdown"]).read_text(encoding="utf-8").startswith("<!-- cnnprof check -->\n")
+
+
+def test_outputs_are_those_of_the_step() -> None:
+    assert {name: output["value"] for name, output in ACTION["outputs"].items()} == {
+        name: f"${{{{ steps.check.outputs.{name} }}}}" for name in ACTION["outputs"]}  # fmt: skip
+    assert all(output["description"] for output in ACTION["outputs"].values())
+    assert STEPS["Check"]["id"] == "check"
+
+
+# The workflows that come with cnnprof: one checks, one posts the comment.
+
+WORKFLOWS = {name: yaml.safe_load((ROOT / "cnnprof" / "gate" / "ci" / name).read_text(encoding="utf-8"))
+             for name in ("networks.yml", "networks-comment.yml")}  # fmt: skip
+MARKER = "<!-- cnnprof check -->"
+
+
+def test_the_workflow_that_checks() -> None:
+    """Without any permission to write; and the Action has what it is given."""
+    workflow = WORKFLOWS["networks.yml"]
+    assert workflow["permissions"] == {"contents": "read"}
+    ((_, job),) = workflow["jobs"].items()
+    checkout, _, check = job["steps"]
+    assert checkout["with"] == {"fetch-depth": 0, "persist-credentials": False}
+    assert check["uses"] == "OWNER/cnnprof@COMMIT"
+    assert set(check["with"]) <= set(ACTION["inputs"])
+
+
+def test_the_workflow_that_comments_takes_a_text_and_nothing_else() -> None:
+    """It has a token that writes: it checks out nothing, and pastes nothing into a script."""
+    workflow = WORKFLOWS["networks-comment.yml"]
+    assert workflow["permissions"] == {"actions": "read", "pull-requests": "write"}
+    assert workflow[True] == {
+        "workflow_run": {"workflows": [WORKFLOWS["networks.yml"]["name"]], "types": ["completed"]}
+    }
+    ((_, job),) = workflow["jobs"].items()
+    assert job["if"] == "github.event.workflow_run.event == 'pull_request'"
+    download, post = job["steps"]
+    assert download["uses"] == "actions/download-artifact@v4"
+    assert download["with"]["name"] == WORKFLOWS["networks.yml"]["jobs"]["check"]["steps"][-1]["with"]["artifact"]
+    assert "${{" not in post["run"]
+    subprocess.run(["bash", "-n"], input=post["run"], text=True, check=True)
+
+
+class GitHub(BaseHTTPRequestHandler):
+    """As much of GitHub's API as the workflow uses: pull requests by branch, and their comments."""
+
+    calls: ClassVar[list[tuple[str, str, str]]]
+    comments: ClassVar[list[dict[str, object]]]
+
+    def reply(self, found: object) -> None:
+        data = json.dumps(found).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        assert self.headers["Authorization"] == "Bearer secret"
+        path, _, query = self.path.partition("?")
+        if path == "/repos/me/nets/pulls":
+            pulls = [{"number": 6, "head": {"sha": "old"}}, {"number": 7, "head": {"sha": "abc"}}]
+            self.reply(pulls if query == "head=stranger%3Amy-branch&state=open" else [])
+        elif path == "/repos/me/nets/issues/7/comments":
+            page = int(query.rpartition("=")[2])
+            self.reply(self.comments[100 * (page - 1) : 100 * page])
+        else:
+            self.send_error(404)
+
+    def write(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
+        self.calls.append((self.command, self.path, body))
+        self.reply({})
+
+    do_POST = do_PATCH = write
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    """The address of such a GitHub."""
+    GitHub.calls, GitHub.comments = [], []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GitHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def post(folder: Path, api: str, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs the step that comments."""
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    run = WORKFLOWS["networks-comment.yml"]["jobs"]["comment"]["steps"][-1]
+    given = {"GITHUB_TOKEN": "secret", "REPORT": str(folder / "report.md"), "HEAD_OWNER": "stranger",
+             "HEAD_BRANCH": "my-branch", "HEAD_SHA": "abc", **variables}  # fmt: skip
+    assert set(given) == set(run["env"])
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", run["run"]], cwd=folder, check=False,
+        env={**PLAIN, "GITHUB_API_URL": api, "GITHUB_REPOSITORY": "me/nets", "no_proxy": "*", **given},
+        capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+
+
+def test_the_first_run_comments_and_the_next_edits(tmp_path: Path, api: str) -> None:
+    assert post(tmp_path, api, f"{MARKER}\nfirst").returncode == 0
+    others = [{"id": number, "user": {"login": "someone"}, "body": f"{MARKER} mine"} for number in range(120)]
+    mine = {"id": 400, "user": {"login": "github-actions[bot]"}, "body": f"{MARKER}\nfirst"}
+    GitHub.comments = [*others, mine]
+    assert post(tmp_path, api, f"{MARKER}\nsecond").returncode == 0
+    assert GitHub.calls == [
+        ("POST", "/repos/me/nets/issues/7/comments", f"{MARKER}\nfirst"),
+        ("PATCH", "/repos/me/nets/issues/comments/400", f"{MARKER}\nsecond"),
+    ]
+
+
+def test_a_strangers_text_mentions_nobody(tmp_path: Path, api: str) -> None:
+    assert post(tmp_path, api, f"{MARKER}\n@everyone a@b").returncode == 0
+    assert GitHub.calls[0][2] == f"{MARKER}\n@\u200beveryone a@\u200bb"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "code"),
+    [
+        ("no report", {}, 1),
+        (MARKER + "x" * 65_000, {}, 1),
+        (MARKER, {"HEAD_SHA": "another"}, 0),
+        (MARKER, {"HEAD_BRANCH": "$(touch pwned)&state=all"}, 0),
+    ],
+)
+def test_nothing_else_is_posted(tmp_path: Path, api: str, text: str, variables: dict[str, str], code: int) -> None:
+    done = post(tmp_path, api, text, **variables)
+    assert done.returncode == code, done.stderr
+    assert GitHub.calls == []
+    assert not (tmp_path / "pwned").exists()
+
+
+# GitLab, and a plain shell.
+
+PAGE = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
+GITLAB = (ROOT / "cnnprof" / "gate" / "ci" / "gitlab-ci.yml").read_text(encoding="utf-8")
+FUNCTION = f'cnnprof() {{ "{sys.executable}" -m cnnprof "$@"; }}\npip() {{ :; }}\n'
+
+
+def clone_of_a_wider_branch(work: Path) -> Path:
+    """A clone of one branch alone, whose network is wider than on main and may not be."""
+    project = PROJECT.replace("max: {params: 16}", "max_increase: {params: 0%}")
+    write(work, {"cnnprof.yaml": project})
+    git(work, "init", "-q")
+    git(work, "add", "-A")
+    git(work, "commit", "-qm", "main")
+    git(work, "checkout", "-qb", "wider")
+    write(work, {"models/net.yaml": NET.replace("out_channels: 4", "out_channels: 5")})
+    git(work, "commit", "-qam", "wider")
+    git(work.parent, "clone", "-q", "--single-branch", "--branch=wider", work.as_uri(), "clone")
+    return work.parent / "clone"
+
+
+def shell(folder: Path, lines: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", FUNCTION + "\n".join(lines)], cwd=folder, env={**HERE, **variables},
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+
+
+def test_the_page_has_the_file_for_gitlab() -> None:
+    assert f"```yaml\n{GITLAB}```\n" in PAGE
+
+
+@pytest.mark.parametrize("branch", [{"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}, {"CI_DEFAULT_BRANCH": "main"}])
+def test_gitlab(work: Path, branch: dict[str, str]) -> None:
+    """The job's script, and the reports that it says it has."""
+    job = yaml.safe_load(GITLAB)["networks"]
+    clone = clone_of_a_wider_branch(work)
+    done = shell(clone, job["script"], **branch)
+    assert done.returncode == 1, done.stderr
+    assert "params 20 is 4 (25.0 %) more than 16 in FETCH_HEAD, at most 0%" in done.stdout
+    (issue,) = json.loads((clone / job["artifacts"]["reports"]["codequality"]).read_text(encoding="utf-8"))
+    assert issue["location"]["path"] == "models/net.yaml"
+    assert (clone / job["artifacts"]["reports"]["junit"]).is_file()
+
+
+def test_a_plain_shell(work: Path) -> None:
+    (lines,) = re.findall(r"^```sh\n(git fetch .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    clone = clone_of_a_wider_branch(work)
+    git(clone, "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    done = shell(clone, lines.splitlines())
+    assert done.returncode == 1, done.stderr
+    assert "more than 16 in origin/main, at most 0%" in done.stdout
+    assert (clone / "report.md").read_text(encoding="utf-8").startswith(f"{MARKER}\n")
 
 
 # A pull request of a stranger.

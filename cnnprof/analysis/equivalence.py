@@ -192,7 +192,8 @@ def _configuration(graph: Graph, number: int) -> dict[str, Hashable]:
         return {"output_size": layer.shape[1:]}
     fields: dict[str, Hashable] = {name: getattr(kind, name) for name in kind.fields if name not in NOT_COMPARED}
     if isinstance(dim := fields.get("dim"), int) and answers.inputs:
-        fields["dim"] = kind.dimension(dim, answers.inputs[0])
+        index = kind.new_dimension if kind.adds_dimension else kind.dimension
+        fields["dim"] = index(dim, answers.inputs[0])
     if "stride" in fields and fields["stride"] is None:
         fields["stride"] = fields["kernel_size"]
     if isinstance(fields.get("padding"), str) and isinstance(answers.reach, tuple):

@@ -770,8 +770,11 @@ def _steps(
             size = trace.plus(size, trace.times(trace.minus(extent, trace.value(1)), stride))
         yield Formula(f"size along {name}", size, "positions", axis.exact)
         factor = _term(step.stride, "stride")
-        if after.has_grid and not factor.is_literal:
-            yield Formula(f"stride along {name}", trace.times(stride, factor), "positions")
+        if after.has_grid and axis.stride is not None and not factor.is_literal:
+            product = trace.times(stride, factor)
+            # After adaptive pooling whose sizes do not divide, positions are not evenly apart.
+            shown = product if product.value == axis.stride else trace.value(axis.stride)
+            yield Formula(f"stride along {name}", shown, "positions")
 
 
 def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:

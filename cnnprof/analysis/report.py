@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -423,16 +424,66 @@ def fold(rows: Sequence[LayerRow], segments: int) -> list[LayerRow]:
     return [group[0] if len(group) == 1 else _sum(group, _prefix(group[0].path, segments)) for group in groups]
 
 
+def join(rows: Sequence[LayerRow]) -> list[LayerRow]:
+    """Rows in which a convolution or linear layer has with it the norm and the activation after it, as devices run them
+    and papers draw them, and any layer a view of what it makes; where nothing else reads what is between them."""
+    readers = Counter(name for row in rows for name in row.inputs)
+    groups: list[list[LayerRow]] = []
+    for row in rows:
+        before = groups[-1] if groups else []
+        follows = before and row.inputs == (before[-1].path,) and readers[before[-1].path] == 1
+        weighted = before and before[0].params > 0 and before[0].macs > 0
+        part = row.fields is not None and row.fields.role and weighted
+        if follows and (part or (row.view and not row.flops)) and row.executed == before[0].executed:
+            before.append(row)
+        else:
+            groups.append([row])
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups]
+
+
+def _joined(group: Sequence[LayerRow]) -> LayerRow:
+    head = group[0]
+    made = _sum(group, head.path)
+    return made._replace(kind=" + ".join(row.kind for row in group), config=head.config, fields=head.fields)
+
+
 def fold_to_page(rows: Sequence[LayerRow], page: int) -> tuple[list[LayerRow], int]:
-    """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be."""
+    """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be.
+
+    A convolution is always in one row with its norm and activation.
+    """
+    rows = join(rows)
     if len(rows) <= page:
-        return list(rows), 0
+        return rows, 0
     deepest = max(row.path.count(".") for row in rows)
     for segments in range(deepest, 1, -1):
         folded = fold(rows, segments)
         if len(folded) <= page:
             return folded, segments
     return fold(rows, 1), 1
+
+
+def in_runs(rows: Sequence[LayerRow], most: int) -> list[LayerRow]:
+    """About so many rows at most, each of neighbours, `first to last`: those with much of the work or many parameters
+    have one of their own, or few. What only training runs has its own."""
+    if len(rows) <= most:
+        return list(rows)
+    macs, params = (sum(amounts) or 1 for amounts in zip(*((row.macs, row.params) for row in rows), strict=True))
+    groups: list[list[LayerRow]] = []
+    passed, taken = 0.0, -1
+    for row in rows:
+        passed += row.macs / macs + row.params / params + 1 / len(rows)  # 3 in all
+        number = min(most - 1, int(passed / 3 * most))
+        if number > taken or row.executed != groups[-1][-1].executed:
+            groups.append([])
+        taken = number
+        groups[-1].append(row)
+    return [group[0] if len(group) == 1 else _sum(group, _run(group)) for group in groups]
+
+
+def _run(group: Sequence[LayerRow]) -> str:
+    first, last = (_prefix(row.path, 1) for row in (group[0], group[-1]))
+    return first if first == last else f"{first} to {last}"
 
 
 def _prefix(path: str, segments: int) -> str:
@@ -569,6 +620,7 @@ def lay_out(
     columns: Sequence[ReportColumn] | None = None,
     segments: int | None = None,
     page: int | None = None,
+    runs: bool = False,
     sort: str | None = None,
     top: int | None = None,
     priced: Sequence[Priced] = (),
@@ -578,7 +630,7 @@ def lay_out(
 
     segments: one row for the neighbours that share so many segments of their path; 0: none.
     page: rows that fit on a page, for which rows are folded as little as needed where `segments` is None
-        and no order was asked for.
+        and no order was asked for. runs: whether neighbours that share nothing may be in one row too.
     sort, top: the largest of a column first, and only so many.
 
     Raises UsageError for a column that does not exist.
@@ -589,6 +641,7 @@ def lay_out(
         rows = fold(rows, segments)
     elif page is not None and sort is None and top is None:
         rows, folded = fold_to_page(rows, page)
+        rows = in_runs(rows, page) if runs else rows
     ordered = sort_rows(rows, sort, None)
     shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
     return ReportTable(

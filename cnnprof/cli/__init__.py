@@ -71,6 +71,7 @@ def _run(args: Sequence[str] | None = None) -> int:
             return _pipe_closed()
         return ended.code if isinstance(ended.code, int) else DONE
     except KeyboardInterrupt:
+        _end_progress()
         return INTERRUPTED
     except BrokenPipeError:
         return _pipe_closed()
@@ -155,8 +156,35 @@ def complain(text: str) -> None:
     """Says something on standard error, if anyone is there to read it. Nothing in it steers a terminal."""
     from cnnprof.errors import printable_lines
 
+    _end_progress()
+    said = printable_lines(text)
     with suppress(OSError, ValueError):
-        print(printable_lines(text), file=sys.stderr, flush=True)
+        print(_colored(said) if _shows_colors() else said, file=sys.stderr, flush=True)
+
+
+def _end_progress() -> None:
+    """Takes away the line that says what is in progress."""
+    if (progress := sys.modules.get("cnnprof.cli.progress")) is not None:
+        progress.clear()
+
+
+def _shows_colors() -> bool:
+    """Whether standard error shows colours: a terminal that can, or where FORCE_COLOR asks for them."""
+    if sys.stderr is None or os.environ.get("NO_COLOR"):
+        return False
+    if sys.stderr.isatty():
+        return (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
+    return os.environ.get("FORCE_COLOR", "") not in ("", "0")
+
+
+def _colored(text: str) -> str:
+    """Levels and carets in colour: red for what is wrong, yellow for a warning."""
+    import re
+
+    place, red = r"(?m)^((?:\S+: )?)", "\\1\x1b[1;31m\\2\x1b[0m"
+    text = re.sub(rf"{place}((?:internal )?error)(?=: )", red, text)
+    text = re.sub(rf"{place}(warning|note)(?=: )", "\\1\x1b[33m\\2\x1b[0m", text)
+    return re.sub(r"(?m)^(\s*\|\s*)(\^+)", red, text)
 
 
 def _pipe_closed() -> int:

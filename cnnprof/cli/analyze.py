@@ -10,12 +10,12 @@ from cnnprof.analysis.report import Report, ReportTable
 from cnnprof.cli import complain, complete
 from cnnprof.cli.arguments import fits_of, read_names, read_targets, reports
 from cnnprof.cli.options import (
+    SHARED,
     Arguments,
     Batch,
     Dtype,
     Exact,
     Example,
-    Format,
     Inputs,
     Open,
     Output,
@@ -25,13 +25,24 @@ from cnnprof.cli.options import (
     Training,
     With,
 )
-from cnnprof.cli.output import browse, deliver, page, screen, settle, show
-from cnnprof.errors import UsageError, refuse_twice
+from cnnprof.cli.output import SUFFIXES, browse, deliver, page, screen, settle, show
+from cnnprof.errors import UsageError, nearest, printable, refuse_twice
 from cnnprof.importers.reference import Reading
+from cnnprof.model.metrics import METRICS, metric_named
 
 if TYPE_CHECKING:
     from cnnprof.devices.profiles import Target
+    from cnnprof.devices.verdicts import Fit
 
+AnalyzeFormat = Annotated[
+    Literal["table", "json", "csv", "markdown", "latex", "html", "badge"] | None,
+    typer.Option(
+        "--format",
+        rich_help_panel=SHARED,
+        help="Choose the format. Default: by the suffix of --output (.json, .csv, .md, .tex, .html, .svg: a badge), "
+        "else a table.",
+    ),
+]
 EXAMPLES = (
     "cnnprof analyze resnet@50",
     "cnnprof analyze vgg --input 3x192x192 --batch 8 --dtype float16",
@@ -40,11 +51,14 @@ EXAMPLES = (
     "cnnprof analyze lenet5 --format csv --columns path,params,macs",
     "cnnprof analyze ds_cnn --with int8 --target nrf52840",
     "cnnprof analyze resnet@50 --format html",
+    "cnnprof analyze resnet@50 --format badge --columns params,macs",
     "cnnprof analyze resnet@50 --batch 32 --dtype float16 --optimizer adamw --master-weights",
 )
 
-PAGE = 28
-"""Rows of a table that fit on a page of 50 lines with what is printed around them."""
+LARGEST = 64 << 20
+"""Bytes of a document."""
+FEW = 12
+"""Rows that a table is folded to, if need be, before the totals are set in few lines."""
 
 
 def command(
@@ -80,7 +94,7 @@ def command(
             min=0,
             metavar="N",
             help="Fold neighbours that share N segments of their path into one row; 0: a row per layer. A terminal "
-            "folds to a page by default.",
+            "folds to what its window shows by default, and has a convolution in one row with its norm and activation.",
         ),
     ] = None,
     sort: Annotated[
@@ -106,13 +120,32 @@ def command(
     ] = None,
     target: Targets = None,
     exact: Exact = False,
-    format: Format = None,
+    insert: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fill the section of a document between the lines <!-- cnnprof SPEC --> and <!-- /cnnprof -->.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; exit with 1 where --insert or --output would change its file."),
+    ] = False,
+    format: AnalyzeFormat = None,
     output: Output = None,
     open: Open = False,
 ) -> None:
     """Count output shapes, parameters, MACs, FLOPs, memory and receptive field, by layer and in total."""
     form, output = page(open, format, output)
-    chosen = settle(specs, form, output)
+    if insert is not None:
+        if form not in (None, "markdown") or output is not None or open:
+            raise UsageError(
+                "--insert writes markdown into a document: it does not go with --format, --output or --open"
+            )
+        form = "markdown"
+    if check and insert is None and (output is None or output == "-" or open):
+        raise UsageError("--check compares a file with what would be written: use it with --insert or --output")
+    chosen = settle(specs, form, output, {**SUFFIXES, ".svg": "badge"}, insert)
     targets = read_targets(target or [])
     view = View(fold, sort, top, columns, convention or [], exact, chosen)
     made = reports(
@@ -128,9 +161,36 @@ def command(
         master_weights=master_weights,
         order=order,
     )
-    deliver(render(made, view, output, targets), output)
+    text = render(made, view, output or insert, targets)
+    if insert is not None or check:
+        keep(text, " ".join(specs), insert, output, check)
+        return
+    deliver(text, output)
     if open:
         browse(output)
+
+
+def keep(text: str, title: str, insert: str | None, output: str | None, check: bool) -> None:
+    """Puts a report into a document or a file that does not have it; or (check) exits with 1 for one that does not."""
+    import os
+
+    from cnnprof import files
+    from cnnprof.render.inserted import inserted
+
+    path = insert or output or ""
+    before = ""
+    if insert is not None or os.path.lexists(path):
+        try:
+            before = files.read(path, LARGEST).decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"`{printable(path)}` is not text in UTF-8, so nothing is written into it") from None
+    after = text if insert is None else inserted(before, title, text, path)
+    if before == after:
+        return
+    if check:
+        complain(f"{printable(path)} is stale: the same command without --check renews it")
+        raise typer.Exit(1)
+    deliver(after, path)
 
 
 class View(NamedTuple):
@@ -153,8 +213,12 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
         raise UsageError("--columns applies to tables, csv and markdown; json always has everything")
     if view.format == "csv" and view.conventions:
         raise UsageError("--convention adds a total, and csv has no totals; json has them")
-    terminal = screen() if view.format == "table" and output in (None, "-") else None
-    tables = [_table(each, view, PAGE if terminal else None) for each in found]
+    if view.format == "badge":
+        return _badge(found, view, targets)
+    here = view.format == "table" and output in (None, "-")
+    if here and (seen := screen()) is not None:
+        return "\n".join(_fitted(each, view, fits_of(each, targets), seen.height - 1) for each in found)
+    tables = [_table(each, view, None) for each in found]
     match view.format:
         case "json":
             from cnnprof.render import json
@@ -177,7 +241,46 @@ def render(found: Sequence[Report], view: View, output: str | None, targets: Seq
     return show(words.document(tables, [fits_of(each, targets) for each in found]), view.format, output)
 
 
-def _table(found: Report, view: View, page: int | None) -> ReportTable:
+def _badge(found: Sequence[Report], view: View, targets: Sequence["Target"]) -> str:
+    from cnnprof.render import badge
+
+    if len(found) > 1 or targets:
+        raise UsageError("a badge is of one network, and has totals alone")
+    names = badge.DEFAULT if view.columns is None else read_names(view.columns, "--columns")
+    return badge.render(found[0], [_metric(name) for name in names])
+
+
+def _metric(name: str) -> str:
+    found = metric_named(name, "--columns: ")
+    if found is None:
+        raise UsageError(f"a badge has metrics, and `{printable(name)}` is not one; {nearest(name, METRICS)}")
+    return found
+
+
+def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> str:
+    """A report in so many lines, if that can be: rows are folded, and where that would leave few the totals are set in
+    few lines. Where rows were asked for, there are those."""
+    from cnnprof.render import words
+
+    def drawn(table: ReportTable, compact: bool) -> str:
+        return show(words.document([table], [fits], compact), view.format, None)
+
+    for compact, least in ((False, FEW), (True, 1)):
+        page, rows = height, 0
+        while page >= least:
+            table = _table(found, view, page)
+            if len(table.rows) == rows:  # they cannot be folded more
+                break
+            rows = len(table.rows)
+            text = drawn(table, compact)
+            if text.count("\n") <= height:
+                return text
+            page = rows - 1
+    page = max(1, rows - (text.count("\n") - height))
+    return drawn(_table(found, view, page, runs=True), compact=True)
+
+
+def _table(found: Report, view: View, page: int | None, runs: bool = False) -> ReportTable:
     priced = []
     if view.conventions:
         from cnnprof.analysis import conventions
@@ -189,6 +292,7 @@ def _table(found: Report, view: View, page: int | None) -> ReportTable:
         columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,
         page=page,
+        runs=runs,
         sort=view.sort,
         top=view.top,
         priced=priced,

@@ -15,6 +15,8 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 COMMANDS = {
     "analyze": "Count parameters, MACs and memory, by layer and in total.",
     "check": "Check networks against their budgets: 0 within, 1 over, 2 wrong.",
+    "init": "Write a first project file, with limits from today's figures.",
+    "history": "Show the figures of a network commit by commit.",
     "compare": "Compare networks, and list the layers where two differ.",
     "separable": "Compare each convolution with depthwise + pointwise.",
     "rewrite": "Factorise, prune or quantize; show before and after.",

@@ -35,7 +35,7 @@ _RATIO = re.compile(r"(?=[0-9.]*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9])?
 def check(
     specs: Sequence[str],
     *,
-    config: str | None,
+    config: Sequence[str],
     budgets: bool,
     limits: Sequence[str],
     given: Setup,
@@ -74,7 +74,7 @@ def check(
     if allow_code and specs:
         raise UsageError("--allow-code is for the code that a project file names: a SPEC may name code without it")
     if specs:
-        if config is not None:
+        if config:
             raise UsageError("--config names a project file, and a SPEC is checked without one: choose one")
         if suggest and not limits:
             limits = [f"{metric}=0{'B' * (METRICS[metric].unit == 'bytes')}" for metric in SUGGESTED]
@@ -91,7 +91,7 @@ def check(
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
-        config, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
+        config or None, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
         written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
         suggest=suggest,
     )  # fmt: skip
@@ -194,8 +194,8 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
 
     for text in result.said:
         complain(text)
-    if result.updated is not None:
-        _say_updated(result.updated)
+    for updated in result.updated:
+        _say_updated(updated)
     try:
         for format, path in wanted:
             written = import_module(f"cnnprof.render.checks.{format}")
@@ -312,7 +312,10 @@ def command(
             "--suggest", help="Show the limits that would just hold, instead of a report; of a SPEC those on its size."
         ),
     ] = False,
-    config: Annotated[str | None, typer.Option(metavar="FILE", help="Read this project file.")] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Read this project file. Repeatable: each has a folder of its own."),
+    ] = None,
     allow_code: Annotated[
         bool,
         typer.Option(
@@ -355,7 +358,7 @@ def command(
         wanted.append(Wanted("html", pages[0]))
     result = check(
         specs or [],
-        config=config,
+        config=config or [],
         budgets=not no_budgets,
         limits=max or [],
         given=read_setup(input or [], set or [], batch, dtype, with_ or []),

@@ -16,7 +16,8 @@ from cnnprof.cli import DONE, WRONG, complain, complete
 from cnnprof.cli.arguments import read_inputs, read_settings, readings
 from cnnprof.cli.options import SHARED, Arguments, Dtype, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.options import Device as DeviceName
-from cnnprof.cli.output import DATA, deliver, progress, screen, settle, show
+from cnnprof.cli.output import DATA, deliver, screen, settle, show
+from cnnprof.cli.progress import Steps
 from cnnprof.errors import UsageError, nearest, printable
 from cnnprof.files import save
 from cnnprof.importers.reference import Reading
@@ -200,6 +201,7 @@ def _run(
     terminal = screen() if wanted.form == "table" and wanted.output in (None, "-") else None
     shown = partial(show, form=wanted.form, path=wanted.output)
     json = wanted.form == "json"
+    progress = Steps(0 if other is not None or wanted.separable else 1 + 3 * len(networks) * len(batches))
     if other is not None:
         names = (wanted.specs[0], wanted.against or "")
         both = against(

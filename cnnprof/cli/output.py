@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnnprof import files
-from cnnprof.cli import complain, drop_output
+from cnnprof.cli import complain, drop_output, progress
 from cnnprof.errors import UsageError, printable
 from cnnprof.load import file_of
 
@@ -28,10 +28,11 @@ NARROWEST = 8
 
 
 class Screen(NamedTuple):
-    """A terminal: cells per line, and the colours it shows, None for none."""
+    """A terminal: cells per line, lines, and the colours it shows, None for none."""
 
     width: int
     color: Literal["standard"] | None
+    height: int = 50
 
 
 def screen() -> Screen | None:
@@ -41,7 +42,13 @@ def screen() -> Screen | None:
     import shutil
 
     plain = os.environ.get("NO_COLOR") or (os.environ.get("TERM") or "dumb") in ("dumb", "unknown")
-    return Screen(max(NARROWEST, shutil.get_terminal_size().columns), None if plain else "standard")
+    size = shutil.get_terminal_size()
+    return Screen(max(NARROWEST, size.columns), None if plain else "standard", size.lines)
+
+
+def forced() -> bool:
+    """Whether what is no terminal is to have colours too: FORCE_COLOR asks for them, and NO_COLOR does not forbid."""
+    return os.environ.get("FORCE_COLOR", "") not in ("", "0") and not os.environ.get("NO_COLOR")
 
 
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html", ".txt": "table"}
@@ -114,8 +121,10 @@ def show(document: Document, form: str, path: str | None) -> str:
     """A document in a format for people, as wide as the terminal where it goes to one."""
     from cnnprof import render
 
-    seen = screen() if form in ("table", "text") and path in (None, "-") else None
-    return render.show(document, form, seen and seen.width, seen is not None and seen.color is not None)
+    here = form in ("table", "text") and path in (None, "-")
+    seen = screen() if here else None
+    color = seen.color is not None if seen is not None else here and forced()
+    return render.show(document, form, seen and seen.width, color)
 
 
 def deliver(text: str, path: str | None = None) -> None:
@@ -126,14 +135,9 @@ def deliver(text: str, path: str | None = None) -> None:
         files.save(text, path)
 
 
-def progress(text: str) -> None:
-    """Says on standard error what is in progress, where somebody is watching."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        complain(text)
-
-
 def write(text: str) -> None:
     """Writes to standard output, at once. Raises UsageError where it cannot be written to."""
+    progress.clear()
     if sys.stdout is None:
         raise UsageError("standard output is closed")
     encoding = sys.stdout.encoding or "ascii"

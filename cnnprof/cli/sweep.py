@@ -1,10 +1,7 @@
 """`cnnprof sweep`: its options, and from words on the command line to a text, with progress on the way."""
 
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from math import prod
 from typing import Annotated, NamedTuple
 
@@ -12,7 +9,7 @@ import typer
 
 from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
-from cnnprof.cli import WRONG, complain, complete
+from cnnprof.cli import WRONG, complain, complete, progress
 from cnnprof.cli.arguments import read_names
 from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
@@ -20,10 +17,10 @@ from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.load import locate
 from cnnprof.render import swept
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Job, Sweep, SweepAxis, SweepRow
+from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow
 
-QUIET_FOR = 1.0
-"""Seconds before a run is long enough to say how far it is."""
+FEWEST, AROUND = 24, 30
+"""Rows that a terminal shows whatever its height, and lines that it has for the rest."""
 
 EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
@@ -223,31 +220,10 @@ def run(
         objectives = sweep.read_objectives(read_names(pareto, "--pareto"), varied)
     if sort is not None:
         (sort,) = sweep.read_metrics([sort])
-    rows = list(_told(wanted, jobs))
+    total = prod(len(axis.values) for axis in wanted.axes)
+    rows = list(progress.counted(sweep.run(wanted, jobs), total, "combinations"))
     title = wanted.name if spec.startswith("-") else spec
     return sweep.conclude(title, wanted, rows, held, objectives, sort)
-
-
-def _told(wanted: Job, jobs: int) -> Iterator[SweepRow]:
-    """The rows, and on a long run how many there are by now, where standard error is a terminal."""
-    total = prod(len(axis.values) for axis in wanted.axes)
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    shown, last = False, time.monotonic() + QUIET_FOR - 0.1
-    try:
-        for number, row in enumerate(sweep.run(wanted, jobs), start=1):
-            yield row
-            now = time.monotonic()
-            if watched and now - last >= 0.1 and number < total:
-                shown, last = True, now
-                _say(f"\r{number:,} of {total:,} combinations ")
-    finally:
-        if shown:
-            _say("\r\x1b[K")
-
-
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError):
-        print(text, end="", file=sys.stderr, flush=True)
 
 
 def errors(found: Sweep) -> str:
@@ -273,6 +249,8 @@ def render(found: Sweep, view: View, output: str | None) -> str:
     if view.format == "csv":
         return swept.to_csv(found, metrics)
     names = None if view.plot is None else read_names(view.plot, "--plot")
-    if names is None and not view.no_plot and view.format == "table" and output in (None, "-") and screen():
+    seen = screen() if view.format == "table" and output in (None, "-") else None
+    if names is None and not view.no_plot and seen is not None:
         names = []
-    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names), view.format, output)
+    most = None if seen is None else max(FEWEST, seen.height - AROUND)
+    return show(swept.document(found, metrics or swept.DEFAULT, view.exact, names, most), view.format, output)

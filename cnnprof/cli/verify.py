@@ -13,7 +13,8 @@ from cnnprof.analysis.verified import Verified
 from cnnprof.cli import BROKEN, complain, complete
 from cnnprof.cli.arguments import read_inputs, read_settings, readings
 from cnnprof.cli.options import SHARED, Arguments, Device, Example, Inputs, Output, Specs, Strict, TableOrJson, With
-from cnnprof.cli.output import DATA, deliver, progress, settle, show
+from cnnprof.cli.output import DATA, deliver, settle, show
+from cnnprof.cli.progress import Steps
 from cnnprof.errors import UsageError
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.render import equivalence as pair
@@ -135,8 +136,9 @@ def verified(
 
     there = find(device)
     found = []
+    begin = Steps(len(networks) if len(networks) > 1 else 0)
     for spec, network, report in zip(specs, networks, reports, strict=True):
-        progress(f"verifying {spec}")
+        begin(f"verifying {spec}")
         checked = verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore, own=network.own)
         found.append(replace(checked, stored=load.stored_dtype(network)))
     return found

@@ -395,7 +395,7 @@ class CheckResult(Record):
     """All that one run found. `valid`: networks that were unfolded. `notes`: on the run as a whole.
 
     folder, root: the working directory, and the repository's, from which reports for machines name files.
-    version: of cnnprof. said: what is to be said with the report. updated: the baseline file that was written.
+    version: of cnnprof. said: what is to be said with the report. updated: the baseline files that were written.
     changes: what became of the networks since the baseline. loosened: limits that allow more than they did there.
     suggested: limits that would just hold, where they are asked for.
     """
@@ -408,7 +408,7 @@ class CheckResult(Record):
     version: str = ""
     notes: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
-    updated: Updated | None = None
+    updated: tuple[Updated, ...] = ()
     changes: tuple[NetworkChange, ...] = ()
     loosened: tuple[Loosened, ...] = ()
     suggested: tuple[Suggestion, ...] = ()

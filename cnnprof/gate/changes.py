@@ -88,7 +88,7 @@ def changed(network: CountedNetwork, baseline: Baseline) -> NetworkChange | None
     now = figures(network.report)
     if baseline.figures is None:
         return NetworkChange(network.title, network.file, baseline.name, "new", _metrics(None, now))
-    args = _arguments(baseline.report, network.report)
+    args = arguments(baseline.report, network.report)
     if baseline.figures == now and not args:
         return None
     steps = _steps(network, baseline)
@@ -131,7 +131,8 @@ def _where(before: Figures, after: Figures, metric: str) -> list[Share]:
     return [Share(*step) for step in sorted(steps.items(), key=lambda each: -abs(each[1])) if step[1]]
 
 
-def _arguments(before: Report | None, after: Report) -> tuple[ArgumentChange, ...]:
+def arguments(before: Report | None, after: Report) -> tuple[ArgumentChange, ...]:
+    """The arguments that differ between two reports; none where the first is not known."""
     if before is None:
         return ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import count
@@ -149,7 +149,7 @@ class Run:
         problems = tuple(self.wrong.values())
         return CheckResult(
             checks, problems, tuple(self.valid), *_folders(), self.version, tuple(self.notes), tuple(self.said),
-            self.updated, tuple(self.changes.values()), tuple(self.loosened),
+            () if self.updated is None else (self.updated,), tuple(self.changes.values()), tuple(self.loosened),
             suggestions(self.judged),
         )  # fmt: skip
 
@@ -183,7 +183,7 @@ class Run:
         """Keeps a problem, once."""
         mark = problem.mark
         line = None if mark is None or isinstance(mark, Elsewhere) else mark.line + 1
-        name = file if mark is None or mark.source.name in (COMMAND_LINE, ARGUMENT) else mark.source.name
+        name = file if mark is None or _is_option(mark) else mark.source.name
         self.wrong[str(problem)] = Wrong(name, line, printable_lines(_message(problem)), str(problem))
 
     # What is analysed.
@@ -347,6 +347,7 @@ class Run:
             return
         if not budget.empty and budgets:
             self.judge(budget, network, None)
+            self.patterns(budget, [network])
         else:
             self.valid[title] = None
 
@@ -396,11 +397,15 @@ class Run:
             return
         if isinstance(spec, Spec) or (budget.empty and self.latency is None):
             self.own(located.name, spec, setups)
+        counted = []
         for each in [] if budget.empty else setups:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
             if (network := self.network(spec, located.name, each)) is not None:
                 baseline = self.attempt(self.past, located.name, each, file=located.name)
                 self.judge(budget, network, baseline)
+                counted.append(network)
+        if counted and len(counted) == len(setups):  # a network that is wrong may be the one that has the path
+            self.patterns(budget, counted)
         if self.latency is not None:
             self.valid.pop(setup.title(located.name), None)
             if (network := self.network(spec, located.name, setup)) is not None:
@@ -573,7 +578,7 @@ def check_specs(
 
 
 def check_project(
-    config: str | None = None,
+    config: str | Sequence[str] | None = None,
     *,
     budgets: bool = True,
     baseline_ref: str | None = None,
@@ -587,20 +592,44 @@ def check_project(
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
-    config: the project file; found from the working directory upwards where left out. update: write the baseline first.
+    config: the project file, or several; found from the working directory upwards where left out. update: write the
+    baseline first.
     written: the files that reports go to. allow_code: whether the code runs that the project file names.
 
     Raises UsageError where a report would replace what is read.
     """
-    run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-              suggest=suggest)  # fmt: skip
-    found = run.attempt(_project, config)
-    if found is not None:
-        if baseline_ref is None:
-            run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
-        files.refuse_inputs(written, _inputs(found))
-        run.project(found, budgets, update)
-    return run.result()
+    work = UnfoldWork()
+    results = []
+    for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
+        run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
+                  suggest=suggest, _work=work)  # fmt: skip
+        found = run.attempt(_project, name)
+        if found is not None:
+            if baseline_ref is None:
+                run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
+            files.refuse_inputs(written, _inputs(found))
+            run.project(found, budgets, update)
+        results.append(run.result())
+    return _together(results)
+
+
+def _together(results: Sequence[CheckResult]) -> CheckResult:
+    """What several projects found, as one; what is said of all is said once."""
+    first, *more = results
+    for each in more:
+        first = replace(
+            first,
+            checks=first.checks + each.checks,
+            problems=tuple(dict.fromkeys(first.problems + each.problems)),
+            valid=tuple(dict.fromkeys(first.valid + each.valid)),
+            notes=tuple(dict.fromkeys(first.notes + each.notes)),
+            said=first.said + each.said,
+            updated=first.updated + each.updated,
+            changes=first.changes + each.changes,
+            loosened=first.loosened + each.loosened,
+            suggested=first.suggested + each.suggested,
+        )
+    return first
 
 
 def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:
@@ -807,6 +836,11 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
     except CnnprofError as error:
         return Baseline(revision.name, None, wrong=str(error))
     return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
+
+
+def _is_option(mark: Mark) -> bool:
+    """Whether a limit is written in no file: by an option, or an argument in Python."""
+    return isinstance(mark, Elsewhere) and not mark.source.name.endswith(".toml")
 
 
 def _message(problem: Problem) -> str:

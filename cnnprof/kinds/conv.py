@@ -225,6 +225,15 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
     gamma: float = 1
     eps: float = 1e-6
 
+    def output(self, *inputs: Shape) -> Shape:
+        made = super().output(*inputs)
+        if inputs[0][0] == self.groups and prod(self.kernel_size) == 1:
+            raise ShapeError(
+                f"`{self.word}` needs more than one weight per output channel to take statistics over, "
+                f"found `kernel_size` {show(self.kernel_size)} and one channel per group"
+            )
+        return made
+
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         named = super().weights(*inputs)
         return named | ({"gain": (self.out_channels, *(1 for _ in self.kernel_size), 1)} if self.gain else {})

@@ -117,6 +117,7 @@ class Unsqueeze(Regrouping, word="unsqueeze"):
     """
 
     dim: int
+    adds_dimension = True
 
     def output(self, *inputs: Shape) -> Shape:
         index = self.new_dimension(self.dim, inputs[0])

@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import SAME_PLACE, Code, Kind, Memory, Reach, Shape
+from cnnprof.model.kind import SAME_PLACE, Channels, Code, Kind, Memory, Reach, Shape
 from cnnprof.model.window import Window
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ class Slice(Kind, word="slice"):
     """Part of one dimension, `tensor[:, start:end:step]` in Python.
 
     Shape:
-        dimension dim becomes ⌈(end − start) / step⌉; start and end are as in Python: negative ones count from
+        dimension dim becomes (end − start) / step, rounded up; start and end are as in Python: negative ones count from
         the end, and what goes past the ends is cut there
     Fields:
         dim: the dimension to cut, the batch being 0, which stays whole
         start: the first position that is kept
         end: the position after the last one that is kept; null is the end
-        step: from one position that is kept to the next
+        step: how far each position that is kept is from the one before
     Memory:
         a view
     Example:
@@ -38,8 +38,8 @@ class Slice(Kind, word="slice"):
     step: int = 1
 
     def output(self, *inputs: Shape) -> Shape:
-        self.at_least(1, "step")
-        index, _, kept = self._range(inputs[0])
+        index, start, end = self._range(inputs[0])
+        kept = end - start if self.step == 1 else -(-(end - start) // self.step)
         return *inputs[0][:index], kept, *inputs[0][index + 1 :]
 
     def reach(self, *inputs: Shape) -> Reach:
@@ -47,8 +47,9 @@ class Slice(Kind, word="slice"):
         return tuple(Window(1, self.step, -start) if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        index, _, kept = self._range(inputs[0])
-        in_one_piece = kept == inputs[0][index] or (prod(inputs[0][:index]) == 1 and 1 in (kept, self.step))
+        index, start, end = self._range(inputs[0])
+        side_by_side = self.step == 1 or end - start <= self.step
+        in_one_piece = side_by_side and (end - start == inputs[0][index] or prod(inputs[0][:index]) == 1)
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
 
     def code(self, *inputs: Shape) -> Code:
@@ -57,9 +58,8 @@ class Slice(Kind, word="slice"):
         start, end = (f"{{{name}}}" if name in places else "" for name in ("start", "end"))
         if self.end == 0:
             end = "0"
-        if self.step != 1:
-            places["step"], end = self.step, f"{end}:{{step}}"
-        return Code(f"{{0}}[{dims}, {start}:{end}]", places)
+        step = "" if self.step == 1 else f":{self.step}"
+        return Code(f"{{0}}[{dims}, {start}:{end}{step}]", places)
 
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import Call
@@ -67,13 +67,18 @@ class Slice(Kind, word="slice"):
         # Python's slices cut what goes past the ends, as this kind does.
         index = self.dim if self.dim >= 0 else self.dim + len(inputs[0]) + 1
         places = (*(slice(None),) * index, slice(self.start, self.end, self.step))
-        label = f"slice dim={self.dim}, start={self.start}, end={self.end}"
-        return Call(lambda tensor: tensor[places], label=label if self.step == 1 else f"{label}, step={self.step}")
+        step = "" if self.step == 1 else f", step={self.step}"
+        label = f"slice dim={self.dim}, start={self.start}, end={self.end}{step}"
+        return Call(lambda tensor: tensor[places], label=label)
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "follow" if self.step == 1 or self.dimension(self.dim, inputs[0]) else "fixed"
 
     def _range(self, shape: Shape) -> tuple[int, int, int]:
-        """(dimension of the example, first position that is kept, how many are kept)."""
+        """(dimension of the example, first position that is kept, position after the last one that is kept)."""
         index = self.dimension(self.dim, shape)
         size = shape[index]
+        self.at_least(1, "step")
         start, end = (
             min(max(0, size + place if place < 0 else place), size)
             for place in (self.start, size if self.end is None else self.end)
@@ -84,4 +89,4 @@ class Slice(Kind, word="slice"):
                 f"found start {self.start} and end {'null' if self.end is None else self.end} "
                 f"on a size of {shape[index]}"
             )
-        return index, start, -(-(end - start) // self.step)
+        return index, start, end

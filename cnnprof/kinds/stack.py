@@ -25,6 +25,7 @@ class Stack(Kind, word="stack", merge=True):
     """
 
     dim: int = 1
+    adds_dimension = True
 
     def output(self, *inputs: Shape) -> Shape:
         if not inputs or any(shape != inputs[0] for shape in inputs):

@@ -350,6 +350,8 @@ class Kind:
     """Whether PyTorch takes such a one only when it is repeated for every example."""
     declared: ClassVar[bool] = False
     """Whether the figures are the author's word instead of arithmetic."""
+    adds_dimension: ClassVar[bool] = False
+    """Whether `dim` names a dimension of the output, which the input does not have."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
     fields: ClassVar[Mapping[str, Field]] = {}

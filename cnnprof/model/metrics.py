@@ -72,7 +72,7 @@ _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
 
 
-def quantities(limits: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:
+def quantities(limits: Mapping[str, object] | None, name: str = "max") -> Iterator[tuple[str, str]]:
     """Limits given in Python, each as `read_quantity` takes it: a number is in the metric's base unit.
 
     Raises UsageError for what is no mapping.
@@ -80,12 +80,12 @@ def quantities(limits: Mapping[str, object] | None) -> Iterator[tuple[str, str]]
     given: object = limits or {}
     if not isinstance(given, Mapping):
         raise UsageError(
-            f'max is a mapping of metrics to limits, such as {{"params": "5M"}}, found {brief(repr(given))}'
+            f'{name} is a mapping of metrics to limits, such as {{"params": "5M"}}, found {brief(repr(given))}'
         )
-    for name, value in given.items():
+    for metric, value in given.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        in_bytes = name in METRICS and METRICS[name].unit == "bytes"
-        yield str(name), f"{value}B" if number and in_bytes else str(value)
+        in_bytes = metric in METRICS and METRICS[metric].unit == "bytes"
+        yield str(metric), f"{value}B" if number and in_bytes else str(value)
 
 
 def read_quantity(text: str, metric: str) -> int:

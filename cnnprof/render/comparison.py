@@ -13,6 +13,7 @@ from cnnprof.analysis import units
 from cnnprof.analysis.compare import (
     DELTAS,
     LONGEST_TITLE,
+    NEITHER_BETTER,
     Difference,
     Line,
     NetworkComparison,
@@ -26,7 +27,7 @@ from cnnprof.errors import printable
 from cnnprof.model.metrics import METRICS
 from cnnprof.render import words
 from cnnprof.render.csv import _cell
-from cnnprof.render.document import Block, Cell, Document, Heading, TableColumn, section
+from cnnprof.render.document import Block, Cell, Document, Heading, Meaning, TableColumn, section
 from cnnprof.render.document import document as made
 from cnnprof.render.json import _number, _plain
 from cnnprof.render.words import ABOUT
@@ -36,8 +37,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 SIGNS: dict[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
+MARKED: dict[Status, Meaning] = {"added": "within", "removed": "over", "changed": "warning"}
+"""As a diff has them."""
 UNKNOWN = "-"
 """What stands for a figure that is not known."""
+SAME_AS = {"inference_params": "params", "torch_peak_activation_bytes": "peak_activation_bytes"}
+"""Metrics that differ from another in few networks only."""
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
 
 
@@ -72,7 +77,8 @@ def metrics(
         if number:
             columns.append(TableColumn("ratio", repeats=number))
     rows = []
-    for line in comparison.lines:
+    shown, repeated = distinct(comparison.lines)
+    for line in shown:
         cells = [Cell(line.metric)]
         for number, value in enumerate(line.values):
             sign = _sign(comparison, number, line.metric)
@@ -81,11 +87,12 @@ def metrics(
             unit = METRICS[line.metric].unit
             cells.append(Cell(text + (" *" if best else "  "), value, unit, "better" if best else ""))
             if number:
-                shown = ratio(line.ratios[number])
-                about = (sign or _sign(comparison, 0, line.metric)) if shown else ""
-                cells.append(Cell(about + shown, line.ratios[number], "ratio"))
+                found = ratio(line.ratios[number])
+                about = (sign or _sign(comparison, 0, line.metric)) if found else ""
+                cells.append(Cell(about + found, line.ratios[number], "ratio", _change(line, number)))
         rows.append(cells)
-    notes = ["* the lowest of its row"] if any(any(line.best) for line in comparison.lines) else []
+    notes = ["* the lowest of its row"] if any(any(line.best) for line in shown) else []
+    notes += [f"{name}: the same as {other}" for name, other in repeated.items()]
     titles = [subject.title for subject in comparison.subjects]
     notes += [f"{_short(title)}: {printable(title)}" for title in titles if _short(title) != printable(title)]
     notes += _labels(comparison)
@@ -94,6 +101,29 @@ def metrics(
         notes += [f"{printable(subject.title)}: {', '.join(_facts(subject))}" for subject in comparison.subjects]
         facts = ()
     return section(title, columns, rows, facts, notes=[*notes, *more])
+
+
+def distinct(lines: Sequence[Line]) -> tuple[list[Line], dict[str, str]]:
+    """The lines that say something of their own; and of those that repeat another, which one. Lines without any value
+    are left out: why there is none is said anyway."""
+    shown: list[Line] = []
+    repeated: dict[str, str] = {}
+    by_name = {line.metric: line for line in lines}
+    for line in lines:
+        other = by_name.get(SAME_AS.get(line.metric, ""))
+        if other is not None and other.values == line.values:
+            repeated[line.metric] = other.metric
+        elif any(value is not None for value in line.values):
+            shown.append(line)
+    return shown, repeated
+
+
+def _change(line: Line, number: int) -> Meaning:
+    """Whether a network takes less or more than the first, of what is better the less there is."""
+    change = line.ratios[number]
+    if change is None or change == 1 or line.metric in NEITHER_BETTER:
+        return ""
+    return "within" if change < 1 else "warning"
 
 
 def _sign(comparison: NetworkComparison, number: int, metric: str) -> str:
@@ -124,16 +154,16 @@ def layers(comparison: NetworkComparison, exact: bool, segments: int | None) -> 
     shown = gather(differences.layers) if segments is None else fold(differences.layers, segments)
     columns = (
         TableColumn("", right=False),
-        TableColumn("layer", right=False, fold=True),
+        TableColumn("layer", right=False, shorten=True),
         TableColumn("what changed", right=False, fold=True),
         *(TableColumn(HEADERS[name], optional=rank) for name, rank in zip(DELTAS, (0, 0, 3, 2), strict=True)),
     )
-    rows = tuple(
+    rows: tuple[tuple[str | Cell, ...], ...] = tuple(
         (
-            SIGNS[each.status],
+            Cell(SIGNS[each.status], meaning=MARKED[each.status]),
             printable(each.path),
             _what(each) + (" (declared)" if each.declared else ""),
-            *(_about(each, name) + _delta(name, getattr(each, name), exact) for name in DELTAS),
+            *(_changed(each, name, exact) for name in DELTAS),
         )
         for each in shown
     )
@@ -162,6 +192,13 @@ def _what(each: Difference) -> str:
         return printable(each.what)
     count = f"{each.layers:,} layers {each.status}"
     return f"{count}: {printable(each.what)}" if each.what else count
+
+
+def _changed(each: Difference, name: str, exact: bool) -> Cell:
+    """By how much a figure has changed: less of it is better."""
+    value: int = getattr(each, name)
+    meaning: Meaning = "" if not value else "within" if value < 0 else "warning"
+    return Cell(_about(each, name) + _delta(name, value, exact), value, METRICS[name].unit, meaning)
 
 
 def _about(each: Difference, name: str) -> str:

@@ -6,7 +6,7 @@ number and what it means; where there is room for what, and what a meaning looks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -55,7 +55,8 @@ class Table(NamedTuple):
 
     patience: lines per row, on average, that folding may lead to before columns are left out instead.
     chooses: the option that chooses columns, where there is one.
-    keys: of each row, by which pictures know it; empty where none does.
+    keys: of each row, by which pictures know it; empty where none does. terse: what has to be said about bars and
+        columns without room is said in few words.
     """
 
     columns: tuple[TableColumn, ...]
@@ -64,6 +65,7 @@ class Table(NamedTuple):
     patience: float = float("inf")
     chooses: str = ""
     keys: tuple[str, ...] = ()
+    terse: bool = False
 
     def only(self, numbers: Sequence[int]) -> Table:
         """The table with some of its columns, in their order."""
@@ -102,11 +104,21 @@ class Text(NamedTuple):
     hang: int = 2
 
 
+class Styled(NamedTuple):
+    """A part of a line of a Code, from one character to before another, that means something."""
+
+    line: int
+    begin: int
+    end: int
+    meaning: Meaning
+
+
 class Code(NamedTuple):
-    """Lines that are shown as they are."""
+    """Lines that are shown as they are. styled: their parts that mean something, in order within each line."""
 
     text: str
     indent: int = 0
+    styled: tuple[Styled, ...] = ()
 
 
 class Notes(NamedTuple):
@@ -124,10 +136,13 @@ class KeyFigure(NamedTuple):
 
 
 class KeyFigures(NamedTuple):
-    """A list of labelled figures or terms."""
+    """A list of labelled figures or terms. flow: a terminal sets several in a line, without how they were counted;
+    across: how many."""
 
     figures: tuple[KeyFigure, ...]
     indent: int = 0
+    flow: bool = False
+    across: int = 1
 
 
 # Figures. Each has an equivalent in text.
@@ -135,7 +150,7 @@ class KeyFigures(NamedTuple):
 
 LABEL = 28
 """What continues in the next line is below its formula, unless the label is longer than this."""
-HEIGHT, WIDEST = 16, 72
+HEIGHT, WIDEST = 17, 72
 """Lines and cells of a plot, whatever the terminal has."""
 
 
@@ -156,35 +171,75 @@ class Formula(NamedTuple):
         return (*lines, Text(self.names, "dim", 2 + hang, 0)) if self.names else (lines[0],)
 
 
+class PlotPoint(NamedTuple):
+    """A point of a plot, its mark, one character; best: whether nothing beats it. name: what is written next to it."""
+
+    x: Fraction
+    y: Fraction
+    mark: str
+    best: bool = False
+    name: str = ""
+
+
 class Plot(NamedTuple):
-    """Points in the plane of two quantities: (x, y, mark), with the texts at the ends of each axis."""
+    """Points in the plane of two quantities, with the texts at the ends of each axis, and in its middle."""
 
     across: str
     up: str
-    points: tuple[tuple[Fraction, Fraction, str], ...]
+    points: tuple[PlotPoint, ...]
     ends: tuple[tuple[str, str], tuple[str, str]]
     legend: tuple[str, ...] = ()
+    middles: tuple[str, str] = ("", "")
 
     def in_text(self, width: int | None = None) -> tuple[Text | Code, ...]:
         """The equivalent in text; width: of a terminal."""
-        (left, right), (lowest, highest) = self.ends
-        label = max(len(lowest), len(highest), 1)
-        cells = max(8, min(width or WIDEST, WIDEST) - label - 3)
-        grid = [[" "] * cells for _ in range(HEIGHT)]
-        columns, heights = (
-            _spread([x for x, _, _ in self.points], cells),
-            _spread([y for _, y, _ in self.points], HEIGHT),
-        )
-        for x, y, (_, _, mark) in zip(columns, heights, self.points, strict=True):
-            grid[HEIGHT - 1 - y][x] = mark
-        texts = {0: highest, HEIGHT - 1: lowest}
-        lines = [self.up, *(f"{texts.get(n, ''):>{label}} │ {''.join(row)}".rstrip() for n, row in enumerate(grid))]
-        lines += [
-            f"{'':>{label}} └{'─' * (cells + 1)}",
-            f"{'':>{label}}   {left}{right:>{max(1, cells - len(left))}}",
-            f"{self.across:>{label + 3 + cells}}",
+        lowest, highest = self.ends[1]
+        label = max(len(lowest), len(highest), len(self.middles[1]), 1)
+        cells = max(9, min(width or WIDEST, WIDEST) - label - 3)
+        cells -= 1 - cells % 2  # an odd number has a middle
+        texts = {0: highest, HEIGHT // 2: self.middles[1], HEIGHT - 1: lowest}
+        grid, styles = self._grid(cells, label + 3)
+        lines = [
+            f"{texts.get(n, ''):>{label}} {'┤' if texts.get(n) else '│'} {''.join(row)}".rstrip()
+            for n, row in enumerate(grid)
         ]
-        return Code("\n".join(lines)), *map(Text, self.legend)
+        drawn = "\n".join([self.up, *lines, *self._across(cells, label)])
+        return Code(drawn, 0, styles), *map(Text, self.legend)
+
+    def _across(self, cells: int, label: int) -> Iterator[str]:
+        """The axis below: its line, its texts, its name."""
+        (left, right), middle = self.ends[0], self.middles[0]
+        rule = ["─"] * cells
+        for place in {0, cells - 1, *([cells // 2] if middle else [])}:
+            rule[place] = "┬"
+        yield f"{'':>{label}} └─{''.join(rule)}"
+        texts = list(f"{left}{right:>{max(1, cells - len(left))}}")
+        start = cells // 2 - len(middle) // 2
+        if middle and start > len(left) and start + len(middle) < cells - len(right):
+            texts[start : start + len(middle)] = middle
+        yield f"{'':>{label}}   {''.join(texts)}"
+        yield f"{self.across:>{label + 3 + cells}}"
+
+    def _grid(self, cells: int, before: int) -> tuple[list[list[str]], tuple[Styled, ...]]:
+        """The points in lines of so many cells, and how they are styled, with so many cells before them: marks first,
+        then the names that find room."""
+        grid = [[" "] * cells for _ in range(HEIGHT)]
+        styles: dict[tuple[int, int], Styled] = {}
+        columns = _spread([point.x for point in self.points], cells)
+        heights = [HEIGHT - 1 - y for y in _spread([point.y for point in self.points], HEIGHT)]
+        found = list(zip(columns, heights, self.points, strict=True))
+        for x, y, point in found:
+            grid[y][x] = point.mark
+            meaning: Meaning = "better" if point.best else "bar"
+            styles[y, x] = Styled(y + 1, before + x, before + x + 1, meaning)
+        for x, y, point in found:
+            size = len(point.name)
+            for start in (x + 2, x - 1 - size):
+                there = set(grid[y][max(0, start - 1) : start + size + 1])
+                if size and start > 0 and start + size <= cells and there <= {" ", point.mark}:
+                    grid[y][start : start + size] = point.name
+                    break
+        return grid, tuple(styles.values())
 
 
 def _spread(values: Sequence[Fraction], cells: int) -> list[int]:
@@ -288,7 +343,7 @@ def section(
     columns: Sequence[TableColumn],
     rows: Sequence[Sequence[str | Cell]],
     facts: Sequence[str] = (),
-    total: Sequence[str] | None = None,
+    total: Sequence[str | Cell] | None = None,
     notes: Sequence[str] = (),
 ) -> list[Block]:
     """A table under its heading, where it has rows, and what has to be said about it."""

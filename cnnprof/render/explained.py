@@ -139,7 +139,7 @@ def _sum_figure(each: Sum) -> str:
 
 
 def _parts(each: Sum, prefix: str) -> Table:
-    columns = TableColumn("layer", False, True), TableColumn("formula", False, True), TableColumn(each.name)
+    columns = TableColumn("layer", False, shorten=True), TableColumn("formula", False, True), TableColumn(each.name)
     rows = (
         row(
             _below(part, prefix), _derivation(part), Cell(units.exact(int(part.term.value)), part.term.value, each.unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cnnprof.analysis import units
@@ -56,10 +56,12 @@ def document(networks: Sequence[Measured], top: int | None = None) -> Document:
     return made(block for measured in networks for block in _network(measured, top))
 
 
-def _columns(*headers: str, left: Sequence[int] = (), fold: int = 0) -> tuple[TableColumn, ...]:
-    """Columns of numbers, some of texts; all but the first two may be left out from the right."""
+def _columns(*headers: str, left: Sequence[int] = (), fold: int | None = None) -> tuple[TableColumn, ...]:
+    """Columns of numbers, some of texts; all but the first two may be left out from the right. fold: a column of
+    sentences; without one, the first is of paths."""
     return tuple(
-        TableColumn(header, n not in left, n == fold, optional=max(0, n - 1)) for n, header in enumerate(headers)
+        TableColumn(header, n not in left, n == fold, optional=max(0, n - 1), shorten=fold is None and n == 0)
+        for n, header in enumerate(headers)
     )
 
 
@@ -67,6 +69,11 @@ def _network(measured: Measured, top: int | None) -> Iterator[Block]:
     inputs = [f"{name} {units.shape(shape)}" for name, shape in measured.inputs.items()]
     ran = words.ran(measured.module, measured.stored, measured.settings.dtype)
     yield Heading(measured.title, (*ran, *inputs, *_settings(measured.settings)))
+    yield from _doubts(
+        doubt if len(measured.results) == 1 else f"batch {result.batch}: {doubt}"
+        for result in measured.results
+        for doubt in result.doubts
+    )
     yield _machine(measured.machine)
     ceilings = measured.ceilings
     yield Text(
@@ -83,6 +90,11 @@ def _network(measured: Measured, top: int | None) -> Iterator[Block]:
         yield Text(out_of_memory(failed), "over")
     for result in measured.results:
         yield from _result(result, measured.settings, top)
+
+
+def _doubts(doubts: Iterable[str]) -> Iterator[Text]:
+    """What invalidates the times comes before them, once each."""
+    yield from (Text(f"warning: {doubt}", "warning") for doubt in dict.fromkeys(doubts))
 
 
 def _settings(settings: Settings) -> list[str]:
@@ -148,8 +160,6 @@ def _result(result: BatchResult, settings: Settings, top: int | None) -> Iterato
             f"batch {result.batch}: memory", "predicted", "measured", "residual", "what", left=(0, 4), fold=4
         )
         yield Table(columns, tuple(row(*_memory(figure)) for figure in result.memory))
-    for doubt in result.doubts:
-        yield Text(f"warning: {doubt}", "warning")
 
 
 def _layer(layer: LayerTime, total: float) -> list[str | Cell]:
@@ -192,10 +202,10 @@ def comparison_document(comparison: TimeComparison) -> Document:
     )
     return made(
         Heading(f"{second} against {first}", (f"batch {comparison.batch}", *_settings(comparison.settings))),
+        _doubts(comparison.doubts),
         _machine(comparison.machine),
         Table(_columns("network", "median", "p10", "p90", "turns", "images/s", left=(0,)), rows),
         map(Text, said),
-        (Text(f"warning: {doubt}", "warning") for doubt in comparison.doubts),
     )
 
 
@@ -212,7 +222,8 @@ def separable_document(found: Separables) -> Document:
     """Convolution by convolution: the ratio of FLOPs next to the ratio of times."""
     title = f"{found.name}: depthwise-separable against standard convolutions"
     blocks: list[Block] = [
-        Heading(title, (f"batch {found.batch}", *_settings(found.settings))), _machine(found.machine),
+        Heading(title, (f"batch {found.batch}", *_settings(found.settings))), *_doubts(found.warnings),
+        _machine(found.machine),
     ]  # fmt: skip
     if found.rows:
         columns = _columns(
@@ -228,7 +239,7 @@ def separable_document(found: Separables) -> Document:
         blocks.append(Text(f"unchanged, {units.plural(len(paths), 'convolution')}: {reason}"))
     if not found.rows and not reasons:
         blocks.append(Text("there is no convolution in it"))
-    return made(blocks, (Text(f"warning: {warning}", "warning") for warning in found.warnings))
+    return made(blocks)
 
 
 def _separable(each: SeparableTime) -> tuple[Cell, ...]:

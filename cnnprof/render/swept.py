@@ -17,31 +17,50 @@ from cnnprof.model.metrics import COUNTED, METRICS, metric_named
 from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
-from cnnprof.render.document import Cell, Document, Meaning, Plot, TableColumn, section
+from cnnprof.render.document import Cell, Document, Meaning, Plot, PlotPoint, TableColumn, section
 from cnnprof.render.document import document as made
 from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow, is_numeric, number_of
 
 SCHEMA_VERSION = 2
 DEFAULT = ("params", "macs", "peak_activation_bytes")
 OPTIMAL = "*"
+NAMED = 8
+"""Rows up to which a plot names each."""
 SERIES = "abcdefghijklmnopqrstuvwxyz"
 
 
 def document(
-    sweep: Sweep, metrics: Sequence[str] = DEFAULT, exact: bool = False, plotted: Sequence[str] | None = None
+    sweep: Sweep,
+    metrics: Sequence[str] = DEFAULT,
+    exact: bool = False,
+    plotted: Sequence[str] | None = None,
+    most: int | None = None,
 ) -> Document:
     """A row per combination: its settings, its metrics, and a mark where it is Pareto-optimal; and a plot.
 
-    plotted: what is plotted, empty to choose; None: no plot. Raises UsageError.
+    plotted: what is plotted, empty to choose; None: no plot. most: rows of a table, of which the Pareto-optimal ones
+    come first; None: all. Raises UsageError.
     """
+    shown, cut = chosen(sweep.rows, most)
     columns = [TableColumn(printable(axis.name), right=False, fold=True) for axis in sweep.axes]
     columns += [TableColumn(name, repeats=place) for place, name in enumerate(metrics)]
     columns += [TableColumn("best", right=False)] if sweep.objectives else []
-    rows = [_row(sweep, row, metrics, exact) for row in sweep.rows]
+    rows = [_row(sweep, row, metrics, exact) for row in shown]
     facts = (units.plural(sweep.combinations, "combination"), *words.done(sweep.with_))
-    found = section(printable(sweep.spec), columns, rows, facts, notes=(*notes(sweep), *_labels(sweep, metrics)))
+    found = section(printable(sweep.spec), columns, rows, facts, notes=(*cut, *notes(sweep), *_labels(sweep, metrics)))
     drawn = None if plotted is None else plot(sweep, plotted)
     return made(found, [] if drawn is None else [drawn])
+
+
+def chosen(rows: Sequence[SweepRow], most: int | None) -> tuple[list[SweepRow], list[str]]:
+    """At most so many rows in their order, Pareto-optimal ones before others; and what is said of the rest."""
+    if most is None or len(rows) <= most:
+        return list(rows), []
+    ranked = sorted(range(len(rows)), key=lambda number: (not rows[number].optimal, number))[:most]
+    best = sum(row.optimal for row in rows)
+    which = ", Pareto-optimal ones before others" if 0 < best < len(rows) else ""
+    said = f"{most:,} of {units.plural(len(rows), 'row')}{which}: a pipe or --output shows all"
+    return [rows[number] for number in sorted(ranked)], [said]
 
 
 def _row(sweep: Sweep, row: SweepRow, metrics: Sequence[str], exact: bool) -> list[Cell]:
@@ -112,8 +131,9 @@ class _Dimension(NamedTuple):
 def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
     """The rows in the plane of two metrics or varied numbers, X and Y; None where there is nothing to plot.
 
-    Without names: the first varied number and the first of the costs. Rows that differ in what else is varied
-    have letters of their own; capital letters are Pareto-optimal, where not all are. Raises UsageError.
+    Without names: the first varied number and the first of the costs. Few rows are named; of many, those that differ in
+    what else is varied have letters of their own. Capital letters are Pareto-optimal, where not all are. Raises
+    UsageError.
     """
     if not names:
         numeric = [axis.name for axis in sweep.varied if is_numeric(axis)]
@@ -127,15 +147,24 @@ def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
     if series is not None and len(series.values) > len(SERIES):
         series = None
     some = any(row.optimal for row in sweep.rows) and not all(row.optimal for row in sweep.rows)
+    few = len(sweep.rows) <= NAMED
     points = []
     for row, x, y in zip(sweep.rows, across.values, up.values, strict=True):
-        mark = "o" if series is None else SERIES[series.values.index(sweep.setting(row, series.name))]
-        points.append((x, y, mark.upper() if some and row.optimal else mark))
+        mark = "o" if few or series is None else SERIES[series.values.index(sweep.setting(row, series.name))]
+        mark = mark.upper() if some and row.optimal else mark
+        points.append(PlotPoint(x, y, mark, row.optimal, _named(sweep, row, (across.name, up.name)) if few else ""))
     legend = []
-    if series is not None:
+    if series is not None and not few:
         legend.append(f"{series.name}: " + "  ".join(f"{SERIES[n]} {text}" for n, text in enumerate(series.values)))
     legend += ["capital letters are Pareto-optimal"] if some else []
-    return Plot(across.name, up.name, tuple(points), (_ends(across), _ends(up)), tuple(legend))
+    ends, middles = (_ends(across), _ends(up)), (_middle(sweep, across), _middle(sweep, up))
+    return Plot(across.name, up.name, tuple(points), ends, tuple(legend), middles)
+
+
+def _named(sweep: Sweep, row: SweepRow, drawn: Sequence[str]) -> str:
+    """A row by what it is set to, without what its place says."""
+    varied = [axis.name for axis in sweep.varied]
+    return printable(", ".join(sweep.setting(row, name) for name in varied if name not in drawn or len(varied) == 1))
 
 
 def plotted(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[str, str]:
@@ -162,6 +191,17 @@ def _dimension(sweep: Sweep, name: str) -> _Dimension:
         return _Dimension(name, [Fraction(number_of(axes[name], text) or 0) for text in texts], texts)
     found = [row.metrics[name] or 0 for row in sweep.rows]
     return _Dimension(name, list(map(Fraction, found)), [figure(name, number).strip() for number in found])
+
+
+def _middle(sweep: Sweep, dimension: _Dimension) -> str:
+    """The text of the value in the middle of an axis; of inputs, which have no number of their own, none."""
+    low, high = min(dimension.values), max(dimension.values)
+    middle = (low + high) / 2
+    if low == high or any(axis.name == dimension.name and axis.kind == "input" for axis in sweep.axes):
+        return ""
+    if dimension.name in COUNTED and all(axis.name != dimension.name for axis in sweep.axes):
+        return figure(dimension.name, round(middle)).strip()
+    return f"{float(middle):g}"
 
 
 def _ends(dimension: _Dimension) -> tuple[str, str]:

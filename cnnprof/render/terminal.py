@@ -32,7 +32,20 @@ from cnnprof.render.document import (
     Table,
     Text,
 )  # fmt: skip
-from cnnprof.render.text import GAP, Line, as_table, cells, draw, fold, gap, lines, shortened, unbroken, widths
+from cnnprof.render.text import (
+    GAP,
+    Line,
+    as_table,
+    cells,
+    complete,
+    draw,
+    fold,
+    gap,
+    lines,
+    shortened,
+    unbroken,
+    widths,
+)
 
 STYLES: dict[Meaning, str] = {
     "strong": "bold", "better": "bold green", "over": "bold red", "warning": "yellow", "within": "green",
@@ -40,14 +53,19 @@ STYLES: dict[Meaning, str] = {
 }  # fmt: skip
 BAR = 8
 """Cells of a full bar, which stands for the largest row."""
+LONGEST = 24
+"""Cells of one where there is room."""
 _BARS: tuple[Meaning, ...] = ("bar", "other bar")
-NARROWEST = 16
-"""What a text may be folded to."""
+NARROWEST, READABLE = 16, 28
+"""What a text may be folded to, and what a path is shortened to before columns are left out."""
 
 
-def render(document: Document, width: int, color: bool) -> str:
-    """The blocks in lines of at most `width` cells, where that can be; color: whether escape codes are shown."""
-    drawn = draw(list(_fitted(document.blocks, width)))
+def render(document: Document, width: int | None, color: bool) -> str:
+    """The blocks in lines of at most `width` cells, where that can be; of None as wide and complete as in a pipe.
+
+    color: whether escape codes are shown.
+    """
+    drawn = draw(complete(document.blocks) if width is None else list(_fitted(document.blocks, width)))
     if not color:
         return lines(drawn)
     file = io.StringIO()
@@ -111,9 +129,8 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
             )
             yield block._replace(text="\n".join(lines), indent=indent)
         case Code():
-            yield block._replace(
-                text="\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent))
-            )
+            text = "\n".join(piece for line in block.text.split("\n") for piece in _code(line, width, block.indent))
+            yield block._replace(text=text, styled=block.styled if text == block.text else ())
         case KeyFigures():
             yield from _fitted_figures(block, width)
         case Formulas() | Plot() | Picture():
@@ -143,6 +160,12 @@ def _joined(text: str, width: int) -> Iterator[str]:
 
 
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
+    if block.flow:
+        for across in range(len(block.figures), 1, -1):
+            if _excess(as_table(block._replace(across=across)), width - block.indent) <= 0:
+                yield block._replace(across=across)
+                return
+        block = block._replace(figures=tuple(each._replace(note="") for each in block.figures))
     table = as_table(block)
     label, figure, note = widths(table)
     shown: list[KeyFigure] = []
@@ -176,22 +199,22 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
         for n, column in enumerate(chosen.columns)
         if column.bar and not any(row[n].text for row in chosen.rows) and (most := _most(chosen, n))
     ]
-    if shares:
+    if shares and not table.terse:
         said.append(f"a full bar is the largest row's share of the total: {', '.join(shares)}")
     shown = [column.header for column in chosen.columns]
     out = [each.header for each in table.columns if not each.bar and not each.instead and each.header not in shown]
     if out:
-        said.append(f"no room for {', '.join(out)}: {table.chooses}a pipe shows them")
-    yield from map(_with_bars, parts)
+        said.append(f"no room for {', '.join(out)}" + ("" if table.terse else f": {table.chooses}a pipe shows them"))
+    yield from (_with_bars(part, width) for part in parts)
 
 
 def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
     """The columns that there is room for, and with them the tables to be drawn."""
     ranks = sorted({column.optional for column in table.columns if column.optional}, reverse=True)
     patient: Table | None = None
-    for most in [float("inf"), *ranks]:
+    for least, most in [*((READABLE, rank) for rank in (float("inf"), *ranks)), (NARROWEST, min(ranks, default=0.5))]:
         chosen = _without(table, most)
-        folded = _folded(chosen, width)
+        folded = _folded(chosen, width, least)
         if _excess(folded, width) > 0:
             continue
         lines = max(
@@ -201,7 +224,7 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
             return chosen, [folded]
         patient = patient or chosen
     if patient is not None:  # long texts are folded, whatever it costs in lines
-        return patient, [_folded(patient, width)]
+        return patient, [_folded(patient, width, READABLE)]
     return chosen, _broken(folded, width) or [folded]
 
 
@@ -223,27 +246,41 @@ def _excess(table: Table, width: int) -> int:
     return sum(sizes) + sum(len(gap(table.columns, n)) for n in range(len(table.columns))) - width
 
 
-def _folded(table: Table, width: int) -> Table:
-    """The columns that may be folded, the widest first, as narrow as needed and sensible."""
+def _folded(table: Table, width: int, least: int) -> Table:
+    """The columns that may be folded or shortened, the widest first, as narrow as needed and sensible. least: cells of
+    one whose texts lose their middle; where two would look alike they are folded instead."""
     sizes = widths(table)
     excess = _excess(table, width)
     while excess > 0:
-        wide = [n for n, column in enumerate(table.columns) if (column.fold or column.shorten) and sizes[n] > NARROWEST]
+        wide = [
+            n
+            for n, column in enumerate(table.columns)
+            if (column.fold and sizes[n] > NARROWEST) or (column.shorten and sizes[n] > least)
+        ]
         if not wide:
             break
         sizes[max(wide, key=sizes.__getitem__)] -= 1
         excess -= 1
 
+    tell = {n: _tell_apart(table, n, sizes[n]) for n, column in enumerate(table.columns) if column.shorten}
+
     def narrow(text: str, place: int) -> str:
-        if table.columns[place].shorten:
+        if tell.get(place):
             return shortened(printable(text), sizes[place])
-        return "\n".join(fold(printable(text), sizes[place])) if table.columns[place].fold else text
+        either = table.columns[place].fold or table.columns[place].shorten
+        return "\n".join(fold(printable(text), sizes[place])) if either else text
 
     def rows(found: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...]:
         return tuple(tuple(c._replace(text=narrow(c.text, n)) for n, c in enumerate(row)) for row in found)
 
     columns = tuple(column._replace(header=narrow(column.header, n)) for n, column in enumerate(table.columns))
     return table._replace(columns=columns, rows=rows(table.rows), totals=rows(table.totals))
+
+
+def _tell_apart(table: Table, place: int, size: int) -> bool:
+    """Whether the texts of a column are told apart without their middle."""
+    texts = {row[place].text for row in table.rows}
+    return len({shortened(printable(text), size) for text in texts}) == len(texts)
 
 
 def _broken(table: Table, width: int) -> list[Table]:
@@ -275,13 +312,15 @@ def _most(table: Table, place: int) -> float:
     return max((float(row[place].number or 0) for row in table.rows), default=0.0)
 
 
-def _with_bars(table: Table) -> Table:
-    """The table with its bars drawn."""
+def _with_bars(table: Table, width: int) -> Table:
+    """The table with its bars drawn, longer where there is room."""
     places = [number for number, column in enumerate(table.columns) if column.bar]
     drawn = [place for place in places if not any(row[place].text for row in table.rows)]
+    longest = min(LONGEST, BAR + max(0, -_excess(table, width)) // max(1, len(drawn)))
     for place, meaning in zip(drawn, _BARS, strict=False):
         most = _most(table, place)
-        bars = [units.bar(float(row[place].number or 0) / most if most else 0, BAR).ljust(BAR) for row in table.rows]
+        shares = [float(row[place].number or 0) / most if most else 0 for row in table.rows]
+        bars = [units.bar(share, longest).ljust(longest) for share in shares]
         rows = tuple(
             (*row[:place], Cell(bar, meaning=meaning), *row[place + 1 :])
             for row, bar in zip(table.rows, bars, strict=True)

@@ -22,6 +22,7 @@ from cnnprof.render.document import (
     Notes,
     Picture,
     Plot,
+    Styled,
     Table,
     TableColumn,
     Text,
@@ -36,8 +37,12 @@ ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures
 
 def render(document: Document) -> str:
     """The blocks one after another."""
-    blocks = [block.complete if isinstance(block, Table) else block for block in document.blocks]
-    return lines(draw(blocks))
+    return lines(draw(complete(document.blocks)))
+
+
+def complete(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks with all that is to be read, and no bars."""
+    return [block.complete if isinstance(block, Table) else block for block in blocks]
 
 
 def lines(drawn: Iterator[Line]) -> str:
@@ -65,8 +70,8 @@ def _block(block: Block) -> Iterator[Line]:
             for line in block.text.split("\n"):
                 yield [(margin, ""), (unbroken(line), block.meaning)]
         case Code():
-            for line in block.text.split("\n"):
-                yield [(" " * block.indent + printable(line), "")]
+            for number, line in enumerate(block.text.split("\n")):
+                yield [(" " * block.indent, ""), *_styled(line, [each for each in block.styled if each.line == number])]
         case Notes():
             for note in block.notes:
                 yield [(printable(note), "dim")]
@@ -78,8 +83,26 @@ def _block(block: Block) -> Iterator[Line]:
             yield from draw(block.in_text())
 
 
+def _styled(line: str, parts: Sequence[Styled]) -> Line:
+    """A line in pieces, each with what it means."""
+    found: Line = []
+    done = 0
+    for _, begin, end, meaning in sorted(parts):
+        found += [(printable(line[done:begin]), ""), (printable(line[begin:end]), meaning)]
+        done = end
+    return [*found, (printable(line[done:]), "")]
+
+
 def as_table(block: KeyFigures) -> Table:
-    """Key figures as a table without a header."""
+    """Key figures as a table without a header; of several in a line, those of a column below one another."""
+    if block.across > 1:
+        lines = -(-len(block.figures) // block.across)
+        pairs = [(Cell(each.label, meaning="dim"), each.figure) for each in block.figures]
+        pairs += [(Cell(""), Cell(""))] * (lines * block.across - len(pairs))
+        return Table(
+            (TableColumn("", False), TableColumn("")) * block.across,
+            tuple(tuple(cell for pair in pairs[n::lines] for cell in pair) for n in range(lines)),
+        )
     columns = (TableColumn("", right=False), TableColumn("", right=False), TableColumn("", right=False, fold=True))
     return Table(
         columns, tuple((Cell(each.label, meaning="dim"), each.figure, Cell(each.note)) for each in block.figures)
@@ -156,12 +179,12 @@ def shortened(text: str, width: int) -> str:
     """A text in at most `width` cells: what it loses is in its middle, where paths that are near are alike."""
     if cells(text) <= width:
         return text
-    room = max(width - 1, 2)
-    end = room - room // 3
-    while end > 0 and cells(text[-end:]) > room - room // 3:
+    end = max(1, width - 1 - max(1, (width - 1) // 3))
+    while True:
+        room = width - 1 - cells(text[-end:])
+        if room >= cells(text[0]) or end == 1:
+            return f"{text[: _fitting(text, room)]}…{text[-end:]}"
         end -= 1
-    begin = _fitting(text, room - cells(text[-end:]))
-    return f"{text[:begin]}…{text[-end:]}"
 
 
 def unbroken(text: str) -> str:

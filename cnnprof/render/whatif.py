@@ -14,7 +14,7 @@ from cnnprof.errors import printable
 from cnnprof.model import paths
 from cnnprof.render import comparison as compared
 from cnnprof.render.csv import _cell
-from cnnprof.render.document import Block, Document, TableColumn, section
+from cnnprof.render.document import Block, Cell, Document, Meaning, TableColumn, section
 from cnnprof.render.document import document as made
 
 NAMED = 4
@@ -30,7 +30,7 @@ def document(what: WhatIf, exact: bool = False, page: bool = False) -> Document:
 def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> list[Block]:
     theory = any(each.closed_form is not None for each in stage.replaced)
     columns = [
-        TableColumn("layer", right=False, fold=True),
+        TableColumn("layer", right=False, shorten=True),
         TableColumn("kernel, channels", right=False, optional=3),
         TableColumn("MACs"),
         TableColumn("after"),
@@ -59,24 +59,24 @@ def _alike(each: Replaced) -> tuple[object, ...]:
     return paths.step(each.path), each.kernel, each.closed_form, each.why
 
 
-def _row(group: Sequence[Replaced], theory: bool, exact: bool) -> tuple[str, ...]:
+def _row(group: Sequence[Replaced], theory: bool, exact: bool) -> tuple[str | Cell, ...]:
     first = group[0]
-    cells = [printable(_named([each.path for each in group])), first.kernel, *_figures(group, exact)]
+    cells: list[str | Cell] = [printable(_named([each.path for each in group])), first.kernel, *_figures(group, exact)]
     if theory:
         cells[5:5] = [f"{float(first.closed_form):.3f}×" if first.closed_form is not None else ""]
         cells.append(f"{first.why} each" if first.why and len(group) > 1 else first.why)
     return tuple(cells)
 
 
-def _sum(stage: Stage, theory: bool, exact: bool) -> tuple[str, ...]:
-    cells = ["replaced", "", *_figures(stage.replaced, exact)]
+def _sum(stage: Stage, theory: bool, exact: bool) -> tuple[str | Cell, ...]:
+    cells: list[str | Cell] = ["replaced", "", *_figures(stage.replaced, exact)]
     if theory:
         cells[5:5] = [""]
         cells.append("")
     return tuple(cells)
 
 
-def _figures(group: Sequence[Replaced], exact: bool) -> list[str]:
+def _figures(group: Sequence[Replaced], exact: bool) -> list[str | Cell]:
     macs = sum(each.macs[0] for each in group), sum(each.macs[1] for each in group)
     params = sum(each.params[0] for each in group), sum(each.params[1] for each in group)
     return [*_pair("macs", macs, exact), *_pair("params", params, exact)]
@@ -88,9 +88,11 @@ def _named(layers: Sequence[str]) -> str:
     return path if len(layers) == 1 else f"{path} in {len(layers):,} layers"
 
 
-def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, str]:
+def _pair(metric: str, values: tuple[int, int], exact: bool) -> tuple[str, str, Cell]:
     before, after = (compared.figure(metric, value, exact) for value in values)
-    return before, after, compared.ratio(values[1] / values[0] if values[0] else None)
+    change = values[1] / values[0] if values[0] else None
+    meaning: Meaning = "" if change in (None, 1) else "within" if values[1] < values[0] else "warning"
+    return before, after, Cell(compared.ratio(change), change, "ratio", meaning)
 
 
 def _skipped(stage: Stage, page: bool) -> list[str]:

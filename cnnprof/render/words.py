@@ -56,38 +56,49 @@ DESCRIBED = 1.2
 """Lines per row, on average, that folding may lead to before columns are left out."""
 
 
-def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = ()) -> Document:
-    """The networks one after another: what their figures hold for, the table, the totals, what targets make of them,
-    and what has to be said. fits: of every network."""
+def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = (), compact: bool = False) -> Document:
+    """The networks one after another: what their figures hold for, the table, what has to be said, the totals, and what
+    targets make of them. fits: of every network. compact: the totals in few lines, and only what must be said."""
     found = fits or [()] * len(tables)
-    return made(block for table, each in zip(tables, found, strict=True) for block in _blocks(table, each))
+    return made(block for table, each in zip(tables, found, strict=True) for block in _blocks(table, each, compact))
 
 
-def _blocks(table: ReportTable, fits: Sequence[Fit]) -> Iterator[Block]:
+def _blocks(table: ReportTable, fits: Sequence[Fit], compact: bool) -> Iterator[Block]:
     yield Heading(title(table), tuple(facts(table)))
     if said := arguments(table):
         yield Text("  ".join(said), "dim")
-    yield grid(table)
-    yield KeyFigures(tuple(totals(table)))
+    yield grid(table, inputs=not compact)._replace(terse=compact)
+    yield Notes(tuple(notes(table, brief=compact)))
+    yield KeyFigures(tuple(totals(table)), flow=compact)
     if fits:
         from cnnprof.render.fits import section
 
         yield from section([(table.report.title, fits)])
-    yield Notes(tuple(notes(table)))
 
 
-def grid(table: ReportTable) -> Grid:
-    """The table of layers, with all columns that a format chooses from."""
+def grid(table: ReportTable, inputs: bool = True) -> Grid:
+    """The table of layers, with all columns that a format chooses from. inputs: whether these have rows."""
     asked = table.columns is not None
     columns = table.columns or tuple(column for column in COLUMNS.values() if column.rank is not None)
-    rows = [*table.inputs, *table.rows, *([table.rest] if table.rest is not None else [])]
+    rows = [*(table.inputs if inputs else ()), *table.rows, *([table.rest] if table.rest is not None else [])]
     heads: list[TableColumn] = []
     cells: list[list[Cell]] = []
     for number, column in enumerate(columns):
         # Columns that were asked for are all shown: where they do not fit, some are shown below.
         repeats = number if asked and column.name != "path" else None
         rank = 0 if asked else column.rank or 0
-        heads.append(TableColumn(column.header, column.numeric, column.fold, rank, repeats, instead=column.instead))
+        path = column.name == "path"
+        heads.append(
+            TableColumn(
+                column.header,
+                column.numeric,
+                column.fold and not path,
+                rank,
+                repeats,
+                instead=column.instead,
+                shorten=path,
+            )
+        )
         total = Cell("total") if number == 0 and column.name == "path" else _total(table, column)
         cells.append([*(_cell(table, row, column) for row in rows), total])
         if column.bar and not asked:
@@ -401,11 +412,11 @@ def span(least: Number, most: Number, exact: bool = True) -> str:
     return text if exact else f"{ABOUT}{text}"
 
 
-def notes(table: ReportTable) -> list[str]:
-    """What has to be said about the rows, and what is alive at the peak."""
+def notes(table: ReportTable, brief: bool = False) -> list[str]:
+    """What has to be said about the rows, and, unless it is to be brief, what is alive at the peak."""
     report = table.report
     sign = about(report.estimates, "peak_activation_bytes")
-    found = [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
+    found = [] if brief else [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
     if report.order == "best":
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
@@ -435,9 +446,18 @@ def notes(table: ReportTable) -> list[str]:
     found += doubts(graph)
     if any(not row.executed for row in table.rows):
         found.append("† a side output, which runs only in training: only its parameters count")
-    if table.folded and len(table.rows) < len(table.report.layers) and not table.chosen:
-        found.append(
-            f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}: "
-            f"folded to fit a page; --fold 0 shows every layer"
-        )
+    if (
+        not table.chosen
+        and table.rest is None
+        and table.sorted_by is None
+        and len(table.rows) < len(table.report.layers)
+    ):
+        found.append(_folded(table))
     return found
+
+
+def _folded(table: ReportTable) -> str:
+    """How the rows are not layers, and what shows those."""
+    rows = f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}"
+    how = "folded to fit the window" if table.folded else "norms and activations with the layer before them"
+    return f"{rows}, {how}: --fold 0 shows every layer"

@@ -253,7 +253,6 @@ PLAIN = """comparison  input 3×8×8  batch 1  float32
                                       a           b   ratio
 ───────────────────────────  ──────────  ──────────  ──────
 params                            112          56 *  0.500×
-inference_params                  112          56 *  0.500×
 buffers                             0           0
 macs                           6.91 K      3.46 K *  0.500×
 flops                          14.5 K      7.26 K *  0.500×
@@ -267,6 +266,7 @@ depth                               1           1     1.00×
 receptive_field                     4           4     1.00×
 
 * the lowest of its row
+inference_params: the same as params
 
 layers  3 changed  0 layers the same
 

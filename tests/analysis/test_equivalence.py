@@ -77,6 +77,12 @@ def test_what_may_differ(before: str, after: str) -> None:
     assert compared(BLOCK, BLOCK.replace(before, after)).ok
 
 
+@pytest.mark.parametrize(("step", "same"), [("unsqueeze: {dim: 4}", "unsqueeze: {dim: -1}"),
+                                            ("softmax: {dim: 3}", "softmax: {dim: -1}")])  # fmt: skip
+def test_a_dimension_counts_from_either_end(step: str, same: str) -> None:
+    assert compared(f"- {step}", f"- {same}").ok
+
+
 def test_branches_have_no_order_in_a_sum() -> None:
     body, shortcut = (
         "left: [{conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}]",

@@ -149,6 +149,12 @@ def test_sums_of_values_of_several_types_are_the_totals(types: Types) -> None:
             assert evaluate(formula.numbers(part.term)) == part.term.value
 
 
+def test_positions_that_are_not_evenly_apart() -> None:
+    """Adaptive pooling of 5 positions to 2: windows begin at 0 and 2, and a third one would at 5."""
+    layers = "- adaptive_avg_pool2d: {output_size: 2}\n- pixel_unshuffle: {downscale_factor: 2}"
+    holds(graph(f"cnnprof: 1\nname: net\ninput: [1, 8, 5]\nlayers:\n{layers}\n"))
+
+
 @pytest.mark.parametrize("name", sorted(architectures()))
 def test_the_architectures_that_come_with_the_tool(name: str) -> None:
     holds(cnnprof.unfold(name), seen=set())
@@ -481,7 +487,7 @@ def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:
     header = "blocks:\n  unit:\n    layers:\n      - conv_norm_act: {channels: 4}\n        name: inner"
     text = network("- relu\n- unit:\n  name: a", header=header)
     outer, inner = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv_norm_act"))
-    page = page_of(graph(text), "a.inner.conv2d")
+    page = page_of(graph(text), "a.inner.conv")
     assert (page.file, page.line, page.lines) == ("net.yaml", outer, (outer, inner))
     assert f"\nnet, lines {outer}, {inner} of net.yaml, batch 1, float32\n" in drawn(page)
     written = json.loads(explained.to_json(page))

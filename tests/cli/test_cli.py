@@ -53,6 +53,31 @@ def test_a_terminal_with_colours() -> None:
     assert plain == (GOLDEN / "lenet5.80.txt").read_text(encoding="utf-8")
 
 
+def test_force_color_colours_a_pipe() -> None:
+    """As wide and complete as a pipe has it; NO_COLOR wins."""
+
+    def piped(*args: str, **variables: str) -> str:
+        return process(*args, env={**ENVIRONMENT, **variables}).stdout
+
+    plain, colored = piped("analyze", "lenet5"), piped("analyze", "lenet5", FORCE_COLOR="1", TERM="dumb")
+    assert "\x1b[1mlenet5\x1b[0m" in colored
+    assert "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).split("\n")) == plain
+    for variables in ({"FORCE_COLOR": "0"}, {"FORCE_COLOR": ""}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}):
+        assert piped("analyze", "lenet5", **variables) == plain
+    assert "\x1b" not in piped("analyze", "lenet5", "--format", "json", FORCE_COLOR="1")
+
+
+def test_what_is_wrong_is_red_where_colours_are_shown(tmp_path: Path) -> None:
+    net = tmp_path / "net.yaml"
+    net.write_text("cnnprof: 1\nname: x\ninput: [3, 8, 8]\nlayers:\n- con2d\n", encoding="utf-8")
+    err = process("analyze", str(net), env={**ENVIRONMENT, "FORCE_COLOR": "1"}).stderr
+    assert f"{net}:5:3: \x1b[1;31merror\x1b[0m: `con2d`" in err
+    assert "|   \x1b[1;31m^\x1b[0m" in err
+    assert "\x1b[1;31merror\x1b[0m" in on_a_terminal("analyze", str(net), code=2)
+    assert "\x1b" not in process("analyze", str(net)).stderr
+    assert "\x1b" not in on_a_terminal("analyze", str(net), code=2, NO_COLOR="1")
+
+
 # A budget for `check`, and names and values that are too long or too wide for any table.
 WIDE = """cnnprof: 1
 name: 畳み込みニューラルネットワーク
@@ -215,11 +240,22 @@ def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
     assert written.endswith("\n".join(done.out for done in blocks))
 
 
+def in_a_repository(folder: Path) -> None:
+    """A network, committed."""
+    (folder / "models").mkdir()
+    (folder / "models" / "net.yaml").write_text("cnnprof: 1\ninput: [3, 8, 8]\nlayers: [relu]\n")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q"], ["add", "models"], ["commit", "-qm", "."]):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "cnnprof")
 def test_help_ends_with_examples_that_run(
     run: Run, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if command in (["init"], ["history"]):
+        in_a_repository(tmp_path)
     done = run(*command, "--help")
     assert (done.code, done.err) == (0, "")
     assert run(*command, "-h").out == done.out
@@ -307,7 +343,7 @@ REFUSES = [
             f"error: the suffix of --output selects the format ({known}), found `net.{suffix}`; or use --format",
         )
         for command, known in (
-            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
+            (["analyze", "lenet5"], ".json, .csv, .md, .tex, .html, .txt, .svg"),
             (["compare", "lenet5", "vgg"], ".json, .csv, .md, .tex, .html, .txt"),
             (["separable", "lenet5"], ".json, .csv, .md, .tex, .html, .txt"),
             (["rewrite", "lenet5", "--with", "prune=0.5"], ".json, .csv, .md, .tex, .html, .txt"),

@@ -232,6 +232,7 @@ def test_a_measurement_as_text() -> None:
         show(drawn.document([made_up()]), "text")
         == """\
 net@small  input 3×32×32  float32  inference  warm caches
+warning: the machine was too noisy
 cpu: a processor, 2 threads on 4 cores, an OS, torch 2.0
 ceilings, measured in this run: 200 GFLOP/s (product of 1024×1024 matrices), 10.0 GB/s (copy of 128 MiB)
 
@@ -256,8 +257,6 @@ batch 2: memory  predicted  measured  residual  what
 ───────────────  ─────────  ────────  ────────  ────────────
 live tensors      2.00 KiB  2.00 KiB       0 B  exact
 process, most               95.4 MiB            of a process
-
-warning: the machine was too noisy
 """
     )
 

@@ -17,14 +17,16 @@ from cnnprof.cli.options import SHARED
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 COMMON = ("input", "example", "strict", "set", "with_", "batch", "dtype", "format", "output", "open")
 FIRST_WORDS = (
-    "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fold", "Ignore",
-    "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse", "Remove",
-    "Rewrite", "Run", "Save", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
+    "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fill", "Fold",
+    "Ignore", "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse",
+    "Remove", "Rewrite", "Run", "Save", "Search", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
 )  # fmt: skip
 # Every command with what makes it run to its end on a small network.
 RUNS = {
     "analyze": ["lenet5"],
     "check": ["lenet5"],
+    "init": ["--to", "-"],
+    "history": ["net.yaml"],
     "compare": ["lenet5", "alexnet"],
     "separable": ["lenet5"],
     "rewrite": ["lenet5", "--with", "prune=0.5"],
@@ -40,7 +42,17 @@ RUNS = {
 }
 
 
-def imported(*arguments: str) -> set[str]:
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    """A repository with a network."""
+    (tmp_path / "net.yaml").write_text("cnnprof: 1\ninput: [3, 8, 8]\nlayers: [relu]\n")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q"], ["add", "net.yaml"], ["commit", "-qm", "."]):
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+def imported(*arguments: str, folder: Path | None = None) -> set[str]:
     """The commands' modules that a process has imported when it ends."""
     program = (
         "import atexit, sys\n"
@@ -50,7 +62,7 @@ def imported(*arguments: str) -> set[str]:
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", check=False,
+        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].removeprefix("imported:").split())
@@ -60,8 +72,8 @@ def imported(*arguments: str) -> set[str]:
     "name",
     [pytest.param(name, marks=[pytest.mark.torch] * (name in ("verify", "measure"))) for name in COMMANDS],
 )
-def test_a_command_imports_no_other(name: str) -> None:
-    assert imported(name, *RUNS[name]) == {name}
+def test_a_command_imports_no_other(name: str, committed: Path) -> None:
+    assert imported(name, *RUNS[name], folder=committed) == {name}
     assert imported(name, "--help") == {name}
 
 

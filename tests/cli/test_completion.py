@@ -69,7 +69,7 @@ def folder(tmp_path: Path) -> Path:
         (["analyze", "mobilenet_v1", "--set", "w"], ["width=1.0"]),
         (["analyze", "-", "--set", ""], []),
         (["explain", "-", ""], []),
-        (["analyze", "lenet5", "--format", ""], ["table", "json", "csv", "markdown", "latex", "html"]),
+        (["analyze", "lenet5", "--format", ""], ["table", "json", "csv", "markdown", "latex", "html", "badge"]),
         (["analyze", "lenet5", "--format", "=", "j"], ["json"]),
         (["analyze", "lenet5", "--dtype", "b"], ["bfloat16"]),
         (["analyze", "lenet5", "--optimizer", "ada"], ["adam", "adamw"]),

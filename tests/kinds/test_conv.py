@@ -99,6 +99,13 @@ GIVES = [
 
 REFUSES = [
     pytest.param(
+        StdConv2d(out_channels=8, kernel_size=1, groups=4),
+        IMAGE,
+        "`std_conv2d` needs more than one weight per output channel to take statistics over, "
+        "found `kernel_size` [1, 1] and one channel per group",
+        id="a single weight has no variance",
+    ),
+    pytest.param(
         Conv2d(out_channels=8, kernel_size=7),
         (4, 5, 5),
         "the kernel of `conv2d` must not be larger than the padded input, found a kernel spanning 7 and an axis of 5",

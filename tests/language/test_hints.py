@@ -171,7 +171,7 @@ def test_the_order_is_that_of_the_constructors() -> None:
             if each.kind is each.POSITIONAL_OR_KEYWORD and name in ours
         ]
         assert [name for name in ours if name in theirs] == theirs, word
-        assert {*kind.inferred} <= {*theirs}, word
+        assert {*kind.inferred} <= {*theirs} or not theirs, word  # nn.LSTM takes anything, and says so in words
         compared += bool(theirs)
     assert compared > 25
 

@@ -155,9 +155,12 @@ def test_the_same_network_gives_the_same_page() -> None:
 
 
 def test_estimates_and_int8_have_a_page() -> None:
-    """Formulas count values of one type, so that there are none of an int8 network."""
+    """Formulas count values of their own types."""
     text = page("lenet5", with_=["int8"])
-    assert data(text)["0"]["explained"] == {"sections": [], "layers": []}
+    explained = data(text)["0"]["explained"]
+    assert len(explained["layers"]) == 12
+    formulas = [formula for section in explained["sections"] for formula in section[2]]
+    assert ["parameter bytes", "150·1 + 6·4", "174 bytes", "weight·bytes_per_int8 + bias·bytes_per_int32"] in formulas
     assert "flash" in read(text).texts
 
 

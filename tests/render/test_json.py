@@ -214,7 +214,7 @@ def test_the_line_is_one_of_the_users_file() -> None:
     text = network("- relu\n- unit:\n  name: a", header=header)
     outer, own = (text[: text.index(word)].count("\n") + 1 for word in ("- unit", "- conv2d"))
     found = report(text)
-    expected = {"a.inner.conv2d": outer, "a.inner.norm": outer, "a.inner.act": outer, "a.conv2d": own}
+    expected = {"a.inner.conv": outer, "a.inner.norm": outer, "a.inner.act": outer, "a.conv2d": own}
     for layer in (*document(lay_out(found))["layers"][1:], *found.records()[1:]):
         assert (layer["file"], layer["line"]) == ("net.yaml", expected[layer["path"]])
 

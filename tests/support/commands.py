@@ -18,9 +18,8 @@ import pytest
 from cnnprof.cli import main
 
 CNNPROF = [sys.executable, "-m", "cnnprof"]
-QUIET = {
-    name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "TERM", "CNNPROF_DEBUG")
-}
+UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "CNNPROF_DEBUG")
+QUIET = {name: value for name, value in os.environ.items() if name not in UNSET}
 ENVIRONMENT = {**QUIET, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
 
 

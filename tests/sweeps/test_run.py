@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -18,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import cnnprof
-from cnnprof.cli import main
+from cnnprof.cli import main, progress
 from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.load import locate
@@ -430,29 +431,26 @@ width  input      params    macs  best
 
 
 PLOT = """macs
-76.5 M │                                       B
+76.5 M ┤                             3x160x160 O
        │
        │
        │
        │
        │
        │
-       │                                       a
-       │ D
+       │                             3x128x128 o
+45.0 M ┤
+       │ O 3x224x224
        │
        │
-       │ c
+       │ o 3x192x192
        │
-       │ b
+       │ o 3x160x160
        │
-13.6 M │ a
-       └────────────────────────────────────────
-         0.25                                0.5
+13.6 M ┤ o 3x128x128
+       └─┬──────────────────┬──────────────────┬
+         0.25             0.375              0.5
                                            width
-
-input: a 3x128x128  b 3x160x160  c 3x192x192  d
-  3x224x224
-capital letters are Pareto-optimal
 """
 
 
@@ -463,8 +461,26 @@ def plotted(found: Sweep, *names: str, width: int) -> str:
 
 
 def test_the_plot(limited: Sweep) -> None:
-    assert plotted(limited, width=48) == PLOT
+    """Few rows are named, what is best in capitals; the axes say what is at their ends and in the middle."""
+    assert plotted(limited, width=48) == PLOT + "\ncapital letters are Pareto-optimal\n"
+    colored = show(Document((swept.plot(limited),)), "text", 48, color=True)
+    assert colored.count("\x1b[1;32mO\x1b[0m") == 2
+    assert colored.count("\x1b[36mo\x1b[0m") == 4
     assert max(map(len, plotted(limited, "macs", "params", width=60).split("\n")[:-4])) <= 60
+
+
+def test_many_rows_have_letters() -> None:
+    text = plotted(swept_over("mobilenet_v1", WIDTH, SIZE), width=80)
+    assert "input: a 3x128x128  b 3x160x160  c 3x192x192  d 3x224x224" in text
+    assert "3x128x128" not in text.partition("input:")[0]
+
+
+def test_a_window_shows_the_best_of_many_rows(limited: Sweep) -> None:
+    text = show(swept.document(limited, most=3), "text", 80)
+    assert "3 of 6 rows, Pareto-optimal ones before others: a pipe or --output shows all" in text
+    rows = re.findall(r"^(0\S+) +(3x\S+) ", text, re.MULTILINE)
+    assert rows == [("0.25", "3x128x128"), ("0.25", "3x224x224"), ("0.5", "3x160x160")]
+    assert "3 of 6" not in show(swept.document(limited, most=6), "text", 80)
 
 
 def test_nothing_to_plot() -> None:
@@ -493,7 +509,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("quiet_for", "stderr", "said"),
     [
-        (-1.0, Terminal(), "\r1 of 3 combinations \r\x1b[K"),
+        (-1.0, Terminal(), "\r\x1b[K1 of 3 combinations\r\x1b[K"),
         (60.0, Terminal(), ""),
         (-1.0, io.StringIO(), ""),
     ],
@@ -501,7 +517,7 @@ class Terminal(io.StringIO):
 )
 def test_progress(quiet_for: float, stderr: io.StringIO, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On standard error, where it is a terminal and the run takes a while; nothing is left of it in the end."""
-    monkeypatch.setattr(command, "QUIET_FOR", quiet_for)
+    monkeypatch.setattr(progress, "QUIET_FOR", quiet_for)
     monkeypatch.setattr("sys.stderr", stderr)
     axes = command.axes(["classes=1:3"], [], None, "1", "float32")
     found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None, jobs=1)

@@ -1,0 +1,84 @@
+"""How far a long command is: one line on standard error, where somebody watches, which goes away in the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+Item = TypeVar("Item")
+QUIET_FOR = 1.0
+"""Seconds before a run is long enough to say how far it is."""
+OFTEN = 0.1
+"""Seconds between two lines, at least."""
+_shown = False
+
+
+def say(text: str) -> None:
+    """Says what is in progress, in place of what was said before, where standard error is a terminal."""
+    global _shown
+    if sys.stderr is None or not sys.stderr.isatty():
+        return
+    import shutil
+
+    from cnnprof.errors import printable
+
+    width = max(8, shutil.get_terminal_size().columns)
+    _show(f"\r\x1b[K{printable(text)[: width - 1]}")
+    _shown = True
+
+
+def clear() -> None:
+    """Takes the line away."""
+    global _shown
+    if _shown:
+        _shown = False
+        _show("\r\x1b[K")
+
+
+def _show(text: str) -> None:
+    with suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+class Steps:
+    """Says the steps of a run one after the other, how many there are, and the time that is left. total: 0 where it is
+    not known."""
+
+    def __init__(self, total: int = 0) -> None:
+        self.total = total
+        self.done = 0
+        self.began = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Says that a step begins, and that those before it are done."""
+        number = self.done + 1
+        far = f" ({number:,} of {self.total:,}{left(self.done, self.total, self.began)})" if self.total else ""
+        say(f"{text}{far}")
+        self.done = number
+
+
+def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """The items; on a long run says how many there are by now, and the time that is left."""
+    began = time.monotonic()
+    last = began + QUIET_FOR - OFTEN
+    try:
+        for number, item in enumerate(items, start=1):
+            yield item
+            now = time.monotonic()
+            if now - last >= OFTEN and number < total:
+                last = now
+                say(f"{number:,} of {total:,} {what}{left(number, total, began)}")
+    finally:
+        clear()
+
+
+def left(done: int, total: int, began: float) -> str:
+    """`, about 12 s left`, as if what is to come took as long as what is done; nothing in the first two seconds."""
+    passed = time.monotonic() - began
+    if not done or passed < 2:
+        return ""
+    seconds = passed / done * (total - done)
+    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"

@@ -1,0 +1,173 @@
+"""A first project file: the networks of a folder, with limits from today's figures."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files as resources
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnprof import files, load
+from cnnprof.analysis.analyze import analyze
+from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
+from cnnprof.gate.suggest import rounded
+from cnnprof.language.literal import scalar
+from cnnprof.language.spec import Spec
+
+LIMITED = ("params", "macs", "peak_activation_bytes")
+MOST_FILES = 20_000
+"""Files that are looked at; in a larger folder the networks have to be named."""
+MOST_NETWORKS = 100
+"""Budgets of one network each; of more there is one for each folder."""
+SUFFIXES = (".yaml", ".yml", ".onnx", ".pt2", ".tflite")
+SKIPPED = ("node_modules", "site-packages", "__pycache__", "build", "dist")
+_SPEC = re.compile(rb"^(\xef\xbb\xbf)?[\"']?cnnprof[\"']?[ \t]*:", re.MULTILINE)
+
+
+class Sized(NamedTuple):
+    """A network as a budget names it, and its figures."""
+
+    file: str
+    variant: str | None
+    figures: dict[str, int]
+
+
+class First(NamedTuple):
+    """The text of a project file, the networks that it has, and by file why others are not in it."""
+
+    text: str
+    networks: tuple[Sized, ...]
+    wrong: dict[str, str]
+
+
+def first(folder: Path, paths: Sequence[str]) -> First:
+    """A project file for the networks in `folder`. paths: files, and folders that are searched, below it.
+
+    Raises UsageError where there is no network, or a path is not below the folder.
+    """
+    names = list(dict.fromkeys(name for path in paths or ["."] for name in _found(folder, path)))
+    networks: list[Sized] = []
+    wrong: dict[str, str] = {}
+    for name in names:
+        try:
+            networks += _sized(folder, name)
+        except SpecError as error:
+            wrong[name] = error.problems[0].message
+        except CnnprofError as error:
+            wrong[name] = str(error)
+    if not networks:
+        more = f"; of {len(names):,} that may be one none can be read: {next(iter(wrong.values()))}" if wrong else ""
+        raise UsageError(f"found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite{more}")
+    return First("\n".join(_lines(networks)) + "\n", tuple(networks), wrong)
+
+
+def snippet(name: str) -> str:
+    """A file for a CI system, as it comes with cnnprof."""
+    return (resources("cnnprof") / "gate" / "ci" / name).read_text(encoding="utf-8")
+
+
+def _found(folder: Path, path: str) -> Iterator[str]:
+    """The networks at a path, by their names from the folder. Raises UsageError."""
+    here = os.path.abspath(path)
+    if not Path(here).is_relative_to(folder):
+        raise UsageError(f"`{printable(path)}` is not below this folder, where the project file goes")
+    if not os.path.isdir(here):
+        if not os.path.lexists(here):
+            raise UsageError(f"found nothing at `{printable(path)}`, neither a file nor a folder")
+        yield Path(os.path.relpath(here, folder)).as_posix()
+        return
+    seen = 0
+    for above, below, names in os.walk(here):
+        below[:] = sorted(
+            name for name in below if not name.startswith(".") and name not in SKIPPED
+            and not os.path.exists(os.path.join(above, name, "pyvenv.cfg"))
+        )  # fmt: skip
+        for name in sorted(names):
+            seen += 1
+            if seen > MOST_FILES:
+                raise UsageError(f"the folder has more than {MOST_FILES:,} files: name those that have networks")
+            if not name.startswith(".") and _is_network(os.path.join(above, name)):
+                yield Path(os.path.relpath(os.path.join(above, name), folder)).as_posix()
+
+
+def _is_network(path: str) -> bool:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES or not os.path.isfile(path):
+        return False
+    if suffix not in (".yaml", ".yml"):
+        return True
+    try:
+        return _SPEC.search(files.read(path, load.MOST)) is not None
+    except UsageError:  # one that may not be read is none of ours
+        return False
+
+
+def _sized(folder: Path, name: str) -> Iterator[Sized]:
+    """A file's network as written, and in every variant. Raises SpecError and UsageError."""
+    located = load.located_file(str(folder / name))
+    spec = load.read(located) if located.reference is None else located
+    variants: list[str | None] = [None]
+    if isinstance(spec, Spec):
+        written = not spec.variants or all(argument.default is not None for argument in spec.args)
+        variants = [*([None] if written else []), *spec.variants]
+    for variant in variants:
+        network = load.unfolded(spec, variant) if isinstance(spec, Spec) else load.imported(spec, {})
+        report = analyze(network)
+        amounts = {metric: report.metric(metric) for metric in LIMITED}
+        yield Sized(name, variant, {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None})
+
+
+def _lines(networks: Sequence[Sized]) -> Iterator[str]:
+    yield "# Limits on the networks of this folder: the figures of the day it was written, rounded up. `cnnprof check`"
+    yield "# compares, and `cnnprof check --suggest` shows the limits that would just hold."
+    yield "version: 1"
+    yield "# baseline_ref: origin/main           # what `max_increase` of a budget is measured from"
+    yield "budgets:"
+    names: set[str] = set()
+    for title, patterns, variant, figures in _budgets(networks):
+        name = next(each for each in _names(title) if each not in names)
+        names.add(name)
+        yield f"- name: {scalar(name)}"
+        yield f"  files: [{', '.join(map(scalar, map(glob.escape, patterns)))}]"
+        if variant is not None:
+            yield f"  variant: {scalar(variant)}"
+        limits = (f"{metric}: {rounded(amount, metric)}" for metric, amount in figures.items())
+        yield f"  max: {{{', '.join(limits)}}}"
+    yield "  # max_increase: {params: 1%, macs: +10M}"
+
+
+def _names(title: str) -> Iterator[str]:
+    yield title
+    number = 2
+    while True:
+        yield f"{title} {number}"
+        number += 1
+
+
+def _budgets(networks: Sequence[Sized]) -> Iterator[tuple[str, list[str], str | None, dict[str, int]]]:
+    """(name, files, variant, figures) of every budget."""
+    if len(networks) <= MOST_NETWORKS:
+        for each in networks:
+            stem = Path(each.file).stem
+            title = stem if each.variant is None else f"{stem}@{each.variant}"
+            yield title, [each.file], each.variant, each.figures
+        return
+    groups: dict[tuple[str, str | None], list[Sized]] = {}
+    for each in networks:
+        groups.setdefault((os.path.dirname(each.file), each.variant), []).append(each)
+    for (above, variant), group in groups.items():
+        title = above or "networks"
+        figures = {
+            metric: max(amounts)
+            for metric in LIMITED
+            if (amounts := [each.figures[metric] for each in group if metric in each.figures])
+        }
+        yield title if variant is None else f"{title}@{variant}", _sorted(each.file for each in group), variant, figures
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    return sorted(dict.fromkeys(names))

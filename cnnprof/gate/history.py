@@ -1,0 +1,127 @@
+"""A network's figures commit by commit: a SPEC of a file, and its repository → History."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnprof import files, git, load
+from cnnprof.analysis.analyze import analyze
+from cnnprof.analysis.receptive_field import Number
+from cnnprof.analysis.record import Record, plain
+from cnnprof.analysis.report import Report
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, nearest, printable
+from cnnprof.gate.changes import ArgumentChange, arguments
+from cnnprof.model.metrics import METRICS, metric_named
+
+if TYPE_CHECKING:
+    from cnnprof.render.document import Document
+
+DEFAULT = ("params", "macs", "peak_activation_bytes")
+
+
+class HistoryEntry(NamedTuple):
+    """A network at a commit. commit, date: empty of the file as it is now, where it differs from the last commit's.
+
+    metrics: None where the network is wrong there, and `wrong` says how. args: those that changed since the older one.
+    renamed: the name that the file had before, where this commit gave it another.
+    """
+
+    commit: str
+    date: str
+    subject: str
+    path: str
+    metrics: Mapping[str, Number | None] | None
+    args: tuple[ArgumentChange, ...] = ()
+    renamed: str = ""
+    wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class History(Record):
+    """A network commit by commit, the newest first. shown: the metrics that tables have.
+
+    cut: whether there may be older commits that this clone lacks.
+    """
+
+    title: str
+    shown: tuple[str, ...]
+    entries: tuple[HistoryEntry, ...]
+    cut: bool = False
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per commit, with every metric."""
+        return [
+            {"commit": each.commit, "date": each.date, "subject": each.subject, "path": each.path,
+             **{name: plain(value) for name, value in (each.metrics or {}).items()}}
+            for each in self.entries
+        ]  # fmt: skip
+
+    def _document(self, page: int | None = None) -> Document:
+        from cnnprof.render import history
+
+        return history.document(self)
+
+
+def history(
+    spec: str, metrics: Sequence[str] = DEFAULT, *, most: int = 20, batch: int = 1, dtype: str = "float32",
+    with_: Sequence[str] = (),
+) -> History:  # fmt: skip
+    """The figures of a SPEC's file at each of the last `most` commits that changed it.
+
+    Raises UsageError where the SPEC names no file of the working directory's repository, or a metric is none.
+    """
+    shown = tuple(_metric(name) for name in metrics)
+    located = load.locate(spec, files.repository(Path.cwd()))
+    if located.committed is not None or not Path(located.name).is_file():
+        raise UsageError(f"a history is of a file, found `{brief(printable(spec), 200)}`")
+    file = located.name
+    commits = git.history(file, most)
+    if not commits:
+        raise UsageError(f"`{printable(file)}` is in no commit yet: commit it first")
+    options = {"batch": batch, "dtype": dtype, "with_": with_}
+    found: list[tuple[HistoryEntry, Report | None]] = []
+    top = git.revision("HEAD")
+    for number, each in enumerate(commits):
+        older = commits[number + 1].path if number + 1 < len(commits) else each.path
+        entry = HistoryEntry(each.commit, each.date, each.subject, each.path, None,
+                             renamed=older if older != each.path else "")  # fmt: skip
+        there = git.Revision(each.commit, each.commit, top.top)
+        found.append(
+            _entry(entry, lambda there=there, each=each: load.located_at(there, each.path, file), located, options)
+        )
+    if top.read(commits[0].path) != files.read(file, load.MOST) or top.path_of(file) != commits[0].path:
+        now = HistoryEntry("", "", "as it is now", commits[0].path, None)
+        found.insert(0, _entry(now, lambda: load.located_file(file), located, options))
+    entries = []
+    for number, (entry, report) in enumerate(found):
+        before = next((each for _, each in found[number + 1 :] if each is not None), None)
+        args = arguments(before, report) if report is not None else ()
+        entries.append(entry._replace(args=args))
+    return History(spec, shown, tuple(entries), git.is_shallow())
+
+
+def _metric(name: str) -> str:
+    found = metric_named(name.strip())
+    if found is None:
+        raise UsageError(f"unknown metric `{brief(printable(name))}`; {nearest(name.strip(), METRICS)}")
+    return found
+
+
+def _entry(entry: HistoryEntry, locate: Any, asked: load.Located, options: Mapping[str, Any]) -> tuple[
+    HistoryEntry, Report | None]:  # fmt: skip
+    """An entry with its figures, and the report that they are from."""
+    try:
+        located = locate()._replace(variant=asked.variant, settings=asked.settings)
+        if located.reference is None:
+            network = load.unfolded(load.read(located), located.variant, settings=dict(located.settings))
+        else:
+            network = load.imported(located)
+        report = analyze(load.granted(network, options["with_"]), options["batch"], options["dtype"])
+    except SpecError as error:
+        return entry._replace(wrong=error.problems[0].message), None
+    except CnnprofError as error:
+        return entry._replace(wrong=str(error)), None
+    return entry._replace(metrics={name: report.metric(name) for name in METRICS}), report

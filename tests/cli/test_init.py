@@ -1,0 +1,128 @@
+"""`cnnprof init`: a project file for what is there, which holds as it is written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cnnprof.gate import first
+from tests.support import commands
+from tests.support.commands import Run
+from tests.support.networks import network
+
+ROOT = Path(__file__).parents[2]
+NET = network("- conv2d: {out_channels: width, kernel_size: 3}\n- relu", header="args: {width: 4}")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `cnnprof …`."""
+    return lambda *arguments: commands.run(capsys, *arguments)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two networks, and files that are none."""
+    for name in ("CI", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "models/a.yaml": NET, "models/deep/[b] c.yml": NET + "variants: {wide: {width: 8}}\n",
+        "docker-compose.yaml": "services: {}\n", "text.md": NET, ".hidden/x.yaml": NET, "venv/lib/y.yaml": NET,
+        "venv/pyvenv.cfg": "", "models/note.yaml": "about: 'cnnprof: 1'\n",
+    }.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_what_it_writes_holds(folder: Path, run: Run) -> None:
+    done = run("init")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("wrote cnnprof.yaml: 3 networks; `cnnprof check` compares them\n")
+    assert "- id: cnnprof-check\n" in done.out
+    assert "uses: OWNER/cnnprof@COMMIT\n" in done.out
+    project = yaml.safe_load((folder / "cnnprof.yaml").read_text())
+    assert project["budgets"] == [
+        {"name": "a", "files": ["models/a.yaml"],
+         "max": {"params": 112, "macs": "3.89K", "peak_activation_bytes": "1344 B"}},
+        {"name": "[b] c", "files": ["models/deep/[[]b] c.yml"],
+         "max": {"params": 112, "macs": "3.89K", "peak_activation_bytes": "1344 B"}},
+        {"name": "[b] c@wide", "files": ["models/deep/[[]b] c.yml"], "variant": "wide",
+         "max": {"params": 224, "macs": "7.78K", "peak_activation_bytes": "1920 B"}},
+    ]  # fmt: skip
+    done = run("check")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("3 networks: 0 over budget, 3 within\n")
+
+
+def test_the_architectures_that_come_with_the_tool(folder: Path, run: Run) -> None:
+    """More networks than budgets of their own: one for each folder and variant, and it holds."""
+    shutil.copytree(ROOT / "specs", folder / "specs")
+    assert len(list((folder / "specs").glob("*.yaml"))) > 15
+    done = run("init", "specs")
+    assert (done.code, done.err) == (0, "")
+    done = run("check")
+    assert (done.code, done.err) == (0, "")
+    assert "no budget covers" not in done.out
+
+
+def test_many_networks_are_limited_by_folder(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first, "MOST_NETWORKS", 2)
+    (folder / "models" / "z.yaml").write_text(NET.replace("width: 4", "width: 5"))
+    assert run("init").code == 0
+    budgets = yaml.safe_load((folder / "cnnprof.yaml").read_text())["budgets"]
+    assert [(each["name"], each["max"]["params"]) for each in budgets] == [
+        ("models", 140), ("models/deep", 112), ("models/deep@wide", 224)]  # fmt: skip
+    assert run("check").code == 0
+
+
+def test_what_is_wrong_is_left_out_and_said(folder: Path, run: Run) -> None:
+    (folder / "models" / "wrong.yaml").write_text(NET.replace("relu", "rleu"))
+    done = run("init")
+    assert done.code == 0
+    assert done.err == "note: models/wrong.yaml is left out: `rleu` is neither a layer kind nor a block\n"
+    assert "wrong" not in (folder / "cnnprof.yaml").read_text()
+
+
+def test_workflows(folder: Path, run: Run) -> None:
+    assert run("init", "--github").code == 0
+    for name in ("networks.yml", "networks-comment.yml"):
+        written = (folder / ".github" / "workflows" / name).read_text(encoding="utf-8")
+        assert written == first.snippet(name)
+        assert yaml.safe_load(written)["jobs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["text.md"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite; of 1 that may be "
+                      "one none can be read: "),
+        (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite\n"),
+        (["none"], "found nothing at `none`, neither a file nor a folder\n"),
+        ([".."], "`..` is not below this folder, where the project file goes\n"),
+        (["--to", "models/a.yaml"], "`models/a.yaml` is there already: remove it, or name another file (--to)\n"),
+    ],
+)  # fmt: skip
+def test_refuses(folder: Path, run: Run, arguments: list[str], message: str) -> None:
+    (folder / "text.md").write_text("cnnprof: {")
+    (folder / "empty").mkdir()
+    done = run("init", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {message}")
+    assert not (folder / "cnnprof.yaml").exists()
+
+
+def test_a_project_file_is_never_replaced(folder: Path, run: Run) -> None:
+    (folder / "cnnprof.yaml").write_text("mine")
+    assert run("init", "--github").code == 2
+    assert (folder / "cnnprof.yaml").read_text() == "mine"
+    assert not (folder / ".github").exists()
+
+
+def test_a_folder_with_too_many_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first, "MOST_FILES", 3)
+    assert run("init").err == "error: the folder has more than 3 files: name those that have networks\n"
