@@ -78,6 +78,14 @@ def same(one: str | Path, other: str | Path) -> bool:
         return False
 
 
+def relative(path: str | Path, folder: str | Path) -> str:
+    """A path from a folder, with `/`; in full where no path leads there, as from one drive of Windows to another."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return Path(os.path.abspath(path)).as_posix()
+
+
 def repository(folder: Path) -> Path:
     """The top of the working tree that a folder is in; the folder itself where it is in none."""
     return next((above for above in (folder, *folder.parents) if os.path.lexists(above / GIT)), folder)

@@ -17,6 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from cnnprof import files
 from cnnprof.errors import UsageError, brief, printable
 
 _OPTIONS = {
@@ -263,7 +264,7 @@ def _shown(revision: str) -> str:
 
 def _relative(path: Path, folder: Path) -> str:
     """A path from a folder, with `/`."""
-    return Path(os.path.relpath(path, folder)).as_posix()
+    return files.relative(path, folder)
 
 
 def _said(reply: subprocess.CompletedProcess[bytes]) -> str:

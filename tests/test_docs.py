@@ -13,12 +13,14 @@ from typing import NamedTuple
 import pytest
 
 from cnnprof.analysis import costs
+from cnnprof.errors import UsageError
 from cnnprof.language import registry
 from cnnprof.language.expression import FUNCTIONS
 from cnnprof.language.source import parse
 from cnnprof.language.spec import HEADER, MODIFIERS, read, shipped_blocks
 from cnnprof.language.unfold import unfold
-from tests.docs import generate
+from tests.docs import generate, notebook, pictures
+from tests.docs.pictures import DRAWING, SHOTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -288,3 +290,29 @@ def test_an_excerpt_has_what_it_names():
 )
 def test_counts_are_rounded_as_printed(exact, printed, expected):
     assert generate.rounded(exact, printed) == expected
+
+
+@pytest.mark.parametrize("name", [DRAWING, *SHOTS])
+def test_the_drawn_pictures_are_what_the_tool_shows(name: str) -> None:
+    """`python -m tests.docs.pictures --write` writes them anew, and those that need a browser."""
+    assert (pictures.FOLDER / name).read_text(encoding="utf-8") == pictures.drawn(name)
+
+
+def test_every_picture_is_there_and_shown() -> None:
+    shown = {name for page in (README, *PAGES) for name in re.findall(r"pictures/([\w.-]+)\)", page.read_text("utf-8"))}
+    assert shown == set(pictures.NAMES) == {path.name for path in pictures.FOLDER.iterdir()}
+
+
+def test_the_notebook_shows_what_is_so() -> None:
+    """Its cells run one after the other; `python -m tests.docs.notebook --write` keeps what they show."""
+    kept = notebook.read()
+    assert notebook.written(notebook.executed(kept)) == notebook.NOTEBOOK.read_text(encoding="utf-8")
+    shown = [cell["outputs"][0]["data"] for cell in kept["cells"] if cell["cell_type"] == "code" and cell["outputs"]]
+    assert sum("text/html" in data for data in shown) >= 5
+    assert not any("<script" in "".join(data.get("text/html", [])) for data in shown)
+
+
+def test_a_cell_of_a_notebook_that_fails_is_an_error() -> None:
+    cells = [{"cell_type": "code", "source": ["import cnnprof\n", "cnnprof.analyze('no_such_net')"]}]
+    with pytest.raises(UsageError, match="no_such_net"):
+        notebook.executed({"cells": cells})

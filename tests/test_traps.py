@@ -256,8 +256,18 @@ def test_a_dead_branch_is_no_part_of_the_network() -> None:
 
 # Layers that the language does not have, by the word an author would try.
 UNKNOWN = [
-    *("rnn", "embedding", "einsum", "bmm"),
-    *("multihead_attention", "transformer_encoder_layer", "weight_norm", "spectral_norm", "MyPool2d", "MyConv2d"),
+    *(
+        "rnn",
+        "embedding",
+        "einsum",
+        "bmm",
+        "multihead_attention",
+        "transformer_encoder_layer",
+        "weight_norm",
+        "spectral_norm",
+        "MyPool2d",
+        "MyConv2d",
+    ),
 ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cnnprof
-from cnnprof.cli import WRONG, complain, describe
+from cnnprof.cli import WRONG, complain, describe, progress
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.load import code_in, read_shape
@@ -34,6 +34,8 @@ def reports(
     made = []
     wrong: dict[str, None] = {}
     for spec, (strict, example) in zip(specs, readings(specs, reading), strict=True):
+        if code_in(spec) is not None:
+            progress.line(f"reading {spec}, which takes seconds")
         try:
             made.append(cnnprof.analyze(spec, input=shapes, args=args, strict=strict, example=example, **options))
         except CnnprofError as error:

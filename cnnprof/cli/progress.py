@@ -16,7 +16,7 @@ OFTEN = 0.1
 _shown = False
 
 
-def say(text: str) -> None:
+def line(text: str) -> None:
     """Says what is in progress, in place of what was said before, where standard error is a terminal."""
     global _shown
     if sys.stderr is None or not sys.stderr.isatty():
@@ -56,7 +56,7 @@ class Steps:
         """Says that a step begins, and that those before it are done."""
         number = self.done + 1
         far = f" ({number:,} of {self.total:,}{left(self.done, self.total, self.began)})" if self.total else ""
-        say(f"{text}{far}")
+        line(f"{text}{far}")
         self.done = number
 
 
@@ -70,7 +70,7 @@ def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
             now = time.monotonic()
             if now - last >= OFTEN and number < total:
                 last = now
-                say(f"{number:,} of {total:,} {what}{left(number, total, began)}")
+                line(f"{number:,} of {total:,} {what}{left(number, total, began)}")
     finally:
         clear()
 

@@ -136,10 +136,14 @@ def verified(
 
     there = find(device)
     found = []
-    begin = Steps(len(networks) if len(networks) > 1 else 0)
+    passes = 2 + fvcore + there.name.startswith("cuda")
+    begin = Steps(passes * len(networks) if all(each.own is None for each in networks) else 0)
     for spec, network, report in zip(specs, networks, reports, strict=True):
-        begin(f"verifying {spec}")
-        checked = verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore, own=network.own)
+
+        def begun(what: str, spec: str = spec) -> None:
+            begin(f"verifying {spec}: {what}")
+
+        checked = verify(report.graph, report.costs, there, fake=fake, fvcore=fvcore, own=network.own, progress=begun)
         found.append(replace(checked, stored=load.stored_dtype(network)))
     return found
 

@@ -19,7 +19,7 @@ NAMED_BLOCKS = 3
 NAMED_CHANGES = 12
 """Steps whose layers' change is told in words."""
 
-Status: TypeAlias = Literal["changed", "new", "deleted"]
+Status: TypeAlias = Literal["changed", "new", "deleted", "renamed"]
 
 
 class ArgumentChange(NamedTuple):
@@ -69,6 +69,7 @@ class NetworkChange(NamedTuple):
     """What became of a network since a baseline.
 
     steps: as far as they are told; more: how many are not. Neither is known where the baseline has only figures.
+    was: its file in the baseline, where that is gone and this one has all of its figures, layer by layer.
     """
 
     network: str
@@ -79,6 +80,7 @@ class NetworkChange(NamedTuple):
     args: tuple[ArgumentChange, ...] = ()
     steps: tuple[StepChange, ...] = ()
     more: int = 0
+    was: str = ""
 
 
 def changed(network: CountedNetwork, baseline: Baseline) -> NetworkChange | None:
@@ -101,6 +103,11 @@ def changed(network: CountedNetwork, baseline: Baseline) -> NetworkChange | None
 def deleted(title: str, file: str, since: str, before: Figures) -> NetworkChange:
     """A network that only the baseline has."""
     return NetworkChange(title, file, since, "deleted", _metrics(before, None))
+
+
+def renamed(new: NetworkChange, gone: NetworkChange, before: Figures) -> NetworkChange:
+    """One change in the place of two: what is new is what is gone, under another name."""
+    return new._replace(status="renamed", was=gone.file, metrics=_metrics(before, before))
 
 
 def _metrics(before: Figures | None, after: Figures | None) -> tuple[MetricChange, ...]:

@@ -78,7 +78,7 @@ def _found(folder: Path, path: str) -> Iterator[str]:
     if not os.path.isdir(here):
         if not os.path.lexists(here):
             raise UsageError(f"found nothing at `{printable(path)}`, neither a file nor a folder")
-        yield Path(os.path.relpath(here, folder)).as_posix()
+        yield files.relative(here, folder)
         return
     seen = 0
     for above, below, names in os.walk(here):
@@ -91,7 +91,7 @@ def _found(folder: Path, path: str) -> Iterator[str]:
             if seen > MOST_FILES:
                 raise UsageError(f"the folder has more than {MOST_FILES:,} files: name those that have networks")
             if not name.startswith(".") and _is_network(os.path.join(above, name)):
-                yield Path(os.path.relpath(os.path.join(above, name), folder)).as_posix()
+                yield files.relative(os.path.join(above, name), folder)
 
 
 def _is_network(path: str) -> bool:

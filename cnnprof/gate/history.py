@@ -92,7 +92,7 @@ def history(
         found.append(
             _entry(entry, lambda there=there, each=each: load.located_at(there, each.path, file), located, options)
         )
-    if top.read(commits[0].path) != files.read(file, load.MOST) or top.path_of(file) != commits[0].path:
+    if _differs(top, commits[0].path, file):
         now = HistoryEntry("", "", "as it is now", commits[0].path, None)
         found.insert(0, _entry(now, lambda: load.located_file(file), located, options))
     entries = []
@@ -101,6 +101,13 @@ def history(
         args = arguments(before, report) if report is not None else ()
         entries.append(entry._replace(args=args))
     return History(spec, shown, tuple(entries), git.is_shallow())
+
+
+def _differs(head: git.Revision, path: str, file: str) -> bool:
+    """Whether a file is not as it was committed; line ends aside, which git may write otherwise."""
+    blob = head.read(path) or b""
+    there = files.read(file, 2 * len(blob) + 1)
+    return blob.replace(b"\r\n", b"\n") != there.replace(b"\r\n", b"\n")
 
 
 def _metric(name: str) -> str:

@@ -46,7 +46,7 @@ from cnnprof.gate.budget import (
     judge,
     unmatched,
 )
-from cnnprof.gate.changes import NetworkChange, changed, deleted
+from cnnprof.gate.changes import NetworkChange, changed, deleted, renamed
 from cnnprof.gate.loosened import of_spec
 from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
@@ -275,11 +275,11 @@ class Run:
             file = _shown(revision.top / path)
             if os.path.lexists(file) or os.path.abspath(file) in here:
                 continue
-            inside = Path(os.path.relpath(file, found.folder)).as_posix()
+            inside = files.relative(file, found.folder)
             for entry in found.entries:
                 if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
                     title = _setup(entry).title(file)
-                    self.changes[title, 0] = deleted(title, file, revision.name, past.figures)
+                    self.lost(deleted(title, file, revision.name, past.figures), past.figures, held)
         name = revision.path_of(found.name)
         if (text := revision.read(name)) is None:
             return
@@ -293,6 +293,16 @@ class Run:
             )
             return
         self.loosened |= dict.fromkeys(loosened.of_project(before, found, revision.name))
+
+    def lost(self, gone: NetworkChange, before: Figures, held: Sequence[Held]) -> None:
+        """Keeps a network that only the revision has; as a rename where a new one has the same figures."""
+        for each in held:
+            key = each.network.title, id(each.network)
+            change = self.changes.get(key)
+            if change is not None and change.status == "new" and figures(each.network.report) == before:
+                self.changes[key] = renamed(change, gone, before)
+                return
+        self.changes[gone.network, 0] = gone
 
     def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
@@ -855,4 +865,4 @@ def _folders() -> tuple[str, str]:
 
 def _shown(path: Path) -> str:
     """A file from here, with `/`."""
-    return Path(os.path.relpath(path)).as_posix()
+    return files.relative(path, Path.cwd())

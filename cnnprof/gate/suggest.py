@@ -28,7 +28,7 @@ class Judged(NamedTuple):
 class Suggestion(NamedTuple):
     """A limit of a budget, as it would just hold for all its networks.
 
-    rule: its key in the budget. part: the pattern or the kind that it is on; None: the network.
+    rule: the key that it is written at. part: the pattern or the kind that it is on; None: the network.
     """
 
     budget: str

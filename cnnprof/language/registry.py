@@ -34,6 +34,8 @@ _plugins_wanted: ContextVar[bool] = ContextVar("plugins_wanted", default=True)
 # `#` stands for their number. Names that differ from ours in that alone need no entry.
 CALLED = {
     "affine": "linear",
+    "attention": "self_attention",
+    "transformer": "transformer_block",
     "expandas": "expand",
     "max": "amax",
     "min": "amin",

@@ -237,22 +237,31 @@ def _keys(table: ReportTable, subject: Subject) -> tuple[str, ...]:
 
 
 def compared(found: NetworkComparison, exact: bool = False, fits: Sequence[Sequence[Fit]] = ()) -> Document:
-    """Networks side by side; of two the layers that differ, and both graphs with these marked. fits: what targets make
+    """Networks side by side; of two the layers that differ; and all graphs with these marked. fits: what targets make
     of each."""
     titles = [subject.title for subject in found.subjects]
     metrics = comparison.metrics(found, exact, " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]])))
     targets: list[Block] = []
     if any(fits):
         targets = [Heading("Targets", level=2), *section(list(zip(titles, fits, strict=True)))]
-    if len(found.subjects) != 2:
-        return made(metrics, targets)
     reports = [subject.report for subject in found.subjects]
+    if len(reports) != 2:
+        return made(metrics, targets, _graphs(titles, reports))
     told = found.differences or differences(*reports)
     known = replace(found, differences=told)
     title, *rest = comparison.layers(known, exact, 0)
     rows = [block._replace(keys=_differing(told, reports)) if isinstance(block, Table) else block for block in rest]
     facts = title.facts if isinstance(title, Heading) else ()
     return made(metrics, targets, Heading("Layers that differ", facts, level=2), rows, _pair(titles, reports, told))
+
+
+def _graphs(titles: Sequence[str], reports: Sequence[Report]) -> Iterator[Block]:
+    """The graph of each network, in all but the first with the layers marked that the first does not have so."""
+    yield Heading("Graphs", (f"layers that differ from those of {titles[0]} are marked",), level=2)
+    for number, (title, report) in enumerate(zip(titles, reports, strict=True)):
+        told = differences(reports[0], report).layers if number else ()
+        marks = {each.second.path: each.status for each in told if each.second is not None}
+        yield NetworkPicture(Subject(str(number), report, marks, title))
 
 
 def _pair(titles: Sequence[str], reports: Sequence[Report], told: Differences) -> Iterator[Block]:

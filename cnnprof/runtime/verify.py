@@ -9,7 +9,7 @@ networks both give the same bytes. fvcore cannot trace fake tensors and always r
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
@@ -50,12 +50,13 @@ def verify(
     fvcore: bool = True,
     seed: int = SEED,
     own: Own | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Verified:
     """Compares the figures of a graph in evaluation with PyTorch's.
 
     costs: of the graph, in float32. device: "cuda" adds what its allocator says to the checks on the CPU.
     fake: fake tensors whatever the size. fvcore: whether to ask it. own: the module that the graph was read from, which
-    runs then instead of the one that is built from the graph.
+    runs then instead of the one that is built from the graph. progress: is told what begins.
 
     Raises MissingDependencyError where fvcore is asked and not installed.
     """
@@ -64,14 +65,17 @@ def verify(
     mode = "fake" if why else "real"
     trained = graph.trained or graph
     with _tensors(mode):
+        progress("a forward pass")
         if own is not None:
             checks = list(own_checks(graph, costs, own))
         else:
             built = module(graph, seed)
             checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
+            progress("a step of training")
             checks += _training(trained, costs, seed)
     versions = {"torch": str(torch.__version__)}
     if fvcore and own is None:
+        progress("fvcore")
         checks.append(_fvcore(graph, costs, seed))
         versions["fvcore"] = _version("fvcore")
     else:
@@ -79,6 +83,7 @@ def verify(
     if isinstance(device, Cuda) and own is not None:
         checks.append(Check(f"peak bytes on {device.name}", "", "totals", 0, (), left_out=_OWN))
     elif isinstance(device, Cuda):
+        progress(f"a forward pass on {device.name}")
         checks += _cuda(graph, costs, device, seed)
     inputs = {name: (costs.batch, *shape) for name, shape in graph.inputs.items()}
     return Verified(

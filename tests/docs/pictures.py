@@ -16,19 +16,26 @@ from cnnprof.analysis.report import lay_out
 from cnnprof.exporters import svg
 from cnnprof.render import pictured
 from cnnprof.render.html import render
+from tests.docs.terminal import SHOTS
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "pictures"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking", "--disable-sync"]
 GRAPH, MEMORY, DIFFERENCE, DRAWING = "graph.png", "memory.png", "compare.png", "googlenet.svg"
-NAMES = (GRAPH, MEMORY, DIFFERENCE, DRAWING)
+NAMES = (GRAPH, MEMORY, DIFFERENCE, DRAWING, *SHOTS)
+
+
+def drawn(name: str) -> str:
+    """A picture that needs no browser: of a graph, or of a terminal."""
+    return svg.text(cnnprof.unfold("googlenet"), most=30) if name == DRAWING else SHOTS[name].svg()
 
 
 def take() -> None:
     """All pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in (DRAWING, *SHOTS):
+        (FOLDER / name).write_text(drawn(name), encoding="utf-8")
     from playwright.sync_api import sync_playwright
 
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / DRAWING).write_text(svg.text(cnnprof.unfold("googlenet"), most=30), encoding="utf-8")
     report = render(pictured.document([lay_out(cnnprof.analyze("resnet@50"))]))
     compared = render(pictured.compared(cnnprof.compare("resnet@50", "resnet@50_v1")))
     with sync_playwright() as started, tempfile.TemporaryDirectory() as folder:

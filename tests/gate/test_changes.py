@@ -97,12 +97,24 @@ def test_a_changed_argument(folder: Path, run: Run) -> None:
     assert "| `params` | 56 | 80 | +24 (+42.9 %) | `stage` +20, `stem` +4 |\n" in shown
 
 
-def test_a_rename_is_a_new_network_and_a_deleted_one(folder: Path, run: Run) -> None:
+def test_a_rename(folder: Path, run: Run) -> None:
+    """Whatever git takes for one: the figures of every layer are those of then."""
     (folder / "models" / "old.yaml").rename(folder / "models" / "new.yaml")
+    edit(folder / "models" / "new.yaml", "cnnprof: 1", "# a comment\ncnnprof: 1")
+    (change,) = reported(run)["changes"]
+    assert (change["network"], change["status"], change["was"]) == ("models/new.yaml", "renamed", "models/old.yaml")
+    assert change["metrics"]["params"] == {"before": 56, "after": 56, "where": []}
+    assert "**`models/new.yaml`** · renamed since main, was `models/old.yaml` · same figures\n" in (
+        run("--report", "markdown=-").out)  # fmt: skip
+
+
+def test_a_rename_with_another_width_is_a_new_network_and_a_deleted_one(folder: Path, run: Run) -> None:
+    (folder / "models" / "old.yaml").rename(folder / "models" / "new.yaml")
+    edit(folder / "models" / "new.yaml", "width: 4", "width: 3")
     changes = reported(run)["changes"]
     assert [(each["network"], each["status"]) for each in changes] == [
         ("models/new.yaml", "new"), ("models/old.yaml", "deleted")]  # fmt: skip
-    assert changes[0]["metrics"]["params"] == {"before": None, "after": 56, "where": []}
+    assert changes[0]["metrics"]["params"] == {"before": None, "after": 36, "where": []}
     assert changes[1]["metrics"]["params"] == {"before": 56, "after": None, "where": []}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,22 @@ def test_what_is_not_committed_is_the_newest_version(folder: Path, run: Run) -> 
     newest, *_ = versions(run, "models/net.yaml", "--commits", "1")
     assert (newest["commit"], newest["date"], newest["metrics"]["params"]) == (None, None, PARAMS[4])
     assert newest["args"] == [{"name": "width", "before": "3", "after": "4"}]
+
+
+def test_line_ends_are_no_version(folder: Path, run: Run) -> None:
+    path = folder / "models" / "net.yaml"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert next(each["subject"] for each in versions(run, "models/net.yaml")) == "right"
+
+
+@pytest.mark.onnx
+def test_a_file_in_another_format(folder: Path, run: Run) -> None:
+    shutil.copy(Path(__file__).parents[1] / "docs" / "keywords.onnx", folder / "net.onnx")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "a model")
+    (found,) = versions(run, "net.onnx")
+    assert found["metrics"]["params"] == cnnprof.analyze("net.onnx").totals.params
+    assert found["subject"] == "a model"
 
 
 def test_a_variant_and_settings(folder: Path, run: Run) -> None:

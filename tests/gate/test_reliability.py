@@ -302,6 +302,47 @@ def test_two_jobs_that_write_one_baseline(here: Path) -> None:
     assert sorted(path.name for path in here.iterdir() if path.name.startswith(".cnnprof")) == []
 
 
+def test_a_project_file_on_another_drive(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Windows, from which no relative path leads here: files are named in full."""
+    other = here.parent / "other"
+    (other / "models").mkdir(parents=True)
+    (other / "models" / "net.yaml").write_text(WIDER)
+    (other / "cnnprof.yaml").write_text("version: 1\nbudgets: [{name: a, files: [models/*], max: {params: 1}}]\n")
+
+    def relpath(path: str | Path, start: str | Path = "") -> str:
+        raise ValueError(f"path is on mount 'D:', start on mount 'C:': {path}, {start}")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    done = run("--config", str(other / "cnnprof.yaml"))
+    assert (done.code, done.err) == (1, "")
+    assert f"{(other / 'models' / 'net.yaml').as_posix()}:6: over: params 20 is 19 " in done.out
+
+
+# Networks in other formats.
+
+
+@pytest.mark.onnx
+def test_an_onnx_file_has_every_sort_of_limit(here: Path, run: Run) -> None:
+    """Of the network, of parts, of a kind, on what it grew by, and on what becomes of it."""
+    shutil.copy(Path(__file__).parents[1] / "docs" / "keywords.onnx", here / "net.onnx")
+    git(here, "init", "-q")
+    (here / "cnnprof.yaml").write_text(
+        "version: 1\nbaseline_ref: HEAD\nbudgets:\n- name: a\n  files: ['*.onnx']\n  max: {params: 1}\n"
+        "  at: {'*': {macs: 1}}\n  each: {conv2d: {params: 1}}\n  max_increase: {params: +0, at: {'*': {macs: 0%}}}\n"
+        "- name: b\n  files: ['*.onnx']\n  with: [fuse_bn]\n  max: {depth: 0}\n"
+    )
+    git(here, "add", "-A")
+    git(here, "commit", "-qm", ".")
+    done = run()
+    assert (done.code, done.err) == (1, "")
+    found = json.loads(run("--report", "json=-").out)
+    limits = [limit for check in found["checks"] for limit in check["limits"]]
+    broken = {(limit["rule"], limit["metric"], limit["path"] is None, limit["broken"]) for limit in limits}
+    assert broken >= {("max", "params", True, True), ("max", "macs", False, True), ("max", "params", False, True),
+                      ("max_increase", "params", True, False), ("max_increase", "macs", False, False),
+                      ("max", "depth", True, True)}  # fmt: skip
+
+
 # Several projects.
 
 

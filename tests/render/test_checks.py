@@ -493,7 +493,8 @@ JSON = keys(
     valid=items(TEXT),
     problems=items(keys(file=OPTIONAL, line=LINE, message=TEXT)),
     changes=items(keys(
-        network=TEXT, file=TEXT, status={"enum": ["changed", "new", "deleted"]}, since=TEXT,
+        network=TEXT, file=TEXT, status={"enum": ["changed", "new", "deleted", "renamed"]}, since=TEXT,
+        was=OPTIONAL,
         metrics={"type": "object", "propertyNames": {"enum": list(METRICS)}, "additionalProperties": keys(
             before={"type": ["integer", "number", "string", "null"]},
             after={"type": ["integer", "number", "string", "null"]},

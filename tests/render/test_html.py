@@ -154,6 +154,16 @@ def test_the_same_network_gives_the_same_page() -> None:
     assert page("mobilenet_v2") == page("mobilenet_v2")
 
 
+def test_three_networks_have_their_graphs(capsys: pytest.CaptureFixture[str]) -> None:
+    """In all but the first the layers are marked that the first does not have so."""
+    code, text, _ = run(capsys, "compare", "lenet5", "lenet5,classes=20", "lenet5,classes=10", "--format", "html")
+    assert code == 0
+    assert re.findall(r'<figure class="network" data-net="(.)">', text) == ["0", "1", "2"]
+    assert "layers that differ from those of lenet5 are marked" in text
+    assert text.count('<span class="swatch changed">') == 1
+    assert set(data(text)) == {"bounds", "0", "1", "2"}
+
+
 def test_estimates_and_int8_have_a_page() -> None:
     """Formulas count values of their own types."""
     text = page("lenet5", with_=["int8"])

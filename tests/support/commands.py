@@ -61,10 +61,10 @@ def begun(program: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def on_a_terminal(*args: str, width: int = 80, code: int = 0, **variables: str) -> str:
-    """What the process writes to a terminal of that width."""
+def on_a_terminal(*args: str, width: int = 80, height: int = 50, code: int = 0, **variables: str) -> str:
+    """What the process writes to a terminal of that size."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     environment = {**ENVIRONMENT, "TERM": "xterm-256color", **variables}
     started = subprocess.Popen(
         [*CNNPROF, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.STDOUT, env=environment

@@ -461,16 +461,12 @@ def _transpose(node: Node) -> int:
 
 
 def _concat(node: Node) -> int:
-    places = {place for place, value in zip(node.places, node.inputs, strict=True) if isinstance(value, int)}
-    if len(places) > 1:
+    tensors = [position for position, value in enumerate(node.inputs) if isinstance(value, int)]
+    if len({node.places[position] for position in tensors}) != 1 or None in node.inputs:
         raise NoKind("it joins tensors whose batches are in different dimensions")
-    (node.placed,) = places
-    rank = node.placed.rank(node.out)
-    dim = node.placed.own(rank, node.get("axis", 1))
-    operands = [
-        node.parameter(value, rank, "constant") if isinstance(value, Constant) else value
-        for value in node.inputs if value is not None
-    ]  # fmt: skip
+    first, axis = tensors[0], node.get("axis", 1)
+    dim, rank, node.placed = node.dim(axis, first), node.rank(first), node.places[first]
+    operands = [value if isinstance(value, int) else node.parameter(value, rank, "constant") for value in node.inputs]
     return node.add(concat.Concat(dim=dim), *operands)
 
 

@@ -32,7 +32,7 @@ def _blocks(result: CheckResult) -> Iterator[Block]:
         yield UsesPicture(tuple(_use(verdict) for verdict in checked.verdicts))
         yield Notes(tuple(map(words.plain, (*_message(checked), *checked.unheld, *checked.notes))))
     yield Heading("Report", level=2)
-    yield from text.report(result)
+    yield from text.causes(result)
 
 
 def _message(checked: Checked) -> tuple[str, ...]:

@@ -77,9 +77,15 @@ def _change(change: NetworkChange) -> dict[str, Any]:
         }
         for each in change.metrics
     }
-    named = {"network": change.network, "file": change.file, "status": change.status, "since": change.since}
+    named: dict[str, Any] = {
+        "network": change.network,
+        "file": change.file,
+        "status": change.status,
+        "since": change.since,
+    }
     args = [each._asdict() for each in change.args]
     steps = [each._asdict() for each in change.steps]
+    named["was"] = change.was or None
     return {**named, "metrics": metrics, "args": args, "steps": steps, "more_steps": change.more}
 
 

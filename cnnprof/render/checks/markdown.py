@@ -234,6 +234,11 @@ def _cells(checked: Checked, verdict: Verdict) -> tuple[str, ...]:
 def _change(change: NetworkChange) -> Iterator[Block]:
     """A network's arguments, its figures before and after, and its layers."""
     network, since = Name(words.plain(change.network)), words.plain(change.since)
+    if change.status == "renamed":
+        yield Heading(
+            network, (Phrase("renamed since ", since, ", was ", Name(words.plain(change.was))), "same figures")
+        )
+        return
     if change.status != "changed":
         figures = [
             Phrase(Name(each.metric), f" {_figure(each.metric, number)}")

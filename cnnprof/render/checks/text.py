@@ -24,10 +24,10 @@ def render(result: CheckResult) -> str:
 
 def document(result: CheckResult) -> Document:
     """The verdict: a line for all and one per network with a bar of use; then what makes up the broken limits."""
-    return made(Text(words.summary(result), _meaning(result)), _verdicts(result), report(result))
+    return made(Text(words.summary(result), _meaning(result)), _verdicts(result), causes(result))
 
 
-def report(result: CheckResult) -> list[Text]:
+def causes(result: CheckResult) -> list[Text]:
     """What makes up the broken limits, and what else is to be said."""
     broken = _all_broken(result)
     if command := words.command(result):

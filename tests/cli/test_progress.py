@@ -1,0 +1,80 @@
+"""The line that says how far a long command is."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from cnnprof.cli import complain, progress
+from cnnprof.cli.output import write
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard error, a terminal of 40 cells."""
+    found = Terminal()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=found))
+    monkeypatch.setenv("COLUMNS", "40")
+    return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which stands still until it is set."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_steps_say_the_time_that_is_left(stderr: Terminal, clock: list[float]) -> None:
+    begin = progress.Steps(4)
+    begin("a")
+    clock[0] += 3
+    begin("b")
+    clock[0] += 297
+    begin("c")
+    assert stderr.getvalue() == (
+        "\r\x1b[Ka (1 of 4)\r\x1b[Kb (2 of 4, about 9 s left)\r\x1b[Kc (3 of 4, about 5 min left)"
+    )
+
+
+def test_steps_that_nobody_has_counted() -> None:
+    assert progress.left(0, 4, 0.0) == ""
+
+
+@pytest.mark.parametrize("said", [lambda: complain("error: x"), lambda: write("x\n"), progress.clear])
+def test_it_goes_away_before_anything_else_is_said(stderr: Terminal, said: object) -> None:
+    progress.line("reading a file")
+    said()  # type: ignore[operator]
+    assert stderr.getvalue().startswith("\r\x1b[Kreading a file\r\x1b[K")
+    shown = stderr.getvalue()
+    progress.clear()
+    assert stderr.getvalue() == shown
+
+
+def test_it_is_one_line_whatever_it_says(stderr: Terminal) -> None:
+    progress.line("x" * 100 + "\n\x1b[31m")
+    assert stderr.getvalue() == "\r\x1b[K" + "x" * 39
+    progress.clear()
+
+
+def test_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = io.StringIO()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=quiet))
+    progress.line("reading a file")
+    assert list(progress.counted(range(3), 3, "files")) == [0, 1, 2]
+    progress.clear()
+    assert quiet.getvalue() == ""
+
+
+def test_items_are_counted_on_a_long_run(stderr: Terminal, clock: list[float]) -> None:
+    for _ in progress.counted(range(3), 3, "files"):
+        clock[0] += 5
+    assert stderr.getvalue() == "\r\x1b[K1 of 3 files, about 10 s left\r\x1b[K2 of 3 files, about 5 s left\r\x1b[K"
