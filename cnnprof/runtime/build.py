@@ -94,7 +94,7 @@ class Network(nn.Module):
         return {layer.path: self.get_submodule(self.names[layer.path]) for layer in self.graph.layers}
 
     def own(self, path: str) -> list[nn.Module]:
-        """The module of a layer, and those in it that are no layer's."""
+        """The module of a layer, and those inside it that belong to none."""
         found = [self.get_submodule(self.names[path])]
         for module in found:  # which grows meanwhile
             found += [inner for inner in module.children() if id(inner) not in self._placed]
