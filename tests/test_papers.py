@@ -512,6 +512,10 @@ def test_printed_in_a_table(spec, figures):
     assert "mult_adds" not in figures or off(totals.macs, figures["mult_adds"]) <= HALF
 
 
+def test_crnn():
+    assert off(analyze("crnn").totals.params, PAPERS["crnn"]["params"]) <= HALF
+
+
 def test_unet3d():
     """Section 3 prints the count in full; figure 2 the sizes of the tile that goes in and of what comes out."""
     assert analyze("unet3d").totals.params == PAPERS["unet3d"]["params"]

@@ -619,3 +619,21 @@ def test_transformers(spec, params, buffers, macs):
 def test_swin_shifts_every_second_block_that_has_several_windows():
     shifted = {row.path.partition(".add")[0] for row in analyze("swin@t").layers if row.kind == "roll"}
     assert shifted == {f"stage.{stage}.block.{block}" for stage, block in [(1, 1), (2, 1), (3, 1), (3, 3), (3, 5)]}
+
+
+# CRNN, table 1, from the first layer to the last
+
+
+def test_crnn():
+    def conv(read, made, kernel=3):
+        return made * (read * kernel * kernel + 1)
+
+    def lstm(read, hidden=256):
+        return 2 * 4 * hidden * (read + hidden + 2)
+
+    channels = [1, 64, 128, 256, 256, 512, 512]
+    convolutions = sum(conv(read, made) for read, made in pairwise(channels)) + conv(512, 512, 2) + 2 * (512 + 512)
+    recurrent = lstm(512) + 256 * (512 + 1) + lstm(256) + 37 * (512 + 1)
+    assert analyze("crnn").totals.params == convolutions + recurrent == 8_330_789
+    assert row("crnn", "conv7.conv2d").output_shape == (1, 512, 1, 26)
+    assert analyze("crnn").layers[-1].output_shape == (1, 26, 37)

@@ -11,6 +11,10 @@ from tests.support.networks import graph, network, shipped
 
 FLOAT32 = Scale(1, 4)
 
+# What a training step keeps is an estimate: what attention gives lies in memory so that joining its heads is no copy,
+# and an LSTM is as its library has it. How far, relative to PyTorch.
+ESTIMATED = {"vit": 0.07, "swin": 0.07, "mobilevit": 0.07, "crnn": 0.2}
+
 PEAKS = [
     # layers, peak at boundaries, where, what is alive there; values of 100 places of one channel
     pytest.param(
@@ -258,12 +262,12 @@ def test_kept_bytes_equal_pytorch_to_the_byte(spec: str) -> None:
 
     unfolded = cnnprof.unfold(spec, training=True)
     kept, saved = kept_for_backward(unfolded, Scale(2, 4)), saved_bytes(unfolded, 2)
-    if spec.partition("@")[0] in ("vit", "swin", "mobilevit"):
-        # Estimates: what attention gives lies in memory so that joining its heads copies nothing.
-        assert not all(layer.memory_exact for layer in unfolded.layers)
-        assert kept == pytest.approx(saved, rel=0.07)
-    else:
+    within = ESTIMATED.get(spec.partition("@")[0])
+    if within is None:
         assert kept == saved
+    else:
+        assert not all(layer.memory_exact for layer in unfolded.layers)
+        assert kept == pytest.approx(saved, rel=within)
 
 
 @pytest.mark.torch

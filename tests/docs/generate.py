@@ -157,7 +157,8 @@ def papers() -> dict[str, tuple[str, str]]:
         for variant, figures in read_paper[name].items():
             if isinstance(figures, dict):
                 found[f"{name}@{variant}"] = _printed(figures)
-    found["unet3d"] = (read_paper["unet3d"]["params"], "")
+    for name in ("unet3d", "crnn"):
+        found[name] = (read_paper[name]["params"], "")
     for letter, variant in {"A": "11", "B": "13", "C": "16c", "D": "16", "E": "19"}.items():
         found[f"vgg@{variant}"] = (vgg[letter], "")
     for layers in ("18", "34", "50_v1", "101_v1", "152_v1"):  # the paper's ResNets have their stride on the 1x1
