@@ -339,6 +339,29 @@ def test_positions_joined_with_the_batch_behind_them(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
+def test_a_recurrent_layer_in_both_directions(tmp_path: Path) -> None:
+    """As PyTorch exports it: positions in front, and the directions a dimension of their own."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["t", "w", "r", "b", "", "h", "c"], ["l", "", ""], "lstm", hidden_size=4,
+                         direction="bidirectional"),
+        helper.make_node("Transpose", ["l"], ["m"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["m", "join"], ["n"]),
+        helper.make_node("GRU", ["n", "v", "s"], ["g", ""], "gru", hidden_size=3, linear_before_reset=1),
+        helper.make_node("Squeeze", ["g", "one"], ["y"]),
+    ]  # fmt: skip
+    constants = {"w": floats(2, 16, 8), "r": floats(2, 16, 4), "b": floats(2, 32), "h": floats(2, 2, 4),
+                 "c": floats(2, 2, 4), "join": ints(5, 2, 8), "v": floats(1, 9, 8), "s": floats(1, 9, 3),
+                 "one": ints(1)}  # fmt: skip
+    found = imported(tmp_path, model(nodes, constants, {"x": [2, 5, 8]}))
+    assert [(path, word, shape) for path, word, shape in told(found)][::2] == [
+        ("lstm", "lstm", (5, 8)), ("reshape", "reshape", (5, 8)), ("gru.directions", "reshape", (5, 1, 3))
+    ]  # fmt: skip
+    totals = count(found.graph, 1).totals
+    assert totals.params == 2 * (16 * 8 + 16 * 4 + 32) + 9 * 8 + 9 * 3
+    assert totals.macs == 5 * (2 * 16 * (8 + 4) + 9 * (8 + 3))
+
+
 def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"])]
     found = imported(tmp_path, model(nodes, {"w": floats(3, 3, 1, 1)}))
@@ -385,10 +408,16 @@ REFUSED = [
         "export the network in floating point",
     ),
     (
-        model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], "l", hidden_size=4)],
+        model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], "l", hidden_size=4, direction="reverse", layout=1)],
               {"w": floats(1, 16, 8), "r": floats(1, 16, 4)}, {"x": [1, 5, 8]}),
         "`net.onnx`: the node `l` (LSTM) has no kind, and its multiply-accumulates are not counted: "
-        "no kind does what it does",
+        "it runs from the end alone, or with functions of its own",
+    ),
+    (
+        model([helper.make_node("GRU", ["x", "w", "r"], ["y"], "g", hidden_size=4, layout=1)],
+              {"w": floats(1, 12, 8), "r": floats(1, 12, 4)}, {"x": [1, 5, 8]}),
+        "`net.onnx`: the node `g` (GRU) has no kind, and its multiply-accumulates are not counted: "
+        "its reset gate comes before the product",
     ),
     (
         model([helper.make_node("Transpose", ["x"], ["t"], "t", perm=[1, 0, 2]),

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from cnnprof.errors import RuleError
 from cnnprof.importers import by_axes
-from cnnprof.importers.batch import FRONT
+from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.onnx.reader import Constant, Node
 from cnnprof.kinds import (
@@ -30,6 +30,7 @@ from cnnprof.kinds import (
     norm,
     pad,
     permute,
+    recurrent,
     reduce,
     reshape,
     select,
@@ -299,6 +300,35 @@ def _matmul(node: Node) -> int:
     if bias is not None:
         node.reader.biased.add(made)
     return made
+
+
+def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
+    """The sequence of outputs: [positions, directions, batch, features], or with the batch in front."""
+
+    def rule(node: Node) -> list[int]:
+        read, place = node.read(), Place(1) if node.get("layout", 0) == 0 else FRONT
+        if node.places[0] != place or len(node.shape()) != 2:
+            raise NoKind("it reads no positions of each example")
+        if not node.outputs[0] or any(name and node.reader.readers[name] for name in node.outputs[1:]):
+            raise NoKind("it gives its last state")
+        if node.get("direction", "forward") == "reverse" or node.get("clip") or node.get("activations"):
+            raise NoKind("it runs from the end alone, or with functions of its own")
+        if kind is recurrent.GRU and not node.get("linear_before_reset", 0):
+            raise NoKind("its reset gate comes before the product")
+        weights = [node.constant(position) for position in (1, 2, 3)]
+        if any(value is not None for position, value in enumerate(node.inputs) if position in (4, 7)):
+            raise NoKind("it has lengths of its sequences, or looks at its state through peepholes")
+        for position in (5, 6):
+            node.constant(position)
+        size, both = node.get("hidden_size"), node.get("direction") == "bidirectional"
+        made = node.add(
+            kind(hidden_size=size, bias=weights[2] is not None, bidirectional=both), read, learned=tuple(weights)
+        )
+        node.placed = Place(2) if place != FRONT else FRONT
+        shape = (node.shape()[0], 1 + both, size)
+        return [node.add(reshape.Reshape(shape=shape), made, suffix="directions")]
+
+    return rule
 
 
 # Position by position.
@@ -589,6 +619,7 @@ RULES: dict[str, Rule] = {
     "Gather": _gather,
     "Gelu": _gelu,
     "Gemm": _gemm,
+    "GRU": _recurrent(recurrent.GRU),
     "GlobalAveragePool": _global(by_axes.ADAPTIVE_AVG),
     "GlobalMaxPool": _global(by_axes.ADAPTIVE_MAX),
     "GroupNormalization": _group_norm,
@@ -597,6 +628,7 @@ RULES: dict[str, Rule] = {
     "Identity": _plain(identity.Identity),
     "InstanceNormalization": _instance_norm,
     "LRN": _lrn,
+    "LSTM": _recurrent(recurrent.LSTM),
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _with(activation.LeakyReLU, negative_slope=("alpha", 0.01)),
     "Log": _plain(function.Log),
