@@ -185,7 +185,7 @@ def test_layouts_that_the_graph_cannot_tell(layers: str) -> None:
     [
         pytest.param("- parameter: {shape: [3, 8, 8]}\n- conv2d: {out_channels: 4, kernel_size: 3}", id="read"),
         pytest.param("- add: {a: [{parameter: {shape: [3, 1, 1]}}], b: {when: false, layers: []}}\n- relu", id="left"),
-        pytest.param("- concat: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}", id="joined"),
+        pytest.param("- matmul: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}", id="multiplied"),
     ],
 )
 def test_a_parameter_is_no_main_tensor(layers: str) -> None:

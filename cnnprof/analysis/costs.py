@@ -152,35 +152,8 @@ def count(
     scale = scale_of(batch, dtype)
     if problem := refusal(graph, batch):
         raise SpecError([problem])
-    size = scale.size
     fields = receptive_field.follow(graph)
-    memo: dict[Answers, _Static] = {}
-    layers = []
-    weighted = []
-    for layer, answers, field in zip(graph.layers, graph.answers, fields[len(graph.inputs) :], strict=True):
-        static = memo.get(answers)
-        if static is None:
-            static = memo[answers] = _static(answers, scale, graph.training)
-        weighted.append(static.weighted)
-        executed = layer.executed
-        own = layer.shares is None  # shared weights count where they are first used
-        moved = 0
-        if executed and not layer.view:
-            moved = static.moved
-            if batch > 1 and layer.kind.broadcasts:
-                moved -= (batch - 1) * size * _parameters_read(graph, layer)
-        layers.append(
-            LayerCosts(
-                params=static.params if own else 0,
-                buffers=static.buffers if own else 0,
-                param_bytes=static.params * size if own else 0,
-                buffer_bytes=static.buffer_bytes if own else 0,
-                work=static.work if executed else NO_WORK,
-                activation_bytes=static.written if layer.materialises else 0,
-                moved_bytes=moved,
-                field=field,
-            )
-        )
+    layers, weighted = _layers(graph, scale, fields[len(graph.inputs) :])
     peak, torch_peak = memory.peaks(graph, scale)
     trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
     step = None if problem else memory.training(trained, scale, optimizer, master_weights)
@@ -205,7 +178,7 @@ def count(
         receptive_field_min=None if seen is None else seen.smallest,
         receptive_field_exact=seen is None or seen.exact,
         buffer_bytes=buffer_bytes,
-        input_bytes=sum(map(prod, graph.inputs.values())) * batch * size,
+        input_bytes=sum(map(prod, graph.inputs.values())) * batch * scale.size,
         moved_bytes=sum(layer.moved_bytes for layer in layers),
         peak_activation_bytes=peak.bytes,
         torch_peak_activation_bytes=torch_peak.bytes,
@@ -217,6 +190,39 @@ def count(
     )
     untrained = problem.message if problem else ""
     return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, step, untrained, optimizer)
+
+
+def _layers(graph: Graph, scale: Scale, fields: Sequence[TensorField | None]) -> tuple[list[LayerCosts], list[bool]]:
+    """The costs of every layer, whose output has these receptive fields; and whether it is a weighted one."""
+    batch, size = scale
+    memo: dict[Answers, _Static] = {}
+    layers = []
+    weighted = []
+    for layer, answers, field in zip(graph.layers, graph.answers, fields, strict=True):
+        static = memo.get(answers)
+        if static is None:
+            static = memo[answers] = _static(answers, scale, graph.training)
+        weighted.append(static.weighted)
+        executed = layer.executed
+        own = layer.shares is None  # shared weights count where they are first used
+        moved = 0
+        if executed and not layer.view:
+            moved = static.moved
+            if batch > 1 and layer.kind.broadcasts:
+                moved -= (batch - 1) * size * _parameters_read(graph, layer)
+        layers.append(
+            LayerCosts(
+                params=static.params if own else 0,
+                buffers=static.buffers if own else 0,
+                param_bytes=static.params * size if own else 0,
+                buffer_bytes=static.buffer_bytes if own else 0,
+                work=static.work if executed else NO_WORK,
+                activation_bytes=static.written if layer.materialises else 0,
+                moved_bytes=moved,
+                field=field,
+            )
+        )
+    return layers, weighted
 
 
 FIGURES = (

@@ -300,7 +300,11 @@ def kept(graph: Graph) -> list[Kept]:
         elif how == "attention":
             masked = len(inputs) > ATTENDING and inputs[-1]
             tensors = (layer.inputs[2],) if masked else (*layer.inputs, first + number)
-            saved = saved[1:] if masked else saved[:1]
+            scaled = [place for place, partner in ((2, 1), (3, 0)) if inputs[partner]]
+            saved = (1, *scaled) if masked else saved[:1]
+        elif how == "inputs and statistics":
+            tensors = layer.inputs if inputs[0] else ()
+            saved = saved if inputs[0] else saved[-1:]
         elif how == "output":
             tensors = (first + number,)
         elif how == "inputs":

@@ -306,6 +306,38 @@ def tabulate(
     is to be said of that.
     """
     batch = costs.batch
+    return Report(
+        name=graph.name,
+        variant=graph.variant,
+        source=source,
+        args=dict(graph.args),
+        inputs={name: (batch, *shape) for name, shape in graph.inputs.items()},
+        batch=batch,
+        dtype=costs.dtype,
+        training=graph.training,
+        totals=costs.totals,
+        layers=tuple(_rows(graph, costs)),
+        peak=costs.peak,
+        torch_peak=costs.torch_peak,
+        step=costs.training,
+        optimizer=costs.optimizer,
+        outputs=graph.outputs,
+        budget=budget,
+        unused=unused,
+        imported=imported,
+        with_=with_,
+        types=types,
+        notes=notes,
+        graph=graph,
+        costs=costs,
+        order="written" if written_peak_bytes is None else "best",
+        written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
+        refused={**costs.refused, **refused},
+    )
+
+
+def _rows(graph: Graph, costs: Costs) -> list[LayerRow]:
+    batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
     shapes += [(1 if layer.kind.source else batch, *layer.shape) for layer in graph.layers]  # parameters have no batch
     names = [*graph.inputs, *(layer.path for layer in graph.layers)]
@@ -350,34 +382,7 @@ def tabulate(
                 fields=layer.kind,
             )
         )
-    return Report(
-        name=graph.name,
-        variant=graph.variant,
-        source=source,
-        args=dict(graph.args),
-        inputs={name: (batch, *shape) for name, shape in graph.inputs.items()},
-        batch=batch,
-        dtype=costs.dtype,
-        training=graph.training,
-        totals=costs.totals,
-        layers=tuple(rows),
-        peak=costs.peak,
-        torch_peak=costs.torch_peak,
-        step=costs.training,
-        optimizer=costs.optimizer,
-        outputs=graph.outputs,
-        budget=budget,
-        unused=unused,
-        imported=imported,
-        with_=with_,
-        types=types,
-        notes=notes,
-        graph=graph,
-        costs=costs,
-        order="written" if written_peak_bytes is None else "best",
-        written_peak_bytes=costs.peak.bytes if written_peak_bytes is None else written_peak_bytes,
-        refused={**costs.refused, **refused},
-    )
+    return rows
 
 
 def _receptive_field(field: TensorField | None) -> ReceptiveField:

@@ -383,7 +383,7 @@ class RMSNorm(Norm, word="rms_norm"):
         if not self.elementwise_affine:
             return Memory(keeps="inputs", saved=(roots,), scratch=(roots, roots))  # the means next to the squares
         normalised = Tensor(inputs[0])
-        return Memory(keeps="inputs", saved=(roots, normalised), scratch=(roots, normalised))
+        return Memory(keeps="inputs and statistics", saved=(roots, normalised), scratch=(roots, normalised))
 
     def code(self, *inputs: Shape) -> Code:
         return self.made("RMSNorm")

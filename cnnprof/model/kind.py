@@ -85,7 +85,7 @@ class Work(NamedTuple):
 
 Kept: TypeAlias = Literal[
     "nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "inputs and output", "clone",
-    "repeated factors", "attention",
+    "repeated factors", "attention", "inputs and statistics",
 ]  # fmt: skip
 
 
@@ -97,7 +97,9 @@ class Memory(NamedTuple):
         that a gradient is asked of; "factors" those whose partner is asked for one; a "quotient" keeps its divisor,
         and its dividend where one is asked of the divisor. "repeated factors" keep what `saved` has of each instead,
         where that is larger. "attention" keeps inputs, output and the first of `saved`; where one is asked of its
-        mask, the last input, the third input and the rest of `saved` instead.
+        mask, the last input, it keeps value and products instead, and of `saved` what query and key are scaled to, each
+        where one is asked of the other. "inputs and statistics" keep of `saved` the last alone, and no input, where
+        one is asked of the weights only.
     in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.

@@ -70,7 +70,7 @@ def verify(
             checks = list(own_checks(graph, costs, own))
         else:
             built = module(graph, seed)
-            checks = [*_state(graph, costs, built), *_evaluation(graph, costs, built)]
+            checks = [*_state(graph, costs, built), *_counts(graph, costs, built), *_evaluation(graph, costs, built)]
             progress("a step of training")
             checks += _training(trained, costs, seed)
     versions = {"torch": str(torch.__version__)}
@@ -116,7 +116,7 @@ def _tensors(mode: str) -> AbstractContextManager[Any]:
 
 
 def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
-    """Parameters and buffers, by name and in number; those that layers share under the name of each."""
+    """Parameters and buffers, by name; those that layers share under the name of each."""
     parameters: dict[str, object] = {}
     buffers: dict[str, object] = {}
     for layer, answers in zip(graph.layers, graph.answers, strict=True):
@@ -132,6 +132,21 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         parameters,
         {name: tuple(value.shape) for name, value in built.named_parameters(remove_duplicate=False)},
     )
+    yield compare(
+        "buffers",
+        "named_buffers(): names, shapes and types",
+        "tensors",
+        buffers,
+        {
+            name: (tuple(value.shape), str(value.dtype).removeprefix("torch."))
+            for name, value in built.named_buffers(remove_duplicate=False)
+        },
+    )
+
+
+def _counts(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
+    """How many values of parameters and buffers each layer has, and all; those that layers share where they are first
+    used."""
     own = {layer.path: built.own(layer.path) for layer in graph.layers if layer.shares is None}
     params = {
         path: sum(value.numel() for each in found for value in each.parameters(recurse=False))
@@ -146,16 +161,6 @@ def _state(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
         {layer.path: params.get(layer.path, 0) for layer in graph.layers}
         | {TOTAL: sum(value.numel() for value in built.parameters())},
         total=costs.totals.params,
-    )
-    yield compare(
-        "buffers",
-        "named_buffers(): names, shapes and types",
-        "tensors",
-        buffers,
-        {
-            name: (tuple(value.shape), str(value.dtype).removeprefix("torch."))
-            for name, value in built.named_buffers(remove_duplicate=False)
-        },
     )
     held = {
         path: sum(value.numel() for each in found for value in each.buffers(recurse=False))

@@ -34,7 +34,7 @@ from tests.support.networks import network
 
 # Less than people may write, so that an input is soon through.
 TEXTS = source.TextLimits(characters=100_000, nodes=5_000)
-NETWORKS = UnfoldLimits(layers=500, work=10_000)
+NETWORKS = UnfoldLimits(layers=600, work=10_000)
 
 
 def survives(text: str | bytes, **options: Any) -> bool:

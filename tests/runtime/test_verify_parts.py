@@ -30,7 +30,20 @@ BLOCKS = [
     "inverted_residual: {channels: 32}",
     "inverted_residual: {channels: 8, stride: 2, reduced: 4, gate: hardsigmoid}",
     "fire: {squeeze: 4, expand_1x1: 8}",
+    "pad_same: {kernel: 3, stride: 2}",
+    "mbconv: {channels: 8, stride: 2}",
+    "fused_mbconv: {channels: 8, expand: 2}",
+    "layer_norm2d",
+    "global_response_norm",
+    "convnext_block",
+    "aspp: {channels: 8, rates: [2, 3, 4]}",
     "dense_layer: {growth: 4}",
+    "dense_block: {depth: 2, growth: 4}",
+    "c2f: {channels: 8, n: 2, shortcut: true}",
+    "sppf: {channels: 8}",
+    "self_attention: {heads: 2}",
+    "transformer_block: {heads: 2}",
+    "dfl: {bins: 8}",
 ]
 both_batches = pytest.mark.parametrize("batch", [1, 2])
 
@@ -45,7 +58,10 @@ def test_the_example_of_every_kind_agrees(word: str, batch: int) -> None:
     unfolded = graph(example(word))
     found = verified(unfolded, count(unfolded, batch))
     assert failures(found) == {}
-    assert [check.name for check in found.checks if check.left_out] == []
+    estimated = (
+        [] if all(layer.memory_exact for layer in unfolded.layers) else ["peak bytes inside", "kept for backward"]
+    )
+    assert [check.name for check in found.checks if check.left_out] == estimated
 
 
 def test_what_is_declared_cannot_be_verified() -> None:
@@ -62,7 +78,7 @@ def test_every_shipped_block_agrees(block: str, batch: int) -> None:
 
 
 def test_no_block_is_left_out() -> None:
-    assert {block.partition(":")[0] for block in BLOCKS} == set(shipped_blocks())
+    assert {block.partition(":")[0] for block in BLOCKS} | {"dense_unit"} == set(shipped_blocks())  # of `dense_block`
 
 
 @both_batches

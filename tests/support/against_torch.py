@@ -83,6 +83,7 @@ def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[
         "factors": [Tensor(shape) for shape in shapes],
         "repeated factors": [],
         "quotient": [Tensor(shape) for shape in shapes],
+        "inputs and statistics": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
         "inputs and output": [*map(Tensor, shapes), Tensor(kind.output(*shapes))],
         "clone": [Tensor(shapes[0])],
