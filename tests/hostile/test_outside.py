@@ -767,14 +767,17 @@ def test_interruption_while_a_file_is_written(call: str) -> None:
 
 @pytest.mark.parametrize("everyone", [True, False], ids=["as a terminal does", "as `kill` does"])
 def test_interruption_leaves_no_process_behind(everyone: bool) -> None:
-    """Whether or not the processes that share the work hear of it."""
-    started = begun([*CNNPROF[1:], "sweep", "resnet@152", "--batch", "1:4000:1", "--jobs", "2"])
+    """Whether or not the processes that share the work hear of it; a receptive field takes combinations one by one."""
+    sweep = ["sweep", "resnet@152", "--batch", "1:4000:1", "--columns", "receptive_field", "--jobs", "2"]
+    started = begun([*CNNPROF[1:], *sweep])
     group = Path(f"/proc/{started.pid}/task/{started.pid}/children")
     if not group.exists():
         pytest.skip("no /proc")
+    deadline = time.monotonic() + 60
     while len(group.read_text().split()) < 2:
         time.sleep(0.05)
         assert started.poll() is None
+        assert time.monotonic() < deadline
     (os.killpg if everyone else os.kill)(started.pid, signal.SIGINT)
     assert (*started.communicate(timeout=30), started.returncode) == (b"", b"", 130)
     with pytest.raises(ProcessLookupError):
