@@ -829,7 +829,7 @@ def bounded(*args: str) -> Any:
         bounded("rewrite", "net.yaml", "--with", "prune=1e999999999"),
         bounded("rewrite", "net.yaml", "--with", "weights=int999999999999"),
         bounded("sweep", "net.yaml", "--set", "width=1:1e9:1"),
-        bounded("sweep", "net.yaml", "--set", "width=0:1:1e-9"),
+        bounded("sweep", "net.yaml", "--set", "width=0:1:1e-11"),
         bounded("sweep", "net.yaml", "--max", "params=1e999999999", "--batch", "1,2"),
         bounded("analyze", "net.yaml", "--batch", HUGE),
         bounded("sweep", "net.yaml", "--batch", f"1,{HUGE}"),

@@ -17,13 +17,14 @@ import pytest
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
 from cnnprof.importers.torch import Imported, Reference, load
-from cnnprof.runtime.call import StandardisedConv2d
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
+
+from cnnprof.runtime.call import StandardisedConv2d  # noqa: E402
 
 
 class Calls(nn.Module):
