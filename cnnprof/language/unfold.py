@@ -280,8 +280,7 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if taken := self.taken(step, body, own, seen):
-                self.problems.report(taken, step.mark, "give one of them another name")
+            self.claim(step, body, own, seen)
             seen[own] = step.repeat is not None
             if step.share is not None:
                 share(
@@ -297,21 +296,21 @@ class _Walker:
                 body.layers[step.name] = LayerRef(step.name, tensor, own, layers, self.names.executed, step.mark)
         return tensor
 
-    def taken(self, step: Step, body: Body, path: str, seen: MappingType[str, bool]) -> str:
-        """Why a step may not have its path or its name; empty where it may. seen: as in `sequence`."""
+    def claim(self, step: Step, body: Body, path: str, seen: MappingType[str, bool]) -> None:
+        """Reports a path or a name that a step may not have. seen: as in `sequence`."""
+        another = "give one of them another name"
         goes_on = step.start is not None and seen.get(path, False)  # with other numbers, as is checked at the end
         if not goes_on and (path in seen or (path in self.inputs and step.name is None)):
             holder = "another step of this list" if path in seen else "an input"
-            return f"the path `{path}` is taken: {holder} has it"
-        if step.name is None:
-            return ""
-        if step.name in body.lists:
-            return f"`{step.name}` is a list of layers, which `collect` adds to, and cannot name a layer"
-        other = None if goes_on else body.layers.get(step.name)
-        if other is None or other.mark is step.mark:
-            return ""
-        where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
-        return f"the name `{step.name}` is taken by {where}"
+            self.problems.report(f"the path `{path}` is taken: {holder} has it", step.mark, another)
+        elif step.name is not None and step.name in body.lists:
+            message = f"`{step.name}` is a list of layers, which `collect` adds to, and cannot name a layer"
+            self.problems.report(message, step.mark, another)
+        elif not goes_on and step.name is not None:
+            other = body.layers.get(step.name)
+            if other is not None and other.mark is not step.mark:
+                where = f"the step in line {other.mark.line + 1}" if other.mark else "an input"
+                self.problems.report(f"the name `{step.name}` is taken by {where}", step.mark, another)
 
     def moved_and_repeated(
         self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
