@@ -224,10 +224,12 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         attended = Tensor(query)
         sums = Tensor((self.num_heads, query[0]))
         projected = Tensor((key[0], query[1]))
+        packed = key[1] == value[1] == query[1]
+        copies = tuple(map(Tensor, inputs))
         if len(inputs) == 1:
             made: tuple[Tensor, ...] = (Tensor((3, *query)),)
             scratch = Tensor((5, *query))
-        elif len(inputs) == 2:
+        elif len(inputs) == 2 and packed:
             made = attended, Tensor((2, *projected.shape))
             scratch = Tensor((max(4 * projected.numel, 2 * projected.numel + attended.numel + sums.numel),))
         else:
@@ -238,7 +240,7 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
             )
             attending = 2 * projected.numel + attended.numel + sums.numel
             scratch = Tensor((max(projected.numel + last, first, attending),))
-        copies = tuple(map(Tensor, inputs))
+            copies = Tensor(query), Tensor(key), Tensor(value)
         kept = (*made, sums, attended)
         if contiguous:
             return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False)

@@ -48,9 +48,9 @@ class Slice(Kind, word="slice"):
         return tuple(Window(1, self.step, -start) if dim == index else SAME_PLACE for dim in range(len(inputs[0])))
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        index, start, end = self._range(inputs[0])
-        side_by_side = self.step == 1 or end - start <= self.step
-        in_one_piece = side_by_side and (end - start == inputs[0][index] or prod(inputs[0][:index]) == 1)
+        index, _, _ = self._range(inputs[0])
+        kept, size = self.output(*inputs)[index], inputs[0][index]
+        in_one_piece = kept == size or (prod(inputs[0][:index]) == 1 and 1 in (kept, self.step))
         return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
 
     def code(self, *inputs: Shape) -> Code:

@@ -362,6 +362,68 @@ def test_a_recurrent_layer_in_both_directions(tmp_path: Path) -> None:
     assert totals.macs == 5 * (2 * 16 * (8 + 4) + 9 * (8 + 3))
 
 
+def test_a_bias_is_taken_once(tmp_path: Path) -> None:
+    """What is added to a linear layer after its bias is an addition of its own: a residual, a second constant."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Add", ["m", "b"], ["l"]),
+        helper.make_node("Add", ["l", "x"], ["r"]),
+        helper.make_node("Add", ["r", "c"], ["s"]),
+        helper.make_node("MatMul", ["s", "w"], ["n"]),
+        helper.make_node("Add", ["b", "n"], ["k"]),
+        helper.make_node("Add", ["k", "l"], ["y"]),
+    ]
+    constants = {"w": floats(8, 8), "b": floats(8), "c": floats(8)}
+    found = imported(tmp_path, model(nodes, constants, {"x": [1, 5, 8]}))
+    assert [word for _, word, _ in told(found)] == ["linear", "add", "parameter", "add", "linear", "add"]
+    assert found.graph.layers[-1].inputs == (5, 1)
+    assert count(found.graph, 1).totals.params == 8 * 8 + 8 + 8
+
+
+def test_what_is_computed_of_weights_has_their_parameters(tmp_path: Path) -> None:
+    """Repeated, transposed twice, or made of nothing."""
+    nodes = [
+        helper.make_node("Expand", ["b", "to"], ["wide"]),
+        helper.make_node("Add", ["x", "wide"], ["added"]),
+        helper.make_node("ConstantOfShape", ["to"], ["mask"]),
+        helper.make_node("Mul", ["added", "mask"], ["masked"]),
+        helper.make_node("Transpose", ["w"], ["v"]),
+        helper.make_node("Transpose", ["w"], ["u"]),
+        helper.make_node("MatMul", ["masked", "v"], ["first"]),
+        helper.make_node("MatMul", ["first", "u"], ["second"]),
+        helper.make_node("Mod", ["second", "b"], ["y"], fmod=1),
+    ]
+    constants = {"b": floats(1, 8), "to": ints(5, 8), "w": floats(8, 8)}
+    found = imported(tmp_path, model(nodes, constants, {"x": [1, 5, 8]}))
+    assert [word for _, word, _ in told(found)] == [
+        "parameter", "add", "constant", "mul", "linear", "linear", "opaque"
+    ]  # fmt: skip
+    assert found.graph.layers[5].shares == 4
+    assert count(found.graph, 1).totals.params == found.params == 8 + 8 * 8
+
+
+def test_parts_without_a_name_are_parts(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Split", ["x"], ["", "b"], axis=1, num_outputs=2), helper.make_node("Relu", ["b"], ["y"])]
+    found = imported(tmp_path, model(nodes, None, {"x": [1, 4, 8]}, opset=18))
+    relu = found.graph.layers[-1]
+    assert found.graph.layers[relu.inputs[0] - 1].kind.start == 2  # type: ignore[attr-defined]
+
+
+def test_nodes_that_do_not_fit_are_refused_and_not_a_crash(tmp_path: Path) -> None:
+    without = model([helper.make_node("Shape", [], ["y"], "s")])
+    assert "the node `s` (Shape) does not fit its inputs" in refusal(tmp_path, without)
+    start = [helper.make_node("Shape", ["x"], ["s"], "s", start="a"), helper.make_node("Expand", ["x", "s"], ["y"])]
+    assert "the node `s` (Shape) does not fit its inputs" in refusal(tmp_path, model(start))
+    total = model([helper.make_node("Sum", ["x", "c", "d"], ["y"])], {"c": floats(3), "d": floats(2, 3)}, {"x": [2, 3]})
+    assert [each.operator for each in imported(tmp_path, total).opaque] == ["Sum"]  # d differs by example
+
+
+def test_numbers_are_as_short_as_they_were(tmp_path: Path) -> None:
+    found = imported(tmp_path, model([helper.make_node("InstanceNormalization", ["x", "s", "b"], ["y"], epsilon=1e-5)],
+                                     {"s": floats(3), "b": floats(3)}))  # fmt: skip
+    assert found.graph.layers[0].kind.eps == 1e-5  # type: ignore[attr-defined]
+
+
 def test_equal_tensors_that_are_stored_once_are_shared(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Conv", ["a", "w"], ["b"])]
     found = imported(tmp_path, model(nodes, {"w": floats(3, 3, 1, 1)}))
@@ -411,13 +473,27 @@ REFUSED = [
         model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], "l", hidden_size=4, direction="reverse", layout=1)],
               {"w": floats(1, 16, 8), "r": floats(1, 16, 4)}, {"x": [1, 5, 8]}),
         "`net.onnx`: the node `l` (LSTM) has no kind, and its multiply-accumulates are not counted: "
-        "it runs from the end alone, or with functions of its own",
+        "it runs from the end alone",
+    ),
+    (
+        model([helper.make_node("LSTM", ["x", "w", "r", "", "", "h"], ["y"], "l", hidden_size=4, layout=1)],
+              {"w": floats(1, 16, 8), "r": floats(1, 16, 4), "h": floats(1, 1, 4) + 1}, {"x": [1, 5, 8]}),
+        "`net.onnx`: the node `l` (LSTM) has no kind, and its multiply-accumulates are not counted: "
+        "its first state is not zero",
+    ),
+    (
+        model([helper.make_node("Expand", ["x", "to"], ["y"], "e")], {"to": ints(1, 2**40)}, {"x": [1, 1]}),
+        "`net.onnx`: the node `e` (Expand) cannot be read: a dimension is at most 2,147,483,647, found [1099511627776]",
+    ),
+    (
+        model([helper.make_node("Relu", ["x"], ["y"])], None, {"x": [1, -3, 4, 4]}),
+        "the input `x` of `net.onnx` is [?, 4, 4] for one example: give its shape, as in --input 3x224x224",
     ),
     (
         model([helper.make_node("GRU", ["x", "w", "r"], ["y"], "g", hidden_size=4, layout=1)],
               {"w": floats(1, 12, 8), "r": floats(1, 12, 4)}, {"x": [1, 5, 8]}),
         "`net.onnx`: the node `g` (GRU) has no kind, and its multiply-accumulates are not counted: "
-        "its reset gate comes before the product",
+        "its reset gate is applied before the product",
     ),
     (
         model([helper.make_node("Transpose", ["x"], ["t"], "t", perm=[1, 0, 2]),

@@ -21,6 +21,7 @@ GIVES = [
     pytest.param(Slice(dim=3, start=1, end=-1, step=3), (6, 8, 9), (6, 8, 3), False, id="what the step leaves over"),
     pytest.param(Slice(dim=1, start=2, step=9), (6, 8, 9), (1, 8, 9), True, id="a step past the end keeps one"),
     pytest.param(Slice(dim=1, step=2), (6, 8, 9), (3, 8, 9), False, id="every other channel leaves gaps"),
+    pytest.param(Slice(dim=2, step=3), (4, 3, 5), (4, 1, 5), False, id="one of a step's positions leaves gaps"),
 ]
 
 REFUSES = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, mo
 from cnnprof.importers.onnx.names import Scopes
 from cnnprof.importers.onnx.quantised import in_floating_point
 from cnnprof.kinds.opaque import Opaque
+from cnnprof.kinds.parameter import Constant as Made
 from cnnprof.kinds.parameter import Parameter
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph
@@ -53,6 +55,22 @@ class Constant(NamedTuple):
         """How many values it has."""
         return prod(self.shape)
 
+    @property
+    def zero(self) -> bool:
+        """Whether all its values are known, and zero."""
+        return self.values is not None and not np.any(self.values)
+
+    @property
+    def origin(self) -> str:
+        """What it was computed from: the same of a weight and of its transpose."""
+        return " ".join(sorted(self.learned)) or self.name
+
+
+def _attribute(proto: Any) -> Any:
+    """An attribute's value; of a float32 the shortest number that it is, 1e-05 and not 9.999999747378752e-06."""
+    value = onnx.helper.get_attribute_value(proto)
+    return float(str(np.float32(value))) if proto.type == onnx.AttributeProto.FLOAT else value
+
 
 class Node:
     """One node as its rule sees it, and the layers that the rule adds for it."""
@@ -63,7 +81,7 @@ class Node:
         self.number = number
         self.names = list(proto.input)
         self.inputs = [reader.values[name] if name else None for name in proto.input]
-        self.attributes = {each.name: onnx.helper.get_attribute_value(each) for each in proto.attribute}
+        self.attributes = {each.name: _attribute(each) for each in proto.attribute}
         self.places = [reader.places.get(name, FRONT) for name in proto.input]
         """Where the batch of each input is."""
         self.outputs = list(proto.output)
@@ -154,11 +172,29 @@ class Node:
 
     def parameter(self, constant: Constant, rank: int, suffix: str) -> int:
         """A constant as a parameter of so many dimensions, with the batch's. Raises NoKind where it has a batch."""
+        shape, stored = self.shared(constant, rank), sum(constant.learned.values())
+        key = constant.name, shape
+        if key not in self.reader.parameters:
+            if not stored:
+                made = self.add(Made(shape=shape), suffix=suffix)
+            elif stored == constant.numel:
+                made = self.add(Parameter(shape=shape), suffix=suffix, learned=(constant,))
+            else:
+                made = self.add(Parameter(shape=shape, stored=[stored]), suffix=suffix, learned=(constant,))
+            self.reader.parameters[key] = made
+        return self.reader.parameters[key]
+
+    def shared(self, constant: Constant, rank: int) -> Shape:
+        """The shape of a constant that all examples share, next to tensors of so many dimensions. Raises NoKind."""
         shape = (1,) * (rank - len(constant.shape)) + constant.shape
         if len(shape) != rank or shape[self.placed.dim] != 1:
             raise NoKind("a constant among its inputs has a batch")
-        example = shape if self.placed.fold > 1 else self.placed.example(shape)
-        return self.add(Parameter(shape=example), suffix=suffix, learned=(constant,))
+        return shape if self.placed.fold > 1 else self.placed.example(shape)
+
+    def is_read(self, position: int) -> bool:
+        """Whether anything reads an output."""
+        name = self.outputs[position] if position < len(self.outputs) else ""
+        return bool(name) and (name in self.reader.readers or name in self.reader.handed_out)
 
 
 class Reader:
@@ -183,9 +219,16 @@ class Reader:
         self.batch = 1
         self.shares: dict[tuple[object, ...], int] = {}
         self.learned: dict[str, int] = {}
+        """Of what layers take their weights from, by name, how many values it has."""
+        self.parameters: dict[tuple[str, Shape], int] = {}
+        """Layers that give a constant to others, by its name and its shape."""
+        self.declared: set[str] = set()
+        """Tensors whose values opaque layers have."""
         self.opaque: list[OpaqueLayer] = []
         self.agreeing = 0
-        self.biased: set[int] = set()
+        self.biased: set[str] = set()
+        """Products whose bias, which the next node adds, is in their layer already, by name."""
+        self.handed_out = {output.name for output in model.graph.output}
         self.following = {name: node for node in model.graph.node for name in node.input}
 
     def read(self, inputs: Mapping[str, Shape]) -> Imported:
@@ -290,7 +333,10 @@ class Reader:
         declared = {each.name: each.type.tensor_type for each in self.model.graph.input if each.name not in self.values}
         if not declared:
             raise UsageError(f"`{self.file}` has no input")
-        shapes = {name: [dim.dim_value or None for dim in of.shape.dim] for name, of in declared.items()}
+        shapes = {
+            name: [dim.dim_value if dim.dim_value > 0 else None for dim in of.shape.dim]
+            for name, of in declared.items()
+        }
         for name, sizes in chosen(shapes, given, self.file).items():
             self.batch = sizes[0] if not self.builder.inputs else self.batch
             if sizes[0] != self.batch:
@@ -317,42 +363,57 @@ class Reader:
         """Adds what a node computes: layers, or a constant. Raises UsageError for what cannot be read."""
         self.refuse(proto)
         node = Node(self, proto, number)
-        if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
-            full = np.array(self.full(node.inputs[0], node.places[0])[node.get("start", 0) : node.get("end")], np.int64)
-            self.keep(proto.output[0], Constant(proto.output[0], full.shape, full))
-            return
-        if proto.op_type == "Constant" and isinstance(tensor := node.get("value"), onnx.TensorProto):
+        if proto.op_type == "Constant" and proto.output and isinstance(tensor := node.get("value"), onnx.TensorProto):
             # Some exporters keep weights in nodes: what is large has no values here, as among the initializers.
             self.keep(proto.output[0], self.constant(proto.output[0], tensor), tensor.data_type)
             return
         outputs = self.inferred(proto)
+        with self.fitting(proto):
+            if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
+                full = self.full(node.inputs[0], node.places[0])[node.get("start", 0) : node.get("end")]
+                sizes = np.array(full, np.int64)
+                self.keep(proto.output[0], Constant(proto.output[0], sizes.shape, sizes))
+                return
         node.made = [_static(outputs.get(name)) for name in proto.output]
         if not any(isinstance(value, int) for value in node.inputs):
             self.fold(proto, node, outputs)
             return
-        try:
-            from cnnprof.importers.onnx.rules import RULES
-
-            rule: Callable[[Node], int | list[int]] | None = RULES.get(proto.op_type)
-            if rule is None:
-                raise NoKind("no kind does what it does")
-            before = len(self.builder.layers)
+        with self.fitting(proto):
             try:
-                made = rule(node)
-            except NoKind:
-                if len(self.builder.layers) > before:
-                    raise AssertionError(f"{proto.op_type}: a rule changed its mind") from None
-                raise
-        except NoKind as reason:
-            made = self.declare(proto, node, str(reason))
+                made = self.ruled(proto, node)
+            except NoKind as reason:
+                made = self.declare(proto, node, str(reason))
+        for name, tensor in zip(proto.output, made, strict=False):
+            if name and tensor is not None:
+                self.bind(proto, name, tensor, outputs.get(name), node.placed)
+
+    def ruled(self, proto: Any, node: Node) -> Sequence[int | None]:
+        """The outputs of a node by the rule for its operator, in order. Raises NoKind."""
+        from cnnprof.importers.onnx.rules import RULES
+
+        rule: Callable[[Node], int | list[int]] | None = RULES.get(proto.op_type)
+        if rule is None:
+            raise NoKind("no kind does what it does")
+        before = len(self.builder.layers)
+        try:
+            made = rule(node)
+        except NoKind:
+            if len(self.builder.layers) > before:
+                raise AssertionError(f"{proto.op_type}: a rule changed its mind") from None
+            raise
+        return [made] if isinstance(made, int) else made
+
+    @contextmanager
+    def fitting(self, proto: Any) -> Iterator[None]:
+        """Raises UsageError where a rule meets inputs or attributes of a node that it cannot read."""
+        try:
+            yield
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
             # Attributes of another type or length than the operator has: ONNX's inference does not look at all.
             what = f"{type(error).__name__}: {printable(brief(str(error), 200))}"
             raise self.wrong(proto, f"has inputs or attributes that do not fit it: {what}") from None
         except RuleError as error:
             raise self.wrong(proto, f"cannot be read: {'; '.join(filter(None, [error.message, error.hint]))}") from None
-        for name, tensor in zip(filter(None, proto.output), [made] if isinstance(made, int) else made, strict=False):
-            self.bind(proto, name, tensor, outputs.get(name), node.placed)
 
     def refuse(self, proto: Any) -> None:
         """Raises UsageError for a node that no graph can say."""
@@ -394,6 +455,9 @@ class Reader:
             if name and shape is None:
                 raise self.wrong(proto, "is computed of constants, and its shape is not known")
         learned = node.learned()
+        if _stands_for_weights(proto, node) or (proto.op_type == "Identity" and learned):
+            # An exporter stores equal tensors once, and has identities in place of the others.
+            learned = {name: prod(shape or ()) for name, shape in zip(proto.output, node.made, strict=True)}
         small = all(shape is None or prod(shape) <= MOST_FOLDED for shape in node.made)
         if small and all(value is None or value.values is not None for value in node.inputs):  # type: ignore[union-attr]
             try:
@@ -458,21 +522,23 @@ class Reader:
         names = tuple(each.name for each in learned if each is not None)
         number = len(self.builder.layers)
         shares = None
+        origins = tuple(each.origin for each in learned if each is not None)
         if names and not isinstance(kind, Parameter):
-            key = (kind, names, tuple(self.builder.shapes[tensor][0] for tensor in tensors))
+            key = (kind, origins, tuple(self.builder.shapes[tensor][0] for tensor in tensors))
             shares = self.shares.setdefault(key, number)
-        self.learned.update({each.name: each.numel for each in learned if each is not None})
+        for origin, each in zip(origins, filter(None, learned), strict=True):
+            self.learned[origin] = sum(each.learned.values()) if isinstance(kind, Parameter) else each.numel
         self.weights[number] = names
         made = self.builder.add(path, kind, tensors, shares=None if shares == number else shares)
         read = [self.builder.shapes[tensor] for tensor in tensors]
         own = sum(map(prod, kind.weights(*read).values()))
         given = sum(each.numel for each in learned if each is not None)
-        if not isinstance(kind, Opaque) and own != given:
+        if not isinstance(kind, Opaque | Parameter) and own != given:
             raise RuleError(f"its weights hold {given:,} values, expected {own:,}")
         return made
 
-    def declare(self, proto: Any, node: Node, reason: str) -> list[int]:
-        """A node without a kind as opaque layers, one for each output that is read. Raises UsageError."""
+    def declare(self, proto: Any, node: Node, reason: str) -> list[int | None]:
+        """A node without a kind as opaque layers, one for each output that has a name. Raises UsageError."""
         if proto.op_type in _PRODUCTS:
             raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
         tensors = [value for value in node.inputs if isinstance(value, int)]
@@ -483,11 +549,14 @@ class Reader:
             if others or any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
                 raise self.wrong(proto, f"reads a batch that is not in front, and has no kind: {reason}")
             node.placed = place
-        learned = node.learned()
-        params = sum(learned.values())
-        found: list[int] = []
+        # A single value is a factor, as where it is an operand.
+        learned = {name: numel for name, numel in node.learned().items() if numel > 1}
+        params = sum(numel for name, numel in learned.items() if name not in self.learned and name not in self.declared)
+        self.declared |= learned.keys()
+        found: list[int | None] = []
         for name, shape in zip(proto.output, node.made, strict=True):
             if not name:
+                found.append(None)
                 continue
             if shape is None:
                 raise self.wrong(proto, f"has no kind ({reason}), and ONNX's rules do not tell its shape")
@@ -495,8 +564,9 @@ class Reader:
             macs = 0
             if proto.op_type == "MatMul":
                 macs = prod(shape) * self.types[proto.input[0]].tensor_type.shape.dim[-1].dim_value
-            path = self.scopes.unique(f"{node.path}.{len(found)}") if found else node.path
-            kind = Opaque(output_shape=shape, params=0 if found else params, macs=macs)
+            first = not any(found)
+            path = node.path if first else self.scopes.unique(f"{node.path}.{len(found)}")
+            kind = Opaque(output_shape=shape, params=params if first else 0, macs=macs)
             found.append(self.builder.add(path, kind, tensors))
             self.opaque.append(OpaqueLayer(path, proto.op_type, reason))
         return found
@@ -514,7 +584,8 @@ class Reader:
 
     def bias_done(self, node: Node) -> int | None:
         """The linear layer that has this addition in it already."""
-        return next((value for value in node.inputs if isinstance(value, int) and value in self.biased), None)
+        found = (value for name, value in zip(node.names, node.inputs, strict=True) if name in self.biased)
+        return next((value for value in found if isinstance(value, int)), None)
 
     def read_outputs(self) -> None:
         """Names the outputs. Raises UsageError for one that depends on no input, and where there is none."""
@@ -533,6 +604,14 @@ class Reader:
             raise UsageError(f"`{self.file}` has no output")
         if not self.builder.layers:
             raise UsageError(f"`{self.file}` has no layer: its outputs are its inputs")
+
+
+def _stands_for_weights(proto: Any, node: Node) -> bool:
+    """Whether a constant is one of those that files without weights fill with a number; zeros and ones are masks."""
+    fill = node.get("value")
+    if proto.op_type != "ConstantOfShape" or fill is None or fill.data_type not in _FLOATS:
+        return False
+    return not np.isin(numpy_helper.to_array(fill), (0, 1)).any()
 
 
 def _static(of: Any) -> Shape | None:
@@ -564,8 +643,10 @@ def chosen(declared: Mapping[str, list[int | None]], given: Mapping[str, Shape],
             fits = len(own) == len(sizes) - 1
             if not fits or any(size not in (None, new) for size, new in zip(sizes[1:], own, strict=True)):
                 raise UsageError(f"{shown} is {open_shape} for one example, found {show(own)}")
+            if min(own) < 1:
+                raise UsageError(f"{shown} needs sizes of at least 1, found {show(own)}")
             sizes = [sizes[0], *own]
         if None in sizes[1:]:
             raise UsageError(f"{shown} is {open_shape} for one example: give its shape, as in --input 3x224x224")
-        found[name] = [size or 1 for size in sizes]
+        found[name] = [sizes[0] or 1, *(size or 1 for size in sizes[1:])]
     return found

@@ -269,7 +269,7 @@ def _gemm(node: Node) -> int:
     if node.get("transA", 0) or weight is None or len(weight.shape) != 2:
         raise NoKind("its first matrix is transposed")
     features = weight.shape[0 if node.get("transB", 0) else 1]
-    if bias is not None and bias.numel != features:
+    if bias is not None and (bias.numel != features or bias.shape[-1] != features):
         raise NoKind("it adds no bias of one value per feature")
     node.dim(-1)
     return node.add(linear.Linear(out_features=features, bias=bias is not None), node.along(), learned=(weight, bias))
@@ -298,7 +298,7 @@ def _matmul(node: Node) -> int:
         linear.Linear(out_features=weight.shape[1], bias=bias is not None), node.along(), learned=(weight, bias)
     )
     if bias is not None:
-        node.reader.biased.add(made)
+        node.reader.biased.add(node.outputs[0])
     return made
 
 
@@ -308,18 +308,20 @@ def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
     def rule(node: Node) -> list[int]:
         read, place = node.read(), Place(1) if node.get("layout", 0) == 0 else FRONT
         if node.places[0] != place or len(node.shape()) != 2:
-            raise NoKind("it reads no positions of each example")
-        if not node.outputs[0] or any(name and node.reader.readers[name] for name in node.outputs[1:]):
+            raise NoKind("its input is not a sequence [positions, batch, features]")
+        if not node.outputs[0] or any(map(node.is_read, range(1, len(node.outputs)))):
             raise NoKind("it gives its last state")
-        if node.get("direction", "forward") == "reverse" or node.get("clip") or node.get("activations"):
-            raise NoKind("it runs from the end alone, or with functions of its own")
+        if node.get("direction", "forward") == "reverse":
+            raise NoKind("it runs from the end alone")
+        if any(node.get(name) for name in ("clip", "activations", "input_forget")):
+            raise NoKind("it has functions or gates of its own")
         if kind is recurrent.GRU and not node.get("linear_before_reset", 0):
-            raise NoKind("its reset gate comes before the product")
+            raise NoKind("its reset gate is applied before the product")
         weights = [node.constant(position) for position in (1, 2, 3)]
         if any(value is not None for position, value in enumerate(node.inputs) if position in (4, 7)):
-            raise NoKind("it has lengths of its sequences, or looks at its state through peepholes")
-        for position in (5, 6):
-            node.constant(position)
+            raise NoKind("it has lengths of sequences, or peepholes")
+        if any((start := node.constant(position)) is not None and not start.zero for position in (5, 6)):
+            raise NoKind("its first state is not zero")
         size, both = node.get("hidden_size"), node.get("direction") == "bidirectional"
         made = node.add(
             kind(hidden_size=size, bias=weights[2] is not None, bidirectional=both), read, learned=tuple(weights)
@@ -403,8 +405,8 @@ def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
             fields: dict[str, Any] = {"scalar": number, **({"scalar_first": True} if pair and first else {})}
             if len(tensors) == 1 or kind in (arithmetic.Add, arithmetic.Mul):
                 return node.add(kind(**fields), *tensors)
-        if any(len(each.shape) > rank for each in constants):
-            raise NoKind("a constant among its inputs has a batch")
+        for each in constants:
+            node.shared(each, rank)
         operands = [
             value if isinstance(value, int) else node.parameter(value, rank, "constant")
             for value in node.inputs
@@ -440,7 +442,7 @@ def _softmax(kind: type[softmax.AlongDimension]) -> Rule:
 
 
 def _dropout(node: Node) -> int:
-    if len([name for name in node.outputs if name and node.reader.readers[name]]) > 1:
+    if any(map(node.is_read, range(1, len(node.outputs)))):
         raise NoKind("it gives its mask")
     return node.add(dropout.Dropout(p=node.get("ratio", 0.5)), node.along())
 
