@@ -188,15 +188,18 @@ class Commit(NamedTuple):
 
 
 def history(file: str, most: int) -> list[Commit]:
-    """The commits before HEAD, and HEAD itself, that changed a file, the newest first, `most` at most. Where it was
-    renamed, those of the name before follow.
+    """The commits before HEAD, and HEAD itself, that changed a file, the newest first, `most` at most: merges, and no
+    commits of what they merged. Where it was renamed, those of the name before follow.
 
     Raises UsageError where there is no repository, no commit, or git cannot say.
     """
     head = revision("HEAD")
     path = head.path_of(file)
     alone = ("--no-show-signature", "--no-ext-diff", "--no-textconv")  # programs that settings name do not run
-    arguments = ("log", "--follow", "-M", *alone, "--name-status", "-z", "--format=%H", f"--max-count={most}")
+    # From the top, where the path is from. A merge is what it brings to the branch that it was made on.
+    top = ("-C", str(head.top))
+    shown = ("--name-status", "--no-relative", "-z", "--format=%H", f"--max-count={most}")
+    arguments = (*top, "log", "--follow", "--first-parent", "-m", "-M", *alone, *shown)
     found: list[tuple[str, str]] = []
     fields = iter(os.fsdecode(head.ask(path, *arguments, head.commit, "--", path)).split("\0"))
     for each in fields:  # a commit, an empty field that a line break begins, a status, and one path or two
@@ -213,7 +216,7 @@ def history(file: str, most: int) -> list[Commit]:
     if not found:
         return []
     commits = [commit for commit, _ in found]
-    about = head.ask(path, "log", "--no-walk=unsorted", *alone, "-z", "--format=%cs%n%s", *commits, "--")
+    about = head.ask(path, *top, "log", "--no-walk=unsorted", *alone, "-z", "--format=%cs%n%s", *commits, "--")
     entries = about.decode("utf-8", "replace").split("\0")
     texts = [entry.partition("\n") for entry in entries]
     return [Commit(commit, date, subject.strip(), path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
@@ -196,10 +197,16 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
         complain(text)
     for updated in result.updated:
         _say_updated(updated)
+    # A file's name or a budget's may be a command to GitHub's runner; in a text for people it shall be none.
+    shown = {each.format for each in wanted if each.path == "-"}
+    token = secrets.token_hex() if {"text", "github"} <= shown else ""
     try:
         for format, path in wanted:
             written = import_module(f"cnnprof.render.checks.{format}")
-            deliver(show(written.document(result), "text", path) if format == "text" else written.render(result), path)
+            text = show(written.document(result), "text", path) if format == "text" else written.render(result)
+            if token and format == "text" and path == "-":
+                text = f"::stop-commands::{token}\n{text}::{token}::\n"
+            deliver(text, path)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary and any(each.format == "github" for each in wanted):
             _summarise(result, summary)

@@ -37,6 +37,9 @@ def command(
     for path in (*written, *workflows):
         if os.path.lexists(path):
             raise UsageError(f"`{printable(path)}` is there already: remove it, or name another file (--to)")
+    for path in workflows:
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(".")):
+            raise UsageError(f"`{printable(path)}` would be written elsewhere: it is reached through a symbolic link")
     found = first(Path.cwd(), paths or [])
     for name, why in found.wrong.items():
         complain(f"note: {printable(name)} is left out: {printable(why)}")

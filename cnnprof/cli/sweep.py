@@ -147,7 +147,7 @@ def command(
         seed=seed,
         where=where,
     )
-    if len(found.wrong) < found.combinations:
+    if len(found.wrong) < found.combinations or not found.combinations:
         deliver(render(found, view, output), output)
     if found.wrong:
         complain(errors(found))

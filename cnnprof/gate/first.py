@@ -90,17 +90,19 @@ def _found(folder: Path, path: str) -> Iterator[str]:
             seen += 1
             if seen > MOST_FILES:
                 raise UsageError(f"the folder has more than {MOST_FILES:,} files: name those that have networks")
-            if not name.startswith(".") and _is_network(os.path.join(above, name)):
+            # A project's patterns leave out names that begin with a dot, and `!` begins what is excluded.
+            if not name.startswith((".", "!")) and _is_network(os.path.join(above, name), folder):
                 yield files.relative(os.path.join(above, name), folder)
 
 
-def _is_network(path: str) -> bool:
+def _is_network(path: str, folder: Path) -> bool:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES or not os.path.isfile(path):
         return False
-    if suffix not in (".yaml", ".yml"):
-        return True
     try:
+        files.refuse_leaving(path, folder)
+        if suffix not in (".yaml", ".yml"):
+            return True
         return _SPEC.search(files.read(path, load.MOST)) is not None
     except UsageError:  # one that may not be read is none of ours
         return False

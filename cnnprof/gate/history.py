@@ -12,7 +12,7 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import Report
-from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, nearest, printable
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable
 from cnnprof.gate.changes import ArgumentChange, arguments
 from cnnprof.model.metrics import METRICS, metric_named
 
@@ -113,7 +113,8 @@ def _differs(head: git.Revision, path: str, file: str) -> bool:
 def _metric(name: str) -> str:
     found = metric_named(name.strip())
     if found is None:
-        raise UsageError(f"unknown metric `{brief(printable(name))}`; {nearest(name.strip(), METRICS)}")
+        hint = nearest(name.strip(), METRICS) or f"metrics: {listing(list(METRICS))}"
+        raise UsageError(f"unknown metric `{brief(printable(name))}`; {hint}")
     return found
 
 

@@ -97,7 +97,8 @@ def notes(sweep: Sweep) -> list[str]:
         found.append(f"{units.plural(sweep.left_out, 'combination')} left out: the condition does not hold")
     if sweep.unlisted:
         which = "the Pareto-optimal ones" if sweep.objectives else f"the {len(sweep.rows):,} smallest"
-        found.append(f"listed are {which}; {sweep.unlisted:,} others are not")
+        others = "1 other is" if sweep.unlisted == 1 else f"{sweep.unlisted:,} others are"
+        found.append(f"listed are {which}; {others} not")
     if sweep.counted:
         found.append(sweep.counted)
     if len(sweep.objectives) == 1 and sweep.rows:

@@ -121,6 +121,12 @@ def test_no_line_is_wider_than_the_terminal(code: int, args: list[str], width: i
     assert [line for line in lines if cells(line) > width] == []
 
 
+def test_a_sweep_of_which_nothing_is_left_says_so() -> None:
+    done = process("sweep", "mobilenet_v1", "--set", "width=0.25:1.0:0.25", "--where", "width > 5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4 combinations left out: the condition does not hold\n" in done.stdout
+
+
 def test_a_sweep_leaves_no_column_out() -> None:
     text = on_a_terminal("sweep", "lenet5", "--batch", "1,8", "--columns", METRICS, "--no-plot", width=60, NO_COLOR="1")
     assert [word for word in METRICS.split(",") if text.count(f" {word} ") + text.count(f" {word}\n") == 0] == []

@@ -126,3 +126,18 @@ def test_a_project_file_is_never_replaced(folder: Path, run: Run) -> None:
 def test_a_folder_with_too_many_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first, "MOST_FILES", 3)
     assert run("init").err == "error: the folder has more than 3 files: name those that have networks\n"
+
+
+def test_links_that_lead_out_are_not_followed(folder: Path, run: Run) -> None:
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "net.yaml").write_text(NET)
+    (folder / "linked.yaml").symlink_to(outside / "net.yaml")
+    (folder / "!not.yaml").write_text(NET)
+    (folder / ".github").symlink_to(outside)
+    done = run("init", "--github")
+    assert (done.code, sorted(path.name for path in outside.iterdir())) == (2, ["net.yaml"])
+    assert done.err.endswith("would be written elsewhere: it is reached through a symbolic link\n")
+    assert "linked" not in run("init", "--to", "-").out
+    assert run("init").code == 0
+    assert run("check").code == 0

@@ -861,10 +861,11 @@ def test_nothing_is_quoted_of_a_file_that_is_no_spec(folder: Path, run: Run, tex
     (folder / "models" / "net.yaml").write_text(text)
     done = run("models/net.yaml", "--report", "github=-", "--report", "text=-")
     message = "expected the key `cnnprof`, found none"
+    token = re.findall(r"^::stop-commands::([0-9a-f]{64})$", done.out, re.MULTILINE)[0]
     assert done == (
         2,
         f"::error file=models/net.yaml,line=1,title=cnnprof check::models/net.yaml:1:1: error: {message}%0A"
-        "  hint: a spec begins with `cnnprof: 1`\n1 error\n",
+        f"  hint: a spec begins with `cnnprof: 1`\n::stop-commands::{token}\n1 error\n::{token}::\n",
         f"models/net.yaml:1:1: error: {message}\n  hint: a spec begins with `cnnprof: 1`\n",
     )
 

@@ -185,3 +185,24 @@ def test_no_program_runs(folder: Path, run: Run) -> None:
         git(folder, "config", name, value)
     assert len(versions(run, "models/net.yaml")) == 4
     assert not ran.exists()
+
+
+def test_from_a_folder_and_across_merges(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is taken from the working directory, whatever else is below it; a merge is what it brought."""
+    git(folder, "branch", "-M", "main")
+    shutil.copytree(folder / "models", folder / "models" / "models")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "a copy")
+    git(folder, "checkout", "-qb", "side")
+    (folder / "models" / "net.yaml").write_text(NET.replace("width: 4", "width: 16"))
+    git(folder, "commit", "-qam", "side")
+    git(folder, "checkout", "-q", "main")
+    (folder / "other").write_text("more")
+    git(folder, "commit", "-qam", "elsewhere")
+    git(folder, "merge", "-qm", "merged", "side")
+    monkeypatch.chdir(folder / "models")
+    found = versions(run, "net.yaml")
+    assert [each["subject"] for each in found][:2] == ["merged", "right"]
+    assert found[0]["metrics"]["params"] == PARAMS[16]
+    copied = [each["subject"] for each in versions(run, "models/net.yaml")]
+    assert copied[:2] == ["a copy", "right"]  # whose history goes on at what it was copied from

@@ -69,6 +69,10 @@ GIVES += [
         id="multi_head_attention: to a memory",
     ),
     pytest.param(
+        Heads(num_heads=2), [(3, 10), (5, 3)], (3, 10), projected(3, 5, 10, 2, 2 * 3 * 100 + 2 * 5 * 3 * 10, 160),
+        id="multi_head_attention: to a memory of another width",
+    ),
+    pytest.param(
         Heads(num_heads=6), [(20, 6), (3, 6)], (20, 6), projected(20, 3, 6, 6, 2 * 20 * 36 + 2 * 3 * 36, 276),
         id="multi_head_attention: to a short memory",
     ),

@@ -441,3 +441,22 @@ def test_the_number_of_processes_changes_nothing() -> None:
         assert one.combinations == 1_400_000
         assert one.wrong_unlisted
         assert one.left_out == 100_001
+
+
+def test_a_division_by_what_a_guard_leaves_out(tmp_path: Path) -> None:
+    """In Python's integers, above 63 bits, it raises where int64 goes on."""
+    path = tmp_path / "net.yaml"
+    wide = "1000 + 3 * (1000 // (40 + g - h))"
+    path.write_text(
+        "cnnprof: 1\ninput: [3, 512, 512]\nargs: {g: 1, h: 2}\nlayers:\n"
+        f'- conv2d: {{out_channels: "{wide}", kernel_size: 7, padding: 3}}\n'
+        "- conv2d: {out_channels: 3000, kernel_size: 7, padding: 3}\n"
+    )
+    axes = [SweepAxis(name, "argument", tuple(map(str, range(1, 61)))) for name in ("g", "h")]
+    axes.append(SweepAxis("batch", "batch", ("2147483647",)))
+    work = job(str(path), *axes)
+    together = answer.answered(work, sweep.wanted_of("net", work, ["macs"], (), (), None, None))
+    expected = list(sweep.run(work._replace(axes=(axes[0]._replace(values=("20", "21")), *axes[1:]))))
+    found = {row.point: row.metrics["macs"] for row in together.rows}
+    assert {row.point: row.metrics["macs"] for row in expected if not row.wrong}.items() <= found.items()
+    assert max(found.values()) > 2**63

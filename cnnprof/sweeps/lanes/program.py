@@ -214,6 +214,8 @@ def _linear(values: Sequence[Array], times: Sequence[int], constant: int) -> Arr
 def _floor_divide(left: Array, right: Array) -> Array:
     if isinstance(right, int) and right & (right - 1) == 0:
         return left >> (right.bit_length() - 1)
+    if isinstance(right, np.ndarray) and right.dtype.hasobject:  # where a guard leaves out 0, int64 goes on
+        right = np.where(right == 0, 1, right)
     return left // right
 
 
