@@ -267,7 +267,7 @@ class _Walker:
             own = f"{above}.{step.segment}" if above else step.segment
             self.problems.spend(1, step.mark)
             first = len(self.layers)
-            there = True
+            there, entered = True, tensor
             if step.broken:
                 tensor = UNKNOWN
                 if step.name is None:
@@ -280,7 +280,8 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            self.claim(step, body, own, seen)
+            if step.when is None or entered is not UNKNOWN:  # else nobody knows whether it is there
+                self.claim(step, body, own, seen)
             seen[own] = step.repeat is not None
             if step.share is not None:
                 share(

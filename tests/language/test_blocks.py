@@ -297,3 +297,11 @@ def test_the_sides_of_a_box_are_means() -> None:
     rows = report(network("- dfl", input="[64, 100]")).layers
     assert rows[-1].output_shape == (1, 4, 100)
     assert sum(row.params for row in rows) == 16
+
+
+def test_heads_that_do_not_divide_the_width_are_one_problem() -> None:
+    """What depends on the shape that is unknown then is no problem of its own."""
+    with pytest.raises(SpecError) as caught:
+        graph(network("- self_attention: {heads: 5}", "[49, 96]"))
+    (problem,) = caught.value.problems
+    assert "must have the product 288" in problem.message
