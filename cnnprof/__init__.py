@@ -1,4 +1,4 @@
-"""cnnprof: exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file.
+"""cnnprof: exact parameters, multiply-accumulates and memory of a convolutional network.
 
 >>> import cnnprof
 >>> cnnprof.analyze("lenet5").totals.params

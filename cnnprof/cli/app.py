@@ -110,7 +110,8 @@ def _print_version(wanted: bool) -> None:
 
 app = typer.Typer(
     cls=Commands,
-    help="Count the exact parameters, multiply-accumulates and memory of a convolutional network, from a YAML file.",
+    help="Count the exact parameters, multiply-accumulates and memory of a convolutional network: a YAML, ONNX or "
+    "TensorFlow Lite file, or a PyTorch module.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -115,7 +115,9 @@ def command(
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Count only N combinations, drawn at random.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Set the number that a sample is drawn by.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", help="Set the number that a sample is drawn by. Default: 0.")
+    ] = None,
     where: Annotated[
         str,
         typer.Option(
@@ -243,12 +245,14 @@ def run(
     top: int | None = None,
     shown: Sequence[str] | None = None,
     sample: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     where: str = "",
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
     located = load.refuse_imports(locate(spec))
-    wanted = sweep.chosen(sweep.job(located, varied, training, with_), sample, seed, where)
+    if seed is not None and sample is None:
+        raise UsageError("--seed draws a sample: say how large with --sample N")
+    wanted = sweep.chosen(sweep.job(located, varied, training, with_), sample, seed or 0, where)
     unused = load.read(located).unused()
     for axis in varied:
         if axis.kind == "argument" and axis.varies in unused:

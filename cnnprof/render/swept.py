@@ -85,6 +85,9 @@ def _labels(sweep: Sweep, metrics: Sequence[str]) -> list[str]:
 def notes(sweep: Sweep) -> list[str]:
     """What was filtered, and what the mark means."""
     found = _said(sweep)
+    if sweep.drawn_from:
+        looked = sweep.combinations + sweep.left_out
+        found.append(f"a sample: {looked:,} of {sweep.drawn_from:,} combinations, drawn by the seed {sweep.seed}")
     limits = ", ".join(f"{limit.metric} ≤ {limit.written}" for limit in sweep.limits)
     if sweep.limits:
         within = len(sweep.rows) + sweep.unlisted
@@ -253,6 +256,8 @@ def to_json(sweep: Sweep) -> str:
         "objectives": {each.name: "larger" if each.larger else "smaller" for each in sweep.objectives},
         "over_limits": sweep.over,
     }
+    if sweep.drawn_from:
+        written |= {"sample": {"of": sweep.drawn_from, "seed": sweep.seed}}
     if sweep.unlisted or sweep.wrong_unlisted:
         written |= {"unlisted": sweep.unlisted, "wrong_unlisted": sweep.wrong_unlisted}
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in written.items()]

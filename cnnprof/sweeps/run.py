@@ -119,7 +119,8 @@ class Sweep(Record):
     as were asked for, and `unlisted` says how many others there are. over: how many were not within. wrong: those that
     are not valid networks, or the first of them, and `wrong_unlisted` others. left_out: how many a condition left out.
     objectives: by which rows are marked; none where nothing is to be compared. metrics: what rows have. counted: what
-    of it was computed for many at once. with_: what was done to every network, as written.
+    of it was computed for many at once. with_: what was done to every network, as written. drawn_from: how many
+    combinations a sample was drawn from, by `seed`; 0: all were looked at.
     """
 
     spec: str
@@ -135,6 +136,8 @@ class Sweep(Record):
     left_out: int = 0
     counted: str = ""
     with_: tuple[str, ...] = ()
+    drawn_from: int = 0
+    seed: int = 0
 
     @property
     def varied(self) -> tuple[SweepAxis, ...]:
@@ -482,7 +485,7 @@ def answer(job: Job, wanted: Wanted, jobs: int = 1, told: Callable[[int], None] 
     if not reason and size > SOONER_ALONE:
         from cnnprof.sweeps.lanes.answer import answered
 
-        return answered(job, wanted, told, jobs)
+        return _drawn(job, answered(job, wanted, told, jobs))
     if size > MOST:
         raise UsageError(f"a sweep takes at most {MOST:,} combinations one by one, found {size:,}: {reason}")
     rows = []
@@ -491,7 +494,13 @@ def answer(job: Job, wanted: Wanted, jobs: int = 1, told: Callable[[int], None] 
         if told is not None:
             told(len(rows))
     found = conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
-    return replace(found, left_out=size - len(rows))
+    return _drawn(job, replace(found, left_out=size - len(rows)))
+
+
+def _drawn(job: Job, found: Sweep) -> Sweep:
+    """A sweep that knows of being a sample."""
+    size = size_of(job.axes)
+    return found if job.size == size else replace(found, drawn_from=size, seed=job.seed)
 
 
 def one_by_one(job: Job, names: Sequence[str]) -> str:

@@ -647,3 +647,11 @@ def test_the_check_of_what_is_loaded_can_fail() -> None:
 
 def test_schema_is_printed_as_json(run: Run) -> None:
     assert json.loads(run("schema").out) == schema()
+
+
+def test_a_sample_says_what_it_is_of() -> None:
+    done = process("sweep", "lenet5", "--batch", "1:200:1", "--sample", "20", "--seed", "7", "--columns", "params")
+    assert "a sample: 20 of 200 combinations, drawn by the seed 7\n" in done.stdout
+    assert "sample" not in process("sweep", "lenet5", "--batch", "1:20:1", "--columns", "params").stdout
+    done = process("sweep", "lenet5", "--batch", "1:20:1", "--seed", "7")
+    assert (done.returncode, done.stderr) == (2, "error: --seed draws a sample: say how large with --sample N\n")
