@@ -1,13 +1,10 @@
 """Functions of single values."""
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import Code, Kept, Kind, Memory, Shape, Tensor, Work, show
-
-if TYPE_CHECKING:
-    pass
 
 # tanh x = (e^2x − 1) / (e^2x + 1)
 TANH = Work(multiplies=1, exponentials=1, adds=2, divides=1)

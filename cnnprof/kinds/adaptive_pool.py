@@ -1,7 +1,6 @@
 """Pooling to an output size, over one, two or three axes."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.model.kind import (
     EVERYTHING,
@@ -18,9 +17,6 @@ from cnnprof.model.kind import (
 )
 from cnnprof.model.resized import Bins
 from cnnprof.model.window import Step, gcd
-
-if TYPE_CHECKING:
-    pass
 
 
 def places_read(size: int, out: int) -> int:

@@ -1,15 +1,12 @@
 """Transposed convolution over one, two or three axes."""
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
 from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Work, across
 from cnnprof.model.resized import Transposed
-
-if TYPE_CHECKING:
-    pass
 
 
 class ConvTranspose(Kind):

@@ -1,13 +1,9 @@
 """Several dimensions made one."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import Code, Kind, Memory, Reach, Regrouped, Shape, show
-
-if TYPE_CHECKING:
-    pass
 
 
 class Flatten(Kind, word="flatten"):

@@ -1,13 +1,9 @@
 """Half of the values gated by the other half."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import SAME_PLACE, UNKNOWN, Channels, Code, Kind, Memory, Reach, Shape, Work, show
-
-if TYPE_CHECKING:
-    pass
 
 
 class GLU(Kind, word="glu"):

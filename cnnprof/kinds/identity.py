@@ -1,11 +1,6 @@
 """A layer that passes its input through."""
 
-from typing import TYPE_CHECKING
-
 from cnnprof.model.kind import Code, Kind, Memory, Shape
-
-if TYPE_CHECKING:
-    pass
 
 
 class Identity(Kind, word="identity"):

@@ -1,13 +1,9 @@
 """A matrix applied to the last dimension."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Channels, Code, Kind, Memory, Reach, Shape, Tensor, Work, show
-
-if TYPE_CHECKING:
-    pass
 
 
 class Linear(Kind, word="linear"):

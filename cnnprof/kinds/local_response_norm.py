@@ -1,14 +1,10 @@
 """Division by the energy of neighbouring channels, as in AlexNet."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
 from cnnprof.model.kind import Code, Kind, Memory, Shape, Tensor, Work, show
-
-if TYPE_CHECKING:
-    pass
 
 
 class LocalResponseNorm(Kind, word="local_response_norm"):

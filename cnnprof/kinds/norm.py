@@ -1,13 +1,10 @@
 """Normalisation by mean and variance: of a channel, a group of channels, or the last dimensions."""
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
-
-if TYPE_CHECKING:
-    pass
 
 
 def by_own_statistics(values: int, group: int, scale: bool, shift: bool) -> Work:

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
 from cnnprof.model.kind import SAME_PLACE, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
-
-if TYPE_CHECKING:
-    pass
 
 
 class Pool(Kind):

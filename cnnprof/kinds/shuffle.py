@@ -1,15 +1,11 @@
 """Channels and positions reordered: pixel shuffle, its inverse, and channel shuffle."""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model.kind import SAME_PLACE, Code, Kind, Reach, Shape, show
 from cnnprof.model.resized import Nearest
 from cnnprof.model.window import Window
-
-if TYPE_CHECKING:
-    pass
 
 
 class PixelShuffle(Kind, word="pixel_shuffle", axes=2):

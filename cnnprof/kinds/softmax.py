@@ -1,12 +1,8 @@
 """Softmax along one dimension, and its logarithm."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, Kind, Memory, Reach, Shape, Work
-
-if TYPE_CHECKING:
-    pass
 
 
 class AlongDimension(Kind):

@@ -1,14 +1,10 @@
 """Windows of an image as columns."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
 from cnnprof.model.kind import Channels, Code, Kind, PerAxis, Reach, Shape, show
-
-if TYPE_CHECKING:
-    pass
 
 
 class Unfold(Kind, word="unfold", axes=2):
