@@ -362,6 +362,12 @@ def test_markdown_is_a_table(found: CheckResult) -> None:
     assert (html.count("<table>") > 0) == bool(found.checks)
 
 
+def test_what_is_left_is_no_layer() -> None:
+    shown = markdown.render(EVERYTHING)
+    assert "- and 2 more layers: +2,000 B\n" in shown
+    assert "`and`" not in shown
+
+
 def test_markdown_fits() -> None:
     """A comment and the summary of a step have a limit; what does not fit is counted."""
     whole = markdown.render(EVERYTHING)

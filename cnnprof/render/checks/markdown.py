@@ -5,6 +5,7 @@ A comment on GitHub has 65,536 characters at most, so what does not fit is count
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -198,6 +199,10 @@ def _details(checked: Checked, seen: words.Told) -> Iterator[Block]:
         yield from (Text(quoted(line)) for line in words.note(checked))
 
 
+_REST = re.compile(r"and [0-9,]+ more layers?: ")
+"""Of a line that is no layer's; a layer may be called `and`, and has a figure next."""
+
+
 def _item(line: str) -> tuple[int, str]:
     """A line, as deep as it is indented; the path that it begins with is a name."""
     text = line.lstrip(" ")
@@ -205,6 +210,8 @@ def _item(line: str) -> tuple[int, str]:
     path, space, rest = text.partition(" ")
     if " → " in text:
         return depth, Name(text)
+    if _REST.match(text):
+        return depth, text
     return depth, Phrase(Name(path), space, rest) if rest[:1] in ("+", *"0123456789") else text
 
 
