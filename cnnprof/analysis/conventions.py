@@ -63,8 +63,10 @@ def _torch(layer: Layer, row: LayerRow, training: bool) -> int:
 
 
 def _fvcore(layer: Layer, row: LayerRow, training: bool) -> int:
-    counted = layer.kind.fvcore(*(shape[1:] for shape in row.input_shapes), training=training)
-    return row.macs if counted is None else row.output_shape[0] * counted
+    shapes = [shape[1:] for shape in row.input_shapes]
+    counted = layer.kind.fvcore(*shapes, training=training)
+    own = row.macs if counted is None else row.output_shape[0] * counted
+    return own + layer.kind.fvcore_once(*shapes)
 
 
 CONVENTIONS: dict[str, Convention] = {

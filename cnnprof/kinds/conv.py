@@ -247,6 +247,9 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
             saved=(*own.saved, weights, per_channel, per_channel, *scales), scratch=(*own.scratch, weights)
         )
 
+    def fvcore_once(self, *inputs: Shape) -> int:
+        return prod(self.weights(*inputs)["weight"]) * (5 if self.gain else 4)  # a batch norm of the weights
+
     def code(self, *inputs: Shape) -> Code:
         made = self.made("Conv2d", in_channels=inputs[0][0])
         return made._replace(text="StdConv2d", definition=_STD_CONV)

@@ -479,6 +479,10 @@ class Kind:
         """What fvcore.nn.FlopCountAnalysis counts for one example; None: the multiply-accumulates."""
         return None
 
+    def fvcore_once(self, *inputs: Shape) -> int:
+        """What it counts besides, whatever the batch: of what is done to weights."""
+        return 0
+
     def doubt(self, *inputs: Shape) -> str:
         """What is right as it is written, and seldom meant, as a sentence without its subject; empty: nothing."""
         return ""

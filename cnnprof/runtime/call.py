@@ -171,16 +171,14 @@ class StandardisedConv2d(nn.Conv2d):
         self.gain = nn.Parameter(torch.ones(self.out_channels, 1, 1, 1)) if gain else None
 
     def forward(self, tensor: Tensor) -> Tensor:
-        # What `functional.batch_norm` calls; that itself fvcore counts, once for a whole batch.
-        weight = torch.native_batch_norm(
+        weight = nn.functional.batch_norm(
             self.weight.reshape(1, self.out_channels, -1),
+            None,
+            None,
             None if self.gain is None else (self.gain * self.scale).view(-1),
-            None,
-            None,
-            None,
             training=True,
             momentum=0.0,
             eps=self.eps,
-        )[0]
+        )
         made: Tensor = self._conv_forward(tensor, weight.reshape_as(self.weight), self.bias)
         return made
