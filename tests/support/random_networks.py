@@ -927,7 +927,7 @@ class Artist:
             elif what < 48 and word == "concat" and count > 1 and not parameters:
                 branches[label] = Branch((shared(choose, [choose.pick([1, 2, target[0]]), *target[1:]]),))
                 parameters += 1
-            elif what < 48 and word not in ("concat", "stack") and count > 1 and not parameters:
+            elif what < 48 and word not in ("concat", "stack", "matmul") and count > 1 and not parameters:
                 sizes = [size if choose.chance(50) else 1 for size in target]
                 branches[label] = Branch((shared(choose, sizes),))
                 parameters += 1
