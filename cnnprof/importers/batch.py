@@ -40,7 +40,7 @@ class Place(NamedTuple):
             raise NoKind(
                 "it works along the batch" if self.fold == 1 else "it works along what is folded into the batch"
             )
-        return place + (1 if place < self.dim or self.fold > 1 else 0)
+        return self._in_graph(place)
 
     def permuted(self, order: list[int]) -> tuple[Place, list[int]]:
         """Where the batch is once dimensions are reordered, and in which order the graph's are then.
@@ -48,7 +48,11 @@ class Place(NamedTuple):
         order: of every dimension of the output, the dimension of the input.
         """
         kept = [dim for dim in order if dim != self.dim or self.fold > 1]
-        return self._replace(dim=order.index(self.dim)), [0, *(dim + (dim < self.dim or self.fold > 1) for dim in kept)]
+        return self._replace(dim=order.index(self.dim)), [0, *map(self._in_graph, kept)]
+
+    def _in_graph(self, dim: int) -> int:
+        """A dimension that is not the batch alone, counted with the batch in front."""
+        return dim + (dim < self.dim or self.fold > 1)
 
     def reshaped(self, example: Shape, whole: Shape, batch: int) -> Place:
         """Where the batch is once a tensor, of which `example` is that of one example, is reshaped to `whole`.

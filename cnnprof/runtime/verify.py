@@ -148,34 +148,25 @@ def _counts(graph: Graph, costs: Costs, built: Network) -> Iterator[Check]:
     """How many values of parameters and buffers each layer has, and all; those that layers share where they are first
     used."""
     own = {layer.path: built.own(layer.path) for layer in graph.layers if layer.shares is None}
-    params = {
-        path: sum(value.numel() for each in found for value in each.parameters(recurse=False))
-        for path, found in own.items()
-    }
-    yield compare(
-        "parameter counts",
-        "numel() of each layer's, and all",
-        "layers",
-        {layer.path: cost.params for layer, cost in zip(graph.layers, costs.layers, strict=True)}
-        | {TOTAL: costs.totals.params},
-        {layer.path: params.get(layer.path, 0) for layer in graph.layers}
-        | {TOTAL: sum(value.numel() for value in built.parameters())},
-        total=costs.totals.params,
-    )
-    held = {
-        path: sum(value.numel() for each in found for value in each.buffers(recurse=False))
-        for path, found in own.items()
-    }
-    yield compare(
-        "buffer counts",
-        "numel() of each layer's, and all",
-        "layers",
-        {layer.path: cost.buffers for layer, cost in zip(graph.layers, costs.layers, strict=True)}
-        | {TOTAL: costs.totals.buffers},
-        {layer.path: held.get(layer.path, 0) for layer in graph.layers}
-        | {TOTAL: sum(value.numel() for value in built.buffers())},
-        total=costs.totals.buffers,
-    )
+    params = [cost.params for cost in costs.layers], costs.totals.params
+    buffers = [cost.buffers for cost in costs.layers], costs.totals.buffers
+    for name, of, (counted, total) in (
+        ("parameter counts", torch.nn.Module.parameters, params),
+        ("buffer counts", torch.nn.Module.buffers, buffers),
+    ):
+        held = {
+            path: sum(value.numel() for each in found for value in of(each, recurse=False))
+            for path, found in own.items()
+        }
+        yield compare(
+            name,
+            "numel() of each layer's, and all",
+            "layers",
+            {layer.path: number for layer, number in zip(graph.layers, counted, strict=True)} | {TOTAL: total},
+            {layer.path: held.get(layer.path, 0) for layer in graph.layers}
+            | {TOTAL: sum(value.numel() for value in of(built))},
+            total=total,
+        )
     yield compare(
         "bytes of the state",
         "nbytes of all",

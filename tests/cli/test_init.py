@@ -9,18 +9,11 @@ import pytest
 import yaml
 
 from cnnprof.gate import first
-from tests.support import commands
 from tests.support.commands import Run
 from tests.support.networks import network
 
 ROOT = Path(__file__).parents[2]
 NET = network("- conv2d: {out_channels: width, kernel_size: 3}\n- relu", header="args: {width: 4}")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof …`."""
-    return lambda *arguments: commands.run(capsys, *arguments)
 
 
 @pytest.fixture(autouse=True)

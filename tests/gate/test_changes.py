@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.support import commands
 from tests.support.commands import Run
 from tests.support.networks import network
 
@@ -28,12 +27,6 @@ budgets:
   max_increase: {params: 50%, macs: +10K}
 baseline_ref: main
 """
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof check …`."""
-    return lambda *arguments: commands.run(capsys, "check", *arguments)
 
 
 @pytest.fixture(autouse=True)

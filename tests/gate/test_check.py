@@ -17,7 +17,6 @@ from cnnprof import git
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
 from cnnprof.gate import run as gate
-from tests.support import commands
 from tests.support.commands import Run
 from tests.support.networks import network
 
@@ -25,12 +24,6 @@ NET = network("- conv2d: {out_channels: width, kernel_size: 1}\n  name: conv\n- 
 PARAMS = 3 * 4 + 4
 MACS = 3 * 4 * 64
 LINE = NET[: NET.index("conv2d")].count("\n") + 1
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof check …`."""
-    return lambda *arguments: commands.run(capsys, "check", *arguments)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import commands
 from tests.support.commands import Run
 from tests.support.networks import network
 
@@ -74,12 +73,6 @@ def committed(folder: Path) -> Path:
 def widen(folder: Path) -> None:
     (folder / "models" / "net.yaml").write_text(WIDER)
     git(folder, "commit", "-qam", "wider")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof check …`."""
-    return lambda *arguments: commands.run(capsys, "check", *arguments)
 
 
 @pytest.fixture(autouse=True)

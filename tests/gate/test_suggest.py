@@ -10,7 +10,6 @@ import yaml
 
 from cnnprof.gate.suggest import rounded
 from cnnprof.model.metrics import read_quantity
-from tests.support import commands
 from tests.support.commands import Run
 from tests.support.networks import network
 
@@ -31,12 +30,6 @@ budgets:
   max_increase: {params: 0%, macs: +0, at: {stem: {param_bytes: +0 B}}}
 baseline_ref: HEAD
 """
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `cnnprof check …`."""
-    return lambda *arguments: commands.run(capsys, "check", *arguments)
 
 
 @pytest.fixture(autouse=True)

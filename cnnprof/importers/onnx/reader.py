@@ -170,17 +170,30 @@ class Node:
         path = self.reader.scopes.unique(f"{self.path}.{suffix}") if suffix else self.path
         return self.reader.add(path, kind, tensors, learned)
 
-    def parameter(self, constant: Constant, rank: int, suffix: str) -> int:
-        """A constant as a parameter of so many dimensions, with the batch's. Raises NoKind where it has a batch."""
+    def joint(self) -> Place | None:
+        """Where the batch of all inputs that have one is; None where they differ."""
+        found = {place for place, value in zip(self.places, self.inputs, strict=True) if isinstance(value, int)}
+        return found.pop() if len(found) == 1 else None
+
+    def operands(self, rank: int) -> list[int]:
+        """All inputs, of which constants have so many dimensions, with the batch's. Raises NoKind where one has a
+        batch, before any is added."""
+        given = [value for value in self.inputs if value is not None]
+        for value in given:
+            if isinstance(value, Constant):
+                self.shared(value, rank)
+        return [value if isinstance(value, int) else self.parameter(value, rank) for value in given]
+
+    def parameter(self, constant: Constant, rank: int) -> int:
+        """A constant as a parameter, or as what is made of nothing. Raises NoKind as `shared`."""
         shape, stored = self.shared(constant, rank), sum(constant.learned.values())
         key = constant.name, shape
         if key not in self.reader.parameters:
             if not stored:
-                made = self.add(Made(shape=shape), suffix=suffix)
-            elif stored == constant.numel:
-                made = self.add(Parameter(shape=shape), suffix=suffix, learned=(constant,))
+                made = self.add(Made(shape=shape), suffix="constant")
             else:
-                made = self.add(Parameter(shape=shape, stored=[stored]), suffix=suffix, learned=(constant,))
+                held = None if stored == constant.numel else [stored]
+                made = self.add(Parameter(shape=shape, stored=held), suffix="constant", learned=(constant,))
             self.reader.parameters[key] = made
         return self.reader.parameters[key]
 
@@ -542,13 +555,12 @@ class Reader:
         if proto.op_type in _PRODUCTS:
             raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
         tensors = [value for value in node.inputs if isinstance(value, int)]
-        places = {place for place, value in zip(node.places, node.inputs, strict=True) if isinstance(value, int)}
-        node.placed = FRONT
-        if places != {FRONT}:
-            (place, *others), full = places, self.full(tensors[0], node.places[node.inputs.index(tensors[0])])
-            if others or any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
+        place = node.joint()
+        if place != FRONT:
+            full = None if place is None else self.full(tensors[0], place)
+            if any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
                 raise self.wrong(proto, f"reads a batch that is not in front, and has no kind: {reason}")
-            node.placed = place
+        node.placed = place or FRONT
         # A single value is a factor, as where it is an operand.
         learned = {name: numel for name, numel in node.learned().items() if numel > 1}
         params = sum(numel for name, numel in learned.items() if name not in self.learned and name not in self.declared)

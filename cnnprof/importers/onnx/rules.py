@@ -387,16 +387,14 @@ def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
     """Joins its inputs two at a time; a number is one of the operands, a larger constant a parameter."""
 
     def rule(node: Node) -> int:
-        places = [place for place, value in zip(node.places, node.inputs, strict=True) if isinstance(value, int)]
-        node.placed = places[0]
+        place = node.joint()
+        node.placed = place or FRONT
         if kind is arithmetic.Add and (done := node.reader.bias_done(node)) is not None:
             return done
         out, rank = node.out, node.placed.rank(node.out)
         tensors = [value for value in node.inputs if isinstance(value, int)]
         constants = [value for value in node.inputs if isinstance(value, Constant)]
-        if any(place != places[0] for place in places) or any(
-            len(node.reader.builder.shapes[tensor]) != len(out) for tensor in tensors
-        ):
+        if place is None or any(len(node.reader.builder.shapes[tensor]) != len(out) for tensor in tensors):
             raise NoKind("its inputs have unequally many dimensions, or their batches in different ones")
         first = isinstance(node.inputs[0], Constant)
         if len(constants) == 1 and constants[0].numel == 1 and constants[0].values is not None and len(tensors) >= 1:
@@ -405,13 +403,7 @@ def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
             fields: dict[str, Any] = {"scalar": number, **({"scalar_first": True} if pair and first else {})}
             if len(tensors) == 1 or kind in (arithmetic.Add, arithmetic.Mul):
                 return node.add(kind(**fields), *tensors)
-        for each in constants:
-            node.shared(each, rank)
-        operands = [
-            value if isinstance(value, int) else node.parameter(value, rank, "constant")
-            for value in node.inputs
-            if value is not None
-        ]
+        operands = node.operands(rank)
         if len(operands) == 1:
             return node.add(identity.Identity(), *operands)
         if len(operands) > 2 and issubclass(kind, arithmetic.OfTwo):
@@ -493,13 +485,12 @@ def _transpose(node: Node) -> int:
 
 
 def _concat(node: Node) -> int:
-    tensors = [position for position, value in enumerate(node.inputs) if isinstance(value, int)]
-    if len({node.places[position] for position in tensors}) != 1 or None in node.inputs:
+    place = node.joint()
+    if place is None or None in node.inputs:
         raise NoKind("it joins tensors whose batches are in different dimensions")
-    first, axis = tensors[0], node.get("axis", 1)
-    dim, rank, node.placed = node.dim(axis, first), node.rank(first), node.places[first]
-    operands = [value if isinstance(value, int) else node.parameter(value, rank, "constant") for value in node.inputs]
-    return node.add(concat.Concat(dim=dim), *operands)
+    first = next(position for position, value in enumerate(node.inputs) if isinstance(value, int))
+    dim, node.placed = node.dim(node.get("axis", 1), first), place
+    return node.add(concat.Concat(dim=dim), *node.operands(node.rank(first)))
 
 
 def _split(node: Node) -> list[int]:
