@@ -206,7 +206,7 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
             text = show(written.document(result), "text", path) if format == "text" else written.render(result)
             if token and format == "text" and path == "-":
                 text = f"::stop-commands::{token}\n{text}::{token}::\n"
-            deliver(text, path)
+            deliver(text, path, format)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary and any(each.format == "github" for each in wanted):
             _summarise(result, summary)

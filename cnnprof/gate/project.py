@@ -188,6 +188,8 @@ def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
         yield from _matched(root, rest or ["*"], inside)
     elif not has_magic(segment):
         path = f"{inside}{segment}"
+        if not _is_spelled(root / inside, segment):
+            return
         if rest:
             yield from _matched(root, rest, f"{path}/")
         elif (root / path).is_file():
@@ -209,6 +211,15 @@ def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
                 yield from _matched(root, rest, f"{path}/")
             elif (root / path).is_file():
                 yield path
+
+
+def _is_spelled(folder: Path, name: str) -> bool:
+    """Whether a name in a folder is written so. `Net.yaml` may open `net.yaml` on Windows and macOS, and would be a new
+    network to git."""
+    try:
+        return name in (".", "..") or name in os.listdir(folder)
+    except OSError:  # a folder that may be read and not listed, or none
+        return True
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:

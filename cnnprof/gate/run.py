@@ -372,7 +372,7 @@ class Run:
         read = None if found is None else self.spec(found)
         if found is None or read is None:
             return None
-        if not (str(spec).startswith(found.name) and os.path.exists(found.name)):
+        if not (files.slashed(str(spec)).startswith(found.name) and os.path.exists(found.name)):
             self._foreign.add(found.name)
         return found, read
 
