@@ -184,7 +184,7 @@ if __name__ == "__main__":
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
 def test_what_only_unix_has_is_not_needed(command: list[str], said: str) -> None:
-    """Signals, calls and modules that Windows lacks; processes that begin anew, as on Windows and macOS."""
+    """Signals, calls and modules that Windows lacks; worker processes that are spawned, as on Windows and macOS."""
     Path("program.py").write_text(LACKING)
     if command[0] == "sweep":
         Path("spec.yaml").write_text(NET.replace("layers:", "args: {classes: 10}\nlayers:"))
