@@ -161,7 +161,7 @@ def complain(text: str) -> None:
     if not said.isascii() and sys.stderr is not None:
         from cnnprof.cli.characters import shown
 
-        said = shown(said, sys.stderr.encoding or "ascii")
+        said = shown(said, sys.stderr.encoding or "utf-8")
     with suppress(OSError, ValueError):
         print(_colored(said) if _shows_colors() else said, file=sys.stderr, flush=True)
 

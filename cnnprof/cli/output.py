@@ -146,10 +146,10 @@ def write(text: str, form: str = "text") -> None:
         if data is not None:
             data.write(text.encode("utf-8", "backslashreplace"))
         else:
-            sys.stdout.write(shown(text, sys.stdout.encoding or "ascii"))
+            sys.stdout.write(shown(text, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
     except OSError as error:
         if is_pipe_closed(error):
-            raise BrokenPipeError from None
+            raise
         drop_output()
         raise UsageError(f"cannot write to standard output: {error.strerror}") from None
