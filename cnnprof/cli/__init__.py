@@ -158,10 +158,10 @@ def complain(text: str) -> None:
 
     _end_progress()
     said = printable_lines(text)
-    if not said.isascii() and sys.stderr is not None:
-        from cnnprof.cli.characters import shown
+    if sys.stderr is not None and (":" in said or not said.isascii()):
+        from cnnprof.cli.characters import inert, shown
 
-        said = shown(said, sys.stderr.encoding or "utf-8")
+        said = shown(inert(said), sys.stderr.encoding or "utf-8")
     with suppress(OSError, ValueError):
         print(_colored(said) if _shows_colors() else said, file=sys.stderr, flush=True)
 

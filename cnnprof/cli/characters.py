@@ -1,8 +1,13 @@
-"""Text in the characters that a stream has: ASCII and the code pages of Windows lack many of those in tables."""
+"""Text for a stream: in the characters that it has, and without commands to the program that reads it.
+
+ASCII and the code pages of Windows lack many of the characters in tables.
+"""
 
 from __future__ import annotations
 
 import codecs
+import os
+import re
 
 _PLAIN = {
     "×": "x", "·": "*", "−": "-", "–": "-", "…": "...", "→": "->", "≈": "~", "≤": "<=", "≡": "==", "±": "+-",
@@ -20,6 +25,18 @@ def shown(text: str, encoding: str) -> str:
     """The text with plain characters in place of those that an encoding does not have; those without any are escaped,
     `\\xe9`."""
     return text.encode(encoding, NAME).decode(encoding)
+
+
+def inert(text: str) -> str:
+    """A text of which no line is a command to what runs the jobs of GitHub and Azure, which reads both streams: a
+    stranger may have named a file `::error::x.yaml`.
+
+    GitHub's runner looks for `::` where a line begins, and as Azure's for `##[` and `##vso[` anywhere.
+    """
+    if not (os.environ.get("GITHUB_ACTIONS") or os.environ.get("TF_BUILD")):
+        return text
+    text = re.sub(r"(?m)^([^\S\n]*)::", r"\1\\::", text)
+    return re.sub(r"#(?=#(vso)?\[)", r"#\\", text, flags=re.IGNORECASE)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnnprof import files
 from cnnprof.cli import complain, drop_output, is_pipe_closed, progress
-from cnnprof.cli.characters import shown
+from cnnprof.cli.characters import inert, shown
 from cnnprof.errors import UsageError, printable
 from cnnprof.load import file_of
 
@@ -146,6 +146,7 @@ def write(text: str, form: str = "text") -> None:
         if data is not None:
             data.write(text.encode("utf-8", "backslashreplace"))
         else:
+            text = inert(text) if form in TEXTS else text
             sys.stdout.write(shown(text, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
     except OSError as error:
