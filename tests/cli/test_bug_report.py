@@ -15,7 +15,8 @@ from tests.support.commands import Run
 from tests.support.networks import network
 
 NET = network(
-    "- conv2d: {out_channels: width, kernel_size: 3}  # by Anna\n  name: stem\n# of hers\n- relu\n- max_pool2d: {kernel_size: 2}",
+    "- conv2d: {out_channels: width, kernel_size: 3}  # by Anna\n  name: stem\n# of hers\n- relu\n"
+    "- max_pool2d: {kernel_size: 2}",
     header="args: {width: 4}",
 )
 
