@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
+from cnnprof.cli import obeys_escapes
+
 Item = TypeVar("Item")
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""
 OFTEN = 0.1
 """Seconds between two lines, at least."""
-_shown = False
+_shown = 0  # cells that a line may have taken
 
 
 def line(text: str) -> None:
@@ -26,16 +28,21 @@ def line(text: str) -> None:
     from cnnprof.errors import printable
 
     width = max(8, shutil.get_terminal_size().columns)
-    _show(f"\r\x1b[K{printable(text)[: width - 1]}")
-    _shown = True
+    _show(f"{_wiped()}{printable(text)[: width - 1]}")
+    _shown = width - 1
 
 
 def clear() -> None:
     """Takes the line away."""
     global _shown
     if _shown:
-        _shown = False
-        _show("\r\x1b[K")
+        wiped, _shown = _wiped(), 0
+        _show(wiped)
+
+
+def _wiped() -> str:
+    """What makes the line empty."""
+    return "\r\x1b[K" if obeys_escapes() else f"\r{' ' * _shown}\r"
 
 
 def _show(text: str) -> None:

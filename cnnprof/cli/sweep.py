@@ -150,7 +150,7 @@ def command(
         where=where,
     )
     if len(found.wrong) < found.combinations or not found.combinations:
-        deliver(render(found, view, output), output)
+        deliver(render(found, view, output), output, view.format)
     if found.wrong:
         complain(errors(found))
         raise typer.Exit(WRONG)

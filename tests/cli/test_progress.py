@@ -22,6 +22,7 @@ def stderr(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     found = Terminal()
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=found))
     monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
     return found
 
 
@@ -78,3 +79,13 @@ def test_items_are_counted_on_a_long_run(stderr: Terminal, clock: list[float]) -
     for _ in progress.counted(range(3), 3, "files"):
         clock[0] += 5
     assert stderr.getvalue() == "\r\x1b[K1 of 3 files, about 10 s left\r\x1b[K2 of 3 files, about 5 s left\r\x1b[K"
+
+
+def test_a_console_that_prints_escape_codes_gets_spaces(stderr: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of Windows may, where TERM is not set."""
+    monkeypatch.delenv("TERM")
+    progress.line("reading a file")
+    progress.line("counting")
+    progress.clear()
+    wiped = f"\r{' ' * 39}\r"
+    assert stderr.getvalue() == f"\r\rreading a file{wiped}counting{wiped}"
