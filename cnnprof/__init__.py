@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from cnnprof.language.spec import Spec
     from cnnprof.load import Input, Source
     from cnnprof.model.graph import Graph
-    from cnnprof.sweeps.run import Sweep
+    from cnnprof.sweeps.result import Sweep
 
 __version__ = "0.1.0"
 __all__ = [

@@ -12,21 +12,11 @@ from cnnprof.language.spec import Spec
 from cnnprof.load import Located, Source, as_text
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import quantities
-from cnnprof.sweeps.run import (
-    Job,
-    Sweep,
-    SweepAxis,
-    answer,
-    chosen,
-    distinct,
-    job,
-    objectives_of,
-    read_limit,
-    read_metrics,
-    read_objectives,
-    read_values,
-    wanted_of,
-)
+from cnnprof.sweeps.asked import objectives_of, read_limit, read_metrics, read_objectives
+from cnnprof.sweeps.axes import SweepAxis, distinct, read_values
+from cnnprof.sweeps.job import Job, chosen, job
+from cnnprof.sweeps.result import Sweep
+from cnnprof.sweeps.run import answer, wanted_of
 
 
 def swept(

@@ -14,21 +14,13 @@ import numpy as np
 
 from cnnprof.errors import UsageError
 from cnnprof.sweeps import pareto
+from cnnprof.sweeps.asked import Objective, Wanted
+from cnnprof.sweeps.axes import MOST, SweepAxis, number_of
+from cnnprof.sweeps.job import Job
 from cnnprof.sweeps.lanes.count import Counter, Part, Structure
-from cnnprof.sweeps.run import (
-    MOST,
-    Job,
-    Objective,
-    Sweep,
-    SweepAxis,
-    SweepRow,
-    Wanted,
-    here,
-    is_stopped,
-    number_of,
-    workers,
-)
+from cnnprof.sweeps.result import Sweep, SweepRow
 from cnnprof.sweeps.space import DecimalRange
+from cnnprof.sweeps.workers import here, is_stopped, workers
 
 POOL = 200_000
 """Rows kept before those that cannot be in the answer are dropped."""

@@ -21,10 +21,12 @@ from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language.spec import Spec
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS
+from cnnprof.sweeps.axes import MOST, given_at
+from cnnprof.sweeps.job import Job, network_of, row
 from cnnprof.sweeps.lanes.columns import columns_of
 from cnnprof.sweeps.lanes.program import Program
 from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Trace
-from cnnprof.sweeps.run import MOST, Job, SweepRow, given_at, network_of, row
+from cnnprof.sweeps.result import SweepRow
 from cnnprof.sweeps.space import Space
 
 CHUNK = 2**15
