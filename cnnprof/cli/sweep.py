@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from cnnprof import load
+from cnnprof import __version__, load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete, progress
 from cnnprof.cli.arguments import read_names
@@ -20,7 +20,7 @@ from cnnprof.sweeps.axes import SweepAxis, distinct, read_values, shape
 from cnnprof.sweeps.job import chosen
 from cnnprof.sweeps.job import job as job_of
 from cnnprof.sweeps.result import Sweep, SweepRow
-from cnnprof.sweeps.run import answer, wanted_of
+from cnnprof.sweeps.run import HERE, Running, answer, wanted_of
 
 FEWEST, AROUND = 24, 30
 """Rows that a terminal shows whatever its height, and lines that it has for the rest."""
@@ -130,6 +130,19 @@ def command(
         ),
     ] = "",
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Set the number of worker processes.")] = 1,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Keep all rows within the limits as Parquet files in a folder. Needs pyarrow."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the store that is in the folder, if there is one.")
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Count on the workers of a Dask scheduler: tcp://host:8786."),
+    ] = None,
     exact: Exact = False,
     format: Format = None,
     output: Output = None,
@@ -148,7 +161,7 @@ def command(
         sort=sort,
         top=top,
         shown=shown,
-        jobs=jobs,
+        how=Running(jobs, store, resume, scheduler, __version__),
         sample=sample,
         seed=seed,
         where=where,
@@ -245,7 +258,7 @@ def run(
     limits: Sequence[str],
     pareto: str | None,
     sort: str | None,
-    jobs: int,
+    how: Running = HERE,
     top: int | None = None,
     shown: Sequence[str] | None = None,
     sample: int | None = None,
@@ -271,7 +284,11 @@ def run(
     title = wanted.name if spec.startswith("-") else spec
     asked = wanted_of(title, wanted, shown, held, objectives, sort, top)
     try:
-        return answer(wanted, asked, jobs, progress.Count(wanted.size, "combinations"))
+        return answer(wanted, asked, how, progress.Rate(wanted.size, "combinations"))
+    except KeyboardInterrupt:
+        if how.store is not None:
+            complain(f"interrupted: `{printable(how.store)}` keeps what is done; --resume goes on with it")
+        raise
     finally:
         progress.clear()
 

@@ -17,7 +17,20 @@ MOST = 100_000
 """Combinations that are counted one by one, values that are listed, and rows."""
 LARGEST = 10**10
 """Combinations of one sweep."""
-TAKEN = frozenset({*METRICS, "variant", "batch", "dtype", "estimates", "declared_layers", "pareto", "best"})
+TAKEN = frozenset(
+    {
+        *METRICS,
+        "variant",
+        "batch",
+        "dtype",
+        "estimates",
+        "declared_layers",
+        "pareto",
+        "best",
+        "combination",
+        "structure",
+    }
+)
 """Names of columns that no argument or input has: `set.depth` is the argument, `depth` the metric."""
 Point: TypeAlias = tuple[str, ...]
 """One value of each axis."""

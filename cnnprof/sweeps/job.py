@@ -10,6 +10,7 @@ from cnnprof import load
 from cnnprof.analysis.analyze import costs_of
 from cnnprof.analysis.report import declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
+from cnnprof.importers.reference import Reference
 from cnnprof.language.spec import Spec
 from cnnprof.load import Located, Network
 from cnnprof.model.graph import Graph
@@ -28,6 +29,7 @@ class Job(NamedTuple):
     """What every combination has in common; small, and can be sent to another process.
 
     read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
+    reference: code that makes the network, where there is no spec: it runs once for every combination.
     sample: so many combinations, drawn by `seed`; None: all. where: only those for which it holds; empty: all.
     with_: what is done to every network, in order, as `--with` takes it.
     """
@@ -40,6 +42,7 @@ class Job(NamedTuple):
     training: bool
     read: Spec | None = None
     graph: Graph | None = None
+    reference: Reference | None = None
     with_: tuple[str, ...] = ()
     sample: int | None = None
     seed: int = 0

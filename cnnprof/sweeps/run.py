@@ -15,10 +15,11 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import product
 from math import inf
+from typing import NamedTuple
 
 from cnnprof.analysis.costs import FIGURES
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.errors import UsageError, listing
+from cnnprof.errors import MissingDependencyError, UsageError, listing
 from cnnprof.model.metrics import COUNTED
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps.asked import Objective, SweepLimit, Wanted
@@ -58,27 +59,66 @@ SOONER_ALONE = 500
 """Combinations that are sooner counted one by one than all at once."""
 
 
-def answer(job: Job, wanted: Wanted, jobs: int = 1, told: Callable[[int], None] | None = None) -> Sweep:
+class Running(NamedTuple):
+    """How a sweep is run, which changes nothing of what comes of it.
+
+    jobs: processes here. store: a folder that keeps all rows; resume: whether one that is there is gone on with.
+    scheduler: the address of a Dask scheduler, whose workers count. version: of cnnprof.
+    """
+
+    jobs: int = 1
+    store: str | None = None
+    resume: bool = False
+    scheduler: str | None = None
+    version: str = ""
+
+
+HERE = Running()
+"""One process, and nothing is kept."""
+
+
+def answer(job: Job, wanted: Wanted, how: Running = HERE, told: Callable[[int], None] | None = None) -> Sweep:
     """The sweep of a job: all combinations at once where there is a form for it, or else one by one.
 
     told: hears how many combinations there are so far. Raises UsageError where there are too many to be counted one by
-    one and something has to be, and SpecError where the spec's text cannot be read.
+    one and something has to be, where the store or the scheduler cannot be used, and SpecError where the spec's text
+    cannot be read.
     """
     size = job.size
     reason = one_by_one(job, wanted.names)
+    if how.resume and how.store is None:
+        raise UsageError("--resume goes on with a store: say which with --store FOLDER")
+    if reason and size > MOST:
+        raise UsageError(f"a sweep takes at most {MOST:,} combinations one by one, found {size:,}: {reason}")
+    if how.store is not None or how.scheduler is not None:
+        return _drawn(job, _kept_or_sent(job, wanted, how, told, reason))
     if not reason and size > SOONER_ALONE:
         from cnnprof.sweeps.lanes.answer import answered
 
-        return _drawn(job, answered(job, wanted, told, jobs))
-    if size > MOST:
-        raise UsageError(f"a sweep takes at most {MOST:,} combinations one by one, found {size:,}: {reason}")
+        return _drawn(job, answered(job, wanted, told, how.jobs))
     rows = []
-    for each in run(job, jobs):
+    for each in run(job, how.jobs):
         rows.append(each)
         if told is not None:
             told(len(rows))
     found = conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
     return _drawn(job, replace(found, left_out=size - len(rows)))
+
+
+def _kept_or_sent(job: Job, wanted: Wanted, how: Running, told: Callable[[int], None] | None, reason: str) -> Sweep:
+    """A sweep with a store, or on a cluster."""
+    from cnnprof.sweeps.cluster import Cluster
+    from cnnprof.sweeps.store import Store
+
+    if how.scheduler is not None and how.jobs > 1:
+        raise UsageError("--jobs is for processes here, and --scheduler for those of a cluster: choose one")
+    if find_spec("numpy") is None:
+        raise MissingDependencyError("--store and --scheduler need the package numpy: pip install 'cnnprof[sweep]'")
+    from cnnprof.sweeps.lanes.answer import answered
+
+    cluster = None if how.scheduler is None else Cluster(how.scheduler, how.version)
+    store = None if how.store is None else Store(how.store, job, wanted, how.version, how.resume)
+    return answered(job, wanted, told, how.jobs, one_by_one=reason, store=store, cluster=cluster)
 
 
 def _drawn(job: Job, found: Sweep) -> Sweep:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cnnprof.language import registry
@@ -22,12 +23,28 @@ class Processes(NamedTuple):
     """Processes that know a job."""
 
     executor: Executor
+    number: int
 
     def map(self, function: Callable[[T], R], items: Iterable[T], chunksize: int = 1) -> Iterator[R]:
         """What a function gives for each item, in order."""
         with _undisturbed():
             found = self.executor.map(function, items, chunksize=chunksize)
         yield from found
+
+    def as_they_come(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Each item and what a function gives for it, in any order; only a few items are under way at a time."""
+        from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+        waiting = iter(items)
+        running: dict[Future[R], T] = {}
+        while True:
+            for item in islice(waiting, 2 * self.number - len(running)):
+                with _undisturbed():
+                    running[self.executor.submit(function, item)] = item
+            if not running:
+                return
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(done), done.result()
 
 
 @contextmanager
@@ -39,7 +56,7 @@ def workers(wanted: Job, jobs: int) -> Iterator[Processes]:
     stopped = Event()
     with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(wanted, bool(registry.plugins()), stopped)) as pool:
         try:
-            yield Processes(pool)
+            yield Processes(pool, jobs)
         except BaseException:
             stopped.set()  # they are in the middle of many combinations
             pool.shutdown(wait=False, cancel_futures=True)

@@ -529,5 +529,5 @@ def test_progress(quiet_for: float, stderr: io.StringIO, said: str, monkeypatch:
     monkeypatch.setattr(progress, "QUIET_FOR", quiet_for)
     monkeypatch.setattr("sys.stderr", stderr)
     axes = command.axes(["classes=1:3"], [], None, "1", "float32")
-    found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None, jobs=1)
+    found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None)
     assert (len(found.rows), stderr.getvalue()) == (3, said)
