@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
+from cnnprof.errors import UsageError
+from cnnprof.load import code_in
+
 Item = TypeVar("Item")
 QUIET_FOR = 1.0
 """Seconds before a run is long enough to say how far it is."""
@@ -75,6 +78,22 @@ class Count:
         if now - self.last >= OFTEN and number < self.total:
             self.last = now
             line(f"{number:,} of {self.total:,} {self.what}{left(number, self.total, self.began)}")
+
+
+class Networks(Count):
+    """Says on a long run how many files and SPECs are read by now, and the time that is left; of one in code, which takes
+    seconds, that it is being read."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "files")
+
+    def begin(self, name: str, done: int, total: int) -> None:
+        """Says that one begins, how many are done, and of how many."""
+        self.total = total
+        self(done)
+        with suppress(UsageError):  # which is said where it is read
+            if code_in(name) is not None:
+                line(f"reading {name}, which takes seconds")
 
 
 def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
