@@ -81,7 +81,7 @@ class Count:
 
 
 class Networks(Count):
-    """Says on a long run how many files and SPECs are read by now, and the time that is left; of one in code, which takes
+    """Says on a long run how many files and SPECs are read, and the time that is left; of one in code, which takes
     seconds, that it is being read."""
 
     def __init__(self) -> None:

@@ -161,6 +161,11 @@ def _joined(text: str, width: int) -> Iterator[str]:
 
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
     if block.flow:
+        short = (
+            each._replace(figure=each.figure._replace(text=shortened(each.figure.text, NARROWEST)))
+            for each in block.figures
+        )
+        block = block._replace(figures=tuple(short))
         for across in range(len(block.figures), 1, -1):
             if _excess(as_table(block._replace(across=across)), width - block.indent) <= 0:
                 yield block._replace(across=across)
