@@ -216,7 +216,7 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
 def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
     """The columns that there is room for, and with them the tables to be drawn."""
     ranks = sorted({column.optional for column in table.columns if column.optional}, reverse=True)
-    patient: Table | None = None
+    patient: dict[int, tuple[Table, Table]] = {}
     for least, most in [*((READABLE, rank) for rank in (float("inf"), *ranks)), (NARROWEST, min(ranks, default=0.5))]:
         chosen = _without(table, most)
         folded = _folded(chosen, width, least)
@@ -227,9 +227,10 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
         )
         if lines <= table.patience * max(1, len(folded.rows)):
             return chosen, [folded]
-        patient = patient or chosen
-    if patient is not None:  # long texts are folded, whatever it costs in lines
-        return patient, [_folded(patient, width, READABLE)]
+        patient.setdefault(lines, (chosen, folded))
+    if patient:  # long texts are folded, in as few lines as can be
+        chosen, folded = patient[min(patient)]
+        return chosen, [folded]
     return chosen, _broken(folded, width) or [folded]
 
 
