@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cnnprof.cli import obeys_escapes
+from cnnprof.errors import UsageError
+from cnnprof.load import code_in
 
 Item = TypeVar("Item")
 QUIET_FOR = 1.0
@@ -105,6 +107,22 @@ class Rate(Count):
         passed, done = now - began, number - before
         rate = f", {done / passed:,.0f} a second" if passed > 2 else ""
         line(f"{number:,} of {self.total:,} {self.what}{rate}{left(done, done + self.total - number, began)}")
+
+
+class Networks(Count):
+    """Says on a long run how many files and SPECs are read, and the time that is left; of one in code, which takes
+    seconds, that it is being read."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "files")
+
+    def begin(self, name: str, done: int, total: int) -> None:
+        """Says that one begins, how many are done, and of how many."""
+        self.total = total
+        self(done)
+        with suppress(UsageError):  # which is said where it is read
+            if code_in(name) is not None:
+                line(f"reading {name}, which takes seconds")
 
 
 def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
