@@ -41,8 +41,9 @@ def analyzed(text: str, variant: str = "", settings: str = "", shape: str = "") 
 def imported(path: str) -> str:
     """The page of a network in another format, as JSON: `page`, and `text`, the network as a spec; or `problems`."""
     try:
-        graph = cnnprof.unfold(Path(path))
-        return json.dumps({"page": _page(cnnprof.analyze(Path(path))), "text": cnnprof.to_yaml(graph)})
+        report = cnnprof.analyze(Path(path))
+        said = f"# Read from {Path(path).name}. After a change the page is of this text, in float32.\n"
+        return json.dumps({"page": _page(report), "text": said + cnnprof.to_yaml(report.graph)})
     except cnnprof.CnnprofError as error:
         return json.dumps({"problems": _problems(error)})
 

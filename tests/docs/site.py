@@ -37,18 +37,17 @@ INTEGRITY = "sha512-0YvXxEhfEdpLfb/XkM2BFAeMROq0iMUX2bzzH9pOttyMcWkwq+HbE5uyuGD8
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 
 
-def documents(site: Path) -> None:
-    """The pages. Raises RuntimeError for anything that mkdocs warns of, such as a link that leads nowhere."""
+def documents(site: Path, root: Path = ROOT) -> None:
+    """The pages of a tree. Raises RuntimeError for anything that mkdocs warns of, such as a link that leads nowhere."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site.resolve())]
     plain = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}  # Material's word on its successor
-    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, encoding="utf-8", check=False)
+    done = subprocess.run(command, cwd=root, env=plain, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode:  # not `--quiet`, with which --strict sees no warning
         raise RuntimeError(done.stdout + done.stderr)
 
 
-def playground(site: Path) -> None:
-    """Adds what the playground's page loads: Pyodide, cnnprof's wheel, PyYAML, and the policy that allows no more."""
-    folder = site / "playground"
+def playground(folder: Path) -> None:
+    """Adds what the page in this folder loads: Pyodide, cnnprof's wheel, PyYAML, and the policy that allows no more."""
     with tarfile.open(fileobj=io.BytesIO(pyodide())) as package:
         (folder / "pyodide").mkdir(parents=True, exist_ok=True)
         for name in RUNTIME:
@@ -112,7 +111,7 @@ def build(site: Path, with_playground: bool = True) -> None:
     """The whole site, in a folder that is made anew."""
     documents(site)
     if with_playground:
-        playground(site)
+        playground(site / "playground")
 
 
 def main() -> None:
