@@ -6,6 +6,7 @@ From the repository root, `cog -r -I . README.md docs/*.md docs/course/*.md` wri
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import inspect
 import io
@@ -107,6 +108,25 @@ def python(lines: str) -> str:
 def file(name: str) -> str:
     """A sample file."""
     return f"```yaml\n{(HERE / name).read_text(encoding='utf-8').rstrip()}\n```"
+
+
+def playground(spec: str, words: str = "Open it in the playground") -> str:
+    """A link that opens a network there, from a page of the course: a sample file's text, or one that comes with the
+    tool by its name."""
+    name, _, variant = spec.partition("@")
+    if not name.endswith(".yaml"):
+        return f"[{words}](../playground/index.html#spec={spec})"
+    text = (HERE / name).read_text(encoding="utf-8")
+    return f"[{words}](../playground/index.html#text={packed(text)}{f'&variant={variant}' if variant else ''})"
+
+
+def packed(text: str) -> str:
+    """A text as the playground's fragments have it, base64 of raw DEFLATE; in a stored block, which is the same with
+    every zlib."""
+    data = text.encode()
+    size = len(data).to_bytes(2, "little")
+    block = b"\x01" + size + bytes(255 - byte for byte in size) + data
+    return base64.urlsafe_b64encode(block).decode().rstrip("=")
 
 
 def source_file(name: str) -> str:
