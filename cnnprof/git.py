@@ -308,7 +308,7 @@ def _run(*arguments: str, output: BinaryIO | None = None) -> subprocess.Complete
 
 def _program() -> str:
     """Git by its full path: Windows looks for a short name in the working directory first. Raises UsageError."""
-    name = "git.exe" if os.name == "nt" else "git"
+    name = "git.exe" if files.WINDOWS else "git"
     paths = [os.path.join(folder, name) for folder in os.get_exec_path() if os.path.isabs(folder)]
     found = next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
     if found is None:

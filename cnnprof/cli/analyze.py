@@ -165,7 +165,7 @@ def command(
     if insert is not None or check:
         keep(text, " ".join(specs), insert, output, check)
         return
-    deliver(text, output)
+    deliver(text, output, chosen)
     if open:
         browse(output)
 

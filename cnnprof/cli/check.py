@@ -205,9 +205,12 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
         for format, path in wanted:
             written = import_module(f"cnnprof.render.checks.{format}")
             text = show(written.document(result), "text", path) if format == "text" else written.render(result)
-            if token and format == "text" and path == "-":
-                text = f"::stop-commands::{token}\n{text}::{token}::\n"
-            deliver(text, path)
+            told = token if format == "text" and path == "-" else ""
+            if told:
+                deliver(f"::stop-commands::{token}\n", form="github")
+            deliver(text, path, format)
+            if told:
+                deliver(f"::{token}::\n", form="github")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary and any(each.format == "github" for each in wanted):
             _summarise(result, summary)

@@ -43,10 +43,10 @@ def command(
     found = first(Path.cwd(), paths or [])
     for name, why in found.wrong.items():
         complain(f"note: {printable(name)} is left out: {printable(why)}")
-    deliver(found.text, to)
+    deliver(found.text, to, "yaml")
     for path, name in zip(workflows, WORKFLOWS, strict=False):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        deliver(snippet(name), path)
+        deliver(snippet(name), path, "yaml")
     if to != "-":
         write(_next(len(found.networks), [*written, *workflows]))
 

@@ -47,7 +47,6 @@ from cnnprof.gate.budget import (
     unmatched,
 )
 from cnnprof.gate.changes import NetworkChange, changed, deleted, renamed
-from cnnprof.gate.loosened import of_spec
 from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
@@ -119,7 +118,8 @@ class Run:
 
     baseline_ref: what is compared with, at its merge base with HEAD, or (tip) as it is.
     allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
-    formats are read. progress: is told how far the run is; expected: how many files and SPECs it has.
+    formats are read. searched: whether the project file was found, and not named. progress: is told how far the run is;
+    expected: how many files and SPECs it has.
     """
 
     baseline_ref: str | None = None
@@ -128,6 +128,7 @@ class Run:
     version: str = ""
     allow_code: bool = False
     reading: Reading = AS_IT_IS
+    searched: bool = False
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
@@ -274,11 +275,8 @@ class Run:
             self.changes[key] = change
 
     def deleted(self, found: Project, held: Sequence[Held]) -> None:
-        """Keeps which networks of the project only the revision has, and which of its limits allow more than there.
-
-        Raises UsageError.
-        """
-        from cnnprof.gate import loosened, project
+        """Keeps which networks of the project only the revision has. Raises UsageError."""
+        from cnnprof.gate import project
 
         revision, here = self._revision, {os.path.abspath(each.network.file) for each in held}
         for path in revision.below(found.folder):
@@ -286,33 +284,100 @@ class Run:
             if os.path.lexists(file) or os.path.abspath(file) in here:
                 continue
             inside = files.relative(file, found.folder)
+            now = file
             for entry in found.entries:
                 if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
                     title = _setup(entry).title(file)
-                    self.lost(deleted(title, file, revision.name, past.figures), past.figures, held)
-        name = revision.path_of(found.name)
-        if (text := revision.read(name)) is None:
+                    now = self.lost(deleted(title, file, revision.name, past.figures), past.figures, held) or now
+            if any(project.matches(entry, inside) for entry in found.entries):
+                self.weaker(file, now)
+
+    def weaker(self, file: str, now: str | None = None, variants: Sequence[str | None] = ()) -> None:
+        """Keeps which limits a spec set itself at the revision and does not set now, or that are greater.
+
+        now: its name now, where it was renamed. variants: those that are asked for; all without any. Raises UsageError.
+        """
+        from cnnprof.gate import loosened
+
+        now = now or file
+        if self.baseline_ref is None or file in self._foreign:
+            return
+        path = self._revision.path_of(file)
+        if not self._revision.has(path):
             return
         try:
-            before = project.parse(text, found.name, found.folder)
+            before = _readable(load.located_at(self._revision, path, file))
+            if isinstance(before, Spec) and before.problems:
+                raise SpecError(before.problems)
+        except SpecError as error:
+            self.unknown(file, error, "limits of its own it raises")
+            return
+        after = self._specs.get(now)
+        if isinstance(before, Spec):
+            spec = after if isinstance(after, Spec) else None
+            self.loosened |= dict.fromkeys(loosened.of_spec(before, spec, now, self._revision.name, variants))
+
+    def unknown(self, file: str, error: CnnprofError, what: str) -> None:
+        """Notes that a file is wrong at the revision, so that something is not known of it."""
+        said = error.problems[0].message if isinstance(error, SpecError) else str(error)
+        name = printable(self._revision.name)
+        self.notes.append(f"{printable(file)} is wrong in {name}, so which {what} is not known: {printable(said)}")
+
+    def weakened(self, found: Project) -> None:
+        """Keeps which limits of the project file allow more than at the revision, or are gone. Raises UsageError."""
+        from cnnprof.gate import loosened, project
+
+        revision = self._revision
+        there = self.project_there(found)
+        if there is None:
+            self.notes.append(f"{printable(found.name)} is new since {printable(revision.name)}")
+            return
+        path, text = there
+        try:
+            before = project.parse(text, _shown(path), path.parent, self.earlier_text)
         except CnnprofError as error:
-            said = error.problems[0].message if isinstance(error, SpecError) else str(error)
-            self.notes.append(
-                f"{printable(found.name)} is wrong in {printable(revision.name)}, so which limits it raises is not "
-                f"known: {printable(said)}"
-            )
+            self.unknown(_shown(path), error, "limits it raises")
             return
         self.loosened |= dict.fromkeys(loosened.of_project(before, found, revision.name))
 
-    def lost(self, gone: NetworkChange, before: Figures, held: Sequence[Held]) -> None:
-        """Keeps a network that only the revision has; as a rename where a new one has the same figures."""
+    def project_there(self, found: Project) -> tuple[Path, bytes] | None:
+        """The project file at the revision, and its text; None without one. Raises UsageError.
+
+        Where nobody named it, it is the one that is found there, whatever its name and folder; one that was named is
+        the file of that name, or one of its folder that is gone.
+        """
+        from cnnprof.gate import project
+
+        if self.searched:
+            here, top = Path.cwd(), self._revision.top
+            return project.find_in([each for each in (here, *here.parents) if each.is_relative_to(top)], self.earlier)
+        path = Path(os.path.abspath(found.name))
+        if (text := self.earlier(path)) is not None:
+            return path, text
+        return project.find_in([path.parent], lambda each: None if os.path.lexists(each) else self.earlier(each))
+
+    def earlier(self, path: Path) -> bytes | None:
+        """A file as it was at the revision. Raises UsageError."""
+        return self._revision.read(self._revision.path_of(str(path)))
+
+    def earlier_text(self, path: Path) -> bytes:
+        """As `earlier`. Raises UsageError where there was none."""
+        text = self.earlier(path)
+        if text is None:
+            raise UsageError(f"the revision `{printable(self._revision.name)}` has no file `{printable(_shown(path))}`")
+        return text
+
+    def lost(self, gone: NetworkChange, before: Figures, held: Sequence[Held]) -> str | None:
+        """Keeps a network that only the revision has; as a rename where a new one has the same figures, whose file it
+        gives."""
         for each in held:
             key = each.network.title, id(each.network)
             change = self.changes.get(key)
             if change is not None and change.status == "new" and figures(each.network.report) == before:
                 self.changes[key] = renamed(change, gone, before)
-                return
+                return each.network.file
         self.changes[gone.network, 0] = gone
+        return None
 
     def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
@@ -335,8 +400,6 @@ class Run:
                 continue
             held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
-            if baseline is not None and baseline.limits is not None:
-                self.loosened |= dict.fromkeys(of_spec(baseline.limits, own, file, baseline.name))
             budget = self.budget(own)
             self.judge(budget, network, baseline)
             if len(budget.fits) < len(own.fits):
@@ -382,7 +445,7 @@ class Run:
         read = None if found is None else self.spec(found)
         if found is None or read is None:
             return None
-        if not (str(spec).startswith(found.name) and os.path.exists(found.name)):
+        if not (files.slashed(str(spec)).startswith(found.name) and os.path.exists(found.name)):
             self._foreign.add(found.name)
         return found, read
 
@@ -417,6 +480,7 @@ class Run:
             return
         if isinstance(spec, Spec) or (budget.empty and self.latency is None):
             self.own(located.name, spec, setups)
+            self.attempt(self.weaker, located.name, None, [setup.variant] if one else [], file=located.name)
         counted = []
         for each in [] if budget.empty else setups:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
@@ -461,6 +525,9 @@ class Run:
             self.judge(entry.budget, network, baseline)
         if self.baseline_ref is not None and not self.wrong:
             self.attempt(self.deleted, found, held, file=found.name)
+            self.attempt(self.weakened, found, file=found.name)
+            for file in dict.fromkeys(network.file for _, _, network, _ in held):
+                self.attempt(self.weaker, file, file=file)
         covered = {(network.file, setup.variant) for _, _, network, setup in held}
         free = []
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
@@ -632,7 +699,7 @@ def check_project(
     results = []
     for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
         run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-                  suggest=suggest, progress=progress, _work=work)  # fmt: skip
+                  searched=name is None, suggest=suggest, progress=progress, _work=work)  # fmt: skip
         found = run.attempt(_project, name)
         if found is not None:
             if baseline_ref is None:
@@ -865,7 +932,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
         return Baseline(revision.name, None, wrong=error.problems[0].message)
     except CnnprofError as error:
         return Baseline(revision.name, None, wrong=str(error))
-    return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
+    return Baseline(revision.name, figures(report), report)
 
 
 def _is_option(mark: Mark) -> bool:
