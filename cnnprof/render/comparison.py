@@ -134,13 +134,13 @@ def _sign(comparison: NetworkComparison, number: int, metric: str) -> str:
 
 def _labels(comparison: NetworkComparison) -> list[str]:
     """Which figures of which network are estimates or refused, and how many of its layers are declared."""
-    return [
-        note
-        for subject in comparison.subjects
-        for note in words.labels(
-            subject.report.estimates, subject.report.declared, subject.title, subject.report.refused
-        )
-    ]
+    said: dict[str, list[str]] = {}
+    for subject in comparison.subjects:
+        report = subject.report
+        for label in words.labels(report.estimates, report.declared, refused=report.refused):
+            said.setdefault(label, []).append(printable(subject.title))
+    every = len(comparison.subjects)
+    return [label if len(titles) == every else f"{', '.join(titles)}: {label}" for label, titles in said.items()]
 
 
 def _short(title: str) -> str:

@@ -156,13 +156,9 @@ def about(estimates: Collection[str], metric: str) -> str:
     return ABOUT if metric in estimates else ""
 
 
-def labels(
-    estimates: Collection[str], declared: int, name: str = "", refused: Mapping[str, str] = MappingProxyType({})
-) -> list[str]:
-    """What has to be said about the figures of a network: which are estimates, how many layers are declared, and what
-    is refused."""
-    before = f"{printable(name)}: " if name else ""
-    return [f"{before}{printable(label)}" for label in caveats(tuple(estimates), declared, refused)]
+def labels(estimates: Collection[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """What has to be said about figures: which are estimates, how many layers are declared, and what is refused."""
+    return [printable(label) for label in caveats(tuple(estimates), declared, refused)]
 
 
 def lines(numbers: Sequence[int]) -> str:

@@ -494,7 +494,7 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
     module = Calls(lambda m, x: m.act(m.conv2(m.conv(x).relu_())), conv=nn.Conv2d(4, 4, 1), conv2=nn.Conv2d(4, 4, 1),
                    act=nn.ReLU())  # fmt: skip
     assert imported(module).notes == (
-        "1 layers run in place in either the module or this graph and not in both: peak memory differs",
+        "1 layer runs in place in the module alone, or in this graph alone: peak memory differs",
     )
     module.act.inplace = True
     assert imported(module).notes == ()
