@@ -137,9 +137,13 @@ def save(text: str, path: str) -> None:
 
     What is no file, such as a pipe or a device, and what is open already, such as /dev/stdout, is written to as it is.
     """
+    save_bytes(text.encode("utf-8", "backslashreplace"), path)
+
+
+def save_bytes(data: bytes, path: str) -> None:
+    """`save` of bytes."""
     import tempfile
 
-    data = text.encode("utf-8", "backslashreplace")
     temporary = None
     try:
         mode = _mode(path)

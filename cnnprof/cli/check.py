@@ -13,7 +13,7 @@ import typer
 
 import cnnprof
 from cnnprof.analysis.costs import scale_of
-from cnnprof.cli import complain, complete
+from cnnprof.cli import complain, complete, progress
 from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
 from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
@@ -84,6 +84,7 @@ def check(
             specs, given, budget,
             budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
             version=cnnprof.__version__, reading=reading, suggest=suggest,
+            progress=progress.Networks().begin,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
@@ -94,7 +95,7 @@ def check(
     return check_project(
         config or None, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
         written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
-        suggest=suggest,
+        suggest=suggest, progress=progress.Networks().begin,
     )  # fmt: skip
 
 

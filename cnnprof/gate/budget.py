@@ -555,7 +555,7 @@ def _of_target(wanted: Fits, network: CountedNetwork, baseline: Baseline | None)
         limit = BudgetLimit(FIGURES[need.what], need.capacity, text, wanted.mark)
         amount = need.least if need.most == UNBOUNDED else need.most
         verdict = _verdict("max", limit, None, need.capacity, amount, network, baseline)
-        verdicts.append(replace(verdict, estimate=need.least != need.most))
+        verdicts.append(replace(verdict, estimate=need.estimate or need.least != need.most))
     return verdicts, []
 
 

@@ -69,6 +69,8 @@ NAMED = 3
 """Networks that one line names."""
 NO_LIMITS = Budget("", ())
 T = TypeVar("T")
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is told which file or SPEC begins, how many are done, and of how many."""
 Readable: TypeAlias = Spec | Located
 """A spec that was read, or a network in another format, which is read when it is counted."""
 
@@ -116,7 +118,8 @@ class Run:
 
     baseline_ref: what is compared with, at its merge base with HEAD, or (tip) as it is.
     allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
-    formats are read. searched: whether the project file was found, and not named.
+    formats are read. searched: whether the project file was found, and not named. progress: is told how far the run is;
+    expected: how many files and SPECs it has.
     """
 
     baseline_ref: str | None = None
@@ -136,6 +139,9 @@ class Run:
     loosened: dict[Loosened, None] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     suggest: bool = False
+    progress: Progress = lambda *_: None
+    expected: int = 0
+    begun: int = 0
     _specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
@@ -156,6 +162,11 @@ class Run:
     def say(self, text: str) -> None:
         """Keeps what is to be said with the report."""
         self.said.append(text)
+
+    def begin(self, name: str) -> None:
+        """Says that a file or SPEC begins, and that those before it are done."""
+        self.progress(name, self.begun, self.expected)
+        self.begun += 1
 
     # What is wrong does not stop the run.
 
@@ -492,6 +503,9 @@ class Run:
 
     def project(self, found: Project, budgets: bool, update: bool) -> None:
         """Checks all that a project file names."""
+        from cnnprof.gate import project
+
+        self.expected = sum(len(project.files(found, entry)[0]) + len(entry.specs) for entry in found.entries)
         held = [held for entry in found.entries for held in self.entry(found, entry, budgets)]
         if not budgets:
             return
@@ -553,6 +567,7 @@ class Run:
                  for name in names]  # fmt: skip
         named += [(each.text, each.text, self.code(each), _setup(entry, each)) for each in entry.specs]
         for name, file, located, each in named:
+            self.begin(file)
             spec = None if located is None else self.spec(located)
             if spec is None:
                 continue
@@ -625,21 +640,25 @@ def check_specs(
     version: str = "",
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
     budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
 
-    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD.
+    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD. progress: is told how far the
+    run is.
 
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest)
+    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest, progress=progress)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
+    run.expected = len(unique)
     for spec in unique.values():
+        run.begin(str(spec) if isinstance(spec, str | Path) else "")
         run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
         raise UsageError(
@@ -667,12 +686,14 @@ def check_project(
     allow_code: bool = False,
     strict: bool = False,
     suggest: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
     config: the project file, or several; found from the working directory upwards where left out. update: write the
     baseline first.
-    written: the files that reports go to. allow_code: whether the code runs that the project file names.
+    written: the files that reports go to. allow_code: whether the code runs that the project file names. progress: is
+    told how far the run of each project is.
 
     Raises UsageError where a report would replace what is read.
     """
@@ -680,7 +701,7 @@ def check_project(
     results = []
     for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
         run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-                  searched=name is None, suggest=suggest, _work=work)  # fmt: skip
+                  searched=name is None, suggest=suggest, progress=progress, _work=work)  # fmt: skip
         found = run.attempt(_project, name)
         if found is not None:
             if baseline_ref is None:

@@ -674,6 +674,13 @@ def test_an_unknown_ref(folder: Path, run: Run) -> None:
     )  # fmt: skip
 
 
+def test_a_ref_that_is_misspelt(folder: Path, run: Run) -> None:
+    """A slip is one, not a branch that a shallow clone lacks."""
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    assert run("--baseline-ref", "HAED").err == "error: git knows no revision `HAED`; did you mean `HEAD`?\n"
+
+
 @pytest.mark.parametrize("revision", ["", "--help", "x\0y", "a:b", "HEAD~5", "HEAD^{tree}"])
 def test_git_refuses_a_revision(folder: Path, revision: str) -> None:
     commit(folder)
