@@ -1,6 +1,6 @@
 """The software of an environment as CycloneDX 1.5 in JSON: `python sbom.py NAME >NAME.cdx.json`.
 
-It has the package NAME and all that is installed beside it. https://cyclonedx.org/docs/1.5/json/
+It has the package NAME and all that is installed with it. https://cyclonedx.org/docs/1.5/json/
 """
 
 from __future__ import annotations
