@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
-    from cnnprof.gate.budget import CheckResult
+    from cnnprof.gate.result import CheckResult
     from cnnprof.language.spec import Spec
     from cnnprof.load import Input, Source
     from cnnprof.model.graph import Graph

@@ -28,25 +28,10 @@ from cnnprof.errors import (
     printable_lines,
 )
 from cnnprof.gate import subjects
-from cnnprof.gate.budget import (
-    OWN,
-    Baseline,
-    Budget,
-    Checked,
-    CheckResult,
-    CountedNetwork,
-    Elsewhere,
-    Figures,
-    Fits,
-    Loosened,
-    Updated,
-    Wrong,
-    figures,
-    held_to_time,
-    judge,
-    unmatched,
-)
+from cnnprof.gate.budget import OWN, Baseline, Budget, CountedNetwork, Elsewhere, Figures, Fits, figures
 from cnnprof.gate.changes import NetworkChange, changed
+from cnnprof.gate.judge import held_to_time, judge, unmatched
+from cnnprof.gate.result import Checked, CheckResult, Loosened, Updated, Wrong
 from cnnprof.gate.subjects import AS_WRITTEN, Readable, Setup
 from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, Reading
@@ -378,9 +363,9 @@ class Run:
 
     def project(self, found: Project, budgets: bool, update: bool) -> None:
         """Checks all that a project file names."""
-        from cnnprof.gate import project
+        from cnnprof.gate import patterns
 
-        self.expected = sum(len(project.files(found, entry)[0]) + len(entry.specs) for entry in found.entries)
+        self.expected = sum(len(patterns.files(found, entry)[0]) + len(entry.specs) for entry in found.entries)
         held = [held for entry in found.entries for held in self.entry(found, entry, budgets)]
         if not budgets:
             return
@@ -438,10 +423,10 @@ class Run:
 
     def entry(self, found: Project, entry: BudgetEntry, budgets: bool) -> list[Held]:
         """The networks of one budget; says which of its patterns match nothing."""
-        from cnnprof.gate import project
+        from cnnprof.gate import patterns
 
         held = []
-        names, problems = project.files(found, entry)
+        names, problems = patterns.files(found, entry)
         for problem in problems:
             self.problem(problem)
         setup = subjects.setup_of(entry)
@@ -649,9 +634,9 @@ def _project(config: str | None) -> Project:
 
 def _inputs(found: Project) -> list[str]:
     """The files of a project: its own, its baseline and its specs."""
-    from cnnprof.gate import project
+    from cnnprof.gate import patterns
 
-    names = [name for entry in found.entries for name in project.files(found, entry)[0]]
+    names = [name for entry in found.entries for name in patterns.files(found, entry)[0]]
     own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
     code = [file for entry in found.entries for each in entry.specs if (file := load.file_of(each.text)) is not None]
     return [*own, *(str(found.folder / name) for name in dict.fromkeys(names)), *code]
@@ -666,7 +651,7 @@ def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     here = Path.cwd()
     if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
         return None
-    from cnnprof.gate import project
+    from cnnprof.gate import patterns
 
     try:
         found = _project(None)
@@ -676,7 +661,7 @@ def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     names = [
         entry.budget.name
         for entry in found.entries
-        if any(os.path.realpath(found.folder / name) in wanted for name in project.files(found, entry)[0])
+        if any(os.path.realpath(found.folder / name) in wanted for name in patterns.files(found, entry)[0])
     ]
     return (found.name, names) if names else None
 

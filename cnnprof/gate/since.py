@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnnprof import files, load
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
-from cnnprof.gate import changes, loosened, project
+from cnnprof.gate import changes, loosened, patterns, project
 from cnnprof.gate.budget import Figures, figures
 from cnnprof.gate.changes import NetworkChange
 from cnnprof.gate.subjects import readable, setup_of
@@ -31,10 +31,10 @@ def deleted(run: Run, found: Project, held: Sequence[Held]) -> None:
         inside = files.relative(file, found.folder)
         now = file
         for entry in found.entries:
-            if project.matches(entry, inside) and (past := run.past(file, setup_of(entry))) and past.figures:
+            if patterns.matches(entry, inside) and (past := run.past(file, setup_of(entry))) and past.figures:
                 title = setup_of(entry).title(file)
                 now = lost(run, changes.deleted(title, file, revision.name, past.figures), past.figures, held) or now
-        if any(project.matches(entry, inside) for entry in found.entries):
+        if any(patterns.matches(entry, inside) for entry in found.entries):
             weaker(run, file, now)
 
 

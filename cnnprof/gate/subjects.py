@@ -112,6 +112,7 @@ def afford(work: UnfoldWork) -> None:
 
 
 def unfold(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> load.Network:
+    """A network, unfolded and changed as its setup says. Raises SpecError and UsageError."""
     afford(work)
     if isinstance(spec, Located):
         located = spec._replace(variant=setup.variant, settings=dict(setup.settings))
@@ -129,10 +130,12 @@ def validate(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -
 
 
 def count(spec: Readable, file: str, setup: Setup, work: UnfoldWork, reading: Reading) -> CountedNetwork:
+    """A network and its costs. Raises as `unfold`."""
     return _analyzed(unfold(spec, setup, work, reading), setup.title(file), file, setup)
 
 
 def count_graph(graph: Graph, title: str, setup: Setup) -> CountedNetwork:
+    """The same of a network that is no spec's any more."""
     return _analyzed(load.granted(load.Network(graph), setup.with_), title, title, setup)
 
 
