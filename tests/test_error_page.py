@@ -149,7 +149,7 @@ sys.exit(status)
 """
 RECORDED = (
     *(f"language/test_{name}" for name in ("source", "spec", "expression", "unfold", "registry")),
-    *(f"gate/test_{name}" for name in ("project", "budget", "baseline", "check")),
+    *(f"gate/test_{name}" for name in ("project", "judge", "baseline", "check", "changes")),
     "test_git",
 )
 
