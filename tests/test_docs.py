@@ -99,6 +99,8 @@ def test_links_lead_somewhere(page):
             continue
         linked = page.parent / target if target else page
         assert linked.exists(), target
+        if linked.name == "index.html":  # the playground, whose anchors are networks: tests/test_course.py
+            continue
         if anchor:
             headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings], anchor

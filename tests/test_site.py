@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from tests.support.commands import run
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "tflm"
 needs_mkdocs = pytest.mark.skipif(
-    shutil.which("mkdocs", path=str(Path(sys.executable).parent)) is None,
-    reason="mkdocs is not installed: pip install -c constraints.txt -e '.[docs]'",
+    find_spec("mkdocs") is None, reason="mkdocs is not installed: pip install -c constraints.txt -e '.[docs]'"
 )
 
 
@@ -95,7 +95,7 @@ def test_its_page_is_that_of_the_command_line(playground: Any, capsys: pytest.Ca
     ("text", "settings", "line", "words"),
     [
         ("cnnprof: 1\ninput: [4]\nlayers:\n  - flaten\n", "", 3, "did you mean `flatten`?"),
-        ("cnnprof: 1\ninput: [4]\nlayers: [\n", "", 2, "not YAML"),
+        ("cnnprof: 1\ninput: [4]\nlayers: [\n", "", 3, "not YAML"),
         ("", "", 0, "error: "),
         ("cnnprof: 1\ninput: [4]\nlayers:\n  - flatten\n", "x=1", None, "has no argument `x`"),
         ("cnnprof: 1\ninput: [4]\nlayers:\n  - flatten\n", "x", None, "an argument is given as name=value, found `x`"),

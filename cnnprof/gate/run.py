@@ -239,8 +239,10 @@ class Run:
         name = self.baseline_ref or ""
         found = git.revision(name) if self.tip else git.merge_base(name)
         if found.tip and found.tip != found.commit:
+            later = "; the clone is shallow, where a later one may be missing: git fetch --unshallow"
             self.notes.append(
                 f"compared with {printable(name)} as it was at its merge base with HEAD, {found.commit[:12]}"
+                f"{later if git.is_shallow() else ''}"
             )
         return found
 

@@ -35,7 +35,7 @@ OFTEN = 0.5
 AHEAD = 3
 """Shares that a thread of the cluster has at once, so that it never waits for the next."""
 RETRIES = 3
-"""Times that a share is handed out again whose worker went away."""
+"""Times that a share whose worker went away is given to another."""
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?(\[[^\]]+\]|[^:/\s]+):([0-9]{1,5})/?")
 
 
