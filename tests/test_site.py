@@ -140,4 +140,4 @@ def test_the_navigation_has_the_purposes() -> None:
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
     nav = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
     titles = [next(iter(each)) for each in nav if isinstance(each, dict)]
-    assert titles == ["Playground", "Learn", "教程", "Do", "Look up", "Understand"]
+    assert titles == ["Home", "Playground", "Learn", "教程", "Do", "Look up", "Understand"]
