@@ -24,6 +24,7 @@ SLOW = {
     "analysis/test_receptive_field.py::test_gradients_reach_exactly_the_field_in_whole_networks",
     "analysis/test_receptive_field.py::test_random_networks",
     "browser/test_page.py",
+    "browser/test_playground.py",
     "cli/test_cli.py::test_help_ends_with_examples_that_run",
     "cli/test_cli.py::test_no_line_is_wider_than_the_terminal",
     "cli/test_cli_runtime.py",
@@ -68,6 +69,7 @@ SLOW = {
     "test_random_memory.py",
     "test_random_networks.py",
     "test_readme.py",
+    "test_site.py",
     "test_torchvision.py",
 }
 """Modules and tests (`module::test`) that start many processes or run whole networks in PyTorch, for more than a few

@@ -1,5 +1,6 @@
 """`cnnprof sweep`: its options, and from words on the command line to a text, with progress on the way."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
@@ -7,6 +8,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from cnnprof import __version__, load
+from cnnprof.analysis import units
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete, progress
 from cnnprof.cli.arguments import read_names
@@ -24,6 +26,9 @@ from cnnprof.sweeps.run import HERE, Running, answer, wanted_of
 
 FEWEST, AROUND = 24, 30
 """Rows that a terminal shows whatever its height, and lines that it has for the rest."""
+
+REASONS = 5
+"""Reasons for which combinations are wrong that are shown, each with the first of them."""
 
 EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
@@ -167,7 +172,7 @@ def command(
         where=where,
     )
     if len(found.wrong) < found.combinations or not found.combinations:
-        deliver(render(found, view, output), output)
+        deliver(render(found, view, output), output, view.format)
     if found.wrong:
         complain(errors(found))
         raise typer.Exit(WRONG)
@@ -294,20 +299,29 @@ def run(
 
 
 def errors(found: Sweep) -> str:
-    """What is wrong with combinations: every message once, with the first combination that has it; empty: nothing."""
-    first: dict[str, SweepRow] = {}
-    count: dict[str, int] = {}
+    """What is wrong with combinations: the first of those that are wrong for a reason, and how many are; the first few
+    reasons, and how many combinations others have. Empty: nothing."""
+    alike: dict[str, list[SweepRow]] = {}
     for row in found.wrong:
-        first.setdefault(row.wrong, row)
-        count[row.wrong] = count.get(row.wrong, 0) + 1
+        alike.setdefault(_reason(row.wrong), []).append(row)
     lines = []
-    for message, row in first.items():
+    for row, *more in list(alike.values())[:REASONS]:
         settings = ", ".join(f"{axis.name}={text}" for axis, text in zip(found.axes, row.point, strict=True))
-        more = f" and {count[message] - 1:,} more" if count[message] > 1 else ""
-        lines.append(f"{message}\n  in the combination {printable(settings)}{more}" if found.axes else message)
+        said = f" and {len(more):,} more" if more else ""
+        lines.append(f"{row.wrong}\n  in the combination {printable(settings)}{said}" if found.axes else row.wrong)
+    if others := list(alike.values())[REASONS:]:
+        count = sum(map(len, others))
+        reasons = "another reason" if len(others) == 1 else f"{len(others):,} other reasons"
+        lines.append(f"error: {units.plural(count, 'combination')} wrong for {reasons}: --format json has them all")
     if found.wrong_unlisted:
         lines.append(f"error: {found.wrong_unlisted:,} other combinations are not valid networks either")
     return "\n".join(lines)
+
+
+def _reason(message: str) -> str:
+    """What is alike in messages: the place and the words, not the names and numbers."""
+    place, error, said = message.partition("\n")[0].partition("error: ")
+    return place + error + re.sub(r"`[^`]*`|found .*|[\d.,]+", "…", said)
 
 
 def render(found: Sweep, view: View, output: str | None) -> str:

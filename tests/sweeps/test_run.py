@@ -322,6 +322,20 @@ def test_some_combinations_are_no_networks(capsys: pytest.CaptureFixture[str]) -
     assert err.endswith("  in the combination classes=1, input=1x3x3 and 1 more\n")
 
 
+def test_combinations_that_are_wrong_for_one_reason_are_shown_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them, and how many there are; and of many reasons the first few."""
+    assert main(["sweep", "mobilenet_v1", "--set", "width=-3:1:1", "--no-plot"]) == 2
+    err = capsys.readouterr().err
+    assert (err.count("must be at least 1"), err.count("in the combination width=-3 and 3 more")) == (1, 1)
+    monkeypatch.setattr(command, "REASONS", 3)
+    assert main(["sweep", "lenet5", "--set", "classes=a,1+,true,0.5,1/0,0,relu,null,a b"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("in the combination") == 3
+    assert err.endswith("\nerror: 2 combinations wrong for 2 other reasons: --format json has them all\n")
+
+
 def test_no_combination_is_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "lenet5", "--set", "clases=1:3"]) == 2
     assert capsys.readouterr() == (
@@ -347,7 +361,7 @@ def test_several_inputs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     found = [line.split(",")[:2] for line in out.splitlines()]
     assert found == [["left", "right"], ["1x8x8", "2x8x8"], ["1x4x4", "2x4x4"]]
-    assert err.count("in the combination") == 2
+    assert err.count("in the combination") == 1
 
 
 def test_batch_dtype_and_variant(capsys: pytest.CaptureFixture[str]) -> None:
