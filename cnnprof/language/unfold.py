@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnprof.errors import FieldError, Frame, Mark, RuleError, ShapeError, SpecError, UsageError, listing, nearest
 from cnnprof.language import registry, source
@@ -91,6 +91,13 @@ def unfold(
             work.units += own.units
 
 
+class _Settings(NamedTuple):
+    """What steps say of the layers in them. in_place: None where they say nothing."""
+
+    in_place: bool | None = None
+    frozen: bool = False
+
+
 class _Walker:
     """The state of one walk: the layers so far, the names and problems so far."""
 
@@ -109,6 +116,7 @@ class _Walker:
         self.names = Names(spec, self.inputs, training)
         self.problems = Problems(spec.mark, limits, work)
         self.values = Values(self.names, self.problems)
+        self.settings = _Settings()
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         # What need not be found twice.
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
@@ -371,10 +379,11 @@ class _Walker:
     ) -> tuple[TensorRef | None, bool]:
         """As `repetition`, and nothing is collected."""
         scope = Scope(self.names, body, tensor, index)
-        executed = self.names.executed
+        executed, settings = self.names.executed, self.settings
         try:
             if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
                 return tensor, False
+            self.settings = self.settings_of(step, scope)
             return self.apply(step, path, scope), True
         except RuleError as error:
             self.problems.report(error.message, step.mark, error.hint)
@@ -382,7 +391,16 @@ class _Walker:
         except Unknown:
             return UNKNOWN, True
         finally:
-            self.names.executed = executed
+            self.names.executed, self.settings = executed, settings
+
+    def settings_of(self, step: Step, scope: Scope) -> _Settings:
+        """What holds for a step's layers: what it says itself, else what the step says that it is in."""
+        found = self.settings
+        if step.in_place is not None:
+            found = found._replace(in_place=self.values.condition(step.in_place, scope))
+        if step.frozen is not None:
+            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+        return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
         """Whether a `when` holds. A side that only training executes stays, and from here on nothing is executed."""
@@ -503,8 +521,9 @@ class _Walker:
         read = [tensor.id for tensor in inputs]
         try:
             made = self.builder.add(
-                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls
-            )
+                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls,
+                in_place=self.settings.in_place, frozen=self.settings.frozen,
+            )  # fmt: skip
         except ShapeError as error:
             error.hint = error.hint or self.misread_input(kind, read)
             raise

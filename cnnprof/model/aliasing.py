@@ -50,7 +50,7 @@ _INPUT = _State(barred="input")
 
 
 def resolve(
-    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], in_place: bool
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output]
 ) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """The layers in evaluation and in training, with all decided that a layer does to its inputs' storage.
 
@@ -58,13 +58,14 @@ def resolve(
     """
     readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
     handed_out = {output.tensor for output in outputs}
-    evaluation, training = (_Mode(in_place, inputs, readers, handed_out) for _ in range(2))
+    evaluation, training = (_Mode(inputs, readers, handed_out) for _ in range(2))
     training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = evaluation.overwritten(layer, own)
         (view, memory, exact, state), other = evaluation.decision(layer, own, place)
-        resolved = Layer._make((*layer[:_WRITTEN], place, view, memory, exact, refusals))
+        known = not (layer.frozen and layer.kind.keeps_frozen == "unknown")
+        resolved = Layer._make((*layer[:_WRITTEN], place, view, memory, exact and known, refusals))
         apart = training.states is not evaluation.states
         if apart:
             place, refusals = training.overwritten(layer, own)
@@ -73,7 +74,9 @@ def resolve(
             training.states, apart = [*evaluation.states], True
         same = not apart and other[:3] == (view, memory, exact)
         evaluated.append(resolved)
-        trained.append(resolved if same else Layer._make((*layer[:_WRITTEN], place, *other[:3], refusals)))
+        view, memory, exact = other[:3]
+        differs = Layer._make((*layer[:_WRITTEN], place, view, memory, exact and known, refusals))
+        trained.append(resolved if same else differs)
         evaluation.states.append(state)
         if apart:
             training.states.append(other.state)
@@ -83,8 +86,7 @@ def resolve(
 class _Mode:
     """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
 
-    def __init__(self, in_place: bool, inputs: int, readers: Mapping[int, int], handed_out: Collection[int]) -> None:
-        self.in_place = in_place
+    def __init__(self, inputs: int, readers: Mapping[int, int], handed_out: Collection[int]) -> None:
         self.readers = readers
         self.handed_out = handed_out
         self.states = [_INPUT] * inputs
@@ -99,7 +101,7 @@ class _Mode:
             return None, ()
         refusals: list[Refusal] = []
         for position, tensor in enumerate(layer.inputs):
-            refusal = self.refusal(tensor, own.inputs[position] == layer.shape)
+            refusal = self.refusal(tensor, own.inputs[position] == layer.shape) if layer.in_place else "off"
             if refusal is None:
                 return position, ()
             refusals.append(refusal)
@@ -108,8 +110,6 @@ class _Mode:
     def refusal(self, tensor: int, same_shape: bool) -> Refusal | None:
         """Why a layer that reads a tensor may not overwrite it; None where it may."""
         barred = self.states[tensor].barred
-        if not self.in_place:
-            return "off"
         if barred == "input":
             return barred
         if self.readers[tensor] > 1:
