@@ -238,7 +238,11 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
     owners = [answers for layer, answers in zip(graph.layers, graph.answers, strict=True) if layer.shares is None]
-    trained = [answers for answers in owners if answers.weights and not answers.kind.frozen]
+    trained = [
+        answers
+        for layer, answers in zip(graph.layers, graph.answers, strict=True)
+        if answers.weights and layer.shares is None and not layer.frozen
+    ]
     values = sum([answers.params for answers in trained])
     tensors = sum([len(answers.weights) for answers in trained])
     state = OPTIMIZERS[optimizer]
@@ -277,7 +281,7 @@ def kept(graph: Graph) -> list[Kept]:
     found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
-        asked.append((bool(answers.weights) and not layer.kind.frozen) or any(inputs))
+        asked.append((bool(answers.weights) and not layer.frozen) or any(inputs))
         if not asked[-1] or not layer.executed:
             found.append(Kept(asked[-1]))
             continue
@@ -285,7 +289,11 @@ def kept(graph: Graph) -> list[Kept]:
         how = memory.keeps if layer.overwrites is None else memory.in_place
         tensors: tuple[int, ...] = ()
         saved = tuple(range(len(memory.saved)))
-        if how in ("factors", "quotient"):
+        if layer.frozen and layer.kind.keeps_frozen == "nothing":
+            saved = ()
+        elif layer.frozen and layer.kind.keeps_frozen == "root":
+            tensors, saved = layer.inputs, (0,)
+        elif how in ("factors", "quotient"):
             factors, products = kept_of_product(inputs, how == "quotient")
             tensors, saved = tuple([layer.inputs[factor] for factor in factors]), tuple(products)
         elif how == "repeated factors":

@@ -357,6 +357,9 @@ class Kind:
     """Whether `dim` names a dimension of the output, which the input does not have."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
+    keeps_frozen: ClassVar[Literal["same", "nothing", "root", "unknown"]] = "same"
+    """What it keeps for the backward pass where its weights are frozen and its input is not: what it keeps otherwise;
+    nothing; its input and the first of what `memory` saves; or what nobody found out."""
     fields: ClassVar[Mapping[str, Field]] = {}
     _usual: ClassVar[Mapping[str, Any]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
