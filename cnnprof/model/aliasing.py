@@ -146,7 +146,7 @@ class _Mode:
         """What else is decided of a layer, in evaluation and in training, by what this mode knows of its inputs."""
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
-        ordered = source.settled if len(before) == 1 else all([state.settled for state in before])
+        ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
         key = (own, overwrites is not None, source, ordered)
         found = self.memo.get(key)
         if found is None:
