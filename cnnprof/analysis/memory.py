@@ -85,15 +85,14 @@ def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
     first = len(graph.inputs)
     executed = list(order)
     birth = dict.fromkeys(range(first), -1)
-    death = dict.fromkeys(range(first), len(executed))  # the caller holds the inputs throughout
+    death: dict[int, int] = {}
     for position, number in enumerate(executed):
-        layer = graph.layers[number]
         own = owner[first + number]
         birth.setdefault(own, position)
-        death[own] = max(death.get(own, position), position)
-        for tensor in layer.inputs:
-            storage = owner[tensor]
-            death[storage] = max(death[storage], position)
+        death[own] = position
+        for tensor in graph.layers[number].inputs:
+            death[owner[tensor]] = position
+    death.update(dict.fromkeys(range(first), len(executed)))  # the caller holds the inputs throughout
     for output in graph.outputs:
         if output.executed:
             death[owner[output.tensor]] = len(executed)
@@ -146,13 +145,8 @@ def _steps(
         start, end = max(position, 0), min(lives.death[storage], count - 1)
         steps[start] += sizes[storage]
         steps[end + 1] -= sizes[storage]
-    memos: dict[int, int] = {}
-    scratch = []
-    for number in lives.order:
-        held = graph.layers[number].memory.scratch
-        if id(held) not in memos:
-            memos[id(held)] = sum(map(scale.bytes, held))
-        scratch.append(memos[id(held)])
+    held = [graph.layers[number].memory.scratch for number in lives.order]
+    scratch = [sum(map(scale.bytes, each)) if each else 0 for each in held]
     return lives, list(accumulate(steps))[:count], scratch
 
 
