@@ -32,11 +32,12 @@ _SPEC = re.compile(rb"^(\xef\xbb\xbf)?[\"']?cnnprof[\"']?[ \t]*:", re.MULTILINE)
 
 
 class Sized(NamedTuple):
-    """A network as a budget names it, and its figures."""
+    """A network as a budget names it, its figures, and which of them are estimates."""
 
     file: str
     variant: str | None
     figures: dict[str, int]
+    estimates: tuple[str, ...] = ()
 
 
 class First(NamedTuple):
@@ -175,7 +176,8 @@ def _sized(folder: Path, name: str) -> Iterator[Sized]:
         network = load.unfolded(spec, variant) if isinstance(spec, Spec) else load.imported(spec, {})
         report = analyze(network)
         amounts = {metric: report.metric(metric) for metric in LIMITED}
-        yield Sized(name, variant, {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None})
+        figures = {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None}
+        yield Sized(name, variant, figures, tuple(name for name in figures if name in report.estimates))
 
 
 def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
@@ -185,6 +187,7 @@ def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
     yield "# baseline_ref: origin/main           # what `max_increase` of a budget is measured from"
     yield "budgets:"
     names: set[str] = set()
+    estimates = {(each.file, each.variant): each.estimates for each in networks}
     for title, patterns, variant, figures in _budgets(networks):
         name = next(each for each in _names(title) if each not in names)
         names.add(name)
@@ -194,6 +197,9 @@ def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
             yield f"  variant: {scalar(variant)}"
         limits = (f"{metric}: {rounded(amount, metric)}" for metric, amount in figures.items())
         yield f"  max: {{{', '.join(limits)}}}"
+        about = dict.fromkeys(metric for file in patterns for metric in estimates.get((file, variant), ()))
+        if about:
+            yield f"  # ≈ {', '.join(about)}: {'estimates' if len(about) > 1 else 'an estimate'}"
     yield "  # max_increase: {params: 1%, macs: +10M}"
 
 

@@ -54,6 +54,15 @@ def test_what_it_writes_holds(folder: Path, run: Run) -> None:
     assert done.out.startswith("3 networks: 0 over budget, 3 within\n")
 
 
+def test_an_estimate_says_so(folder: Path, run: Run) -> None:
+    text = "cnnprof: 1\nname: e\ninput: [4, 8, 8]\nlayers:\n- permute: {dims: [0, 2, 3, 1]}\n- flatten\n"
+    (folder / "models" / "a.yaml").write_text(text)
+    assert run("init").code == 0
+    written = (folder / "cnnprof.yaml").read_text()
+    assert written.count("\n  # ≈ peak_activation_bytes: an estimate\n") == 1
+    assert run("check").code == 0
+
+
 def test_the_architectures_that_come_with_the_tool(folder: Path, run: Run) -> None:
     """More networks than budgets of their own: one for each folder and variant, and it holds."""
     shutil.copytree(ROOT / "specs", folder / "specs")
