@@ -626,7 +626,7 @@ def _project(config: str | None) -> Project:
     if path is None:
         raise UsageError(
             f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is in this folder or "
-            "above; write one, or name a SPEC"
+            "above; `cnnprof init` writes one; or name a SPEC"
         )
     files.refuse_leaving(path, files.repository(path.absolute().parent), files.shown(path))
     return project.read(path.absolute(), files.shown(path))

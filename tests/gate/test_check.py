@@ -153,7 +153,7 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
     ("args", "message"),
     [
         ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is in this folder or above; "
-         "write one, or name a SPEC"),
+         "`cnnprof init` writes one; or name a SPEC"),
         (["--max", "params=5"], NEED_A_SPEC),
         (["--batch", "2"], NEED_A_SPEC),
         (["lenet5", "--max", "parms=5"], "--max limits metrics, and `parms` is not one; did you mean `params`?"),
