@@ -65,9 +65,10 @@ def storages(graph: Graph) -> list[int]:
 
 def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
     """Bytes of every tensor's own storage, by id; 0 for views and what runs in place."""
-    inputs = [prod(shape) * scale.batch * scale.size for shape in graph.inputs.values()]
+    batch, size = scale
+    inputs = [prod(shape) * batch * size for shape in graph.inputs.values()]
     return inputs + [
-        scale.bytes(Tensor(layer.shape, per_example=not layer.kind.source)) if layer.materialises else 0
+        prod(layer.shape) * (1 if layer.kind.source else batch) * size if layer.materialises else 0
         for layer in graph.layers
     ]
 
@@ -236,23 +237,17 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     """
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
-    trained, frozen = (
-        [
-            prod(shape)
-            for layer, answers in zip(graph.layers, graph.answers, strict=True)
-            if layer.shares is None and layer.kind.frozen == is_frozen
-            for shape in answers.weights.values()
-        ]
-        for is_frozen in (False, True)
-    )
-    values = sum(trained)
+    owners = [answers for layer, answers in zip(graph.layers, graph.answers, strict=True) if layer.shares is None]
+    trained = [answers for answers in owners if answers.weights and not answers.kind.frozen]
+    values = sum([answers.params for answers in trained])
+    tensors = sum([len(answers.weights) for answers in trained])
     state = OPTIMIZERS[optimizer]
     state_size = MASTER_SIZE if master_weights else scale.size
     return Training(
         kept=kept_for_backward(graph, scale),
-        params=(values + sum(frozen)) * scale.size,
+        params=sum([answers.params for answers in owners]) * scale.size,
         gradients=values * scale.size,
-        optimizer=values * state.values * state_size + len(trained) * state.bytes_per_tensor,
+        optimizer=values * state.values * state_size + tensors * state.bytes_per_tensor,
         master_weights=values * MASTER_SIZE if master_weights else 0,
     )
 

@@ -15,7 +15,7 @@ from math import isfinite, prod
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.analysis import seen
-from cnnprof.analysis.seen import IntervalTable, Pattern, Seen, TapBudget
+from cnnprof.analysis.seen import Interval, IntervalTable, Pattern, Seen, TapBudget
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import EVERYTHING, Everything, Reach, Regrouped, Shape, Unknown
 from cnnprof.model.resized import Whole
@@ -272,25 +272,29 @@ class _Follower:
 
 def _axis(track: _Track) -> FieldAxis:
     """The figures of an axis."""
-    source = track.seen
-    if isinstance(source, Pattern):
-        if source.is_regular and (size := source.rights[0] - source.lefts[0] + 1) > 0 and isfinite(size):
-            left, right, stride = int(source.lefts[0]), int(source.rights[0]), source.shift if source.exact else None
-            return FieldAxis(left, right, int(size), int(size), stride, track.places, track.exact and source.exact)
-        places = 1 if source.is_regular else min(track.places, len(source.lefts) + 1)
-    else:
-        places = min(track.places, source.last + 1)  # fewer where one stands for all, or for an estimate
-    lefts, rights = source.listed(0, places - 1)
-    sizes = [int(right - left) + 1 if right >= left else 0 for left, right in zip(lefts, rights, strict=True)]
-    stride = source.shift if isinstance(source, Pattern) and source.is_regular else _stride(lefts, rights)
-    left, right = (int(lefts[0]), int(rights[0])) if sizes[0] else (0, -1)
-    if not max(sizes) or not source.exact:
-        stride = None
-    return FieldAxis(left, right, max(sizes), min(sizes), stride, track.places, track.exact and source.exact)
+    source, exact = track.seen, track.exact and track.seen.exact
+    if isinstance(source, Pattern) and source.is_regular:
+        left, right = source.at(0)
+        if left <= right:
+            left, right, stride = int(left), int(right), source.shift if source.exact else None
+            return FieldAxis(left, right, right - left + 1, right - left + 1, stride, track.places, exact)
+    positions = source.telling(track.places)
+    intervals = [source.at(position) for position in positions]
+    sizes = [int(right - left) + 1 if right >= left else 0 for left, right in intervals]
+    left, right = map(int, intervals[0]) if sizes[0] else (0, -1)
+    stride = _stride(positions, intervals) if max(sizes) and source.exact else None
+    return FieldAxis(left, right, max(sizes), min(sizes), stride, track.places, exact)
 
 
-def _stride(lefts: Sequence[seen.Bound], rights: Sequence[seen.Bound]) -> int | None:
-    """How far each interval is from the one before, 0 where there is a single one; None where they differ."""
-    steps = {later - earlier for ends in (lefts, rights) for earlier, later in pairwise(ends)} or {0}
+def _stride(positions: Sequence[int], intervals: Sequence[Interval]) -> int | None:
+    """How far each interval is from the one before, 0 where there is a single one; None where they differ.
+
+    positions: of the intervals; from each to the next, both ends move evenly.
+    """
+    steps = {
+        (later[end] - earlier[end]) // (position - before)
+        for (before, earlier), (position, later) in pairwise(zip(positions, intervals, strict=True))
+        for end in (0, 1)
+    } or {0}
     step = steps.pop()
     return int(step) if not steps and isfinite(step) else None

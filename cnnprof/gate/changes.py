@@ -143,11 +143,11 @@ def arguments(before: Report | None, after: Report) -> tuple[ArgumentChange, ...
     if before is None:
         return ()
 
-    was, now = before.args, after.args
+    was, now = ({name: show(value) for name, value in report.args.items()} for report in (before, after))
     return tuple(
-        ArgumentChange(name, show(was[name]) if name in was else None, show(now[name]) if name in now else None)
+        ArgumentChange(name, was.get(name), now.get(name))
         for name in dict.fromkeys([*was, *now])
-        if name not in was or name not in now or was[name] != now[name]
+        if was.get(name) != now.get(name)
     )
 
 

@@ -25,8 +25,9 @@ DEFAULT = ("params", "macs", "peak_activation_bytes")
 class HistoryEntry(NamedTuple):
     """A network at a commit. commit, date: empty of the file as it is now, where it differs from the last commit's.
 
-    metrics: None where the network is wrong there, and `wrong` says how. args: those that changed since the older one.
-    renamed: the name that the file had before, where this commit gave it another.
+    metrics: None where the network is wrong there, and `wrong` says how, or where the commit deleted the file.
+    args: those that changed since the older one. renamed: the name that the file had before, where this commit gave it
+    another.
     """
 
     commit: str
@@ -37,6 +38,7 @@ class HistoryEntry(NamedTuple):
     args: tuple[ArgumentChange, ...] = ()
     renamed: str = ""
     wrong: str = ""
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,6 +91,9 @@ def history(
         entry = HistoryEntry(each.commit, each.date, each.subject, each.path, None,
                              renamed=older if older != each.path else "")  # fmt: skip
         there = git.Revision(each.commit, each.commit, top.top)
+        if not there.has(each.path):
+            found.append((entry._replace(deleted=True), None))
+            continue
         found.append(
             _entry(entry, lambda there=there, each=each: load.located_at(there, each.path, file), located, options)
         )

@@ -122,10 +122,11 @@ def _text(limit: BudgetLimit | Increase, amount: Fraction) -> str:
 
 
 def rounded(number: int, metric: str) -> str:
-    """A limit that is easy to read, at most 1 % above the figure: 5.13M, 4704 KiB."""
+    """A limit that is easy to read, at most 1 % above the figure: 5.13M, 4710 KiB."""
     if METRICS[metric].unit == "bytes":  # a limit is a whole number of bytes, which 4.6 MiB is not
         power = max((power for power in range(5) if number >= 100 * 1024**power), default=0)
-        return f"{ceil(Fraction(number, 1024**power))} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+        step = 10 ** max(0, len(str(number // 1024**power)) - 3)
+        return f"{ceil(Fraction(number, step * 1024**power)) * step} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
     power = max((power for power in range(5) if number >= 1000**power), default=0)
     digits = max(0, 3 - len(str(number // 1000**power))) if power else 0
     steps = ceil(Fraction(number * 10**digits, 1000**power))

@@ -125,24 +125,29 @@ class Builder:
 
         train: makes the same network in training, where this one is not. same_in_training: it has the same layers.
         """
-        both = aliasing.resolve(self.layers, self.answers, len(self.inputs), self.outputs, self.in_place)
+        known = self.layers, self.answers, len(self.inputs), self.outputs, self.in_place
+        trained: tuple[Layer, ...] = ()
+        if same_in_training and not self.training:
+            layers, trained = aliasing.resolve_both(*known)
+        else:
+            layers = aliasing.resolve(*known, self.training)
         graph = Graph(
             name=name,
             variant=variant,
             inputs=self.inputs,
             args=args or {},
-            layers=both[self.training],
+            layers=layers,
             outputs=tuple(self.outputs),
             training=self.training,
             in_place=self.in_place,
             train=train,
             memo=self.memo,
         )
-        if same_in_training and not self.training:
+        if trained:
             plain = graph
 
             def in_training() -> Graph:
-                return replace(plain, layers=both[True], training=True).know(self.answers)
+                return replace(plain, layers=trained, training=True).know(self.answers)
 
             graph = replace(plain, train=in_training)
         return graph.know(self.answers)

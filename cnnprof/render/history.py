@@ -61,7 +61,8 @@ def _cell(entry: HistoryEntry, older: HistoryEntry | None, name: str, exact: boo
 
 
 def _changed(entry: HistoryEntry) -> str:
-    said = [f"{each.name} {each.before or 'none'} → {each.after or 'none'}" for each in entry.args]
+    said = ["deleted"] if entry.deleted else []
+    said += [f"{each.name} {each.before or 'none'} → {each.after or 'none'}" for each in entry.args]
     if entry.renamed:
         said.append(f"was {entry.renamed}")
     return printable("; ".join(said))
@@ -117,4 +118,5 @@ def _version(entry: HistoryEntry) -> dict[str, Any]:
         "metrics": metrics,
         "args": [each._asdict() for each in entry.args],
         "wrong": entry.wrong or None,
+        "deleted": entry.deleted,
     }

@@ -19,7 +19,8 @@ from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
 from cnnprof.render.document import Cell, Document, Meaning, Plot, PlotPoint, TableColumn, section
 from cnnprof.render.document import document as made
-from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow, is_numeric, number_of
+from cnnprof.sweeps.axes import SweepAxis, is_numeric, number_of
+from cnnprof.sweeps.result import Sweep, SweepRow
 from cnnprof.sweeps.space import DecimalRange
 
 SCHEMA_VERSION = 2

@@ -108,6 +108,22 @@ def test_what_is_not_committed_is_the_newest_version(folder: Path, run: Run) -> 
     assert newest["args"] == [{"name": "width", "before": "3", "after": "4"}]
 
 
+def test_a_file_that_was_deleted_for_a_while(folder: Path, run: Run) -> None:
+    path = folder / "models" / "net.yaml"
+    text = path.read_text()
+    path.unlink()
+    git(folder, "commit", "-qam", "away")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "back")
+    found = versions(run, "models/net.yaml")
+    assert [(each["subject"], each["deleted"], each["wrong"]) for each in found[:3]] == [
+        ("back", False, None), ("away", True, None), ("right", False, None)]  # fmt: skip
+    assert found[1]["metrics"] is None
+    assert re.search(r"(?m)^[0-9a-f]{10}  \S+ +- +- +- +deleted +away$", run("models/net.yaml").out)
+
+
 def test_line_ends_are_no_version(folder: Path, run: Run) -> None:
     path = folder / "models" / "net.yaml"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))

@@ -591,3 +591,31 @@ def test_weights_are_stepped_over(tmp_path: Path) -> None:
     assert params == features * 25_088
     assert path.stat().st_size > 552_000_000
     assert kilobytes * 1024 < 100_000_000
+
+
+# Connected as the file connects it.
+
+
+def test_a_layer_that_reads_something_else_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.onnx import rules
+    from cnnprof.kinds.arithmetic import Add
+
+    monkeypatch.setitem(rules.RULES, "Add", lambda node: node.add(Add(), node.tensor(), node.tensor()))
+    made = model([helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Add", ["a", "x"], ["y"], "sum")])
+    with pytest.raises(UsageError, match=r"`sum` \(Add\) reads 2 tensors, and its layers 1 of them and 0 others"):
+        imported(tmp_path, made)
+
+
+def test_weights_that_are_passed_over_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.onnx import rules
+    from cnnprof.kinds.activation import ReLU
+
+    monkeypatch.setitem(rules.RULES, "Mul", lambda node: node.add(ReLU(), node.tensor()))
+    made = model([helper.make_node("Mul", ["x", "w"], ["y"], "scale")], {"w": np.full((1, 3, 1, 1), 2, np.float32)})
+    with pytest.raises(UsageError, match=r"the node `scale` \(Mul\) has 3 values in `w`, which no layer has"):
+        imported(tmp_path, made)
+
+
+def test_nodes_that_lead_nowhere_are_said(tmp_path: Path) -> None:
+    made = model([helper.make_node("Relu", ["x"], ["a"], "dead"), helper.make_node("Tanh", ["x"], ["y"])])
+    assert imported(tmp_path, made).notes == ("a layer leads to no output, as in the source, and is counted: `dead`",)

@@ -324,6 +324,21 @@ def test_a_constant_factor_is_a_parameter():
     assert words(data) == [("parameter", (4, 1, 1)), ("mul", (4, 8, 8))]
 
 
+def test_weights_that_are_passed_over_are_an_error(monkeypatch):
+    monkeypatch.setitem(tflite.RULES, "CONV_2D", lambda importer, operator: [tflite.Pad(pad=(0, 0, 0, 0, 0, 2))])
+    with pytest.raises(UsageError, match=r"`conv_2d` \(CONV_2D\) has 222 values in its constants, and its layers 0$"):
+        tflite.load(conv(8, 1, SAME), "net.tflite")
+
+
+def test_operators_that_lead_nowhere_are_said():
+    data = write(
+        [image("in", 1, 8, 8, 4), image("dead", 1, 8, 8, 4), image("out", 1, 8, 8, 4)],
+        [Op("TANH", [0], [1]), Op("TANH", [0], [2])],
+    )
+    note = "a layer leads to no output, as in the source, and is counted: `tanh`"
+    assert tflite.load(data, "net.tflite").notes == (note,)
+
+
 def test_concatenation_of_channels():
     data = write(
         [image("in", 1, 8, 8, 4), image("a", 1, 8, 8, 4), image("out", 1, 8, 8, 8)],

@@ -494,7 +494,7 @@ def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
     module = Calls(lambda m, x: m.act(m.conv2(m.conv(x).relu_())), conv=nn.Conv2d(4, 4, 1), conv2=nn.Conv2d(4, 4, 1),
                    act=nn.ReLU())  # fmt: skip
     assert imported(module).notes == (
-        "1 layers run in place in either the module or this graph and not in both: peak memory differs",
+        "1 layer runs in place in the module alone, or in this graph alone: peak memory differs",
     )
     module.act.inplace = True
     assert imported(module).notes == ()
@@ -891,6 +891,47 @@ def test_other_products_are_an_error_that_names_the_module(monkeypatch: pytest.M
     assert refusal(module) == (
         "`Calls`: the module `fc` has 1 multiply-accumulates as it was read, and 384 as PyTorch counts them"
     )
+
+
+def test_a_layer_that_reads_something_else_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures and shapes are right, and the connection is not."""
+    from cnnprof.importers.torch import rules
+    from cnnprof.kinds.arithmetic import Add
+
+    monkeypatch.setitem(rules.RULES, "add", lambda node: node.add(Add(), node.tensor(), node.tensor()))
+    assert refusal(Calls(lambda m, x: m.fc(x) + x, fc=nn.Linear(6, 6))) == (
+        "`Calls`: the operator `add` reads 2 tensors, and its layers 1 of them and 0 others"
+    )
+
+
+def test_a_parameter_that_is_passed_over_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.torch import rules
+    from cnnprof.kinds.activation import ReLU
+
+    monkeypatch.setitem(rules.RULES, "mul", lambda node: node.add(ReLU(), node.tensor()))
+    module = Calls(lambda m, x: m.fc(x) * m.scale, fc=nn.Linear(6, 6), scale=nn.Parameter(torch.ones(6)))
+    assert refusal(module) == "`Calls`: the parameter `scale` is used, and no layer has it"
+
+
+def test_an_operator_that_is_lost_on_the_way_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.torch.reader import Reader
+
+    bound = Reader.bind
+
+    def misled(self: Reader, name: str, value: Any, call: Any = None) -> None:
+        """Takes the output of the second convolution for that of the first."""
+        bound(self, name, self.values["conv2d"] if name == "conv2d_1" else value, call)
+
+    monkeypatch.setattr(Reader, "bind", misled)
+    assert refusal(Calls(lambda m, x: m.b(m.a(x)), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))) == (
+        "`Calls`: the operator `conv2d` leads to an output, and the layers made for it to none"
+    )
+
+
+def test_layers_that_lead_nowhere_are_said() -> None:
+    found = imported(Calls(lambda m, x: (m.a(x), m.b(x))[1], a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1)))
+    assert [path for path, _, _ in told(found)] == ["a", "b"]
+    assert found.notes == ("a layer leads to no output, as in the source, and is counted: `a`",)
 
 
 def test_a_module_that_gives_another_shape_is_an_error() -> None:
