@@ -499,8 +499,8 @@ REFUSED = [
         model([helper.make_node("Transpose", ["x"], ["t"], "t", perm=[1, 0, 2]),
                helper.make_node("Reshape", ["t", "to"], ["y"], "r")],
               {"to": np.array([2, 5, 8], np.int64)}, {"x": [2, 5, 8]}),
-        "`net.onnx`: the node `r` (Reshape) reads a batch that is not in front, and has no kind: it tears the batch "
-        "apart",
+        "`net.onnx`: the node `r` (Reshape) reads a batch that is not in front, and has no kind (it tears the batch "
+        "apart): export the network with a batch of 1, in front of all it makes",
     ),
     (
         model([helper.make_node("Relu", ["x"], ["y"], "a"), helper.make_node("Relu", ["x"], ["y"], "b")]),
