@@ -56,6 +56,9 @@ DOORS = {
     "onnx": ("importers.onnx",),
     "google": ("importers.onnx",),
     "numpy": ("importers.onnx", "sweeps.lanes"),
+    "pyarrow": ("sweeps.lanes.parquet",),
+    "distributed": ("sweeps.cluster",),
+    "dask": ("sweeps.cluster",),
     "torch": ("runtime", *(f"importers.torch.{name}" for name in ("capture", "module", "reference"))),
     "fvcore": ("runtime",),
 }

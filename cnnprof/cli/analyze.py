@@ -57,8 +57,8 @@ EXAMPLES = (
 
 LARGEST = 64 << 20
 """Bytes of a document."""
-FEW = 12
-"""Rows that a table is folded to, if need be, before the totals are set in few lines."""
+FEW, FEWEST = 12, 3
+"""Rows that a table is folded to, if need be, before the totals are set in few lines, and before it does not fit."""
 
 
 def command(
@@ -165,7 +165,7 @@ def command(
     if insert is not None or check:
         keep(text, " ".join(specs), insert, output, check)
         return
-    deliver(text, output)
+    deliver(text, output, chosen)
     if open:
         browse(output)
 
@@ -265,18 +265,21 @@ def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> st
     def drawn(table: ReportTable, compact: bool) -> str:
         return show(words.document([table], [fits], compact), view.format, None)
 
-    for compact, least in ((False, FEW), (True, 1)):
+    for compact, least in ((False, FEW), (True, FEWEST)):
         page, rows = height, 0
         while page >= least:
-            table = _table(found, view, page)
-            if len(table.rows) == rows:  # they cannot be folded more
-                break
+            table = _table(found, view, page, runs=compact)
+            if rows and len(table.rows) >= rows:
+                if not compact:  # they cannot be folded more
+                    break
+                page -= 1
+                continue
             rows = len(table.rows)
             text = drawn(table, compact)
             if text.count("\n") <= height:
                 return text
             page = rows - 1
-    page = max(1, rows - (text.count("\n") - height))
+    page = max(FEWEST, rows - (text.count("\n") - height))
     return drawn(_table(found, view, page, runs=True), compact=True)
 
 

@@ -33,9 +33,9 @@ def reports(
     args = read_settings(settings)
     made = []
     wrong: dict[str, None] = {}
-    for spec, (strict, example) in zip(specs, readings(specs, reading), strict=True):
-        if code_in(spec) is not None:
-            progress.line(f"reading {spec}, which takes seconds")
+    told = progress.Networks()
+    for number, (spec, (strict, example)) in enumerate(zip(specs, readings(specs, reading), strict=True)):
+        told.begin(spec, number, len(specs))
         try:
             made.append(cnnprof.analyze(spec, input=shapes, args=args, strict=strict, example=example, **options))
         except CnnprofError as error:

@@ -13,7 +13,7 @@ import typer
 
 import cnnprof
 from cnnprof.analysis.costs import scale_of
-from cnnprof.cli import complain, complete
+from cnnprof.cli import complain, complete, progress
 from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
 from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
@@ -84,6 +84,7 @@ def check(
             specs, given, budget,
             budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
             version=cnnprof.__version__, reading=reading, suggest=suggest,
+            progress=progress.Networks().begin,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
@@ -94,7 +95,7 @@ def check(
     return check_project(
         config or None, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
         written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
-        suggest=suggest,
+        suggest=suggest, progress=progress.Networks().begin,
     )  # fmt: skip
 
 
@@ -204,9 +205,12 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
         for format, path in wanted:
             written = import_module(f"cnnprof.render.checks.{format}")
             text = show(written.document(result), "text", path) if format == "text" else written.render(result)
-            if token and format == "text" and path == "-":
-                text = f"::stop-commands::{token}\n{text}::{token}::\n"
-            deliver(text, path)
+            told = token if format == "text" and path == "-" else ""
+            if told:
+                deliver(f"::stop-commands::{token}\n", form="github")
+            deliver(text, path, format)
+            if told:
+                deliver(f"::{token}::\n", form="github")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary and any(each.format == "github" for each in wanted):
             _summarise(result, summary)

@@ -65,6 +65,6 @@ def command(
     for line in noticed:
         if line.startswith("warning:"):
             complain(line)
-    deliver(text, output)
+    deliver(text, output, chosen)
     if output is not None and output != "-":
         complain(f"wrote {printable(output)}: the architecture, without weights")

@@ -63,6 +63,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Show each figure of a layer as a formula with its numbers, and of a block or network as a sum."""
+    form = settle([spec], format, output, {**DATA, ".txt": "text"})
     page = explain(
         spec,
         layer,
@@ -74,10 +75,10 @@ def command(
         dtype=dtype,
         training=training,
         only=only,
-        form=settle([spec], format, output, {**DATA, ".txt": "text"}),
+        form=form,
         output=output,
     )
-    deliver(page, output)
+    deliver(page, output, form)
 
 
 def explain(

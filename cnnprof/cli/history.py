@@ -43,4 +43,4 @@ def command(
     chosen = settle([spec], format, output, DATA)
     found = history(spec, metrics.split(","), most=commits, batch=batch, dtype=dtype, with_=with_ or [])
     text = drawn.to_json(found) if chosen == "json" else show(drawn.document(found, exact), chosen, output)
-    deliver(text, output)
+    deliver(text, output, chosen)

@@ -94,6 +94,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Measure latency and memory on a device, by layer and in total, next to the counts. Needs cnnprof[torch]."""
+    form = settle([*specs, *([against] if against else [])], format, output, DATA, write=save_profile)
     text, status = run(
         Wanted(
             specs=specs,
@@ -112,11 +113,11 @@ def command(
             separable=separable,
             top=top,
             save_profile=save_profile,
-            form=settle([*specs, *([against] if against else [])], format, output, DATA, write=save_profile),
+            form=form,
             output=output,
         )
     )
-    deliver(text, output)
+    deliver(text, output, form)
     raise typer.Exit(status)
 
 

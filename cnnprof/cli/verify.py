@@ -63,7 +63,8 @@ def command(
     if against is not None:
         _refuse_running(specs, batch, device, fake or no_fvcore)
         same = compared(specs[0], against, input or [], set or [], with_ or [], reading)
-        deliver(pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output), output)
+        text = pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output)
+        deliver(text, output, chosen)
         if not same.ok:
             complain(f"error: {pair.summary(same)}")
             raise typer.Exit(BROKEN)
@@ -72,7 +73,7 @@ def command(
         specs, input or [], set or [], with_ or [], reading,
         batch=batch, device=device, fake=fake, fvcore=not no_fvcore,
     )  # fmt: skip
-    deliver(render(found, chosen, output), output)
+    deliver(render(found, chosen, output), output, chosen)
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
         raise typer.Exit(BROKEN)

@@ -23,7 +23,7 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import LayerRow, Report, caveats
 from cnnprof.errors import MAX_PROBLEMS, Mark, OverBudgetError, Problem, UsageError, brief, listing, nearest
-from cnnprof.language.spec import BudgetLimit, OwnBudget
+from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
 from cnnprof.model.metrics import COUNTED, METRICS
 
@@ -124,15 +124,14 @@ class Figures(NamedTuple):
 class Baseline(NamedTuple):
     """What a network is compared with: where it is from, and its figures there; None where it has none.
 
-    report: on the network as it was, where more than its figures is known. limits: which its spec set then.
-    wrong: why a network that is there has no figures.
+    report: on the network as it was, where more than its figures is known. wrong: why a network that is
+    there has no figures.
     """
 
     name: str
     figures: Figures | None
     report: Report | None = None
     wrong: str = ""
-    limits: OwnBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,7 +555,7 @@ def _of_target(wanted: Fits, network: CountedNetwork, baseline: Baseline | None)
         limit = BudgetLimit(FIGURES[need.what], need.capacity, text, wanted.mark)
         amount = need.least if need.most == UNBOUNDED else need.most
         verdict = _verdict("max", limit, None, need.capacity, amount, network, baseline)
-        verdicts.append(replace(verdict, estimate=need.least != need.most))
+        verdicts.append(replace(verdict, estimate=need.estimate or need.least != need.most))
     return verdicts, []
 
 

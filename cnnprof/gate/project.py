@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -123,6 +123,26 @@ def find(folder: Path) -> Path | None:
     return None
 
 
+def find_in(folders: Iterable[Path], read: Callable[[Path], bytes | None]) -> tuple[Path, bytes] | None:
+    """The project file of the first folder that has any, as `find`, and its text, which may be wrong.
+
+    read: gives the text of a file, None where there is none.
+    """
+    for above in folders:
+        for path in (above / FILE, above / PYPROJECT):
+            text = read(path)
+            if text is not None and (path.name == FILE or _has_table(text)):
+                return path, text
+    return None
+
+
+def _has_table(text: bytes) -> bool:
+    try:
+        return _table(text, PYPROJECT) is not None
+    except UsageError:  # which whoever reads it is told
+        return True
+
+
 def read(path: Path, name: str) -> Project:
     """The project that a file holds; `name` stands for it in errors.
 
@@ -131,9 +151,12 @@ def read(path: Path, name: str) -> Project:
     return parse(read_file(path, MOST, name), name, path.parent)
 
 
-def parse(text: bytes, name: str, folder: Path) -> Project:
-    """The project in the text of a file of that name. Raises as `read`."""
-    return _Reader(folder=folder).project(_root(text, name), name, folder)
+def parse(text: bytes, name: str, folder: Path, reader: Callable[[Path], bytes] | None = None) -> Project:
+    """The project in the text of a file of that name. reader: gives the texts of further files as they were.
+
+    Raises as `read`.
+    """
+    return _Reader(folder=folder, reader=reader).project(_root(text, name), name, folder)
 
 
 def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
@@ -188,6 +211,8 @@ def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
         yield from _matched(root, rest or ["*"], inside)
     elif not has_magic(segment):
         path = f"{inside}{segment}"
+        if not _is_spelled(root / inside, segment):
+            return
         if rest:
             yield from _matched(root, rest, f"{path}/")
         elif (root / path).is_file():
@@ -209,6 +234,15 @@ def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
                 yield from _matched(root, rest, f"{path}/")
             elif (root / path).is_file():
                 yield path
+
+
+def _is_spelled(folder: Path, name: str) -> bool:
+    """Whether a name in a folder is written so. `Net.yaml` may open `net.yaml` on Windows and macOS, and would be a new
+    network to git."""
+    try:
+        return name in (".", "..") or name in os.listdir(folder)
+    except OSError:  # a folder that may be read and not listed, or none
+        return True
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:
@@ -275,6 +309,7 @@ class _Reader:
 
     problems: list[Problem] = field(default_factory=list)
     folder: Path = Path()
+    reader: Callable[[Path], bytes] | None = None
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -517,7 +552,7 @@ class _Reader:
             if text is None:
                 continue
             try:
-                yield Fits(named(text, self.folder), item.mark)
+                yield Fits(named(text, self.folder, self.reader), item.mark)
             except UsageError as error:
                 self.problem(str(error), item.mark)
             except SpecError as error:

@@ -47,7 +47,6 @@ from cnnprof.gate.budget import (
     unmatched,
 )
 from cnnprof.gate.changes import NetworkChange, changed, deleted, renamed
-from cnnprof.gate.loosened import of_spec
 from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
@@ -70,6 +69,8 @@ NAMED = 3
 """Networks that one line names."""
 NO_LIMITS = Budget("", ())
 T = TypeVar("T")
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is told which file or SPEC begins, how many are done, and of how many."""
 Readable: TypeAlias = Spec | Located
 """A spec that was read, or a network in another format, which is read when it is counted."""
 
@@ -117,7 +118,8 @@ class Run:
 
     baseline_ref: what is compared with, at its merge base with HEAD, or (tip) as it is.
     allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
-    formats are read.
+    formats are read. searched: whether the project file was found, and not named. progress: is told how far the run is;
+    expected: how many files and SPECs it has.
     """
 
     baseline_ref: str | None = None
@@ -126,6 +128,7 @@ class Run:
     version: str = ""
     allow_code: bool = False
     reading: Reading = AS_IT_IS
+    searched: bool = False
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
@@ -136,6 +139,9 @@ class Run:
     loosened: dict[Loosened, None] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     suggest: bool = False
+    progress: Progress = lambda *_: None
+    expected: int = 0
+    begun: int = 0
     _specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
@@ -156,6 +162,11 @@ class Run:
     def say(self, text: str) -> None:
         """Keeps what is to be said with the report."""
         self.said.append(text)
+
+    def begin(self, name: str) -> None:
+        """Says that a file or SPEC begins, and that those before it are done."""
+        self.progress(name, self.begun, self.expected)
+        self.begun += 1
 
     # What is wrong does not stop the run.
 
@@ -228,8 +239,10 @@ class Run:
         name = self.baseline_ref or ""
         found = git.revision(name) if self.tip else git.merge_base(name)
         if found.tip and found.tip != found.commit:
+            later = "; the clone is shallow, where a later one may be missing: git fetch --unshallow"
             self.notes.append(
                 f"compared with {printable(name)} as it was at its merge base with HEAD, {found.commit[:12]}"
+                f"{later if git.is_shallow() else ''}"
             )
         return found
 
@@ -264,11 +277,8 @@ class Run:
             self.changes[key] = change
 
     def deleted(self, found: Project, held: Sequence[Held]) -> None:
-        """Keeps which networks of the project only the revision has, and which of its limits allow more than there.
-
-        Raises UsageError.
-        """
-        from cnnprof.gate import loosened, project
+        """Keeps which networks of the project only the revision has. Raises UsageError."""
+        from cnnprof.gate import project
 
         revision, here = self._revision, {os.path.abspath(each.network.file) for each in held}
         for path in revision.below(found.folder):
@@ -276,33 +286,100 @@ class Run:
             if os.path.lexists(file) or os.path.abspath(file) in here:
                 continue
             inside = files.relative(file, found.folder)
+            now = file
             for entry in found.entries:
                 if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
                     title = _setup(entry).title(file)
-                    self.lost(deleted(title, file, revision.name, past.figures), past.figures, held)
-        name = revision.path_of(found.name)
-        if (text := revision.read(name)) is None:
+                    now = self.lost(deleted(title, file, revision.name, past.figures), past.figures, held) or now
+            if any(project.matches(entry, inside) for entry in found.entries):
+                self.weaker(file, now)
+
+    def weaker(self, file: str, now: str | None = None, variants: Sequence[str | None] = ()) -> None:
+        """Keeps which limits a spec set itself at the revision and does not set now, or that are greater.
+
+        now: its name now, where it was renamed. variants: those that are asked for; all without any. Raises UsageError.
+        """
+        from cnnprof.gate import loosened
+
+        now = now or file
+        if self.baseline_ref is None or file in self._foreign:
+            return
+        path = self._revision.path_of(file)
+        if not self._revision.has(path):
             return
         try:
-            before = project.parse(text, found.name, found.folder)
+            before = _readable(load.located_at(self._revision, path, file))
+            if isinstance(before, Spec) and before.problems:
+                raise SpecError(before.problems)
+        except SpecError as error:
+            self.unknown(file, error, "limits of its own it raises")
+            return
+        after = self._specs.get(now)
+        if isinstance(before, Spec):
+            spec = after if isinstance(after, Spec) else None
+            self.loosened |= dict.fromkeys(loosened.of_spec(before, spec, now, self._revision.name, variants))
+
+    def unknown(self, file: str, error: CnnprofError, what: str) -> None:
+        """Notes that a file is wrong at the revision, so that something is not known of it."""
+        said = error.problems[0].message if isinstance(error, SpecError) else str(error)
+        name = printable(self._revision.name)
+        self.notes.append(f"{printable(file)} is wrong in {name}, so which {what} is not known: {printable(said)}")
+
+    def weakened(self, found: Project) -> None:
+        """Keeps which limits of the project file allow more than at the revision, or are gone. Raises UsageError."""
+        from cnnprof.gate import loosened, project
+
+        revision = self._revision
+        there = self.project_there(found)
+        if there is None:
+            self.notes.append(f"{printable(found.name)} is new since {printable(revision.name)}")
+            return
+        path, text = there
+        try:
+            before = project.parse(text, _shown(path), path.parent, self.earlier_text)
         except CnnprofError as error:
-            said = error.problems[0].message if isinstance(error, SpecError) else str(error)
-            self.notes.append(
-                f"{printable(found.name)} is wrong in {printable(revision.name)}, so which limits it raises is not "
-                f"known: {printable(said)}"
-            )
+            self.unknown(_shown(path), error, "limits it raises")
             return
         self.loosened |= dict.fromkeys(loosened.of_project(before, found, revision.name))
 
-    def lost(self, gone: NetworkChange, before: Figures, held: Sequence[Held]) -> None:
-        """Keeps a network that only the revision has; as a rename where a new one has the same figures."""
+    def project_there(self, found: Project) -> tuple[Path, bytes] | None:
+        """The project file at the revision, and its text; None without one. Raises UsageError.
+
+        Where nobody named it, it is the one that is found there, whatever its name and folder; one that was named is
+        the file of that name, or one of its folder that is gone.
+        """
+        from cnnprof.gate import project
+
+        if self.searched:
+            here, top = Path.cwd(), self._revision.top
+            return project.find_in([each for each in (here, *here.parents) if each.is_relative_to(top)], self.earlier)
+        path = Path(os.path.abspath(found.name))
+        if (text := self.earlier(path)) is not None:
+            return path, text
+        return project.find_in([path.parent], lambda each: None if os.path.lexists(each) else self.earlier(each))
+
+    def earlier(self, path: Path) -> bytes | None:
+        """A file as it was at the revision. Raises UsageError."""
+        return self._revision.read(self._revision.path_of(str(path)))
+
+    def earlier_text(self, path: Path) -> bytes:
+        """As `earlier`. Raises UsageError where there was none."""
+        text = self.earlier(path)
+        if text is None:
+            raise UsageError(f"the revision `{printable(self._revision.name)}` has no file `{printable(_shown(path))}`")
+        return text
+
+    def lost(self, gone: NetworkChange, before: Figures, held: Sequence[Held]) -> str | None:
+        """Keeps a network that only the revision has; as a rename where a new one has the same figures, whose file it
+        gives."""
         for each in held:
             key = each.network.title, id(each.network)
             change = self.changes.get(key)
             if change is not None and change.status == "new" and figures(each.network.report) == before:
                 self.changes[key] = renamed(change, gone, before)
-                return
+                return each.network.file
         self.changes[gone.network, 0] = gone
+        return None
 
     def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
@@ -325,8 +402,6 @@ class Run:
                 continue
             held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
-            if baseline is not None and baseline.limits is not None:
-                self.loosened |= dict.fromkeys(of_spec(baseline.limits, own, file, baseline.name))
             budget = self.budget(own)
             self.judge(budget, network, baseline)
             if len(budget.fits) < len(own.fits):
@@ -372,7 +447,7 @@ class Run:
         read = None if found is None else self.spec(found)
         if found is None or read is None:
             return None
-        if not (str(spec).startswith(found.name) and os.path.exists(found.name)):
+        if not (files.slashed(str(spec)).startswith(found.name) and os.path.exists(found.name)):
             self._foreign.add(found.name)
         return found, read
 
@@ -407,6 +482,7 @@ class Run:
             return
         if isinstance(spec, Spec) or (budget.empty and self.latency is None):
             self.own(located.name, spec, setups)
+            self.attempt(self.weaker, located.name, None, [setup.variant] if one else [], file=located.name)
         counted = []
         for each in [] if budget.empty else setups:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
@@ -427,6 +503,9 @@ class Run:
 
     def project(self, found: Project, budgets: bool, update: bool) -> None:
         """Checks all that a project file names."""
+        from cnnprof.gate import project
+
+        self.expected = sum(len(project.files(found, entry)[0]) + len(entry.specs) for entry in found.entries)
         held = [held for entry in found.entries for held in self.entry(found, entry, budgets)]
         if not budgets:
             return
@@ -448,6 +527,9 @@ class Run:
             self.judge(entry.budget, network, baseline)
         if self.baseline_ref is not None and not self.wrong:
             self.attempt(self.deleted, found, held, file=found.name)
+            self.attempt(self.weakened, found, file=found.name)
+            for file in dict.fromkeys(network.file for _, _, network, _ in held):
+                self.attempt(self.weaker, file, file=file)
         covered = {(network.file, setup.variant) for _, _, network, setup in held}
         free = []
         for file in dict.fromkeys(network.file for _, _, network, _ in held):
@@ -485,6 +567,7 @@ class Run:
                  for name in names]  # fmt: skip
         named += [(each.text, each.text, self.code(each), _setup(entry, each)) for each in entry.specs]
         for name, file, located, each in named:
+            self.begin(file)
             spec = None if located is None else self.spec(located)
             if spec is None:
                 continue
@@ -557,21 +640,25 @@ def check_specs(
     version: str = "",
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
     budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
 
-    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD.
+    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD. progress: is told how far the
+    run is.
 
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest)
+    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest, progress=progress)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
+    run.expected = len(unique)
     for spec in unique.values():
+        run.begin(str(spec) if isinstance(spec, str | Path) else "")
         run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
         raise UsageError(
@@ -599,12 +686,14 @@ def check_project(
     allow_code: bool = False,
     strict: bool = False,
     suggest: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
     config: the project file, or several; found from the working directory upwards where left out. update: write the
     baseline first.
-    written: the files that reports go to. allow_code: whether the code runs that the project file names.
+    written: the files that reports go to. allow_code: whether the code runs that the project file names. progress: is
+    told how far the run of each project is.
 
     Raises UsageError where a report would replace what is read.
     """
@@ -612,7 +701,7 @@ def check_project(
     results = []
     for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
         run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-                  suggest=suggest, _work=work)  # fmt: skip
+                  searched=name is None, suggest=suggest, progress=progress, _work=work)  # fmt: skip
         found = run.attempt(_project, name)
         if found is not None:
             if baseline_ref is None:
@@ -845,7 +934,7 @@ def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Base
         return Baseline(revision.name, None, wrong=error.problems[0].message)
     except CnnprofError as error:
         return Baseline(revision.name, None, wrong=str(error))
-    return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
+    return Baseline(revision.name, figures(report), report)
 
 
 def _is_option(mark: Mark) -> bool:

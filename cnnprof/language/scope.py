@@ -14,6 +14,7 @@ from cnnprof.model.kind import Kind, Shape
 
 ABSENT = object()
 """The value of an argument that is absent, which `null` is not."""
+VALUES = "a value is a number, true, false, a list, or the name of another argument, a kind or a block"
 
 
 class TensorRef(NamedTuple):
@@ -225,7 +226,10 @@ class Scope:
             )
         file_args = () if body.shipped else names.file_args
         own = chain(body.args, file_args, body.layers, body.lists, _SPECIAL, () if body.shipped else names.spec.blocks)
-        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, names.words(), self.axes, own))
+        hint = registry.suggestion(name, names.words(), self.axes, own)
+        if body.entry is None and not names.spec.several_inputs:  # an argument, or an input
+            hint = hint or VALUES
+        return ExpressionError(f"`{name}` has no value here", hint)
 
     @property
     def axes(self) -> int | None:

@@ -91,6 +91,22 @@ def unfold(
             work.units += own.units
 
 
+class _FieldPlan:
+    """What need not be found again of the fields of a step, however often it is met.
+
+    values: of the fields that are the same each time, and `units`, what evaluating them counts. open: the other fields.
+    made: the kinds so far, by the values of those.
+    """
+
+    __slots__ = ("made", "open", "units", "values")
+
+    def __init__(self, values: dict[str, Any], open_: dict[str, Node], units: int) -> None:
+        self.values = values
+        self.open = open_
+        self.units = units
+        self.made: dict[tuple[object, ...], Kind] = {}
+
+
 class _Settings(NamedTuple):
     """What steps say of the layers in them. in_place: None where they say nothing."""
 
@@ -120,6 +136,7 @@ class _Walker:
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         # What need not be found twice.
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
+        self.plans: dict[tuple[type[Kind], int], _FieldPlan] = {}  # by the body's identity
         self.kinds: dict[tuple[object, ...], Kind] = {}
 
     # The file.
@@ -288,7 +305,9 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if step.when is None or entered is not UNKNOWN:  # else nobody knows whether it is there
+            # Of a step entered with what an error left unknown, nobody knows whether a `when` leaves it out.
+            named = step.name is not None or own in seen or own in self.inputs
+            if named and (step.when is None or entered is not UNKNOWN):
                 self.claim(step, body, own, seen)
             seen[own] = step.repeat is not None
             if step.share is not None:
@@ -365,33 +384,28 @@ class _Walker:
         self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
     ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it. It is collected in a list."""
-        first = len(self.layers)
-        tensor, there = self.once(step, tensor, body, path, index)
-        if there and tensor is not None and (name := step.collect) is not None:
-            before = body.lists.get(name, ())
-            layers = range(first, len(self.layers))
-            found = LayerRef(f"{name}[{len(before)}]", tensor, path, layers, self.names.executed, step.mark)
-            body.lists[name] = (*before, found)
-        return tensor, there
-
-    def once(
-        self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
-    ) -> tuple[TensorRef | None, bool]:
-        """As `repetition`, and nothing is collected."""
         scope = Scope(self.names, body, tensor, index)
-        executed, settings = self.names.executed, self.settings
+        first, executed, settings = len(self.layers), self.names.executed, self.settings
+        end: TensorRef | None
         try:
             if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
                 return tensor, False
-            self.settings = self.settings_of(step, scope)
-            return self.apply(step, path, scope), True
+            if step.in_place is not None or step.frozen is not None:
+                self.settings = self.settings_of(step, scope)
+            end = self.apply(step, path, scope)
         except RuleError as error:
             self.problems.report(error.message, step.mark, error.hint)
-            return UNKNOWN, True
+            end = UNKNOWN
         except Unknown:
-            return UNKNOWN, True
+            end = UNKNOWN
         finally:
             self.names.executed, self.settings = executed, settings
+        if step.collect is not None and end is not None:
+            before = body.lists.get(step.collect, ())
+            layers = range(first, len(self.layers))
+            found = LayerRef(f"{step.collect}[{len(before)}]", end, path, layers, executed, step.mark)
+            body.lists[step.collect] = (*before, found)
+        return end, True
 
     def settings_of(self, step: Step, scope: Scope) -> _Settings:
         """What holds for a step's layers: what it says itself, else what the step says that it is in."""
@@ -419,72 +433,101 @@ class _Walker:
 
     def apply(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         """The tensor after a step that is there."""
-        word = step.word
-        if word == SIDE:
+        if step.word == SIDE:
             return self.side(step, path, scope)
-        ref = scope.argument(word)
+        ref = scope.argument(step.word)
         if not isinstance(ref, StepRef):
-            ref = self.names.target(word, scope.body)
-        if ref is None and (value := scope.argument(word)) is not ABSENT:
-            raise RuleError(
-                f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
-                "`identity` is the layer that does nothing" if value in (None, "none") else "",
-            )
-        if ref is None:
-            raise RuleError(
-                f"`{word}` is neither a layer kind nor a block",
-                registry.suggestion(word, self.names.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
-            )
+            ref = self.names.target(step.word, scope.body)
+            if ref is None:
+                raise self.no_target(step.word, scope)
         target = ref.target
-        if isinstance(step.from_, Sequence) and (isinstance(target, Block) or not target.several):
-            instead = "a block takes further layers as arguments"
-            if not isinstance(target, Block):
-                instead = "join them first: `concat` or `add`, with a branch for each"
-                if target.merge:
-                    instead = f"a merge names what it reads in its branches: `{word}: {{a: x, b: y}}`"
-            raise RuleError(f"`{word}` reads one layer, and its `from` lists several", instead)
+        several = step.from_.items[1:] if isinstance(step.from_, Sequence) else None
+        if several is not None:
+            self.refuse_several(step.word, target)
         if isinstance(target, Block):
             return self.block(target, step, path, scope)
         if target.merge:
             return self.merge(target, step, path, scope)
-        made = self.make(target, step, scope)
+        made = self.make(target, step, step.body, scope)
         if target.source:
             return self.add(path, made, (), step.mark)
         if scope.tensor is None:
-            raise RuleError(f"`{word}` has no input", self.names.needs_from())
-        read = [scope.tensor]
-        if isinstance(step.from_, Sequence):
-            read += [
-                self.values.layer_named(node, scope).tensor for node in step.from_.items[1:] if isinstance(node, Scalar)
-            ]
-        return self.add(path, made, read, step.mark)
+            raise RuleError(f"`{step.word}` has no input", self.names.needs_from())
+        further = [self.values.layer_named(node, scope).tensor for node in several or () if isinstance(node, Scalar)]
+        return self.add(path, made, (scope.tensor, *further), step.mark)
+
+    def no_target(self, word: str, scope: Scope) -> RuleError:
+        """Why a word stands for no kind and no block."""
+        value = scope.argument(word)
+        if value is not ABSENT:
+            return RuleError(
+                f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
+                "`identity` is the layer that does nothing" if value in (None, "none") else "",
+            )
+        return RuleError(
+            f"`{word}` is neither a layer kind nor a block",
+            registry.suggestion(word, self.names.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
+        )
+
+    @staticmethod
+    def refuse_several(word: str, target: Block | type[Kind]) -> None:
+        """Raises RuleError for what cannot read several layers, listed in `from`."""
+        instead = "a block takes further layers as arguments"
+        if not isinstance(target, Block):
+            if target.several:
+                return
+            instead = "join them first: `concat` or `add`, with a branch for each"
+            if target.merge:
+                instead = f"a merge names what it reads in its branches: `{word}: {{a: x, b: y}}`"
+        raise RuleError(f"`{word}` reads one layer, and its `from` lists several", instead)
 
     # Layers of a kind.
 
-    def make(self, kind: type[Kind], step: Step, scope: Scope) -> Kind:
-        """The kind with a step's fields, the same object for the same values."""
-        values = self.fields(kind, step, scope)
-        key = (kind, *[(name, _typed(value)) for name, value in values.items()])
-        made = self.kinds.get(key)
+    def make(self, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> Kind:
+        """The kind with the fields in a body, the same object for the same values."""
+        plan = self.plans.get((kind, id(body)))
+        if plan is None:
+            plan = self.plans[kind, id(body)] = self.plan(kind, step, body, scope)
+        else:
+            self.problems.spend(plan.units, step.mark)
+        found = self.open_fields(kind, step, plan, scope) if plan.open else {}
+        own = tuple([_typed(value) for value in found.values()])
+        made = plan.made.get(own)
         if made is None:
-            self.problems.spend(KIND, step.mark)
-            try:
-                made = self.kinds[key] = kind(**values)
-            except FieldError as error:
-                self.report_fields(kind, values, step, error)
-                raise Unknown from None
+            values = {**plan.values, **found}
+            key = (kind, *[(name, _typed(values[name])) for name in sorted(values)])
+            made = self.kinds.get(key)
+            if made is None:
+                self.problems.spend(KIND, step.mark)
+                try:
+                    made = self.kinds[key] = kind(**values)
+                except FieldError as error:
+                    self.report_fields(kind, values, body, step.mark, error)
+                    raise Unknown from None
+            plan.made[own] = made
         return made
 
-    def fields(self, kind: type[Kind], step: Step, scope: Scope) -> dict[str, Any]:
-        """The values of a step's fields. Raises Unknown where one has none."""
-        body = step.body
+    def plan(self, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> _FieldPlan:
+        """What need not be found again of the fields in a body."""
         if body is None:
-            return {}
+            return _FieldPlan({}, {}, 0)
         if not isinstance(body, Mapping):
             message = f"`{kind.word}` takes its fields by name, found {described(body)}"
             raise RuleError(message, by_name(kind, step.word, body))
-        values: dict[str, Any] = {}
+        before = self.problems.work.units
+        values, open_ = {}, {}
         for name, node in body.items.items():
+            field = kind.fields.get(name)
+            if field is not None and self.values.is_settled(field, node, scope):
+                values[name] = self.values.field(field, node, scope)
+            else:
+                open_[name] = node
+        return _FieldPlan(values, open_, self.problems.work.units - before)
+
+    def open_fields(self, kind: type[Kind], step: Step, plan: _FieldPlan, scope: Scope) -> dict[str, Any]:
+        """The values of the fields that have to be evaluated each time. Raises Unknown where one has none."""
+        values: dict[str, Any] = {}
+        for name, node in plan.open.items():
             field = kind.fields.get(name)
             try:
                 if field is None:
@@ -495,11 +538,13 @@ class _Walker:
                 self.problems.report(error.message, node.mark, error.hint)
             except Unknown:
                 pass
-        if len(values) < len(body.items):
+        if len(values) < len(plan.open):
             raise Unknown
         return values
 
-    def report_fields(self, kind: type[Kind], values: MappingType[str, Any], step: Step, first: FieldError) -> None:
+    def report_fields(
+        self, kind: type[Kind], values: MappingType[str, Any], body: Node | None, mark: Mark, first: FieldError
+    ) -> None:
         """Reports every field that does not hold what it should, or that a required one (`first`) is missing."""
         found = False
         for name, value in values.items():
@@ -507,18 +552,18 @@ class _Walker:
                 kind.fields[name].convert(value, kind.axes)
             except FieldError as error:
                 found = True
-                assert isinstance(step.body, Mapping)
-                self.problems.report(error.message, step.body.items[name].mark, error.hint)
+                assert isinstance(body, Mapping)
+                self.problems.report(error.message, body.items[name].mark, error.hint)
         if not found:
-            self.problems.report(first.message, step.mark, first.hint)
+            self.problems.report(first.message, mark, first.hint)
 
     def add(self, path: str, kind: Kind, inputs: Collection[TensorRef], mark: Mark) -> TensorRef:
         """Appends a layer; its shape is unknown where an input's is."""
-        if any(tensor.shape is None for tensor in inputs):
-            raise Unknown
         if len(self.layers) >= self.limits.layers:
             self.problems.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
         read = [tensor.id for tensor in inputs]
+        if UNKNOWN.id in read:
+            raise Unknown
         try:
             made = self.builder.add(
                 path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls,
@@ -572,7 +617,7 @@ class _Walker:
     def arguments(self, block: Block, step: Step, scope: Scope) -> dict[str, Any]:
         """The values that a call gives, evaluated in the caller's scope; all required ones are there."""
         self.problems.spend(len(block.args) // ARGUMENTS, step.mark)
-        names = dict.fromkeys([argument.name for argument in block.args])
+        names = {argument.name: argument.default for argument in block.args}
         body = step.body
         given: dict[str, Any] = {}
         failed = False
@@ -602,7 +647,7 @@ class _Walker:
             given = dict(zip(names, values, strict=False))
         if failed:
             raise Unknown
-        missing = [argument.name for argument in block.args if argument.default is None and argument.name not in given]
+        missing = [name for name, default in names.items() if default is None and name not in given]
         if missing:
             raise RuleError(f"the block `{block.name}` needs {listing(missing)}")
         return given
@@ -616,7 +661,7 @@ class _Walker:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false, or every list still empty")
         if kind.roles:
             ends = self.by_role(kind, {label: end for label, end, _ in found if isinstance(end, TensorRef)})
-        made = self.make(kind, step._replace(body=step.fields), scope)
+        made = self.make(kind, step, step.fields, scope)
         numbers = [(label, end) for label, end, _ in found if not isinstance(end, TensorRef)]
         if len(numbers) > 1:
             raise RuleError(

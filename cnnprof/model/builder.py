@@ -36,7 +36,7 @@ class Builder:
     """
 
     __slots__ = (
-        "_batched", "answers", "dimension", "in_place", "inputs", "layers", "memo", "outputs", "rank", "shapes",
+        "_unbatched", "answers", "dimension", "in_place", "inputs", "layers", "memo", "outputs", "rank", "shapes",
         "training",
     )  # fmt: skip
 
@@ -58,7 +58,8 @@ class Builder:
         self.outputs: list[Output] = []
         self.shapes: list[Shape] = []
         """Of every tensor, one example, by id."""
-        self._batched: list[bool] = []
+        self._unbatched: set[int] = set()
+        """Parameters, buffers and constants."""
         self.memo = Memo() if memo is None else memo
         self.answers: list[Answers] = []
         """What the rules of each layer answer to its inputs."""
@@ -68,7 +69,6 @@ class Builder:
         assert not self.layers
         self.inputs[name] = checked(shape, self.dimension, self.rank)
         self.shapes.append(shape)
-        self._batched.append(True)
         return len(self.shapes) - 1
 
     def add(
@@ -91,14 +91,8 @@ class Builder:
         Raises RuleError where the kind cannot read them: with `ShapeError` for the shapes.
         """
         ids = tuple(inputs)
-        batched = [self._batched[tensor] for tensor in ids]
-        if not all(batched) and not (kind.broadcasts and any(batched)):
-            source = next(tensor for tensor, has in zip(ids, batched, strict=True) if not has) - len(self.inputs)
-            raise RuleError(
-                f"`{kind.word}` reads a {self.layers[source].kind.word}, which has no batch",
-                "use it in add, mul or another arithmetic merge, in concat or as an attention's mask, together with "
-                "a tensor that has a batch",
-            )
+        if not self._unbatched.isdisjoint(ids):
+            self._refuse_unbatched(kind, ids)
         read = tuple([self.shapes[tensor] for tensor in ids])
         answers = self.memo[kind, read]
         shape = checked(answers.output, self.dimension, self.rank)
@@ -109,12 +103,23 @@ class Builder:
         self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls, own, frozen))
         self.answers.append(answers)
         self.shapes.append(shape)
-        self._batched.append(not kind.source)
+        if kind.source:
+            self._unbatched.add(len(self.shapes) - 1)
         return len(self.shapes) - 1
+
+    def _refuse_unbatched(self, kind: Kind, ids: tuple[int, ...]) -> None:
+        """Raises RuleError where a kind cannot read the parameters among its inputs."""
+        if not kind.broadcasts or self._unbatched.issuperset(ids):
+            source = next(tensor for tensor in ids if tensor in self._unbatched) - len(self.inputs)
+            raise RuleError(
+                f"`{kind.word}` reads a {self.layers[source].kind.word}, which has no batch",
+                "use it in add, mul or another arithmetic merge, in concat or as an attention's mask, together with "
+                "a tensor that has a batch",
+            )
 
     def batched(self, tensor: int) -> bool:
         """False for a parameter, which all examples share."""
-        return self._batched[tensor]
+        return tensor not in self._unbatched
 
     def output(self, label: str, tensor: int, executed: bool = True) -> None:
         """Makes a tensor an output of the network; the main one is called `out`."""
@@ -133,24 +138,29 @@ class Builder:
 
         train: makes the same network in training, where this one is not. same_in_training: it has the same layers.
         """
-        both = aliasing.resolve(self.layers, self.answers, len(self.inputs), self.outputs)
+        known = self.layers, self.answers, len(self.inputs), self.outputs
+        trained: tuple[Layer, ...] = ()
+        if same_in_training and not self.training:
+            layers, trained = aliasing.resolve_both(*known)
+        else:
+            layers = aliasing.resolve(*known, self.training)
         graph = Graph(
             name=name,
             variant=variant,
             inputs=self.inputs,
             args=args or {},
-            layers=both[self.training],
+            layers=layers,
             outputs=tuple(self.outputs),
             training=self.training,
             in_place=self.in_place,
             train=train,
             memo=self.memo,
         )
-        if same_in_training and not self.training:
+        if trained:
             plain = graph
 
             def in_training() -> Graph:
-                return replace(plain, layers=both[True], training=True).know(self.answers)
+                return replace(plain, layers=trained, training=True).know(self.answers)
 
             graph = replace(plain, train=in_training)
         return graph.know(self.answers)

@@ -161,6 +161,11 @@ def _joined(text: str, width: int) -> Iterator[str]:
 
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
     if block.flow:
+        short = (
+            each._replace(figure=each.figure._replace(text=shortened(each.figure.text, NARROWEST)))
+            for each in block.figures
+        )
+        block = block._replace(figures=tuple(short))
         for across in range(len(block.figures), 1, -1):
             if _excess(as_table(block._replace(across=across)), width - block.indent) <= 0:
                 yield block._replace(across=across)
@@ -211,7 +216,7 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
 def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
     """The columns that there is room for, and with them the tables to be drawn."""
     ranks = sorted({column.optional for column in table.columns if column.optional}, reverse=True)
-    patient: Table | None = None
+    patient: dict[int, tuple[Table, Table]] = {}
     for least, most in [*((READABLE, rank) for rank in (float("inf"), *ranks)), (NARROWEST, min(ranks, default=0.5))]:
         chosen = _without(table, most)
         folded = _folded(chosen, width, least)
@@ -222,9 +227,10 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
         )
         if lines <= table.patience * max(1, len(folded.rows)):
             return chosen, [folded]
-        patient = patient or chosen
-    if patient is not None:  # long texts are folded, whatever it costs in lines
-        return patient, [_folded(patient, width, READABLE)]
+        patient.setdefault(lines, (chosen, folded))
+    if patient:  # long texts are folded, in as few lines as can be
+        chosen, folded = patient[min(patient)]
+        return chosen, [folded]
     return chosen, _broken(folded, width) or [folded]
 
 

@@ -156,13 +156,9 @@ def about(estimates: Collection[str], metric: str) -> str:
     return ABOUT if metric in estimates else ""
 
 
-def labels(
-    estimates: Collection[str], declared: int, name: str = "", refused: Mapping[str, str] = MappingProxyType({})
-) -> list[str]:
-    """What has to be said about the figures of a network: which are estimates, how many layers are declared, and what
-    is refused."""
-    before = f"{printable(name)}: " if name else ""
-    return [f"{before}{printable(label)}" for label in caveats(tuple(estimates), declared, refused)]
+def labels(estimates: Collection[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """What has to be said about figures: which are estimates, how many layers are declared, and what is refused."""
+    return [printable(label) for label in caveats(tuple(estimates), declared, refused)]
 
 
 def lines(numbers: Sequence[int]) -> str:
@@ -413,7 +409,8 @@ def span(least: Number, most: Number, exact: bool = True) -> str:
 
 
 def notes(table: ReportTable, brief: bool = False) -> list[str]:
-    """What has to be said about the rows, and, unless it is to be brief, what is alive at the peak."""
+    """What has to be said about the rows; and, unless it is to be brief, what is alive at the peak, and which layers
+    make figures estimates."""
     report = table.report
     sign = about(report.estimates, "peak_activation_bytes")
     found = [] if brief else [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
@@ -436,10 +433,12 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
         found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
     if copies := [layer.path for layer in estimated if layer.memory.exact]:
         found.append(
-            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
+            f"{ABOUT} {which}: strides decide what is copied"
+            if brief
+            else f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
             f"permute or a slice: {which}"
         )
-    if not all(row.receptive_field.exact for row in report.layers):
+    if not (brief or all(row.receptive_field.exact for row in report.layers)):
         found.append(
             f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
         )
@@ -452,12 +451,12 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
         and table.sorted_by is None
         and len(table.rows) < len(table.report.layers)
     ):
-        found.append(_folded(table))
+        found.append(_folded(table, brief))
     return found
 
 
-def _folded(table: ReportTable) -> str:
+def _folded(table: ReportTable, brief: bool) -> str:
     """How the rows are not layers, and what shows those."""
     rows = f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}"
-    how = "folded to fit the window" if table.folded else "norms and activations with the layer before them"
-    return f"{rows}, {how}: --fold 0 shows every layer"
+    how = ", folded to fit the window" if table.folded else ", norms and activations with the layer before them"
+    return f"{rows}{'' if brief else how}: --fold 0 shows every layer"

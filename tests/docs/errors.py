@@ -110,10 +110,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "convert": ("language/write.py", "language/fold.py", "language/literal.py", "exporters/", "cli/convert.py"),
     "sweeps": (
-        "sweeps/run.py",
-        "sweeps/lanes/count.py",
-        "sweeps/lanes/answer.py",
-        "sweeps/where.py",
+        "sweeps/",
         "cli/sweep.py",
         "render/swept.py",
     ),

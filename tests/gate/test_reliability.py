@@ -295,6 +295,25 @@ def test_two_jobs_that_write_one_baseline(here: Path) -> None:
     assert sorted(path.name for path in here.iterdir() if path.name.startswith(".cnnprof")) == []
 
 
+@pytest.mark.parametrize("depth", [[], ["--depth=2"]], ids=["whole", "shallow"])
+def test_a_merge_base_in_a_shallow_clone(here: Path, run: Run, depth: list[str]) -> None:
+    """It is one, and may not be the latest: what leads to that one may be missing."""
+    source = committed(here.parent / "source")
+    for number in range(2):
+        git(source, "commit", "-q", "--allow-empty", "-m", str(number))
+    git(source, "branch", "-f", "main")
+    widen(source)
+    git(source, "checkout", "-q", "main")
+    git(source, "commit", "-q", "--allow-empty", "-m", "later")
+    git(here.parent, "clone", "-q", *depth, "--no-single-branch", "--branch=mine", source.as_uri(), str(here))
+    done = run("--baseline-ref", "origin/main")
+    assert done.code == 1
+    assert "note: compared with origin/main as it was at its merge base with HEAD, " in done.out
+    assert ("; the clone is shallow, where a later one may be missing: git fetch --unshallow\n" in done.out) is bool(
+        depth
+    )
+
+
 def test_a_project_file_on_another_drive(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of Windows, from which no relative path leads here: files are named in full."""
     other = here.parent / "other"

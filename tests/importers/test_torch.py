@@ -526,7 +526,7 @@ def test_what_is_kept_for_the_backward_pass_is_not_overwritten() -> None:
 def test_an_operator_that_no_graph_runs_in_place_is_said() -> None:
     module = Calls(lambda m, x: m.conv(x).mul_(2), conv=nn.Conv2d(4, 4, 1))
     assert imported(module).notes == (
-        "1 layers run in place in either the module or this graph and not in both: peak memory differs",
+        "1 layer runs in place in the module alone, or in this graph alone: peak memory differs",
     )
 
 

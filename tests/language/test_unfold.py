@@ -424,7 +424,8 @@ REFUSES = [
         "args: {a: 1 / 0, b: c, c: 1, d: 'input[0]'}\nlayers: [relu]",
         [
             "1:11 division by zero in `1 / 0`",
-            "1:21 `c` has no value here",
+            "1:21 `c` has no value here | a value is a number, true, false, a list, or the name of another argument, a "
+            "kind or a block",
             "1:33 arguments and inputs are evaluated before the network is entered: `input` does not exist yet",
         ],
         id="arguments",

@@ -35,7 +35,8 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
     found += differences
     if other := network.differing(graph):
         found.append(
-            f"{other:,} layers run in place in either the module or this graph and not in both: peak memory differs"
+            f"{other:,} {'layer runs' if other == 1 else 'layers run'} in place in the module alone, or in this graph "
+            "alone: peak memory differs"
         )
     return Imported(
         graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,

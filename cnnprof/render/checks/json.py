@@ -73,6 +73,7 @@ def _change(change: NetworkChange) -> dict[str, Any]:
         each.metric: {
             "before": None if each.before is None else _number(each.before),
             "after": None if each.after is None else _number(each.after),
+            "estimate": each.estimate,
             "where": [share._asdict() for share in each.where],
         }
         for each in change.metrics

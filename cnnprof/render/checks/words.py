@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
@@ -292,8 +293,13 @@ def changes(updated: Updated) -> list[str]:
 
 
 def path(result: CheckResult, file: str | None) -> str:
-    """A file's name from the root of the repository, with `/`."""
-    return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
+    """A file's name from the root of the repository, with `/`; in full where it is on another drive of Windows."""
+    drive = ntpath.splitdrive(result.folder)[0]
+    if not drive:
+        return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
+    full = ntpath.join(result.folder, file or ".")
+    near = ntpath.splitdrive(full)[0].lower() == drive.lower()
+    return (ntpath.relpath(full, result.root) if near else full).replace("\\", "/")
 
 
 def fingerprint(result: CheckResult, checked: Checked, verdict: Verdict) -> str:
