@@ -460,9 +460,10 @@ _CACHES = frozenset(
         Memo.__missing__.__code__,
         Graph.answers.fget.__code__,  # type: ignore[attr-defined]
         _Walker.make.__code__,
+        _Walker.block.__code__,
     )
 )
-"""Functions that look up a kind or what its rules answered."""
+"""Functions that look up a kind, what its rules answered, or a block that was walked."""
 
 
 def _key(value: Any) -> Any:
