@@ -21,12 +21,13 @@ from cnnprof.analysis.costs import FIGURES
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import MissingDependencyError, UsageError, listing
 from cnnprof.model.metrics import COUNTED
+from cnnprof.processes import is_stopped
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps.asked import Objective, SweepLimit, Wanted
 from cnnprof.sweeps.axes import MOST, Point, SweepAxis, given_at, number_of, size_of
 from cnnprof.sweeps.job import Job, row
 from cnnprof.sweeps.result import Sweep, SweepRow
-from cnnprof.sweeps.workers import here, is_stopped, workers
+from cnnprof.sweeps.workers import here, workers
 
 
 def wanted_of(
