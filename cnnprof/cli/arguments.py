@@ -62,24 +62,34 @@ def of_each(
     work = [*zip(specs, readings(specs, reading), strict=True)]
     made: list[T] = []
     wrong: dict[str, None] = {}
-    for found, message in _each(partial(_made, then, given), work, jobs):
-        if found is None:
+    refused = None
+    for found, message, error in _each(partial(_made, then, given), work, jobs):
+        refused = refused or error
+        if message:
             wrong[message] = None
-        else:
+        elif found is not None:
             made.append(found)
     if wrong:
         complain("\n".join(wrong))
         raise SystemExit(WRONG)
+    if refused is not None:
+        raise refused
     return made
 
 
-def _made(then: Callable[[Report], T], options: Mapping[str, Any], work: tuple[str, Reading]) -> tuple[T | None, str]:
-    """What becomes of the report on a spec; or what is wrong with it."""
+def _made(
+    then: Callable[[Report], T], options: Mapping[str, Any], work: tuple[str, Reading]
+) -> tuple[T | None, str, UsageError | None]:
+    """What becomes of the report on a spec; or what is wrong with the spec, or what is refused of the report."""
     spec, (strict, example) = work
     try:
-        return then(cnnprof.analyze(spec, strict=strict, example=example, **options)), ""
+        found = cnnprof.analyze(spec, strict=strict, example=example, **options)
     except CnnprofError as error:
-        return None, describe(error)
+        return None, describe(error), None
+    try:
+        return then(found), "", None
+    except UsageError as error:
+        return None, "", error
 
 
 def _each(one: Callable[[Any], T], work: Sequence[tuple[str, Reading]], jobs: int) -> Iterator[T]:

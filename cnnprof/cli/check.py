@@ -104,6 +104,8 @@ def check(
         raise UsageError(
             "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
         )
+    if jobs > 1:
+        raise UsageError("--jobs divides the SPECs of a command among processes: a project is checked in one")
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
