@@ -132,6 +132,8 @@ def one_by_one(job: Job, names: Sequence[str]) -> str:
     """Why combinations have to be counted one by one; empty where all can be at once."""
     if others := [name for name in names if name not in FIGURES]:
         return f"{listing(others)} cannot be computed for many at once; choose others with --columns"
+    if job.reference is not None:
+        return f"{job.reference.called}, which is called for each"
     if job.with_:
         return "what --with does is done to one network at a time"
     if find_spec("numpy") is None:
