@@ -13,6 +13,8 @@ from cnnprof.errors import UsageError
 NET = """\
 from torch import nn
 
+ACTS = {"relu": nn.ReLU, "silu": nn.SiLU}
+
 class Net(nn.Sequential):
     def __init__(self, width: int = 8, kernel: int = 3, depths=(1, 1), act: str = "relu") -> None:
         if width > 100:
@@ -21,7 +23,7 @@ class Net(nn.Sequential):
         layers, read = [], 3
         for depth in depths:
             for _ in range(depth):
-                layers += [nn.Conv2d(read, width, kernel, padding=kernel // 2), nn.SiLU() if act == "silu" else nn.ReLU()]
+                layers += [nn.Conv2d(read, width, kernel, padding=kernel // 2), ACTS[act]()]
                 read = width
         super().__init__(*layers)
 """
