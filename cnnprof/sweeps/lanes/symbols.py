@@ -18,6 +18,7 @@ import numbers
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 from cnnprof.language.unfold import _Walker
@@ -341,7 +342,7 @@ class Symbol(Symbolic):
             elif type(value) is int:
                 constant += value
             else:
-                return sum(values)
+                return reduce(operator.add, values, 0)
         return self.trace.whole(terms, constant)
 
 
