@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cnnprof
+from cnnprof import load
 from cnnprof.cli import WRONG, complain, describe, progress
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.importers.reference import AS_IT_IS, Reading
-from cnnprof.load import code_in, read_shape
+from cnnprof.load import Network, code_in, read_shape
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
@@ -44,6 +45,12 @@ def reports(
         complain("\n".join(wrong))
         raise SystemExit(WRONG)
     return made
+
+
+def read_network(spec: str, **options: Any) -> Network:
+    """`load.network` of a SPEC; says of one in code that it is being read."""
+    progress.reading(spec)
+    return load.network(spec, **options)
 
 
 def readings(specs: Sequence[str], reading: Reading) -> list[Reading]:
