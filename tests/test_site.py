@@ -108,6 +108,15 @@ def test_what_is_wrong_is_at_its_line(playground: Any, text: str, settings: str,
     assert words in found["problems"][0]["text"]
 
 
+def test_batch_and_rewrites(playground: Any) -> None:
+    text = (ROOT / "specs" / "lenet5.yaml").read_text(encoding="utf-8")
+    report = cnnprof.analyze("lenet5", batch=8, with_=["int8"])
+    found = json.loads(playground.analyzed(text, batch=" 8", with_="int8,"))
+    assert f"{report.totals.flops:,}" in found["page"]
+    for field, words in (({"batch": "many"}, "found `many`"), ({"batch": "0"}, "batch"), ({"with_": "int9"}, "int9")):
+        assert words in json.loads(playground.analyzed(text, **field))["problems"][0]["text"]
+
+
 def test_lists_are_arguments(playground: Any) -> None:
     text = (ROOT / "specs" / "resnet.yaml").read_text(encoding="utf-8")
     assert "page" in json.loads(playground.analyzed(text, "", "depths=[1, 1, 1, 1], classes=10"))
@@ -140,4 +149,4 @@ def test_the_navigation_has_the_purposes() -> None:
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
     nav = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
     titles = [next(iter(each)) for each in nav if isinstance(each, dict)]
-    assert titles == ["Playground", "Learn", "教程", "Do", "Look up", "Understand"]
+    assert titles == ["Home", "Playground", "Learn", "教程", "Do", "Look up", "Understand"]

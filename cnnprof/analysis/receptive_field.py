@@ -124,9 +124,17 @@ class _Tracks(NamedTuple):
         """Whether a dimension of a tensor of this shape runs over all positions of its axes, and nothing else."""
         return prod([self.axes[number].places for number in self.dims[dim]]) == shape[dim]
 
+    def is_grid_of(self, shape: Shape) -> bool:
+        """Whether a tensor of this shape has channels, and then one dimension for each axis, in order."""
+        return self.dims == _GRIDS.get(len(self.axes)) and shape[1:] == tuple([axis.places for axis in self.axes])
+
     def is_split(self, number: int) -> bool:
         """Whether several dimensions run along an axis."""
         return sum(number in along for along in self.dims) > 1
+
+
+_GRIDS = {axes: ((), *((number,) for number in range(axes))) for axes in range(1, 4)}
+"""The axes along each dimension of a tensor that has channels, and then its axes."""
 
 
 class _Follower:
@@ -218,6 +226,8 @@ class _Follower:
             return fields[0] if fields else _Tracks((), ((),) * len(output))
         main = next((tracks for tracks, shape in inputs if shape[1:] == output[1:]), inputs[0][0])
         inputs = [(tracks, shape) for tracks, shape in inputs if len(tracks.axes) == len(main.axes)]
+        if all(tracks.is_grid_of(shape) and shape[1:] == output[1:] for tracks, shape in inputs):
+            return main._replace(axes=self._joined([tracks.axes for tracks, _ in inputs]))
         axes: list[_Track] = []
         made = None
         for number, own in enumerate(main.axes):
@@ -237,6 +247,19 @@ class _Follower:
             else:
                 axes.append(axes[-1])
         return main._replace(axes=tuple(axes))
+
+    def _joined(self, grids: Sequence[tuple[_Track, ...]]) -> tuple[_Track, ...]:
+        """The axes of tensors on one grid, axis by axis."""
+        axes: list[_Track] = []
+        before: tuple[_Track, ...] = ()
+        for tracks in zip(*grids, strict=True):
+            if tracks != before:
+                sources = tuple([(seen.SAME, track.seen) for track in tracks])
+                places = tracks[0].places
+                made = _Track(self._seen(sources, places), places, all(track.exact for track in tracks))
+                before = tracks
+            axes.append(made)
+        return tuple(axes)
 
     def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
         """What positions see by steps from others."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnprof.errors import FieldError, Frame, Mark, RuleError, ShapeError, SpecError, UsageError, listing, nearest
 from cnnprof.language import registry, source
@@ -107,6 +107,13 @@ class _FieldPlan:
         self.made: dict[tuple[object, ...], Kind] = {}
 
 
+class _Settings(NamedTuple):
+    """What steps say of the layers in them. in_place: None where they say nothing."""
+
+    in_place: bool | None = None
+    frozen: bool = False
+
+
 class _Walker:
     """The state of one walk: the layers so far, the names and problems so far."""
 
@@ -125,6 +132,7 @@ class _Walker:
         self.names = Names(spec, self.inputs, training)
         self.problems = Problems(spec.mark, limits, work)
         self.values = Values(self.names, self.problems)
+        self.settings = _Settings()
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         # What need not be found twice.
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
@@ -377,11 +385,13 @@ class _Walker:
     ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it. It is collected in a list."""
         scope = Scope(self.names, body, tensor, index)
-        first, executed = len(self.layers), self.names.executed
+        first, executed, settings = len(self.layers), self.names.executed, self.settings
         end: TensorRef | None
         try:
             if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
                 return tensor, False
+            if step.in_place is not None or step.frozen is not None:
+                self.settings = self.settings_of(step, scope)
             end = self.apply(step, path, scope)
         except RuleError as error:
             self.problems.report(error.message, step.mark, error.hint)
@@ -389,13 +399,22 @@ class _Walker:
         except Unknown:
             end = UNKNOWN
         finally:
-            self.names.executed = executed
+            self.names.executed, self.settings = executed, settings
         if step.collect is not None and end is not None:
             before = body.lists.get(step.collect, ())
             layers = range(first, len(self.layers))
             found = LayerRef(f"{step.collect}[{len(before)}]", end, path, layers, executed, step.mark)
             body.lists[step.collect] = (*before, found)
         return end, True
+
+    def settings_of(self, step: Step, scope: Scope) -> _Settings:
+        """What holds for a step's layers: what it says itself, else what the step says that it is in."""
+        found = self.settings
+        if step.in_place is not None:
+            found = found._replace(in_place=self.values.condition(step.in_place, scope))
+        if step.frozen is not None:
+            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+        return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
         """Whether a `when` holds. A side that only training executes stays, and from here on nothing is executed."""
@@ -547,8 +566,9 @@ class _Walker:
             raise Unknown
         try:
             made = self.builder.add(
-                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls
-            )
+                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls,
+                in_place=self.settings.in_place, frozen=self.settings.frozen,
+            )  # fmt: skip
         except ShapeError as error:
             error.hint = error.hint or self.misread_input(kind, read)
             raise

@@ -50,18 +50,13 @@ _INPUT = _State(barred="input")
 
 
 def resolve(
-    layers: Sequence[Layer],
-    answers: Sequence[Answers],
-    inputs: int,
-    outputs: Sequence[Output],
-    in_place: bool,
-    training: bool,
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], training: bool
 ) -> tuple[Layer, ...]:
     """The layers in evaluation or in training, with all decided that a layer does to its inputs' storage.
 
     answers: of each layer's rules. inputs: how many the network has; nobody overwrites them: the caller holds them.
     """
-    mode = _Mode(layers, inputs, outputs, in_place)
+    mode = _Mode(layers, inputs, outputs)
     found = []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = mode.overwritten(layer, own)
@@ -72,10 +67,10 @@ def resolve(
 
 
 def resolve_both(
-    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], in_place: bool
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output]
 ) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """The layers in evaluation and in training, as `resolve` gives them: in one pass, since most are alike."""
-    evaluation, training = (_Mode(layers, inputs, outputs, in_place) for _ in range(2))
+    evaluation, training = (_Mode(layers, inputs, outputs) for _ in range(2))
     training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
@@ -99,14 +94,14 @@ def resolve_both(
 
 def _resolved(layer: Layer, overwrites: int | None, decision: _Decision, refusals: tuple[Refusal, ...]) -> Layer:
     view, memory, exact, _ = decision
-    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact, refusals))
+    known = not (layer.frozen and layer.kind.keeps_frozen == "unknown")
+    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact and known, refusals))
 
 
 class _Mode:
     """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
 
-    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output], in_place: bool) -> None:
-        self.in_place = in_place
+    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output]) -> None:
         self.readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
         self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
@@ -121,7 +116,7 @@ class _Mode:
             return None, ()
         refusals: list[Refusal] = []
         for position, tensor in enumerate(layer.inputs):
-            refusal = self.refusal(tensor, own.inputs[position] == layer.shape)
+            refusal = self.refusal(tensor, own.inputs[position] == layer.shape) if layer.in_place else "off"
             if refusal is None:
                 return position, ()
             refusals.append(refusal)
@@ -130,8 +125,6 @@ class _Mode:
     def refusal(self, tensor: int, same_shape: bool) -> Refusal | None:
         """Why a layer that reads a tensor may not overwrite it; None where it may."""
         barred = self.states[tensor].barred
-        if not self.in_place:
-            return "off"
         if barred == "input":
             return barred
         if self.readers[tensor] > 1:
@@ -146,7 +139,7 @@ class _Mode:
         """What else is decided of a layer, in evaluation and in training, by what this mode knows of its inputs."""
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
-        ordered = source.settled if len(before) == 1 else all([state.settled for state in before])
+        ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
         key = (own, overwrites is not None, source, ordered)
         found = self.memo.get(key)
         if found is None:

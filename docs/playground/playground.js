@@ -3,7 +3,8 @@
 const START = "resnet";
 const PAUSE = 60; // milliseconds without a key before the text is analyzed
 const at = (id) => document.getElementById(id);
-const text = at("text"), network = at("network"), variant = at("variant"), set = at("set"), input = at("input");
+const text = at("text"), network = at("network"), variant = at("variant");
+const FIELDS = ["set", "input", "batch", "with"]; // each a field of the form and a key of the fragment
 
 const worker = new Worker("worker.js", { type: "module" });
 let networks = {};
@@ -118,10 +119,11 @@ worker.onmessage = ({ data }) => {
 };
 
 function analyze() {
-  ask({ spec: { text: text.value, variant: variant.dataset.wanted ?? variant.value, set: set.value, input: input.value } });
+  const fields = Object.fromEntries(FIELDS.map((name) => [name, at(name).value]));
+  ask({ spec: { text: text.value, variant: variant.dataset.wanted ?? variant.value, ...fields } });
 }
 
-// The fragment: `#spec=resnet@50,classes=10` for a network that comes with cnnprof, `#text=…` for one's own
+// The fragment: `#spec=resnet@50` for a network that comes with cnnprof, `#text=…` for one's own, and the fields
 
 async function packed(words) {
   const stream = new Blob([words]).stream().pipeThrough(new CompressionStream("deflate-raw"));
@@ -144,8 +146,7 @@ async function save() {
     parts.push(`text=${await packed(text.value)}`);
     if (chosen) parts.push(`variant=${encodeURIComponent(chosen)}`);
   }
-  if (set.value) parts.push(`set=${encodeURIComponent(set.value)}`);
-  if (input.value) parts.push(`input=${encodeURIComponent(input.value)}`);
+  for (const name of FIELDS) if (at(name).value) parts.push(`${name}=${encodeURIComponent(at(name).value)}`);
   history.replaceState(null, "", `#${parts.join("&")}`);
 }
 
@@ -160,7 +161,8 @@ async function restore() {
       own = "# The link is not complete: the spec in it cannot be read.\n";
     }
   } else if (!(name in networks)) own = `# The link names \`${name}\`, which does not come with this version of cnnprof.\n`;
-  const shared = { variant: given.get("variant") ?? chosen, set: given.get("set") ?? "", input: given.get("input") ?? "" };
+  const shared = { variant: given.get("variant") ?? chosen };
+  for (const name of FIELDS) shared[name] = given.get(name) ?? "";
   fill(own === undefined ? { ...shared, name, text: networks[name] } : { ...shared, text: own });
   analyze();
 }
@@ -169,8 +171,7 @@ function fill(found) {
   text.value = found.text;
   network.value = found.name ?? "";
   variant.dataset.wanted = found.variant ?? "";
-  set.value = found.set ?? "";
-  input.value = found.input ?? "";
+  for (const name of FIELDS) at(name).value = found[name] ?? "";
   number();
   scrolled();
 }
@@ -196,7 +197,7 @@ text.addEventListener("keydown", (event) => { // a new line begins where the las
   event.preventDefault();
   document.execCommand("insertText", false, `\n${line.match(/^ */)[0]}`); // the only way that can be undone
 });
-for (const each of [set, input]) each.addEventListener("input", changed);
+for (const name of FIELDS) at(name).addEventListener("input", changed);
 variant.addEventListener("change", changed);
 network.addEventListener("change", () => {
   if (network.value) fill({ name: network.value, text: networks[network.value] });

@@ -86,9 +86,9 @@ def test_a_rate_is_that_of_late(stderr: Terminal, clock: list[float]) -> None:
         said.append(stderr.getvalue().split("\x1b[K")[-1])
     assert said[0] == "6,000 of 10,000 nets"
     assert said[2:] == [
-        "7,500 of 10,000 nets, 333 a second, ab",
-        "8,000 of 10,000 nets, 50 a second, abo",
-        "8,500 of 10,000 nets, 50 a second, abo",
+        "7,500 of 10,000 nets, 333 a second, abo",
+        "8,000 of 10,000 nets, 50 a second, abou",
+        "8,500 of 10,000 nets, 50 a second, abou",
     ]
 
 

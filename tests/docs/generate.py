@@ -20,6 +20,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import yaml
 
@@ -110,14 +111,14 @@ def file(name: str) -> str:
     return f"```yaml\n{(HERE / name).read_text(encoding='utf-8').rstrip()}\n```"
 
 
-def playground(spec: str, words: str = "Open it in the playground") -> str:
+def playground(spec: str, words: str = "Open it in the playground", **fields: str) -> str:
     """A link that opens a network there, from a page of the course: a sample file's text, or one that comes with the
-    tool by its name."""
+    tool by its name. fields: of the playground, such as `batch`."""
     name, _, variant = spec.partition("@")
-    if not name.endswith(".yaml"):
-        return f"[{words}](../playground/index.html#spec={spec})"
-    text = (HERE / name).read_text(encoding="utf-8")
-    return f"[{words}](../playground/index.html#text={packed(text)}{f'&variant={variant}' if variant else ''})"
+    given = {"spec": spec}
+    if name.endswith(".yaml"):
+        given = {"text": packed((HERE / name).read_text(encoding="utf-8"))} | ({"variant": variant} if variant else {})
+    return f"[{words}](../playground/index.html#{urlencode(given | fields, safe='@')})"
 
 
 def packed(text: str) -> str:
