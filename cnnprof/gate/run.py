@@ -130,12 +130,12 @@ class Run:
 
         found = {name: getattr(self, name) for name in _FOUND}
         return Part(
-            found, list(self.changes.items()), list(self._specs), self._foreign, self.compared, self._work.units
+            found, list(self.changes.items()), list(self.specs), self.foreign, self.compared, self._work.units
         )
 
     def joined(self, parts: Sequence[Part]) -> bool:
         """Takes in the parts of a run, in order; False, and nothing, where together they are too much work."""
-        if sum(part.units for part in parts) > MOST_WORK:
+        if sum(part.units for part in parts) > subjects.MOST_WORK:
             return False
         for number, part in enumerate(parts):
             for name in _FOUND:
@@ -143,8 +143,8 @@ class Run:
                 mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
             # A process counts identities for itself: what is alike in two is not the same.
             self.changes |= {(title, -number * 2**64 - key): change for (title, key), change in part.changes}
-            self._specs |= dict.fromkeys(part.files)
-            self._foreign |= part.foreign
+            self.specs |= dict.fromkeys(part.files)
+            self.foreign |= part.foreign
             self._was_compared |= part.compared
         self.notes = list(dict.fromkeys(self.notes))
         return True
