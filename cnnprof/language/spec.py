@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.language import registry, source
-from cnnprof.language.expression import CONSTANTS, FUNCTIONS
+from cnnprof.language.expression import CONSTANTS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.model.kind import REQUIRED, IntList, Kind, how_to_write, required
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
@@ -292,11 +292,11 @@ class _Reader:
         found = []
         for name, key, value in self.entries(node, "args"):
             nameable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
-            if not nameable or name in FUNCTIONS or name in CONSTANTS:
+            if not nameable or name in CONSTANTS:
                 self.problem(
                     f"`{brief(name)}` cannot be an argument: expressions could not name it",
                     key.mark,
-                    "use letters, digits and _, and no word or function of expressions",
+                    "use letters, digits and _, and no word of expressions",
                 )
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
                 self.problem(f"`{name}` is reserved and cannot be an argument", key.mark)

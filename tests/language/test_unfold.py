@@ -222,6 +222,11 @@ SCOPE = [
         ["conv2d.0 conv2d 10x7x7", "conv2d.1 conv2d 10x6x6"],
         id="a whole float is an integer",
     ),
+    pytest.param(
+        "args: {log: 2, max: 3}\nlayers:\n- conv2d: {out_channels: log(max ** log, max) + max(log, max), kernel_size: 1}",
+        ["conv2d conv2d 5x8x8"],
+        id="arguments called as functions are",
+    ),
 ]
 
 # Merges, side outputs, paths.
