@@ -147,7 +147,7 @@ def arguments(before: Report | None, after: Report) -> tuple[ArgumentChange, ...
     return tuple(
         ArgumentChange(name, show(was[name]) if name in was else None, show(now[name]) if name in now else None)
         for name in dict.fromkeys([*was, *now])
-        if name not in was or name not in now or was[name] != now[name]
+        if name not in was or name not in now or was[name] != now[name] or show(was[name]) != show(now[name])
     )
 
 

@@ -294,7 +294,7 @@ def _args(description: str) -> Schema:
     return {
         "description": description,
         "type": ["object", "null"],
-        "additionalProperties": {"type": [*SCALAR, "array", "null"]},
+        "additionalProperties": _value(),
     }
 
 
@@ -303,7 +303,17 @@ def _variant() -> Schema:
         "description": "Values for arguments by name, and a `budget` instead of the file's.",
         "type": ["object", "null"],
         "properties": {"budget": _budget("Limits on this variant's metrics.")},
-        "additionalProperties": {"type": [*SCALAR, "array", "null"]},
+        "additionalProperties": _value(),
+    }
+
+
+def _value() -> Schema:
+    """Of an argument: a number, a word, an expression, a list, or a step with its fields."""
+    return {
+        "type": [*SCALAR, "array", "object", "null"],
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": {"type": ["object", "array", "null"]},
     }
 
 

@@ -301,8 +301,6 @@ class _Reader:
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
                 self.problem(f"`{name}` is reserved and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
-            if isinstance(value, Mapping):
-                self.problem(f"an argument's default is a value, found {described(value)}", value.mark)
             found.append(Argument(name, None if required else value, key.mark))
         return tuple(found)
 

@@ -30,7 +30,7 @@ from cnnprof.language.problems import (
     UnfoldWork,
     Unknown,
 )
-from cnnprof.language.scope import ABSENT, UNKNOWN, Body, LayerRef, Names, Scope, StepRef, TensorRef
+from cnnprof.language.scope import ABSENT, UNKNOWN, Body, LayerRef, Names, Scope, StepRef, TensorRef, Written
 from cnnprof.language.sharing import share
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import (
@@ -404,9 +404,7 @@ class _Walker:
         word = step.word
         if word == SIDE:
             return self.side(step, path, scope)
-        ref = scope.argument(word)
-        if not isinstance(ref, StepRef):
-            ref = self.names.target(word, scope.body)
+        ref = self.values.target(word, scope)
         if ref is None and (value := scope.argument(word)) is not ABSENT:
             raise RuleError(
                 f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
@@ -426,10 +424,10 @@ class _Walker:
                     instead = f"a merge names what it reads in its branches: `{word}: {{a: x, b: y}}`"
             raise RuleError(f"`{word}` reads one layer, and its `from` lists several", instead)
         if isinstance(target, Block):
-            return self.block(target, step, path, scope)
+            return self.block(ref, target, step, path, scope)
         if target.merge:
-            return self.merge(target, step, path, scope)
-        made = self.make(target, step, scope)
+            return self.merge(ref, target, step, path, scope)
+        made = self.make(ref, target, step, scope)
         if target.source:
             return self.add(path, made, (), step.mark)
         if scope.tensor is None:
@@ -443,9 +441,10 @@ class _Walker:
 
     # Layers of a kind.
 
-    def make(self, kind: type[Kind], step: Step, scope: Scope) -> Kind:
+    def make(self, ref: StepRef, kind: type[Kind], step: Step, scope: Scope) -> Kind:
         """The kind with a step's fields, the same object for the same values."""
-        values = self.fields(kind, step, scope)
+        written = self.written(ref, self.by_name(kind, step), scope)
+        values = self.fields(kind, step.word, written)
         key = (kind, *[(name, _typed(value)) for name, value in values.items()])
         made = self.kinds.get(key)
         if made is None:
@@ -453,35 +452,53 @@ class _Walker:
             try:
                 made = self.kinds[key] = kind(**values)
             except FieldError as error:
-                self.report_fields(kind, values, step, error)
+                self.report_fields(kind, values, written, step.mark, error)
                 raise Unknown from None
         return made
 
-    def fields(self, kind: type[Kind], step: Step, scope: Scope) -> dict[str, Any]:
-        """The values of a step's fields. Raises Unknown where one has none."""
+    def by_name(self, kind: type[Kind], step: Step) -> MappingType[str, Node]:
+        """The fields that a step writes. Raises RuleError where they have no names."""
         body = step.body
         if body is None:
             return {}
         if not isinstance(body, Mapping):
             message = f"`{kind.word}` takes its fields by name, found {described(body)}"
             raise RuleError(message, by_name(kind, step.word, body))
+        return body.items
+
+    def written(self, ref: StepRef, own: MappingType[str, Node], scope: Scope) -> dict[str, Written]:
+        """The fields or arguments of a step: those that it writes, and others that came with its word as a value."""
+        written = {name: Written(node, scope) for name, node in own.items()}
+        for name, (node, there) in ref.fields.items():
+            written.setdefault(name, Written(node, there.at(scope.tensor)))
+        return written
+
+    def fields(self, kind: type[Kind], word: str, written: MappingType[str, Written]) -> dict[str, Any]:
+        """The values of a step's fields. Raises Unknown where one has none."""
         values: dict[str, Any] = {}
-        for name, node in body.items.items():
+        for name, (node, scope) in written.items():
             field = kind.fields.get(name)
             try:
                 if field is None:
-                    hint = no_field(kind, step.word, name)
+                    hint = no_field(kind, word, name)
                     raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint)
                 values[name] = self.values.field(field, node, scope)
             except RuleError as error:
                 self.problems.report(error.message, node.mark, error.hint)
             except Unknown:
                 pass
-        if len(values) < len(body.items):
+        if len(values) < len(written):
             raise Unknown
         return values
 
-    def report_fields(self, kind: type[Kind], values: MappingType[str, Any], step: Step, first: FieldError) -> None:
+    def report_fields(
+        self,
+        kind: type[Kind],
+        values: MappingType[str, Any],
+        written: MappingType[str, Written],
+        mark: Mark,
+        first: FieldError,
+    ) -> None:
         """Reports every field that does not hold what it should, or that a required one (`first`) is missing."""
         found = False
         for name, value in values.items():
@@ -489,10 +506,9 @@ class _Walker:
                 kind.fields[name].convert(value, kind.axes)
             except FieldError as error:
                 found = True
-                assert isinstance(step.body, Mapping)
-                self.problems.report(error.message, step.body.items[name].mark, error.hint)
+                self.problems.report(error.message, written[name].node.mark, error.hint)
         if not found:
-            self.problems.report(first.message, step.mark, first.hint)
+            self.problems.report(first.message, mark, first.hint)
 
     def add(self, path: str, kind: Kind, inputs: Collection[TensorRef], mark: Mark) -> TensorRef:
         """Appends a layer; its shape is unknown where an input's is."""
@@ -524,8 +540,8 @@ class _Walker:
 
     # Blocks.
 
-    def block(self, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
-        given = self.arguments(block, step, scope)
+    def block(self, ref: StepRef, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
+        given = self.arguments(ref, block, step, scope)
         repeated = "" if scope.index is None else step.word
         body = Body({}, scope.tensor, block.shipped, repeated, path, block.lists)
         inside = Scope(self.names, body, scope.tensor, None)
@@ -550,8 +566,9 @@ class _Walker:
             if step.repeat is None:
                 self.problems.trail.pop()
 
-    def arguments(self, block: Block, step: Step, scope: Scope) -> dict[str, Any]:
-        """The values that a call gives, evaluated in the caller's scope; all required ones are there."""
+    def arguments(self, ref: StepRef, block: Block, step: Step, scope: Scope) -> dict[str, Any]:
+        """The values that a call gives, evaluated in the caller's scope, and those that came with the block's word as
+        a value; all required ones are there."""
         self.problems.spend(len(block.args) // ARGUMENTS, step.mark)
         names = dict.fromkeys([argument.name for argument in block.args])
         body = step.body
@@ -581,6 +598,13 @@ class _Walker:
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
             given = dict(zip(names, values, strict=False))
+        for name, (node, there) in ref.fields.items():
+            if name in given:
+                continue
+            try:
+                given[name] = self.values.value(node, there.at(scope.tensor))
+            except Unknown:
+                failed = True
         if failed:
             raise Unknown
         missing = [argument.name for argument in block.args if argument.default is None and argument.name not in given]
@@ -590,14 +614,14 @@ class _Walker:
 
     # Branches.
 
-    def merge(self, kind: type[Kind], step: Step, path: str, scope: Scope) -> TensorRef:
+    def merge(self, ref: StepRef, kind: type[Kind], step: Step, path: str, scope: Scope) -> TensorRef:
         found = self.ends(step, path, scope, kind)
         ends = [end for _, end, _ in found if isinstance(end, TensorRef)]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false, or every list still empty")
         if kind.roles:
             ends = self.by_role(kind, {label: end for label, end, _ in found if isinstance(end, TensorRef)})
-        made = self.make(kind, step._replace(body=step.fields), scope)
+        made = self.make(ref, kind, step._replace(body=step.fields), scope)
         numbers = [(label, end) for label, end, _ in found if not isinstance(end, TensorRef)]
         if len(numbers) > 1:
             raise RuleError(
