@@ -88,8 +88,9 @@ class Values:
             )
         strange = [name for name in body.items if name not in target.fields]
         for name in strange:
-            message, hint = f"`{target.word}` has no field `{name}`", no_field(target, word, name)
-            self.problems.report(message, body.keys[name].mark, hint)
+            self.problems.report(
+                f"`{target.word}` has no field `{name}`", body.keys[name].mark, no_field(target, word, name)
+            )
         if strange:
             raise Unknown
         return {name: Written(node, scope) for name, node in body.items.items()}
