@@ -247,6 +247,10 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
             saved=(*own.saved, weights, per_channel, per_channel, *scales), scratch=(*own.scratch, weights)
         )
 
+    def with_factors(self) -> Kind:
+        # A factor on weights that are standardised afterwards would be lost: those that come of it are kept instead.
+        return Conv2d(**{name: getattr(self, name) for name in Conv2d.fields} | {"bias": True})
+
     def fvcore_once(self, *inputs: Shape) -> int:
         return prod(self.weights(*inputs)["weight"]) * (5 if self.gain else 4)  # a batch norm of the weights
 

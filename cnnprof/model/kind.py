@@ -471,6 +471,11 @@ class Kind:
         """What has to divide the number of channels of the input, and of those that are made."""
         return 1
 
+    def with_factors(self) -> Kind | None:
+        """The layer that it is once a factor and a term for each of its channels are a part of its weights, which are
+        fixed then; None where they cannot be."""
+        return self.changed(bias=True) if "bias" in self.fields else None
+
     def products(self, *inputs: Shape) -> int:
         """How many of its multiply-accumulates are between tensors that both depend on its inputs."""
         return 0
