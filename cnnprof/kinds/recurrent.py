@@ -19,9 +19,10 @@ class Recurrent(Kind):
         bias: whether the products with the input and with the state before have a bias each
         bidirectional: whether a second one runs from the end, whose outputs are joined to those of the first
     Memory:
-        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps its output and, for
-        each layer and direction, the input and 7 · hidden_size values per position; while it runs, the products with
-        the input and the outputs. What cuDNN or oneDNN hold instead is their own
+        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps for each layer and
+        direction 7 · hidden_size values per position, and each layer's input, the first one's for each direction;
+        while it runs, the products with the input and the outputs. Of a batch of one the input is not copied, and
+        oneDNN, which runs an LSTM on a CPU, and cuDNN have a workspace of their own instead
     """
 
     gates: ClassVar[int]
@@ -68,10 +69,11 @@ class Recurrent(Kind):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         positions, size = inputs[0][0], self.hidden_size
-        kept = [Tensor((positions, features)) for features in self._read(inputs[0])]
+        first, *others = [Tensor((positions, features)) for features in self._read(inputs[0])]
+        kept = [first] * self._directions + others
         kept += [Tensor((positions, 7 * size))] * (self.num_layers * self._directions)
         running = Tensor((positions, (self.gates + 1) * size * self._directions))
-        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
+        return Memory(saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
 
     def code(self, *inputs: Shape) -> Code:
         own = type(self).__name__
