@@ -21,8 +21,8 @@ class Recurrent(Kind):
     Memory:
         an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps for each layer and
         direction 7 · hidden_size values per position, and each layer's input, the first one's for each direction;
-        while it runs, the products with the input and the outputs. Of a batch of one the input is not copied, and
-        oneDNN, which runs an LSTM on a CPU, and cuDNN have a workspace of their own instead
+        while it runs, the products with the input and the outputs. oneDNN, which runs an LSTM on a CPU, and cuDNN
+        keep the output and a workspace of their own instead, and of a batch of one the input is not copied
     """
 
     gates: ClassVar[int]
@@ -73,7 +73,7 @@ class Recurrent(Kind):
         kept = [first] * self._directions + others
         kept += [Tensor((positions, 7 * size))] * (self.num_layers * self._directions)
         running = Tensor((positions, (self.gates + 1) * size * self._directions))
-        return Memory(saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
+        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
 
     def code(self, *inputs: Shape) -> Code:
         own = type(self).__name__
