@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_OF_A_LIBRARY = "what {} holds depends on the library that runs it"
+
+
 class Recurrent(Kind):
     """
     Shape:
@@ -73,7 +76,7 @@ class Recurrent(Kind):
         kept = [first] * self._directions + others
         kept += [Tensor((positions, 7 * size))] * (self.num_layers * self._directions)
         running = Tensor((positions, (self.gates + 1) * size * self._directions))
-        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
+        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, estimate=_OF_A_LIBRARY)
 
     def code(self, *inputs: Shape) -> Code:
         own = type(self).__name__
