@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 from cnnprof.errors import UsageError
 from cnnprof.language import manual, registry
 from cnnprof.language.source import Node, Scalar, Sequence
-from cnnprof.language.spec import SIDE, Block, shipped_blocks
+from cnnprof.language.spec import SIDE, Block, line_of, shipped_blocks
 from cnnprof.model.kind import REQUIRED, Field, FloatsPerAxis, IntList, Kind, PerAxis, PerAxisOrNone, show
 from cnnprof.model.metrics import METRICS
 
@@ -263,13 +263,12 @@ def _named_branches() -> Schema:
 
 def _shipped(block: Block) -> Schema:
     """A block that comes with cnnprof. A file may hide it by its own, so it refuses nothing."""
-    line = block.mark.source.lines()[block.mark.line]
     arguments: Schema = {}
     for argument in block.args:
         default = "required" if argument.default is None else f"default `{_text(argument.default)}`"
         arguments[argument.name] = {"description": f"An argument of the block ({default})."}
     return {
-        "description": f"A block that comes with cnnprof: {line.partition('#')[2].strip() or block.name}.",
+        "description": f"A block that comes with cnnprof: {line_of(block.name) or block.name}.",
         "type": ["object", "array", "string", "null"],
         "properties": arguments,
     }

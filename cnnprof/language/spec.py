@@ -203,6 +203,12 @@ def shipped_blocks() -> MappingType[str, Block]:
     return blocks
 
 
+def line_of(block: str) -> str:
+    """What blocks.yaml says of a block that comes with the tool, next to its name."""
+    mark = shipped_blocks()[block].mark
+    return mark.source.lines()[mark.line].partition("#")[2].strip()
+
+
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
