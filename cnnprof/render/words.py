@@ -435,8 +435,8 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    if libraries := [layer.path for layer in estimated if not layer.memory.exact]:
-        found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
+    reasons = {layer.memory.estimate: layer.path for layer in reversed(estimated) if layer.memory.estimate}
+    found += [f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items())]
     if copies := [layer.path for layer in estimated if layer.memory.exact]:
         found.append(
             f"{ABOUT} {which}: strides decide what is copied"

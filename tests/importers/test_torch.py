@@ -495,6 +495,19 @@ def test_products_of_constants_are_said() -> None:
     assert (totals.params, totals.macs) == (24, 0)
 
 
+def test_other_operations_of_parameters_are_said_where_a_layer_reads_them() -> None:
+    """Not of what nothing reads, and not of one that takes values in another order."""
+
+    def forward(m: Any, x: Any) -> Any:
+        unread = m.a.tanh() + m.b
+        return x * m.a.exp() + (m.b * 2 * m.b).permute(1, 0).reshape(3, 1) if unread is not None else x
+
+    found = imported(Calls(forward, a=nn.Parameter(torch.ones(3, 1)), b=nn.Parameter(torch.ones(1, 3))), 3, 4)
+    assert found.notes[0] == (
+        "operations of parameters alone are done once for each batch and not counted as FLOPs: `exp`, `mul` 2 times"
+    )
+
+
 def test_those_of_a_batch_of_constants_are_their_readers() -> None:
     module = Calls(lambda m, x: x + m.conv(torch.zeros(x.shape[0], 2, 8, 6)), conv=nn.Conv2d(2, 4, 1))
     found = imported(module)

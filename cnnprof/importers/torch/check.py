@@ -78,6 +78,10 @@ def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list
     _compare_params(network, program, shown)
     buffers, notes = _compare_buffers(network, program)
     params = sum(stored.learned for stored in program.held)
+    if network.computed:
+        found = Counter(operator for _, operator in network.computed)
+        listed = ", ".join(f"`{name}`" + f" {number} times" * (number > 1) for name, number in sorted(found.items()))
+        notes.append(f"operations of parameters alone are done once for each batch and not counted as FLOPs: {listed}")
     if ran is None:
         return Compared(params, buffers), notes
     macs, said = _compare_macs(network, ran, program.batch.size, shown)
