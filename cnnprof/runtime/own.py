@@ -169,6 +169,8 @@ def _unsure(graph: Graph, source: Own) -> str:
     """Why a figure of memory is no more than an estimate of what the module does; empty where it is exact."""
     if source.in_place_differs:
         return f"{source.in_place_differs:,} layers run in place in either the module or the graph, not in both"
+    if source.computed:
+        return f"an estimate: {source.computed:,} operands are computed of several parameters"
     if typed := [each for each in source.dtypes if each is not None]:
         return f"an estimate: an input is {typed[0]}, whose bytes are counted as those of any other"
     estimated = next((layer for layer in graph.layers if not layer.memory_exact), None)
