@@ -59,6 +59,7 @@ class Imported:
     and file_bytes: of its file. types: how the file stores its values. classes: what its author calls parts of it, by
     path. own: the module that it was read from, which can be run; in_place_differs: layers that run in place in either
     that or the graph, and not in both. computed: operands that are computed of several parameters.
+    constant_macs: multiply-accumulates for each batch, of parameters alone, which are not counted.
     """
 
     graph: Graph
@@ -75,6 +76,7 @@ class Imported:
     own: Own | None = None
     in_place_differs: int = 0
     computed: int = 0
+    constant_macs: int = 0
 
     @property
     def agreeing(self) -> dict[str, int]:

@@ -47,6 +47,7 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
     return Imported(
         graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,
         classes=reader.program.classes, in_place_differs=other, computed=len(computed),
+        constant_macs=network.constant_macs.total(),
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ class Own(NamedTuple):
 
     inputs: the names that it is called with. in_place_differs: layers that run in place in either the module or the
     graph, and not in both. dtypes: of those inputs that were given one. computed: operands that
-    are computed of several parameters.
+    are computed of several parameters. constant_macs: those of parameters alone, for each batch.
     """
 
     target: Reference | nn.Module
@@ -56,6 +56,7 @@ class Own(NamedTuple):
     in_place_differs: int = 0
     dtypes: tuple[str | None, ...] = ()
     computed: int = 0
+    constant_macs: int = 0
 
 
 OLDEST = (2, 6)
