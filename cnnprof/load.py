@@ -90,11 +90,12 @@ def locate(spec: str, inside: Path | None = None) -> Located:
 
 def located_file(path: str, variant: str | None = None, given: Mapping[str, str] = {}) -> Located:
     """A file that is there. Raises UsageError."""
+    name = files.slashed(path)
     if (reference := formats.of_file(path)) is not None:
-        return Located(path, b"", variant, given, reference)
+        return Located(name, b"", variant, given, reference)
     if hint := formats.of_another_file(path):
         raise UsageError(f"`{brief(printable(path), 200)}` is not a spec; {hint}")
-    return Located(path, files.read(path, MOST), variant, given)
+    return Located(name, files.read(path, MOST), variant, given)
 
 
 def _unknown(base: str, shipped: Mapping[str, Path]) -> UsageError:
@@ -334,10 +335,10 @@ def of_module(
     return Network((training and found.graph.trained) or found.graph, imported=found)
 
 
-def refuse_imports(located: Located) -> Located:
-    """What a SPEC names, where that is a spec. Raises UsageError for a network in another format."""
-    if located.reference is not None:
-        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec")
+def refuse_files(located: Located) -> Located:
+    """What a SPEC names, where that is a spec or code. Raises UsageError for a file in another format."""
+    if located.reference is not None and not located.reference.runs_code:
+        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec, or code")
     return located
 
 
@@ -561,8 +562,8 @@ def _standard_input() -> bytes:
     """All that standard input gives. Raises UsageError."""
     if sys.stdin is None:
         raise UsageError("standard input is closed")
-    with suppress(OSError, ValueError):  # what does not wait would give a part of the text
-        os.set_blocking(sys.stdin.fileno(), True)
+    with suppress(OSError, ValueError, AttributeError):  # what does not wait would give a part of the text
+        os.set_blocking(sys.stdin.fileno(), True)  # older Pythons do not have it on Windows
     try:
         return sys.stdin.buffer.read(MOST)
     except OSError as error:

@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 # A package imports what is in an earlier line, never a neighbour in its own line; "" is cnnprof/__init__.py.
 ORDER = [
     ["errors"],
-    ["files"],
+    ["files", "processes"],
     ["model"],
     ["kinds"],
     ["language", "importers", "rewrites"],
@@ -56,6 +56,9 @@ DOORS = {
     "onnx": ("importers.onnx",),
     "google": ("importers.onnx",),
     "numpy": ("importers.onnx", "sweeps.lanes"),
+    "pyarrow": ("sweeps.lanes.parquet",),
+    "distributed": ("sweeps.cluster",),
+    "dask": ("sweeps.cluster",),
     "torch": ("runtime", *(f"importers.torch.{name}" for name in ("capture", "module", "reference"))),
     "fvcore": ("runtime",),
 }

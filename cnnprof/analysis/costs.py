@@ -16,7 +16,7 @@ from cnnprof.errors import Problem, ShapeError, SpecError, UsageError, brief, ne
 from cnnprof.model.answers import Answers
 from cnnprof.model.arithmetic import total
 from cnnprof.model.graph import Graph, Layer
-from cnnprof.model.kind import Tensor, Work
+from cnnprof.model.kind import Work
 from cnnprof.model.types import AS_COMPUTED, Types
 
 # Bytes of one floating-point value.
@@ -122,6 +122,7 @@ class _Static(NamedTuple):
     weighted: bool  # a convolution or linear layer: it has weights and multiplies by them
     written: int  # bytes of the output
     moved: int  # bytes of weights, inputs and output, as if every input had a batch
+    products: int  # multiply-accumulates between tensors that both depend on the input
 
 
 def price(work: Work) -> int:
@@ -153,76 +154,77 @@ def count(
     if problem := refusal(graph, batch):
         raise SpecError([problem])
     fields = receptive_field.follow(graph)
-    layers, weighted = _layers(graph, scale, fields[len(graph.inputs) :])
+    statics = _statics(graph, scale)
+    layers = _layers(graph, scale, statics, fields[len(graph.inputs) :])
     peak, torch_peak = memory.peaks(graph, scale)
     trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
     step = None if problem else memory.training(trained, scale, optimizer, master_weights)
-    work = Work(*(map(sum, zip(*[layer.work for layer in layers], strict=True))))
+    params, buffers, param_bytes, buffer_bytes, works, activations, moved, _ = zip(*layers, strict=True)
+    work = Work(*map(sum, zip(*works, strict=True)))
     last = next(output.tensor for output in graph.outputs if output.label == "out")
     seen = fields[last]
-    params = sum(layer.params for layer in layers)
-    param_bytes = sum(layer.param_bytes for layer in layers)
-    buffer_bytes = sum(layer.buffer_bytes for layer in layers)
-    ran = [answers for layer, answers in zip(graph.layers, graph.answers, strict=True) if layer.executed]
-    idle = sum(costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed)
+    idle = sum([costs.params for layer, costs in zip(graph.layers, layers, strict=True) if not layer.executed])
     totals = Totals(
-        params=params,
-        inference_params=params - idle,
-        buffers=sum(layer.buffers for layer in layers),
+        params=sum(params),
+        inference_params=sum(params) - idle,
+        buffers=sum(buffers),
         macs=work.macs,
         flops=price(work),
-        param_bytes=param_bytes,
-        activation_bytes=sum(layer.activation_bytes for layer in layers),
-        depth=depth(graph, weighted),
+        param_bytes=sum(param_bytes),
+        activation_bytes=sum(activations),
+        depth=depth(graph, [static.weighted for static in statics]),
         receptive_field=None if seen is None else seen.largest,
         receptive_field_min=None if seen is None else seen.smallest,
         receptive_field_exact=seen is None or seen.exact,
-        buffer_bytes=buffer_bytes,
+        buffer_bytes=sum(buffer_bytes),
         input_bytes=sum(map(prod, graph.inputs.values())) * batch * scale.size,
-        moved_bytes=sum(layer.moved_bytes for layer in layers),
+        moved_bytes=sum(moved),
         peak_activation_bytes=peak.bytes,
         torch_peak_activation_bytes=torch_peak.bytes,
-        inference_bytes=param_bytes + buffer_bytes + torch_peak.bytes,
+        inference_bytes=sum(param_bytes) + sum(buffer_bytes) + torch_peak.bytes,
         training_bytes=None if step is None else step.total,
         memory_exact=all(layer.memory_exact for layer in graph.layers),
         work=work,
-        product_macs=batch * sum([answers.kind.products(*answers.inputs) for answers in ran]),
+        product_macs=sum([own.products for layer, own in zip(graph.layers, statics, strict=True) if layer.executed]),
     )
     untrained = problem.message if problem else ""
     return Costs(batch, dtype, tuple(layers), totals, peak, torch_peak, step, untrained, optimizer)
 
 
-def _layers(graph: Graph, scale: Scale, fields: Sequence[TensorField | None]) -> tuple[list[LayerCosts], list[bool]]:
-    """The costs of every layer, whose output has these receptive fields; and whether it is a weighted one."""
-    batch, size = scale
+def _statics(graph: Graph, scale: Scale) -> list[_Static]:
+    """What each layer has and does, found once for all of a kind on the same shapes."""
     memo: dict[Answers, _Static] = {}
+    for answers in graph.answers:
+        if answers not in memo:
+            memo[answers] = _static(answers, scale, graph.training)
+    return [memo[answers] for answers in graph.answers]
+
+
+def _layers(
+    graph: Graph, scale: Scale, statics: Sequence[_Static], fields: Sequence[TensorField | None]
+) -> list[LayerCosts]:
+    """The costs of every layer, whose output has these receptive fields."""
+    batch, size = scale
     layers = []
-    weighted = []
-    for layer, answers, field in zip(graph.layers, graph.answers, fields, strict=True):
-        static = memo.get(answers)
-        if static is None:
-            static = memo[answers] = _static(answers, scale, graph.training)
-        weighted.append(static.weighted)
+    for layer, static, field in zip(graph.layers, statics, fields, strict=True):
         executed = layer.executed
         own = layer.shares is None  # shared weights count where they are first used
-        moved = 0
-        if executed and not layer.view:
-            moved = static.moved
-            if batch > 1 and layer.kind.broadcasts:
-                moved -= (batch - 1) * size * _parameters_read(graph, layer)
+        moved = static.moved if executed and not layer.view else 0
+        if moved and batch > 1 and layer.kind.broadcasts:
+            moved -= (batch - 1) * size * _parameters_read(graph, layer)
         layers.append(
             LayerCosts(
-                params=static.params if own else 0,
-                buffers=static.buffers if own else 0,
-                param_bytes=static.params * size if own else 0,
-                buffer_bytes=static.buffer_bytes if own else 0,
-                work=static.work if executed else NO_WORK,
-                activation_bytes=static.written if layer.materialises else 0,
-                moved_bytes=moved,
-                field=field,
+                static.params if own else 0,
+                static.buffers if own else 0,
+                static.params * size if own else 0,
+                static.buffer_bytes if own else 0,
+                static.work if executed else NO_WORK,
+                static.written if layer.materialises else 0,
+                moved,
+                field,
             )
         )
-    return layers, weighted
+    return layers
 
 
 FIGURES = (
@@ -315,7 +317,7 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
     buffers = answers.buffers.values()
     params = answers.params
     work = answers.work(training)
-    written = scale.bytes(Tensor(answers.output, per_example=not answers.kind.source))
+    written = prod(answers.output) * size * (1 if answers.kind.source else batch)
     return _Static(
         params=params,
         buffers=sum([buffer.numel for buffer in buffers]),
@@ -324,6 +326,7 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
         weighted=params > 0 and work.macs > 0,
         written=written,
         moved=params * size + sum(map(prod, answers.inputs)) * batch * size + written,
+        products=answers.kind.products(*answers.inputs) * batch,
     )
 
 
@@ -335,5 +338,6 @@ def depth(graph: Graph, weighted: Sequence[bool]) -> int:
     """
     longest = [0] * len(graph.inputs)
     for layer, own in zip(graph.layers, weighted, strict=True):
-        longest.append(max([longest[tensor] for tensor in layer.inputs], default=0) + own)
+        before = layer.inputs
+        longest.append((longest[before[0]] if len(before) == 1 else max([longest[t] for t in before], default=0)) + own)
     return max(longest[output.tensor] for output in graph.outputs if output.executed)

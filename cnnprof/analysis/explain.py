@@ -7,7 +7,7 @@ A layer's page has a section per figure; a block's, and the whole network's, has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -251,6 +251,10 @@ class _Explainer:
         self.readers = Counter(tensor for layer in graph.layers for tensor in layer.inputs)
         self.item = named(ITEM_SIZE[costs.dtype], "bytes_per_value")
         self.batch: int = named(costs.batch, "batch") if costs.batch > 1 else 1
+        self.known: dict[Hashable, tuple[_Rules, tuple[Section, ...]]] = {}
+        kinds = {type(layer.kind) for layer in graph.layers}
+        self.texts = {kind: manual.sections(kind) for kind in kinds}
+        self.meanings = {kind: manual.fields(kind) for kind in kinds}
 
     @cached_property
     def in_training(self) -> tuple[Graph, Mapping[str, int], Sequence[memory.Kept]]:
@@ -317,12 +321,10 @@ class _Explainer:
         """All about a layer."""
         graph, layer = self.graph, self.graph.layers[number]
         place = layer.place
-        rules = self.rules(number)
-        texts = manual.sections(type(layer.kind))
+        texts = self.texts[type(layer.kind)]
+        rules, own = self._own(number)
         sections = [
-            Section("Output", texts.get("Shape", ""), *self._output(number, rules)),
-            Section("Parameters", texts.get("Weights", ""), *self._weights(number, rules)),
-            Section("Operations", texts.get("FLOPs", ""), *self._operations(number, rules)),
+            *own,
             Section("Memory", texts.get("Memory", ""), *self._memory(number, rules)),
             Section("Receptive field", texts.get("Reach", ""), *self._field(number, rules)),
         ]
@@ -335,13 +337,39 @@ class _Explainer:
             line=None if place is None else place.line + 1,
             lines=layer.lines,
             fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
-            meanings=manual.fields(type(layer.kind)),
+            meanings=self.meanings[type(layer.kind)],
             inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),
             output=layer.shape,
             batch=self.costs.batch,
             dtype=self.costs.types[self.first + number] if self.costs.types else self.costs.dtype,
             sections=tuple(sections),
         )
+
+    def _own(self, number: int) -> tuple[_Rules, tuple[Section, ...]]:
+        """The rules of a layer, and the sections that follow from them and from nothing else of the network.
+
+        Layers that are alike, as those of repeated blocks are, have them in common.
+        """
+        layer, tensors = self.graph.layers[number], (*self.graph.layers[number].inputs, self.first + number)
+        alike: Hashable = (
+            layer.kind,
+            tuple(
+                (self.shapes[tensor], tuple(self.dimensions(tensor)), self._is_parameter(tensor)) for tensor in tensors
+            ),
+            layer.executed,
+            self.costs.layers[number].moved_bytes,
+        )
+        if layer.shares is not None or self.costs.types:  # these name or size other layers
+            alike = number
+        if alike not in self.known:
+            rules, texts = self.rules(number), self.texts[type(layer.kind)]
+            sections = (
+                Section("Output", texts.get("Shape", ""), *self._output(number, rules)),
+                Section("Parameters", texts.get("Weights", ""), *self._weights(number, rules)),
+                Section("Operations", texts.get("FLOPs", ""), *self._operations(number, rules)),
+            )
+            self.known[alike] = rules, sections
+        return self.known[alike]
 
     def _output(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
@@ -514,7 +542,7 @@ class _Explainer:
         """The reason that a layer may not overwrite this input, in words."""
         name = f"`{self.graph.tensor_name(tensor)}`"
         return {
-            "off": "the spec says `inplace: false`",
+            "off": "it is not to run in place (`inplace: false`)",
             "input": f"{name} belongs to the caller",
             "read": f"{name} is read by {self.readers[tensor] - 1} more",
             "shape": f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output",

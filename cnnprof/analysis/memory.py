@@ -65,9 +65,10 @@ def storages(graph: Graph) -> list[int]:
 
 def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
     """Bytes of every tensor's own storage, by id; 0 for views and what runs in place."""
-    inputs = [prod(shape) * scale.batch * scale.size for shape in graph.inputs.values()]
+    batch, size = scale
+    inputs = [prod(shape) * batch * size for shape in graph.inputs.values()]
     return inputs + [
-        scale.bytes(Tensor(layer.shape, per_example=not layer.kind.source)) if layer.materialises else 0
+        prod(layer.shape) * (1 if layer.kind.source else batch) * size if layer.materialises else 0
         for layer in graph.layers
     ]
 
@@ -84,15 +85,14 @@ def _lives(graph: Graph, owner: Sequence[int], order: Iterable[int]) -> _Lives:
     first = len(graph.inputs)
     executed = list(order)
     birth = dict.fromkeys(range(first), -1)
-    death = dict.fromkeys(range(first), len(executed))  # the caller holds the inputs throughout
+    death: dict[int, int] = {}
     for position, number in enumerate(executed):
-        layer = graph.layers[number]
         own = owner[first + number]
         birth.setdefault(own, position)
-        death[own] = max(death.get(own, position), position)
-        for tensor in layer.inputs:
-            storage = owner[tensor]
-            death[storage] = max(death[storage], position)
+        death[own] = position
+        for tensor in graph.layers[number].inputs:
+            death[owner[tensor]] = position
+    death.update(dict.fromkeys(range(first), len(executed)))  # the caller holds the inputs throughout
     for output in graph.outputs:
         if output.executed:
             death[owner[output.tensor]] = len(executed)
@@ -145,13 +145,8 @@ def _steps(
         start, end = max(position, 0), min(lives.death[storage], count - 1)
         steps[start] += sizes[storage]
         steps[end + 1] -= sizes[storage]
-    memos: dict[int, int] = {}
-    scratch = []
-    for number in lives.order:
-        held = graph.layers[number].memory.scratch
-        if id(held) not in memos:
-            memos[id(held)] = sum(map(scale.bytes, held))
-        scratch.append(memos[id(held)])
+    held = [graph.layers[number].memory.scratch for number in lives.order]
+    scratch = [sum(map(scale.bytes, each)) if each else 0 for each in held]
     return lives, list(accumulate(steps))[:count], scratch
 
 
@@ -236,23 +231,21 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     """
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
-    trained, frozen = (
-        [
-            prod(shape)
-            for layer, answers in zip(graph.layers, graph.answers, strict=True)
-            if layer.shares is None and layer.kind.frozen == is_frozen
-            for shape in answers.weights.values()
-        ]
-        for is_frozen in (False, True)
-    )
-    values = sum(trained)
+    owners = [answers for layer, answers in zip(graph.layers, graph.answers, strict=True) if layer.shares is None]
+    trained = [
+        answers
+        for layer, answers in zip(graph.layers, graph.answers, strict=True)
+        if answers.weights and layer.shares is None and not layer.frozen
+    ]
+    values = sum([answers.params for answers in trained])
+    tensors = sum([len(answers.weights) for answers in trained])
     state = OPTIMIZERS[optimizer]
     state_size = MASTER_SIZE if master_weights else scale.size
     return Training(
         kept=kept_for_backward(graph, scale),
-        params=(values + sum(frozen)) * scale.size,
+        params=sum([answers.params for answers in owners]) * scale.size,
         gradients=values * scale.size,
-        optimizer=values * state.values * state_size + len(trained) * state.bytes_per_tensor,
+        optimizer=values * state.values * state_size + tensors * state.bytes_per_tensor,
         master_weights=values * MASTER_SIZE if master_weights else 0,
     )
 
@@ -278,22 +271,26 @@ def kept(graph: Graph) -> list[Kept]:
     found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
-        asked.append((bool(answers.weights) and not layer.kind.frozen) or any(inputs))
+        asked.append(True in inputs or (bool(answers.weights) and not layer.frozen))
         if not asked[-1] or not layer.executed:
             found.append(Kept(asked[-1]))
             continue
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
         tensors: tuple[int, ...] = ()
-        saved = tuple(range(len(memory.saved)))
+        saved = tuple(range(len(memory.saved))) if memory.saved else ()
         own = layer.kind.kept(inputs, *answers.inputs) if layer.overwrites is None else None
-        if own is not None:
+        if layer.frozen and layer.kind.keeps_frozen == "nothing":
+            saved = ()
+        elif layer.frozen and layer.kind.keeps_frozen == "root":
+            tensors, saved = layer.inputs, (0,)
+        elif own is not None:
             output = (first + number,) if own.output else ()
             tensors, saved = (*[layer.inputs[position] for position in own.inputs], *output), own.saved
-        elif how == "output":
-            tensors = (first + number,)
         elif how == "inputs":
             tensors = layer.inputs
+        elif how == "output":
+            tensors = (first + number,)
         elif how == "inputs and output":
             tensors = (*layer.inputs, first + number)
         elif how == "differentiable inputs":
@@ -313,7 +310,8 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     own = 0
     for layer, answers, each in zip(graph.layers, graph.answers, kept(graph), strict=True):
         held.update([owner[tensor] for tensor in each.tensors])
-        own += sum([scale.bytes(layer.memory.saved[position]) for position in each.saved])
+        if each.saved:
+            own += sum([scale.bytes(layer.memory.saved[position]) for position in each.saved])
         if each.clone:
             own += scale.bytes(Tensor(answers.inputs[0]))
     return own + sum([sizes[storage] for storage in held])

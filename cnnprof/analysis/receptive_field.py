@@ -15,7 +15,7 @@ from math import isfinite, prod
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.analysis import seen
-from cnnprof.analysis.seen import IntervalTable, Pattern, Seen, TapBudget
+from cnnprof.analysis.seen import Interval, IntervalTable, Pattern, Seen, TapBudget
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import EVERYTHING, Everything, Reach, Regrouped, Shape, Unknown
 from cnnprof.model.resized import Whole
@@ -129,12 +129,17 @@ class _Tracks(NamedTuple):
         return sum(number in along for along in self.dims) > 1
 
 
+_GRIDS = {axes: ((), *((number,) for number in range(axes))) for axes in range(1, 4)}
+"""The axes along each dimension of a tensor that has channels, and then its axes."""
+
+
 class _Follower:
     """Follows tensors step by step, equal ones once. Tables are filled at the end, when all is asked for."""
 
     def __init__(self) -> None:
         self.budget = TapBudget()
         self.tables: list[IntervalTable] = []
+        self.grids: dict[int, Shape | None] = {}  # by the identity of tracks
         self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
 
     def of_input(self, shape: Shape) -> _Tracks:
@@ -213,6 +218,9 @@ class _Follower:
 
     def _merged(self, fields: Sequence[_Tracks], shapes: Sequence[Shape], output: Shape) -> _Tracks:
         """Position by position the smallest interval that covers those of all inputs."""
+        grids = [self._grid(tracks) for tracks in fields] + [shape[1:] for shape in shapes]
+        if fields and grids.count(output[1:]) == len(grids):
+            return fields[0]._replace(axes=self._joined([tracks.axes for tracks in fields]))
         inputs = [(tracks, shape) for tracks, shape in zip(fields, shapes, strict=True) if tracks.axes]
         if not inputs:
             return fields[0] if fields else _Tracks((), ((),) * len(output))
@@ -237,6 +245,27 @@ class _Follower:
             else:
                 axes.append(axes[-1])
         return main._replace(axes=tuple(axes))
+
+    def _grid(self, tracks: _Tracks) -> Shape | None:
+        """The positions along each axis, where channels come first and then each axis, in order; else None."""
+        if id(tracks) not in self.grids:
+            sizes = tuple([axis.places for axis in tracks.axes])
+            self.grids[id(tracks)] = sizes if tracks.dims == _GRIDS.get(len(sizes)) else None
+        return self.grids[id(tracks)]
+
+    def _joined(self, grids: Sequence[tuple[_Track, ...]]) -> tuple[_Track, ...]:
+        """The axes of tensors on one grid, axis by axis."""
+        axes: list[_Track] = []
+        before: tuple[_Track, ...] = ()
+        for tracks in zip(*grids, strict=True):
+            if tracks != before:
+                places = tracks[0].places
+                alike = seen.joined([track.seen for track in tracks])
+                found = alike or self._seen(tuple([(seen.SAME, track.seen) for track in tracks]), places)
+                made = _Track(found, places, all(track.exact for track in tracks))
+                before = tracks
+            axes.append(made)
+        return tuple(axes)
 
     def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
         """What positions see by steps from others."""
@@ -272,25 +301,29 @@ class _Follower:
 
 def _axis(track: _Track) -> FieldAxis:
     """The figures of an axis."""
-    source = track.seen
-    if isinstance(source, Pattern):
-        if source.is_regular and (size := source.rights[0] - source.lefts[0] + 1) > 0 and isfinite(size):
-            left, right, stride = int(source.lefts[0]), int(source.rights[0]), source.shift if source.exact else None
-            return FieldAxis(left, right, int(size), int(size), stride, track.places, track.exact and source.exact)
-        places = 1 if source.is_regular else min(track.places, len(source.lefts) + 1)
-    else:
-        places = min(track.places, source.last + 1)  # fewer where one stands for all, or for an estimate
-    lefts, rights = source.listed(0, places - 1)
-    sizes = [int(right - left) + 1 if right >= left else 0 for left, right in zip(lefts, rights, strict=True)]
-    stride = source.shift if isinstance(source, Pattern) and source.is_regular else _stride(lefts, rights)
-    left, right = (int(lefts[0]), int(rights[0])) if sizes[0] else (0, -1)
-    if not max(sizes) or not source.exact:
-        stride = None
-    return FieldAxis(left, right, max(sizes), min(sizes), stride, track.places, track.exact and source.exact)
+    source, exact = track.seen, track.exact and track.seen.exact
+    if isinstance(source, Pattern) and source.is_regular:
+        left, right = source.at(0)
+        if left <= right:
+            left, right, stride = int(left), int(right), source.shift if source.exact else None
+            return FieldAxis(left, right, right - left + 1, right - left + 1, stride, track.places, exact)
+    positions = source.telling(track.places)
+    intervals = [source.at(position) for position in positions]
+    sizes = [int(right - left) + 1 if right >= left else 0 for left, right in intervals]
+    left, right = map(int, intervals[0]) if sizes[0] else (0, -1)
+    stride = _stride(positions, intervals) if max(sizes) and source.exact else None
+    return FieldAxis(left, right, max(sizes), min(sizes), stride, track.places, exact)
 
 
-def _stride(lefts: Sequence[seen.Bound], rights: Sequence[seen.Bound]) -> int | None:
-    """How far each interval is from the one before, 0 where there is a single one; None where they differ."""
-    steps = {later - earlier for ends in (lefts, rights) for earlier, later in pairwise(ends)} or {0}
+def _stride(positions: Sequence[int], intervals: Sequence[Interval]) -> int | None:
+    """How far each interval is from the one before, 0 where there is a single one; None where they differ.
+
+    positions: of the intervals; from each to the next, both ends move evenly.
+    """
+    steps = {
+        (later[end] - earlier[end]) // (position - before)
+        for (before, earlier), (position, later) in pairwise(zip(positions, intervals, strict=True))
+        for end in (0, 1)
+    } or {0}
     step = steps.pop()
     return int(step) if not steps and isfinite(step) else None

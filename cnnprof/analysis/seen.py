@@ -1,16 +1,17 @@
 """What each position along an axis sees of the network's input: an interval, and what a step makes of it.
 
 Behind strides alone the intervals are equally long and equally far from each other. Behind an upsampling they repeat
-with a period: a `Pattern` of one or several phases holds for every position. Where taps are clamped to a border, or
-a tensor meets another one on a coarser grid, no pattern holds, and an `IntervalTable` lists the intervals. A step also
-asks for positions outside of the tensor, so what later layers ask for has to be known before a table is filled.
+with a period: a `Pattern` of one or several phases holds for every position. Behind a gate every position also sees
+what the gate does, which is in the pattern as well. Where taps are clamped to a border, or a tensor meets another one
+on a coarser grid, no pattern holds, and an `IntervalTable` lists the intervals. A step also asks for positions outside
+of the tensor, so what later layers ask for has to be known before a table is filled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import floor, gcd, inf, lcm
+from math import floor, gcd, inf, isfinite, lcm
 from typing import NamedTuple, TypeAlias
 
 from cnnprof.model.resized import Transposed, Whole
@@ -25,16 +26,21 @@ PER_POSITION = 8
 
 Bound: TypeAlias = int | float
 """An end of an interval. A position that sees nothing has the interval from ∞ to −∞."""
+Interval: TypeAlias = tuple[Bound, Bound]
 SAME = Window(1)
 
 
 class Pattern(NamedTuple):
-    """Intervals lefts[p]..rights[p] that repeat: position p + len(lefts) sees what p sees, moved by `shift`."""
+    """Intervals lefts[p]..rights[p] that repeat: position p + len(lefts) sees what p sees, moved by `shift`.
+
+    common: an interval that every position sees in addition, as behind a gate; of a pattern of one phase that moves.
+    """
 
     lefts: tuple[Bound, ...]
     rights: tuple[Bound, ...]
     shift: int
     exact: bool = True
+    common: Interval | None = None
 
     @property
     def rate(self) -> Fraction:
@@ -44,7 +50,7 @@ class Pattern(NamedTuple):
     @property
     def is_regular(self) -> bool:
         """Whether one interval, moved, is that of every position."""
-        return len(self.lefts) == 1
+        return len(self.lefts) == 1 and self.common is None
 
     @property
     def is_constant(self) -> bool:
@@ -56,11 +62,24 @@ class Pattern(NamedTuple):
 
     def listed(self, first: int, last: int) -> tuple[Sequence[Bound], Sequence[Bound]]:
         """The left and the right ends of the intervals of the positions first..last."""
-        rounds = [divmod(position, len(self.lefts)) for position in range(first, last + 1)]
-        return (
-            [self.lefts[phase] + times * self.shift for times, phase in rounds],
-            [self.rights[phase] + times * self.shift for times, phase in rounds],
-        )
+        found = [self.at(position) for position in range(first, last + 1)]
+        return [left for left, _ in found], [right for _, right in found]
+
+    def at(self, position: int) -> Interval:
+        """The interval of one position."""
+        times, phase = divmod(position, len(self.lefts))
+        left, right = self.lefts[phase] + times * self.shift, self.rights[phase] + times * self.shift
+        if self.common is None:
+            return left, right
+        return min(left, self.common[0]), max(right, self.common[1])
+
+    def telling(self, places: int) -> Sequence[int]:
+        """Of the first `places` positions those that tell of all: from each to the next, both ends move evenly."""
+        if self.common is None:
+            return range(1 if self.is_regular else min(places, len(self.lefts) + 1))
+        away = [self.common[0] - self.lefts[0], self.common[1] - self.rights[0]]
+        turns = [int(each) // self.shift for each in away if isfinite(each)]  # the last before an end's rule changes
+        return sorted({0, places - 1, *(p for turn in turns for p in (turn, turn + 1) if 0 < p < places)})
 
 
 class IntervalTable:
@@ -110,6 +129,14 @@ class IntervalTable:
         self.exact = self.exact and all(source.exact for _, source in self.looks)
         self.looks = []
 
+    def at(self, position: int) -> Interval:
+        """The interval of one of the positions that it lists."""
+        return self.lefts[position - self.first], self.rights[position - self.first]
+
+    def telling(self, places: int) -> Sequence[int]:
+        """Of the first `places` positions those that tell of all: fewer where one does, or where they are estimated."""
+        return range(min(places, self.last + 1))
+
     def listed(self, first: int, last: int) -> tuple[Sequence[Bound], Sequence[Bound]]:
         """The left and the right ends of the intervals of the positions first..last."""
         found = []
@@ -142,16 +169,51 @@ class TapBudget:
 
 
 def regular(sources: Sources) -> Pattern | None:
-    """What windows make of intervals that are all alike, in closed form; None for anything else."""
-    lefts, rights, shifts, exact = [], [], set(), True
+    """What windows and gates make of intervals that are all alike, in closed form; None for anything else."""
+    moving: list[Interval] = []
+    common: list[Interval] = []
+    shifts: set[int] = set()
+    exact = True
     for step, source in sources:
-        if not (isinstance(step, Window) and isinstance(source, Pattern) and source.is_regular):
+        if not (isinstance(source, Pattern) and len(source.lefts) == 1 and isinstance(step, Window | Whole)):
             return None
-        lefts.append(source.lefts[0] - step.padding * source.shift)
-        rights.append(source.rights[0] + (step.extent - 1 - step.padding) * source.shift)
-        shifts.add(source.shift * step.stride)
+        if isinstance(step, Whole):
+            first, last, stride = 0, step.size - 1, 0
+        else:
+            first, last, stride = -step.padding, step.extent - 1 - step.padding, step.stride
+        interval = source.lefts[0] + first * source.shift, source.rights[0] + last * source.shift
+        if shift := source.shift * stride:
+            moving.append(interval)
+            shifts.add(shift)
+        else:
+            common.append(interval)
+        if source.common is not None:
+            common.append(source.common)
         exact = exact and source.exact
-    return Pattern((min(lefts),), (max(rights),), shifts.pop(), exact) if len(shifts) == 1 else None
+    if len(shifts) > 1:
+        return None
+    if not moving:
+        left, right = _hull(common)
+        return Pattern((left,), (right,), 0, exact)
+    left, right = _hull(moving)
+    return Pattern((left,), (right,), shifts.pop(), exact, _hull(common) if common else None)
+
+
+def joined(seen: Sequence[Seen]) -> Pattern | None:
+    """What positions see that see all of these, where intervals are alike and equally far from each other."""
+    shifts = {each.shift if isinstance(each, Pattern) and each.is_regular else None for each in seen}
+    shift = shifts.pop()
+    if shifts or shift is None:
+        return None
+    lefts, rights, _, exact, _ = zip(*seen, strict=True)
+    return Pattern(min(lefts), max(rights), shift, all(exact))
+
+
+def _hull(intervals: Sequence[Interval]) -> Interval:
+    """The smallest interval that covers them."""
+    if len(intervals) == 1:
+        return intervals[0]
+    return min([left for left, _ in intervals]), max([right for _, right in intervals])
 
 
 def after(sources: Iterable[tuple[Step, Seen]], places: int, budget: TapBudget) -> Seen:
@@ -175,7 +237,7 @@ def _pattern(sources: Sources, budget: TapBudget) -> Pattern | None:
     """The pattern that patterns give; None where there is none, or one of too many phases."""
     phases, rates = [], set()
     for step, source in sources:
-        if not isinstance(source, Pattern) or step.clamped:
+        if not isinstance(source, Pattern) or source.common is not None or step.clamped:
             return None
         length, rate = len(source.lefts), step.rate
         phases.append(rate.denominator * (length // gcd(rate.numerator, length)))

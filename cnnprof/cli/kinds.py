@@ -49,12 +49,13 @@ def command(
     elif word is None:
         listed = manual.summaries()
         document = catalogue.kinds(listed, list(shipped_blocks()))
-        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None))
+        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None), form=format)
     elif format == "text" and (written := block(word)):
-        deliver(written)
+        deliver(written, form="yaml")
     else:
         page = manual.page(word)
-        deliver(catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None))
+        text = catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None)
+        deliver(text, form=format)
 
 
 def block(name: str) -> str | None:

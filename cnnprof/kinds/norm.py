@@ -388,6 +388,8 @@ class RMSNorm(LastNorm, word="rms_norm"):
     eps: float | None = None
     elementwise_affine: bool = True
 
+    keeps_frozen = "root"
+
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         return self._weight_and_bias(self.normalized_shape, self.elementwise_affine, bias=False)
 

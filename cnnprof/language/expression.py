@@ -39,6 +39,18 @@ class Scope(Protocol):
 Evaluator: TypeAlias = Callable[[Scope], Any]
 
 
+class _Literal:
+    """The evaluator of what has one value in every scope."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, scope: Scope) -> Any:
+        return self.value
+
+
 def make_divisible(value: float, divisor: int = 8) -> int:
     """The multiple of `divisor` nearest to `value`, at least `divisor` and not below 90% of `value`.
 
@@ -95,13 +107,12 @@ def weight(text: str) -> int:
 def read(text: str) -> Evaluator:
     """The evaluator of an expression. Raises ExpressionError where it is not one."""
     if text.isdigit() and text.isascii() and len(text) < 19 and (text[0] != "0" or text == "0"):
-        number = int(text)
-        return lambda scope: number
+        return _Literal(int(text))
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters, found {len(text)}")
     stripped = text.strip()
     if stripped in ("", "~"):
-        return lambda scope: None
+        return _Literal(None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on literals is not for specs
@@ -113,6 +124,14 @@ def read(text: str) -> Evaluator:
             f"`{brief(text)}`: `^` is not part of an expression", f"write `{brief(stripped.replace('^', '**'))}`"
         )
     return _Reader().node(tree.body, 0)
+
+
+def is_literal(text: str) -> bool:
+    """Whether a text is a number, `true`, `false` or `null`, and no other expression."""
+    try:
+        return isinstance(read(text), _Literal)
+    except ExpressionError:
+        return False
 
 
 _DOLLAR = re.compile(r"\$\{\s*(\w+)\s*\}|\$(\w+)")
@@ -208,13 +227,12 @@ class _Reader:
             raise self._refused(tree, "an imaginary number" if isinstance(value, complex) else "a string")
         if isinstance(value, int | float):
             bounded(value)
-        return lambda scope: value
+        return _Literal(value)
 
     def _name(self, tree: ast.Name, depth: int) -> Evaluator:
         name = tree.id
         if name in CONSTANTS:
-            value = CONSTANTS[name]
-            return lambda scope: value
+            return _Literal(CONSTANTS[name])
         column = tree.col_offset
 
         def lookup(scope: Scope) -> Any:

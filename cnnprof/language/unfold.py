@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnprof.errors import FieldError, Frame, Mark, RuleError, ShapeError, SpecError, UsageError, listing, nearest
 from cnnprof.language import registry, source
@@ -46,6 +46,7 @@ from cnnprof.language.spec import (
     read_branches,
 )
 from cnnprof.language.values import Values
+from cnnprof.language.walked import Walked, told_apart
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, show, whole
@@ -91,6 +92,29 @@ def unfold(
             work.units += own.units
 
 
+class _FieldPlan:
+    """What need not be found again of the fields of a step, however often it is met.
+
+    values: of the fields that are the same each time, and `units`, what evaluating them counts. open: the other fields.
+    made: the kinds so far, by the values of those.
+    """
+
+    __slots__ = ("made", "open", "units", "values")
+
+    def __init__(self, values: dict[str, Any], open_: dict[str, Node], units: int) -> None:
+        self.values = values
+        self.open = open_
+        self.units = units
+        self.made: dict[tuple[object, ...], Kind] = {}
+
+
+class _Settings(NamedTuple):
+    """What steps say of the layers in them. in_place: None where they say nothing."""
+
+    in_place: bool | None = None
+    frozen: bool = False
+
+
 class _Walker:
     """The state of one walk: the layers so far, the names and problems so far."""
 
@@ -109,10 +133,13 @@ class _Walker:
         self.names = Names(spec, self.inputs, training)
         self.problems = Problems(spec.mark, limits, work)
         self.values = Values(self.names, self.problems)
+        self.settings = _Settings()
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         # What need not be found twice.
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
+        self.plans: dict[tuple[type[Kind], int], _FieldPlan] = {}  # by the body's identity
         self.kinds: dict[tuple[object, ...], Kind] = {}
+        self.walked: dict[tuple[object, ...], Walked] = {}  # by block, arguments and input
 
     # The file.
 
@@ -280,7 +307,9 @@ class _Walker:
                 if step.name is not None:
                     body.absent.add(step.name)
                 continue
-            if step.when is None or entered is not UNKNOWN:  # else nobody knows whether it is there
+            # Of a step entered with what an error left unknown, nobody knows whether a `when` leaves it out.
+            named = step.name is not None or own in seen or own in self.inputs
+            if named and (step.when is None or entered is not UNKNOWN):
                 self.claim(step, body, own, seen)
             seen[own] = step.repeat is not None
             if step.share is not None:
@@ -357,32 +386,37 @@ class _Walker:
         self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
     ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it. It is collected in a list."""
-        first = len(self.layers)
-        tensor, there = self.once(step, tensor, body, path, index)
-        if there and tensor is not None and (name := step.collect) is not None:
-            before = body.lists.get(name, ())
-            layers = range(first, len(self.layers))
-            found = LayerRef(f"{name}[{len(before)}]", tensor, path, layers, self.names.executed, step.mark)
-            body.lists[name] = (*before, found)
-        return tensor, there
-
-    def once(
-        self, step: Step, tensor: TensorRef | None, body: Body, path: str, index: int | None
-    ) -> tuple[TensorRef | None, bool]:
-        """As `repetition`, and nothing is collected."""
         scope = Scope(self.names, body, tensor, index)
-        executed = self.names.executed
+        first, executed, settings = len(self.layers), self.names.executed, self.settings
+        end: TensorRef | None
         try:
             if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
                 return tensor, False
-            return self.apply(step, path, scope), True
+            if step.in_place is not None or step.frozen is not None:
+                self.settings = self.settings_of(step, scope)
+            end = self.apply(step, path, scope)
         except RuleError as error:
             self.problems.report(error.message, step.mark, error.hint)
-            return UNKNOWN, True
+            end = UNKNOWN
         except Unknown:
-            return UNKNOWN, True
+            end = UNKNOWN
         finally:
-            self.names.executed = executed
+            self.names.executed, self.settings = executed, settings
+        if step.collect is not None and end is not None:
+            before = body.lists.get(step.collect, ())
+            layers = range(first, len(self.layers))
+            found = LayerRef(f"{step.collect}[{len(before)}]", end, path, layers, executed, step.mark)
+            body.lists[step.collect] = (*before, found)
+        return end, True
+
+    def settings_of(self, step: Step, scope: Scope) -> _Settings:
+        """What holds for a step's layers: what it says itself, else what the step says that it is in."""
+        found = self.settings
+        if step.in_place is not None:
+            found = found._replace(in_place=self.values.condition(step.in_place, scope))
+        if step.frozen is not None:
+            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+        return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
         """Whether a `when` holds. A side that only training executes stays, and from here on nothing is executed."""
@@ -401,80 +435,107 @@ class _Walker:
 
     def apply(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         """The tensor after a step that is there."""
-        word = step.word
-        if word == SIDE:
+        if step.word == SIDE:
             return self.side(step, path, scope)
-        ref = self.values.target(word, scope)
-        if ref is None and (value := scope.argument(word)) is not ABSENT:
-            raise RuleError(
-                f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
-                "`identity` is the layer that does nothing" if value in (None, "none") else "",
-            )
+        ref = self.values.target(step.word, scope)
         if ref is None:
-            raise RuleError(
-                f"`{word}` is neither a layer kind nor a block",
-                registry.suggestion(word, self.names.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
-            )
+            raise self.no_target(step.word, scope)
         target = ref.target
-        if isinstance(step.from_, Sequence) and (isinstance(target, Block) or not target.several):
-            instead = "a block takes further layers as arguments"
-            if not isinstance(target, Block):
-                instead = "join them first: `concat` or `add`, with a branch for each"
-                if target.merge:
-                    instead = f"a merge names what it reads in its branches: `{word}: {{a: x, b: y}}`"
-            raise RuleError(f"`{word}` reads one layer, and its `from` lists several", instead)
+        several = step.from_.items[1:] if isinstance(step.from_, Sequence) else None
+        if several is not None:
+            self.refuse_several(step.word, target)
         if isinstance(target, Block):
             return self.block(ref, target, step, path, scope)
         if target.merge:
             return self.merge(ref, target, step, path, scope)
-        made = self.make(ref, target, step, scope)
+        made = self.make(ref, target, step, step.body, scope)
         if target.source:
             return self.add(path, made, (), step.mark)
         if scope.tensor is None:
-            raise RuleError(f"`{word}` has no input", self.names.needs_from())
-        read = [scope.tensor]
-        if isinstance(step.from_, Sequence):
-            read += [
-                self.values.layer_named(node, scope).tensor for node in step.from_.items[1:] if isinstance(node, Scalar)
-            ]
-        return self.add(path, made, read, step.mark)
+            raise RuleError(f"`{step.word}` has no input", self.names.needs_from())
+        further = [self.values.layer_named(node, scope).tensor for node in several or () if isinstance(node, Scalar)]
+        return self.add(path, made, (scope.tensor, *further), step.mark)
+
+    def no_target(self, word: str, scope: Scope) -> RuleError:
+        """Why a word stands for no kind and no block."""
+        value = scope.argument(word)
+        if value is not ABSENT:
+            return RuleError(
+                f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
+                "`identity` is the layer that does nothing" if value in (None, "none") else "",
+            )
+        return RuleError(
+            f"`{word}` is neither a layer kind nor a block",
+            registry.suggestion(word, self.names.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
+        )
+
+    @staticmethod
+    def refuse_several(word: str, target: Block | type[Kind]) -> None:
+        """Raises RuleError for what cannot read several layers, listed in `from`."""
+        instead = "a block takes further layers as arguments"
+        if not isinstance(target, Block):
+            if target.several:
+                return
+            instead = "join them first: `concat` or `add`, with a branch for each"
+            if target.merge:
+                instead = f"a merge names what it reads in its branches: `{word}: {{a: x, b: y}}`"
+        raise RuleError(f"`{word}` reads one layer, and its `from` lists several", instead)
 
     # Layers of a kind.
 
-    def make(self, ref: StepRef, kind: type[Kind], step: Step, scope: Scope) -> Kind:
-        """The kind with a step's fields, the same object for the same values."""
-        written = self.written(ref, self.by_name(kind, step), scope)
-        values = self.fields(kind, step.word, written)
-        key = (kind, *[(name, _typed(value)) for name, value in values.items()])
-        made = self.kinds.get(key)
+    def make(self, ref: StepRef, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> Kind:
+        """The kind with the fields in a body, the same object for the same values."""
+        plan = self.plans.get((kind, id(body)))
+        if plan is None:
+            plan = self.plans[kind, id(body)] = self.plan(kind, step, body, scope)
+        else:
+            self.problems.spend(plan.units, step.mark)
+        written = {name: Written(node, scope) for name, node in plan.open.items()}
+        if ref.fields:
+            written |= self.brought(ref, body, scope)
+        found = self.open_fields(kind, step.word, written) if written else {}
+        own = tuple([(name, _typed(value)) for name, value in found.items()])
+        made = plan.made.get(own)
         if made is None:
-            self.problems.spend(KIND, step.mark)
-            try:
-                made = self.kinds[key] = kind(**values)
-            except FieldError as error:
-                self.report_fields(kind, values, written, step.mark, error)
-                raise Unknown from None
+            values = {**plan.values, **found}
+            key = (kind, *[(name, _typed(values[name])) for name in sorted(values)])
+            made = self.kinds.get(key)
+            if made is None:
+                self.problems.spend(KIND, step.mark)
+                try:
+                    made = self.kinds[key] = kind(**values)
+                except FieldError as error:
+                    self.report_fields(kind, values, ref, body, step.mark, error)
+                    raise Unknown from None
+            plan.made[own] = made
         return made
 
-    def by_name(self, kind: type[Kind], step: Step) -> MappingType[str, Node]:
-        """The fields that a step writes. Raises RuleError where they have no names."""
-        body = step.body
+    def brought(self, ref: StepRef, body: Node | None, scope: Scope) -> dict[str, Written]:
+        """The fields or arguments that came with a step's word as a value, but for those that the step writes."""
+        own = body.items if isinstance(body, Mapping) else {}
+        return {
+            name: Written(node, there.at(scope.tensor)) for name, (node, there) in ref.fields.items() if name not in own
+        }
+
+    def plan(self, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> _FieldPlan:
+        """What need not be found again of the fields in a body."""
         if body is None:
-            return {}
+            return _FieldPlan({}, {}, 0)
         if not isinstance(body, Mapping):
             message = f"`{kind.word}` takes its fields by name, found {described(body)}"
             raise RuleError(message, by_name(kind, step.word, body))
-        return body.items
+        before = self.problems.work.units
+        values, open_ = {}, {}
+        for name, node in body.items.items():
+            field = kind.fields.get(name)
+            if field is not None and self.values.is_settled(field, node, scope):
+                values[name] = self.values.field(field, node, scope)
+            else:
+                open_[name] = node
+        return _FieldPlan(values, open_, self.problems.work.units - before)
 
-    def written(self, ref: StepRef, own: MappingType[str, Node], scope: Scope) -> dict[str, Written]:
-        """The fields or arguments of a step: those that it writes, and others that came with its word as a value."""
-        written = {name: Written(node, scope) for name, node in own.items()}
-        for name, (node, there) in ref.fields.items():
-            written.setdefault(name, Written(node, there.at(scope.tensor)))
-        return written
-
-    def fields(self, kind: type[Kind], word: str, written: MappingType[str, Written]) -> dict[str, Any]:
-        """The values of a step's fields. Raises Unknown where one has none."""
+    def open_fields(self, kind: type[Kind], word: str, written: MappingType[str, Written]) -> dict[str, Any]:
+        """The values of the fields that have to be evaluated each time. Raises Unknown where one has none."""
         values: dict[str, Any] = {}
         for name, (node, scope) in written.items():
             field = kind.fields.get(name)
@@ -495,7 +556,8 @@ class _Walker:
         self,
         kind: type[Kind],
         values: MappingType[str, Any],
-        written: MappingType[str, Written],
+        ref: StepRef,
+        body: Node | None,
         mark: Mark,
         first: FieldError,
     ) -> None:
@@ -506,21 +568,24 @@ class _Walker:
                 kind.fields[name].convert(value, kind.axes)
             except FieldError as error:
                 found = True
-                self.problems.report(error.message, written[name].node.mark, error.hint)
+                own = body.items if isinstance(body, Mapping) else {}
+                node = own[name] if name in own else ref.fields[name].node
+                self.problems.report(error.message, node.mark, error.hint)
         if not found:
             self.problems.report(first.message, mark, first.hint)
 
     def add(self, path: str, kind: Kind, inputs: Collection[TensorRef], mark: Mark) -> TensorRef:
         """Appends a layer; its shape is unknown where an input's is."""
-        if any(tensor.shape is None for tensor in inputs):
-            raise Unknown
         if len(self.layers) >= self.limits.layers:
             self.problems.stop(f"a spec unfolds to at most {self.limits.layers:,} layers, found more", mark)
         read = [tensor.id for tensor in inputs]
+        if UNKNOWN.id in read:
+            raise Unknown
         try:
             made = self.builder.add(
-                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls
-            )
+                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls,
+                in_place=self.settings.in_place, frozen=self.settings.frozen,
+            )  # fmt: skip
         except ShapeError as error:
             error.hint = error.hint or self.misread_input(kind, read)
             raise
@@ -541,7 +606,40 @@ class _Walker:
     # Blocks.
 
     def block(self, ref: StepRef, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
+        """The tensor after a block, which is walked once for equal arguments and inputs."""
         given = self.arguments(ref, block, step, scope)
+        entry, problems, names = scope.tensor, self.problems, self.names
+        values = None if entry is None or entry.shape is None else told_apart(given)
+        if entry is None or values is None:
+            return self.enter(block, given, step, path, scope)
+        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training)
+        known = self.walked.get(key)
+        if known is not None and self.affords(known):
+            problems.spend(known.units, step.mark)
+            return known.again(self.builder, path, (*problems.calls, step.mark), entry)
+        first, made, found = len(self.layers), len(self.kinds), (len(problems.found), len(self.outputs))
+        units = problems.work.units
+        end = self.enter(block, given, step, path, scope)
+        if end is not None and end.shape is not None and found == (len(problems.found), len(self.outputs)):
+            units = problems.work.units - units - KIND * (len(self.kinds) - made)
+            layers, answers = tuple(self.layers[first:]), tuple(self.builder.answers[first:])
+            calls = len(problems.calls) + 1
+            self.walked[key] = Walked(path, calls, entry.id, first, layers, answers, end, units, problems.nesting)
+        return end
+
+    def affords(self, known: Walked) -> bool:
+        """Whether a block's layers may be made again: else it is walked, to say at which step a limit is met."""
+        units = self.problems.work.units + known.units
+        return (
+            len(self.layers) + len(known.layers) <= self.limits.layers
+            and units <= self.limits.work
+            and self.problems.nesting <= known.nesting
+        )
+
+    def enter(
+        self, block: Block, given: MappingType[str, Any], step: Step, path: str, scope: Scope
+    ) -> TensorRef | None:
+        """The tensor after the steps of a block, walked."""
         repeated = "" if scope.index is None else step.word
         body = Body({}, scope.tensor, block.shipped, repeated, path, block.lists)
         inside = Scope(self.names, body, scope.tensor, None)
@@ -570,7 +668,7 @@ class _Walker:
         """The values that a call gives, evaluated in the caller's scope, and those that came with the block's word as
         a value; all required ones are there."""
         self.problems.spend(len(block.args) // ARGUMENTS, step.mark)
-        names = dict.fromkeys([argument.name for argument in block.args])
+        names = {argument.name: argument.default for argument in block.args}
         body = step.body
         given: dict[str, Any] = {}
         failed = False
@@ -598,16 +696,15 @@ class _Walker:
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
             given = dict(zip(names, values, strict=False))
-        for name, (node, there) in ref.fields.items():
-            if name in given:
-                continue
-            try:
-                given[name] = self.values.value(node, there.at(scope.tensor))
-            except Unknown:
-                failed = True
+        for name, (node, there) in self.brought(ref, body, scope).items():
+            if name not in given:  # in a list
+                try:
+                    given[name] = self.values.value(node, there)
+                except Unknown:
+                    failed = True
         if failed:
             raise Unknown
-        missing = [argument.name for argument in block.args if argument.default is None and argument.name not in given]
+        missing = [name for name, default in names.items() if default is None and name not in given]
         if missing:
             raise RuleError(f"the block `{block.name}` needs {listing(missing)}")
         return given
@@ -621,7 +718,7 @@ class _Walker:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false, or every list still empty")
         if kind.roles:
             ends = self.by_role(kind, {label: end for label, end, _ in found if isinstance(end, TensorRef)})
-        made = self.make(ref, kind, step._replace(body=step.fields), scope)
+        made = self.make(ref, kind, step, step.fields, scope)
         numbers = [(label, end) for label, end, _ in found if not isinstance(end, TensorRef)]
         if len(numbers) > 1:
             raise RuleError(

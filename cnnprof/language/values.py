@@ -190,6 +190,16 @@ class Values:
                 )
         return value
 
+    def is_settled(self, field: Field, node: Node, scope: Scope) -> bool:
+        """Whether a field's value is the same whenever its step is met: a word, a number, or a list of numbers."""
+        if isinstance(node, Scalar):
+            text = node.text
+            word = text in field.words or (field.type in (None, str) and scope.argument(text) is ABSENT)
+            return word or expression.is_literal(text)
+        items = node.items if isinstance(node, Sequence) else ()
+        literal = all(isinstance(item, Scalar) and expression.is_literal(item.text) for item in items)
+        return literal and 0 < len(items) <= self.limits.field_entries
+
     def layer_named(self, node: Scalar, scope: Scope) -> LayerRef:
         """What `from`, `share` or a branch names: an argument that holds a layer, `input`, or a layer.
 

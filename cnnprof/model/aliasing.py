@@ -12,7 +12,7 @@ a layer that looks beyond a single position copies there is an estimate, and the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -52,43 +52,60 @@ _INPUT = _State(barred="input")
 
 
 def resolve(
-    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], in_place: bool
-) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
-    """The layers in evaluation and in training, with all decided that a layer does to its inputs' storage.
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], training: bool
+) -> tuple[Layer, ...]:
+    """The layers in evaluation or in training, with all decided that a layer does to its inputs' storage.
 
     answers: of each layer's rules. inputs: how many the network has; nobody overwrites them: the caller holds them.
     """
-    readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
-    handed_out = {output.tensor for output in outputs}
-    evaluation, training = (_Mode(in_place, inputs, readers, handed_out) for _ in range(2))
+    mode = _Mode(layers, inputs, outputs)
+    found = []
+    for layer, own in zip(layers, answers, strict=True):
+        place, refusals = mode.overwritten(layer, own)
+        decision = mode.decision(layer, own, place)[training]
+        mode.states.append(decision.state)
+        found.append(_resolved(layer, place, decision, refusals))
+    return tuple(found)
+
+
+def resolve_both(
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output]
+) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """The layers in evaluation and in training, as `resolve` gives them: in one pass, since most are alike."""
+    evaluation, training = (_Mode(layers, inputs, outputs) for _ in range(2))
     training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = evaluation.overwritten(layer, own)
-        (view, memory, exact, state), other = evaluation.decision(layer, own, place)
-        resolved = Layer._make((*layer[:_WRITTEN], place, view, memory, exact, refusals))
+        decision, other = evaluation.decision(layer, own, place)
+        resolved = _resolved(layer, place, decision, refusals)
         apart = training.states is not evaluation.states
         if apart:
             place, refusals = training.overwritten(layer, own)
             other = training.decision(layer, own, place)[1]
-        if not apart and other.state != state:
+        elif other.state != decision.state:
             training.states, apart = [*evaluation.states], True
-        same = not apart and other[:3] == (view, memory, exact)
         evaluated.append(resolved)
-        trained.append(resolved if same else Layer._make((*layer[:_WRITTEN], place, *other[:3], refusals)))
-        evaluation.states.append(state)
+        same = not apart and other == decision
+        trained.append(resolved if same else _resolved(layer, place, other, refusals))
+        evaluation.states.append(decision.state)
         if apart:
             training.states.append(other.state)
     return tuple(evaluated), tuple(trained)
 
 
+def _resolved(layer: Layer, overwrites: int | None, decision: _Decision, refusals: tuple[Refusal, ...]) -> Layer:
+    view, memory, exact, _ = decision
+    known = not (layer.frozen and layer.kind.keeps_frozen == "unknown")
+    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact and known, refusals))
+
+
 class _Mode:
     """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
 
-    def __init__(self, in_place: bool, inputs: int, readers: Mapping[int, int], handed_out: Collection[int]) -> None:
-        self.in_place = in_place
-        self.readers = readers
-        self.handed_out = handed_out
+    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output]) -> None:
+        self.readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
+        self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
         self.memo: dict[tuple[Answers, bool, _State, bool, bool], tuple[_Decision, _Decision]] = {}
 
@@ -101,7 +118,7 @@ class _Mode:
             return None, ()
         refusals: list[Refusal] = []
         for position, tensor in enumerate(layer.inputs):
-            refusal = self.refusal(tensor, own.inputs[position] == layer.shape)
+            refusal = self.refusal(tensor, own.inputs[position] == layer.shape) if layer.in_place else "off"
             if refusal is None:
                 return position, ()
             refusals.append(refusal)
@@ -110,8 +127,6 @@ class _Mode:
     def refusal(self, tensor: int, same_shape: bool) -> Refusal | None:
         """Why a layer that reads a tensor may not overwrite it; None where it may."""
         barred = self.states[tensor].barred
-        if not self.in_place:
-            return "off"
         if barred == "input":
             return barred
         if self.readers[tensor] > 1:
@@ -124,11 +139,10 @@ class _Mode:
 
     def decision(self, layer: Layer, own: Answers, overwrites: int | None) -> tuple[_Decision, _Decision]:
         """What else is decided of a layer, in evaluation and in training, by what this mode knows of its inputs."""
-        states = self.states
-        source = states[layer.inputs[0]] if layer.inputs else _State()
-        ordered = all(states[tensor].settled for tensor in layer.inputs)
-        once = own.memory(False, True).once
-        shared = all(states[layer.inputs[position]].shared for position in once)
+        before = [self.states[tensor] for tensor in layer.inputs]
+        source = before[0] if before else _State()
+        ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
+        shared = all(before[position].shared for position in own.memory(False, True).once)
         key = (own, overwrites is not None, source, ordered, shared)
         found = self.memo.get(key)
         if found is None:
@@ -149,15 +163,12 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shar
     if overwrites:
         barred = "kept" if at_training.in_place == "output" else ""
     else:
-        # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
-        # would be one of an input in order, since PyTorch finds a view more often than is followed here.
-        possible = [at_evaluation, at_training]
-        if not contiguous:
-            possible += [own.memory(False, True), own.memory(True, True)]
         view = at_training.view if training else at_evaluation.view
         if view:
             barred = "view"
-        elif any(each.view for each in possible):
+        # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
+        # would be one of an input in order, since PyTorch finds a view more often than is followed here.
+        elif at_evaluation.view or at_training.view or (not contiguous and _views_in_order(own)):
             barred = "other view"
         elif own.kind.source:  # it has no batch
             barred = "shape"
@@ -182,3 +193,8 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shar
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
     return _Decision(view, memory, exact, _State(in_order, dense, settled, barred, own.kind.source))
+
+
+def _views_in_order(own: Answers) -> bool:
+    """Whether a layer is a view, in either mode, of an input whose values lie in order."""
+    return own.memory(False, True).view or own.memory(True, True).view

@@ -226,6 +226,16 @@ def test_too_many_positions_are_an_estimate() -> None:
     assert not told.totals.receptive_field_exact
 
 
+def test_a_gate_is_exact_on_any_size() -> None:
+    gate = "- add:\n    gate: [{adaptive_avg_pool1d: {output_size: 1}}]\n    x: []\n"
+    window = "- conv1d: {out_channels: 1, kernel_size: 3, padding: %d}\n"
+    told = report(network(window % 1 + gate + window % 2, "[1, 1000000000]"))
+    of_gate, last = (row.receptive_field for row in told.layers[-2:])
+    assert (of_gate.size, of_gate.stride, of_gate.exact) == ((10**9 + 2,), (0,), True)
+    # The first position and the last see two more than the gate does, from the padding.
+    assert (last.size, last.size_min, last.stride, last.exact) == ((10**9 + 4,), (10**9 + 2,), None, True)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("first", range(0, 500, 100))
 def test_random_networks(first: int) -> None:

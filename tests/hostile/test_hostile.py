@@ -113,7 +113,7 @@ def test_no_more_events_are_read_than_the_limits_allow(text: str, most: int, mon
 
 @pytest.mark.parametrize("name", ["recursion_twice", "failing_recursion", "recursion_in_branches"])
 def test_no_more_work_is_done_than_the_limits_allow(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    visits = counted(monkeypatch, walking._Walker, "once", NETWORKS.work)
+    visits = counted(monkeypatch, walking._Walker, "repetition", NETWORKS.work)
     values = counted(monkeypatch, Values, "value", NETWORKS.work)
     located((HERE / "files" / f"{name}.yaml").read_bytes())
     assert visits() > 0

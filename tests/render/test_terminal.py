@@ -47,7 +47,7 @@ def test_golden(spec: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
         (40, ["layer", "params", "MACs"]),
         (60, ["layer", "output", "params", "MACs"]),
         (80, ["layer", "output", "params", "MACs", "activations"]),
-        (120, ["layer", "kind", "output", "params", "MACs", "activations", "field"]),
+        (120, ["layer", "kind", "output", "params", "MACs", "FLOPs", "activations", "field"]),
     ],
 )
 def test_fewer_columns_on_a_narrower_terminal(width: int, headers: list[str]) -> None:
@@ -96,8 +96,8 @@ def test_shortened(path: str, width: int, shown: str) -> None:
     assert shortened(path, width) == shown
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
-@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v1", "vgg"])
+@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v2", "vgg", "vit"])
 def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a line for the prompt; the totals are last, all of them."""
     text = in_a_window(spec, width, height, monkeypatch)
@@ -105,6 +105,14 @@ def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pyt
     last = text.rstrip().rpartition("\n\n")[2]
     for label in ("params", "MACs", "FLOPs", "peak memory", "inference", "training step", "depth", "receptive field"):
         assert re.search(rf"(^|  ){label}  ", last, re.MULTILINE), label
+
+
+def test_a_window_that_is_too_low_does_not_take_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = in_a_window("mobilevit", 60, 12, monkeypatch)
+    rows = [line.split("  ")[0] for line in text.split("\n") if re.search(r"\d×\d+  ", line)]
+    assert len(rows) >= 2
+    assert "280 layers in 3 rows: --fold 0 shows every layer" in text
+    assert max(map(cell_len, text.split("\n"))) <= 60
 
 
 def test_rows_that_were_asked_for_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:

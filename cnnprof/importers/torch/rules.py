@@ -851,6 +851,8 @@ SILENT = frozenset(("_assert_async", "_assert_scalar", "_assert_tensor_metadata"
 CREATING = frozenset(("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
                       "rand_like", "randn_like", "zeros_like"))  # fmt: skip
 """Operators that take the shape of their input, and none of its values."""
+LIKE_OTHER = frozenset(("expand_as", "reshape_as", "to", "type_as", "view_as"))
+"""Operators that take the shape or the type of `other`, and none of its values."""
 SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "feature_dropout",
                   "feature_alpha_dropout", "to", "type_as"))  # fmt: skip
 """Operators whose output may be their input itself."""
