@@ -1,7 +1,7 @@
 """`cnnprof explain`: its options, and from words on the command line to a page."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -103,10 +103,8 @@ def explain(
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
     shapes, args = read_inputs(inputs), read_settings(settings)
     alone = load.of_kind(spec, shapes)
-    if alone is None:
-        found = read_network(spec, input=shapes, args=args, training=training, with_=with_, reading=reading)
-    else:
-        found = load.network(alone, input=shapes, args=args, training=training, with_=with_, reading=reading)
+    options: dict[str, Any] = {"input": shapes, "args": args, "training": training, "with_": with_, "reading": reading}
+    found = load.network(alone, **options) if alone else read_network(spec, **options)
     report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
     if alone and path is None and not names and len(report.graph.layers) == 1:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from cnnprof.errors import ExpressionError, Mark, listing, nearest
 from cnnprof.language import expression, registry
 from cnnprof.language.problems import Unknown
-from cnnprof.language.source import Node, written
+from cnnprof.language.source import Node, Scalar, written
 from cnnprof.language.spec import Block, Spec, shipped_blocks
 from cnnprof.model.kind import Kind, Shape
 
@@ -98,6 +98,15 @@ class StepRef:
     def with_fields(self, fields: Mapping[str, Written]) -> StepRef:
         """The same step with more fields, which take the place of those that it has."""
         return StepRef(self.name, self.target, {**self.fields, **fields})
+
+    def constants(self) -> tuple[tuple[str, str], ...] | None:
+        """The fields as they are written, where each is a number or another literal; None where one is not."""
+        found = []
+        for name, (node, _) in self.fields.items():
+            if not isinstance(node, Scalar) or not expression.is_literal(node.text):
+                return None
+            found.append((name, node.text))
+        return tuple(found)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StepRef) and self.target is other.target

@@ -107,14 +107,6 @@ class _FieldPlan:
         self.units = units
         self.made: dict[tuple[object, ...], Kind] = {}
 
-    def written(self, ref: StepRef, scope: Scope) -> dict[str, Written]:
-        """The open fields: those of the step, and others that came with its word as a value."""
-        written = {name: Written(node, scope) for name, node in self.open.items()}
-        for name, (node, there) in ref.fields.items():
-            if name not in self.values:
-                written.setdefault(name, Written(node, there.at(scope.tensor)))
-        return written
-
 
 class _Settings(NamedTuple):
     """What steps say of the layers in them. in_place: None where they say nothing."""
@@ -492,15 +484,17 @@ class _Walker:
     # Layers of a kind.
 
     def make(self, ref: StepRef, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> Kind:
-        """The kind with the fields in a body and those that came with its word; the same object for equal ones."""
+        """The kind with the fields in a body, the same object for the same values."""
         plan = self.plans.get((kind, id(body)))
         if plan is None:
             plan = self.plans[kind, id(body)] = self.plan(kind, step, body, scope)
         else:
             self.problems.spend(plan.units, step.mark)
-        written = plan.written(ref, scope) if plan.open or ref.fields else {}
+        written = {name: Written(node, scope) for name, node in plan.open.items()}
+        if ref.fields:
+            written |= self.brought(ref, body, scope)
         found = self.open_fields(kind, step.word, written) if written else {}
-        own = (*found, *[_typed(value) for value in found.values()])
+        own = tuple([(name, _typed(value)) for name, value in found.items()])
         made = plan.made.get(own)
         if made is None:
             values = {**plan.values, **found}
@@ -511,16 +505,20 @@ class _Walker:
                 try:
                     made = self.kinds[key] = kind(**values)
                 except FieldError as error:
-                    nodes = {name: each.node for name, each in written.items()}
-                    if isinstance(body, Mapping):
-                        nodes |= body.items
-                    self.report_fields(kind, values, nodes, step.mark, error)
+                    self.report_fields(kind, values, ref, body, step.mark, error)
                     raise Unknown from None
             plan.made[own] = made
         return made
 
+    def brought(self, ref: StepRef, body: Node | None, scope: Scope) -> dict[str, Written]:
+        """The fields or arguments that came with a step's word as a value, but for those that the step writes."""
+        own = body.items if isinstance(body, Mapping) else {}
+        return {
+            name: Written(node, there.at(scope.tensor)) for name, (node, there) in ref.fields.items() if name not in own
+        }
+
     def plan(self, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> _FieldPlan:
-        """What need not be found again of the fields in a body. Raises RuleError where they have no names."""
+        """What need not be found again of the fields in a body."""
         if body is None:
             return _FieldPlan({}, {}, 0)
         if not isinstance(body, Mapping):
@@ -558,7 +556,8 @@ class _Walker:
         self,
         kind: type[Kind],
         values: MappingType[str, Any],
-        nodes: MappingType[str, Node],
+        ref: StepRef,
+        body: Node | None,
         mark: Mark,
         first: FieldError,
     ) -> None:
@@ -569,7 +568,9 @@ class _Walker:
                 kind.fields[name].convert(value, kind.axes)
             except FieldError as error:
                 found = True
-                self.problems.report(error.message, nodes[name].mark, error.hint)
+                own = body.items if isinstance(body, Mapping) else {}
+                node = own[name] if name in own else ref.fields[name].node
+                self.problems.report(error.message, node.mark, error.hint)
         if not found:
             self.problems.report(first.message, mark, first.hint)
 
@@ -695,13 +696,12 @@ class _Walker:
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
             given = dict(zip(names, values, strict=False))
-        for name, (node, there) in ref.fields.items():
-            if name in given:
-                continue
-            try:
-                given[name] = self.values.value(node, there.at(scope.tensor))
-            except Unknown:
-                failed = True
+        for name, (node, there) in self.brought(ref, body, scope).items():
+            if name not in given:  # in a list
+                try:
+                    given[name] = self.values.value(node, there)
+                except Unknown:
+                    failed = True
         if failed:
             raise Unknown
         missing = [name for name, default in names.items() if default is None and name not in given]

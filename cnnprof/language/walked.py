@@ -51,12 +51,18 @@ class Walked(NamedTuple):
 
 
 def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
-    """The values of arguments, and what tells 1 from true; None where one is a layer, a step with fields, whose values
-    its scope decides, or too deep to tell."""
+    """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell, or a step
+    with fields that are no constants."""
     values = tuple(arguments.values())
+    fields: list[object] = []
     for value in values:
-        parts = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(part, tuple | LayerRef) or (isinstance(part, StepRef) and part.fields) for part in parts):
-            return None
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, tuple | LayerRef):
+                return None
+            if isinstance(part, StepRef) and part.fields:
+                constant = part.constants()
+                if constant is None:
+                    return None
+                fields.append(constant)
     types = [tuple(map(type, value)) if isinstance(value, tuple) else type(value) for value in values]
-    return (*arguments, *values, *types)
+    return (*arguments, *values, *types, *fields)

@@ -142,8 +142,7 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        once = own.memory(False, True).once
-        shared = not once or all(before[position].shared for position in once)
+        shared = all(before[position].shared for position in own.memory(False, True).once)
         key = (own, overwrites is not None, source, ordered, shared)
         found = self.memo.get(key)
         if found is None:

@@ -16,6 +16,9 @@ it has another shape; the network outputs it; it is a view; it is one in the oth
 it for the backward pass."""
 
 
+OF_STRIDES = "whether {} copies depends on strides, which are not tracked"
+
+
 class Layer(NamedTuple):
     """One layer that computes one tensor.
 
@@ -61,7 +64,7 @@ class Layer(NamedTuple):
             return ""
         if self.frozen and self.kind.keeps_frozen == "unknown":
             return "what {} keeps for a backward pass is not known where its weights are frozen"
-        return self.memory.estimate or "whether {} copies depends on strides, which are not tracked"
+        return self.memory.estimate or OF_STRIDES
 
     @property
     def steps(self) -> tuple[Mark, ...]:

@@ -23,7 +23,7 @@ from cnnprof.model.kind import REQUIRED
 from cnnprof.model.metrics import METRICS, read_quantity
 
 SPECS = sorted(architectures().values())
-EXAMPLES = sorted((Path(__file__).parents[1] / "golden" / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "golden").glob("[eg]*/*.yaml"))
 MODELINE = "# yaml-language-server: $schema=cnnprof-schema.json"
 SCHEMA = schema()
 STEP = SCHEMA["definitions"]["step"]

@@ -76,6 +76,14 @@ def test_the_index_is_that_of_the_step_that_gave_the_value() -> None:
     assert fields(network, "leaky_relu", "negative_slope") == [(0.0,), (0.1,), (0.2,)]
 
 
+def test_a_block_is_another_with_other_fields() -> None:
+    """Though words, shapes and all that is written are the same: once by a number, once by what names mean by then."""
+    norms = "- unit: {channels: 3, norm: {batch_norm: {eps: 1e-3}}}\n- unit: {channels: 3, norm: {batch_norm: {}}}"
+    assert fields(made(norms), "batch_norm", "eps") == [(1e-3,), (1e-5,)]
+    unit = "- unit: {channels: 3, act: {leaky_relu: {negative_slope: len(outs) / 10}}}\n  collect: outs"
+    assert fields(made(f"{unit}\n{unit}"), "leaky_relu", "negative_slope") == [(0.0,), (0.1,)]
+
+
 def test_what_the_step_writes_wins() -> None:
     header = "args: {conv: {conv2d: {kernel_size: 3, padding: 1, bias: false}}}"
     network = made("- conv: {out_channels: 4}\n- conv: {out_channels: 8, kernel_size: 1, padding: 0}", header)
