@@ -108,7 +108,7 @@ def test_the_options_exist():
     assert len(rows) == 15
     for commands, meaning in rows:
         helps = [
-            generate.run(f"cnnprof {command} --help").stdout for command in re.findall(r"`cnnprof (\w+)", commands)
+            generate.run(f"cnnprof {command} --help").stdout for command in re.findall(r"`cnnprof ([\w-]+)", commands)
         ]
         assert all(helps)
         named = re.findall(r"--[a-z]+", commands + meaning)

@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 import cnnprof
-from cnnprof import load
+from cnnprof import files, load
 from cnnprof.cli import complete
 from cnnprof.cli.options import Output
 from cnnprof.cli.output import deliver
@@ -47,6 +47,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Print what an issue needs: versions and the shortest spec, without names and paths of yours. Nothing is sent."""
+    files.refuse_inputs((output,), [file for file in [spec and load.file_of(spec)] if file])
     blocks = [*_versions(), *([] if spec is None else _network(spec))]
     deliver("\n".join(blocks) + "\n", output, "markdown")
 

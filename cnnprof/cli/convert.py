@@ -20,7 +20,7 @@ EXAMPLES = (
     "cnnprof convert googlenet --format mmd",
     "cnnprof convert resnet@50 --format svg",
 )
-SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".py": "py", ".dot": "dot", ".mmd": "mmd", ".svg": "svg", ".txt": "yaml"}
+SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".py": "py", ".dot": "dot", ".mmd": "mmd", ".svg": "svg"}
 
 
 def command(

@@ -42,10 +42,12 @@ def command(
     from cnnprof.gate import first
     from cnnprof.gate.project import FILE
 
-    if to.lower().endswith(".toml"):
-        raise UsageError(f"init writes YAML: name a file that ends in .yaml, found `{printable(to)}`")
+    if to != "-" and not to.endswith((".yaml", ".yml")):
+        raise UsageError(f"init writes YAML: name a file that ends in .yaml (--to), found `{printable(to)}`")
     name = FILE if to == "-" else os.path.basename(to)
     folder = Path.cwd() if to == "-" else Path(os.path.abspath(to)).parent
+    if not folder.is_dir():
+        raise UsageError(f"cannot write `{printable(to)}`: there is no folder `{printable(os.path.dirname(to))}`")
     top = files.repository(folder)
     written = [to] if to != "-" else []
     workflows = (

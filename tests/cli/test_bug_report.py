@@ -106,6 +106,12 @@ def test_nothing_private(text: str, shown: str, monkeypatch: pytest.MonkeyPatch)
     assert scrubbed(text) == shown
 
 
+def test_the_network_is_not_overwritten(folder: Path, run: Run) -> None:
+    done = run("bug-report", "mine.yaml", "-o", "mine.yaml")
+    assert (done.code, done.err) == (2, "error: cannot write `mine.yaml`: it is an input; name another file\n")
+    assert (folder / "mine.yaml").read_text() == NET
+
+
 def test_nobody_knows_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> str:
         raise OSError("No username set in the environment")

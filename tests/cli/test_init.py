@@ -166,8 +166,11 @@ def test_workflows_go_to_the_top_of_the_repository(folder: Path, run: Run, monke
         (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite\n"),
         (["none"], "found nothing at `none`, neither a file nor a folder\n"),
         ([".."], "`..` is not below the folder where the project file goes\n"),
-        (["models", "--to", "sub/p.yaml"], "`models` is not below the folder where the project file goes\n"),
-        (["--to", "cnnprof.toml"], "init writes YAML: name a file that ends in .yaml, found `cnnprof.toml`\n"),
+        (["--to", "none/p.yaml"], "cannot write `none/p.yaml`: there is no folder `none`\n"),
+        (["--to", ""], "init writes YAML: name a file that ends in .yaml (--to), found ``\n"),
+        (["--to", "models/"], "init writes YAML: name a file that ends in .yaml (--to), found `models/`\n"),
+        (["models", "--to", "empty/p.yaml"], "`models` is not below the folder where the project file goes\n"),
+        (["--to", "cnnprof.toml"], "init writes YAML: name a file that ends in .yaml (--to), found `cnnprof.toml`\n"),
         (["--to", "models/a.yaml"], "`models/a.yaml` is there already: remove it, or name another file (--to)\n"),
     ],
 )  # fmt: skip

@@ -14,19 +14,9 @@ from xml.etree import ElementTree as xml
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from cnnprof.gate.budget import (
-    OWN,
-    Cause,
-    Checked,
-    CheckResult,
-    Contribution,
-    Loosened,
-    Rest,
-    Verdict,
-    Why,
-    Wrong,
-)
+from cnnprof.gate.budget import OWN
 from cnnprof.gate.changes import ArgumentChange, MetricChange, NetworkChange, Share, StepChange
+from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Loosened, Rest, Verdict, Why, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS, github, gitlab, html, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Verdict, Wrong
 from cnnprof.gate.changes import NetworkChange
+from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Verdict, Wrong
 from cnnprof.render.checks import words
 
 SCHEMA_VERSION = 2

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.gate.budget import Checked, CheckResult, Verdict
 from cnnprof.gate.changes import MetricChange, NetworkChange
+from cnnprof.gate.result import Checked, CheckResult, Verdict
 from cnnprof.render import markdown
 from cnnprof.render.checks import words
 from cnnprof.render.document import (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from cnnprof.errors import printable
-from cnnprof.gate.budget import CheckResult
+from cnnprof.gate.result import CheckResult
 from cnnprof.gate.suggest import Suggestion
 from cnnprof.render.document import Block, Code, Document, Heading, Text
 from cnnprof.render.document import document as made
