@@ -142,6 +142,18 @@ def test_another_pyodide_than_the_tested_one_is_refused(tmp_path: Path, monkeypa
         site.pyodide()
 
 
+def test_only_the_job_that_publishes_may_publish() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text(encoding="utf-8"))
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "permissions" not in build
+    assert deploy["permissions"] == {"pages": "write", "id-token": "write"}
+    assert all("run" not in step for step in deploy["steps"])
+    assert "python -m tests.docs.site" in [step.get("run") for step in build["steps"]]
+    uploads = [step["with"]["path"] for step in build["steps"] if "upload" in step.get("uses", "")]
+    assert [ROOT / path for path in uploads] == [site.SITE]
+
+
 def test_the_navigation_has_the_purposes() -> None:
     class Loader(yaml.SafeLoader):
         pass

@@ -275,18 +275,22 @@ def kept(graph: Graph) -> list[Kept]:
     found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
-        asked.append((bool(answers.weights) and not layer.frozen) or any(inputs))
+        asked.append(True in inputs or (bool(answers.weights) and not layer.frozen))
         if not asked[-1] or not layer.executed:
             found.append(Kept(asked[-1]))
             continue
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
         tensors: tuple[int, ...] = ()
-        saved = tuple(range(len(memory.saved)))
+        saved = tuple(range(len(memory.saved))) if memory.saved else ()
         if layer.frozen and layer.kind.keeps_frozen == "nothing":
             saved = ()
         elif layer.frozen and layer.kind.keeps_frozen == "root":
             tensors, saved = layer.inputs, (0,)
+        elif how == "inputs":
+            tensors = layer.inputs
+        elif how == "output":
+            tensors = (first + number,)
         elif how in ("factors", "quotient"):
             factors, products = kept_of_product(inputs, how == "quotient")
             tensors, saved = tuple([layer.inputs[factor] for factor in factors]), tuple(products)
@@ -302,10 +306,6 @@ def kept(graph: Graph) -> list[Kept]:
         elif how == "inputs and statistics":
             tensors = layer.inputs if inputs[0] else ()
             saved = saved if inputs[0] else saved[-1:]
-        elif how == "output":
-            tensors = (first + number,)
-        elif how == "inputs":
-            tensors = layer.inputs
         elif how == "inputs and output":
             tensors = (*layer.inputs, first + number)
         elif how == "differentiable inputs":
@@ -325,7 +325,8 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     own = 0
     for layer, answers, each in zip(graph.layers, graph.answers, kept(graph), strict=True):
         held.update([owner[tensor] for tensor in each.tensors])
-        own += sum([scale.bytes(layer.memory.saved[position]) for position in each.saved])
+        if each.saved:
+            own += sum([scale.bytes(layer.memory.saved[position]) for position in each.saved])
         if each.clone:
             own += scale.bytes(Tensor(answers.inputs[0]))
     return own + sum([sizes[storage] for storage in held])

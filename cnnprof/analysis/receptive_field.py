@@ -124,10 +124,6 @@ class _Tracks(NamedTuple):
         """Whether a dimension of a tensor of this shape runs over all positions of its axes, and nothing else."""
         return prod([self.axes[number].places for number in self.dims[dim]]) == shape[dim]
 
-    def is_grid_of(self, shape: Shape) -> bool:
-        """Whether a tensor of this shape has channels, and then one dimension for each axis, in order."""
-        return self.dims == _GRIDS.get(len(self.axes)) and shape[1:] == tuple([axis.places for axis in self.axes])
-
     def is_split(self, number: int) -> bool:
         """Whether several dimensions run along an axis."""
         return sum(number in along for along in self.dims) > 1
@@ -143,6 +139,7 @@ class _Follower:
     def __init__(self) -> None:
         self.budget = TapBudget()
         self.tables: list[IntervalTable] = []
+        self.grids: dict[int, Shape | None] = {}  # by the identity of tracks
         self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
 
     def of_input(self, shape: Shape) -> _Tracks:
@@ -221,13 +218,14 @@ class _Follower:
 
     def _merged(self, fields: Sequence[_Tracks], shapes: Sequence[Shape], output: Shape) -> _Tracks:
         """Position by position the smallest interval that covers those of all inputs."""
+        grids = [self._grid(tracks) for tracks in fields] + [shape[1:] for shape in shapes]
+        if fields and grids.count(output[1:]) == len(grids):
+            return fields[0]._replace(axes=self._joined([tracks.axes for tracks in fields]))
         inputs = [(tracks, shape) for tracks, shape in zip(fields, shapes, strict=True) if tracks.axes]
         if not inputs:
             return fields[0] if fields else _Tracks((), ((),) * len(output))
         main = next((tracks for tracks, shape in inputs if shape[1:] == output[1:]), inputs[0][0])
         inputs = [(tracks, shape) for tracks, shape in inputs if len(tracks.axes) == len(main.axes)]
-        if all(tracks.is_grid_of(shape) and shape[1:] == output[1:] for tracks, shape in inputs):
-            return main._replace(axes=self._joined([tracks.axes for tracks, _ in inputs]))
         axes: list[_Track] = []
         made = None
         for number, own in enumerate(main.axes):
@@ -248,15 +246,23 @@ class _Follower:
                 axes.append(axes[-1])
         return main._replace(axes=tuple(axes))
 
+    def _grid(self, tracks: _Tracks) -> Shape | None:
+        """The positions along each axis, where channels come first and then each axis, in order; else None."""
+        if id(tracks) not in self.grids:
+            sizes = tuple([axis.places for axis in tracks.axes])
+            self.grids[id(tracks)] = sizes if tracks.dims == _GRIDS.get(len(sizes)) else None
+        return self.grids[id(tracks)]
+
     def _joined(self, grids: Sequence[tuple[_Track, ...]]) -> tuple[_Track, ...]:
         """The axes of tensors on one grid, axis by axis."""
         axes: list[_Track] = []
         before: tuple[_Track, ...] = ()
         for tracks in zip(*grids, strict=True):
             if tracks != before:
-                sources = tuple([(seen.SAME, track.seen) for track in tracks])
                 places = tracks[0].places
-                made = _Track(self._seen(sources, places), places, all(track.exact for track in tracks))
+                alike = seen.joined([track.seen for track in tracks])
+                found = alike or self._seen(tuple([(seen.SAME, track.seen) for track in tracks]), places)
+                made = _Track(found, places, all(track.exact for track in tracks))
                 before = tracks
             axes.append(made)
         return tuple(axes)

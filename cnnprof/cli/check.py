@@ -14,7 +14,20 @@ import typer
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete, progress
-from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
+from cnnprof.cli.options import (
+    SHARED,
+    Arguments,
+    Batch,
+    Dtype,
+    Example,
+    Inputs,
+    Jobs,
+    Open,
+    Output,
+    Strict,
+    Targets,
+    With,
+)
 from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
@@ -52,6 +65,7 @@ def check(
     allow_code: bool = False,
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
+    jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -87,12 +101,14 @@ def check(
             specs, given, budget,
             budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
             version=cnnprof.__version__, reading=reading, suggest=suggest,
-            progress=progress.Networks().begin,
+            progress=progress.Networks().begin, jobs=jobs,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
             "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
         )
+    if jobs > 1:
+        raise UsageError("--jobs divides the SPECs of a command among processes: a project is checked in one")
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
@@ -338,6 +354,7 @@ def command(
             "request may change both.",
         ),
     ] = False,
+    jobs: Jobs = 1,
     format: Annotated[
         Literal["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"] | None,
         typer.Option(
@@ -385,6 +402,7 @@ def command(
         allow_code=allow_code,
         reading=Reading(strict, example),
         suggest=suggest,
+        jobs=jobs,
     )
     if suggest:
         say_suggested(result)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnprof.cli import complain
+from cnnprof.cli import complain, progress
 from cnnprof.cli.output import deliver, write
 from cnnprof.errors import UsageError, printable, printable_lines
 
@@ -59,7 +59,7 @@ def command(
     for path in workflows:
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)):
             raise UsageError(f"`{printable(path)}` would be written elsewhere: it is reached through a symbolic link")
-    found = first.first(folder, paths or [], name)
+    found = first.first(folder, paths or [], name, progress.Networks().begin)
     for file, why in found.wrong.items():
         complain(f"note: {printable(file)} is left out: {printable(why)}")
     deliver(found.text, to, "yaml")

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files as resources
 from math import ceil
 from pathlib import Path
@@ -49,16 +49,20 @@ class First(NamedTuple):
     wrong: dict[str, str]
 
 
-def first(folder: Path, paths: Sequence[str], name: str = FILE) -> First:
+def first(
+    folder: Path, paths: Sequence[str], name: str = FILE, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> First:
     """A project file for the networks in `folder`. paths: files, and folders that are searched, below it, from the
-    working directory; the folder itself without any. name: of the project file.
+    working directory; the folder itself without any. name: of the project file. progress: is told which file begins,
+    how many are done, and of how many.
 
     Raises UsageError where there is no network, or a path is not below the folder.
     """
     found = list(dict.fromkeys(file for path in paths or [str(folder)] for file in _found(folder, path)))
     networks: list[Sized] = []
     wrong: dict[str, str] = {}
-    for file in found:
+    for number, file in enumerate(found):
+        progress(file, number, len(found))
         try:
             networks += _sized(folder, file)
         except SpecError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,9 +72,10 @@ class History(Record):
 
 def history(
     spec: str, metrics: Sequence[str] = DEFAULT, *, most: int = 20, batch: int = 1, dtype: str = "float32",
-    with_: Sequence[str] = (),
+    with_: Sequence[str] = (), progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> History:  # fmt: skip
-    """The figures of a SPEC's file at each of the last `most` commits that changed it.
+    """The figures of a SPEC's file at each of the last `most` commits that changed it. progress: is told which begins,
+    how many are done, and of how many.
 
     Raises UsageError where the SPEC names no file of the working directory's repository, or a metric is none.
     """
@@ -91,6 +92,7 @@ def history(
     found: list[tuple[HistoryEntry, Report | None]] = []
     top = git.revision("HEAD")
     for number, each in enumerate(commits):
+        progress(each.path, number, len(commits))
         older = commits[number + 1].path if number + 1 < len(commits) else each.path
         entry = HistoryEntry(each.commit, each.date, each.subject, each.path, None,
                              renamed=older if older != each.path else "")  # fmt: skip

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
@@ -41,12 +41,15 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
+    from cnnprof.gate.shared import Part
     from cnnprof.git import Revision
 
 COMMAND_LINE, ARGUMENT = "--max", "max"
 """Where a limit is written that is in no file: an option, or an argument in Python."""
 PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
 NO_LIMITS = Budget("", ())
+_FOUND = ("checks", "valid", "wrong", "notes", "said", "loosened", "_partly")
+"""What a run finds of each network by itself."""
 T = TypeVar("T")
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Is told which file or SPEC begins, how many are done, and of how many."""
@@ -95,6 +98,7 @@ class Run:
     foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
     _work: UnfoldWork = field(default_factory=UnfoldWork)
+    _was_compared: bool = False  # in another process
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
     def result(self) -> CheckResult:
@@ -106,6 +110,29 @@ class Run:
             () if self.updated is None else (self.updated,), tuple(self.changes.values()), tuple(self.loosened),
             suggestions(self.judged),
         )  # fmt: skip
+
+    def part(self) -> Part:
+        """What was found, for the run of the process that this one works for."""
+        from cnnprof.gate.shared import Part
+
+        found = {name: getattr(self, name) for name in _FOUND}
+        return Part(found, list(self.changes.items()), list(self.specs), self.foreign, self.compared, self._work.units)
+
+    def joined(self, parts: Sequence[Part]) -> bool:
+        """Takes in the parts of a run, in order; False, and nothing, where together they are too much work."""
+        if sum(part.units for part in parts) > subjects.MOST_WORK:
+            return False
+        for number, part in enumerate(parts):
+            for name in _FOUND:
+                mine, theirs = getattr(self, name), part.found[name]
+                mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
+            # A process counts identities for itself: what is alike in two is not the same.
+            self.changes |= {(title, -number * 2**64 - key): change for (title, key), change in part.changes}
+            self.specs |= dict.fromkeys(part.files)
+            self.foreign |= part.foreign
+            self._was_compared |= part.compared
+        self.notes = list(dict.fromkeys(self.notes))
+        return True
 
     def say(self, text: str) -> None:
         """Keeps what is to be said with the report."""
@@ -202,7 +229,7 @@ class Run:
     @property
     def compared(self) -> bool:
         """Whether any network was looked for at `--baseline-ref`."""
-        return bool(self._past)
+        return bool(self._past) or self._was_compared
 
     def judge(self, budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> None:
         """Holds a network to a budget."""
@@ -362,13 +389,14 @@ def check_specs(
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
     progress: Progress = lambda *_: None,
+    jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
     budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
 
     baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD. progress: is told how far the
-    run is.
+    run is. jobs: processes that many SPECs are divided among, which changes nothing else.
 
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
@@ -378,9 +406,11 @@ def check_specs(
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
     run.expected = len(unique)
-    for spec in unique.values():
-        run.begin(str(spec) if isinstance(spec, str | Path) else "")
-        run.named(spec, given, budget, budgets)
+    alone = jobs == 1 or suggest or latency is not None
+    if alone or not _is_shared(run, [*unique.values()], given, budget, budgets, jobs):
+        for spec in unique.values():
+            run.begin(str(spec) if isinstance(spec, str | Path) else "")
+            run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
         raise UsageError(
             "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE or a "
@@ -393,6 +423,15 @@ def check_specs(
             "`cnnprof check` without SPEC applies them"
         )
     return run.result()
+
+
+def _is_shared(run: Run, specs: Sequence[Source], given: Setup, budget: Budget, budgets: bool, jobs: int) -> bool:
+    """Checks SPECs in several processes, where that can be done."""
+    from cnnprof.gate import shared
+
+    make = partial(Run, run.baseline_ref, run.tip, None, run.version, reading=run.reading)
+    named = shared.independent(specs)
+    return named is not None and shared.checked(run, make, named, given, budget, budgets, jobs)
 
 
 def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:

@@ -46,6 +46,7 @@ from cnnprof.language.spec import (
     read_branches,
 )
 from cnnprof.language.values import Values
+from cnnprof.language.walked import Walked, told_apart
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, show, whole
@@ -138,6 +139,7 @@ class _Walker:
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
         self.plans: dict[tuple[type[Kind], int], _FieldPlan] = {}  # by the body's identity
         self.kinds: dict[tuple[object, ...], Kind] = {}
+        self.walked: dict[tuple[object, ...], Walked] = {}  # by block, arguments and input
 
     # The file.
 
@@ -589,7 +591,40 @@ class _Walker:
     # Blocks.
 
     def block(self, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
+        """The tensor after a block, which is walked once for equal arguments and inputs."""
         given = self.arguments(block, step, scope)
+        entry, problems, names = scope.tensor, self.problems, self.names
+        values = None if entry is None or entry.shape is None else told_apart(given)
+        if entry is None or values is None:
+            return self.enter(block, given, step, path, scope)
+        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training)
+        known = self.walked.get(key)
+        if known is not None and self.affords(known):
+            problems.spend(known.units, step.mark)
+            return known.again(self.builder, path, (*problems.calls, step.mark), entry)
+        first, made, found = len(self.layers), len(self.kinds), (len(problems.found), len(self.outputs))
+        units = problems.work.units
+        end = self.enter(block, given, step, path, scope)
+        if end is not None and end.shape is not None and found == (len(problems.found), len(self.outputs)):
+            units = problems.work.units - units - KIND * (len(self.kinds) - made)
+            layers, answers = tuple(self.layers[first:]), tuple(self.builder.answers[first:])
+            calls = len(problems.calls) + 1
+            self.walked[key] = Walked(path, calls, entry.id, first, layers, answers, end, units, problems.nesting)
+        return end
+
+    def affords(self, known: Walked) -> bool:
+        """Whether a block's layers may be made again: else it is walked, to say at which step a limit is met."""
+        units = self.problems.work.units + known.units
+        return (
+            len(self.layers) + len(known.layers) <= self.limits.layers
+            and units <= self.limits.work
+            and self.problems.nesting <= known.nesting
+        )
+
+    def enter(
+        self, block: Block, given: MappingType[str, Any], step: Step, path: str, scope: Scope
+    ) -> TensorRef | None:
+        """The tensor after the steps of a block, walked."""
         repeated = "" if scope.index is None else step.word
         body = Body({}, scope.tensor, block.shipped, repeated, path, block.lists)
         inside = Scope(self.names, body, scope.tensor, None)

@@ -164,7 +164,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
             barred = "view"
         # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
         # would be one of an input in order, since PyTorch finds a view more often than is followed here.
-        elif at_evaluation.view or at_training.view or own.memory(False, True).view or own.memory(True, True).view:
+        elif at_evaluation.view or at_training.view or (not contiguous and _views_in_order(own)):
             barred = "other view"
         elif own.kind.source:  # it has no batch
             barred = "shape"
@@ -187,3 +187,8 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
     return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))
+
+
+def _views_in_order(own: Answers) -> bool:
+    """Whether a layer is a view, in either mode, of an input whose values lie in order."""
+    return own.memory(False, True).view or own.memory(True, True).view

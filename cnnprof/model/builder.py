@@ -107,6 +107,14 @@ class Builder:
             self._unbatched.add(len(self.shapes) - 1)
         return len(self.shapes) - 1
 
+    def add_again(self, layer: Layer, answers: Answers) -> None:
+        """Appends a layer that equals an earlier one but for its path, and for inputs of the same shapes."""
+        self.layers.append(layer)
+        self.answers.append(answers)
+        self.shapes.append(layer.shape)
+        if layer.kind.source:
+            self._unbatched.add(len(self.shapes) - 1)
+
     def _refuse_unbatched(self, kind: Kind, ids: tuple[int, ...]) -> None:
         """Raises RuleError where a kind cannot read the parameters among its inputs."""
         if not kind.broadcasts or self._unbatched.issuperset(ids):

@@ -133,6 +133,11 @@ class Graph:
             object.__setattr__(self, "_trained", self.train())
         return self._trained
 
+    def train_as(self, trained: Graph | None) -> Graph:
+        """This graph, told what it is in training: what was sent with it to another process."""
+        object.__setattr__(self, "_trained", trained)
+        return self
+
     def know(self, answers: Sequence[Answers]) -> Graph:
         """This graph, told what the rules of each layer answer: what `answers` would look up."""
         object.__setattr__(self, "_answers", tuple(answers))

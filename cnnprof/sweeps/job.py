@@ -83,7 +83,7 @@ class Job(NamedTuple):
 
     def spec(self) -> Spec | None:
         """The spec; None where there is none. Raises SpecError where its text cannot be read."""
-        if self.read is not None or self.graph is not None:
+        if self.read is not None or self.graph is not None or self.reference is not None:
             return self.read
         return load.read(Located(self.name, self.text, None, {}))
 
@@ -99,11 +99,14 @@ def job(located: Located, axes: Sequence[SweepAxis], training: bool = False, wit
             raise UsageError(f"`{name}` is set in the SPEC and by --set: choose one")
         if axis.kind == "variant" and located.variant is not None:
             raise UsageError(f"the variant is `{located.variant}` in the SPEC: leave out --variant or `@…`")
+        if axis.kind == "variant" and located.reference is not None:
+            raise UsageError(f"{located.reference.called}, which has no variants: leave out --variant")
     if (number := size_of(axes)) > LARGEST:
         raise UsageError(f"a sweep takes at most {LARGEST:,} combinations, found {number:,}")
     return Job(
-        located.text, located.name, located.variant, dict(located.settings), tuple(axes), training, with_=tuple(with_)
-    )
+        located.text, located.name, located.variant, dict(located.settings), tuple(axes), training,
+        reference=located.reference, with_=tuple(with_),
+    )  # fmt: skip
 
 
 def chosen(job: Job, sample: int | None, seed: int, where: str) -> Job:
@@ -172,7 +175,10 @@ def network_of(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Ne
                 batch = value
             case "dtype":
                 dtype = value
-    if read is None:
+    if wanted.reference is not None:
+        called = Located(wanted.name, b"", variant, settings, wanted.reference)
+        found = load.imported(called, inputs, wanted.training)
+    elif read is None:
         assert wanted.graph is not None
         found = Network(wanted.graph)
     else:
@@ -181,5 +187,6 @@ def network_of(wanted: Job, read: Spec | None, given: Sequence[Any]) -> tuple[Ne
 
 
 def _input_name(axis: SweepAxis, read: Spec | None) -> str:
-    assert read is not None
+    if read is None:
+        return axis.varies
     return next(iter(read.inputs)) if axis.varies == "input" and "input" not in read.inputs else axis.varies

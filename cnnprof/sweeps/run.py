@@ -21,12 +21,13 @@ from cnnprof.analysis.costs import FIGURES
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import MissingDependencyError, UsageError, listing
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED
+from cnnprof.processes import is_stopped
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps.asked import Objective, SweepLimit, Wanted
 from cnnprof.sweeps.axes import MOST, Point, SweepAxis, given_at, number_of, size_of
 from cnnprof.sweeps.job import Job, row
 from cnnprof.sweeps.result import Sweep, SweepRow
-from cnnprof.sweeps.workers import here, is_stopped, workers
+from cnnprof.sweeps.workers import here, workers
 
 
 def wanted_of(
@@ -137,6 +138,8 @@ def one_by_one(job: Job, names: Sequence[str]) -> str:
         return f"{listing(planned)}: memory is planned for one network at a time"
     if others := [name for name in names if name not in FIGURES]:
         return f"{listing(others)} cannot be computed for many at once; choose others with --columns"
+    if job.reference is not None:
+        return f"{job.reference.called}, which is called for each"
     if job.with_:
         return "what --with does is done to one network at a time"
     if find_spec("numpy") is None:

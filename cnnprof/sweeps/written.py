@@ -1,4 +1,4 @@
-"""A job, and what is asked of it, as plain data: to be sent to another machine, or to be kept beside its rows."""
+"""A job, and what is asked of it, as plain data: to be sent to another machine, or to be kept with its rows."""
 
 from __future__ import annotations
 

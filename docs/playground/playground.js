@@ -1,7 +1,7 @@
 // The page: what is typed goes to the worker, its answer to the frame; the network is in the URL's fragment.
 
 const START = "resnet";
-const PAUSE = 60; // milliseconds without a key before the text is analyzed
+const PAUSE = 200; // milliseconds without a key before the fragment is written, of which browsers allow few
 const at = (id) => document.getElementById(id);
 const text = at("text"), network = at("network"), variant = at("variant");
 const FIELDS = ["set", "input", "batch", "with"]; // each a field of the form and a key of the fragment
@@ -105,18 +105,23 @@ worker.onmessage = ({ data }) => {
   if (data.failed) return status(`This copy of the site cannot run cnnprof: ${data.failed}`);
   if (data.ready) return started(data.networks);
   busy = false;
-  if (waiting) return send();
+  if (waiting) send(); // and what is there is shown meanwhile
+  else settle(data);
+  show_problems(data.problems ?? []);
+  if (data.page) show_page(data.page);
+  status(data.problems ? `${data.problems.length === 1 ? "1 problem" : `${data.problems.length} problems`}`
+    : `Computed in ${Math.round(data.took)} ms`);
+};
+
+// The form follows an answer that is still the last one.
+function settle(data) {
   if (data.text !== undefined) {
     fill({ text: data.text });
     save();
   }
   if (data.variants && (data.page || data.variants.length)) offer(data.variants, variant.dataset.wanted ?? variant.value);
   delete variant.dataset.wanted;
-  show_problems(data.problems ?? []);
-  if (data.page) show_page(data.page);
-  status(data.problems ? `${data.problems.length === 1 ? "1 problem" : `${data.problems.length} problems`}`
-    : `Computed in ${Math.round(data.took)} ms`);
-};
+}
 
 function analyze() {
   const fields = Object.fromEntries(FIELDS.map((name) => [name, at(name).value]));
@@ -181,8 +186,9 @@ function fill(found) {
 let pause = 0;
 function changed() {
   typed = performance.now();
+  analyze();
   clearTimeout(pause);
-  pause = setTimeout(() => { analyze(); save(); }, PAUSE);
+  pause = setTimeout(save, PAUSE);
 }
 
 text.addEventListener("input", () => {

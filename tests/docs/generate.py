@@ -144,6 +144,20 @@ def helps() -> str:
     return "\n\n".join(parts)
 
 
+def api() -> str:
+    """What all functions of the package take, and a section for each function and error, as the source has it."""
+    _, title, rest = (cnnprof.__doc__ or "").partition("Every function takes")
+    parts = [f"```text\n{title}{rest.rstrip()}\n```"]
+    for name in cnnprof.__all__:
+        found = getattr(cnnprof, name)
+        if isinstance(found, type):
+            parts.append(f"## {name}\n\n{inspect.getdoc(found)}")
+        elif callable(found):
+            signature = inspect.getsource(found).partition('    """')[0].rstrip()
+            parts.append(f"## {name}\n\n```python\n{signature}\n```\n\n```text\n{inspect.getdoc(found)}\n```")
+    return "\n\n".join(parts)
+
+
 def kind_rules() -> str:
     """A row for each of the rules of a layer kind: the first line of what its docstring says."""
     rows = ["| rule | gives |", "|---|---|"]
