@@ -90,6 +90,11 @@ def relative(path: str | Path, folder: str | Path) -> str:
         return Path(os.path.abspath(path)).as_posix()
 
 
+def shown(path: str | Path) -> str:
+    """A path from the working directory, with `/`, as reports name it."""
+    return relative(path, Path.cwd())
+
+
 def slashed(path: str) -> str:
     """A path as people wrote it, with `/`: reports are the same on every system."""
     return path.replace("\\", "/") if WINDOWS else path

@@ -334,10 +334,10 @@ def of_module(
     return Network((training and found.graph.trained) or found.graph, imported=found)
 
 
-def refuse_imports(located: Located) -> Located:
-    """What a SPEC names, where that is a spec. Raises UsageError for a network in another format."""
-    if located.reference is not None:
-        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec")
+def refuse_files(located: Located) -> Located:
+    """What a SPEC names, where that is a spec or code. Raises UsageError for a file in another format."""
+    if located.reference is not None and not located.reference.runs_code:
+        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec, or code")
     return located
 
 

@@ -532,7 +532,7 @@ class _Explainer:
         """The reason that a layer may not overwrite this input, in words."""
         name = f"`{self.graph.tensor_name(tensor)}`"
         return {
-            "off": "the spec says `inplace: false`",
+            "off": "it is not to run in place (`inplace: false`)",
             "input": f"{name} belongs to the caller",
             "read": f"{name} is read by {self.readers[tensor] - 1} more",
             "shape": f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output",

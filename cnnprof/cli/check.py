@@ -14,12 +14,27 @@ import typer
 import cnnprof
 from cnnprof.analysis.costs import scale_of
 from cnnprof.cli import complain, complete, progress
-from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
+from cnnprof.cli.options import (
+    SHARED,
+    Arguments,
+    Batch,
+    Dtype,
+    Example,
+    Inputs,
+    Jobs,
+    Open,
+    Output,
+    Strict,
+    Targets,
+    With,
+)
 from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
-from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
-from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_specs, limits_of
+from cnnprof.gate.budget import Budget, Elsewhere, Fits
+from cnnprof.gate.result import CheckResult, Updated
+from cnnprof.gate.run import COMMAND_LINE, Latency, check_project, check_specs, limits_of
+from cnnprof.gate.subjects import Setup
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
@@ -49,6 +64,7 @@ def check(
     allow_code: bool = False,
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
+    jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -84,12 +100,14 @@ def check(
             specs, given, budget,
             budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
             version=cnnprof.__version__, reading=reading, suggest=suggest,
-            progress=progress.Networks().begin,
+            progress=progress.Networks().begin, jobs=jobs,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
             "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
         )
+    if jobs > 1:
+        raise UsageError("--jobs divides the SPECs of a command among processes: a project is checked in one")
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
@@ -335,6 +353,7 @@ def command(
             "request may change both.",
         ),
     ] = False,
+    jobs: Jobs = 1,
     format: Annotated[
         Literal["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"] | None,
         typer.Option(
@@ -382,6 +401,7 @@ def command(
         allow_code=allow_code,
         reading=Reading(strict, example),
         suggest=suggest,
+        jobs=jobs,
     )
     if suggest:
         say_suggested(result)

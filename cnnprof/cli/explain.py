@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from cnnprof import load
 from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli import complete
-from cnnprof.cli.arguments import read_inputs, read_names, read_settings
+from cnnprof.cli.arguments import read_inputs, read_names, read_network, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Output, Spec, Strict, Training, With
 from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.importers.reference import Reading
@@ -98,7 +97,7 @@ def explain(
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
     shapes, args = read_inputs(inputs), read_settings(settings)
-    found = load.network(spec, input=shapes, args=args, training=training, with_=with_, reading=reading)
+    found = read_network(spec, input=shapes, args=args, training=training, with_=with_, reading=reading)
     report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
     page = page_of(report.graph, report.costs, path, names)

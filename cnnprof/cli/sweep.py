@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,6 +19,8 @@ from cnnprof.load import locate
 from cnnprof.render import swept
 from cnnprof.sweeps.asked import objectives_of, read_limit, read_metrics, read_objectives
 from cnnprof.sweeps.axes import SweepAxis, distinct, read_values, shape
+from cnnprof.sweeps.file import SpaceFile
+from cnnprof.sweeps.file import read as read_space
 from cnnprof.sweeps.job import chosen
 from cnnprof.sweeps.job import job as job_of
 from cnnprof.sweeps.result import Sweep, SweepRow
@@ -34,7 +36,7 @@ EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
     "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
-    "cnnprof sweep ds_cnn --set channels=32:64:8 --with fuse_bn --with int8 --columns param_bytes,macs",
+    "cnnprof sweep ds_cnn --set channels=32:64:8 --with int8 --columns arena_total_bytes,macs",
     "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
 )
 
@@ -66,17 +68,26 @@ def command(
         str | None, typer.Option(metavar="A,B,...", autocompletion=complete.variants, help="Vary the variant.")
     ] = None,
     batch: Annotated[
-        str, typer.Option(metavar="N,...", rich_help_panel=SHARED, help="Set the batch size, or vary it.")
-    ] = "1",
+        str | None,
+        typer.Option(metavar="N,...", rich_help_panel=SHARED, help="Set the batch size, or vary it. Default: 1."),
+    ] = None,
     dtype: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="TYPE,...",
             autocompletion=complete.dtypes,
             rich_help_panel=SHARED,
-            help="Set the dtype of weights and activations, as for `analyze`, or vary it.",
+            help="Set the dtype of weights and activations, as for `analyze`, or vary it. Default: float32.",
         ),
-    ] = "float32",
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Read what is varied from a YAML file with the keys set, input, variant, batch, dtype, where, sample "
+            "and seed; options add to it.",
+        ),
+    ] = None,
     training: Training = False,
     max: Annotated[
         list[str] | None,
@@ -128,12 +139,12 @@ def command(
         int | None, typer.Option(metavar="S", help="Set the number that a sample is drawn by. Default: 0.")
     ] = None,
     where: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="CONDITION",
             help="Leave out combinations for which a condition on what is varied does not hold: 'depth < 4'.",
         ),
-    ] = "",
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Set the number of worker processes.")] = 1,
     store: Annotated[
         str | None,
@@ -154,7 +165,9 @@ def command(
 ) -> None:
     """Count every combination of settings, a row each, and mark those that are best."""
     view = View(columns, exact, plot, no_plot, settle([spec], format, output))
-    varied = axes(set or [], input or [], variant, batch, dtype)
+    options = SpaceFile(tuple(set or []), tuple(input or []), variant, batch, dtype, where, sample, seed)
+    asked = together(SpaceFile() if space is None else read_space(space), options)
+    varied = axes(asked.set, asked.input, asked.variant, asked.batch or "1", asked.dtype or "float32")
     shown = shown_metrics(view, varied)
     found = run(
         spec,
@@ -167,9 +180,9 @@ def command(
         top=top,
         shown=shown,
         how=Running(jobs, store, resume, scheduler, __version__),
-        sample=sample,
-        seed=seed,
-        where=where,
+        sample=asked.sample,
+        seed=asked.seed,
+        where=asked.where or "",
     )
     if len(found.wrong) < found.combinations or not found.combinations:
         deliver(render(found, view, output), output, view.format)
@@ -186,6 +199,17 @@ class View(NamedTuple):
     plot: str | None
     no_plot: bool
     format: str
+
+
+def together(file: SpaceFile, options: SpaceFile) -> SpaceFile:
+    """What a file and the options say. Raises UsageError for what both do."""
+    found: dict[str, Any] = {"set": file.set + options.set, "input": file.input + options.input}
+    for name in SpaceFile._fields[2:]:
+        one, other = getattr(file, name), getattr(options, name)
+        if one is not None and other is not None:
+            raise UsageError(f"`{name}` is in the file of --space and in an option: choose one")
+        found[name] = other if one is None else one
+    return SpaceFile(**found)
 
 
 def axes(
@@ -271,11 +295,11 @@ def run(
     where: str = "",
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
-    located = load.refuse_imports(locate(spec))
+    located = load.refuse_files(locate(spec))
     if seed is not None and sample is None:
         raise UsageError("--seed draws a sample: say how large with --sample N")
     wanted = chosen(job_of(located, varied, training, with_), sample, seed or 0, where)
-    unused = load.read(located).unused()
+    unused = () if located.reference is not None else load.read(located).unused()
     for axis in varied:
         if axis.kind == "argument" and axis.varies in unused:
             complain(f"warning: nothing uses the argument `{axis.varies}`: varying it changes nothing")

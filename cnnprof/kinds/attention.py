@@ -174,6 +174,7 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
 
     inferred = ("embed_dim",)
     several = True
+    keeps_frozen = "unknown"
 
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(1, "num_heads")

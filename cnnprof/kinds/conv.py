@@ -225,6 +225,8 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
     gamma: float = 1
     eps: float = 1e-6
 
+    keeps_frozen = "unknown"
+
     def output(self, *inputs: Shape) -> Shape:
         made = super().output(*inputs)
         if inputs[0][0] == self.groups and prod(self.kernel_size) == 1:

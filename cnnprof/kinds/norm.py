@@ -359,6 +359,8 @@ class RMSNorm(Norm, word="rms_norm"):
     eps: float | None = None
     elementwise_affine: bool = True
 
+    keeps_frozen = "root"
+
     def output(self, *inputs: Shape) -> Shape:
         last_sizes(self.word, self.normalized_shape, inputs[0])
         return inputs[0]

@@ -61,6 +61,7 @@ class Problems:
     def __init__(self, file: Mark, limits: UnfoldLimits, work: UnfoldWork) -> None:
         self.file = file
         self.limits = limits
+        self.most = limits.work
         self.work = work
         self.found: dict[tuple[Mark | str | None, ...], Problem] = {}
         self.trail: list[Frame] = []
@@ -69,13 +70,14 @@ class Problems:
 
     def spend(self, units: int, mark: Mark) -> None:
         """Counts work about to be done."""
-        if self.work.units + units > self.limits.work:
+        work = self.work
+        if work.units + units > self.most:
             self.afford(units, mark)
-        self.work.units += units
+        work.units += units
 
     def afford(self, units: int, mark: Mark) -> None:
         """Stops the walk where there is less work left than that."""
-        if self.work.units + units > self.limits.work:
+        if self.work.units + units > self.most:
             self.stop(
                 f"unfolding a spec takes at most {self.limits.work:,} units of work, found more",
                 mark,

@@ -178,7 +178,13 @@ def _modifiers() -> Schema:
             "description": "The list that the step's output is added to, each repetition's; later steps of the block "
             "name it, and a merge has a branch for each of its layers.",
         },
+        "inplace": _whether("the step's layers may overwrite their inputs, where nobody sees it"),
+        "frozen": _whether("a training step leaves the weights of the step's layers as they are"),
     }
+
+
+def _whether(what: str) -> Schema:
+    return {"type": ["boolean", "string", "number"], "description": f"Whether {what}. {EXPRESSION}"}
 
 
 def _when(what: str) -> Schema:

@@ -24,8 +24,8 @@ from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 VERSION = "1"
 SIDE = "side"
 HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
-MODIFIERS = ("name", "from", "repeat", "start", "when", "share", "collect")
-AMONG_BRANCHES = ("start", "collect")
+MODIFIERS = ("name", "from", "repeat", "start", "when", "share", "collect", "inplace", "frozen")
+AMONG_BRANCHES = ("start", "collect", "inplace", "frozen")
 """Modifiers that a branch of a layer may be called nevertheless."""
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -54,6 +54,8 @@ class Step(NamedTuple):
     fields: Mapping | None = None  # of a merge, in the column of its word
     outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
     collect: str | None = None  # the list of layers that its outputs are added to
+    in_place: Node | None = None  # whether its layers may run in place
+    frozen: Node | None = None  # whether its weights are not trained
 
 
 class Branch(NamedTuple):
@@ -439,7 +441,7 @@ class _Reader:
             if not kind.merge:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
-        name = from_ = repeat = when = share = start = fields = collect = None
+        name = from_ = repeat = when = share = start = fields = collect = in_place = frozen = None
         outer = False
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
@@ -448,6 +450,7 @@ class _Reader:
             get = node.items.get
             from_, share = self.sources(get("from")), self.word(get("share"), "share")
             repeat, when, start = get("repeat"), get("when"), get("start")
+            in_place, frozen = get("inplace"), get("frozen")
             collect = self.list_name(get("collect"), args)
             if kind is not None and kind.merge:
                 fields = _fields_of(node, kind)
@@ -460,6 +463,8 @@ class _Reader:
             *(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields),
             outer=outer,
             collect=collect,
+            in_place=in_place,
+            frozen=frozen,
         )
 
     def is_block(self, word: str) -> bool:

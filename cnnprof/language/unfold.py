@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnprof.errors import FieldError, Frame, Mark, RuleError, ShapeError, SpecError, UsageError, listing, nearest
 from cnnprof.language import registry, source
@@ -46,6 +46,7 @@ from cnnprof.language.spec import (
     read_branches,
 )
 from cnnprof.language.values import Values
+from cnnprof.language.walked import Walked, told_apart
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, show, whole
@@ -107,6 +108,13 @@ class _FieldPlan:
         self.made: dict[tuple[object, ...], Kind] = {}
 
 
+class _Settings(NamedTuple):
+    """What steps say of the layers in them. in_place: None where they say nothing."""
+
+    in_place: bool | None = None
+    frozen: bool = False
+
+
 class _Walker:
     """The state of one walk: the layers so far, the names and problems so far."""
 
@@ -125,11 +133,13 @@ class _Walker:
         self.names = Names(spec, self.inputs, training)
         self.problems = Problems(spec.mark, limits, work)
         self.values = Values(self.names, self.problems)
+        self.settings = _Settings()
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         # What need not be found twice.
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
         self.plans: dict[tuple[type[Kind], int], _FieldPlan] = {}  # by the body's identity
         self.kinds: dict[tuple[object, ...], Kind] = {}
+        self.walked: dict[tuple[object, ...], Walked] = {}  # by block, arguments and input
 
     # The file.
 
@@ -377,11 +387,13 @@ class _Walker:
     ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it. It is collected in a list."""
         scope = Scope(self.names, body, tensor, index)
-        first, executed = len(self.layers), self.names.executed
+        first, executed, settings = len(self.layers), self.names.executed, self.settings
         end: TensorRef | None
         try:
             if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
                 return tensor, False
+            if step.in_place is not None or step.frozen is not None:
+                self.settings = self.settings_of(step, scope)
             end = self.apply(step, path, scope)
         except RuleError as error:
             self.problems.report(error.message, step.mark, error.hint)
@@ -389,13 +401,22 @@ class _Walker:
         except Unknown:
             end = UNKNOWN
         finally:
-            self.names.executed = executed
+            self.names.executed, self.settings = executed, settings
         if step.collect is not None and end is not None:
             before = body.lists.get(step.collect, ())
             layers = range(first, len(self.layers))
             found = LayerRef(f"{step.collect}[{len(before)}]", end, path, layers, executed, step.mark)
             body.lists[step.collect] = (*before, found)
         return end, True
+
+    def settings_of(self, step: Step, scope: Scope) -> _Settings:
+        """What holds for a step's layers: what it says itself, else what the step says that it is in."""
+        found = self.settings
+        if step.in_place is not None:
+            found = found._replace(in_place=self.values.condition(step.in_place, scope))
+        if step.frozen is not None:
+            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+        return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
         """Whether a `when` holds. A side that only training executes stays, and from here on nothing is executed."""
@@ -547,8 +568,9 @@ class _Walker:
             raise Unknown
         try:
             made = self.builder.add(
-                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls
-            )
+                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls,
+                in_place=self.settings.in_place, frozen=self.settings.frozen,
+            )  # fmt: skip
         except ShapeError as error:
             error.hint = error.hint or self.misread_input(kind, read)
             raise
@@ -569,7 +591,40 @@ class _Walker:
     # Blocks.
 
     def block(self, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
+        """The tensor after a block, which is walked once for equal arguments and inputs."""
         given = self.arguments(block, step, scope)
+        entry, problems, names = scope.tensor, self.problems, self.names
+        values = None if entry is None or entry.shape is None else told_apart(given)
+        if entry is None or values is None:
+            return self.enter(block, given, step, path, scope)
+        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training)
+        known = self.walked.get(key)
+        if known is not None and self.affords(known):
+            problems.spend(known.units, step.mark)
+            return known.again(self.builder, path, (*problems.calls, step.mark), entry)
+        first, made, found = len(self.layers), len(self.kinds), (len(problems.found), len(self.outputs))
+        units = problems.work.units
+        end = self.enter(block, given, step, path, scope)
+        if end is not None and end.shape is not None and found == (len(problems.found), len(self.outputs)):
+            units = problems.work.units - units - KIND * (len(self.kinds) - made)
+            layers, answers = tuple(self.layers[first:]), tuple(self.builder.answers[first:])
+            calls = len(problems.calls) + 1
+            self.walked[key] = Walked(path, calls, entry.id, first, layers, answers, end, units, problems.nesting)
+        return end
+
+    def affords(self, known: Walked) -> bool:
+        """Whether a block's layers may be made again: else it is walked, to say at which step a limit is met."""
+        units = self.problems.work.units + known.units
+        return (
+            len(self.layers) + len(known.layers) <= self.limits.layers
+            and units <= self.limits.work
+            and self.problems.nesting <= known.nesting
+        )
+
+    def enter(
+        self, block: Block, given: MappingType[str, Any], step: Step, path: str, scope: Scope
+    ) -> TensorRef | None:
+        """The tensor after the steps of a block, walked."""
         repeated = "" if scope.index is None else step.word
         body = Body({}, scope.tensor, block.shipped, repeated, path, block.lists)
         inside = Scope(self.names, body, scope.tensor, None)

@@ -50,18 +50,13 @@ _INPUT = _State(barred="input")
 
 
 def resolve(
-    layers: Sequence[Layer],
-    answers: Sequence[Answers],
-    inputs: int,
-    outputs: Sequence[Output],
-    in_place: bool,
-    training: bool,
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], training: bool
 ) -> tuple[Layer, ...]:
     """The layers in evaluation or in training, with all decided that a layer does to its inputs' storage.
 
     answers: of each layer's rules. inputs: how many the network has; nobody overwrites them: the caller holds them.
     """
-    mode = _Mode(layers, inputs, outputs, in_place)
+    mode = _Mode(layers, inputs, outputs)
     found = []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = mode.overwritten(layer, own)
@@ -72,10 +67,10 @@ def resolve(
 
 
 def resolve_both(
-    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], in_place: bool
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output]
 ) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """The layers in evaluation and in training, as `resolve` gives them: in one pass, since most are alike."""
-    evaluation, training = (_Mode(layers, inputs, outputs, in_place) for _ in range(2))
+    evaluation, training = (_Mode(layers, inputs, outputs) for _ in range(2))
     training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
@@ -99,14 +94,14 @@ def resolve_both(
 
 def _resolved(layer: Layer, overwrites: int | None, decision: _Decision, refusals: tuple[Refusal, ...]) -> Layer:
     view, memory, exact, _ = decision
-    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact, refusals))
+    known = not (layer.frozen and layer.kind.keeps_frozen == "unknown")
+    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact and known, refusals))
 
 
 class _Mode:
     """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
 
-    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output], in_place: bool) -> None:
-        self.in_place = in_place
+    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output]) -> None:
         self.readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
         self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
@@ -121,7 +116,7 @@ class _Mode:
             return None, ()
         refusals: list[Refusal] = []
         for position, tensor in enumerate(layer.inputs):
-            refusal = self.refusal(tensor, own.inputs[position] == layer.shape)
+            refusal = self.refusal(tensor, own.inputs[position] == layer.shape) if layer.in_place else "off"
             if refusal is None:
                 return position, ()
             refusals.append(refusal)
@@ -130,8 +125,6 @@ class _Mode:
     def refusal(self, tensor: int, same_shape: bool) -> Refusal | None:
         """Why a layer that reads a tensor may not overwrite it; None where it may."""
         barred = self.states[tensor].barred
-        if not self.in_place:
-            return "off"
         if barred == "input":
             return barred
         if self.readers[tensor] > 1:
@@ -146,7 +139,7 @@ class _Mode:
         """What else is decided of a layer, in evaluation and in training, by what this mode knows of its inputs."""
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
-        ordered = source.settled if len(before) == 1 else all([state.settled for state in before])
+        ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
         key = (own, overwrites is not None, source, ordered)
         found = self.memo.get(key)
         if found is None:
@@ -171,7 +164,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
             barred = "view"
         # An identity, or a dropout that evaluation passes through, counts as a view in training too; so does what
         # would be one of an input in order, since PyTorch finds a view more often than is followed here.
-        elif at_evaluation.view or at_training.view or own.memory(False, True).view or own.memory(True, True).view:
+        elif at_evaluation.view or at_training.view or (not contiguous and _views_in_order(own)):
             barred = "other view"
         elif own.kind.source:  # it has no batch
             barred = "shape"
@@ -194,3 +187,8 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
     return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))
+
+
+def _views_in_order(own: Answers) -> bool:
+    """Whether a layer is a view, in either mode, of an input whose values lie in order."""
+    return own.memory(False, True).view or own.memory(True, True).view

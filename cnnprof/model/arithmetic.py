@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from functools import reduce
+from operator import add
 from typing import Any
 
 
@@ -71,12 +73,12 @@ def least(*values: Any) -> Any:
 
 
 def total(values: Iterable[Any]) -> Any:
-    """`sum`."""
+    """The sum, added from left to right: since Python 3.12, `sum` of floats is another."""
     values = list(values)
     for value in values:
         if isinstance(value, Symbolic):
             return value.total_of(values)
-    return sum(values)
+    return reduce(add, values, 0)
 
 
 def gcd(left: Any, right: Any) -> Any:

@@ -193,6 +193,7 @@ fixed: new ones, whose number is part of what the network computes.
 """
 
 REQUIRED: Any = object()
+_NUMBERS = (int, float)
 
 
 class Field(NamedTuple):
@@ -357,6 +358,9 @@ class Kind:
     """Whether `dim` names a dimension of the output, which the input does not have."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
+    keeps_frozen: ClassVar[Literal["same", "nothing", "root", "unknown"]] = "same"
+    """What it keeps for the backward pass where its weights are frozen and its input is not: what it keeps otherwise;
+    nothing; its input and the first of what `memory` saves; or what nobody found out."""
     fields: ClassVar[Mapping[str, Field]] = {}
     _usual: ClassVar[Mapping[str, Any]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
@@ -550,9 +554,9 @@ class Kind:
         """Raises ShapeError where a field, or one of its entries, is smaller than `least`."""
         for name in names:
             value = getattr(self, name)
-            entries = value if isinstance(value, tuple) else (value,)
-            if min([entry for entry in entries if isinstance(entry, int | float)], default=least) < least:
-                raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")
+            for entry in value if isinstance(value, tuple) else (value,):
+                if isinstance(entry, _NUMBERS) and entry < least:
+                    raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")
 
     def dimension(self, dim: int, shape: Shape) -> int:
         """Index into an example's shape of dimension `dim`, counted with the batch as in PyTorch.

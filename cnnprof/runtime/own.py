@@ -130,7 +130,7 @@ def checks(graph: Graph, costs: Costs, source: Own) -> Iterator[Check]:
     seen = _watched(ready, source, costs.batch)
     yield from _runs(graph, costs, ready, seen)
     yield _at_least(graph, source, costs.torch_peak.bytes, seen.most)
-    frozen = any(not each.requires_grad for each in tensors[0])
+    frozen = sum(each.numel() for each in tensors[0] if not each.requires_grad)
     yield _kept(graph, costs, source, frozen)
 
 
@@ -185,11 +185,14 @@ def _at_least(graph: Graph, source: Own, expected: int, found: int) -> Check:
     return Check(name, against, "totals", 1, wrong, None if wrong else expected, more if found > expected else "")
 
 
-def _kept(graph: Graph, costs: Costs, source: Own, frozen: bool) -> Check:
-    """What autograd keeps of a pass in training, to the byte."""
+def _kept(graph: Graph, costs: Costs, source: Own, frozen: int) -> Check:
+    """What autograd keeps of a pass in training, to the byte. frozen: how many parameters the module does not train."""
     name, against = "kept for backward", "saved_tensors_hooks"
     trained = graph.trained or graph
-    why = costs.untrained if costs.training is None else "some of its parameters are frozen" if frozen else ""
+    own = sum(cost.params for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.frozen)
+    why = costs.untrained if costs.training is None else ""
+    if own != frozen:
+        why = why or "some layers have parameters of which a part is frozen"
     if costs.training is None or why:
         return Check(name, against, "totals", 0, (), left_out=why)
     found = _watched(own_module(trained, source), source, costs.batch).saved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -17,6 +17,8 @@ MOST = 100_000
 """Combinations that are counted one by one, values that are listed, and rows."""
 LARGEST = 10**10
 """Combinations of one sweep."""
+DIGITS = 36
+"""Digits of a number in a range."""
 TAKEN = frozenset(
     {
         *METRICS,
@@ -108,8 +110,19 @@ def _range(text: str) -> Sequence[str]:
         numbers = [Decimal(part) for part in parts]
     except InvalidOperation:
         numbers = []
-    if not 2 <= len(numbers) <= 3 or not all(map(_is_bounded, numbers)):
+    if not 2 <= len(numbers) <= 3 or not all(number.is_finite() for number in numbers):
         raise UsageError(f"a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `{shown}`")
+    if not all(map(_is_bounded, numbers)):
+        raise UsageError(
+            f"the numbers of a range are 0, or from 1e-18 to below 1e18, and have at most {DIGITS} digits, "
+            f"found `{shown}`"
+        )
+    with localcontext(prec=4 * DIGITS):  # enough for every value of the range
+        return _between(numbers, parts, shown)
+
+
+def _between(numbers: Sequence[Decimal], parts: Sequence[str], shown: str) -> Sequence[str]:
+    """The values from a number to another."""
     start, end = numbers[:2]
     step = numbers[2] if len(numbers) == 3 else Decimal(1 if end >= start else -1)
     if step == 0 or (end - start) * step < 0:
@@ -127,7 +140,8 @@ def _range(text: str) -> Sequence[str]:
 
 def _is_bounded(number: Decimal) -> bool:
     """Whether arithmetic on a number is short: 1e999999999 is written in eleven characters."""
-    return number.is_finite() and (not number or -18 <= number.adjusted() < 18)
+    short = len(number.as_tuple().digits) <= DIGITS
+    return short and (not number or -18 <= number.adjusted() < 18)
 
 
 def shape(text: str) -> Shape:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError, brief, printable
@@ -34,9 +35,11 @@ OFTEN = 0.5
 """Seconds between two looks whether the scheduler is still there."""
 AHEAD = 3
 """Shares that a thread of the cluster has at once, so that it never waits for the next."""
-RETRIES = 3
-"""Times that a share whose worker went away is given to another."""
-_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?(\[[^\]]+\]|[^:/\s]+):([0-9]{1,5})/?")
+GREETING = 1000
+"""Bytes in which a scheduler has said the word."""
+WORD = b"pickle-protocol"
+"""What is in the greeting of every version of Dask, which says how it writes."""
+_ADDRESS = re.compile(r"(?:tcp|tls|ucx|ws|wss)://(\[[^\]]+\]|[^:/\s]+):([0-9]{1,5})/?")
 
 
 class Cluster:
@@ -86,26 +89,49 @@ class Cluster:
         import dask
         from distributed import Client
 
-        try:
-            socket.create_connection((self.host, self.port), PATIENCE).close()
-        except OSError as error:
-            raise UsageError(
-                f"no Dask scheduler answers at {printable(self.address)}: {error.strerror or error}"
-            ) from None
+        self._greeted()
         settings = {"distributed.comm.timeouts.connect": PATIENCE, "distributed.comm.retry.count": 0}
         with dask.config.set(settings), _quiet():
             try:
                 client = Client(self.address, timeout=PATIENCE, set_as_default=False)
             except Exception as error:  # noqa: BLE001  # what an unknown peer sends can raise anything
-                raise UsageError(
-                    f"what answers at {printable(self.address)} is no Dask scheduler that cnnprof can talk to: "
-                    f"{_first_line(error)}"
-                ) from None
+                raise self._no_scheduler(_first_line(error)) from None
             try:
                 yield client
             finally:
                 with suppress(Exception):
                     client.close(timeout=PATIENCE)
+
+    def _greeted(self) -> None:
+        """Waits for the first words of a scheduler: Dask waits for ever for one that says none.
+
+        Raises UsageError where nothing answers, or something else does.
+        """
+        try:
+            connection = socket.create_connection((self.host, self.port), PATIENCE)
+        except OSError as error:
+            raise UsageError(
+                f"no Dask scheduler answers at {printable(self.address)}: {error.strerror or error}"
+            ) from None
+        if not self.address.startswith("tcp://"):  # in the other transports the client speaks first
+            connection.close()
+            return
+        said = b""
+        with connection, suppress(OSError):
+            deadline = time.monotonic() + PATIENCE
+            while len(said) < GREETING and (left := deadline - time.monotonic()) > 0:
+                connection.settimeout(left)
+                some = connection.recv(GREETING - len(said))
+                said += some
+                if not some or WORD in said:
+                    break
+        if WORD not in said:
+            raise self._no_scheduler("it does not say what one says first")
+
+    def _no_scheduler(self, why: str) -> UsageError:
+        return UsageError(
+            f"what answers at {printable(self.address)} is no Dask scheduler that cnnprof can talk to: {why}"
+        )
 
     def _checked(self, client: Client) -> int:
         """How many threads the workers have. Raises UsageError where there are none, or one has another cnnprof."""
@@ -133,38 +159,37 @@ class Cluster:
         )
 
     def _handed_out(self, client: Client, sent: str, numbers: Sequence[int], ahead: int) -> Iterator[tuple[int, Any]]:
-        """The shares as they are done. Only some are under way at a time, so that their results fit into memory."""
+        """The shares as they are done. Only some are under way at a time, so that their results fit into memory.
+
+        Raises UsageError where the scheduler has gone away.
+        """
         waiting = iter(numbers)
         running: dict[Future, int] = {}
-        text = client.scatter(sent, broadcast=True, hash=False)
-        done = 0
+        finished: SimpleQueue[Future] = SimpleQueue()
+        done, lost = 0, 0.0
         while True:
             while len(running) < ahead and (number := next(waiting, None)) is not None:
-                running[client.submit(count_share, text, number, pure=False, retries=RETRIES)] = number
+                future = client.submit(count_share, sent, number, pure=False)
+                running[future] = number
+                future.add_done_callback(finished.put)
             if not running:
                 return
-            for future in self._finished(client, running, done, len(numbers)):
-                number = running.pop(future)
-                yield number, self._result(future)
-                done += 1
-
-    def _finished(self, client: Client, running: dict[Future, int], done: int, total: int) -> list[Future]:
-        """Those that are done, at least one. Raises UsageError where the scheduler has gone away."""
-        lost = 0.0
-        while True:
+            with suppress(Empty):
+                future = finished.get(timeout=OFTEN)
+                if not future.cancelled():
+                    number = running.pop(future)
+                    yield number, self._result(future)
+                    done, lost = done + 1, 0.0
+                    continue
             if client.status == "running" and not any(future.cancelled() for future in running):
-                if found := [future for future in running if future.done()]:
-                    return found
                 lost = 0.0
             elif not lost:
                 lost = time.monotonic()
             elif time.monotonic() - lost > PATIENCE:
                 raise UsageError(
-                    f"the scheduler at {printable(self.address)} has gone away, with {done:,} of {total:,} shares "
-                    "done; those of a store are kept, and --resume counts the others"
+                    f"the scheduler at {printable(self.address)} has gone away, with {done:,} of {len(numbers):,} "
+                    "shares done; those of a store are kept, and --resume counts the others"
                 )
-            with suppress(Exception):
-                _wait(client, running)
 
     def _result(self, future: Future) -> Any:
         """What a worker found. Raises UsageError where it refused, or went away again and again."""
@@ -185,19 +210,13 @@ class Cluster:
         return share
 
 
-def _wait(client: Client, running: dict[Future, int]) -> None:
-    """Waits until one is done, or a little."""
-    from distributed import wait
-
-    wait(list(running), timeout=OFTEN, return_when="FIRST_COMPLETED")
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lets Dask log nothing: what goes wrong is said once, in an error."""
     import logging
 
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("distributed", "tornado")]
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)

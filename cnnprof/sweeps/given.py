@@ -57,7 +57,7 @@ def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Seq
         return job(Located(title_of(source), b"", None, {}), axes, with_=with_)._replace(graph=source)
     if isinstance(source, Spec):
         return job(Located(title_of(source), b"", None, {}), axes, training, with_)._replace(read=source)
-    return job(load.refuse_imports(load.locate_any(source)), axes, training, with_)
+    return job(load.refuse_files(load.locate_any(source)), axes, training, with_)
 
 
 def title_of(source: Source) -> str:

@@ -16,8 +16,8 @@ from cnnprof import files, load
 from cnnprof.cli import PIPE_CLOSED, characters, main, output
 from cnnprof.cli.app import COMMANDS
 from cnnprof.errors import UsageError
-from cnnprof.gate import project
-from cnnprof.gate.budget import Checked, CheckResult, Verdict, Wrong
+from cnnprof.gate import patterns, project
+from cnnprof.gate.result import Checked, CheckResult, Verdict, Wrong
 from cnnprof.render.checks import github, gitlab, junit, markdown, sarif, words
 from tests.support.commands import CNNPROF, ENVIRONMENT
 from tests.support.networks import network
@@ -270,7 +270,7 @@ def test_a_pattern_is_spelled_as_the_file_is(folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "is_file", lambda path: there(path.with_name(path.name.lower())))
     text = b"version: 1\nbudgets: [{name: a, files: [NET.yaml], max: {params: 1}}]\n"
     found = project.parse(text, "cnnprof.yaml", folder)
-    names, problems = project.files(found, found.entries[0])
+    names, problems = patterns.files(found, found.entries[0])
     assert names == []
     assert "no file matches `NET.yaml`" in problems[0].message
 

@@ -67,7 +67,7 @@ def test_an_argument_called_budget_is_what_a_variant_sets() -> None:
     assert list(found.variants["a"].args) == ["budget"]
 
 
-MODIFIERS = "`name`, `from`, `repeat`, `start`, `when`, `share`, `collect`"
+MODIFIERS = "`name`, `from`, `repeat`, `start`, `when`, `share`, `collect`, `inplace`, `frozen`"
 HEADER = "`cnnprof`, `name`, `input`, `args`, `variants`, `budget`, `inplace`, `blocks`, `layers`"
 
 FILE = [

@@ -1,6 +1,6 @@
 """The language at work: what a spec unfolds to, and what it is refused for.."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -954,3 +954,39 @@ def test_a_layer_s_path_is_no_input_s_name() -> None:
     with pytest.raises(SpecError) as caught:
         graph(network("- tanh:\n  from: a\n- relu", input="{relu: [3, 8, 8], a: [3, 8, 8]}"))
     assert [problem.message for problem in caught.value.problems] == ["the path `relu` is taken: an input has it"]
+
+
+def test_a_step_says_whether_its_layers_run_in_place() -> None:
+    text = (
+        "inplace: {header}\nlayers:\n  - conv2d: {{out_channels: 3, kernel_size: 1}}\n  - relu:\n    inplace: {step}\n"
+    )
+    for header, step in product(("true", "false"), repeat=2):
+        relu = graph(text.format(header=header, step=step)).layers[1]
+        assert (relu.overwrites is not None) == (step == "true")
+        assert relu.refusals == (() if step == "true" else ("off",))
+
+
+def test_a_block_says_it_for_all_in_it_that_do_not_say_otherwise() -> None:
+    text = """blocks:
+  pair:
+    layers:
+      - conv2d: {out_channels: 3, kernel_size: 1}
+      - batch_norm
+      - conv2d: {out_channels: 3, kernel_size: 1}
+        frozen: false
+layers:
+  - pair:
+    frozen: true
+  - conv2d: {out_channels: 3, kernel_size: 1}
+"""
+    assert [layer.path for layer in graph(text).layers if layer.frozen] == ["pair.conv2d", "pair.batch_norm"]
+
+
+def test_only_weights_are_frozen() -> None:
+    assert not graph("layers:\n  - relu:\n    frozen: true\n").layers[0].frozen
+
+
+def test_a_condition_is_no_shape() -> None:
+    assert problems("layers:\n  - relu:\n    frozen: in_shape\n") == [
+        "3:13 a condition is true or false, found [3, 8, 8]"
+    ]

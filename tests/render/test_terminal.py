@@ -47,7 +47,7 @@ def test_golden(spec: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
         (40, ["layer", "params", "MACs"]),
         (60, ["layer", "output", "params", "MACs"]),
         (80, ["layer", "output", "params", "MACs", "activations"]),
-        (120, ["layer", "kind", "output", "params", "MACs", "activations", "field"]),
+        (120, ["layer", "kind", "output", "params", "MACs", "FLOPs", "activations", "field"]),
     ],
 )
 def test_fewer_columns_on_a_narrower_terminal(width: int, headers: list[str]) -> None:

@@ -115,10 +115,20 @@ def test_a_peak_below_the_layers_is_wrong() -> None:
     assert not check(result, "peak bytes").ok
 
 
-def test_frozen_parameters_leave_the_backward_pass_out() -> None:
+@pytest.mark.parametrize("part", ["conv", "wide", "head"])
+def test_frozen_layers_keep_what_pytorch_keeps(part: str) -> None:
     module = Net()
-    module.conv.requires_grad_(False)
-    assert check(verified(imported(module)), "kept for backward").left_out == "some of its parameters are frozen"
+    module.get_submodule(part).requires_grad_(False)
+    found = verified(imported(module))
+    assert found.ok
+    assert check(found, "kept for backward").compared == 1
+
+
+def test_layers_that_are_frozen_in_part_leave_the_backward_pass_out() -> None:
+    module = Net()
+    module.conv.bias.requires_grad_(False)
+    left_out = check(verified(imported(module)), "kept for backward").left_out
+    assert left_out == "some layers have parameters of which a part is frozen"
 
 
 class Ends(nn.Module):

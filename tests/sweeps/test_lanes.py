@@ -209,6 +209,43 @@ def test_a_difference_ends_the_sweep(
     assert main([*said[1].split()[1:], "--format", "csv"]) == 0
 
 
+def test_structures_of_few_are_not_all_traced(net: str) -> None:
+    """In a box as in a list: after a row of them, small boxes are counted alone, but for every other one."""
+    axes = [
+        SweepAxis("depth", "argument", tuple(map(str, range(40)))),
+        SweepAxis("act", "argument", ("relu", "tanh")),
+        SweepAxis("width", "argument", ("8", "24")),
+        SweepAxis("size", "argument", tuple(map(str, range(4, 9)))),
+    ]
+    counter = Counter(job(net, *axes), load.read(locate(net)), ("macs",), plan=(40, 2, 2, 5))
+    agrees(counter, counted(counter), [0, 100, 799])
+    traced = counter.structures - counter.alone
+    assert 8 <= traced < 50
+    assert counter.alone > 400
+
+
+def test_a_space_is_divided_along_with_its_structures(net: str) -> None:
+    """So that a structure is traced in few shares, and processes have something to share."""
+    axes = [
+        SweepAxis("width", "argument", tuple(map(str, range(8, 1008)))),
+        SweepAxis("depth", "argument", ("1", "2", "3", "4", "5", "6")),
+        SweepAxis("act", "argument", ("relu", "tanh")),
+        SweepAxis("size", "argument", tuple(map(str, range(21, 31)))),
+    ]
+    counter = Counter(job(net, *axes), load.read(locate(net)), ("macs",))
+    assert counter.plan == (1000, 1, 1, 10)
+    assert counter.shares == 12
+    one = Counter(job(net, axes[0], axes[3]), load.read(locate(net)), ("macs",))
+    assert one.shares == 1
+    drawn = Counter(sample(counter, 6000), load.read(locate(net)), ("macs",))
+    assert drawn.shares == 1
+
+
+def sample(counter: Counter, count: int) -> Job:
+    """Some of a counter's combinations."""
+    return counter.wanted._replace(sample=count)
+
+
 # Axes.
 
 
@@ -222,6 +259,13 @@ def test_long_ranges(start: Decimal, step: Decimal, length: int) -> None:
     columns = columns_of(SweepAxis("width", "argument", values)).columns
     assert columns is not None
     assert columns[0].at(np.arange(length)).tolist() == list(map(float, values))
+
+
+def test_long_ranges_of_many_digits() -> None:
+    """More than the 28 that Python's decimals round to."""
+    found = read_values("1.0000000000000000000000000000001:1.000000000002:0.00000000000000001")
+    assert len(found) == 200_000
+    assert (found[1], found[-1]) == ("1.0000000000000000100000000000001", "1.0000000000019999900000000000001")
 
 
 def test_long_ranges_of_integers() -> None:

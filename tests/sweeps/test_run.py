@@ -121,6 +121,10 @@ def test_jobs_change_nothing() -> None:
         ("[1, 2],[3, 4]", ["[1, 2]", "[3, 4]"]),
         ("make_divisible(3, 8),8", ["make_divisible(3, 8)", "8"]),
         ("true", ["true"]),
+        (
+            "1.0000000000000000000000000000001:1.0000000000000000200000000000001:0.00000000000000001",
+            [f"1.0000000000000000{number}00000000000001" for number in range(3)],
+        ),
     ],
 )
 def test_values(text: str, values: list[str]) -> None:
@@ -135,6 +139,11 @@ def test_values(text: str, values: list[str]) -> None:
         ("1:2:3:4", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `1:2:3:4`"),
         ("a:b", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `a:b`"),
         ("0:inf", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `0:inf`"),
+        (
+            "1:2:1.0000000000000000000000000000000000001",
+            "the numbers of a range are 0, or from 1e-18 to below 1e18, and have at most 36 digits, found "
+            "`1:2:1.0000000000000000000000000000000000001`",
+        ),
         ("1:2:0", "the step of the range `1:2:0` does not lead from 1 to 2"),
         ("1:2:-1", "the step of the range `1:2:-1` does not lead from 1 to 2"),
         (

@@ -18,7 +18,7 @@ from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Buffer, Constant, Parameter
 from cnnprof.language import expression
 from cnnprof.language.registry import kinds
-from cnnprof.model.arithmetic import choose, gcd, least, most, truncated
+from cnnprof.model.arithmetic import choose, gcd, least, most, total, truncated
 from cnnprof.model.kind import Kind, Shape
 from cnnprof.model.window import positions, taps_inside
 from tests.support.kind_tables import rows
@@ -291,3 +291,12 @@ def test_is_no_int() -> None:
     assert not trace.guards
     assert list(range(size)) == [0, 1, 2]
     assert len(trace.guards) == 1
+
+
+def test_a_sum_of_floats_is_from_left_to_right() -> None:
+    """On every Python, with symbols and without: since 3.12 `sum` of floats makes up for what each addition loses."""
+    assert total([0.1] * 10) == 0.9999999999999999
+    assert total([]) == 0
+    lanes = [(0.1,), (0.2,), (0.3,)]
+    found = computed(lambda last: [total([*[0.1] * 9, last])], lanes)
+    assert [found[number][-1:] for number in range(3)] == [[total([*[0.1] * 9, last])] for (last,) in lanes]

@@ -26,9 +26,10 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
     found = [*notes, *dead_code(dead, network.paths())]
     if left := unused(network, held):
         for stored in left:
-            network.hold(stored, held[stored])
+            network.hold(stored, held[stored], stored in reader.program.frozen)
         values = sum(prod(held[stored]) for stored in left)
         found.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
+    found += _frozen(reader)
     compared, differences = compare(reader, ran, shown)
     graph, paths = network.graph(), network.paths()
     found += differences
@@ -55,6 +56,17 @@ def _connected(reader: Reader, name: str) -> list[int]:
         if own in wanted and stored in left:
             raise MismatchError(f"`{name}`: the parameter `{printable(stored.name)}` is used, and no layer has it")
     return dead
+
+
+def _frozen(reader: Reader) -> list[str]:
+    """A note on frozen parameters of layers that have others which are trained."""
+    frozen, held = reader.program.frozen, reader.program.held
+    own = [layer for layer in reader.network.layers if layer.shares is None and not layer.frozen]
+    mixed = [stored for layer in own for stored in layer.learned if stored in frozen]
+    if not mixed:
+        return []
+    values = sum(prod(held[stored]) for stored in mixed)
+    return [f"{values:,} frozen parameters count as trained, since others of their layer are: `{mixed[0].name}`, …"]
 
 
 def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list[str]]:

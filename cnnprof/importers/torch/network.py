@@ -48,6 +48,7 @@ class ImportedLayer(NamedTuple):
     scope, call: the module that it is in, and which call of it. word: what it is called among others of the module.
     learned: what it takes its weights from. overwrites: whether the module's own operator writes into its input.
     after: how many layers of evaluation come before it; None of one that evaluation runs itself.
+    frozen: whether none of its weights is trained.
     """
 
     kind: Kind
@@ -59,6 +60,18 @@ class ImportedLayer(NamedTuple):
     shares: int | None = None
     overwrites: bool = False
     after: int | None = None
+    frozen: bool = False
+
+
+class _InPlace(NamedTuple):
+    """Which layers may run in place: all or none, and those that differ from that, by number."""
+
+    usual: bool
+    others: frozenset[int] = frozenset()
+
+    def of(self, number: int) -> bool:
+        """Whether a layer may."""
+        return self.usual != (number in self.others)
 
 
 class Network:
@@ -122,9 +135,10 @@ class Network:
             for shape in self.weights(number).values()
         )
 
-    def hold(self, stored: Stored, shape: Shape) -> None:
+    def hold(self, stored: Stored, shape: Shape, frozen: bool) -> None:
         """Adds a parameter that no layer uses."""
-        self.add(ImportedLayer(Parameter(shape=shape or (1,)), (), stored.name, 0, "parameter", (stored,)))
+        kind = Parameter(shape=shape or (1,))
+        self.add(ImportedLayer(kind, (), stored.name, 0, "parameter", (stored,), frozen=frozen))
 
     def paths(self) -> list[str]:
         """The path of every layer: the module that its weights are in, or else its own, where it is alone in that."""
@@ -152,13 +166,24 @@ class Network:
     def graph(self) -> Graph:
         """The graph in evaluation, which makes the one in training.
 
-        Layers run in place in all of it or in none, whichever is nearer to the module.
+        Layers run in place as the module's own operators do, as far as a graph can have that.
         """
         if not any(layer.overwrites for layer in self.layers):
-            return self._graph(in_place=False)
-        found = self._graph(in_place=True)
+            return self._graph(_InPlace(False))
+        found = self._graph(_InPlace(True))
         some = sum(layer.overwrites for layer in self.layers)
-        return found if self.differing(found) <= some else self._graph(in_place=False)
+        if self.differing(found) > some:
+            return self._graph(_InPlace(False, frozenset(n for n, each in enumerate(self.layers) if each.overwrites)))
+        apart: frozenset[int] = frozenset()
+        while more := self._too_many(found):  # each that is taken out may let another one in
+            apart |= more
+            found = self._graph(_InPlace(True, apart))
+        return found
+
+    def _too_many(self, graph: Graph) -> frozenset[int]:
+        """The layers that run in place in the graph and not in the module."""
+        pairs = zip(self.order(), graph.layers, strict=True)
+        return frozenset(n for n, layer in pairs if layer.overwrites is not None and not self.layers[n].overwrites)
 
     def differing(self, graph: Graph) -> int:
         """How many layers run in place in the graph and not in the module, or the other way round."""
@@ -167,8 +192,8 @@ class Network:
             for number, layer in zip(self.order(), graph.layers, strict=True)
         )
 
-    def _graph(self, in_place: bool, training: bool = False) -> Graph:
-        builder = Builder(training=training, in_place=in_place, memo=self.memo)
+    def _graph(self, in_place: _InPlace, training: bool = False) -> Graph:
+        builder = Builder(training=training, in_place=in_place.usual, memo=self.memo)
         tensors = {number: builder.input(name, shape) for number, (name, shape) in enumerate(self.inputs.items())}
         paths, place = self.paths(), {}
         for position, number in enumerate(self.order()):
@@ -180,6 +205,8 @@ class Network:
                 [tensors[tensor] for tensor in layer.inputs],
                 executed=training or layer.after is None,
                 shares=None if layer.shares is None else place[layer.shares],
+                in_place=in_place.of(number),
+                frozen=layer.frozen,
             )
         main, *others = self.outputs
         for label, tensor, executed in [main, *sorted(others, key=lambda output: tensors[output[1]])]:

@@ -285,6 +285,7 @@ class Reader:
         return ImportedLayer(
             kind=kind, inputs=inputs, scope=call.scope, call=call.call, word=word, learned=learned,
             overwrites=call.overwrites, after=None if self.evaluated is None else self.done,
+            frozen=bool(learned) and self.program.frozen.issuperset(learned),
         )  # fmt: skip
 
     def add(self, call: Call, kind: Kind, inputs: tuple[int, ...], word: str, learned: Sequence[Constant]) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from cnnprof.errors import UsageError
 from cnnprof.language.spec import Spec
+from cnnprof.processes import is_stopped
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps.asked import Objective, Wanted
 from cnnprof.sweeps.axes import MOST, SweepAxis, number_of
@@ -24,7 +25,7 @@ from cnnprof.sweeps.lanes.count import Counter, Part, Structure
 from cnnprof.sweeps.lanes.parquet import Rows, Writer, read, require, summary
 from cnnprof.sweeps.result import Sweep, SweepRow
 from cnnprof.sweeps.space import DecimalRange
-from cnnprof.sweeps.workers import here, is_stopped, workers
+from cnnprof.sweeps.workers import here, workers
 
 if TYPE_CHECKING:
     from cnnprof.sweeps.cluster import Cluster
@@ -328,7 +329,7 @@ class Sharing(NamedTuple):
     ) -> _Share:
         """A share of the space. told: hears how many combinations there are so far. stopped: whether nobody waits."""
         writer = Writer(counter.wanted, counter.names) if self.stored else None
-        answer = Answer(counter.anew(), self.wanted, writer)
+        answer = Answer(counter.fresh(), self.wanted, writer)
         done = 0
         for part in answer.counter.share(number):
             answer.add(part)
@@ -363,7 +364,7 @@ def answered(
         require()
     read = job.spec()
     counter = Counter(job, read, wanted.names, one_by_one, None if store is None else store.plan)
-    answer = Answer(counter.anew(), wanted)
+    answer = Answer(counter.fresh(), wanted)
     answer.is_stored = store is not None
     finished: set[int] = set()
     if store is not None:
@@ -423,7 +424,7 @@ def _gather(
 
 def _restored(counter: Counter, wanted: Wanted, store: Store, number: int) -> _Share:
     """A share that is stored. Raises UsageError where it cannot be read."""
-    found = Answer(counter.anew(), wanted)
+    found = Answer(counter.fresh(), wanted)
     found.is_stored = True
     try:
         found.restore(store.path(number))

@@ -152,7 +152,7 @@ class Counter:
         """How many there are; they do not depend on who counts them."""
         return self.pieces.size
 
-    def anew(self) -> Counter:
+    def fresh(self) -> Counter:
         """One that has counted nothing so far."""
         found = copy(self)
         found.structures = found.checked = found.alone = 0

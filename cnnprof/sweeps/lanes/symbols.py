@@ -18,6 +18,7 @@ import numbers
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 from cnnprof.language.unfold import _Walker
@@ -341,7 +342,7 @@ class Symbol(Symbolic):
             elif type(value) is int:
                 constant += value
             else:
-                return sum(values)
+                return reduce(operator.add, values, 0)
         return self.trace.whole(terms, constant)
 
 
@@ -460,9 +461,10 @@ _CACHES = frozenset(
         Memo.__missing__.__code__,
         Graph.answers.fget.__code__,  # type: ignore[attr-defined]
         _Walker.make.__code__,
+        _Walker.block.__code__,
     )
 )
-"""Functions that look up a kind or what its rules answered."""
+"""Functions that look up a kind, what its rules answered, or a block that was walked."""
 
 
 def _key(value: Any) -> Any:
