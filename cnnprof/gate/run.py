@@ -129,9 +129,7 @@ class Run:
         from cnnprof.gate.shared import Part
 
         found = {name: getattr(self, name) for name in _FOUND}
-        return Part(
-            found, list(self.changes.items()), list(self.specs), self.foreign, self.compared, self._work.units
-        )
+        return Part(found, list(self.changes.items()), list(self.specs), self.foreign, self.compared, self._work.units)
 
     def joined(self, parts: Sequence[Part]) -> bool:
         """Takes in the parts of a run, in order; False, and nothing, where together they are too much work."""
