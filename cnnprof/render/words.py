@@ -13,6 +13,7 @@ from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
 from cnnprof.errors import brief, printable
+from cnnprof.model.graph import OF_STRIDES
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -435,9 +436,9 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    if libraries := [layer.path for layer in estimated if not layer.memory.exact]:
-        found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
-    if copies := [layer.path for layer in estimated if layer.memory.exact]:
+    reasons = {layer.unsure: layer.path for layer in reversed(estimated) if layer.unsure != OF_STRIDES}
+    found += [f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items())]
+    if copies := [layer.path for layer in estimated if layer.unsure == OF_STRIDES]:
         found.append(
             f"{ABOUT} {which}: strides decide what is copied"
             if brief
