@@ -119,8 +119,10 @@ class Memory(NamedTuple):
     exact: bool = True
 
 
-class Everything(NamedTuple):
+class Everything:
     """A step of the receptive field: each output position sees all positions along this dimension."""
+
+    __slots__ = ()
 
 
 class Regrouped(NamedTuple):
@@ -136,8 +138,10 @@ class Regrouped(NamedTuple):
     whole: tuple[int, ...] = ()
 
 
-class Unknown(NamedTuple):
+class Unknown:
     """A step of the receptive field: what a place sees along this dimension, if anything, cannot be said."""
+
+    __slots__ = ()
 
 
 EVERYTHING = Everything()
