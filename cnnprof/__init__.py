@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
-    from cnnprof.gate.budget import CheckResult
+    from cnnprof.gate.result import CheckResult
     from cnnprof.language.spec import Spec
     from cnnprof.load import Input, Source
     from cnnprof.model.graph import Graph
@@ -345,7 +345,9 @@ def check(
     from cnnprof.devices.profiles import named
     from cnnprof.errors import SourceText, UsageError
     from cnnprof.gate.budget import Budget, Elsewhere, Fits
-    from cnnprof.gate.run import ARGUMENT, AS_WRITTEN, Setup, check_project, check_specs, limits_of
+    from cnnprof.gate.projects import check_project
+    from cnnprof.gate.run import ARGUMENT, check_specs, limits_of
+    from cnnprof.gate.subjects import AS_WRITTEN, Setup
     from cnnprof.importers.reference import Reading
     from cnnprof.load import as_text, shapes_of
     from cnnprof.model.metrics import quantities

@@ -164,7 +164,8 @@ def revision(name: str) -> Revision:
     reply = _run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
     shown = _shown(name)
     if b"Needed a single revision" in reply.stderr:
-        if (known := _names()) and name not in known and not {*"~^@:"} & {*name}:  # a slip, and not one that is lacking
+        named = not {*"~^@:"} & {*name} and not is_shallow()  # a slip, and not one that is lacking
+        if named and (known := _names()) and name not in known:
             hint = nearest(name, known)
             if hint.startswith("did you mean"):
                 raise UsageError(f"git knows no revision `{shown}`; {hint}")

@@ -35,6 +35,8 @@ SLOW = {
     "fuzz/test_corpus.py",
     "gate/test_check.py::test_latency_is_limited_on_request_as_a_ratio",
     "hostile/test_hostile.py",
+    "hostile/test_other_systems.py::test_a_process_with_such_a_console",
+    "hostile/test_other_systems.py::test_what_only_unix_has_is_not_needed",
     "hostile/test_outside.py",
     "importers/test_torch.py",
     "importers/test_torch_archive.py",

@@ -98,8 +98,9 @@ def test_every_lesson_opens_in_the_playground(lesson: Path) -> None:
     assert links
     for link in links:
         given = {name: values[0] for name, values in parse_qs(link).items()}
+        batch, with_ = int(given.get("batch", "1")), given.get("with", "").split(",") if "with" in given else []
         if "spec" in given:
-            cnnprof.analyze(given["spec"])
+            cnnprof.analyze(given["spec"], batch=batch, with_=with_)
         else:
             data = base64.urlsafe_b64decode(given["text"] + "=" * (-len(given["text"]) % 4))
             cnnprof.analyze(cnnprof.parse(zlib.decompress(data, wbits=-15)), variant=given.get("variant"))

@@ -33,22 +33,22 @@ SHORT = {"wrote ⟨name⟩"}
 HANDED_ON = {
     ("importers/torch/reader.py", "wrong"): "puts the place before the words of its caller",
     ("importers/torch/reader.py", "mismatch"): "puts the place before the words of its caller",
-    ("gate/budget.py", "refused"): "keeps what paths.check raised",
+    ("gate/judge.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
     ("cli/__init__.py", "_note"): "prints a warning, of a metric's old name",
     ("cli/sweep.py", "command"): "prints errors that were raised, and the combination",
     ("cli/verify.py", "command"): "prints the summary of a verification, which the page has by hand",
-    ("gate/budget.py", "require"): "raises the problems and the breaches of a check",
+    ("gate/result.py", "require"): "raises the problems and the breaches of a check",
     ("load.py", "_at_revision"): "adds a hint to an error that was raised",
-    ("gate/run.py", "code"): "keeps a problem that it has just made",
+    ("gate/projects.py", "_code"): "keeps a problem that it has just made",
     ("cli/convert.py", "command"): "says which file was written",
     ("gate/project.py", "fits"): "keeps what profiles.named raised",
     ("gate/project.py", "shape"): "keeps what load.read_shape raised",
     ("gate/run.py", "attempt"): "keeps errors that were raised",
-    ("gate/run.py", "entry"): "keeps the problems of project.files",
-    ("gate/run.py", "judge"): "keeps the problems of budget.judge",
-    ("gate/run.py", "patterns"): "keeps the problems of budget.unmatched",
-    ("gate/run.py", "project"): "keeps a problem that it has just made",
+    ("gate/projects.py", "_entry"): "keeps the problems of patterns.files",
+    ("gate/run.py", "judge"): "keeps the problems of judge.judge",
+    ("gate/run.py", "patterns"): "keeps the problems of judge.unmatched",
+    ("gate/projects.py", "_check"): "keeps a problem that it has just made",
     ("cli/check.py", "command"): "gives the verdict where all reports go to files",
     ("cli/check.py", "say_suggested"): "prints errors that were raised",
     ("cli/check.py", "write_reports"): "prints errors that were raised",
@@ -154,7 +154,7 @@ sys.exit(status)
 """
 RECORDED = (
     *(f"language/test_{name}" for name in ("source", "spec", "expression", "unfold", "registry")),
-    *(f"gate/test_{name}" for name in ("project", "budget", "baseline", "check")),
+    *(f"gate/test_{name}" for name in ("project", "judge", "baseline", "check", "changes")),
     "test_git",
 )
 

@@ -57,7 +57,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with what a release of cnnprof would have."""
     folder = tmp_path_factory.mktemp("cnnprof")
-    for name in ("cnnprof", "specs"):
+    for name in ("cnnprof", "specs", ".ci"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml", "action.yml"):
         shutil.copy(ROOT / name, folder / name)

@@ -108,6 +108,15 @@ def test_what_is_wrong_is_at_its_line(playground: Any, text: str, settings: str,
     assert words in found["problems"][0]["text"]
 
 
+def test_batch_and_rewrites(playground: Any) -> None:
+    text = (ROOT / "specs" / "lenet5.yaml").read_text(encoding="utf-8")
+    report = cnnprof.analyze("lenet5", batch=8, with_=["int8"])
+    found = json.loads(playground.analyzed(text, batch=" 8", with_="int8,"))
+    assert f"{report.totals.flops:,}" in found["page"]
+    for field, words in (({"batch": "many"}, "found `many`"), ({"batch": "0"}, "batch"), ({"with_": "int9"}, "int9")):
+        assert words in json.loads(playground.analyzed(text, **field))["problems"][0]["text"]
+
+
 def test_lists_are_arguments(playground: Any) -> None:
     text = (ROOT / "specs" / "resnet.yaml").read_text(encoding="utf-8")
     assert "page" in json.loads(playground.analyzed(text, "", "depths=[1, 1, 1, 1], classes=10"))
@@ -133,6 +142,18 @@ def test_another_pyodide_than_the_tested_one_is_refused(tmp_path: Path, monkeypa
         site.pyodide()
 
 
+def test_only_the_job_that_publishes_may_publish() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text(encoding="utf-8"))
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "permissions" not in build
+    assert deploy["permissions"] == {"pages": "write", "id-token": "write"}
+    assert all("run" not in step for step in deploy["steps"])
+    assert "python -m tests.docs.site" in [step.get("run") for step in build["steps"]]
+    uploads = [step["with"]["path"] for step in build["steps"] if "upload" in step.get("uses", "")]
+    assert [ROOT / path for path in uploads] == [site.SITE]
+
+
 def test_the_navigation_has_the_purposes() -> None:
     class Loader(yaml.SafeLoader):
         pass
@@ -140,4 +161,4 @@ def test_the_navigation_has_the_purposes() -> None:
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
     nav = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
     titles = [next(iter(each)) for each in nav if isinstance(each, dict)]
-    assert titles == ["Playground", "Learn", "教程", "Do", "Look up", "Understand"]
+    assert titles == ["Home", "Playground", "Learn", "教程", "Do", "Look up", "Understand"]

@@ -129,12 +129,17 @@ class _Tracks(NamedTuple):
         return sum(number in along for along in self.dims) > 1
 
 
+_GRIDS = {axes: ((), *((number,) for number in range(axes))) for axes in range(1, 4)}
+"""The axes along each dimension of a tensor that has channels, and then its axes."""
+
+
 class _Follower:
     """Follows tensors step by step, equal ones once. Tables are filled at the end, when all is asked for."""
 
     def __init__(self) -> None:
         self.budget = TapBudget()
         self.tables: list[IntervalTable] = []
+        self.grids: dict[int, Shape | None] = {}  # by the identity of tracks
         self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
 
     def of_input(self, shape: Shape) -> _Tracks:
@@ -213,6 +218,9 @@ class _Follower:
 
     def _merged(self, fields: Sequence[_Tracks], shapes: Sequence[Shape], output: Shape) -> _Tracks:
         """Position by position the smallest interval that covers those of all inputs."""
+        grids = [self._grid(tracks) for tracks in fields] + [shape[1:] for shape in shapes]
+        if fields and grids.count(output[1:]) == len(grids):
+            return fields[0]._replace(axes=self._joined([tracks.axes for tracks in fields]))
         inputs = [(tracks, shape) for tracks, shape in zip(fields, shapes, strict=True) if tracks.axes]
         if not inputs:
             return fields[0] if fields else _Tracks((), ((),) * len(output))
@@ -237,6 +245,27 @@ class _Follower:
             else:
                 axes.append(axes[-1])
         return main._replace(axes=tuple(axes))
+
+    def _grid(self, tracks: _Tracks) -> Shape | None:
+        """The positions along each axis, where channels come first and then each axis, in order; else None."""
+        if id(tracks) not in self.grids:
+            sizes = tuple([axis.places for axis in tracks.axes])
+            self.grids[id(tracks)] = sizes if tracks.dims == _GRIDS.get(len(sizes)) else None
+        return self.grids[id(tracks)]
+
+    def _joined(self, grids: Sequence[tuple[_Track, ...]]) -> tuple[_Track, ...]:
+        """The axes of tensors on one grid, axis by axis."""
+        axes: list[_Track] = []
+        before: tuple[_Track, ...] = ()
+        for tracks in zip(*grids, strict=True):
+            if tracks != before:
+                places = tracks[0].places
+                alike = seen.joined([track.seen for track in tracks])
+                found = alike or self._seen(tuple([(seen.SAME, track.seen) for track in tracks]), places)
+                made = _Track(found, places, all(track.exact for track in tracks))
+                before = tracks
+            axes.append(made)
+        return tuple(axes)
 
     def _seen(self, sources: tuple[tuple[Step, Seen], ...], places: int) -> Seen:
         """What positions see by steps from others."""

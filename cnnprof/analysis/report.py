@@ -107,6 +107,7 @@ class LayerRow(NamedTuple):
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
     memory_exact: False where the layer may view or copy, depending on strides, which are not tracked.
     dtype: that the output is stored in.
+    frozen: how many of the parameters are not trained.
     fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
@@ -135,6 +136,7 @@ class LayerRow(NamedTuple):
     layers: int = 1
     dtype: str = ""
     fields: Kind | None = None
+    frozen: int = 0
 
     def record(self) -> dict[str, Any]:
         """The row as a flat dict of numbers and text: one row of a data frame or a CSV file."""
@@ -380,6 +382,7 @@ def _rows(graph: Graph, costs: Costs) -> list[LayerRow]:
                 memory_exact=layer.memory_exact,
                 dtype=costs.types[first + number] if costs.types else costs.dtype,
                 fields=layer.kind,
+                frozen=cost.params if layer.frozen else 0,
             )
         )
     return rows
@@ -550,6 +553,7 @@ def _sum(group: Sequence[LayerRow], path: str) -> LayerRow:
         memory_exact=all(row.memory_exact for row in group),
         layers=sum(row.layers for row in group),
         fields=None,
+        frozen=sum(row.frozen for row in group),
     )
 
 

@@ -199,6 +199,16 @@ def regular(sources: Sources) -> Pattern | None:
     return Pattern((left,), (right,), shifts.pop(), exact, _hull(common) if common else None)
 
 
+def joined(seen: Sequence[Seen]) -> Pattern | None:
+    """What positions see that see all of these, where intervals are alike and equally far from each other."""
+    shifts = {each.shift if isinstance(each, Pattern) and each.is_regular else None for each in seen}
+    shift = shifts.pop()
+    if shifts or shift is None:
+        return None
+    lefts, rights, _, exact, _ = zip(*seen, strict=True)
+    return Pattern(min(lefts), max(rights), shift, all(exact))
+
+
 def _hull(intervals: Sequence[Interval]) -> Interval:
     """The smallest interval that covers them."""
     if len(intervals) == 1:

@@ -140,7 +140,7 @@ def _failed(error: Exception) -> int:
     complain(
         f"internal error: {type(error).__name__}{place}: {printable(str(error))}\n"
         f"This is a bug in cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
-        "Please open an issue with the command, the spec, and what it prints with CNNPROF_DEBUG=1 set."
+        "Please open an issue with the command and what `cnnprof bug-report SPEC` prints; CNNPROF_DEBUG=1 shows more."
     )
     return INTERNAL
 

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import cnnprof
+from cnnprof import load
 from cnnprof.cli import WRONG, complain, describe, progress
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.importers.reference import AS_IT_IS, Reading
-from cnnprof.load import code_in, read_shape
+from cnnprof.load import Network, code_in, read_shape
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
@@ -108,6 +109,12 @@ def _each(one: Callable[[Any], T], work: Sequence[tuple[str, Reading]], jobs: in
     for number, each in enumerate(work):
         told.begin(each[0], number, len(work))
         yield one(each)
+
+
+def read_network(spec: str, **options: Any) -> Network:
+    """`load.network` of a SPEC; says of one in code that it is being read."""
+    progress.reading(spec)
+    return load.network(spec, **options)
 
 
 def readings(specs: Sequence[str], reading: Reading) -> list[Reading]:

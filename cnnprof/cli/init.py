@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnprof.cli import complain
+from cnnprof.cli import complain, progress
 from cnnprof.cli.output import deliver, write
 from cnnprof.errors import UsageError, printable, printable_lines
 
@@ -42,10 +42,12 @@ def command(
     from cnnprof.gate import first
     from cnnprof.gate.project import FILE
 
-    if to.lower().endswith(".toml"):
-        raise UsageError(f"init writes YAML: name a file that ends in .yaml, found `{printable(to)}`")
+    if to != "-" and not to.endswith((".yaml", ".yml")):
+        raise UsageError(f"init writes YAML: name a file that ends in .yaml (--to), found `{printable(to)}`")
     name = FILE if to == "-" else os.path.basename(to)
     folder = Path.cwd() if to == "-" else Path(os.path.abspath(to)).parent
+    if not folder.is_dir():
+        raise UsageError(f"cannot write `{printable(to)}`: there is no folder `{printable(os.path.dirname(to))}`")
     top = files.repository(folder)
     written = [to] if to != "-" else []
     workflows = (
@@ -57,7 +59,7 @@ def command(
     for path in workflows:
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)):
             raise UsageError(f"`{printable(path)}` would be written elsewhere: it is reached through a symbolic link")
-    found = first.first(folder, paths or [], name)
+    found = first.first(folder, paths or [], name, progress.Networks().begin)
     for file, why in found.wrong.items():
         complain(f"note: {printable(file)} is left out: {printable(why)}")
     deliver(found.text, to, "yaml")

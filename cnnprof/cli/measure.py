@@ -13,7 +13,7 @@ from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.analysis.measured import Measured, Settings
 from cnnprof.cli import DONE, WRONG, complain, complete
-from cnnprof.cli.arguments import read_inputs, read_settings, readings
+from cnnprof.cli.arguments import read_inputs, read_network, read_settings, readings
 from cnnprof.cli.options import SHARED, Arguments, Dtype, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.options import Device as DeviceName
 from cnnprof.cli.output import DATA, deliver, screen, settle, show
@@ -181,7 +181,7 @@ def run(wanted: Wanted) -> tuple[str, int]:
 def _network(
     spec: str, wanted: Wanted, shapes: load.Input, reading: Reading, args: Mapping[str, str] | None = None
 ) -> Network:
-    found = load.network(spec, input=shapes, args=args, with_=wanted.with_, reading=reading)
+    found = read_network(spec, input=shapes, args=args, with_=wanted.with_, reading=reading)
     load.as_computed(found, "a measurement")
     return found
 

@@ -51,17 +51,18 @@ DATA = {".json": "json", ".md": "markdown", ".tex": "latex", ".html": "html", ".
 
 
 def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] = SUFFIXES) -> str:
-    """The format that is given, or that a file's suffix stands for; what `.txt` does where it has none.
+    """The format that is given, or that a file's suffix stands for; where it has none, what `.txt` does.
 
-    Raises UsageError for another suffix.
+    Without a file, it is that too, or the first of all. Raises UsageError for another suffix.
     """
     suffix = os.path.splitext(path or "")[1].lower()
-    if given is None and suffix and suffix not in suffixes:
+    usual = suffixes.get(".txt")
+    if given is None and suffix not in suffixes and (suffix or (usual is None and path not in (None, "-"))):
         raise UsageError(
             f"the suffix of --output selects the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
             "or use --format"
         )
-    return given or suffixes[suffix or ".txt"]
+    return given or suffixes.get(suffix) or usual or next(iter(suffixes.values()))
 
 
 def page(wanted: bool, format: str | None, path: str | None) -> tuple[str | None, str | None]:

@@ -110,19 +110,24 @@ class Rate(Count):
 
 
 class Networks(Count):
-    """Says on a long run how many files and SPECs are read, and the time that is left; of one in code, which takes
+    """Says on a long run how many files, SPECs or commits are read, and the time that is left; of code, which takes
     seconds, that it is being read."""
 
-    def __init__(self) -> None:
-        super().__init__(0, "files")
+    def __init__(self, what: str = "files") -> None:
+        super().__init__(0, what)
 
     def begin(self, name: str, done: int, total: int) -> None:
         """Says that one begins, how many are done, and of how many."""
         self.total = total
         self(done)
-        with suppress(UsageError):  # which is said where it is read
-            if code_in(name) is not None:
-                line(f"reading {name}, which takes seconds")
+        reading(name)
+
+
+def reading(spec: str) -> None:
+    """Says of a SPEC in code that it is being read."""
+    with suppress(UsageError):  # which is said where it is read
+        if code_in(spec) is not None:
+            line(f"reading {spec}, which takes seconds")
 
 
 def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

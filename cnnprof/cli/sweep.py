@@ -36,7 +36,7 @@ EXAMPLES = (
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x160x160,3x192x192,3x224x224",
     "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25 --input 3x128x128,3x224x224 --max macs=300M",
     "cnnprof sweep resnet --variant 18,34,50 --columns params,macs,depth --plot params,macs",
-    "cnnprof sweep ds_cnn --set channels=32:64:8 --with fuse_bn --with int8 --columns param_bytes,macs",
+    "cnnprof sweep ds_cnn --set channels=32:64:8 --with int8 --columns arena_total_bytes,macs",
     "cnnprof sweep lenet5 --batch 1,8,32 --columns peak_activation_bytes,training_bytes --format csv",
 )
 

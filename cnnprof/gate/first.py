@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files as resources
 from math import ceil
 from pathlib import Path
@@ -32,11 +32,12 @@ _SPEC = re.compile(rb"^(\xef\xbb\xbf)?[\"']?cnnprof[\"']?[ \t]*:", re.MULTILINE)
 
 
 class Sized(NamedTuple):
-    """A network as a budget names it, and its figures."""
+    """A network as a budget names it, its figures, and which of them are estimates."""
 
     file: str
     variant: str | None
     figures: dict[str, int]
+    estimates: tuple[str, ...] = ()
 
 
 class First(NamedTuple):
@@ -48,16 +49,20 @@ class First(NamedTuple):
     wrong: dict[str, str]
 
 
-def first(folder: Path, paths: Sequence[str], name: str = FILE) -> First:
+def first(
+    folder: Path, paths: Sequence[str], name: str = FILE, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> First:
     """A project file for the networks in `folder`. paths: files, and folders that are searched, below it, from the
-    working directory; the folder itself without any. name: of the project file.
+    working directory; the folder itself without any. name: of the project file. progress: is told which file begins,
+    how many are done, and of how many.
 
     Raises UsageError where there is no network, or a path is not below the folder.
     """
     found = list(dict.fromkeys(file for path in paths or [str(folder)] for file in _found(folder, path)))
     networks: list[Sized] = []
     wrong: dict[str, str] = {}
-    for file in found:
+    for number, file in enumerate(found):
+        progress(file, number, len(found))
         try:
             networks += _sized(folder, file)
         except SpecError as error:
@@ -175,7 +180,8 @@ def _sized(folder: Path, name: str) -> Iterator[Sized]:
         network = load.unfolded(spec, variant) if isinstance(spec, Spec) else load.imported(spec, {})
         report = analyze(network)
         amounts = {metric: report.metric(metric) for metric in LIMITED}
-        yield Sized(name, variant, {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None})
+        figures = {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None}
+        yield Sized(name, variant, figures, tuple(name for name in figures if name in report.estimates))
 
 
 def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
@@ -185,6 +191,7 @@ def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
     yield "# baseline_ref: origin/main           # what `max_increase` of a budget is measured from"
     yield "budgets:"
     names: set[str] = set()
+    estimates = {(each.file, each.variant): each.estimates for each in networks}
     for title, patterns, variant, figures in _budgets(networks):
         name = next(each for each in _names(title) if each not in names)
         names.add(name)
@@ -194,6 +201,9 @@ def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
             yield f"  variant: {scalar(variant)}"
         limits = (f"{metric}: {rounded(amount, metric)}" for metric, amount in figures.items())
         yield f"  max: {{{', '.join(limits)}}}"
+        about = dict.fromkeys(metric for file in patterns for metric in estimates.get((file, variant), ()))
+        if about:
+            yield f"  # ≈ {', '.join(about)}: {'estimates' if len(about) > 1 else 'an estimate'}"
     yield "  # max_increase: {params: 1%, macs: +10M}"
 
 

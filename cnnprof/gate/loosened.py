@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import Mark
-from cnnprof.gate.budget import OWN, Budget, Elsewhere, Fits, Increase, Loosened
+from cnnprof.gate.budget import OWN, Budget, Elsewhere, Fits, Increase
+from cnnprof.gate.result import Loosened
 from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
 
 if TYPE_CHECKING:

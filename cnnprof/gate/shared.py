@@ -15,7 +15,8 @@ from cnnprof.language import registry
 from cnnprof.processes import is_stopped, processes
 
 if TYPE_CHECKING:
-    from cnnprof.gate.run import Run, Setup
+    from cnnprof.gate.run import Run
+    from cnnprof.gate.subjects import Setup
 
 PIECES = 8
 """Parts that each process has of the whole, so that all end at about the same time."""

@@ -28,7 +28,8 @@ class Judged(NamedTuple):
 class Suggestion(NamedTuple):
     """A limit of a budget, as it would just hold for all its networks.
 
-    rule: its key in the budget. part: the pattern or the kind that it is on; None: the network.
+    rule: its key in the budget. part: the pattern or the kind that it is on; None: the network. estimate: whether the
+    figure of any network is one.
     """
 
     budget: str
@@ -36,6 +37,7 @@ class Suggestion(NamedTuple):
     part: str | None
     metric: str
     limit: str
+    estimate: bool = False
 
 
 def suggestions(held: Iterable[Judged]) -> tuple[Suggestion, ...]:
@@ -63,7 +65,8 @@ def _of_budget(held: Sequence[Judged]) -> Iterator[Suggestion]:
             least[key] = max(amounts)
             texts[key] = _text(limit, least[key])
     for (rule, part, metric), text in texts.items():
-        yield Suggestion(held[0].budget.name, rule, part, metric, text)
+        estimate = any(metric in each.network.report.estimates for each in held)
+        yield Suggestion(held[0].budget.name, rule, part, metric, text, estimate)
 
 
 def _key(rule: str, limit: BudgetLimit | Increase) -> tuple[str, str | None, str]:

@@ -482,7 +482,7 @@ def _conv(importer: _Importer, operator: FileOperator, out: int, groups: int, di
         out_channels=out,
         kernel_size=kernel,
         stride=stride,
-        padding=tuple(left for left, _ in sides) if even else "same" if stride == (1, 1) else "valid",
+        padding=tuple(left for left, _ in sides) if even else "same" if stride == (1, 1) else (0, 0),
         dilation=dilation,
         groups=groups,
         bias=bool(importer.stored(operator, 2)),
@@ -546,10 +546,11 @@ def _max_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
     sides = _sides(operator, image[1:], kernel, stride, (1, 1))
     left = tuple(before for before, _ in sides)
     hangs_over = any(before != after for before, after in sides)
-    pool = MaxPool2d(kernel_size=kernel, stride=stride, padding=left, ceil_mode=hangs_over)
+    step = None if stride == kernel else stride  # as specs leave it out
+    pool = MaxPool2d(kernel_size=kernel, stride=step, padding=left, ceil_mode=hangs_over)
     if _output([pool], [image]) == importer.output(operator):
         return [pool]
-    return [_padding(sides, -inf), MaxPool2d(kernel_size=kernel, stride=stride)]
+    return [_padding(sides, -inf), MaxPool2d(kernel_size=kernel, stride=step)]
 
 
 def _average_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
@@ -561,7 +562,7 @@ def _average_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | N
     return [
         AvgPool2d(
             kernel_size=kernel,
-            stride=stride,
+            stride=None if stride == kernel else stride,
             padding=tuple(before for before, _ in sides),
             ceil_mode=any(before != after for before, after in sides),
             count_include_pad=not any(map(sum, sides)),  # TensorFlow divides by what is on the image

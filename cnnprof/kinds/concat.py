@@ -33,7 +33,10 @@ class Concat(Kind, word="concat", merge=True):
     repeats = True
 
     def output(self, *inputs: Shape) -> Shape:
-        if self.dim == 1 and (not inputs or any(not shape or shape[1:] != inputs[0][1:] for shape in inputs)):
+        if self.dim == 1:
+            rests = [shape[1:] for shape in inputs]
+            if all(inputs) and rests and rests.count(rests[0]) == len(rests):
+                return sum([shape[0] for shape in inputs]), *rests[0]
             raise ShapeError(
                 f"`{self.word}` needs inputs that are equal in all dimensions but the first, "
                 f"found {listing([show(shape) for shape in inputs])}"

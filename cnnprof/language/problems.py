@@ -24,7 +24,7 @@ class UnfoldLimits(NamedTuple):
 
 
 LIMITS = UnfoldLimits()
-_VARYING = re.compile(r"`[^`]*`|\[[^]]*\]|\d[\d,.]*")  # names and paths, lists, numbers
+_VARYING = r"`[^`]*`|\[[^]]*\]|\d[\d,.]*"  # names and paths, lists, numbers
 # What counts for how many units of work; a unit takes 2 to 4 microseconds, whatever it is spent on.
 ENTRIES = 32  # of a list, that count as one
 ARGUMENTS = 8  # of a block
@@ -61,6 +61,7 @@ class Problems:
     def __init__(self, file: Mark, limits: UnfoldLimits, work: UnfoldWork) -> None:
         self.file = file
         self.limits = limits
+        self.most = limits.work
         self.work = work
         self.found: dict[tuple[Mark | str | None, ...], Problem] = {}
         self.trail: list[Frame] = []
@@ -69,13 +70,14 @@ class Problems:
 
     def spend(self, units: int, mark: Mark) -> None:
         """Counts work about to be done."""
-        if self.work.units + units > self.limits.work:
+        work = self.work
+        if work.units + units > self.most:
             self.afford(units, mark)
-        self.work.units += units
+        work.units += units
 
     def afford(self, units: int, mark: Mark) -> None:
         """Stops the walk where there is less work left than that."""
-        if self.work.units + units > self.limits.work:
+        if self.work.units + units > self.most:
             self.stop(
                 f"unfolding a spec takes at most {self.limits.work:,} units of work, found more",
                 mark,
@@ -122,4 +124,4 @@ class Problems:
 @lru_cache(maxsize=256)  # a step may fail in the same way half a million times
 def _sort(message: str) -> str:
     """What of a message one mistake says in every use of a block, whatever that was given or entered with."""
-    return _VARYING.sub("", message)
+    return re.sub(_VARYING, "", message)

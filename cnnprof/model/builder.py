@@ -30,13 +30,13 @@ class Builder:
     """A graph in the making. Tensors are numbered as in a Graph: the inputs first, in order, then layer by layer.
 
     training: whether the layers are those of the network in training.
-    in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them.
+    in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them, where none is told otherwise.
     dimension, rank: the most that a tensor's dimension may be, and how many it may have.
     memo: what rules answered before, of a graph that this one is made from.
     """
 
     __slots__ = (
-        "_batched", "answers", "dimension", "in_place", "inputs", "layers", "memo", "outputs", "rank", "shapes",
+        "_unbatched", "answers", "dimension", "in_place", "inputs", "layers", "memo", "outputs", "rank", "shapes",
         "training",
     )  # fmt: skip
 
@@ -58,7 +58,8 @@ class Builder:
         self.outputs: list[Output] = []
         self.shapes: list[Shape] = []
         """Of every tensor, one example, by id."""
-        self._batched: list[bool] = []
+        self._unbatched: set[int] = set()
+        """Parameters, buffers and constants."""
         self.memo = Memo() if memo is None else memo
         self.answers: list[Answers] = []
         """What the rules of each layer answer to its inputs."""
@@ -68,7 +69,6 @@ class Builder:
         assert not self.layers
         self.inputs[name] = checked(shape, self.dimension, self.rank)
         self.shapes.append(shape)
-        self._batched.append(True)
         return len(self.shapes) - 1
 
     def add(
@@ -81,32 +81,53 @@ class Builder:
         executed: bool = True,
         shares: int | None = None,
         calls: tuple[Mark, ...] = (),
+        in_place: bool | None = None,
+        frozen: bool = False,
     ) -> int:
         """Appends a layer that reads tensors, and gives the id of the one that it makes.
+
+        in_place, frozen: as of `Layer`, where it can run in place and has weights; None: as the graph.
 
         Raises RuleError where the kind cannot read them: with `ShapeError` for the shapes.
         """
         ids = tuple(inputs)
-        batched = [self._batched[tensor] for tensor in ids]
-        if not all(batched) and not (kind.broadcasts and any(batched)):
-            source = next(tensor for tensor, has in zip(ids, batched, strict=True) if not has) - len(self.inputs)
+        if not self._unbatched.isdisjoint(ids):
+            self._refuse_unbatched(kind, ids)
+        read = tuple([self.shapes[tensor] for tensor in ids])
+        answers = self.memo[kind, read]
+        shape = checked(answers.output, self.dimension, self.rank)
+        own = self.in_place
+        if in_place is not None and in_place != own and answers.memory(False, True).in_place is not None:
+            own = in_place
+        frozen = kind.frozen or (frozen and bool(answers.weights))
+        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls, own, frozen))
+        self.answers.append(answers)
+        self.shapes.append(shape)
+        if kind.source:
+            self._unbatched.add(len(self.shapes) - 1)
+        return len(self.shapes) - 1
+
+    def add_again(self, layer: Layer, answers: Answers) -> None:
+        """Appends a layer that equals an earlier one but for its path, and for inputs of the same shapes."""
+        self.layers.append(layer)
+        self.answers.append(answers)
+        self.shapes.append(layer.shape)
+        if layer.kind.source:
+            self._unbatched.add(len(self.shapes) - 1)
+
+    def _refuse_unbatched(self, kind: Kind, ids: tuple[int, ...]) -> None:
+        """Raises RuleError where a kind cannot read the parameters among its inputs."""
+        if not kind.broadcasts or self._unbatched.issuperset(ids):
+            source = next(tensor for tensor in ids if tensor in self._unbatched) - len(self.inputs)
             raise RuleError(
                 f"`{kind.word}` reads a {self.layers[source].kind.word}, which has no batch",
                 "use it in add, mul or another arithmetic merge, in concat or as an attention's mask, together with "
                 "a tensor that has a batch",
             )
-        read = tuple([self.shapes[tensor] for tensor in ids])
-        answers = self.memo[kind, read]
-        shape = checked(answers.output, self.dimension, self.rank)
-        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls))
-        self.answers.append(answers)
-        self.shapes.append(shape)
-        self._batched.append(not kind.source)
-        return len(self.shapes) - 1
 
     def batched(self, tensor: int) -> bool:
         """False for a parameter, which all examples share."""
-        return self._batched[tensor]
+        return tensor not in self._unbatched
 
     def output(self, label: str, tensor: int, executed: bool = True) -> None:
         """Makes a tensor an output of the network; the main one is called `out`."""
@@ -125,7 +146,7 @@ class Builder:
 
         train: makes the same network in training, where this one is not. same_in_training: it has the same layers.
         """
-        known = self.layers, self.answers, len(self.inputs), self.outputs, self.in_place
+        known = self.layers, self.answers, len(self.inputs), self.outputs
         trained: tuple[Layer, ...] = ()
         if same_in_training and not self.training:
             layers, trained = aliasing.resolve_both(*known)

@@ -181,7 +181,7 @@ def layers(comparison: NetworkComparison, exact: bool, segments: int | None) -> 
     same = f"{units.plural(differences.same, 'layer')} the same"
     if differences.renamed:
         same += f", {differences.renamed:,} of them under another path"
-    notes = _labels(comparison)
+    notes: list[str] = []  # what figures are is said of the metrics
     if segments is None and len(rows) < len(differences.layers):
         found = f"{len(differences.layers):,} layers in {units.plural(len(rows), 'row')}"
         which = "one for a repeated step, with norm and activation"

@@ -207,7 +207,11 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
     if shares and not table.terse:
         said.append(f"a full bar is the largest row's share of the total: {', '.join(shares)}")
     shown = [column.header for column in chosen.columns]
-    out = [each.header for each in table.columns if not each.bar and not each.instead and each.header not in shown]
+    out = [
+        each.header
+        for n, each in enumerate(table.columns)
+        if not (each.bar or each.instead or _idle(table, n)) and each.header not in shown
+    ]
     if out:
         said.append(f"no room for {', '.join(out)}" + ("" if table.terse else f": {table.chooses}a pipe shows them"))
     yield from (_with_bars(part, width) for part in parts)
@@ -236,7 +240,7 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
 
 def _without(table: Table, most: float) -> Table:
     """The columns below a rank, less what replaces one that is present, or has little to say."""
-    kept = [n for n, column in enumerate(table.columns) if column.optional < most]
+    kept = [n for n, column in enumerate(table.columns) if column.optional < most and not _idle(table, n)]
     headers = {table.columns[n].header for n in kept}
     kept = [n for n in kept if not (table.columns[n].instead and table.columns[n].instead in headers)]
     return table.only([n for n in kept if not table.columns[n].instead or _mostly(table, n)])
@@ -245,6 +249,13 @@ def _without(table: Table, most: float) -> Table:
 def _mostly(table: Table, place: int) -> bool:
     """Whether at least half of the rows have something in a column."""
     return 2 * sum(bool(row[place].text) for row in table.rows) >= len(table.rows)
+
+
+def _idle(table: Table, place: int) -> bool:
+    """Whether a long text that may be left out is in few rows, as of layers that are folded."""
+    column = table.columns[place]
+    filled = sum(bool(row[place].text) for row in table.rows)
+    return bool(column.optional) and column.fold and 4 * filled < len(table.rows)
 
 
 def _excess(table: Table, width: int) -> int:

@@ -13,6 +13,7 @@ from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
 from cnnprof.errors import brief, printable
+from cnnprof.model.graph import OF_STRIDES
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -345,8 +346,9 @@ def _training_step(table: ReportTable) -> KeyFigure:
     return line("training step", f"{sign}{size(report.step.total)}", kept)
 
 
-def _about_the_arena(report: Report) -> Iterator[str]:
-    """What has to be said about planned memory, or why there is none."""
+def _about_the_arena(report: Report, short: bool) -> Iterator[str]:
+    """What has to be said about planned memory, or why there is none; and, unless it is to be short, what is in it
+    where the most is needed."""
     found = report.deployment
     if found is None:
         yield f"no arena: {printable(report.reason('arena_non_persistent_bytes'))}"
@@ -354,11 +356,16 @@ def _about_the_arena(report: Report) -> Iterator[str]:
     held = ", ".join(
         f"{brief(each.buffer.name, 40)} {units.exact(each.buffer.bytes)}" for each in found.arena.at_peak()[:4]
     )
-    yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
+    if not short:
+        yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
     yield from (printable(f"{ABOUT} arena: {note}") for note in found.arena.notes)
     if found.refused:
         yield printable(f"no arena_persistent_bytes, arena_total_bytes: {found.refused}")
-    yield "arena: of the reference kernels; optimized ones (CMSIS-NN, ESP-NN) need more, and so does the application"
+    yield (
+        "arena: of the reference kernels; optimized ones and the application need more"
+        if short
+        else "arena: of the reference kernels; optimized ones (CMSIS-NN, ESP-NN) need more, and so does the application"
+    )
 
 
 def imported(found: Imported) -> list[str]:
@@ -421,7 +428,7 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     found += [] if report.imported is None else imported(report.imported)
     found += map(printable, report.notes)
     if report.deployed:
-        found += _about_the_arena(report)
+        found += _about_the_arena(report, brief)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
@@ -429,9 +436,9 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    if libraries := [layer.path for layer in estimated if not layer.memory.exact]:
-        found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
-    if copies := [layer.path for layer in estimated if layer.memory.exact]:
+    reasons = {layer.unsure: layer.path for layer in reversed(estimated) if layer.unsure != OF_STRIDES}
+    found += [f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items())]
+    if copies := [layer.path for layer in estimated if layer.unsure == OF_STRIDES]:
         found.append(
             f"{ABOUT} {which}: strides decide what is copied"
             if brief

@@ -91,6 +91,8 @@ class Network(nn.Module):
         made = {}
         for layer in graph.layers:
             own = made[layer.path] = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
+            if layer.frozen:
+                own.requires_grad_(False)
             if layer.overwrites is not None:
                 own.inplace = True  # type: ignore[assignment]  # every kind that can run in place has it
         for layer in graph.layers:

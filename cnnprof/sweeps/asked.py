@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cnnprof.errors import UsageError, brief, listing, nearest, printable, refuse_twice
-from cnnprof.model.metrics import METRICS, PLANNED, metric_named, read_quantity
+from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 from cnnprof.sweeps.axes import MOST, SweepAxis, is_numeric, size_of
 
 COSTS = ("macs", "params")
@@ -66,7 +66,7 @@ def read_objectives(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[Ob
             hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
         else:
-            name = _counted(metric)
+            name = metric
         objectives.append(Objective(name, larger))
     refuse_twice([each.name for each in objectives], "--pareto")
     if len(objectives) < 2:
@@ -100,11 +100,4 @@ def _metric(name: str) -> str:
     if metric is None:
         hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
         raise UsageError(f"unknown metric `{printable(brief(name))}`; {hint}")
-    return _counted(metric)
-
-
-def _counted(metric: str) -> str:
-    """A metric that rows have. Raises UsageError for one that is planned."""
-    if metric in PLANNED:
-        raise UsageError(f"`{metric}` is planned for one network at a time: see `cnnprof analyze SPEC --with int8`")
     return metric

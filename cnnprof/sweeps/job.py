@@ -7,14 +7,14 @@ from random import Random
 from typing import Any, NamedTuple
 
 from cnnprof import load
-from cnnprof.analysis.analyze import costs_of
-from cnnprof.analysis.report import declared, estimates
+from cnnprof.analysis.analyze import analyze, costs_of
+from cnnprof.analysis.report import Report, declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
 from cnnprof.importers.reference import Reference
 from cnnprof.language.spec import Spec
 from cnnprof.load import Located, Network
 from cnnprof.model.graph import Graph
-from cnnprof.model.metrics import COUNTED
+from cnnprof.model.metrics import COUNTED, METRICS
 from cnnprof.rewrites import wishes
 from cnnprof.sweeps.axes import LARGEST, Point, SweepAxis, given_at, size_of
 from cnnprof.sweeps.result import SweepRow
@@ -31,7 +31,8 @@ class Job(NamedTuple):
     read: the spec, where the text was read before. graph: the network, where there is no spec; it stays in its process.
     reference: code that makes the network, where there is no spec: it runs once for every combination.
     sample: so many combinations, drawn by `seed`; None: all. where: only those for which it holds; empty: all.
-    with_: what is done to every network, in order, as `--with` takes it.
+    with_: what is done to every network, in order, as `--with` takes it. planned: whether rows have what a
+    microcontroller needs, too.
     """
 
     text: bytes
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     sample: int | None = None
     seed: int = 0
     where: str = ""
+    planned: bool = False
 
     @property
     def space(self) -> Space:
@@ -120,6 +122,8 @@ def row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
     """A combination, counted by itself; what is wrong with it is in the row."""
     try:
         network, batch, dtype = network_of(wanted, read, given_at(wanted.axes, point))
+        if wanted.planned:
+            return _planned(analyze(network, int(batch), dtype), point)
         costs = costs_of(network, int(batch), dtype)
     except CnnprofError as error:
         return SweepRow(point, {}, str(error) if isinstance(error, SpecError) else f"error: {printable(str(error))}")
@@ -131,6 +135,23 @@ def row(wanted: Job, read: Spec | None, point: Point) -> SweepRow:
         declared=declared(network.graph),
         refused=costs.refused,
         notes=network.notes,
+    )
+
+
+def _planned(report: Report, point: Point) -> SweepRow:
+    """A combination with what a microcontroller needs."""
+    figures = {name: report.metric(name) for name in METRICS}
+    reasons = {name: report.reason(name) for name in METRICS}
+    notes = report.notes
+    if report.deployment is not None and not report.deployed:
+        notes = (*notes, "arena and flash: of the int8 file that TensorFlow's converter makes of the network")
+    return SweepRow(
+        point,
+        figures,
+        estimates=report.estimates,
+        declared=report.declared,
+        refused={name: why for name, why in reasons.items() if why},
+        notes=notes,
     )
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from cnnprof.analysis.costs import FIGURES
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import MissingDependencyError, UsageError, listing
-from cnnprof.model.metrics import COUNTED
+from cnnprof.model.metrics import COUNTED, METRICS, PLANNED
 from cnnprof.processes import is_stopped
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps.asked import Objective, SweepLimit, Wanted
@@ -46,13 +46,12 @@ def wanted_of(
     if top is not None and sort is None:
         raise UsageError("--top takes the smallest of a metric: say which with --sort METRIC")
     if metrics is None:
-        names = set(COUNTED if job.size <= MOST else FIGURES)
-    else:
-        varied = {axis.name for axis in job.axes}
-        names = {*metrics, *(limit.metric for limit in limits)}
-        names |= {each.name for each in objectives if each.name not in varied}
-        names |= set() if sort is None else {sort}
-    ordered = tuple(name for name in COUNTED if name in names)
+        metrics = COUNTED if job.size <= MOST else sorted(FIGURES)
+    varied = {axis.name for axis in job.axes}
+    names = {*metrics, *(limit.metric for limit in limits)}
+    names |= {each.name for each in objectives if each.name not in varied}
+    names |= set() if sort is None else {sort}
+    ordered = tuple(name for name in METRICS if name in names)
     return Wanted(title, ordered, tuple(limits), tuple(objectives), sort, top)
 
 
@@ -87,6 +86,7 @@ def answer(job: Job, wanted: Wanted, how: Running = HERE, told: Callable[[int], 
     """
     size = job.size
     reason = one_by_one(job, wanted.names)
+    job = job._replace(planned=not PLANNED.keys().isdisjoint(wanted.names))
     if how.resume and how.store is None:
         raise UsageError("--resume goes on with a store: say which with --store FOLDER")
     if reason and size > MOST:
@@ -103,6 +103,10 @@ def answer(job: Job, wanted: Wanted, how: Running = HERE, told: Callable[[int], 
         if told is not None:
             told(len(rows))
     found = conclude(wanted.title, job, rows, wanted.limits, wanted.objectives, wanted.sort, wanted.top)
+    if job.planned:
+        found = replace(
+            found, metrics=tuple(METRICS), counted=f"{len(rows):,} combinations counted one by one: {reason}"
+        )
     return _drawn(job, replace(found, left_out=size - len(rows)))
 
 
@@ -130,6 +134,8 @@ def _drawn(job: Job, found: Sweep) -> Sweep:
 
 def one_by_one(job: Job, names: Sequence[str]) -> str:
     """Why combinations have to be counted one by one; empty where all can be at once."""
+    if planned := [name for name in names if name in PLANNED]:
+        return f"{listing(planned)}: memory is planned for one network at a time"
     if others := [name for name in names if name not in FIGURES]:
         return f"{listing(others)} cannot be computed for many at once; choose others with --columns"
     if job.reference is not None:

@@ -35,6 +35,7 @@ def space_data(job: Job) -> dict[str, Any]:
         "sample": job.sample,
         "seed": job.seed,
         "where": job.where,
+        "planned": job.planned,
     }
 
 
@@ -51,6 +52,7 @@ def job_of(name: str, text: str, space: Mapping[str, Any]) -> Job:
         sample=space["sample"],
         seed=space["seed"],
         where=space["where"],
+        planned=space["planned"],
     )
 
 

@@ -1,9 +1,10 @@
 // The page: what is typed goes to the worker, its answer to the frame; the network is in the URL's fragment.
 
 const START = "resnet";
-const PAUSE = 60; // milliseconds without a key before the text is analyzed
+const PAUSE = 200; // milliseconds without a key before the fragment is written, of which browsers allow few
 const at = (id) => document.getElementById(id);
-const text = at("text"), network = at("network"), variant = at("variant"), set = at("set"), input = at("input");
+const text = at("text"), network = at("network"), variant = at("variant");
+const FIELDS = ["set", "input", "batch", "with"]; // each a field of the form and a key of the fragment
 
 const worker = new Worker("worker.js", { type: "module" });
 let networks = {};
@@ -104,24 +105,30 @@ worker.onmessage = ({ data }) => {
   if (data.failed) return status(`This copy of the site cannot run cnnprof: ${data.failed}`);
   if (data.ready) return started(data.networks);
   busy = false;
-  if (waiting) return send();
-  if (data.text !== undefined) {
-    fill({ text: data.text });
-    save();
-  }
-  if (data.variants && (data.page || data.variants.length)) offer(data.variants, variant.dataset.wanted ?? variant.value);
-  delete variant.dataset.wanted;
+  if (waiting) send(); // and what is there is shown meanwhile
+  else settle(data);
   show_problems(data.problems ?? []);
   if (data.page) show_page(data.page);
   status(data.problems ? `${data.problems.length === 1 ? "1 problem" : `${data.problems.length} problems`}`
     : `Computed in ${Math.round(data.took)} ms`);
 };
 
-function analyze() {
-  ask({ spec: { text: text.value, variant: variant.dataset.wanted ?? variant.value, set: set.value, input: input.value } });
+// The form follows an answer that is still the last one.
+function settle(data) {
+  if (data.text !== undefined) {
+    fill({ text: data.text });
+    save();
+  }
+  if (data.variants && (data.page || data.variants.length)) offer(data.variants, variant.dataset.wanted ?? variant.value);
+  delete variant.dataset.wanted;
 }
 
-// The fragment: `#spec=resnet@50,classes=10` for a network that comes with cnnprof, `#text=…` for one's own
+function analyze() {
+  const fields = Object.fromEntries(FIELDS.map((name) => [name, at(name).value]));
+  ask({ spec: { text: text.value, variant: variant.dataset.wanted ?? variant.value, ...fields } });
+}
+
+// The fragment: `#spec=resnet@50` for a network that comes with cnnprof, `#text=…` for one's own, and the fields
 
 async function packed(words) {
   const stream = new Blob([words]).stream().pipeThrough(new CompressionStream("deflate-raw"));
@@ -144,8 +151,7 @@ async function save() {
     parts.push(`text=${await packed(text.value)}`);
     if (chosen) parts.push(`variant=${encodeURIComponent(chosen)}`);
   }
-  if (set.value) parts.push(`set=${encodeURIComponent(set.value)}`);
-  if (input.value) parts.push(`input=${encodeURIComponent(input.value)}`);
+  for (const name of FIELDS) if (at(name).value) parts.push(`${name}=${encodeURIComponent(at(name).value)}`);
   history.replaceState(null, "", `#${parts.join("&")}`);
 }
 
@@ -160,7 +166,8 @@ async function restore() {
       own = "# The link is not complete: the spec in it cannot be read.\n";
     }
   } else if (!(name in networks)) own = `# The link names \`${name}\`, which does not come with this version of cnnprof.\n`;
-  const shared = { variant: given.get("variant") ?? chosen, set: given.get("set") ?? "", input: given.get("input") ?? "" };
+  const shared = { variant: given.get("variant") ?? chosen };
+  for (const name of FIELDS) shared[name] = given.get(name) ?? "";
   fill(own === undefined ? { ...shared, name, text: networks[name] } : { ...shared, text: own });
   analyze();
 }
@@ -169,8 +176,7 @@ function fill(found) {
   text.value = found.text;
   network.value = found.name ?? "";
   variant.dataset.wanted = found.variant ?? "";
-  set.value = found.set ?? "";
-  input.value = found.input ?? "";
+  for (const name of FIELDS) at(name).value = found[name] ?? "";
   number();
   scrolled();
 }
@@ -180,8 +186,9 @@ function fill(found) {
 let pause = 0;
 function changed() {
   typed = performance.now();
+  analyze();
   clearTimeout(pause);
-  pause = setTimeout(() => { analyze(); save(); }, PAUSE);
+  pause = setTimeout(save, PAUSE);
 }
 
 text.addEventListener("input", () => {
@@ -196,7 +203,7 @@ text.addEventListener("keydown", (event) => { // a new line begins where the las
   event.preventDefault();
   document.execCommand("insertText", false, `\n${line.match(/^ */)[0]}`); // the only way that can be undone
 });
-for (const each of [set, input]) each.addEventListener("input", changed);
+for (const name of FIELDS) at(name).addEventListener("input", changed);
 variant.addEventListener("change", changed);
 network.addEventListener("change", () => {
   if (network.value) fill({ name: network.value, text: networks[network.value] });

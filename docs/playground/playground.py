@@ -21,17 +21,25 @@ def networks() -> str:
     return json.dumps({name: path.read_text(encoding="utf-8") for name, path in architectures().items()})
 
 
-def analyzed(text: str, variant: str = "", settings: str = "", shape: str = "") -> str:
+def analyzed(
+    text: str, variant: str = "", settings: str = "", shape: str = "", batch: str = "", with_: str = ""
+) -> str:
     """A spec's page, as JSON: `page`, the HTML; `variants`, their names; `problems`, in place of the page.
 
-    settings: `width=0.5, classes=10`. shape: of the input, `3x192x192`; empty for the spec's own.
+    settings: `width=0.5, classes=10`. shape: of the input, `3x192x192`. batch: a number. with_: `fuse_bn, int8`. Each
+    is as on the command line, and empty for what the spec says.
     """
     variants: list[str] = []
     try:
         spec = cnnprof.parse(text, NAME)
         variants = list(spec.variants)
         report = cnnprof.analyze(
-            spec, variant=variant if variant in variants else None, args=_settings(settings), input=shape or None
+            spec,
+            variant=variant if variant in variants else None,
+            args=_settings(settings),
+            input=shape or None,
+            batch=_batch(batch),
+            with_=_listed(with_),
         )
         return json.dumps({"page": _page(report), "variants": variants})
     except cnnprof.CnnprofError as error:
@@ -55,7 +63,7 @@ def _page(report: Any) -> str:
 def _settings(text: str) -> dict[str, str]:
     """Arguments by name. Raises UsageError for what is no `name=value`."""
     found = {}
-    for part in filter(None, (each.strip() for each in _parts(text))):
+    for part in _listed(text):
         name, sign, value = part.partition("=")
         if not sign:
             raise cnnprof.UsageError(f"an argument is given as name=value, found `{part}`")
@@ -63,8 +71,17 @@ def _settings(text: str) -> dict[str, str]:
     return found
 
 
-def _parts(text: str) -> list[str]:
-    """What commas outside of brackets divide."""
+def _batch(text: str) -> int:
+    """A number of examples. Raises UsageError."""
+    if not text.strip():
+        return 1
+    if not text.strip().isdecimal():
+        raise cnnprof.UsageError(f"a batch is a number of examples, found `{text.strip()}`")
+    return int(text)
+
+
+def _listed(text: str) -> list[str]:
+    """What commas outside of brackets divide, without what is empty."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "[{(") - (character in "]})")
@@ -72,7 +89,7 @@ def _parts(text: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += character
-    return parts
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _problems(error: cnnprof.CnnprofError) -> list[dict[str, Any]]:

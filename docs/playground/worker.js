@@ -43,7 +43,7 @@ onmessage = async ({ data: { id, spec, file } }) => {
       answer = playground.imported(path);
       pyodide.FS.unlink(path);
     } else {
-      answer = playground.analyzed(spec.text, spec.variant, spec.set, spec.input);
+      answer = playground.analyzed(spec.text, spec.variant, spec.set, spec.input, spec.batch, spec.with);
     }
     answer = JSON.parse(answer);
   } catch (error) {

@@ -209,6 +209,29 @@ def test_files(shared: Any) -> None:
     assert f"{cnnprof.analyze(ROOT / 'tests' / 'docs' / 'net.yaml').totals.params:,}" in shown(shared)
 
 
+def test_a_dropped_file_is_opened(shared: Any) -> None:
+    forget(shared)
+    shared.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.items.add(new File([text], "net.yaml"));
+            window.dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        }""",
+        SMALL,
+    )
+    assert "112" in shown(shared)
+    assert shared.locator("#text").input_value() == SMALL
+
+
+def test_a_link_holds_batch_and_rewrites(shared: Any) -> None:
+    found = cnnprof.analyze("mobilenet_v1@vww", batch=2, with_=["fuse_bn", "int8"])
+    shared.evaluate("location.hash = 'spec=mobilenet_v1@vww&batch=2&with=fuse_bn%2Cint8'")
+    frame = shared.frame_locator("#right iframe:not(.next)")
+    frame.locator(".key", has_text=f"{found.totals.flops:,}").first.wait_for()
+    assert shared.locator("#with").input_value() == "fuse_bn,int8"
+    assert shared.locator("#variant").input_value() == "vww"
+
+
 def test_hostile_names_are_only_shown(shared: Any) -> None:
     name = "</script><script>top.document.title='run'</script>"
     write(shared, SMALL.replace("input:", f'name: "{name}"\ninput:'))

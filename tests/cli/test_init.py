@@ -54,6 +54,15 @@ def test_what_it_writes_holds(folder: Path, run: Run) -> None:
     assert done.out.startswith("3 networks: 0 over budget, 3 within\n")
 
 
+def test_an_estimate_says_so(folder: Path, run: Run) -> None:
+    text = "cnnprof: 1\nname: e\ninput: [4, 8, 8]\nlayers:\n- permute: {dims: [0, 2, 3, 1]}\n- flatten\n"
+    (folder / "models" / "a.yaml").write_text(text)
+    assert run("init").code == 0
+    written = (folder / "cnnprof.yaml").read_text()
+    assert written.count("\n  # ≈ peak_activation_bytes: an estimate\n") == 1
+    assert run("check").code == 0
+
+
 def test_the_architectures_that_come_with_the_tool(folder: Path, run: Run) -> None:
     """More networks than budgets of their own: one for each folder and variant, and it holds."""
     shutil.copytree(ROOT / "specs", folder / "specs")
@@ -157,8 +166,11 @@ def test_workflows_go_to_the_top_of_the_repository(folder: Path, run: Run, monke
         (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite\n"),
         (["none"], "found nothing at `none`, neither a file nor a folder\n"),
         ([".."], "`..` is not below the folder where the project file goes\n"),
-        (["models", "--to", "sub/p.yaml"], "`models` is not below the folder where the project file goes\n"),
-        (["--to", "cnnprof.toml"], "init writes YAML: name a file that ends in .yaml, found `cnnprof.toml`\n"),
+        (["--to", "none/p.yaml"], "cannot write `none/p.yaml`: there is no folder `none`\n"),
+        (["--to", ""], "init writes YAML: name a file that ends in .yaml (--to), found ``\n"),
+        (["--to", "models/"], "init writes YAML: name a file that ends in .yaml (--to), found `models/`\n"),
+        (["models", "--to", "empty/p.yaml"], "`models` is not below the folder where the project file goes\n"),
+        (["--to", "cnnprof.toml"], "init writes YAML: name a file that ends in .yaml (--to), found `cnnprof.toml`\n"),
         (["--to", "models/a.yaml"], "`models/a.yaml` is there already: remove it, or name another file (--to)\n"),
     ],
 )  # fmt: skip

@@ -134,3 +134,23 @@ def test_a_check_of_many_files(
     assert main(["check", *([] if project else ["a.yaml", "b.yaml", "c.yaml", "--max", "params=1"])]) == 0
     shown = stderr.getvalue().split("\r\x1b[K")
     assert shown == ["", "0 of 3 files", "1 of 3 files", "2 of 3 files", ""]
+
+
+@pytest.mark.parametrize("command", ["convert", "explain", "verify", "measure", "separable", "rewrite", "analyze"])
+def test_code_is_named_while_it_is_read(command: str, stderr: Terminal, tmp_path: Path) -> None:
+    more = {"convert": ["-o", str(tmp_path / "net.yaml")], "explain": ["layer"], "rewrite": ["--with", "int8"]}
+    assert main([command, "torch:nowhere.py:Net", *more.get(command, []), "--input", "3x8x8"]) != 0
+    assert stderr.getvalue().startswith("\r\x1b[Kreading torch:nowhere.py:Net, which tak")
+
+
+def test_files_of_a_first_project_are_counted(
+    stderr: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in "ab":
+        text = f"cnnprof: 1\nname: {name}\ninput: [1, 8, 8]\nlayers: [relu]\n"
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "QUIET_FOR", 0)
+    monkeypatch.setattr(progress, "OFTEN", 0)
+    assert main(["init"]) == 0
+    assert stderr.getvalue().split("\r\x1b[K") == ["", "0 of 2 files", "1 of 2 files", ""]

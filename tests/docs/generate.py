@@ -20,6 +20,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import yaml
 
@@ -110,14 +111,14 @@ def file(name: str) -> str:
     return f"```yaml\n{(HERE / name).read_text(encoding='utf-8').rstrip()}\n```"
 
 
-def playground(spec: str, words: str = "Open it in the playground") -> str:
+def playground(spec: str, words: str = "Open it in the playground", **fields: str) -> str:
     """A link that opens a network there, from a page of the course: a sample file's text, or one that comes with the
-    tool by its name."""
+    tool by its name. fields: of the playground, such as `batch`."""
     name, _, variant = spec.partition("@")
-    if not name.endswith(".yaml"):
-        return f"[{words}](../playground/index.html#spec={spec})"
-    text = (HERE / name).read_text(encoding="utf-8")
-    return f"[{words}](../playground/index.html#text={packed(text)}{f'&variant={variant}' if variant else ''})"
+    given = {"spec": spec}
+    if name.endswith(".yaml"):
+        given = {"text": packed((HERE / name).read_text(encoding="utf-8"))} | ({"variant": variant} if variant else {})
+    return f"[{words}](../playground/index.html#{urlencode(given | fields, safe='@')})"
 
 
 def packed(text: str) -> str:
@@ -140,6 +141,20 @@ def helps() -> str:
     """A section for every command: what its `--help` prints."""
     parts = [command("cnnprof --help")]
     parts += [f"## {name}\n\n{command(f'cnnprof {name} --help')}" for name in COMMANDS]
+    return "\n\n".join(parts)
+
+
+def api() -> str:
+    """What all functions of the package take, and a section for each function and error, as the source has it."""
+    _, title, rest = (cnnprof.__doc__ or "").partition("Every function takes")
+    parts = [f"```text\n{title}{rest.rstrip()}\n```"]
+    for name in cnnprof.__all__:
+        found = getattr(cnnprof, name)
+        if isinstance(found, type):
+            parts.append(f"## {name}\n\n{inspect.getdoc(found)}")
+        elif callable(found):
+            signature = inspect.getsource(found).partition('    """')[0].rstrip()
+            parts.append(f"## {name}\n\n```python\n{signature}\n```\n\n```text\n{inspect.getdoc(found)}\n```")
     return "\n\n".join(parts)
 
 
@@ -200,7 +215,16 @@ def papers() -> dict[str, tuple[str, str]]:
         "mobilenet_v3@small": _printed(read_paper["mobilenet_v3"]["small"]),
         "efficientnet@b0": _printed(read_paper["efficientnet_b0"]),
     }
-    for name in ("resnext", "wide_resnet", "regnet", "convnext", "efficientnet_v2", "edsr", "mobilevit"):
+    for name in (
+        "resnext",
+        "wide_resnet",
+        "wide_resnet_cifar",
+        "regnet",
+        "convnext",
+        "efficientnet_v2",
+        "edsr",
+        "mobilevit",
+    ):
         for variant, figures in read_paper[name].items():
             if isinstance(figures, dict):
                 found[f"{name}@{variant}"] = _printed(figures)

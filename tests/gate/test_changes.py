@@ -96,7 +96,7 @@ def test_a_rename(folder: Path, run: Run) -> None:
     edit(folder / "models" / "new.yaml", "cnnprof: 1", "# a comment\ncnnprof: 1")
     (change,) = reported(run)["changes"]
     assert (change["network"], change["status"], change["was"]) == ("models/new.yaml", "renamed", "models/old.yaml")
-    assert change["metrics"]["params"] == {"before": 56, "after": 56, "where": []}
+    assert change["metrics"]["params"] == {"before": 56, "after": 56, "estimate": False, "where": []}
     assert "**`models/new.yaml`** · renamed since main, was `models/old.yaml` · same figures\n" in (
         run("--report", "markdown=-").out)  # fmt: skip
 
@@ -107,8 +107,8 @@ def test_a_rename_with_another_width_is_a_new_network_and_a_deleted_one(folder: 
     changes = reported(run)["changes"]
     assert [(each["network"], each["status"]) for each in changes] == [
         ("models/new.yaml", "new"), ("models/old.yaml", "deleted")]  # fmt: skip
-    assert changes[0]["metrics"]["params"] == {"before": None, "after": 36, "where": []}
-    assert changes[1]["metrics"]["params"] == {"before": 56, "after": None, "where": []}
+    assert changes[0]["metrics"]["params"] == {"before": None, "after": 36, "estimate": False, "where": []}
+    assert changes[1]["metrics"]["params"] == {"before": 56, "after": None, "estimate": False, "where": []}
 
 
 def test_a_file_that_no_budget_is_for_was_not_deleted(folder: Path, run: Run) -> None:

@@ -17,7 +17,7 @@ from cnnprof import git
 from cnnprof.cli import main
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
-from cnnprof.gate import run as gate
+from cnnprof.gate import subjects
 from tests.support.commands import Run
 from tests.support.networks import network
 
@@ -153,7 +153,7 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
     ("args", "message"),
     [
         ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is in this folder or above; "
-         "write one, or name a SPEC"),
+         "`cnnprof init` writes one; or name a SPEC"),
         (["--max", "params=5"], NEED_A_SPEC),
         (["--batch", "2"], NEED_A_SPEC),
         (["lenet5", "--max", "parms=5"], "--max limits metrics, and `parms` is not one; did you mean `params`?"),
@@ -1019,7 +1019,7 @@ TOO_MUCH = (
 @pytest.fixture
 def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network with 20 layers takes 52 units of work; all of a run, 100."""
-    monkeypatch.setattr(gate, "MOST_WORK", 100)
+    monkeypatch.setattr(subjects, "MOST_WORK", 100)
 
 
 @pytest.mark.usefixtures("little_work")

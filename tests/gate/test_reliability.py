@@ -161,6 +161,25 @@ def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "cnnprof.yaml").write_text(text)
 
 
+@scenario("a project file that another one replaces")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    (here / "cnnprof.yaml").unlink()
+    (here / "pyproject.toml").write_text(
+        '[tool.cnnprof]\nversion = 1\nbaseline_ref = "main"\n[[tool.cnnprof.budgets]]\nname = "tiny"\n'
+        'files = ["models/*.yaml"]\nmax = {params = 2000}\n'
+    )
+
+
+@scenario("a network that drops its own budget")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    (here / "models" / "net.yaml").write_text(f"{NET}budget: {{params: 16}}\n")
+    git(here, "commit", "-qam", "own")
+    git(here, "branch", "-f", "main")
+    (here / "models" / "net.yaml").write_text(NET)
+
+
 @scenario("a project file that is wrong")
 def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "cnnprof.yaml").write_text("version: 1\nbudgets: 5\n")

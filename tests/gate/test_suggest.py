@@ -106,6 +106,13 @@ def test_a_spec_without_a_limit(run: Run) -> None:
     assert (done.code, done.out) == (0, "command line\n  max: {depth: 3}\n")
 
 
+def test_an_estimate_says_so(folder: Path, run: Run) -> None:
+    text = "cnnprof: 1\nname: e\ninput: [4, 8, 8]\nlayers:\n- permute: {dims: [0, 2, 3, 1]}\n- flatten\n"
+    (folder / "models" / "a.yaml").write_text(text)
+    out = run("models/a.yaml", "--max", "peak_activation_bytes=1 B", "--suggest").out
+    assert out.endswith("  # ≈ peak_activation_bytes: an estimate\n")
+
+
 def test_what_is_wrong_is_said(folder: Path, run: Run) -> None:
     (folder / "models" / "c.yaml").write_text("cnnprof: 1\n")
     done = run("--suggest")

@@ -10,6 +10,7 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.arena import plan_arena
+from cnnprof.analysis.compare import differences
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.importers import flatbuffer, tflite, tflite_file
@@ -642,3 +643,16 @@ def test_too_many_operators_are_refused(monkeypatch):
     tensors = [image(str(number), 1, 8) for number in range(3)]
     data = write(tensors, [Op("TANH", [0], [1]), Op("TANH", [1], [2])])
     refused(data, "the TensorFlow Lite file `net.tflite` is damaged: a network has at most 1 operators, found 2")
+
+
+def test_a_file_is_what_its_spec_becomes() -> None:
+    """Keyword spotting as the converter wrote it: dropout is gone, and a bias of zeros."""
+    file, spec = cnnprof.analyze(GOLDEN / "ds_cnn_kws.tflite"), cnnprof.analyze("ds_cnn", with_=["fuse_bn", "int8"])
+    found = differences(file, spec)
+    assert [(each.status, each.what) for each in found.layers] == [
+        ("added", "dropout p: 0.2"),
+        ("added", "dropout p: 0.4"),
+        ("removed", "linear out_features: 12, bias: false"),
+        ("added", "linear out_features: 12"),
+    ]
+    assert found.same == 22

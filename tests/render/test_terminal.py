@@ -47,7 +47,7 @@ def test_golden(spec: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
         (40, ["layer", "params", "MACs"]),
         (60, ["layer", "output", "params", "MACs"]),
         (80, ["layer", "output", "params", "MACs", "activations"]),
-        (120, ["layer", "kind", "output", "params", "MACs", "activations", "field"]),
+        (120, ["layer", "kind", "output", "params", "MACs", "FLOPs", "activations", "field"]),
     ],
 )
 def test_fewer_columns_on_a_narrower_terminal(width: int, headers: list[str]) -> None:
@@ -214,6 +214,20 @@ def test_a_very_narrow_terminal_loses_nothing() -> None:
 def test_several_tables_stand_one_after_another() -> None:
     text = show(words.document([table("lenet5"), table("alexnet")]), "text", 80)
     assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("used 133.8 % of it", 12, ["used 133.8 %", "  of it"]),
+        ("used 133.8 % of it", 11, ["used", "  133.8 %", "  of it"]),
+        ("input 4.00 KiB", 12, ["input", "  4.00 KiB"]),
+        ("takes 4 seconds", 9, ["takes 4", "  seconds"]),
+        ("12345678 KiB", 10, ["12345678", "  KiB"]),  # there is nothing else to break at
+    ],
+)
+def test_a_figure_keeps_its_unit(text: str, width: int, lines: list[str]) -> None:
+    assert list(folded(text, width)) == lines
 
 
 @pytest.mark.parametrize("width", [0, 1, 3, 8])

@@ -117,17 +117,16 @@ def test_it_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_one_by_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("metric", "with_"), [("receptive_field", "fuse_bn"), ("arena_total_bytes", "int8")])
+def test_one_by_one(metric: str, with_: str, tmp_path: Path) -> None:
     """What has no form for many at once is stored as well."""
-    options: dict[str, Any] = {"args": {"channels": "32:64:4"}, "metrics": ["params", "receptive_field"]}
-    found = cnnprof.sweep("ds_cnn", **options, with_="fuse_bn", store=tmp_path)
-    alone = cnnprof.sweep("ds_cnn", **options, with_="fuse_bn")
-    assert [row.metrics["receptive_field"] for row in found.rows] == [
-        row.metrics["receptive_field"] for row in alone.rows
-    ]
+    options: dict[str, Any] = {"args": {"channels": "32:64:4"}, "metrics": ["params", metric], "with_": with_}
+    found = cnnprof.sweep("ds_cnn", **options, store=tmp_path)
+    alone = cnnprof.sweep("ds_cnn", **options)
+    assert [row.metrics[metric] for row in found.rows] == [row.metrics[metric] for row in alone.rows]
     assert [row.notes for row in found.rows] == [row.notes for row in alone.rows]
     assert [row.optimal for row in found.rows] == [row.optimal for row in alone.rows]
-    again = cnnprof.sweep("ds_cnn", **options, with_="fuse_bn", store=tmp_path, resume=True)
+    again = cnnprof.sweep("ds_cnn", **options, store=tmp_path, resume=True)
     assert again == found
 
 

@@ -598,12 +598,7 @@ class Reader:
         if proto.op_type in _PRODUCTS:
             raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
         tensors = [value for value in node.inputs if isinstance(value, int)]
-        place = node.joint()
-        if place != FRONT:
-            full = None if place is None else self.full(tensors[0], place)
-            if any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
-                raise self.wrong(proto, f"reads a batch that is not in front, and has no kind: {reason}")
-        node.placed = place or FRONT
+        node.placed = self.place_without_kind(proto, node, reason)
         # A single value is a factor, as where it is an operand.
         learned = {name: numel for name, numel in node.learned().items() if numel > 1}
         params = sum(numel for name, numel in learned.items() if name not in self.learned and name not in self.declared)
@@ -625,6 +620,25 @@ class Reader:
             found.append(self.builder.add(path, kind, tensors))
             self.opaque.append(OpaqueLayer(path, proto.op_type, reason))
         return found
+
+    def place_without_kind(self, proto: Any, node: Node, reason: str) -> Place:
+        """Where the batch of the outputs of a node without a kind is: in front, where that of its inputs is or there is
+        but one example; else where it was, where nothing moves. Raises UsageError where nobody knows."""
+        place = node.joint()
+        made = [shape for name, shape in zip(proto.output, node.made, strict=True) if name]
+        if place == FRONT:
+            return FRONT
+        if place is not None:
+            tensor = next(value for value in node.inputs if isinstance(value, int))
+            if all(shape == self.full(tensor, place) for shape in made):
+                return place
+        if self.batch == 1 and all(shape is None or shape[:1] == (1,) for shape in made):
+            return FRONT
+        raise self.wrong(
+            proto,
+            f"reads a batch that is not in front, and has no kind ({reason}): export the network with a batch of 1, in "
+            "front of all it makes",
+        )
 
     def bias_behind(self, node: Node, features: int) -> Constant | None:
         """The bias that the only reader of a product adds to it: MatMul and Add are one linear layer."""

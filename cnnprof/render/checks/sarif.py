@@ -7,7 +7,7 @@ import ntpath
 from typing import Any
 from urllib.parse import quote
 
-from cnnprof.gate.budget import LATENCY, Checked, CheckResult, Verdict, Wrong
+from cnnprof.gate.result import LATENCY, Checked, CheckResult, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import words
 

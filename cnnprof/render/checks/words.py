@@ -13,7 +13,8 @@ from typing import TypeAlias
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
+from cnnprof.gate.budget import OWN
+from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 

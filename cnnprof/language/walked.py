@@ -1,0 +1,68 @@
+"""What walking a block made, for when it is entered again with equal arguments and an equal input.
+
+A block sees its arguments, the file's, its input and nothing else, so its layers are the same each time, but for their
+paths and for the tensors that they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from cnnprof.errors import Mark
+from cnnprof.language.scope import LayerRef, StepRef, TensorRef
+from cnnprof.model.answers import Answers
+from cnnprof.model.builder import Builder
+from cnnprof.model.graph import Layer
+
+
+class Walked(NamedTuple):
+    """The walk over a block.
+
+    path, calls: of the block, and how many steps lead to its layers. entry: the tensor that it was entered with.
+    first: the number of its first layer. end: its last tensor. units: of work. nesting: how deep it was in others.
+    """
+
+    path: str
+    calls: int
+    entry: int
+    first: int
+    layers: tuple[Layer, ...]
+    answers: tuple[Answers, ...]
+    end: TensorRef
+    units: int
+    nesting: int
+
+    def again(self, builder: Builder, path: str, calls: tuple[Mark, ...], entry: TensorRef) -> TensorRef:
+        """Appends its layers under another path, behind another tensor; gives the last tensor."""
+        moved = len(builder.layers) - self.first
+        own = len(self.path)
+        for layer, answers in zip(self.layers, self.answers, strict=True):
+            builder.add_again(
+                layer._replace(
+                    path=path + layer.path[own:],
+                    inputs=tuple([entry.id if tensor == self.entry else tensor + moved for tensor in layer.inputs]),
+                    shares=None if layer.shares is None else layer.shares + moved,
+                    calls=calls + layer.calls[self.calls :],
+                ),
+                answers,
+            )
+        return entry if self.end.id == self.entry else self.end._replace(id=self.end.id + moved)
+
+
+def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
+    """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell, or a step
+    with fields that are no constants."""
+    values = tuple(arguments.values())
+    fields: list[object] = []
+    for value in values:
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, tuple | LayerRef):
+                return None
+            if isinstance(part, StepRef) and part.fields:
+                constant = part.constants()
+                if constant is None:
+                    return None
+                fields.append(constant)
+    types = [tuple(map(type, value)) if isinstance(value, tuple) else type(value) for value in values]
+    return (*arguments, *values, *types, *fields)
