@@ -74,6 +74,8 @@ HANDED_ON = {
     ("language/source.py", "stop"): "hands its callers' messages to problem",
     ("language/spec.py", "limit"): "reports what metrics.read_quantity raised",
     ("sweeps/file.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
+    ("sweeps/file.py", "_inputs"): "reports what axes.shape raised",
+    ("sweeps/file.py", "values"): "reports what axes.read_values raised",
     ("cli/arguments.py", "of_each"): "prints errors that were raised",
     ("language/spec.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
 }
