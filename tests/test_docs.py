@@ -128,6 +128,8 @@ EXAMPLES = {
 }
 # Where the example has to be another one.
 OTHERWISE = {
+    "cnnprof sweep net.yaml --space space.yaml --store rows --scheduler tcp://10.0.0.1:8786": "cnnprof sweep --help",
+    "cnnprof sweep torch:pkg.models:Net --set width=8,16 --input 3x32x32": "cnnprof sweep --help",
     "cnnprof analyze SPEC --open": "cnnprof analyze lenet5 --format html",
     "cnnprof analyze resnet@50 --open": "cnnprof analyze resnet@50 --format html",
     "cnnprof sweep SPEC --set width=0.25:1.0:0.25": "cnnprof sweep mobilenet_v1 --set width=0.25:1.0:0.25",

@@ -36,20 +36,19 @@ HANDED_ON = {
     ("gate/judge.py", "refused"): "keeps what paths.check raised",
     ("cli/__init__.py", "_failed"): "prints an error that was raised, or the operating system's words",
     ("cli/__init__.py", "_note"): "prints a warning, of a metric's old name",
-    ("cli/arguments.py", "reports"): "prints errors that were raised",
     ("cli/sweep.py", "command"): "prints errors that were raised, and the combination",
     ("cli/verify.py", "command"): "prints the summary of a verification, which the page has by hand",
     ("gate/result.py", "require"): "raises the problems and the breaches of a check",
     ("load.py", "_at_revision"): "adds a hint to an error that was raised",
-    ("gate/run.py", "code"): "keeps a problem that it has just made",
+    ("gate/projects.py", "_code"): "keeps a problem that it has just made",
     ("cli/convert.py", "command"): "says which file was written",
     ("gate/project.py", "fits"): "keeps what profiles.named raised",
     ("gate/project.py", "shape"): "keeps what load.read_shape raised",
     ("gate/run.py", "attempt"): "keeps errors that were raised",
-    ("gate/run.py", "entry"): "keeps the problems of patterns.files",
+    ("gate/projects.py", "_entry"): "keeps the problems of patterns.files",
     ("gate/run.py", "judge"): "keeps the problems of judge.judge",
     ("gate/run.py", "patterns"): "keeps the problems of judge.unmatched",
-    ("gate/run.py", "project"): "keeps a problem that it has just made",
+    ("gate/projects.py", "_check"): "keeps a problem that it has just made",
     ("cli/check.py", "command"): "gives the verdict where all reports go to files",
     ("cli/check.py", "say_suggested"): "prints errors that were raised",
     ("cli/check.py", "write_reports"): "prints errors that were raised",
@@ -74,6 +73,8 @@ HANDED_ON = {
     ("language/source.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
     ("language/source.py", "stop"): "hands its callers' messages to problem",
     ("language/spec.py", "limit"): "reports what metrics.read_quantity raised",
+    ("sweeps/file.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
+    ("cli/arguments.py", "of_each"): "prints errors that were raised",
     ("language/spec.py", "problem"): "makes a problem of its callers' messages, which are read at the calls",
 }
 # What is raised beside the errors of cnnprof, by what is written behind `raise`.
@@ -115,6 +116,10 @@ OTHERS = {
     "self.missing": "makes an ExpressionError; seen in it",
     "scope.missing": "makes an ExpressionError; seen in it",
     "wrong": "a UsageError made above",
+    "refused": "a UsageError that was raised before",
+    "problem": "makes a SpecError; seen in it",
+    "store.damaged": "makes a UsageError; seen in it",
+    "self._no_scheduler": "makes a UsageError; seen in it",
 }
 # Runs tests and writes down what every error and problem said that the package made meanwhile.
 RECORDER = """

@@ -134,12 +134,12 @@ def is_literal(text: str) -> bool:
         return False
 
 
-_DOLLAR = re.compile(r"\$\{\s*(\w+)\s*\}|\$(\w+)")
+_DOLLAR = r"\$\{\s*(\w+)\s*\}|\$(\w+)"
 
 
 def _syntax_hint(text: str) -> str:
-    if _DOLLAR.search(text):
-        return f"write names as they are: `{brief(_DOLLAR.sub(lambda match: match[1] or match[2], text))}`"
+    if re.search(_DOLLAR, text):
+        return f"write names as they are: `{brief(re.sub(_DOLLAR, lambda match: match[1] or match[2], text))}`"
     if text.lstrip("-").isdigit():
         plain = text.lstrip("-").lstrip("0") or "0"
         return (

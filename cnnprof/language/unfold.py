@@ -51,7 +51,7 @@ from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph, Output
 from cnnprof.model.kind import Kind, Shape, show, whole
 
-_NAME_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_NAME_LIKE = r"[A-Za-z_][A-Za-z0-9_-]*"
 _NUMBER = "scalar"  # the field of a merge that takes a number as a branch
 
 
@@ -612,7 +612,7 @@ class _Walker:
         values = None if entry is None or entry.shape is None else told_apart(given)
         if entry is None or values is None:
             return self.enter(block, given, step, path, scope)
-        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training)
+        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training, self.settings)
         known = self.walked.get(key)
         if known is not None and self.affords(known):
             problems.spend(known.units, step.mark)
@@ -837,7 +837,7 @@ class _Walker:
                 misplaced(branch.label, kind.word),
             )
             raise Unknown
-        if _NUMBER not in kind.fields or (_NAME_LIKE.fullmatch(text) and not scope.knows(text)):
+        if _NUMBER not in kind.fields or (re.fullmatch(_NAME_LIKE, text) and not scope.knows(text)):
             return None
         value = self.values.value(branch.layer, scope)
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None

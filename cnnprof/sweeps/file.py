@@ -41,15 +41,15 @@ def read(path: str | Path) -> SpaceFile:
     """The space in a file. Raises UsageError where it cannot be read, and SpecError for what is wrong in it."""
     node = parse(files.read(path, 4 * LIMITS.characters + 1), str(path))
     if not isinstance(node, Mapping) or not node.items:
-        raise _wrong(f"a space is a mapping with keys such as `set` and `input`, found {described(node)}", node)
+        raise problem(f"a space is a mapping with keys such as `set` and `input`, found {described(node)}", node)
     for key, mark in node.keys.items():
         if key not in KEYS:
-            raise _wrong(f"a space has no key `{key}`", mark, nearest(key, KEYS))
+            raise problem(f"a space has no key `{key}`", mark, nearest(key, KEYS))
     texts: dict[str, Any] = {key: values(node.items[key]) for key in ("variant", "batch", "dtype") if key in node.items}
     numbers: dict[str, Any] = {key: _number(key, node.items[key]) for key in ("sample", "seed") if key in node.items}
     where = node.items.get("where")
     if where is not None and not isinstance(where, Scalar):
-        raise _wrong(f"`where` is a condition, such as depth < 4, found {described(where)}", where)
+        raise problem(f"`where` is a condition, such as depth < 4, found {described(where)}", where)
     return SpaceFile(
         set=_settings(node.items.get("set")),
         input=_inputs(node.items.get("input")),
@@ -62,12 +62,12 @@ def read(path: str | Path) -> SpaceFile:
 def values(node: Node) -> str:
     """Values as an option has them: `0.25:1.0:0.25`, or each of a list. Raises SpecError."""
     if isinstance(node, Mapping) or not (isinstance(node, Scalar) or node.items):
-        raise _wrong(f"values are a range, START:END:STEP, or a list, found {described(node)}", node)
+        raise problem(f"values are a range, START:END:STEP, or a list, found {described(node)}", node)
     text = node.text if isinstance(node, Scalar) else ",".join(map(_value, node.items))
     try:
         read_values(text)
     except UsageError as error:
-        raise _wrong(str(error), node) from None
+        raise problem(str(error), node) from None
     return text
 
 
@@ -76,14 +76,14 @@ def _value(node: Node) -> str:
         return node.text
     if isinstance(node, Sequence):
         return f"[{', '.join(map(_value, node.items))}]"
-    raise _wrong(f"a value is a scalar or a list, found {described(node)}", node)
+    raise problem(f"a value is a scalar or a list, found {described(node)}", node)
 
 
 def _settings(node: Node | None) -> tuple[str, ...]:
     if node is None:
         return ()
     if not isinstance(node, Mapping):
-        raise _wrong(f"`set` is a mapping from arguments to values, found {described(node)}", node)
+        raise problem(f"`set` is a mapping from arguments to values, found {described(node)}", node)
     return tuple(f"{name}={values(given)}" for name, given in node.items.items())
 
 
@@ -98,7 +98,7 @@ def _inputs(node: Node | None) -> tuple[str, ...]:
             for each in read_values(text):
                 shape(each)
         except UsageError as error:
-            raise _wrong(str(error), given) from None
+            raise problem(str(error), given) from None
         found.append(f"{name}={text}" if name else text)
     return tuple(found)
 
@@ -106,8 +106,8 @@ def _inputs(node: Node | None) -> tuple[str, ...]:
 def _number(key: str, node: Node) -> int:
     if isinstance(node, Scalar) and node.text.isascii() and node.text.isdigit() and len(node.text) <= 18:
         return int(node.text)
-    raise _wrong(f"`{key}` is a whole number, found {described(node)}", node)
+    raise problem(f"`{key}` is a whole number, found {described(node)}", node)
 
 
-def _wrong(message: str, node: Node, hint: str = "") -> SpecError:
+def problem(message: str, node: Node, hint: str = "") -> SpecError:
     return SpecError([Problem(message, node.mark, hint)])

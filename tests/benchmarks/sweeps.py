@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from cnnprof.load import locate
 from cnnprof.sweeps.axes import SweepAxis, read_values
 from cnnprof.sweeps.job import Job
 from cnnprof.sweeps.lanes.count import Counter
-from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
+from tests.benchmarks.shared import CNNPROF, Used, as_a_user, process, table
 
 METRICS = ("params", "macs", "flops", "activation_bytes", "peak_activation_bytes")
 ALONE = 20
@@ -175,24 +176,62 @@ def by_hand() -> list[str]:
     return ["MobileNet in PyTorch on meta, params and MACs alone", f"{ALONE}", "", "", "", f"{rate:,.0f}", "", ""]
 
 
+def used(arguments: Sequence[str]) -> tuple[float, Used]:
+    """Seconds of a command, and what it took."""
+    start = time.monotonic()
+    found = process([*CNNPROF, *arguments])
+    return time.monotonic() - start, found
+
+
+def two_processes(residual: str) -> list[str]:
+    """A row of a space with 36 structures, of three million networks, with one process and with two."""
+    space = ["--set", "d2=1:6", "--set", "d3=1:6", "--set", "width=0.25:1.249:0.001"]
+    inputs = ",".join(f"3x{size}x{size}" for size in range(128, 212))
+    asked = ["--columns", ",".join(METRICS), "--sort", "macs", "--top", "3", "--format", "csv"]
+    command = ["sweep", residual, *space, "--input", inputs, *asked]
+    one, two = (used([*command, "--jobs", jobs]) for jobs in ("1", "2"))
+    assert one[1].output == two[1].output
+    gain = f"{one[0] / two[0]:.2f}"
+    return ["36 depths, width × resolution", f"{36 * 1000 * 84:,}", f"{one[0]:.1f}", f"{two[0]:.1f}", gain, "1.7"]
+
+
+def ten_million(folder: str) -> list[list[str]]:
+    """Rows of ten million networks, of which nothing or everything is kept, and which are read again."""
+    inputs = ",".join(f"3x{size}x{size}" for size in range(128, 228))
+    space = ["--set", "width=0.25:1.249:0.001", "--input", inputs, "--batch", "1:100"]
+    command = ["sweep", "mobilenet_v1", *space, "--columns", ",".join(METRICS), "--sort", "macs", "--top", "3"]
+    kept = ["--store", str(Path(folder) / "rows")]
+    rows = []
+    for name, more in (("nothing kept", []), ("all rows kept", kept), ("listed again", [*kept, "--resume"])):
+        found = used([*command, *more])[1]
+        rows.append([name, f"{found.seconds:.1f}", f"{found.peak_activation_bytes / 10**6:,.0f}", "400"])
+    size = sum(path.stat().st_size for path in (Path(folder) / "rows").iterdir())
+    return [*rows, ["bytes a row", f"{size / 10**7:.1f}", "", ""]]
+
+
 def main() -> None:
     """Prints the tables."""
     with as_a_user():
-        used = process([*CNNPROF, *MILLION])
+        million = process([*CNNPROF, *MILLION])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "residual.yaml"
             path.write_text(RESIDUAL, encoding="utf-8")
             rows = [measured(case) for case in cases(str(path))]
+            shared = [two_processes(str(path))]
+            large = ten_million(folder) if find_spec("pyarrow") is not None else []
         if find_spec("torch") is not None:
             rows.append(by_hand())
     header = ["space", "networks", "structures", "checked", "one by one", "a second", "goal", "each alone"]
     table("Networks a second on one core, five metrics each", header, rows)
-    megabytes = used.peak_activation_bytes / 10**6
+    megabytes = million.peak_activation_bytes / 10**6
     table(
         "A million networks, as a process",
         ["command", "seconds of CPU", "MB"],
-        [[f"cnnprof {' '.join(MILLION)}", f"{used.seconds:.1f}", f"{megabytes:,.0f}"]],
+        [[f"cnnprof {' '.join(MILLION)}", f"{million.seconds:.1f}", f"{megabytes:,.0f}"]],
     )
+    header = ["space", "networks", "one process, s", "two, s", "times", "goal"]
+    table("Two processes, which need two free cores", header, shared)
+    table("Ten million networks, as a process", ["rows", "seconds of CPU", "MB", "most"], large)
 
 
 if __name__ == "__main__":

@@ -797,6 +797,22 @@ def test_a_bias_is_gathered_from_a_table() -> None:
     assert found.opaque == ()
 
 
+def test_an_operand_may_be_computed_of_several_parameters() -> None:
+    """As the position bias of Swin v2 is, by two linear layers, of a table."""
+    parts = {"table": torch.zeros(48, 2), "mlp": nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 4, bias=False))}
+    module = Calls(lambda m, x: m.fc(x) + m.mlp(m.table).view(8, 6, 4).permute(2, 0, 1), fc=nn.Linear(6, 6), **parts)
+    found = imported(module)
+    assert told(found) == [
+        ("fc", "linear", (4, 8, 6)), ("mlp.parameter", "parameter", (4, 8, 6)), ("add", "add", (4, 8, 6)),
+    ]  # fmt: skip
+    assert (found.opaque, found.computed) == ((), 1)
+    assert count(found.graph, 1).totals.params == sum(each.numel() for each in module.parameters())
+    assert found.notes[0] == (
+        "1 operands are computed of several parameters, and the work and memory of that are not counted: "
+        "`mlp.0.bias`, …"
+    )
+
+
 def test_a_class_token_is_joined() -> None:
     tokens = Calls(
         lambda m, x: torch.cat([m.token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], 1) + m.positions,

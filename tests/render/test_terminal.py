@@ -216,6 +216,20 @@ def test_several_tables_stand_one_after_another() -> None:
     assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]
 
 
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("used 133.8 % of it", 12, ["used 133.8 %", "  of it"]),
+        ("used 133.8 % of it", 11, ["used", "  133.8 %", "  of it"]),
+        ("input 4.00 KiB", 12, ["input", "  4.00 KiB"]),
+        ("takes 4 seconds", 9, ["takes 4", "  seconds"]),
+        ("12345678 KiB", 10, ["12345678", "  KiB"]),  # there is nothing else to break at
+    ],
+)
+def test_a_figure_keeps_its_unit(text: str, width: int, lines: list[str]) -> None:
+    assert list(folded(text, width)) == lines
+
+
 @pytest.mark.parametrize("width", [0, 1, 3, 8])
 def test_a_line_has_at_least_one_character(width: int) -> None:
     assert list(folded("", width)) == [""]

@@ -43,6 +43,13 @@ seed: 3
     )
 
 
+def test_the_one_of_the_page() -> None:
+    """docs/scale.md has the file with which its commands are run."""
+    root = Path(__file__).parents[2]
+    text = (root / "tests" / "docs" / "space.yaml").read_text(encoding="utf-8")
+    assert f"```yaml\n{text}```\n" in (root / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
 def test_it_is_what_the_options_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = space("set: {width: 0.25:1.0:0.25}\ninput: [3x96x96, 3x128x128]\nwhere: width > 0.3\n", tmp_path)
     assert main(["sweep", "mobilenet_v1", "--space", path, "--batch", "1,2", "--format", "csv"]) == 0

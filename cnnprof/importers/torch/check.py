@@ -29,6 +29,12 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
             network.hold(stored, held[stored], stored in reader.program.frozen)
         values = sum(prod(held[stored]) for stored in left)
         found.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
+    computed = [each for each in network.layers if each.word == "parameter" and len(each.learned) > 1]
+    if computed:
+        found.append(
+            f"{len(computed):,} operands are computed of several parameters, and the work and memory of that are not "
+            f"counted: `{computed[0].learned[0].name}`, …"
+        )
     found += _frozen(reader)
     compared, differences = compare(reader, ran, shown)
     graph, paths = network.graph(), network.paths()
@@ -40,7 +46,8 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
         )
     return Imported(
         graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,
-        classes=reader.program.classes, in_place_differs=other,
+        classes=reader.program.classes, in_place_differs=other, computed=len(computed),
+        constant_macs=network.constant_macs.total(),
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class Network:
         self.opaque: list[tuple[int, str, str]] = []
         self.shares: dict[tuple[object, ...], int] = {}
         self.counted: set[Stored] = set()
-        self.given: dict[tuple[Stored, Kind], int] = {}
+        self.given: dict[tuple[tuple[Stored, ...], Kind], int] = {}
         self.agreeing = 0
         self.constant_macs: Counter[str] = Counter()
         self.work: dict[str, tuple[str, int]] = {}
@@ -224,7 +224,7 @@ def _owner(layer: ImportedLayer) -> str:
     """The module that holds all weights of a layer, where it is the layer's own or inside of it; else empty."""
     owners = {stored.name.rpartition(".")[0] for stored in layer.learned}
     if layer.word in ("parameter", "buffer"):
-        return layer.scope
+        return layer.scope if len(layer.learned) < 2 else f"{layer.scope}.{layer.word}".removeprefix(".")
     if len(owners) != 1 or isinstance(layer.kind, Opaque):
         return ""
     (owner,) = owners
