@@ -435,13 +435,16 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    if libraries := [layer.path for layer in estimated if not layer.memory.exact]:
+    libraries = [layer.path for layer in estimated if not layer.memory.exact]
+    copies = [layer.path for layer in estimated if layer.memory.exact]
+    if estimated and brief:
+        reasons = {(True, True): "strides and libraries decide", (True, False): "strides decide"}
+        found.append(f"{ABOUT} {which}: {reasons.get((bool(copies), bool(libraries)), 'a library decides')}")
+    if libraries and not brief:
         found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
-    if copies := [layer.path for layer in estimated if layer.memory.exact]:
+    if copies and not brief:
         found.append(
-            f"{ABOUT} {which}: strides decide what is copied"
-            if brief
-            else f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
+            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
             f"permute or a slice: {which}"
         )
     if not (brief or all(row.receptive_field.exact for row in report.layers)):
@@ -450,7 +453,11 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
         )
     found += doubts(graph)
     if any(not row.executed for row in table.rows):
-        found.append("† a side output, which runs only in training: only its parameters count")
+        found.append(
+            "† runs only in training: only its parameters count"
+            if brief
+            else "† a side output, which runs only in training: only its parameters count"
+        )
     if (
         not table.chosen
         and table.rest is None
