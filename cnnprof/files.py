@@ -16,7 +16,7 @@ GIT = ".git"
 WINDOWS = os.name == "nt"
 TRIES, WAIT = 20, 0.05
 """How often a file is replaced that another program has open, and seconds between: Windows refuses that meanwhile."""
-_OPEN = re.compile(r"/dev/(stdin|stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]{1,6})")
+_OPEN = r"/dev/(stdin|stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]{1,6})"
 _SORTS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFDIR: "a directory",
@@ -66,7 +66,7 @@ def _unreadable(path: str | Path, name: str | None, reason: str | None) -> Usage
 
 def descriptor(path: str | Path) -> int | None:
     """The number of a file that is open in this process already, by its path: of /dev/stdout 1; None for others."""
-    match = _OPEN.fullmatch(str(path))
+    match = re.fullmatch(_OPEN, str(path))
     if match is None:
         return None
     return int(match[2]) if match[2] else ("stdin", "stdout", "stderr").index(match[1])

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from cnnprof import files
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from multiprocessing.synchronize import Event
 
+MOST_ON_WINDOWS = 61
+"""Processes that Python can wait for there, see concurrent.futures.ProcessPoolExecutor."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -50,6 +54,7 @@ def processes(number: int, begin: Callable[..., None], *given: Any) -> Iterator[
     from multiprocessing import Event
 
     stopped = Event()
+    number = min(number, MOST_ON_WINDOWS) if files.WINDOWS else number
     with ProcessPoolExecutor(number, initializer=_begin, initargs=(stopped, begin, given)) as pool:
         try:
             yield Processes(pool, number)

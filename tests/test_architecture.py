@@ -23,7 +23,8 @@ TESTS = Path(__file__).parent
 # A package imports what is in an earlier line, never a neighbour in its own line; "" is cnnprof/__init__.py.
 ORDER = [
     ["errors"],
-    ["files", "processes"],
+    ["files"],
+    ["processes"],
     ["model"],
     ["kinds"],
     ["language", "importers", "rewrites"],

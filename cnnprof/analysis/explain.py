@@ -33,6 +33,8 @@ from cnnprof.model.window import Step, Window
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
 
+MADE = ("channels", "features")
+"""Dimensions that a layer makes anew: those of its input are `in_channels`, `in_features`."""
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
 
@@ -278,7 +280,7 @@ class _Explainer:
         several = len(layer.inputs) > 1
         inputs = tuple(
             tuple(
-                named(size, f"{'in_' if name == 'channels' else ''}{name}{place + 1 if several else ''}")
+                named(size, f"{'in_' if name in MADE else ''}{name}{place + 1 if several else ''}")
                 for size, name in zip(self.shapes[tensor], self.dimensions(tensor), strict=True)
             )
             for place, tensor in enumerate(layer.inputs)
@@ -293,17 +295,25 @@ class _Explainer:
     def dimensions(self, tensor: int) -> list[str]:
         """What the dimensions of a tensor are called."""
         shape, field = self.shapes[tensor], self.fields[tensor]
-        if field is None or len(field.dims) != len(shape):
-            axes = AXES.get(len(shape) - 1, ())
-            names = ["channels", *axes] if len(axes) == len(shape) - 1 else []
-        else:
-            axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
-            names = ["channels" if not dim else axes[dim[0]] if len(dim) == 1 else "features" for dim in field.dims]
         if len(shape) == 1:
             return ["features"]
+        known = field is not None and len(field.dims) == len(shape)
+        names = _names(field, shape) if field is not None and known else self._unseen(tensor)
         if len(names) != len(shape) or len(set(names)) < len(names):
             return [f"dim{number}" for number in range(1, len(shape) + 1)]
         return names
+
+    def _unseen(self, tensor: int) -> list[str]:
+        """The same of one whose positions are not followed: an image where a layer takes it for one."""
+        shape, number = self.shapes[tensor], tensor - self.first
+        axes = len(shape) - 1
+        readers = [layer.kind for layer in self.graph.layers if tensor in layer.inputs]
+        if number < 0 or any(kind.axes == axes for kind in (self.graph.layers[number].kind, *readers)):
+            return ["channels", *AXES.get(axes, ())]
+        read = self.graph.layers[number].inputs
+        if read and len(self.shapes[read[0]]) == len(shape):
+            return self.dimensions(read[0])
+        return ["positions", "features"] if axes == 1 else []
 
     # One layer.
 
@@ -803,6 +813,18 @@ def _steps(
             # After adaptive pooling whose sizes do not divide, positions are not evenly apart.
             shown = product if product.value == axis.stride else trace.value(axis.stride)
             yield Formula(f"stride along {name}", shown, "positions")
+
+
+def _names(field: TensorField, shape: Shape) -> list[str]:
+    """The dimensions of a tensor by what they consist of: (positions, features) where axes are one, as tokens are."""
+    axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
+    names = []
+    for dim, along in enumerate(field.dims):
+        if len(along) == 1:
+            names.append(axes[along[0]] if field.is_axis(dim, shape) else "features")
+        else:
+            names.append("positions" if along else "channels")
+    return ["positions", "features"] if names == ["positions", "channels"] else names
 
 
 def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:

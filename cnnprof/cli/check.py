@@ -32,8 +32,9 @@ from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, Elsewhere, Fits
+from cnnprof.gate.projects import check_project
 from cnnprof.gate.result import CheckResult, Updated
-from cnnprof.gate.run import COMMAND_LINE, Latency, check_project, check_specs, limits_of
+from cnnprof.gate.run import COMMAND_LINE, Latency, check_specs, limits_of
 from cnnprof.gate.subjects import Setup
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit

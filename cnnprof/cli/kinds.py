@@ -7,6 +7,7 @@ import typer
 from cnnprof.cli import complete
 from cnnprof.cli.options import TextOrJson
 from cnnprof.cli.output import deliver, show
+from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.spec import shipped_blocks
 from cnnprof.render import catalogue
@@ -15,6 +16,8 @@ EXAMPLES = (
     "cnnprof kinds",
     "cnnprof kinds conv2d",
     "cnnprof kinds conv2d --format json",
+    "cnnprof kinds --search GlobalAveragePooling2D",
+    "cnnprof kinds --search 'transposed convolution'",
 )
 
 
@@ -27,10 +30,23 @@ def command(
             help="Show the manual page of one kind, or the text of a block.",
         ),
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="List what is called so, here, in PyTorch or in Keras, or has these words in its summary.",
+        ),
+    ] = None,
     format: TextOrJson = "text",
 ) -> None:
     """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
-    if word is None:
+    if search is not None:
+        if word is not None:
+            raise UsageError("`kinds` shows one kind or searches all: leave KIND or --search out")
+        matching = manual.search(search)
+        document = catalogue.matches(search, matching)
+        deliver(catalogue.kinds_json(matching.found) if format == "json" else show(document, format, None))
+    elif word is None:
         listed = manual.summaries()
         document = catalogue.kinds(listed, list(shipped_blocks()))
         deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None), form=format)

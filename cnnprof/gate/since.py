@@ -18,7 +18,8 @@ from cnnprof.language.spec import Spec
 
 if TYPE_CHECKING:
     from cnnprof.gate.project import Project
-    from cnnprof.gate.run import Held, Run
+    from cnnprof.gate.projects import Held
+    from cnnprof.gate.run import Run
 
 
 def deleted(run: Run, found: Project, held: Sequence[Held]) -> None:

@@ -41,10 +41,10 @@ MOST_OF_TFLITE = 2**31
 """Bytes of a TensorFlow Lite file, which holds its weights: no FlatBuffer has more."""
 _NAME = r"[^\W\d]\w*"
 _DOTTED = rf"{_NAME}(?:\.{_NAME})*"
-_TORCH = re.compile(rf"torch:({_DOTTED}|.+\.py):({_DOTTED})", re.DOTALL)
-_LIBRARY = re.compile(r"(timm|torchvision):(\w[\w.-]*)")
-_MODULE = re.compile(rf"{_DOTTED}:{_DOTTED}")
-_WEIGHTS = re.compile(r".+\.(pt|pth|ckpt|bin|safetensors|pkl|pickle|h5|keras)", re.DOTALL | re.IGNORECASE)
+_TORCH = rf"torch:({_DOTTED}|.+\.py):({_DOTTED})"
+_LIBRARY = r"(timm|torchvision):(\w[\w.-]*)"
+_MODULE = rf"{_DOTTED}:{_DOTTED}"
+_WEIGHTS = r".+\.(pt|pth|ckpt|bin|safetensors|pkl|pickle|h5|keras)"
 
 
 class Reference(NamedTuple):
@@ -80,9 +80,12 @@ def of_file(path: str) -> Reference | None:
 
 def of_code(text: str) -> Reference | None:
     """The network that code makes, where a text names one."""
-    if (match := _TORCH.fullmatch(text)) is not None:
+    library, colon, _ = text.partition(":")
+    if not colon or library not in CODE:
+        return None
+    if (match := re.fullmatch(_TORCH, text, re.DOTALL)) is not None:
         return Reference("torch", text, *match.groups())
-    if (match := _LIBRARY.fullmatch(text)) is not None and not text.endswith((".yaml", ".yml", *FILES)):
+    if (match := re.fullmatch(_LIBRARY, text)) is not None and not text.endswith((".yaml", ".yml", *FILES)):
         return Reference(match[1], text, name=match[2])
     return None
 
@@ -222,7 +225,7 @@ def _refuse_inputs(reference: Reference, own: Mapping[str, Shape], given: Mappin
 def hint(text: str) -> str:
     """How a network is spelt that a text may mean, which names none; empty where nothing comes to mind."""
     shown = brief(printable(text), 200)
-    if _MODULE.fullmatch(text):
+    if re.fullmatch(_MODULE, text):
         return f"a PyTorch module is `torch:{shown}`"
     if re.fullmatch(r"\w+", text):
         known = [library for library in ("torchvision", "timm") if find_spec(library) is not None]
@@ -234,6 +237,6 @@ def of_another_file(path: str) -> str:
     """What to name instead of a file that holds no network which can be read; empty for all others."""
     if path.endswith(".py"):
         return f"name the class or function in it: `torch:{brief(printable(path), 200)}:NAME`"
-    if _WEIGHTS.fullmatch(path):
+    if re.fullmatch(_WEIGHTS, path, re.DOTALL | re.IGNORECASE):
         return "weights are not read: name their module, `torch:MODULE:NAME`, or export it to .onnx or .pt2"
     return ""

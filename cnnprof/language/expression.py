@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from cnnprof.errors import ExpressionError, brief, listing, nearest
-from cnnprof.model.arithmetic import choose, is_finite, least, most, truncated
+from cnnprof.model.arithmetic import choose, is_finite, least, logarithm, most, root, truncated
 from cnnprof.model.kind import show
 
 MAX_LENGTH = 500
@@ -79,6 +79,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "ceil": (math.ceil, 1, 1),
     "int": (truncated, 1, 1),
     "len": (len, 1, 1),
+    "sqrt": (root, 1, 1),
+    "log": (logarithm, 1, 2),
     "make_divisible": (make_divisible, 1, 2),
 }
 CONSTANTS = {"true": True, "false": False, "null": None}
@@ -132,12 +134,12 @@ def is_literal(text: str) -> bool:
         return False
 
 
-_DOLLAR = re.compile(r"\$\{\s*(\w+)\s*\}|\$(\w+)")
+_DOLLAR = r"\$\{\s*(\w+)\s*\}|\$(\w+)"
 
 
 def _syntax_hint(text: str) -> str:
-    if _DOLLAR.search(text):
-        return f"write names as they are: `{brief(_DOLLAR.sub(lambda match: match[1] or match[2], text))}`"
+    if re.search(_DOLLAR, text):
+        return f"write names as they are: `{brief(re.sub(_DOLLAR, lambda match: match[1] or match[2], text))}`"
     if text.lstrip("-").isdigit():
         plain = text.lstrip("-").lstrip("0") or "0"
         return (

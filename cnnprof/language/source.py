@@ -16,9 +16,9 @@ from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText, SpecError, b
 
 # Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_QUOTED_IN_FLOW = re.compile(r"[\[\]{},]|: | #")
+_QUOTED_IN_FLOW = r"[\[\]{},]|: | #"
 # What comes before the first key of a text: a byte order mark, comments, and how far it is indented.
-_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:(?:#|---|%).*)?\n)*(?P<indent> *)(?P<brace>\{)?")
+_FIRST = rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:(?:#|---|%).*)?\n)*(?P<indent> *)(?P<brace>\{)?"
 _NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
@@ -93,11 +93,11 @@ def written(node: Node) -> str:
 
 def _written(node: Node) -> str:
     if isinstance(node, Scalar):
-        bare = node.plain and not _QUOTED_IN_FLOW.search(node.text)
+        bare = node.plain and not re.search(_QUOTED_IN_FLOW, node.text)
         return node.text if bare else f'"{node.text}"'
     if isinstance(node, Sequence):
         return "[" + ", ".join(map(_written, node.items[:12])) + (", …]" if len(node.items) > 12 else "]")
-    return "{…}"
+    return "{" + ", ".join([f"{key}: {_written(value)}" for key, value in node.items.items()]) + "}"
 
 
 def parse(text: str | bytes, name: str, limits: TextLimits = LIMITS) -> Node:
@@ -143,7 +143,7 @@ def refuse_foreign(text: bytes, name: str, key: str, hint: str) -> None:
 
 def _has_key(text: bytes, key: bytes) -> bool:
     """Whether a key is in the outermost mapping, whatever follows; in braces, in any mapping."""
-    first = _FIRST.match(text)
+    first = re.match(_FIRST, text)
     assert first is not None
     before = rb"[{,]\s*" if first["brace"] else rb"^(?:\xef\xbb\xbf)?" + first["indent"]
     return re.search(before + rb"""(["']?)""" + key + rb"""\1\s*:""", text, re.MULTILINE) is not None
@@ -320,12 +320,12 @@ def _starts_with(sign: str) -> str:
     return f"a value that starts with {shown} has to be quoted"
 
 
-_MODIFIER = re.compile(r"\s*(name|from|repeat|when|share)\s*:")
-_BARE_STEP = re.compile(r"\s*-\s+([A-Za-z0-9_-]+)\s*(#.*)?$")
-_NO_SPACE = re.compile(r"[\s-]*([A-Za-z0-9_-]+):(\S.*)")
+_MODIFIER = r"\s*(name|from|repeat|when|share)\s*:"
+_BARE_STEP = r"\s*-\s+([A-Za-z0-9_-]+)\s*(#.*)?$"
+_NO_SPACE = r"[\s-]*([A-Za-z0-9_-]+):(\S.*)"
 # Where the current value begins: after the last of these in a line.
-_FLOW_VALUE = re.compile(r"^\s*|[:,]\s+|[{[]\s*")
-_BLOCK_VALUE = re.compile(r"^\s*(-\s+)*([^\s:{}\[\]]+:\s+)?")
+_FLOW_VALUE = r"^\s*|[:,]\s+|[{[]\s*"
+_BLOCK_VALUE = r"^\s*(-\s+)*([^\s:{}\[\]]+:\s+)?"
 _RESERVED = "[{\"'*&!%@>|`"
 
 
@@ -357,10 +357,10 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
     before = line[: mark.column]
     if "mapping values are not allowed" in problem:
         above = next((text for text in reversed(mark.source.lines()[: mark.line]) if text.strip()), "")
-        if _MODIFIER.match(line) and (step := _BARE_STEP.match(above)):
+        if re.match(_MODIFIER, line) and (step := re.match(_BARE_STEP, above)):
             return f"give it a colon: `- {step[1]}:`; a bare word carries no modifier"
         return "quote the value if it holds a colon followed by a space"
-    if "could not find expected ':'" in problem and (pair := _NO_SPACE.match(mark.source.line(began.line))):
+    if "could not find expected ':'" in problem and (pair := re.match(_NO_SPACE, mark.source.line(began.line))):
         return f"a space after the colon: `{pair[1]}: {brief(pair[2])}`"
     if "unexpected ':'" in problem:
         return "a colon ends a key where a space follows it; quote text that contains one"
@@ -383,7 +383,7 @@ def _syntax_hint(problem: str, context: str, mark: Mark, began: Mark) -> str:
     if not before.strip() and ("did not find expected" in problem or "document" in problem):
         return "align the keys of a mapping, and the dashes of a list, in one column"
     begin = _FLOW_VALUE if "flow" in context else _BLOCK_VALUE
-    column = max(match.end() for match in begin.finditer(before))
+    column = max(match.end() for match in re.finditer(begin, before))
     sign = line[column : column + 1]
     if sign and sign in _RESERVED:
         return _starts_with(sign)

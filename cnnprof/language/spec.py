@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.language import registry, source
-from cnnprof.language.expression import CONSTANTS, FUNCTIONS
+from cnnprof.language.expression import CONSTANTS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.model.kind import REQUIRED, IntList, Kind, how_to_write, required
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
@@ -205,6 +205,12 @@ def shipped_blocks() -> MappingType[str, Block]:
     return blocks
 
 
+def line_of(block: str) -> str:
+    """What blocks.yaml says of a block that comes with the tool, next to its name."""
+    mark = shipped_blocks()[block].mark
+    return mark.source.lines()[mark.line].partition("#")[2].strip()
+
+
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
@@ -294,17 +300,15 @@ class _Reader:
         found = []
         for name, key, value in self.entries(node, "args"):
             nameable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
-            if not nameable or name in FUNCTIONS or name in CONSTANTS:
+            if not nameable or name in CONSTANTS:
                 self.problem(
                     f"`{brief(name)}` cannot be an argument: expressions could not name it",
                     key.mark,
-                    "use letters, digits and _, and no word or function of expressions",
+                    "use letters, digits and _, and no word of expressions",
                 )
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
                 self.problem(f"`{name}` is reserved and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
-            if isinstance(value, Mapping):
-                self.problem(f"an argument's default is a value, found {described(value)}", value.mark)
             found.append(Argument(name, None if required else value, key.mark))
         return tuple(found)
 

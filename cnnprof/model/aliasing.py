@@ -28,13 +28,15 @@ class _State(NamedTuple):
     """What is known of a tensor.
 
     in_order: its values lie in the order of its dimensions. dense: and side by side. settled: no permutation came
-    before. barred: why no layer may overwrite it, as far as its making goes; empty where one may.
+    before. barred: why no layer may overwrite it, as far as its making goes; empty where one may. shared: it has no
+    batch, as a parameter.
     """
 
     in_order: bool = True
     dense: bool = True
     settled: bool = True
     barred: Literal["", "input", "view", "other view", "kept", "shape"] = ""
+    shared: bool = False
 
 
 class _Decision(NamedTuple):
@@ -105,7 +107,7 @@ class _Mode:
         self.readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
         self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
-        self.memo: dict[tuple[Answers, bool, _State, bool], tuple[_Decision, _Decision]] = {}
+        self.memo: dict[tuple[Answers, bool, _State, bool, bool], tuple[_Decision, _Decision]] = {}
 
     def overwritten(self, layer: Layer, own: Answers) -> tuple[int | None, tuple[Refusal, ...]]:
         """The position of the input that a layer overwrites, and, where it could and does not, why each is barred."""
@@ -140,7 +142,8 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        key = (own, overwrites is not None, source, ordered)
+        shared = all(before[position].shared for position in own.memory(False, True).once)
+        key = (own, overwrites is not None, source, ordered, shared)
         found = self.memo.get(key)
         if found is None:
             evaluated = _decided(*key, False)
@@ -150,8 +153,9 @@ class _Mode:
         return found
 
 
-def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, training: bool) -> _Decision:
-    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs."""
+def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shared: bool, training: bool) -> _Decision:
+    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. shared: those that
+    `Memory.once` names have no batch."""
     contiguous = source.in_order and source.dense
     at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
     view = False
@@ -168,7 +172,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
             barred = "other view"
         elif own.kind.source:  # it has no batch
             barred = "shape"
-        elif at_training.keeps in ("output", "inputs and output", "attention"):
+        elif at_training.keeps in ("output", "inputs and output"):
             barred = "kept"
     in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
     if view:
@@ -183,10 +187,12 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
         alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
         exact = alike and (view or not own.reach)
     memory = at_training if training else at_evaluation
+    if not shared and memory.exact:
+        memory = memory._replace(estimate=memory.repeated)
     exact = exact and memory.exact
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
-    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))
+    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred, own.kind.source))
 
 
 def _views_in_order(own: Answers) -> bool:

@@ -16,6 +16,9 @@ it has another shape; the network outputs it; it is a view; it is one in the oth
 it for the backward pass."""
 
 
+OF_STRIDES = "whether {} copies depends on strides, which are not tracked"
+
+
 class Layer(NamedTuple):
     """One layer that computes one tensor.
 
@@ -33,8 +36,8 @@ class Layer(NamedTuple):
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
     memory: what else it does to memory.
-    memory_exact: False where it may view or copy, depending on strides, which are not tracked, or where what it holds
-        depends on the library that runs it.
+    memory_exact: False where it may view or copy, depending on strides, which are not tracked, or where its memory is
+        an estimate by itself.
     refusals: why it overwrites none of its inputs, for each of them; empty where it does, or no such layer can.
     """
 
@@ -61,9 +64,7 @@ class Layer(NamedTuple):
             return ""
         if self.frozen and self.kind.keeps_frozen == "unknown":
             return "what {} keeps for a backward pass is not known where its weights are frozen"
-        if not self.memory.exact:
-            return "what {} holds depends on the library that runs it"
-        return "whether {} copies depends on strides, which are not tracked"
+        return self.memory.estimate or OF_STRIDES
 
     @property
     def steps(self) -> tuple[Mark, ...]:

@@ -69,7 +69,7 @@ def metric_named(name: str, where: str = "") -> str | None:
 
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-_QUANTITY = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*")
+_QUANTITY = r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([A-Za-z]*)\s*"
 
 
 def quantities(limits: Mapping[str, object] | None, name: str = "max") -> Iterator[tuple[str, str]]:
@@ -98,7 +98,7 @@ def read_quantity(text: str, metric: str) -> int:
 
 def read_amount(text: str, what: str, in_bytes: bool) -> int:
     """A number as `read_quantity` reads it; `what` it is goes into messages. Raises UsageError."""
-    match = _QUANTITY.fullmatch(text) if len(text) <= 40 else None
+    match = re.fullmatch(_QUANTITY, text) if len(text) <= 40 else None
     example = "`10 MiB` or `500 KB`" if in_bytes else "`5M` or `600000`"
     wrong = UsageError(f"{what} is a number like {example}, found `{brief(text, 40)}`")
     if not match:

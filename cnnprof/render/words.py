@@ -13,6 +13,7 @@ from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
 from cnnprof.errors import brief, printable
+from cnnprof.model.graph import OF_STRIDES, Layer
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -435,18 +436,7 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    libraries = [layer.path for layer in estimated if not layer.memory.exact]
-    copies = [layer.path for layer in estimated if layer.memory.exact]
-    if estimated and brief:
-        reasons = {(True, True): "strides and libraries decide", (True, False): "strides decide"}
-        found.append(f"{ABOUT} {which}: {reasons.get((bool(copies), bool(libraries)), 'a library decides')}")
-    if libraries and not brief:
-        found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
-    if copies and not brief:
-        found.append(
-            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
-            f"permute or a slice: {which}"
-        )
+    found += _estimated(estimated, which, brief)
     if not (brief or all(row.receptive_field.exact for row in report.layers)):
         found.append(
             f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
@@ -466,6 +456,23 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     ):
         found.append(_folded(table, brief))
     return found
+
+
+def _estimated(layers: Sequence[Layer], which: str, short: bool) -> Iterator[str]:
+    """Why figures of memory are estimates, each reason with the first layer that has it; short: these layers alone.
+    which: figures."""
+    strided = [layer for layer in layers if layer.unsure == OF_STRIDES]
+    reasons = {layer.unsure: layer.path for layer in reversed(layers) if layer.unsure != OF_STRIDES}
+    if short:
+        causes = [*reversed(reasons.values()), *(["strides"] if strided else [])]
+        yield from [f"{ABOUT} {which} ({', '.join(causes)})"] if causes else []
+        return
+    yield from (f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items()))
+    if strided:
+        yield (
+            f"{ABOUT} whether {strided[0].path} is a view or a copy depends on strides, which are not tracked after a "
+            f"permute or a slice: {which}"
+        )
 
 
 def _folded(table: ReportTable, brief: bool) -> str:

@@ -35,7 +35,7 @@ class _Filled(TorchFunctionMode):
 
     def __init__(self, repeated: bool) -> None:
         super().__init__()
-        self.drawn = torch.rand(_DRAWN + 1, device="cpu") * 2 - 1 if repeated else None
+        self.drawn = torch.empty(_DRAWN + 1, device="cpu").uniform_(-1, 1) if repeated else None
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

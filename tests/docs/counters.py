@@ -1,4 +1,4 @@
-"""The README's table of counters, from a recorded run: `from tests.docs import counters; cog.outl(counters.table())`.
+"""The tables of counters in README.md and docs/other-counters.md, from a recorded run.
 
 `python -m tests.benchmarks.counters --write` makes the record.
 """

@@ -215,7 +215,16 @@ def papers() -> dict[str, tuple[str, str]]:
         "mobilenet_v3@small": _printed(read_paper["mobilenet_v3"]["small"]),
         "efficientnet@b0": _printed(read_paper["efficientnet_b0"]),
     }
-    for name in ("resnext", "wide_resnet", "regnet", "convnext", "efficientnet_v2", "edsr", "mobilevit"):
+    for name in (
+        "resnext",
+        "wide_resnet",
+        "wide_resnet_cifar",
+        "regnet",
+        "convnext",
+        "efficientnet_v2",
+        "edsr",
+        "mobilevit",
+    ):
         for variant, figures in read_paper[name].items():
             if isinstance(figures, dict):
                 found[f"{name}@{variant}"] = _printed(figures)

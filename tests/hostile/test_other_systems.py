@@ -18,6 +18,7 @@ from cnnprof.cli.app import COMMANDS
 from cnnprof.errors import UsageError
 from cnnprof.gate import patterns, project
 from cnnprof.gate.result import Checked, CheckResult, Verdict, Wrong
+from cnnprof.processes import processes
 from cnnprof.render.checks import github, gitlab, junit, markdown, sarif, words
 from tests.support.commands import CNNPROF, ENVIRONMENT
 from tests.support.networks import network
@@ -180,14 +181,15 @@ if __name__ == "__main__":
         (["check", "net.yaml", "--max", "params=5M"], "1 within"),
         (["analyze", "net.yaml", "-o", "out.json"], ""),
         (["sweep", "lenet5", "--set", "classes=10,20,30,40", "--jobs", "2", "--no-plot"], "40"),
+        (["check", "--no-budgets", *(f"net{number}.yaml" for number in range(40)), "--jobs", "2"], "40 networks"),
     ],
-    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+    ids=lambda given: " ".join(given[:2]) if isinstance(given, list) else "",
 )
 def test_what_only_unix_has_is_not_needed(command: list[str], said: str) -> None:
     """Signals, calls and modules that Windows lacks; worker processes that are spawned, as on Windows and macOS."""
     Path("program.py").write_text(LACKING)
-    if command[0] == "sweep":
-        Path("spec.yaml").write_text(NET.replace("layers:", "args: {classes: 10}\nlayers:"))
+    for number in range(40):
+        Path(f"net{number}.yaml").write_text(NET)
     import subprocess
 
     from tests.support.commands import ENVIRONMENT
@@ -198,6 +200,28 @@ def test_what_only_unix_has_is_not_needed(command: list[str], said: str) -> None
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert said in done.stdout
+
+
+@pytest.mark.usefixtures("windows")
+def test_no_more_processes_than_python_can_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """61 on Windows, where it raises ValueError for more."""
+    asked: list[int] = []
+
+    class Pool:
+        def __init__(self, number: int, **_: object) -> None:
+            asked.append(number)
+
+        def __enter__(self) -> Pool:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", Pool)
+    for number in (3, 100):
+        with processes(number, print) as found:
+            assert found.number == asked[-1]
+    assert asked == [3, 61]
 
 
 # Files.

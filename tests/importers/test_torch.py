@@ -495,6 +495,19 @@ def test_products_of_constants_are_said() -> None:
     assert (totals.params, totals.macs) == (24, 0)
 
 
+def test_other_operations_of_parameters_are_said_where_a_layer_reads_them() -> None:
+    """Not of what nothing reads, and not of one that takes values in another order."""
+
+    def forward(m: Any, x: Any) -> Any:
+        unread = m.a.tanh() + m.b
+        return x * m.a.exp() + (m.b * 2 * m.b).permute(1, 0).reshape(3, 1) if unread is not None else x
+
+    found = imported(Calls(forward, a=nn.Parameter(torch.ones(3, 1)), b=nn.Parameter(torch.ones(1, 3))), 3, 4)
+    assert found.notes[0] == (
+        "operations of parameters alone are done once for each batch and not counted as FLOPs: `exp`, `mul` 2 times"
+    )
+
+
 def test_those_of_a_batch_of_constants_are_their_readers() -> None:
     module = Calls(lambda m, x: x + m.conv(torch.zeros(x.shape[0], 2, 8, 6)), conv=nn.Conv2d(2, 4, 1))
     found = imported(module)
@@ -782,6 +795,22 @@ def test_a_bias_is_gathered_from_a_table() -> None:
     totals = count(found.graph, 1).totals
     assert (totals.params, totals.macs) == (60, 2 * 4 * 8 * 8 * 6)
     assert found.opaque == ()
+
+
+def test_an_operand_may_be_computed_of_several_parameters() -> None:
+    """As the position bias of Swin v2 is, by two linear layers, of a table."""
+    parts = {"table": torch.zeros(48, 2), "mlp": nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 4, bias=False))}
+    module = Calls(lambda m, x: m.fc(x) + m.mlp(m.table).view(8, 6, 4).permute(2, 0, 1), fc=nn.Linear(6, 6), **parts)
+    found = imported(module)
+    assert told(found) == [
+        ("fc", "linear", (4, 8, 6)), ("mlp.parameter", "parameter", (4, 8, 6)), ("add", "add", (4, 8, 6)),
+    ]  # fmt: skip
+    assert (found.opaque, found.computed) == ((), 1)
+    assert count(found.graph, 1).totals.params == sum(each.numel() for each in module.parameters())
+    assert found.notes[0] == (
+        "1 operands are computed of several parameters, and the work and memory of that are not counted: "
+        "`mlp.0.bias`, …"
+    )
 
 
 def test_a_class_token_is_joined() -> None:

@@ -222,6 +222,11 @@ SCOPE = [
         ["conv2d.0 conv2d 10x7x7", "conv2d.1 conv2d 10x6x6"],
         id="a whole float is an integer",
     ),
+    pytest.param(
+        "args: {log: 2, max: 3}\nlayers:\n- linear: {out_features: 'log(max ** log, max) + max(log, max)'}",
+        ["linear linear 3x8x5"],
+        id="arguments called as functions are",
+    ),
 ]
 
 # Merges, side outputs, paths.
@@ -403,7 +408,11 @@ def test_cannot_be_set(variant: str | None, options: dict[str, Any], message: st
             "[1, 2",
             "argument classes:2:1: error: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)",
         ),
-        ("{a: 1}", "argument classes:1:1: error: expected a value, found a mapping"),
+        (
+            "{a: 1}",
+            "argument classes:1:1: error: a mapping as a value is a step with its fields, and no layer kind or "
+            "block is called `a`",
+        ),
         (
             "\udcff",
             "argument classes:1:1: error: not YAML: a text cannot contain control characters, found the character "
@@ -630,7 +639,7 @@ REFUSES = [
         "args: {act: 3}\nlayers:\n- act\n- {conv2d: {out_channels: {a: 1}, kernel_size: 1}}\n- relu: {}\n- nothing",
         [
             "3:3 the argument `act` is 3, which is neither a layer kind nor a block",
-            "4:27 expected a value, found a mapping | quote an expression that begins with `{`",
+            "4:27 `out_channels` takes an integer, found a mapping | quote an expression that begins with `{`",
             f"6:3 `nothing` is neither a layer kind nor a block | {INSTEAD}",
         ],
         id="problems of structure and of unfolding in one run",

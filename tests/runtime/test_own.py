@@ -131,6 +131,26 @@ def test_layers_that_are_frozen_in_part_leave_the_backward_pass_out() -> None:
     assert left_out == "some layers have parameters of which a part is frozen"
 
 
+class Computed(nn.Module):
+    """An operand that is computed of several parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+        self.table = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 6))
+        self.register_buffer("places", torch.zeros(4, 2))
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self.fc(input) + self.table(self.places)
+
+
+def test_what_is_computed_of_parameters_is_left_out_of_the_backward_pass() -> None:
+    found = verified(imported(Computed(), 4, 6))
+    assert found.ok
+    left_out = check(found, "kept for backward").left_out
+    assert left_out == "an estimate: 1 operands are computed of several parameters"
+
+
 class Ends(nn.Module):
     """Two outputs, by name."""
 

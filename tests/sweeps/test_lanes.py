@@ -159,6 +159,22 @@ def test_structures(
     agrees(counter, found, Random(1).sample(range(counter.space.size), min(30, counter.space.size)))
 
 
+def test_logarithms_and_roots(tmp_path: Path) -> None:
+    """One structure, and no candidate counted alone."""
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "cnnprof: 1\ninput: [3, 16, 16]\nargs: {width: 8}\nlayers:\n"
+        "  - conv2d: {out_channels: width, kernel_size: 1}\n"
+        "  - conv2d: {out_channels: ceil(8 * sqrt(in_channels)), kernel_size: 1}\n"
+        "  - conv2d: {out_channels: 'max(1, int(log(in_channels, 2)))', kernel_size: 1}\n",
+        encoding="utf-8",
+    )
+    widths = SweepAxis("width", "argument", tuple(map(str, range(1, 301))))
+    counter = Counter(job(str(path), widths), load.read(locate(str(path))), ("params", "macs"))
+    agrees(counter, counted(counter), range(300))
+    assert (counter.structures, counter.alone) == (1, 0)
+
+
 def test_few_structures(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard of one axis leaves a box; one structure for each depth, and one more where the shortcut is there."""
     monkeypatch.setattr(count, "FEW", 0)

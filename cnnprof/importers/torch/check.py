@@ -29,6 +29,12 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
             network.hold(stored, held[stored], stored in reader.program.frozen)
         values = sum(prod(held[stored]) for stored in left)
         found.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
+    computed = [each for each in network.layers if each.word == "parameter" and len(each.learned) > 1]
+    if computed:
+        found.append(
+            f"{len(computed):,} operands are computed of several parameters, and the work and memory of that are not "
+            f"counted: `{computed[0].learned[0].name}`, …"
+        )
     found += _frozen(reader)
     compared, differences = compare(reader, ran, shown)
     graph, paths = network.graph(), network.paths()
@@ -40,7 +46,8 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
         )
     return Imported(
         graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,
-        classes=reader.program.classes, in_place_differs=other,
+        classes=reader.program.classes, in_place_differs=other, computed=len(computed),
+        constant_macs=network.constant_macs.total(),
     )  # fmt: skip
 
 
@@ -78,6 +85,10 @@ def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list
     _compare_params(network, program, shown)
     buffers, notes = _compare_buffers(network, program)
     params = sum(stored.learned for stored in program.held)
+    if network.computed:
+        found = Counter(operator for _, operator in network.computed)
+        listed = ", ".join(f"`{name}`" + f" {number} times" * (number > 1) for name, number in sorted(found.items()))
+        notes.append(f"operations of parameters alone are done once for each batch and not counted as FLOPs: {listed}")
     if ran is None:
         return Compared(params, buffers), notes
     macs, said = _compare_macs(network, ran, program.batch.size, shown)

@@ -22,7 +22,8 @@ class Constant(NamedTuple):
     """A tensor that depends on no input.
 
     shape: with all its dimensions. stored: the parameter or buffer that it is, in these dimensions; None where it was
-    computed. sources: what it was computed from. number: its value, where it has one and that is known.
+    computed. sources: what it was computed from. number: its value, where it has one and that is known. computed: the
+    tensors on the way to it that are not another's values in another order, and the operators that made them.
     """
 
     shape: Shape
@@ -30,6 +31,7 @@ class Constant(NamedTuple):
     sources: frozenset[Stored] = frozenset()
     number: float | None = None
     work: frozenset[str] = frozenset()
+    computed: frozenset[tuple[str, str]] = frozenset()
 
 
 class Batched(NamedTuple):
@@ -80,7 +82,8 @@ class Network:
     shapes: of one example of every tensor, the inputs first. counted: parameters that a layer has. given: parameters
     and buffers that a layer gives, and that layer's tensor. constant_macs: multiply-accumulates of what depends on no
     input, by module. work: those of the whole batch of tensors that have one all the same, by the tensor's name, until
-    a layer that reads it takes them over.
+    a layer that reads it takes them over. computed: tensors that were computed of parameters alone and that a layer
+    reads, and the operators that made them.
     """
 
     def __init__(self, name: str) -> None:
@@ -93,10 +96,11 @@ class Network:
         self.opaque: list[tuple[int, str, str]] = []
         self.shares: dict[tuple[object, ...], int] = {}
         self.counted: set[Stored] = set()
-        self.given: dict[tuple[Stored, Kind], int] = {}
+        self.given: dict[tuple[tuple[Stored, ...], Kind], int] = {}
         self.agreeing = 0
         self.constant_macs: Counter[str] = Counter()
         self.work: dict[str, tuple[str, int]] = {}
+        self.computed: set[tuple[str, str]] = set()
 
     def input(self, name: str, shape: Shape) -> int:
         """Adds an input; gives its tensor."""
@@ -220,7 +224,7 @@ def _owner(layer: ImportedLayer) -> str:
     """The module that holds all weights of a layer, where it is the layer's own or inside of it; else empty."""
     owners = {stored.name.rpartition(".")[0] for stored in layer.learned}
     if layer.word in ("parameter", "buffer"):
-        return layer.scope
+        return layer.scope if len(layer.learned) < 2 else f"{layer.scope}.{layer.word}".removeprefix(".")
     if len(owners) != 1 or isinstance(layer.kind, Opaque):
         return ""
     (owner,) = owners

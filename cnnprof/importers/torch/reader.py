@@ -16,6 +16,7 @@ from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Program, Stored
 from cnnprof.importers.torch.rules import (
     CREATING,
+    GATHERING,
     IN_ORDER,
     KEEPS_NOTHING,
     LIKE_OTHER,
@@ -237,6 +238,9 @@ class Reader:
             name = call.outputs[number] if number < len(call.outputs) else None
             if name is not None and tensor is not None:
                 self.bind(name, Batched(tensor, self.checked(node, number, tensor)), call)
+        self.network.computed.update(
+            each for value in node.found() if isinstance(value, Constant) for each in value.computed
+        )
         self.overwritten(node)
 
     def checked(self, node: Node, number: int, tensor: int) -> Place:
@@ -263,6 +267,7 @@ class Reader:
             given = call.args.get("fill_value", call.args.get("s"))
             number = float(given) if isinstance(given, int | float) else None
         work = frozenset(name for value in constants for name in value.work)
+        computed = frozenset(each for value in constants for each in value.computed)
         if self.evaluated is None and call.plain not in CREATING and (macs := products(node)):
             made = next(filter(None, call.outputs))
             if self.program.batch.prime and self.program.batch.place(self.program.shapes[made]):
@@ -275,7 +280,10 @@ class Reader:
                 continue
             shape = self.program.shapes[name]
             same = first is not None and prod(shape) == prod(first.shape)
-            self.bind(name, Constant(shape, first.stored if first and same else None, sources, number, work), call)
+            stored = first.stored if first and same else None
+            if any(each.learned for each in sources) and call.plain not in IN_ORDER | VIEWS | GATHERING | CREATING:
+                computed |= {(name, call.plain)}
+            self.bind(name, Constant(shape, stored, sources, number, work, computed), call)
         self.overwritten(node)
 
     def layer(
@@ -380,7 +388,8 @@ class Reader:
         for name in self.sharing[memory]:
             own, of = self.values[name], self.lies[name][1]
             if isinstance(value, Constant) and isinstance(own, Constant):  # of which only the sources matter
-                self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, own.work | value.work)
+                work, computed = own.work | value.work, own.computed | value.computed
+                self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, work, computed)
             elif of == view:
                 self.values[name] = value
             elif of == memory and whole is not None:

@@ -859,6 +859,8 @@ SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "
 IN_ORDER = SAME | {"clone", "expand", "expand_as", "flatten", "lift_fresh_copy", "reshape", "reshape_as", "slice",
                    "squeeze", "unflatten", "unsqueeze", "view", "view_as"}  # fmt: skip
 """Operators that leave all values in order, where they leave as many."""
+GATHERING = frozenset(("cat", "chunk", "flip", "gather", "index", "index_select", "pad", "repeat", "roll", "stack"))
+"""Operators that put values elsewhere, and compute none."""
 VIEWS = frozenset((
     "adjoint", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flatten", "mT", "movedim", "narrow",
     "numpy_T", "permute", "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze",

@@ -193,7 +193,7 @@ class Counter:
         for place in sorted(held, key=lambda place: held[place]):
             size = lengths[place]
             # Positions of one structure each are divided as they are; of others, a piece has a few structures.
-            pieces = size if held[place] == 1 else size // held[place] // 4
+            pieces = size if held[place] == 1 else size // held[place] // 2
             pieces = max(1, min(pieces, left, size))
             lengths[place] = -(-size // pieces)
             left //= pieces
@@ -205,8 +205,8 @@ class Counter:
         return lengths
 
     def _guessed(self) -> tuple[float, dict[int, int]]:
-        """The share of combinations that the first one's structure holds, of some; and on how many positions of an axis
-        it does, where not on all."""
+        """The share of combinations that a structure holds, of some; and on how many positions of an axis it does,
+        where not on all. It is that of the combination in the middle: at an end, values are often special."""
         if self.space.size <= 2 * RUSH or not self.axes:
             return 1.0, {}
         whole = tuple(_some(size) for size in self.space.sizes)
@@ -548,8 +548,9 @@ def _estimates(graph: Graph, results: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _some(size: int) -> Any:
-    """Positions on an axis: all, or of a very long one some, with both ends."""
-    return np.arange(size) if size <= SHARE else np.unique(np.linspace(0, size - 1, SHARE // 16).astype(np.int64))
+    """Positions on an axis, the one in the middle first: all, or of a very long axis some, with both ends."""
+    some = np.arange(size) if size <= SHARE else np.unique(np.linspace(0, size - 1, SHARE // 16).astype(np.int64))
+    return np.roll(some, -(len(some) // 2))
 
 
 def _along(place: int, count: int) -> tuple[int, ...]:
