@@ -110,4 +110,5 @@ def _number(key: str, node: Node) -> int:
 
 
 def problem(message: str, node: Node, hint: str = "") -> SpecError:
+    """The error for what is wrong in a file, and where."""
     return SpecError([Problem(message, node.mark, hint)])
