@@ -110,5 +110,5 @@ def _number(key: str, node: Node) -> int:
 
 
 def problem(message: str, node: Node, hint: str = "") -> SpecError:
-    """What is wrong with a file at a node."""
+    """The error for what is wrong in a file, and where."""
     return SpecError([Problem(message, node.mark, hint)])
