@@ -90,7 +90,17 @@ def test_the_whole_language_is_drawn() -> None:
     assert {word for word in [*TABLE, *MERGES, "parameter"] if layers[word] < 3} == set()
     for construction in (
         *("blocks:", "args:", "repeat: 2", "repeat: 0", "when: training", "from: ", "share: ", "side:", "input: {"),
-        *(": []", "layers: []", "index", "in_channels", "size: n", "skip: required", "ak0: required", "inplace: false"),
+        *(
+            ": []",
+            "layers: []",
+            "index",
+            "in_channels",
+            "size: n",
+            "skip: required",
+            "ak0: required",
+            "ak0: {",
+            "inplace: false",
+        ),
     ):
         assert sum(construction in text for text in texts) >= 3, construction
     assert {len(shape) for net in nets for shape in net.inputs.values()} == {1, 2, 3, 4}

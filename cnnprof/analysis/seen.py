@@ -33,7 +33,7 @@ SAME = Window(1)
 class Pattern(NamedTuple):
     """Intervals lefts[p]..rights[p] that repeat: position p + len(lefts) sees what p sees, moved by `shift`.
 
-    common: an interval that every position sees in addition, as behind a gate; of a pattern of one phase that moves.
+    common: an interval that every position sees in addition, as after a gate; of a pattern of one phase that moves.
     """
 
     lefts: tuple[Bound, ...]

@@ -284,8 +284,9 @@ def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> st
     def drawn(table: ReportTable, compact: bool) -> str:
         return show(words.document([table], [fits], compact), view.format, None)
 
+    text = ""
     for compact, least in ((False, FEW), (True, FEWEST)):
-        page, rows = height, 0
+        page, rows = max(height, FEWEST), 0
         while page >= least:
             table = _table(found, view, page, runs=compact)
             if rows and len(table.rows) >= rows:
@@ -298,8 +299,7 @@ def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> st
             if text.count("\n") <= height:
                 return text
             page = rows - 1
-    page = max(FEWEST, rows - (text.count("\n") - height))
-    return drawn(_table(found, view, page, runs=True), compact=True)
+    return text
 
 
 def _table(found: Report, view: View, page: int | None, runs: bool = False) -> ReportTable:

@@ -23,7 +23,7 @@ from cnnprof.cli.options import Output
 from cnnprof.cli.output import deliver
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable_lines
 
-EXAMPLES = ("cnnprof bug-report", "cnnprof bug-report lenet5 -o report.md")
+EXAMPLES = ("cnnprof bug-report", "cnnprof bug-report lenet5 --output report.md")
 PACKAGES = (
     "PyYAML", "typer", "click", "rich", "numpy", "torch", "torchvision", "timm", "fvcore", "onnx", "dask", "IPython",
 )  # fmt: skip

@@ -153,7 +153,7 @@ def command(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the store that is in the folder, if there is one.")
+        bool, typer.Option("--resume", help="Resume the store that is in the folder, if there is one.")
     ] = False,
     scheduler: Annotated[
         str | None,

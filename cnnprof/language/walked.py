@@ -34,7 +34,7 @@ class Walked(NamedTuple):
     nesting: int
 
     def again(self, builder: Builder, path: str, calls: tuple[Mark, ...], entry: TensorRef) -> TensorRef:
-        """Appends its layers under another path, behind another tensor; gives the last tensor."""
+        """Appends its layers under another path, after another tensor; gives the last tensor."""
         moved = len(builder.layers) - self.first
         own = len(self.path)
         for layer, answers in zip(self.layers, self.answers, strict=True):
@@ -52,7 +52,7 @@ class Walked(NamedTuple):
 
 def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
     """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell, or a step
-    with fields that are no constants."""
+    with fields that are not constants."""
     values = tuple(arguments.values())
     fields: list[object] = []
     for value in values:

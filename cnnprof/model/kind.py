@@ -129,8 +129,10 @@ class Keeps(NamedTuple):
     saved: tuple[int, ...] = ()
 
 
-class Everything(NamedTuple):
+class Everything:
     """A step of the receptive field: each output position sees all positions along this dimension."""
+
+    __slots__ = ()
 
 
 class Regrouped(NamedTuple):
@@ -146,8 +148,10 @@ class Regrouped(NamedTuple):
     whole: tuple[int, ...] = ()
 
 
-class Unknown(NamedTuple):
+class Unknown:
     """A step of the receptive field: what a place sees along this dimension, if anything, cannot be said."""
+
+    __slots__ = ()
 
 
 EVERYTHING = Everything()

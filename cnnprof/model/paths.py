@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from glob import has_magic
 from itertools import islice
 from typing import TypeVar
 
@@ -47,6 +46,11 @@ def check(pattern: str) -> None:
         )
     if len(segments) > MAX_SEGMENTS:
         raise UsageError(f"a path pattern has at most {MAX_SEGMENTS} segments, found {len(segments):,}")
+
+
+def has_magic(pattern: str) -> bool:
+    """Whether a pattern has a sign that stands for others, as `glob.has_magic` says it."""
+    return not {*"*?["}.isdisjoint(pattern)
 
 
 def matching(pattern: str, known: Collection[str]) -> list[str]:

@@ -58,6 +58,8 @@ LONGEST = 24
 _BARS: tuple[Meaning, ...] = ("bar", "other bar")
 NARROWEST, READABLE = 16, 28
 """What a text may be folded to, and what a path is shortened to before columns are left out."""
+SHORT = 14
+"""What a name is shortened to among several key figures in a line."""
 
 
 def render(document: Document, width: int | None, color: bool) -> str:
@@ -161,11 +163,7 @@ def _joined(text: str, width: int) -> Iterator[str]:
 
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
     if block.flow:
-        short = (
-            each._replace(figure=each.figure._replace(text=shortened(each.figure.text, NARROWEST)))
-            for each in block.figures
-        )
-        block = block._replace(figures=tuple(short))
+        block = block._replace(figures=tuple(map(_short, block.figures)))
         for across in range(len(block.figures), 1, -1):
             if _excess(as_table(block._replace(across=across)), width - block.indent) <= 0:
                 yield block._replace(across=across)
@@ -188,6 +186,14 @@ def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
         return
     shown = [each._replace(note="\n".join(fold(printable(each.note), room, ""))) for each in block.figures]
     yield block._replace(figures=tuple(shown))
+
+
+def _short(figure: KeyFigure) -> KeyFigure:
+    """One of several in a line: a name loses its middle, a number nothing."""
+    text = figure.figure.text
+    if not text[:1].isalpha():
+        return figure
+    return figure._replace(figure=figure.figure._replace(text=shortened(text, SHORT)))
 
 
 # Tables.

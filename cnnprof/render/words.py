@@ -13,7 +13,7 @@ from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
 from cnnprof.errors import brief, printable
-from cnnprof.model.graph import OF_STRIDES
+from cnnprof.model.graph import OF_STRIDES, Layer
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -436,22 +436,18 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    reasons = {layer.unsure: layer.path for layer in reversed(estimated) if layer.unsure != OF_STRIDES}
-    found += [f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items())]
-    if copies := [layer.path for layer in estimated if layer.unsure == OF_STRIDES]:
-        found.append(
-            f"{ABOUT} {which}: strides decide what is copied"
-            if brief
-            else f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
-            f"permute or a slice: {which}"
-        )
+    found += _estimated(estimated, which, brief)
     if not (brief or all(row.receptive_field.exact for row in report.layers)):
         found.append(
             f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
         )
     found += doubts(graph)
     if any(not row.executed for row in table.rows):
-        found.append("† a side output, which runs only in training: only its parameters count")
+        found.append(
+            "† runs only in training: only its parameters count"
+            if brief
+            else "† a side output, which runs only in training: only its parameters count"
+        )
     if (
         not table.chosen
         and table.rest is None
@@ -460,6 +456,23 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     ):
         found.append(_folded(table, brief))
     return found
+
+
+def _estimated(layers: Sequence[Layer], which: str, short: bool) -> Iterator[str]:
+    """Why figures of memory are estimates, each reason with the first layer that has it; short: these layers alone.
+    which: figures."""
+    strided = [layer for layer in layers if layer.unsure == OF_STRIDES]
+    reasons = {layer.unsure: layer.path for layer in reversed(layers) if layer.unsure != OF_STRIDES}
+    if short:
+        causes = [*reversed(reasons.values()), *(["strides"] if strided else [])]
+        yield from [f"{ABOUT} {which} ({', '.join(causes)})"] if causes else []
+        return
+    yield from (f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items()))
+    if strided:
+        yield (
+            f"{ABOUT} whether {strided[0].path} is a view or a copy depends on strides, which are not tracked after a "
+            f"permute or a slice: {which}"
+        )
 
 
 def _folded(table: ReportTable, brief: bool) -> str:

@@ -19,7 +19,8 @@ COMMON = ("input", "example", "strict", "set", "with_", "batch", "dtype", "forma
 FIRST_WORDS = (
     "Add", "Analyze", "Apply", "Call", "Check", "Choose", "Compare", "Count", "Exclude", "Factorise", "Fill", "Fold",
     "Ignore", "Install", "Keep", "Leave", "Limit", "List", "Measure", "Omit", "Plot", "Print", "Read", "Refuse",
-    "Remove", "Rewrite", "Run", "Save", "Search", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary", "Write",
+    "Remove", "Resume", "Rewrite", "Run", "Save", "Search", "Set", "Show", "Sort", "Spend", "Store", "Use", "Vary",
+    "Write",
 )  # fmt: skip
 # Every command with what makes it run to its end on a small network.
 RUNS = {

@@ -286,3 +286,11 @@ def test_whatever_is_changed_in_an_archive_gives_a_network_or_an_error(seed: int
             load(changed(path, tmp_path, lambda _, wrong=wrong: wrong))
         except UsageError as error:
             assert str(error)  # noqa: PT017
+
+
+def test_frozen_layers_are_frozen(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(True), nn.Conv2d(8, 4, 1))
+    module[0].requires_grad_(False)
+    graph = load(saved(tmp_path, module)).graph
+    assert [layer.frozen for layer in graph.layers] == [True, False, False, False]
+    assert [layer.overwrites is not None for layer in graph.layers] == [False, False, True, False]

@@ -97,7 +97,7 @@ def test_shortened(path: str, width: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
-@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v2", "vgg", "vit"])
+@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v2", "vgg", "vit", "crnn", "mobilevit"])
 def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a line for the prompt; the totals are last, all of them."""
     text = in_a_window(spec, width, height, monkeypatch)
@@ -234,6 +234,16 @@ def test_a_figure_keeps_its_unit(text: str, width: int, lines: list[str]) -> Non
 def test_a_line_has_at_least_one_character(width: int) -> None:
     assert list(folded("", width)) == [""]
     assert "".join(line.strip() for line in folded("abcdef", width)) == "abcdef"
+
+
+def test_a_name_is_shortened_among_figures_and_no_number_is() -> None:
+    figures = (
+        KeyFigure("MACs", Cell("1,234,567,890,123,456")), KeyFigure("most params", Cell("transformer_block_12")),
+        KeyFigure("peak", Cell("≈1.00 MiB")),
+    )  # fmt: skip
+    shown = terminal.render(document(KeyFigures(figures, flow=True)), 80, color=False)
+    assert "1,234,567,890,123,456" in shown
+    assert "tran…_block_12" in shown
 
 
 @pytest.mark.parametrize("width", [8, 24, 60])

@@ -706,7 +706,9 @@ class Simulation:
         return body.known()[name]
 
     def apply(self, step: Step, shape: Shape | None, body: Body, index: int | None) -> Shape | None:
-        word = body.args.get(step.word, step.word)
+        word, brought = body.args.get(step.word, step.word), {}
+        if isinstance(word, dict):
+            ((word, brought),) = word.items()
         if step.merges:
             ends = []
             layers = self.layers
@@ -725,7 +727,8 @@ class Simulation:
             return ends[0] if len(ends) == 1 else self.output(kinds()[word](), tuple(ends))
         if word in self.blocks:
             return self.block(self.blocks[word], step, shape, body, index)
-        fields = {name: self.value(value, body, shape, index) for name, value in (step.body or {}).items()}
+        written = brought | (step.body or {})
+        fields = {name: self.value(value, body, shape, index) for name, value in written.items()}
         fields = {name: list(v[1:]) if isinstance(v, LayerShape) else v for name, v in fields.items()}
         return self.output(kinds()[word](**fields), (shape,))
 
@@ -1058,6 +1061,12 @@ class Artist:
                 name = f"ak{len(args)}"
                 args[name] = Expr(step.word)
                 return replace(step, word=name)
+            fixed = isinstance(step.body, dict) and not any(isinstance(each, Expr) for each in step.body.values())
+            whole = step.word in kinds() and step.word not in LEARNING and step.body and fixed
+            if whole and prefix == "a" and len(args) < most and choose.chance(20):
+                name = f"ak{len(args)}"
+                args[name] = {step.word: step.body}
+                return replace(step, word=name, body=None)
             if not isinstance(step.body, dict):
                 return step
             body = dict(step.body)

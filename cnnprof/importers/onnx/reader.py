@@ -254,6 +254,7 @@ class Reader:
         self.declared: set[str] = set()
         """Tensors whose values opaque layers have."""
         self.opaque: list[OpaqueLayer] = []
+        self.schemas: dict[str, Any] = {}  # of operators, by name
         self.agreeing = 0
         self.biased: set[str] = set()
         """Products whose bias, which the next node adds, is in their layer already, by name."""
@@ -487,10 +488,12 @@ class Reader:
 
     def inferred(self, proto: Any) -> dict[str, Any]:
         """The types of a node's outputs by ONNX's own inference. Raises UsageError where the node cannot be."""
-        try:
-            schema = onnx.defs.get_schema(proto.op_type, self.opset, "")
-        except onnx.defs.SchemaError:
-            raise self.wrong(proto, f"is no operator of opset {self.opset}") from None
+        schema = self.schemas.get(proto.op_type)
+        if schema is None:
+            try:
+                schema = self.schemas[proto.op_type] = onnx.defs.get_schema(proto.op_type, self.opset, "")
+            except onnx.defs.SchemaError:
+                raise self.wrong(proto, f"is no operator of opset {self.opset}") from None
         names = list(filter(None, proto.input))
         data = {
             name: numpy_helper.from_array(value.values, name)
@@ -532,7 +535,12 @@ class Reader:
 
     def computed(self, proto: Any, node: Node) -> list[Any]:
         """The outputs of a node of constants, by ONNX's reference implementation."""
-        from onnx.reference import ReferenceEvaluator
+        if proto.op_type == "ConstantOfShape":  # hundreds in a file whose weights are made when it runs
+            value = node.get("value")
+            single = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
+            if single.size == 1:
+                return [np.full(node.made[0] or (), single.reshape(()))]
+        from onnx.reference import ReferenceEvaluator  # which takes as long to import as ONNX itself
 
         helper = onnx.helper
         named = {name: value.values for name, value in zip(node.names, node.inputs, strict=True)
