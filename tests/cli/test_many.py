@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnnprof.cli import main
-from cnnprof.gate import run, shared
+from cnnprof.gate import run, shared, subjects
 
 VARIANTS = """\
 variants:
@@ -91,7 +91,7 @@ def test_a_file_s_variants_stay_together() -> None:
 def test_work_is_limited_all_together(
     nets: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "MOST_WORK", 60)
+    monkeypatch.setattr(subjects, "MOST_WORK", 60)
     seen = []
     for jobs in ("1", "2"):
         code = main(["check", *nets, "--no-budgets", "--jobs", jobs])
