@@ -17,6 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.ecosystem.networks import CONVOLUTIONAL
+
 RECORD = Path(__file__).parent / "record.json"
 RESULTS = ("exact", "opaque", "refused", "wrong")
 """Of a network: exact in parameters, multiply-accumulates and shapes without an opaque layer; with some; refused by an
@@ -43,7 +45,8 @@ def table(outcomes: list[dict[str, Any]]) -> list[str]:
 
 def summary(outcomes: list[dict[str, Any]]) -> str:
     """How many of timm's convolutional networks are exact, in a sentence."""
-    results = [outcome["result"] for outcome in outcomes if outcome["family"].startswith("timm, ")]
+    families = {f"timm, {family}" for family in CONVOLUTIONAL}
+    results = [outcome["result"] for outcome in outcomes if outcome["family"] in families]
     exact = results.count("exact")
     share = f"{exact / len(results):.0%}"
     return f"Of {len(results)} convolutional networks of timm, {exact} ({share}) have a kind for every layer."
