@@ -1,7 +1,7 @@
 """What each position along an axis sees of the network's input: an interval, and what a step makes of it.
 
 Behind strides alone the intervals are equally long and equally far from each other. Behind an upsampling they repeat
-with a period: a `Pattern` of one or several phases holds for every position. Behind a gate every position also sees
+with a period: a `Pattern` of one or several phases holds for every position. After a gate every position also sees
 what the gate does, which is in the pattern as well. Where taps are clamped to a border, or a tensor meets another one
 on a coarser grid, no pattern holds, and an `IntervalTable` lists the intervals. A step also asks for positions outside
 of the tensor, so what later layers ask for has to be known before a table is filled.
@@ -33,7 +33,7 @@ SAME = Window(1)
 class Pattern(NamedTuple):
     """Intervals lefts[p]..rights[p] that repeat: position p + len(lefts) sees what p sees, moved by `shift`.
 
-    common: an interval that every position sees in addition, as behind a gate; of a pattern of one phase that moves.
+    common: an interval that every position sees in addition, as after a gate; of a pattern of one phase that moves.
     """
 
     lefts: tuple[Bound, ...]

@@ -34,7 +34,7 @@ class Walked(NamedTuple):
     nesting: int
 
     def again(self, builder: Builder, path: str, calls: tuple[Mark, ...], entry: TensorRef) -> TensorRef:
-        """Appends its layers under another path, behind another tensor; gives the last tensor."""
+        """Appends its layers under another path, reading another tensor; gives the last tensor."""
         moved = len(builder.layers) - self.first
         own = len(self.path)
         for layer, answers in zip(self.layers, self.answers, strict=True):
