@@ -36,6 +36,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from cnnprof.analysis.compare import NetworkComparison
@@ -43,11 +45,11 @@ if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
-    from cnnprof.gate.budget import CheckResult
+    from cnnprof.gate.result import CheckResult
     from cnnprof.language.spec import Spec
     from cnnprof.load import Input, Source
     from cnnprof.model.graph import Graph
-    from cnnprof.sweeps.run import Sweep
+    from cnnprof.sweeps.result import Sweep
 
 __version__ = "0.1.0"
 __all__ = [
@@ -263,6 +265,9 @@ def sweep(
     seed: int = 0,
     where: str = "",
     jobs: int = 1,
+    store: str | Path | None = None,
+    resume: bool = False,
+    scheduler: str | None = None,
 ) -> Sweep:
     """Every combination of settings, a row each; those that are Pareto-optimal are marked.
 
@@ -277,9 +282,13 @@ def sweep(
     sample, seed: so many combinations, drawn at random; the same ones for the same seed. where: a condition on what is
     varied, "depths[0] <= depths[1]"; the others are left out.
 
+    store: a folder that keeps all rows within the limits as Parquet files (with the extra `store`). resume: goes on
+    with one that is there. scheduler: of Dask, "tcp://host:8786", whose workers count (with the extra `cluster`).
+
     A combination that is no valid network is in `wrong`, with what is wrong.
     """
     from cnnprof.sweeps.given import axes_of, swept
+    from cnnprof.sweeps.run import Running
 
     axes = axes_of(args, input, variant, batch, dtype)
     return swept(
@@ -295,7 +304,7 @@ def sweep(
         sample=sample,
         seed=seed,
         where=where,
-        jobs=jobs,
+        how=Running(jobs, None if store is None else str(store), resume, scheduler, __version__),
     )
 
 
@@ -336,7 +345,9 @@ def check(
     from cnnprof.devices.profiles import named
     from cnnprof.errors import SourceText, UsageError
     from cnnprof.gate.budget import Budget, Elsewhere, Fits
-    from cnnprof.gate.run import ARGUMENT, AS_WRITTEN, Setup, check_project, check_specs, limits_of
+    from cnnprof.gate.projects import check_project
+    from cnnprof.gate.run import ARGUMENT, check_specs, limits_of
+    from cnnprof.gate.subjects import AS_WRITTEN, Setup
     from cnnprof.importers.reference import Reading
     from cnnprof.load import as_text, shapes_of
     from cnnprof.model.metrics import quantities

@@ -13,6 +13,9 @@ from typing import BinaryIO
 from cnnprof.errors import UsageError, printable
 
 GIT = ".git"
+WINDOWS = os.name == "nt"
+TRIES, WAIT = 20, 0.05
+"""How often a file is replaced that another program has open, and seconds between: Windows refuses that meanwhile."""
 _OPEN = r"/dev/(stdin|stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]{1,6})"
 _SORTS = {
     stat.S_IFIFO: "a pipe",
@@ -42,7 +45,8 @@ def opened(path: str | Path, name: str | None = None) -> BinaryIO:
 
     Raises UsageError where it cannot be read, and for what is none: whoever opens a pipe waits for its writer.
     """
-    waits = 0 if descriptor(path) is not None else getattr(os, "O_NONBLOCK", 0)
+    named = descriptor(path) is None
+    waits = getattr(os, "O_NONBLOCK", 0) if named else 0
     try:
         file = open(path, "rb", opener=lambda file, flags: os.open(file, flags | waits))  # noqa: SIM115
     except OSError as error:
@@ -50,7 +54,7 @@ def opened(path: str | Path, name: str | None = None) -> BinaryIO:
     except ValueError:  # a NUL in the name
         raise _unreadable(path, name, "a file cannot have such a name") from None
     sort = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
-    if waits and sort != stat.S_IFREG:
+    if named and sort != stat.S_IFREG:
         file.close()
         raise _unreadable(path, name, f"it is {_SORTS.get(sort, 'no file')}, not a file")
     return file
@@ -86,6 +90,16 @@ def relative(path: str | Path, folder: str | Path) -> str:
         return Path(os.path.abspath(path)).as_posix()
 
 
+def shown(path: str | Path) -> str:
+    """A path from the working directory, with `/`, as reports name it."""
+    return relative(path, Path.cwd())
+
+
+def slashed(path: str) -> str:
+    """A path as people wrote it, with `/`: reports are the same on every system."""
+    return path.replace("\\", "/") if WINDOWS else path
+
+
 def repository(folder: Path) -> Path:
     """The top of the working tree that a folder is in; the folder itself where it is in none."""
     return next((above for above in (folder, *folder.parents) if os.path.lexists(above / GIT)), folder)
@@ -102,12 +116,17 @@ def refuse_leaving(path: str | Path, folder: Path, name: str | None = None) -> N
     if not any(os.path.realpath(above) == root for above in written.parents):
         return
     real = Path(os.path.realpath(path))
-    if real.is_relative_to(root) and (GIT not in real.relative_to(root).parts or GIT in written.parts):
+    if real.is_relative_to(root) and (not _has_git(real.relative_to(root)) or _has_git(written)):
         return
     raise UsageError(
         f"cannot read `{printable(str(path) if name is None else name)}`: a symbolic link leads out of "
         f"`{printable(str(folder))}`, and is not followed; put the file itself there"
     )
+
+
+def _has_git(path: Path) -> bool:
+    """Whether a path leads into git's own files: `.GIT` is the same folder to Windows and macOS."""
+    return GIT in map(str.lower, path.parts)
 
 
 def refuse_inputs(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
@@ -123,9 +142,13 @@ def save(text: str, path: str) -> None:
 
     What is no file, such as a pipe or a device, and what is open already, such as /dev/stdout, is written to as it is.
     """
+    save_bytes(text.encode("utf-8", "backslashreplace"), path)
+
+
+def save_bytes(data: bytes, path: str) -> None:
+    """`save` of bytes."""
     import tempfile
 
-    data = text.encode("utf-8", "backslashreplace")
     temporary = None
     try:
         mode = _mode(path)
@@ -143,7 +166,7 @@ def save(text: str, path: str) -> None:
             file.flush()
             os.fsync(number)
         os.chmod(temporary, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
-        os.replace(temporary, target)
+        _replace(temporary, target)
         temporary = None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -151,6 +174,20 @@ def save(text: str, path: str) -> None:
     finally:
         if temporary is not None:
             os.unlink(temporary)
+
+
+def _replace(new: str, old: str) -> None:
+    """Replaces a file at once. Raises OSError."""
+    import time
+
+    for left in reversed(range(TRIES if WINDOWS else 1)):
+        try:
+            os.replace(new, old)
+            return
+        except PermissionError:
+            if not left:
+                raise
+            time.sleep(WAIT)
 
 
 def _at_once(path: str, flags: int) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cnnprof import files
-from cnnprof.errors import UsageError, brief, printable
+from cnnprof.errors import UsageError, brief, nearest, printable
 
 _OPTIONS = {
     "safe.bareRepository": "explicit",
@@ -164,6 +164,11 @@ def revision(name: str) -> Revision:
     reply = _run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
     shown = _shown(name)
     if b"Needed a single revision" in reply.stderr:
+        named = not {*"~^@:"} & {*name} and not is_shallow()  # a slip, and not one that is lacking
+        if named and (known := _names()) and name not in known:
+            hint = nearest(name, known)
+            if hint.startswith("did you mean"):
+                raise UsageError(f"git knows no revision `{shown}`; {hint}")
         raise UsageError(
             f"git knows no revision `{shown}`; fetch it first (a shallow clone lacks it: `git fetch --depth 1 origin "
             "BRANCH`, or `fetch-depth: 0` of actions/checkout)"
@@ -176,6 +181,12 @@ def revision(name: str) -> Revision:
             "refs/heads/main"
         )
     return Revision(name, reply.stdout.decode("ascii", "replace").strip(), top)
+
+
+def _names() -> list[str]:
+    """HEAD, branches and tags: what a revision may be called."""
+    found = _run("for-each-ref", "--format=%(refname:short)", "--count=1000").stdout
+    return ["HEAD", *found.decode("utf-8", "replace").split()]
 
 
 class Commit(NamedTuple):
@@ -298,7 +309,7 @@ def _run(*arguments: str, output: BinaryIO | None = None) -> subprocess.Complete
 
 def _program() -> str:
     """Git by its full path: Windows looks for a short name in the working directory first. Raises UsageError."""
-    name = "git.exe" if os.name == "nt" else "git"
+    name = "git.exe" if files.WINDOWS else "git"
     paths = [os.path.join(folder, name) for folder in os.get_exec_path() if os.path.isabs(folder)]
     found = next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
     if found is None:

@@ -18,11 +18,12 @@ from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.importers import reference as formats
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading, Reference, TypedShape
+from cnnprof.language import registry
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.source import LIMITS, Node, Scalar, described, parse
 from cnnprof.language.source import Mapping as MappingNode
 from cnnprof.language.source import Sequence as SequenceNode
-from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec
+from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec, shipped_blocks
 from cnnprof.language.spec import load as spec_of
 from cnnprof.language.unfold import unfold
 from cnnprof.model.graph import Graph
@@ -89,11 +90,12 @@ def locate(spec: str, inside: Path | None = None) -> Located:
 
 def located_file(path: str, variant: str | None = None, given: Mapping[str, str] = {}) -> Located:
     """A file that is there. Raises UsageError."""
+    name = files.slashed(path)
     if (reference := formats.of_file(path)) is not None:
-        return Located(path, b"", variant, given, reference)
+        return Located(name, b"", variant, given, reference)
     if hint := formats.of_another_file(path):
         raise UsageError(f"`{brief(printable(path), 200)}` is not a spec; {hint}")
-    return Located(path, files.read(path, MOST), variant, given)
+    return Located(name, files.read(path, MOST), variant, given)
 
 
 def _unknown(base: str, shipped: Mapping[str, Path]) -> UsageError:
@@ -333,10 +335,10 @@ def of_module(
     return Network((training and found.graph.trained) or found.graph, imported=found)
 
 
-def refuse_imports(located: Located) -> Located:
-    """What a SPEC names, where that is a spec. Raises UsageError for a network in another format."""
-    if located.reference is not None:
-        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec")
+def refuse_files(located: Located) -> Located:
+    """What a SPEC names, where that is a spec or code. Raises UsageError for a file in another format."""
+    if located.reference is not None and not located.reference.runs_code:
+        raise UsageError(f"{located.reference.called}, which has no arguments to vary: a sweep takes a spec, or code")
     return located
 
 
@@ -421,6 +423,24 @@ def as_text(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return f"[{', '.join(map(as_text, value))}]" if isinstance(value, list | tuple) else str(value)
+
+
+def of_kind(spec: str, input: InputShape | Mapping[str, InputShape] | None) -> Spec | None:
+    """The network of one layer, by the word and fields of its kind or block: `conv2d,out_channels=6,kernel_size=5`;
+    None where the word is none, or the name of a file or an architecture.
+
+    Raises UsageError where the size of its one input is not given.
+    """
+    base, variant, fields = _parts(spec)
+    if variant is not None or _is_file(base) or base in architectures():
+        return None
+    if registry.own(base) is None and base not in shipped_blocks():
+        return None
+    if input is None or isinstance(input, Mapping):
+        raise UsageError(f"`{base}` is a layer without a network: give the size of its one input, --input 3x32x32")
+    below = "".join(f"\n      {name}: {value}" for name, value in fields.items())
+    shape = ", ".join(map(str, input))
+    return spec_of(f"cnnprof: 1\ninput: [{shape}]\nlayers:\n  - {base}:{below}\n".encode(), base)
 
 
 def read(located: Located) -> Spec:
@@ -542,8 +562,8 @@ def _standard_input() -> bytes:
     """All that standard input gives. Raises UsageError."""
     if sys.stdin is None:
         raise UsageError("standard input is closed")
-    with suppress(OSError, ValueError):  # what does not wait would give a part of the text
-        os.set_blocking(sys.stdin.fileno(), True)
+    with suppress(OSError, ValueError, AttributeError):  # what does not wait would give a part of the text
+        os.set_blocking(sys.stdin.fileno(), True)  # older Pythons do not have it on Windows
     try:
         return sys.stdin.buffer.read(MOST)
     except OSError as error:

@@ -24,6 +24,7 @@ SLOW = {
     "analysis/test_receptive_field.py::test_gradients_reach_exactly_the_field_in_whole_networks",
     "analysis/test_receptive_field.py::test_random_networks",
     "browser/test_page.py",
+    "browser/test_playground.py",
     "cli/test_cli.py::test_help_ends_with_examples_that_run",
     "cli/test_cli.py::test_no_line_is_wider_than_the_terminal",
     "cli/test_cli_runtime.py",
@@ -34,6 +35,8 @@ SLOW = {
     "fuzz/test_corpus.py",
     "gate/test_check.py::test_latency_is_limited_on_request_as_a_ratio",
     "hostile/test_hostile.py",
+    "hostile/test_other_systems.py::test_a_process_with_such_a_console",
+    "hostile/test_other_systems.py::test_what_only_unix_has_is_not_needed",
     "hostile/test_outside.py",
     "importers/test_torch.py",
     "importers/test_torch_archive.py",
@@ -49,8 +52,11 @@ SLOW = {
     "runtime/test_measure.py",
     "runtime/test_verify.py",
     "runtime/test_verify_parts.py",
+    "sweeps/test_cluster.py",
     "sweeps/test_lanes.py::test_included_specs",
     "sweeps/test_lanes.py::test_the_number_of_processes_changes_nothing",
+    "sweeps/test_store.py::test_ctrl_c_leaves_a_store_that_goes_on",
+    "sweeps/test_store.py::test_the_number_of_processes_changes_no_byte",
     "sweeps/test_symbols.py::test_rules",
     "test_counters.py",
     "test_device_record.py",
@@ -65,6 +71,7 @@ SLOW = {
     "test_random_memory.py",
     "test_random_networks.py",
     "test_readme.py",
+    "test_site.py",
     "test_torchvision.py",
 }
 """Modules and tests (`module::test`) that start many processes or run whole networks in PyTorch, for more than a few
@@ -77,9 +84,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = item.path.relative_to(TESTS).as_posix()
         if not {module, f"{module}::{getattr(item, 'originalname', item.name)}"} & SLOW:
             item.add_marker(pytest.mark.fast)
-    for extra in ("torch", "onnx"):
-        if find_spec(extra) is None:
-            skip = pytest.mark.skip(reason=f"{extra} is not installed: pip install 'cnnprof[{extra}]'")
+    for extra, package in (("torch", "torch"), ("onnx", "onnx"), ("cluster", "distributed")):
+        if find_spec(package) is None:
+            skip = pytest.mark.skip(reason=f"{package} is not installed: pip install 'cnnprof[{extra}]'")
             for item in items:
                 if item.get_closest_marker(extra):
                     item.add_marker(skip)

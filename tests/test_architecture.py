@@ -24,6 +24,7 @@ TESTS = Path(__file__).parent
 ORDER = [
     ["errors"],
     ["files"],
+    ["processes"],
     ["model"],
     ["kinds"],
     ["language", "importers", "rewrites"],
@@ -56,6 +57,9 @@ DOORS = {
     "onnx": ("importers.onnx",),
     "google": ("importers.onnx",),
     "numpy": ("importers.onnx", "sweeps.lanes"),
+    "pyarrow": ("sweeps.lanes.parquet",),
+    "distributed": ("sweeps.cluster",),
+    "dask": ("sweeps.cluster",),
     "torch": ("runtime", *(f"importers.torch.{name}" for name in ("capture", "module", "reference"))),
     "fvcore": ("runtime",),
 }

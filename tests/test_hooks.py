@@ -57,7 +57,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with what a release of cnnprof would have."""
     folder = tmp_path_factory.mktemp("cnnprof")
-    for name in ("cnnprof", "specs"):
+    for name in ("cnnprof", "specs", ".ci"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml", "action.yml"):
         shutil.copy(ROOT / name, folder / name)
@@ -359,8 +359,22 @@ def test_the_first_run_comments_and_the_next_edits(tmp_path: Path, api: str) -> 
 
 
 def test_a_strangers_text_mentions_nobody(tmp_path: Path, api: str) -> None:
-    assert post(tmp_path, api, f"{MARKER}\n@everyone a@b").returncode == 0
-    assert GitHub.calls[0][2] == f"{MARKER}\n@\u200beveryone a@\u200bb"
+    """Whatever stands before the sign, and however it is written; nor an issue, nor is a line for a bot."""
+    text = f"{MARKER}\n@everyone é@me a@b &#64;me &commat;me (@-x)\n#1 GH-1 ## A\n/approve\n  /merge"
+    assert post(tmp_path, api, text).returncode == 0
+    body = GitHub.calls[0][2]
+    assert body.replace("\u200b", "") == text
+    assert not re.search(r"@(?!\u200b)|&(?!\u200b)|#\d|GH-\d|^\s*/(?!\u200b)", body, re.MULTILINE)
+    assert "\n/\u200bapprove\n  /\u200bmerge" in body
+    assert " ## A\n" in body
+
+
+def test_a_text_that_grows_is_cut_at_a_line(tmp_path: Path, api: str) -> None:
+    """GitHub takes 65,536 characters of a comment."""
+    assert post(tmp_path, api, MARKER + "\n@" * 32_000).returncode == 0
+    body = GitHub.calls[0][2]
+    assert 64_000 < len(body) < 65_536
+    assert body.endswith("\n@\u200b\n\nThe rest is in the artifact.\n")
 
 
 @pytest.mark.parametrize(

@@ -331,7 +331,7 @@ def test_what_only_specs_take(folder: Path, spec: str, options: dict[str, object
 
 def test_a_sweep_takes_none(folder: Path) -> None:
     (folder / "net.onnx").write_bytes(b"")
-    message = "`net.onnx` is an ONNX file, which has no arguments to vary: a sweep takes a spec"
+    message = "`net.onnx` is an ONNX file, which has no arguments to vary: a sweep takes a spec, or code"
     for spec in ("net.onnx", Path("net.onnx")):
         with pytest.raises(UsageError) as caught:
             cnnprof.sweep(spec, batch=[1, 2])

@@ -499,7 +499,7 @@ def test_by_arithmetic(spec, paper, note, figures):
 
 IN_TABLES = [
     (f"{name}@{variant}", figures)
-    for name in ("resnext", "wide_resnet", "regnet", "convnext", "edsr", "mobilevit")
+    for name in ("resnext", "wide_resnet", "wide_resnet_cifar", "regnet", "convnext", "edsr", "mobilevit")
     for variant, figures in PAPERS[name].items()
     if isinstance(figures, dict)
 ]

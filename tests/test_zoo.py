@@ -312,6 +312,7 @@ DEFAULTS = [
     ("fcn", "resnet50"),
     ("resnext", "50_32x4d"),
     ("wide_resnet", "50_2"),
+    ("wide_resnet_cifar", "28_10"),
     ("regnet", "x_400mf"),
     ("mnasnet", "1.0"),
     ("efficientnet_v2", "s"),
@@ -348,6 +349,7 @@ FEATURES = [
     ("unet", 64, 0),
     ("resnext", 2048, 0),
     ("wide_resnet", 2048, 0),
+    ("wide_resnet_cifar", 640, 0),
     ("regnet", 384, 0),
     ("mnasnet", 1280, 0),
     ("efficientnet_v2", 1280, 0),
@@ -467,6 +469,19 @@ def test_r3d_params(spec, depths):
         params += (width * entered + 2 * width) if width != entered else 0
         entered = width
     assert analyze(spec).totals.params == params
+
+
+def test_wide_resnet_for_cifar():
+    """WRN-28-10 by hand, its widths 160, 320 and 640, and 36.5M in the paper's table 5."""
+    params, before = 3 * 16 * 9, 16
+    for width in (160, 320, 640):
+        for _ in range(4):
+            norms, convs = 2 * before + 2 * width, 9 * before * width + 9 * width * width
+            params += norms + convs + (before * width if before != width else 0)
+            before = width
+    assert analyze("wide_resnet_cifar").totals.params == params + 2 * 640 + 10 * (640 + 1) == 36_479_194
+    with_dropout = analyze("wide_resnet_cifar,drop=0.3")
+    assert sum(row.kind == "dropout" for row in with_dropout.layers) == 12
 
 
 # MLPerf Tiny, by hand. Parameters of batch norm are two per channel, and two more are buffers, with a counter.

@@ -105,7 +105,7 @@ COLUMNS: dict[str, ReportColumn] = {
         ReportColumn("output_shape", "output", "shape", lambda row: row.output_shape, rank=2),
         ReportColumn("params", "params", "count", lambda row: row.params, summed=True, rank=1, bar=True),
         # What gets a gradient: buffers are not parameters, and a weight that is used twice counts where it is first.
-        ReportColumn("trainable", "trainable", "count", lambda row: row.params, summed=True),
+        ReportColumn("trainable", "trainable", "count", lambda row: row.params - row.frozen, summed=True),
         ReportColumn("buffers", "buffers", "count", lambda row: row.buffers, summed=True),
         ReportColumn("macs", "MACs", "count", lambda row: row.macs, summed=True, rank=0, bar=True),
         ReportColumn("flops", "FLOPs", "count", lambda row: row.flops, summed=True, rank=9),

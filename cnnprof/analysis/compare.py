@@ -50,6 +50,8 @@ class Line(NamedTuple):
     best: tuple[bool, ...]
 
 
+INPUT = "input "
+"""How what changed begins where it is the shape of what a layer reads."""
 Status: TypeAlias = Literal["added", "removed", "changed"]
 
 
@@ -158,11 +160,40 @@ def fold(found: Sequence[Difference], segments: int) -> list[Difference]:
 
 
 def gather(found: Sequence[Difference]) -> list[Difference]:
-    """Differences of one status in the layers of one repeated step as one, where the first of them is."""
+    """Differences of one status in the layers of one repeated step as one, where the first of them is; those of a norm
+    and an activation with that of the convolution or linear layer before them."""
     return [
         _together(group, paths.common([each.path for each in group]))
-        for group in paths.gather(found, lambda each: (each.status, paths.step(each.path)))
+        for group in paths.gather(join(found), lambda each: (each.status, paths.step(each.path)))
     ]
+
+
+def join(found: Sequence[Difference]) -> list[Difference]:
+    """Differences in which a convolution or linear layer has with it the norm and the activation after it, where they
+    come and go with it, or differ in their input alone."""
+    groups: list[list[Difference]] = []
+    for each in found:
+        if groups and _follows(each, groups[-1]):
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return [_joined(group) for group in groups]
+
+
+def _follows(each: Difference, before: Sequence[Difference]) -> bool:
+    head, row, last = (there.second or there.first for there in (before[0], each, before[-1]))
+    if head is None or row is None or last is None or each.status != before[0].status:
+        return False
+    part = row.fields is not None and row.fields.role and head.params > 0 and head.macs > 0
+    same = each.status != "changed" or (each.what.startswith(INPUT) and ";" not in each.what)
+    return bool(part) and row.inputs == (last.path,) and same
+
+
+def _joined(group: Sequence[Difference]) -> Difference:
+    if len(group) == 1:
+        return group[0]
+    kinds = [] if group[0].status == "changed" else [each.what.partition(" ")[0] for each in group[1:]]
+    return _together(group, group[0].path)._replace(what="; ".join([group[0].what, *kinds]))
 
 
 def _together(group: Sequence[Difference], path: str) -> Difference:
@@ -236,7 +267,7 @@ def _what(
             if before != after:
                 said.append(f"{name} {show(before)} → {show(after)}")
     if rows[0].input_shapes != rows[1].input_shapes:
-        said.append(f"input {_shapes(rows[0].input_shapes)} → {_shapes(rows[1].input_shapes)}")
+        said.append(f"{INPUT}{_shapes(rows[0].input_shapes)} → {_shapes(rows[1].input_shapes)}")
     elif moved := _other_source(first, second, mine, theirs, partner, counterparts):
         said.append(moved)
     if one.executed != other.executed:

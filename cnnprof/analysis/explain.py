@@ -7,7 +7,7 @@ A layer's page has a section per figure; a block's, and the whole network's, has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -33,6 +33,8 @@ from cnnprof.model.window import Step, Window
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
 
+MADE = ("channels", "features")
+"""Dimensions that a layer makes anew: those of its input are `in_channels`, `in_features`."""
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
 
@@ -249,6 +251,10 @@ class _Explainer:
         self.readers = Counter(tensor for layer in graph.layers for tensor in layer.inputs)
         self.item = named(ITEM_SIZE[costs.dtype], "bytes_per_value")
         self.batch: int = named(costs.batch, "batch") if costs.batch > 1 else 1
+        self.known: dict[Hashable, tuple[_Rules, tuple[Section, ...]]] = {}
+        kinds = {type(layer.kind) for layer in graph.layers}
+        self.texts = {kind: manual.sections(kind) for kind in kinds}
+        self.meanings = {kind: manual.fields(kind) for kind in kinds}
 
     @cached_property
     def in_training(self) -> tuple[Graph, Mapping[str, int], Sequence[memory.Kept]]:
@@ -274,7 +280,7 @@ class _Explainer:
         several = len(layer.inputs) > 1
         inputs = tuple(
             tuple(
-                named(size, f"{'in_' if name == 'channels' else ''}{name}{place + 1 if several else ''}")
+                named(size, f"{'in_' if name in MADE else ''}{name}{place + 1 if several else ''}")
                 for size, name in zip(self.shapes[tensor], self.dimensions(tensor), strict=True)
             )
             for place, tensor in enumerate(layer.inputs)
@@ -289,17 +295,25 @@ class _Explainer:
     def dimensions(self, tensor: int) -> list[str]:
         """What the dimensions of a tensor are called."""
         shape, field = self.shapes[tensor], self.fields[tensor]
-        if field is None or len(field.dims) != len(shape):
-            axes = AXES.get(len(shape) - 1, ())
-            names = ["channels", *axes] if len(axes) == len(shape) - 1 else []
-        else:
-            axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
-            names = ["channels" if not dim else axes[dim[0]] if len(dim) == 1 else "features" for dim in field.dims]
         if len(shape) == 1:
             return ["features"]
+        known = field is not None and len(field.dims) == len(shape)
+        names = _names(field, shape) if field is not None and known else self._unseen(tensor)
         if len(names) != len(shape) or len(set(names)) < len(names):
             return [f"dim{number}" for number in range(1, len(shape) + 1)]
         return names
+
+    def _unseen(self, tensor: int) -> list[str]:
+        """The same of one whose positions are not followed: an image where a layer takes it for one."""
+        shape, number = self.shapes[tensor], tensor - self.first
+        axes = len(shape) - 1
+        readers = [layer.kind for layer in self.graph.layers if tensor in layer.inputs]
+        if number < 0 or any(kind.axes == axes for kind in (self.graph.layers[number].kind, *readers)):
+            return ["channels", *AXES.get(axes, ())]
+        read = self.graph.layers[number].inputs
+        if read and len(self.shapes[read[0]]) == len(shape):
+            return self.dimensions(read[0])
+        return ["positions", "features"] if axes == 1 else []
 
     # One layer.
 
@@ -307,12 +321,10 @@ class _Explainer:
         """All about a layer."""
         graph, layer = self.graph, self.graph.layers[number]
         place = layer.place
-        rules = self.rules(number)
-        texts = manual.sections(type(layer.kind))
+        texts = self.texts[type(layer.kind)]
+        rules, own = self._own(number)
         sections = [
-            Section("Output", texts.get("Shape", ""), *self._output(number, rules)),
-            Section("Parameters", texts.get("Weights", ""), *self._weights(number, rules)),
-            Section("Operations", texts.get("FLOPs", ""), *self._operations(number, rules)),
+            *own,
             Section("Memory", texts.get("Memory", ""), *self._memory(number, rules)),
             Section("Receptive field", texts.get("Reach", ""), *self._field(number, rules)),
         ]
@@ -325,13 +337,39 @@ class _Explainer:
             line=None if place is None else place.line + 1,
             lines=layer.lines,
             fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
-            meanings=manual.fields(type(layer.kind)),
+            meanings=self.meanings[type(layer.kind)],
             inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),
             output=layer.shape,
             batch=self.costs.batch,
             dtype=self.costs.types[self.first + number] if self.costs.types else self.costs.dtype,
             sections=tuple(sections),
         )
+
+    def _own(self, number: int) -> tuple[_Rules, tuple[Section, ...]]:
+        """The rules of a layer, and the sections that follow from them and from nothing else of the network.
+
+        Layers that are alike, as those of repeated blocks are, have them in common.
+        """
+        layer, tensors = self.graph.layers[number], (*self.graph.layers[number].inputs, self.first + number)
+        alike: Hashable = (
+            layer.kind,
+            tuple(
+                (self.shapes[tensor], tuple(self.dimensions(tensor)), self._is_parameter(tensor)) for tensor in tensors
+            ),
+            layer.executed,
+            self.costs.layers[number].moved_bytes,
+        )
+        if layer.shares is not None or self.costs.types:  # these name or size other layers
+            alike = number
+        if alike not in self.known:
+            rules, texts = self.rules(number), self.texts[type(layer.kind)]
+            sections = (
+                Section("Output", texts.get("Shape", ""), *self._output(number, rules)),
+                Section("Parameters", texts.get("Weights", ""), *self._weights(number, rules)),
+                Section("Operations", texts.get("FLOPs", ""), *self._operations(number, rules)),
+            )
+            self.known[alike] = rules, sections
+        return self.known[alike]
 
     def _output(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
@@ -504,7 +542,7 @@ class _Explainer:
         """The reason that a layer may not overwrite this input, in words."""
         name = f"`{self.graph.tensor_name(tensor)}`"
         return {
-            "off": "the spec says `inplace: false`",
+            "off": "it is not to run in place (`inplace: false`)",
             "input": f"{name} belongs to the caller",
             "read": f"{name} is read by {self.readers[tensor] - 1} more",
             "shape": f"{name} is {'×'.join(map(str, self.shapes[tensor]))}, not as large as the output",
@@ -775,6 +813,18 @@ def _steps(
             # After adaptive pooling whose sizes do not divide, positions are not evenly apart.
             shown = product if product.value == axis.stride else trace.value(axis.stride)
             yield Formula(f"stride along {name}", shown, "positions")
+
+
+def _names(field: TensorField, shape: Shape) -> list[str]:
+    """The dimensions of a tensor by what they consist of: (positions, features) where axes are one, as tokens are."""
+    axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
+    names = []
+    for dim, along in enumerate(field.dims):
+        if len(along) == 1:
+            names.append(axes[along[0]] if field.is_axis(dim, shape) else "features")
+        else:
+            names.append("positions" if along else "channels")
+    return ["positions", "features"] if names == ["positions", "channels"] else names
 
 
 def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:

@@ -99,7 +99,8 @@ def doubts(times: Times) -> list[str]:
     if times.spread > NOISY:
         found.append(
             f"the machine was too noisy to trust these times: the middle half of {times.runs} runs spreads over "
-            f"{100 * times.spread:.0f} % of the median (above {100 * NOISY:.0f} %)"
+            f"{100 * times.spread:.0f} % of the median (above {100 * NOISY:.0f} %); measure again on an idle machine, "
+            "or for longer (--seconds)"
         )
     if times.runs >= 8 and abs(times.drift) > NOISY:
         found.append(

@@ -232,7 +232,11 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer `{optimizer}`; {nearest(optimizer, OPTIMIZERS)}")
     owners = [answers for layer, answers in zip(graph.layers, graph.answers, strict=True) if layer.shares is None]
-    trained = [answers for answers in owners if answers.weights and not answers.kind.frozen]
+    trained = [
+        answers
+        for layer, answers in zip(graph.layers, graph.answers, strict=True)
+        if answers.weights and layer.shares is None and not layer.frozen
+    ]
     values = sum([answers.params for answers in trained])
     tensors = sum([len(answers.weights) for answers in trained])
     state = OPTIMIZERS[optimizer]
@@ -244,10 +248,6 @@ def training(graph: Graph, scale: Scale, optimizer: str = "sgd", master_weights:
         optimizer=values * state.values * state_size + tensors * state.bytes_per_tensor,
         master_weights=values * MASTER_SIZE if master_weights else 0,
     )
-
-
-ATTENDING = 3
-"""Inputs of an attention without a mask: query, key and value."""
 
 
 class Kept(NamedTuple):
@@ -271,7 +271,7 @@ def kept(graph: Graph) -> list[Kept]:
     found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
-        asked.append(True in inputs or (bool(answers.weights) and not layer.kind.frozen))
+        asked.append(True in inputs or (bool(answers.weights) and not layer.frozen))
         if not asked[-1] or not layer.executed:
             found.append(Kept(asked[-1]))
             continue
@@ -279,25 +279,18 @@ def kept(graph: Graph) -> list[Kept]:
         how = memory.keeps if layer.overwrites is None else memory.in_place
         tensors: tuple[int, ...] = ()
         saved = tuple(range(len(memory.saved))) if memory.saved else ()
-        if how == "inputs":
+        own = layer.kind.kept(inputs, *answers.inputs) if layer.overwrites is None else None
+        if layer.frozen and layer.kind.keeps_frozen == "nothing":
+            saved = ()
+        elif layer.frozen and layer.kind.keeps_frozen == "root":
+            tensors, saved = layer.inputs, (0,)
+        elif own is not None:
+            output = (first + number,) if own.output else ()
+            tensors, saved = (*[layer.inputs[position] for position in own.inputs], *output), own.saved
+        elif how == "inputs":
             tensors = layer.inputs
         elif how == "output":
             tensors = (first + number,)
-        elif how in ("factors", "quotient"):
-            factors, products = kept_of_product(inputs, how == "quotient")
-            tensors, saved = tuple([layer.inputs[factor] for factor in factors]), tuple(products)
-        elif how == "repeated factors":
-            both = [place for place in (0, 1) if inputs[1 - place]]
-            saved = tuple([place for place in both if memory.saved[place].shape != answers.inputs[place]])
-            tensors = tuple([layer.inputs[place] for place in both if place not in saved])
-        elif how == "attention":
-            masked = len(inputs) > ATTENDING and inputs[-1]
-            tensors = (layer.inputs[2],) if masked else (*layer.inputs, first + number)
-            scaled = [place for place, partner in ((2, 1), (3, 0)) if inputs[partner]]
-            saved = (1, *scaled) if masked else saved[:1]
-        elif how == "inputs and statistics":
-            tensors = layer.inputs if inputs[0] else ()
-            saved = saved if inputs[0] else saved[-1:]
         elif how == "inputs and output":
             tensors = (*layer.inputs, first + number)
         elif how == "differentiable inputs":
@@ -322,23 +315,3 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
         if each.clone:
             own += scale.bytes(Tensor(answers.inputs[0]))
     return own + sum([sizes[storage] for storage in held])
-
-
-def kept_of_product(differentiable: Sequence[bool], quotient: bool = False) -> tuple[list[int], list[int]]:
-    """(factors, products in between) that a product keeps, by position: of every two that are multiplied, from left
-    to right, each is kept where a gradient is asked of the other. differentiable: of which factors one is asked.
-
-    quotient: of two, the second is divided by, and kept in any case: the gradient of either has it in it.
-    """
-    factors, products = [], []
-    asked = differentiable[0]
-    for position, right in enumerate(differentiable[1:], start=1):
-        if right:
-            if position == 1:
-                factors.append(0)
-            else:
-                products.append(position - 2)
-        if asked or quotient:
-            factors.append(position)
-        asked = asked or right
-    return factors, products

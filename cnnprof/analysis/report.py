@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
@@ -107,6 +107,7 @@ class LayerRow(NamedTuple):
     declared: whether figures are the spec's word (an `opaque` layer), not arithmetic.
     memory_exact: False where the layer may view or copy, depending on strides, which are not tracked.
     dtype: that the output is stored in.
+    frozen: how many of the parameters are not trained.
     fields: the kind with the values of its fields; None where several layers are folded into the row.
     """
 
@@ -135,6 +136,7 @@ class LayerRow(NamedTuple):
     layers: int = 1
     dtype: str = ""
     fields: Kind | None = None
+    frozen: int = 0
 
     def record(self) -> dict[str, Any]:
         """The row as a flat dict of numbers and text: one row of a data frame or a CSV file."""
@@ -380,6 +382,7 @@ def _rows(graph: Graph, costs: Costs) -> list[LayerRow]:
                 memory_exact=layer.memory_exact,
                 dtype=costs.types[first + number] if costs.types else costs.dtype,
                 fields=layer.kind,
+                frozen=cost.params if layer.frozen else 0,
             )
         )
     return rows
@@ -452,20 +455,26 @@ def _joined(group: Sequence[LayerRow]) -> LayerRow:
     return made._replace(kind=" + ".join(row.kind for row in group), config=head.config, fields=head.fields)
 
 
-def fold_to_page(rows: Sequence[LayerRow], page: int) -> tuple[list[LayerRow], int]:
+SPARSE = 3
+"""The part of a page that folded rows are to fill at least: a third."""
+
+
+def fold_to_page(rows: Sequence[LayerRow], page: int, runs: bool = False) -> tuple[list[LayerRow], int]:
     """Rows folded as little as fits on a page, and by how many segments; 0 where nothing had to be.
 
-    A convolution is always in one row with its norm and activation.
+    A convolution is always in one row with its norm and activation. Where that leaves too many rows, or few of many, as
+    of a network that is all below one name, neighbours are taken together (runs), or there are more rows than fit.
     """
     rows = join(rows)
     if len(rows) <= page:
         return rows, 0
-    deepest = max(row.path.count(".") for row in rows)
-    for segments in range(deepest, 1, -1):
+    finer, folded, segments = rows, rows, 1 + max(row.path.count(".") for row in rows)
+    while len(folded) > page and segments > 1 and len({row.path for row in folded}) == len(folded):
+        finer, segments = folded, segments - 1
         folded = fold(rows, segments)
-        if len(folded) <= page:
-            return folded, segments
-    return fold(rows, 1), 1
+    if len(folded) <= page <= SPARSE * len(folded):
+        return folded, segments
+    return (in_runs(finer, page) if runs else finer), segments
 
 
 def in_runs(rows: Sequence[LayerRow], most: int) -> list[LayerRow]:
@@ -477,18 +486,33 @@ def in_runs(rows: Sequence[LayerRow], most: int) -> list[LayerRow]:
     groups: list[list[LayerRow]] = []
     passed, taken = 0.0, -1
     for row in rows:
-        passed += row.macs / macs + row.params / params + 1 / len(rows)  # 3 in all
-        number = min(most - 1, int(passed / 3 * most))
+        part = row.macs / macs + row.params / params + 1 / len(rows)  # 3 in all
+        number = min(most - 1, int((passed + part / 2) / 3 * most))
+        passed += part
         if number > taken or row.executed != groups[-1][-1].executed:
             groups.append([])
         taken = number
         groups[-1].append(row)
-    return [group[0] if len(group) == 1 else _sum(group, _run(group)) for group in groups]
+    where: dict[str, set[int]] = {}  # which groups have layers below a path
+    for number, group in enumerate(groups):
+        for row in group:
+            for path in _above(row.path):
+                where.setdefault(path, set()).add(number)
+    return [_sum(group, _run(group, where)) if len(group) > 1 or not group[0].kind else group[0] for group in groups]
 
 
-def _run(group: Sequence[LayerRow]) -> str:
-    first, last = (_prefix(row.path, 1) for row in (group[0], group[-1]))
+def _run(group: Sequence[LayerRow], where: Mapping[str, Set[int]]) -> str:
+    """The first and the last of neighbours, each by the shortest path with nothing below it elsewhere."""
+    first, last = (
+        next((path for path in _above(row.path) if len(where[path]) == 1), row.path) for row in (group[0], group[-1])
+    )
     return first if first == last else f"{first} to {last}"
+
+
+def _above(path: str) -> Iterator[str]:
+    """What a path is below, the outermost first, and itself."""
+    segments = path.split(".")
+    return (".".join(segments[:count]) for count in range(1, len(segments) + 1))
 
 
 def _prefix(path: str, segments: int) -> str:
@@ -529,6 +553,7 @@ def _sum(group: Sequence[LayerRow], path: str) -> LayerRow:
         memory_exact=all(row.memory_exact for row in group),
         layers=sum(row.layers for row in group),
         fields=None,
+        frozen=sum(row.frozen for row in group),
     )
 
 
@@ -645,8 +670,7 @@ def lay_out(
     if segments is not None:
         rows = fold(rows, segments)
     elif page is not None and sort is None and top is None:
-        rows, folded = fold_to_page(rows, page)
-        rows = in_runs(rows, page) if runs else rows
+        rows, folded = fold_to_page(rows, page, runs)
     ordered = sort_rows(rows, sort, None)
     shown, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
     return ReportTable(

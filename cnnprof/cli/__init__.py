@@ -67,15 +67,15 @@ def _run(args: Sequence[str] | None = None) -> int:
 
         app(args=None if args is None else list(args), prog_name="cnnprof")
     except SystemExit as ended:  # typer's way to end: after --help, a usage error, Ctrl-C, a closed pipe
-        if isinstance(ended.__context__, BrokenPipeError):
+        if is_pipe_closed(ended.__context__):
             return _pipe_closed()
         return ended.code if isinstance(ended.code, int) else DONE
     except KeyboardInterrupt:
         _end_progress()
         return INTERRUPTED
-    except BrokenPipeError:
-        return _pipe_closed()
     except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means "over budget"
+        if is_pipe_closed(error):
+            return _pipe_closed()
         reserve.clear()
         if not _is_out_of_memory(error):
             return _failed(error)
@@ -140,7 +140,7 @@ def _failed(error: Exception) -> int:
     complain(
         f"internal error: {type(error).__name__}{place}: {printable(str(error))}\n"
         f"This is a bug in cnnprof {__version__} (Python {sys.version.split()[0]}, {sys.platform}), not of your spec.\n"
-        "Please open an issue with the command, the spec, and what it prints with CNNPROF_DEBUG=1 set."
+        "Please open an issue with the command and what `cnnprof bug-report SPEC` prints; CNNPROF_DEBUG=1 shows more."
     )
     return INTERNAL
 
@@ -158,6 +158,10 @@ def complain(text: str) -> None:
 
     _end_progress()
     said = printable_lines(text)
+    if sys.stderr is not None and (":" in said or not said.isascii()):
+        from cnnprof.cli.characters import inert, shown
+
+        said = shown(inert(said), sys.stderr.encoding or "utf-8")
     with suppress(OSError, ValueError):
         print(_colored(said) if _shows_colors() else said, file=sys.stderr, flush=True)
 
@@ -173,8 +177,14 @@ def _shows_colors() -> bool:
     if sys.stderr is None or os.environ.get("NO_COLOR"):
         return False
     if sys.stderr.isatty():
-        return (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
+        return obeys_escapes()
     return os.environ.get("FORCE_COLOR", "") not in ("", "0")
+
+
+def obeys_escapes() -> bool:
+    """Whether a terminal that there is does what escape codes say. The console of Windows, which sets no TERM, may
+    print them."""
+    return (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
 
 
 def _colored(text: str) -> str:
@@ -185,6 +195,17 @@ def _colored(text: str) -> str:
     text = re.sub(rf"{place}((?:internal )?error)(?=: )", red, text)
     text = re.sub(rf"{place}(warning|note)(?=: )", "\\1\x1b[33m\\2\x1b[0m", text)
     return re.sub(r"(?m)^(\s*\|\s*)(\^+)", red, text)
+
+
+def is_pipe_closed(error: BaseException | None) -> bool:
+    """Whether an error is that the reader of a pipe went away; to Windows that is an invalid argument."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    if not isinstance(error, OSError) or error.errno != errno.EINVAL or error.filename is not None:
+        return False
+    from cnnprof import files
+
+    return files.WINDOWS
 
 
 def _pipe_closed() -> int:

@@ -1,14 +1,15 @@
 """`cnnprof analyze`: its options, and from words on the command line to a text."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from cnnprof.analysis import columns, report
 from cnnprof.analysis.report import Report, ReportTable
 from cnnprof.cli import complain, complete
-from cnnprof.cli.arguments import fits_of, read_names, read_targets, reports
+from cnnprof.cli.arguments import fits_of, of_each, read_names, read_targets, reports
 from cnnprof.cli.options import (
     SHARED,
     Arguments,
@@ -17,6 +18,7 @@ from cnnprof.cli.options import (
     Exact,
     Example,
     Inputs,
+    Jobs,
     Open,
     Output,
     Specs,
@@ -57,8 +59,8 @@ EXAMPLES = (
 
 LARGEST = 64 << 20
 """Bytes of a document."""
-FEW = 12
-"""Rows that a table is folded to, if need be, before the totals are set in few lines."""
+FEW, FEWEST = 12, 3
+"""Rows that a table is folded to, if need be, before the totals are set in few lines, and before it does not fit."""
 
 
 def command(
@@ -131,6 +133,7 @@ def command(
         bool,
         typer.Option("--check", help="Write nothing; exit with 1 where --insert or --output would change its file."),
     ] = False,
+    jobs: Jobs = 1,
     format: AnalyzeFormat = None,
     output: Output = None,
     open: Open = False,
@@ -148,24 +151,24 @@ def command(
     chosen = settle(specs, form, output, {**SUFFIXES, ".svg": "badge"}, insert)
     targets = read_targets(target or [])
     view = View(fold, sort, top, columns, convention or [], exact, chosen)
-    made = reports(
-        specs,
-        input or [],
-        set or [],
-        Reading(strict, example),
-        with_=with_ or [],
-        batch=batch,
-        dtype=dtype,
-        training=training,
-        optimizer=optimizer,
-        master_weights=master_weights,
-        order=order,
-    )
-    text = render(made, view, output or insert, targets)
+    options: dict[str, Any] = {
+        "with_": with_ or [],
+        "batch": batch,
+        "dtype": dtype,
+        "training": training,
+        "optimizer": optimizer,
+        "master_weights": master_weights,
+        "order": order,
+    }
+    work = (specs, input or [], set or [], Reading(strict, example), jobs)
+    if jobs > 1 and len(specs) > 1 and chosen in ("json", "csv") and order == "written":
+        text = joined(of_each(partial(_alone, view, targets), *work, **options), chosen)
+    else:
+        text = render(reports(*work, **options), view, output or insert, targets)
     if insert is not None or check:
         keep(text, " ".join(specs), insert, output, check)
         return
-    deliver(text, output)
+    deliver(text, output, chosen)
     if open:
         browse(output)
 
@@ -203,6 +206,22 @@ class View(NamedTuple):
     conventions: Sequence[str]
     exact: bool
     format: str
+
+
+def _alone(view: View, targets: Sequence["Target"], found: Report) -> str:
+    """The text of one of several reports, in a format that joins them: made where the report is."""
+    if view.format == "csv" and not targets:
+        from cnnprof.render import csv
+
+        return csv.render([_table(found, view, None)], several=True)
+    return render([found], view, None, targets)
+
+
+def joined(texts: Sequence[str], format: str) -> str:
+    """The text of several reports, as `render` makes it of them together."""
+    if format == "csv":
+        return "".join([texts[0], *(text.partition("\n")[2] for text in texts[1:])])
+    return "[\n" + ",\n".join(text.removesuffix("\n") for text in texts) + "\n]\n"
 
 
 def render(found: Sequence[Report], view: View, output: str | None, targets: Sequence["Target"] = ()) -> str:
@@ -265,18 +284,21 @@ def _fitted(found: Report, view: View, fits: Sequence["Fit"], height: int) -> st
     def drawn(table: ReportTable, compact: bool) -> str:
         return show(words.document([table], [fits], compact), view.format, None)
 
-    for compact, least in ((False, FEW), (True, 1)):
+    for compact, least in ((False, FEW), (True, FEWEST)):
         page, rows = height, 0
         while page >= least:
-            table = _table(found, view, page)
-            if len(table.rows) == rows:  # they cannot be folded more
-                break
+            table = _table(found, view, page, runs=compact)
+            if rows and len(table.rows) >= rows:
+                if not compact:  # they cannot be folded more
+                    break
+                page -= 1
+                continue
             rows = len(table.rows)
             text = drawn(table, compact)
             if text.count("\n") <= height:
                 return text
             page = rows - 1
-    page = max(1, rows - (text.count("\n") - height))
+    page = max(FEWEST, rows - (text.count("\n") - height))
     return drawn(_table(found, view, page, runs=True), compact=True)
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "specs": "List the architectures that come with cnnprof, or print one.",
     "kinds": "List the layer kinds, or show the manual page of one.",
     "schema": "Print the JSON Schema of specs, for editors.",
+    "bug-report": "Print what an issue needs, and nothing private.",
 }
 """What `cnnprof --help` says of each command, in its order."""
 
@@ -86,7 +87,7 @@ class Commands(TyperGroup):
 
 def build(name: str) -> Command:
     """A command with its options, from its file."""
-    module = import_module(f"cnnprof.cli.{name}")
+    module = import_module(f"cnnprof.cli.{name.replace('-', '_')}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name, cls=Command, short_help=COMMANDS[name], epilog=_examples(module.EXAMPLES))(module.command)
     built = typer.main.get_command(alone)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cnnprof
+from cnnprof import load
 from cnnprof.cli import WRONG, complain, describe, progress
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.importers.reference import AS_IT_IS, Reading
-from cnnprof.load import code_in, read_shape
+from cnnprof.load import Network, code_in, read_shape
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
     from cnnprof.devices.profiles import Target
     from cnnprof.devices.verdicts import Fit
     from cnnprof.importers.reference import InputShape
+    from cnnprof.model.graph import Graph
+
+T = TypeVar("T")
+MANY = 8
+"""Networks that are sooner counted than processes are started for them."""
 
 
 def reports(
@@ -23,27 +30,91 @@ def reports(
     inputs: Sequence[str],
     settings: Sequence[str],
     reading: Reading = AS_IT_IS,
+    jobs: int = 1,
     **options: Any,
 ) -> list[Report]:
-    """The reports on all specs; options as `cnnprof.analyze` takes them.
+    """The reports on all specs; options as `cnnprof.analyze` takes them. jobs: processes that many are divided among.
 
     Where some specs are wrong, says of each what is, and ends the process.
     """
-    shapes = read_inputs(inputs)
-    args = read_settings(settings)
-    made = []
+    made: list[Report] = []
+    for found, trained in of_each(_with_its_training, specs, inputs, settings, reading, jobs, **options):
+        found.graph.train_as(trained)
+        made.append(found)
+    return made
+
+
+def _with_its_training(found: Report) -> tuple[Report, Graph | None]:
+    """A report, and its network in training, which a graph that is sent to another process leaves behind."""
+    return found, found.graph.trained
+
+
+def of_each(
+    then: Callable[[Report], T],
+    specs: Sequence[str],
+    inputs: Sequence[str],
+    settings: Sequence[str],
+    reading: Reading = AS_IT_IS,
+    jobs: int = 1,
+    **options: Any,
+) -> list[T]:
+    """What becomes of the report on each spec, in the process that makes it; otherwise as `reports`."""
+    given = {"input": read_inputs(inputs), "args": read_settings(settings), **options}
+    work = [*zip(specs, readings(specs, reading), strict=True)]
+    made: list[T] = []
     wrong: dict[str, None] = {}
-    for spec, (strict, example) in zip(specs, readings(specs, reading), strict=True):
-        if code_in(spec) is not None:
-            progress.line(f"reading {spec}, which takes seconds")
-        try:
-            made.append(cnnprof.analyze(spec, input=shapes, args=args, strict=strict, example=example, **options))
-        except CnnprofError as error:
-            wrong[describe(error)] = None
+    refused = None
+    for found, message, error in _each(partial(_made, then, given), work, jobs):
+        refused = refused or error
+        if message:
+            wrong[message] = None
+        elif found is not None:
+            made.append(found)
     if wrong:
         complain("\n".join(wrong))
         raise SystemExit(WRONG)
+    if refused is not None:
+        raise refused
     return made
+
+
+def _made(
+    then: Callable[[Report], T], options: Mapping[str, Any], work: tuple[str, Reading]
+) -> tuple[T | None, str, UsageError | None]:
+    """What becomes of the report on a spec; or what is wrong with the spec, or what is refused of the report."""
+    spec, (strict, example) = work
+    try:
+        found = cnnprof.analyze(spec, strict=strict, example=example, **options)
+    except CnnprofError as error:
+        return None, describe(error), None
+    try:
+        return then(found), "", None
+    except UsageError as error:
+        return None, "", error
+
+
+def _each(one: Callable[[Any], T], work: Sequence[tuple[str, Reading]], jobs: int) -> Iterator[T]:
+    """What becomes of each spec, in order; in several processes where there are many, and none runs code."""
+    alone = any(spec == "-" or code_in(spec) is not None or example is not None for spec, (_, example) in work)
+    if jobs > 1 and len(work) >= MANY and not alone:
+        from cnnprof.gate.shared import begin
+        from cnnprof.language import registry
+        from cnnprof.processes import processes
+
+        with processes(jobs, begin, bool(registry.plugins())) as pool:
+            chunk = max(1, len(work) // (8 * jobs))
+            yield from progress.counted(pool.map(one, work, chunksize=chunk), len(work), "files")
+        return
+    told = progress.Networks()
+    for number, each in enumerate(work):
+        told.begin(each[0], number, len(work))
+        yield one(each)
+
+
+def read_network(spec: str, **options: Any) -> Network:
+    """`load.network` of a SPEC; says of one in code that it is being read."""
+    progress.reading(spec)
+    return load.network(spec, **options)
 
 
 def readings(specs: Sequence[str], reading: Reading) -> list[Reading]:

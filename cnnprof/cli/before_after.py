@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnnprof import load
 from cnnprof.analysis.report import Report
 from cnnprof.analysis.rewritten import Wish, what_if
 from cnnprof.analysis.whatif import WhatIf
-from cnnprof.cli.arguments import read_inputs, read_settings
+from cnnprof.cli.arguments import read_inputs, read_network, read_settings
 from cnnprof.cli.output import screen, show
 from cnnprof.errors import UsageError, printable
 from cnnprof.files import save
@@ -37,7 +36,7 @@ def before_and_after(spec: str, setup: Setup, wish: Wish, write: str | None, fla
     if flat and write is None:
         raise UsageError("--flat says how --write writes the spec, and there is no --write")
     shapes, args = read_inputs(setup.inputs), read_settings(setup.settings)
-    network = load.network(spec, input=shapes, args=args, reading=setup.reading)
+    network = read_network(spec, input=shapes, args=args, reading=setup.reading)
     found = what_if(network, spec, wish, setup.batch, setup.dtype)
     if write is not None:
         _save(found.after.report, spec, setup, wish, write, flat)

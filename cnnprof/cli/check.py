@@ -13,13 +13,29 @@ import typer
 
 import cnnprof
 from cnnprof.analysis.costs import scale_of
-from cnnprof.cli import complain, complete
-from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Open, Output, Strict, Targets, With
+from cnnprof.cli import complain, complete, progress
+from cnnprof.cli.options import (
+    SHARED,
+    Arguments,
+    Batch,
+    Dtype,
+    Example,
+    Inputs,
+    Jobs,
+    Open,
+    Output,
+    Strict,
+    Targets,
+    With,
+)
 from cnnprof.cli.output import browse, format_of, temporary_page
 from cnnprof.errors import SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.files import refuse_inputs
-from cnnprof.gate.budget import Budget, CheckResult, Elsewhere, Fits, Updated
-from cnnprof.gate.run import COMMAND_LINE, Latency, Setup, check_project, check_specs, limits_of
+from cnnprof.gate.budget import Budget, Elsewhere, Fits
+from cnnprof.gate.projects import check_project
+from cnnprof.gate.result import CheckResult, Updated
+from cnnprof.gate.run import COMMAND_LINE, Latency, check_specs, limits_of
+from cnnprof.gate.subjects import Setup
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import file_of
@@ -49,6 +65,7 @@ def check(
     allow_code: bool = False,
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
+    jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
     would replace what is read."""
@@ -84,17 +101,20 @@ def check(
             specs, given, budget,
             budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, latency=latency,
             version=cnnprof.__version__, reading=reading, suggest=suggest,
+            progress=progress.Networks().begin, jobs=jobs,
         )  # fmt: skip
     if limits or targets or given != Setup():
         raise UsageError(
             "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
         )
+    if jobs > 1:
+        raise UsageError("--jobs divides the SPECs of a command among processes: a project is checked in one")
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
         config or None, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
         written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
-        suggest=suggest,
+        suggest=suggest, progress=progress.Networks().begin,
     )  # fmt: skip
 
 
@@ -204,9 +224,12 @@ def write_reports(result: CheckResult, wanted: Sequence[Wanted]) -> None:
         for format, path in wanted:
             written = import_module(f"cnnprof.render.checks.{format}")
             text = show(written.document(result), "text", path) if format == "text" else written.render(result)
-            if token and format == "text" and path == "-":
-                text = f"::stop-commands::{token}\n{text}::{token}::\n"
-            deliver(text, path)
+            told = token if format == "text" and path == "-" else ""
+            if told:
+                deliver(f"::stop-commands::{token}\n", form="github")
+            deliver(text, path, format)
+            if told:
+                deliver(f"::{token}::\n", form="github")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary and any(each.format == "github" for each in wanted):
             _summarise(result, summary)
@@ -331,6 +354,7 @@ def command(
             "request may change both.",
         ),
     ] = False,
+    jobs: Jobs = 1,
     format: Annotated[
         Literal["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"] | None,
         typer.Option(
@@ -378,6 +402,7 @@ def command(
         allow_code=allow_code,
         reading=Reading(strict, example),
         suggest=suggest,
+        jobs=jobs,
     )
     if suggest:
         say_suggested(result)

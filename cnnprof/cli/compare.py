@@ -89,7 +89,7 @@ def command(
     )
     fits = [fits_of(each.report, targets) for each in found.subjects]
     text = render(found, fits, fold=fold, exact=exact, format=chosen, output=output)
-    deliver(text, output)
+    deliver(text, output, chosen)
     if open:
         browse(output)
 

@@ -6,7 +6,7 @@ import typer
 
 from cnnprof import exporters, load
 from cnnprof.cli import complain
-from cnnprof.cli.arguments import read_inputs, read_settings
+from cnnprof.cli.arguments import read_inputs, read_network, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Example, Flat, Inputs, Output, Spec, Strict, With
 from cnnprof.cli.output import deliver, settle
 from cnnprof.errors import UsageError, printable
@@ -20,7 +20,7 @@ EXAMPLES = (
     "cnnprof convert googlenet --format mmd",
     "cnnprof convert resnet@50 --format svg",
 )
-SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".py": "py", ".dot": "dot", ".mmd": "mmd", ".svg": "svg", ".txt": "yaml"}
+SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".py": "py", ".dot": "dot", ".mmd": "mmd", ".svg": "svg"}
 
 
 def command(
@@ -46,7 +46,7 @@ def command(
     chosen = settle([spec], format, output, SUFFIXES)
     if flat and chosen != "yaml":
         raise UsageError("--flat is for specs: the other formats have their own layout")
-    network = load.network(
+    network = read_network(
         spec,
         input=read_inputs(input or []),
         args=read_settings(set or []),
@@ -65,6 +65,6 @@ def command(
     for line in noticed:
         if line.startswith("warning:"):
             complain(line)
-    deliver(text, output)
+    deliver(text, output, chosen)
     if output is not None and output != "-":
         complain(f"wrote {printable(output)}: the architecture, without weights")

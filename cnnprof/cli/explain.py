@@ -1,7 +1,7 @@
 """`cnnprof explain`: its options, and from words on the command line to a page."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,7 +9,7 @@ from cnnprof import load
 from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
 from cnnprof.cli import complete
-from cnnprof.cli.arguments import read_inputs, read_names, read_settings
+from cnnprof.cli.arguments import read_inputs, read_names, read_network, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Output, Spec, Strict, Training, With
 from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.importers.reference import Reading
@@ -20,6 +20,7 @@ EXAMPLES = (
     "cnnprof explain resnet@50 conv3_x.0",
     "cnnprof explain resnet@50 'conv3_x.*.add.body' --only params,macs",
     "cnnprof explain lenet5 --only params,macs",
+    "cnnprof explain conv2d,out_channels=6,kernel_size=5 --input 1x32x32",
     "cnnprof explain mobilenet_v1 stem.conv.conv2d --batch 8 --format json",
 )
 
@@ -62,7 +63,11 @@ def command(
     ] = None,
     output: Output = None,
 ) -> None:
-    """Show each figure of a layer as a formula with its numbers, and of a block or network as a sum."""
+    """Show each figure of a layer as a formula with its numbers, and of a block or network as a sum.
+
+    SPEC can be a kind or block and its fields as well, with the size of its input.
+    """
+    form = settle([spec], format, output, {**DATA, ".txt": "text"})
     page = explain(
         spec,
         layer,
@@ -74,10 +79,10 @@ def command(
         dtype=dtype,
         training=training,
         only=only,
-        form=settle([spec], format, output, {**DATA, ".txt": "text"}),
+        form=form,
         output=output,
     )
-    deliver(page, output)
+    deliver(page, output, form)
 
 
 def explain(
@@ -97,8 +102,12 @@ def explain(
 ) -> str:
     """The text of a layer's, a block's or a network's page. Raises SpecError and UsageError."""
     shapes, args = read_inputs(inputs), read_settings(settings)
-    found = load.network(spec, input=shapes, args=args, training=training, with_=with_, reading=reading)
+    alone = load.of_kind(spec, shapes)
+    options: dict[str, Any] = {"input": shapes, "args": args, "training": training, "with_": with_, "reading": reading}
+    found = load.network(alone, **options) if alone else read_network(spec, **options)
     report = analyze(found, batch, dtype)
     names = [] if only is None else read_names(only, "--only")
+    if alone and path is None and not names and len(report.graph.layers) == 1:
+        path = report.graph.layers[0].path
     page = page_of(report.graph, report.costs, path, names)
     return explained.to_json(page) if form == "json" else show(explained.document(page), form, output)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cnnprof.cli import complete
+from cnnprof.cli import complete, progress
 from cnnprof.cli.options import Batch, Dtype, Exact, Output, TableOrJson, With
 from cnnprof.cli.output import DATA, deliver, settle, show
 
@@ -41,6 +41,14 @@ def command(
     from cnnprof.render import history as drawn
 
     chosen = settle([spec], format, output, DATA)
-    found = history(spec, metrics.split(","), most=commits, batch=batch, dtype=dtype, with_=with_ or [])
+    found = history(
+        spec,
+        metrics.split(","),
+        most=commits,
+        batch=batch,
+        dtype=dtype,
+        with_=with_ or [],
+        progress=progress.Networks("commits").begin,
+    )
     text = drawn.to_json(found) if chosen == "json" else show(drawn.document(found, exact), chosen, output)
-    deliver(text, output)
+    deliver(text, output, chosen)

@@ -7,6 +7,7 @@ import typer
 from cnnprof.cli import complete
 from cnnprof.cli.options import TextOrJson
 from cnnprof.cli.output import deliver, show
+from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.spec import shipped_blocks
 from cnnprof.render import catalogue
@@ -15,6 +16,8 @@ EXAMPLES = (
     "cnnprof kinds",
     "cnnprof kinds conv2d",
     "cnnprof kinds conv2d --format json",
+    "cnnprof kinds --search GlobalAveragePooling2D",
+    "cnnprof kinds --search 'transposed convolution'",
 )
 
 
@@ -27,18 +30,32 @@ def command(
             help="Show the manual page of one kind, or the text of a block.",
         ),
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="List what is called so, here, in PyTorch or in Keras, or has these words in its summary.",
+        ),
+    ] = None,
     format: TextOrJson = "text",
 ) -> None:
     """List the layer kinds and the blocks that come with cnnprof, or show the manual page of a kind."""
-    if word is None:
+    if search is not None:
+        if word is not None:
+            raise UsageError("`kinds` shows one kind or searches all: leave KIND or --search out")
+        matching = manual.search(search)
+        document = catalogue.matches(search, matching)
+        deliver(catalogue.kinds_json(matching.found) if format == "json" else show(document, format, None))
+    elif word is None:
         listed = manual.summaries()
         document = catalogue.kinds(listed, list(shipped_blocks()))
-        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None))
+        deliver(catalogue.kinds_json(listed) if format == "json" else show(document, format, None), form=format)
     elif format == "text" and (written := block(word)):
-        deliver(written)
+        deliver(written, form="yaml")
     else:
         page = manual.page(word)
-        deliver(catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None))
+        text = catalogue.page_json(page) if format == "json" else show(catalogue.page(page), format, None)
+        deliver(text, form=format)
 
 
 def block(name: str) -> str | None:

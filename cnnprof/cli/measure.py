@@ -13,7 +13,7 @@ from cnnprof import load
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.analysis.measured import Measured, Settings
 from cnnprof.cli import DONE, WRONG, complain, complete
-from cnnprof.cli.arguments import read_inputs, read_settings, readings
+from cnnprof.cli.arguments import read_inputs, read_network, read_settings, readings
 from cnnprof.cli.options import SHARED, Arguments, Dtype, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.options import Device as DeviceName
 from cnnprof.cli.output import DATA, deliver, screen, settle, show
@@ -94,6 +94,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Measure latency and memory on a device, by layer and in total, next to the counts. Needs cnnprof[torch]."""
+    form = settle([*specs, *([against] if against else [])], format, output, DATA, write=save_profile)
     text, status = run(
         Wanted(
             specs=specs,
@@ -112,11 +113,11 @@ def command(
             separable=separable,
             top=top,
             save_profile=save_profile,
-            form=settle([*specs, *([against] if against else [])], format, output, DATA, write=save_profile),
+            form=form,
             output=output,
         )
     )
-    deliver(text, output)
+    deliver(text, output, form)
     raise typer.Exit(status)
 
 
@@ -180,7 +181,7 @@ def run(wanted: Wanted) -> tuple[str, int]:
 def _network(
     spec: str, wanted: Wanted, shapes: load.Input, reading: Reading, args: Mapping[str, str] | None = None
 ) -> Network:
-    found = load.network(spec, input=shapes, args=args, with_=wanted.with_, reading=reading)
+    found = read_network(spec, input=shapes, args=args, with_=wanted.with_, reading=reading)
     load.as_computed(found, "a measurement")
     return found
 

@@ -47,6 +47,12 @@ Training = Annotated[
     bool, typer.Option("--training", help="Analyze the network in training mode, in which side outputs run.")
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Print exact integers: 25557032 instead of 25.6 M.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", min=1, metavar="N", help="Set the number of worker processes among which many networks are divided."
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -8,20 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnnprof import files
-from cnnprof.cli import complain, drop_output, progress
+from cnnprof.cli import complain, drop_output, is_pipe_closed, progress
+from cnnprof.cli.characters import inert, shown
 from cnnprof.errors import UsageError, printable
 from cnnprof.load import file_of
 
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
-
-# What a terminal or file that is not UTF-8 gets for the characters of the tables.
-_PLAIN = str.maketrans(
-    {"×": "x", "·": "*", "−": "-", "…": "...", "─": "-", "│": "|", "└": "+", "†": "+", "→": "->", "≈": "~", "≤": "<="}
-    | {"⌊": "[", "⌋": "]", "⌈": "[", "⌉": "]", "\u2013": "-"}
-)
-_BLOCKS = str.maketrans("█▉▊▋▌▍▎▏", "########")
-
 
 NARROWEST = 8
 """Cells that a line has at least: no terminal is narrower, and COLUMNS may say anything."""
@@ -58,17 +51,18 @@ DATA = {".json": "json", ".md": "markdown", ".tex": "latex", ".html": "html", ".
 
 
 def format_of(given: str | None, path: str | None, suffixes: Mapping[str, str] = SUFFIXES) -> str:
-    """The format that is given, or that a file's suffix stands for; what `.txt` does where it has none.
+    """The format that is given, or that a file's suffix stands for; where it has none, what `.txt` does.
 
-    Raises UsageError for another suffix.
+    Without a file, it is that too, or the first of all. Raises UsageError for another suffix.
     """
     suffix = os.path.splitext(path or "")[1].lower()
-    if given is None and suffix and suffix not in suffixes:
+    usual = suffixes.get(".txt")
+    if given is None and suffix not in suffixes and (suffix or (usual is None and path not in (None, "-"))):
         raise UsageError(
             f"the suffix of --output selects the format ({', '.join(suffixes)}), found `{printable(path or '')}`; "
             "or use --format"
         )
-    return given or suffixes[suffix or ".txt"]
+    return given or suffixes.get(suffix) or usual or next(iter(suffixes.values()))
 
 
 def page(wanted: bool, format: str | None, path: str | None) -> tuple[str | None, str | None]:
@@ -127,29 +121,37 @@ def show(document: Document, form: str, path: str | None) -> str:
     return render.show(document, form, seen and seen.width, color)
 
 
-def deliver(text: str, path: str | None = None) -> None:
-    """Writes to standard output, or to a file (`-` is standard output too). Raises UsageError."""
+TEXTS = ("table", "text")
+"""The formats for people; what is in another is data."""
+
+
+def deliver(text: str, path: str | None = None, form: str = "text") -> None:
+    """Writes to standard output, or to a file (`-` is standard output too). form: its format. Raises UsageError."""
     if path is None or path == "-":
-        write(text)
+        write(text, form)
     else:
         files.save(text, path)
 
 
-def write(text: str) -> None:
-    """Writes to standard output, at once. Raises UsageError where it cannot be written to."""
+def write(text: str, form: str = "text") -> None:
+    """Writes to standard output, at once. Raises UsageError where it cannot be written to.
+
+    A text is in the characters that the stream has. Data that goes to a pipe or a file is the same on every system, in
+    UTF-8.
+    """
     progress.clear()
     if sys.stdout is None:
         raise UsageError("standard output is closed")
-    encoding = sys.stdout.encoding or "ascii"
+    data = getattr(sys.stdout, "buffer", None) if form not in TEXTS and not sys.stdout.isatty() else None
     try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(_PLAIN).translate(_BLOCKS).encode(encoding, "replace").decode(encoding)
-    try:
-        sys.stdout.write(text)
+        if data is not None:
+            data.write(text.encode("utf-8", "backslashreplace"))
+        else:
+            text = inert(text) if form in TEXTS else text
+            sys.stdout.write(shown(text, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if is_pipe_closed(error):
+            raise
         drop_output()
         raise UsageError(f"cannot write to standard output: {error.strerror}") from None

@@ -53,4 +53,4 @@ def command(
     wish = Wish([*(with_ or []), "separable"], only or [], except_ or [], not no_between)
     setup = Setup(input or [], set or [], batch, dtype, Reading(strict, example))
     found = before_and_after(spec, setup, wish, write, flat)
-    deliver(render(found, exact=exact, format=chosen, output=output), output)
+    deliver(render(found, exact=exact, format=chosen, output=output), output, chosen)

@@ -33,11 +33,11 @@ def command(
     """List the architectures that come with cnnprof: their variants and arguments. With a NAME: its YAML file."""
     written = None if name is None else text(name)
     if written is not None and format == "text":
-        deliver(written)
+        deliver(written, form="yaml")
         return
     found = [_architecture(each) for each in (locate.architectures() if name is None else [name])]
     if format == "json":
-        deliver(catalogue.architectures_json(found))
+        deliver(catalogue.architectures_json(found), form=format)
     else:
         deliver(show(catalogue.architectures(found), format, None))
 

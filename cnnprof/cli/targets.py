@@ -30,4 +30,5 @@ def command(
 ) -> None:
     """List the devices that come with cnnprof: memory, bandwidth and peaks, each figure with its source."""
     found = list(profiles.targets(file).values()) if name is None else [profiles.find(name, file)]
-    deliver(targets.targets_json(found) if format == "json" else show(targets.document(found), format, None))
+    text = targets.targets_json(found) if format == "json" else show(targets.document(found), format, None)
+    deliver(text, form=format)

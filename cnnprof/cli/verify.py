@@ -11,7 +11,7 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.equivalence import Equivalence, equivalence
 from cnnprof.analysis.verified import Verified
 from cnnprof.cli import BROKEN, complain, complete
-from cnnprof.cli.arguments import read_inputs, read_settings, readings
+from cnnprof.cli.arguments import read_inputs, read_network, read_settings, readings
 from cnnprof.cli.options import SHARED, Arguments, Device, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.cli.progress import Steps
@@ -63,7 +63,8 @@ def command(
     if against is not None:
         _refuse_running(specs, batch, device, fake or no_fvcore)
         same = compared(specs[0], against, input or [], set or [], with_ or [], reading)
-        deliver(pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output), output)
+        text = pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output)
+        deliver(text, output, chosen)
         if not same.ok:
             complain(f"error: {pair.summary(same)}")
             raise typer.Exit(BROKEN)
@@ -72,7 +73,7 @@ def command(
         specs, input or [], set or [], with_ or [], reading,
         batch=batch, device=device, fake=fake, fvcore=not no_fvcore,
     )  # fmt: skip
-    deliver(render(found, chosen, output), output)
+    deliver(render(found, chosen, output), output, chosen)
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
         raise typer.Exit(BROKEN)
@@ -99,11 +100,11 @@ def compared(
     `cnnprof.analyze`."""
     shapes = read_inputs(inputs)
     own, other = readings([spec, against], reading)
-    first = load.network(spec, input=shapes, args=read_settings(settings), with_=with_, reading=own)
+    first = read_network(spec, input=shapes, args=read_settings(settings), with_=with_, reading=own)
     if not shapes and other.example is None and against.startswith("torch:"):
         given = first.graph.inputs
         shapes = dict(given) if len(given) > 1 else {"": next(iter(given.values()))}
-    second = load.network(against, input=shapes, with_=with_, reading=other)
+    second = read_network(against, input=shapes, with_=with_, reading=other)
     graphs = [load.as_computed(each, "a comparison of layers").graph for each in (first, second)]
     return equivalence(graphs[0], graphs[1], (spec, against))
 
@@ -125,7 +126,7 @@ def verified(
     shapes = read_inputs(inputs)
     args = read_settings(settings)
     networks = [
-        load.network(spec, input=shapes, args=args, with_=with_, reading=each)
+        read_network(spec, input=shapes, args=args, with_=with_, reading=each)
         for spec, each in zip(specs, readings(specs, reading), strict=True)
     ]
     reports = [analyze(load.as_computed(each, "a verification"), batch) for each in networks]

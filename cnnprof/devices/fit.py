@@ -30,12 +30,16 @@ UNBOUNDED = 2**63
 
 
 class Need(NamedTuple):
-    """Bytes that a network takes of something, between `least` and `most`, and what there is; None: not known."""
+    """Bytes that a network takes of something, between `least` and `most`, and what there is; None: not known.
+
+    estimate: whether the figure itself is one, by nobody knows how much: memory that depends on strides.
+    """
 
     what: str
     least: int
     most: int
     capacity: int | None
+    estimate: bool = False
 
     @property
     def verdict(self) -> Verdict | None:
@@ -79,14 +83,15 @@ def _over(amount: int, error: float) -> int:
     return amount if not error else int(amount / (1 - error)) + 1
 
 
-def gpu(target: Target, needed: int) -> Need:
-    """What a network takes of a GPU's memory. needed: its `inference_bytes` or `training_bytes`.
+def gpu(target: Target, needed: int, estimate: bool = False) -> Need:
+    """What a network takes of a GPU's memory. needed: its `inference_bytes` or `training_bytes`; estimate: whether that
+    is one.
 
     Raises UsageError for a target of another sort.
     """
     if target.sort == "microcontroller":
         _check(target, "gpu")
-    return Need("memory", needed, needed, target.memory and target.memory.value)
+    return Need("memory", needed, needed, target.memory and target.memory.value, estimate)
 
 
 def largest_batch(bytes_at: Callable[[int], int], memory: int, least: int = 1) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -82,17 +82,21 @@ def find(name: str, path: Path | None = None) -> Target:
 
     Raises UsageError for one that is not known, and as `read`.
     """
-    known = targets(path)
+    return _named(name, targets(path))
+
+
+def _named(name: str, known: Mapping[str, Target]) -> Target:
     if name not in known:
         shown = brief(printable(name))
         raise UsageError(f"there is no target `{shown}`; {nearest(name, known) or '`cnnprof targets` lists them'}")
     return known[name]
 
 
-def named(text: str, folder: Path | None = None) -> Target:
+def named(text: str, folder: Path | None = None, reader: Callable[[Path], bytes] | None = None) -> Target:
     """The target of `NAME`, or of `FILE.yaml:NAME` in a file of the user's own.
 
-    folder: what the file is relative to, and out of which nothing may lead. Raises as `find`.
+    folder: what the file is relative to, and out of which nothing may lead. reader: gives the text of a file that is
+    not on disk, as it was. Raises as `find`.
     """
     file, colon, name = text.rpartition(":")
     if not colon:
@@ -101,8 +105,12 @@ def named(text: str, folder: Path | None = None) -> Target:
         return find(name, Path(file))
     if Path(file).is_absolute() or ".." in Path(file).parts:
         raise UsageError(f"a file of targets is below the project's folder, found `{brief(printable(file))}`")
-    files.refuse_leaving(folder / file, folder, file)
-    return find(name, folder / file)
+    path = folder / file
+    shown = files.relative(path, Path.cwd())
+    if reader is None:
+        files.refuse_leaving(path, folder, shown)
+    written = files.read(path, MOST, shown) if reader is None else reader(path)
+    return _named(name, {**_shipped(), **read(written, shown)})
 
 
 def targets(path: Path | None = None) -> dict[str, Target]:

@@ -104,7 +104,7 @@ def _on_gpu(report: Report, target: Target) -> Fit:
     bounds = Fit(target, time=time, unbounded=unbounded, estimate=estimate(target, report.graph, report.costs))
     if needed is None:
         return bounds._replace(refused=report.reason("inference_bytes"))
-    need = gpu(target, needed)
+    need = gpu(target, needed, "inference_bytes" in report.estimates)
     if need.capacity is None:
         return bounds._replace(needs=(need,))
     graph, trained = report.graph, report.graph.trained or report.graph

@@ -79,7 +79,7 @@ def _as_code(graph: Graph, number: int) -> Said:
     code = _code(graph, number)
     in_place = code.made and _overwrites(graph, number)
     values = {**code.values, **({"inplace": True} if in_place else {})}
-    return Said((code.text, code.unnamed, in_place), values, code.usual)
+    return Said((code.text, code.unnamed, in_place, graph.layers[number].frozen), values, code.usual)
 
 
 FORM = Form(_as_code, literal, implicit=False, short={}, reserved=TAKEN | RESERVED)
@@ -273,7 +273,9 @@ class _Class:
         if code.definition:
             self.source.definitions[code.text] = code.definition
         names = list(code.values)[: code.unnamed]
-        return call(code.text, *(values.pop(name) for name in names), **values)
+        made = call(code.text, *(values.pop(name) for name in names), **values)
+        layer = self.graph.layers[part.first]
+        return made._replace(tail=").requires_grad_(False)") if layer.frozen and not layer.kind.frozen else made
 
     # The forward pass.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from cnnprof.analysis.receptive_field import Number
@@ -38,7 +39,7 @@ class Share(NamedTuple):
 
 
 class MetricChange(NamedTuple):
-    """A metric before and now; None where it has no value.
+    """A metric before and now; None where it has no value. estimate: whether either is one.
 
     where: the outermost steps that it grew or shrank in, most first, of metrics that are sums over layers; more: how
     many steps are not named.
@@ -49,6 +50,7 @@ class MetricChange(NamedTuple):
     after: Number | None
     where: tuple[Share, ...] = ()
     more: int = 0
+    estimate: bool = False
 
     @property
     def same(self) -> bool:
@@ -89,13 +91,16 @@ def changed(network: CountedNetwork, baseline: Baseline) -> NetworkChange | None
         return None
     now = figures(network.report)
     if baseline.figures is None:
-        return NetworkChange(network.title, network.file, baseline.name, "new", _metrics(None, now))
+        return NetworkChange(
+            network.title, network.file, baseline.name, "new", _metrics(None, now, network.report.estimates)
+        )
     args = arguments(baseline.report, network.report)
     if baseline.figures == now and not args:
         return None
     steps = _steps(network, baseline)
+    estimates = (*network.report.estimates, *(() if baseline.report is None else baseline.report.estimates))
     return NetworkChange(
-        network.title, network.file, baseline.name, "changed", _metrics(baseline.figures, now), args,
+        network.title, network.file, baseline.name, "changed", _metrics(baseline.figures, now, estimates), args,
         steps[:NAMED_CHANGES], max(0, len(steps) - NAMED_CHANGES),
     )  # fmt: skip
 
@@ -110,8 +115,10 @@ def renamed(new: NetworkChange, gone: NetworkChange, before: Figures) -> Network
     return new._replace(status="renamed", was=gone.file, metrics=_metrics(before, before))
 
 
-def _metrics(before: Figures | None, after: Figures | None) -> tuple[MetricChange, ...]:
-    """All metrics that either has, in their order."""
+def _metrics(
+    before: Figures | None, after: Figures | None, estimates: Collection[str] = ()
+) -> tuple[MetricChange, ...]:
+    """All metrics that either has, in their order. estimates: those that are."""
 
     def total(of: Figures | None, metric: str) -> Number | None:
         return None if of is None else of.totals.get(metric)
@@ -122,7 +129,8 @@ def _metrics(before: Figures | None, after: Figures | None) -> tuple[MetricChang
         if was is None and now is None:
             continue
         where = _where(before, after, metric) if before is not None and after is not None and was != now else []
-        found.append(MetricChange(metric, was, now, tuple(where[:NAMED_BLOCKS]), max(0, len(where) - NAMED_BLOCKS)))
+        named, more = tuple(where[:NAMED_BLOCKS]), max(0, len(where) - NAMED_BLOCKS)
+        found.append(MetricChange(metric, was, now, named, more, metric in estimates))
     return tuple(found)
 
 
@@ -143,11 +151,11 @@ def arguments(before: Report | None, after: Report) -> tuple[ArgumentChange, ...
     if before is None:
         return ()
 
-    was, now = before.args, after.args
+    was, now = ({name: show(value) for name, value in report.args.items()} for report in (before, after))
     return tuple(
-        ArgumentChange(name, show(was[name]) if name in was else None, show(now[name]) if name in now else None)
+        ArgumentChange(name, was.get(name), now.get(name))
         for name in dict.fromkeys([*was, *now])
-        if name not in was or name not in now or was[name] != now[name]
+        if was.get(name) != now.get(name)
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files as resources
 from math import ceil
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from cnnprof import files, load
 from cnnprof.analysis.analyze import analyze
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
+from cnnprof.gate.project import FILE
 from cnnprof.gate.suggest import rounded
 from cnnprof.language.literal import scalar
 from cnnprof.language.spec import Spec
@@ -23,46 +25,58 @@ MOST_FILES = 20_000
 """Files that are looked at; in a larger folder the networks have to be named."""
 MOST_NETWORKS = 100
 """Budgets of one network each; of more there is one for each folder."""
-SUFFIXES = (".yaml", ".yml", ".onnx", ".pt2", ".tflite")
+YAML = (".yaml", ".yml")
+SUFFIXES = (*YAML, ".onnx", ".pt2", ".tflite")
 SKIPPED = ("node_modules", "site-packages", "__pycache__", "build", "dist")
 _SPEC = re.compile(rb"^(\xef\xbb\xbf)?[\"']?cnnprof[\"']?[ \t]*:", re.MULTILINE)
 
 
 class Sized(NamedTuple):
-    """A network as a budget names it, and its figures."""
+    """A network as a budget names it, its figures, and which of them are estimates."""
 
     file: str
     variant: str | None
     figures: dict[str, int]
+    estimates: tuple[str, ...] = ()
 
 
 class First(NamedTuple):
-    """The text of a project file, the networks that it has, and by file why others are not in it."""
+    """The text of a project file in a folder, the networks that it has, and by file why others are not in it."""
 
+    folder: Path
     text: str
     networks: tuple[Sized, ...]
     wrong: dict[str, str]
 
 
-def first(folder: Path, paths: Sequence[str]) -> First:
-    """A project file for the networks in `folder`. paths: files, and folders that are searched, below it.
+def first(
+    folder: Path, paths: Sequence[str], name: str = FILE, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> First:
+    """A project file for the networks in `folder`. paths: files, and folders that are searched, below it, from the
+    working directory; the folder itself without any. name: of the project file. progress: is told which file begins,
+    how many are done, and of how many.
 
     Raises UsageError where there is no network, or a path is not below the folder.
     """
-    names = list(dict.fromkeys(name for path in paths or ["."] for name in _found(folder, path)))
+    found = list(dict.fromkeys(file for path in paths or [str(folder)] for file in _found(folder, path)))
     networks: list[Sized] = []
     wrong: dict[str, str] = {}
-    for name in names:
+    for number, file in enumerate(found):
+        progress(file, number, len(found))
         try:
-            networks += _sized(folder, name)
+            networks += _sized(folder, file)
         except SpecError as error:
-            wrong[name] = error.problems[0].message
+            wrong[file] = error.problems[0].message
         except CnnprofError as error:
-            wrong[name] = str(error)
+            wrong[file] = str(error)
     if not networks:
-        more = f"; of {len(names):,} that may be one none can be read: {next(iter(wrong.values()))}" if wrong else ""
+        more = f"; of {len(found):,} that may be one none can be read: {next(iter(wrong.values()))}" if wrong else ""
         raise UsageError(f"found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite{more}")
-    return First("\n".join(_lines(networks)) + "\n", tuple(networks), wrong)
+    return First(folder, "\n".join(_lines(networks, _command(name))) + "\n", tuple(networks), wrong)
+
+
+def _command(name: str) -> str:
+    return "cnnprof check" if name == FILE else f"cnnprof check --config {shlex.quote(name)}"
 
 
 def snippet(name: str) -> str:
@@ -70,11 +84,57 @@ def snippet(name: str) -> str:
     return (resources("cnnprof") / "gate" / "ci" / name).read_text(encoding="utf-8")
 
 
+def workflow(folder: Path, top: Path, name: str = FILE) -> str:
+    """The workflow that checks a project of a repository. folder: of the project file of that name, below `top`."""
+    inside = files.relative(folder, top)
+    given = [] if inside == "." else [f"working-directory: {_quoted(inside)}"]
+    given += [] if name == FILE else [f"args: {_quoted(shlex.join(['--config', name]))}"]
+    return snippet("networks.yml").rstrip("\n") + "".join(f"\n          {line}" for line in given) + "\n"
+
+
+def hooks(found: First, top: Path, name: str = FILE) -> str:
+    """The configuration of pre-commit for a project of a repository, with a pattern for its networks' files."""
+    inside = files.relative(found.folder / name, top)
+    text = snippet("pre-commit-config.yaml")
+    pattern = _pattern(found, top)
+    lines = text.splitlines()
+    if pattern is None:  # pre-commit gives the files of other formats to no hook
+        lines = [line for line in lines if "cnnprof-validate" not in line and "files:" not in line]
+    else:
+        lines = [f"    files: {_quoted(pattern)}" if "files:" in line else line for line in lines]
+    if inside != FILE:
+        lines.append(f"    args: [--config, {_quoted(inside)}]")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A text in YAML, in single quotes where it is not a plain word."""
+    return text if re.fullmatch(r"[A-Za-z][\w./-]*", text) else "'" + text.replace("'", "''") + "'"
+
+
+def _pattern(found: First, top: Path) -> str | None:
+    """A regular expression for the specs of a project by their paths from `top`, also for those that come to a folder
+    which has nothing else; None without any."""
+    specs = {each.file for each in found.networks} | found.wrong.keys()
+    folders: dict[str, list[str]] = {}
+    for name in sorted(each for each in specs if each.endswith(YAML)):
+        above, _, own = name.rpartition("/")
+        folders.setdefault(above, []).append(own)
+    inside = files.relative(found.folder, top)
+    parts = []
+    for above, names in folders.items():
+        there = {name for name in os.listdir(found.folder / above) if name.endswith(YAML)}
+        prefix = "".join(f"{part}/" for part in (inside, above) if part not in ("", "."))
+        stems = {re.escape(os.path.splitext(name)[0]): None for name in names}
+        parts += [re.escape(prefix) + each for each in (["[^/]+"] if there <= set(names) else stems)]
+    return f"^({'|'.join(parts)})\\.ya?ml$" if parts else None
+
+
 def _found(folder: Path, path: str) -> Iterator[str]:
     """The networks at a path, by their names from the folder. Raises UsageError."""
     here = os.path.abspath(path)
     if not Path(here).is_relative_to(folder):
-        raise UsageError(f"`{printable(path)}` is not below this folder, where the project file goes")
+        raise UsageError(f"`{printable(path)}` is not below the folder where the project file goes")
     if not os.path.isdir(here):
         if not os.path.lexists(here):
             raise UsageError(f"found nothing at `{printable(path)}`, neither a file nor a folder")
@@ -101,7 +161,7 @@ def _is_network(path: str, folder: Path) -> bool:
         return False
     try:
         files.refuse_leaving(path, folder)
-        if suffix not in (".yaml", ".yml"):
+        if suffix not in YAML:
             return True
         return _SPEC.search(files.read(path, load.MOST)) is not None
     except UsageError:  # one that may not be read is none of ours
@@ -120,16 +180,18 @@ def _sized(folder: Path, name: str) -> Iterator[Sized]:
         network = load.unfolded(spec, variant) if isinstance(spec, Spec) else load.imported(spec, {})
         report = analyze(network)
         amounts = {metric: report.metric(metric) for metric in LIMITED}
-        yield Sized(name, variant, {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None})
+        figures = {metric: ceil(amount) for metric, amount in amounts.items() if amount is not None}
+        yield Sized(name, variant, figures, tuple(name for name in figures if name in report.estimates))
 
 
-def _lines(networks: Sequence[Sized]) -> Iterator[str]:
-    yield "# Limits on the networks of this folder: the figures of the day it was written, rounded up. `cnnprof check`"
-    yield "# compares, and `cnnprof check --suggest` shows the limits that would just hold."
+def _lines(networks: Sequence[Sized], command: str) -> Iterator[str]:
+    yield "# Limits on the networks of this folder: the figures of the day it was written, rounded up to three digits."
+    yield f"# `{command}` compares, and with --suggest shows the limits that would just hold."
     yield "version: 1"
     yield "# baseline_ref: origin/main           # what `max_increase` of a budget is measured from"
     yield "budgets:"
     names: set[str] = set()
+    estimates = {(each.file, each.variant): each.estimates for each in networks}
     for title, patterns, variant, figures in _budgets(networks):
         name = next(each for each in _names(title) if each not in names)
         names.add(name)
@@ -139,6 +201,9 @@ def _lines(networks: Sequence[Sized]) -> Iterator[str]:
             yield f"  variant: {scalar(variant)}"
         limits = (f"{metric}: {rounded(amount, metric)}" for metric, amount in figures.items())
         yield f"  max: {{{', '.join(limits)}}}"
+        about = dict.fromkeys(metric for file in patterns for metric in estimates.get((file, variant), ()))
+        if about:
+            yield f"  # ≈ {', '.join(about)}: {'estimates' if len(about) > 1 else 'an estimate'}"
     yield "  # max_increase: {params: 1%, macs: +10M}"
 
 

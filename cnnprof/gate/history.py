@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,8 +25,9 @@ DEFAULT = ("params", "macs", "peak_activation_bytes")
 class HistoryEntry(NamedTuple):
     """A network at a commit. commit, date: empty of the file as it is now, where it differs from the last commit's.
 
-    metrics: None where the network is wrong there, and `wrong` says how. args: those that changed since the older one.
-    renamed: the name that the file had before, where this commit gave it another.
+    metrics: None where the network is wrong there, and `wrong` says how, or where the commit deleted the file.
+    args: those that changed since the older one. renamed: the name that the file had before, where this commit gave it
+    another. estimates: the metrics that are not exact.
     """
 
     commit: str
@@ -37,19 +38,23 @@ class HistoryEntry(NamedTuple):
     args: tuple[ArgumentChange, ...] = ()
     renamed: str = ""
     wrong: str = ""
+    estimates: tuple[str, ...] = ()
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class History(Record):
     """A network commit by commit, the newest first. shown: the metrics that tables have.
 
-    cut: whether there may be older commits that this clone lacks.
+    cut: whether there may be older commits that this clone lacks. more: whether there are older ones than were asked
+    for.
     """
 
     title: str
     shown: tuple[str, ...]
     entries: tuple[HistoryEntry, ...]
     cut: bool = False
+    more: bool = False
 
     def records(self) -> list[dict[str, Any]]:
         """A dict per commit, with every metric."""
@@ -67,9 +72,10 @@ class History(Record):
 
 def history(
     spec: str, metrics: Sequence[str] = DEFAULT, *, most: int = 20, batch: int = 1, dtype: str = "float32",
-    with_: Sequence[str] = (),
+    with_: Sequence[str] = (), progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> History:  # fmt: skip
-    """The figures of a SPEC's file at each of the last `most` commits that changed it.
+    """The figures of a SPEC's file at each of the last `most` commits that changed it. progress: is told which begins,
+    how many are done, and of how many.
 
     Raises UsageError where the SPEC names no file of the working directory's repository, or a metric is none.
     """
@@ -78,17 +84,22 @@ def history(
     if located.committed is not None or not Path(located.name).is_file():
         raise UsageError(f"a history is of a file, found `{brief(printable(spec), 200)}`")
     file = located.name
-    commits = git.history(file, most)
+    commits = git.history(file, most + 1)
+    commits, more = commits[:most], len(commits) > most
     if not commits:
         raise UsageError(f"`{printable(file)}` is in no commit yet: commit it first")
     options = {"batch": batch, "dtype": dtype, "with_": with_}
     found: list[tuple[HistoryEntry, Report | None]] = []
     top = git.revision("HEAD")
     for number, each in enumerate(commits):
+        progress(each.path, number, len(commits))
         older = commits[number + 1].path if number + 1 < len(commits) else each.path
         entry = HistoryEntry(each.commit, each.date, each.subject, each.path, None,
                              renamed=older if older != each.path else "")  # fmt: skip
         there = git.Revision(each.commit, each.commit, top.top)
+        if not there.has(each.path):
+            found.append((entry._replace(deleted=True), None))
+            continue
         found.append(
             _entry(entry, lambda there=there, each=each: load.located_at(there, each.path, file), located, options)
         )
@@ -100,7 +111,7 @@ def history(
         before = next((each for _, each in found[number + 1 :] if each is not None), None)
         args = arguments(before, report) if report is not None else ()
         entries.append(entry._replace(args=args))
-    return History(spec, shown, tuple(entries), git.is_shallow())
+    return History(spec, shown, tuple(entries), git.is_shallow(), more)
 
 
 def _differs(head: git.Revision, path: str, file: str) -> bool:
@@ -132,4 +143,5 @@ def _entry(entry: HistoryEntry, locate: Any, asked: load.Located, options: Mappi
         return entry._replace(wrong=error.problems[0].message), None
     except CnnprofError as error:
         return entry._replace(wrong=str(error)), None
-    return entry._replace(metrics={name: report.metric(name) for name in METRICS}), report
+    metrics = {name: report.metric(name) for name in METRICS}
+    return entry._replace(metrics=metrics, estimates=report.estimates), report

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import Mark
-from cnnprof.gate.budget import OWN, Budget, Elsewhere, Increase, Loosened
-from cnnprof.language.spec import BudgetLimit, OwnBudget
+from cnnprof.gate.budget import OWN, Budget, Elsewhere, Fits, Increase
+from cnnprof.gate.result import Loosened
+from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
 
 if TYPE_CHECKING:
     from cnnprof.gate.project import BudgetEntry, Project
@@ -27,6 +28,8 @@ class _Bound(NamedTuple):
 def of_project(before: Project, after: Project, since: str) -> Iterator[Loosened]:
     """Limits that are gone or greater than in another version of a project file, and what else differs in whom its
     budgets are for."""
+    if before.name != after.name:
+        yield Loosened(after.name, None, "", "the project file", before.name, after.name, since)
     now = {entry.budget.name: entry for entry in after.entries}
     for entry in before.entries:
         name = entry.budget.name
@@ -44,15 +47,27 @@ def of_project(before: Project, after: Project, since: str) -> Iterator[Loosened
             yield Loosened(after.name, None, "", f"`{key}`", str(was), str(is_now) if is_now else None, since)
 
 
-def of_spec(before: OwnBudget, after: OwnBudget, file: str, since: str) -> Iterator[Loosened]:
-    """The same of the budget that a spec sets itself."""
-    was, now = ({bound.what: bound for bound in _own(each)} for each in (before, after))
-    yield from _greater(was, now, file, OWN, since)
+def of_spec(
+    before: Spec, after: Spec | None, file: str, since: str, variants: Sequence[str | None] = ()
+) -> Iterator[Loosened]:
+    """The same of the budgets that a spec sets itself: all of them, or those of some variants; after: None where the
+    file is gone."""
+    for variant in variants or (None, *before.variants):
+        was = before.own_budget(variant)
+        if after is not None and variant is not None and variant not in after.variants:
+            if not was.empty:
+                yield Loosened(file, None, OWN, f"variant `{variant}`", "", None, since)
+            continue
+        now = NO_BUDGET if after is None else after.own_budget(variant)
+        yield from _greater(_by_name(_own(was)), _by_name(_own(now)), file, OWN, since)
 
 
 def _of_budget(before: Budget, after: Budget, file: str, since: str) -> Iterator[Loosened]:
-    was, now = ({bound.what: bound for bound in _bounds(each)} for each in (before, after))
-    yield from _greater(was, now, file, before.name, since)
+    yield from _greater(_by_name(_bounds(before)), _by_name(_bounds(after)), file, before.name, since)
+
+
+def _by_name(bounds: Iterable[_Bound]) -> dict[str, _Bound]:
+    return {bound.what: bound for bound in bounds}
 
 
 def _greater(
@@ -78,7 +93,16 @@ def _bounds(budget: Budget) -> Iterator[_Bound]:
     for increase in budget.increases:
         yield _increase(increase)
     for fits in budget.fits:
-        yield _Bound(f"fits {fits.target.name}", "", fits.mark, 0)
+        yield from _of_target(fits)
+
+
+def _of_target(fits: Fits) -> Iterator[_Bound]:
+    """That a target is to be fitted, and each memory that it has: a file of targets may change too."""
+    target = fits.target
+    yield _Bound(f"fits {target.name}", "", fits.mark, 0)
+    for what, figure in (("ram", target.ram), ("flash", target.flash), ("memory", target.memory)):
+        if figure is not None:
+            yield _Bound(f"fits {target.name}: {what}", f"{figure.value:,}", fits.mark, figure.value)
 
 
 def _increase(increase: Increase) -> _Bound:

@@ -7,16 +7,11 @@ of lines (`pyproject.toml tool.cnnprof.budgets[0].max.params`), which is all tha
 from __future__ import annotations
 
 import os
-import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import partial
-from glob import has_magic
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +36,6 @@ from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import MOST, code_in, read_shape
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
-from cnnprof.model.paths import advance, begin
 
 FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
@@ -123,6 +117,26 @@ def find(folder: Path) -> Path | None:
     return None
 
 
+def find_in(folders: Iterable[Path], read: Callable[[Path], bytes | None]) -> tuple[Path, bytes] | None:
+    """The project file of the first folder that has any, as `find`, and its text, which may be wrong.
+
+    read: gives the text of a file, None where there is none.
+    """
+    for above in folders:
+        for path in (above / FILE, above / PYPROJECT):
+            text = read(path)
+            if text is not None and (path.name == FILE or _has_table(text)):
+                return path, text
+    return None
+
+
+def _has_table(text: bytes) -> bool:
+    try:
+        return _table(text, PYPROJECT) is not None
+    except UsageError:  # which whoever reads it is told
+        return True
+
+
 def read(path: Path, name: str) -> Project:
     """The project that a file holds; `name` stands for it in errors.
 
@@ -131,92 +145,12 @@ def read(path: Path, name: str) -> Project:
     return parse(read_file(path, MOST, name), name, path.parent)
 
 
-def parse(text: bytes, name: str, folder: Path) -> Project:
-    """The project in the text of a file of that name. Raises as `read`."""
-    return _Reader(folder=folder).project(_root(text, name), name, folder)
+def parse(text: bytes, name: str, folder: Path, reader: Callable[[Path], bytes] | None = None) -> Project:
+    """The project in the text of a file of that name. reader: gives the texts of further files as they were.
 
-
-def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
-    """The files of a budget below the project's folder, sorted, and its patterns that match none.
-
-    What excludes files may match none. Hidden files and folders match only where a pattern names them, and so do the
-    project file and its baseline.
+    Raises as `read`.
     """
-    own = {Path(project.name).name, posixpath.normpath(project.baseline or ".")}
-    found: dict[str, None] = {}
-    problems = []
-    for pattern in entry.files:
-        if pattern.excludes:
-            continue
-        segments = [
-            segment for segment, again in pairwise([*pattern.text.split("/"), ""]) if (segment, again) != ("**", "**")
-        ]
-        matched = dict.fromkeys(_matched(project.folder, segments))
-        if has_magic(pattern.text):
-            matched = {path: None for path in matched if path not in own}
-        found |= matched
-        if not matched:
-            problems.append(
-                Problem(
-                    f"no file matches `{brief(pattern.text)}`",
-                    pattern.mark,
-                    f"patterns are relative to the folder of {project.name}",
-                )
-            )
-    excluded = [pattern.text[1:].split("/") for pattern in entry.files if pattern.excludes]
-    kept = [path for path in sorted(found) if not any(_matches(pattern, path.split("/")) for pattern in excluded)]
-    if found and not kept:
-        problems.append(Problem("no file is left: all that `files` matches is excluded", entry.files[0].mark))
-    return kept, problems
-
-
-def matches(entry: BudgetEntry, path: str) -> bool:
-    """Whether a budget is for a file, by its path from the project's folder, which need not be there."""
-    segments = path.split("/")
-    found = [pattern for pattern in entry.files if _matches(pattern.text.removeprefix("!").split("/"), segments)]
-    hidden = any(segment.startswith(".") for segment in segments)
-    return bool(found) and not hidden and not any(pattern.excludes for pattern in found)
-
-
-def _matched(root: Path, pattern: list[str], inside: str = "") -> Iterator[str]:
-    """The files below `root / inside` whose paths match a pattern's segments, relative to `root`; some twice.
-
-    `**` is any number of folders, and follows no links: two of them in a circle lead to endless paths.
-    """
-    segment, *rest = pattern
-    if segment == "**":
-        yield from _matched(root, rest or ["*"], inside)
-    elif not has_magic(segment):
-        path = f"{inside}{segment}"
-        if rest:
-            yield from _matched(root, rest, f"{path}/")
-        elif (root / path).is_file():
-            yield path
-        return
-    try:
-        entries = list(os.scandir(root / inside))
-    except OSError:  # no folder, or one that may not be read
-        return
-    for entry in entries:
-        if entry.name.startswith(".") and not segment.startswith("."):
-            continue
-        path = f"{inside}{entry.name}"
-        if segment == "**":
-            if entry.is_dir(follow_symlinks=False):
-                yield from _matched(root, pattern, f"{path}/")
-        elif fnmatchcase(entry.name, segment):
-            if rest:
-                yield from _matched(root, rest, f"{path}/")
-            elif (root / path).is_file():
-                yield path
-
-
-def _matches(pattern: list[str], path: list[str]) -> bool:
-    """Whether a pattern's segments match a path's; `**` is any number of them."""
-    reached = begin(pattern)
-    for segment in path:
-        reached = advance(reached, pattern, partial(fnmatchcase, segment))
-    return len(pattern) in reached
+    return _Reader(folder=folder, reader=reader).project(_root(text, name), name, folder)
 
 
 # From text to nodes.
@@ -275,6 +209,7 @@ class _Reader:
 
     problems: list[Problem] = field(default_factory=list)
     folder: Path = Path()
+    reader: Callable[[Path], bytes] | None = None
 
     def problem(self, message: str, mark: Mark, hint: str = "") -> None:
         self.problems.append(Problem(message, mark, hint))
@@ -517,7 +452,7 @@ class _Reader:
             if text is None:
                 continue
             try:
-                yield Fits(named(text, self.folder), item.mark)
+                yield Fits(named(text, self.folder, self.reader), item.mark)
             except UsageError as error:
                 self.problem(str(error), item.mark)
             except SpecError as error:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from cnnprof import files, load
-from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.measured import Settings
 from cnnprof.errors import (
     CnnprofError,
@@ -28,70 +26,33 @@ from cnnprof.errors import (
     printable,
     printable_lines,
 )
-from cnnprof.gate.budget import (
-    OWN,
-    Baseline,
-    Budget,
-    Checked,
-    CheckResult,
-    CountedNetwork,
-    Elsewhere,
-    Figures,
-    Fits,
-    Loosened,
-    Updated,
-    Wrong,
-    figures,
-    held_to_time,
-    judge,
-    unmatched,
-)
-from cnnprof.gate.changes import NetworkChange, changed, deleted, renamed
-from cnnprof.gate.loosened import of_spec
+from cnnprof.gate import subjects
+from cnnprof.gate.budget import OWN, Baseline, Budget, CountedNetwork, Elsewhere, Fits
+from cnnprof.gate.changes import NetworkChange, changed
+from cnnprof.gate.judge import held_to_time, judge, unmatched
+from cnnprof.gate.result import Checked, CheckResult, Loosened, Updated, Wrong
+from cnnprof.gate.subjects import AS_WRITTEN, Readable, Setup
 from cnnprof.gate.suggest import Judged, suggestions
-from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
+from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.problems import UnfoldWork
-from cnnprof.language.spec import NO_BUDGET, BudgetLimit, OwnBudget, Spec
+from cnnprof.language.spec import BudgetLimit, OwnBudget, Spec
 from cnnprof.load import Located, Source, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
-    from cnnprof.devices.profiles import Target
-    from cnnprof.gate.project import BudgetEntry, Code, Project
+    from cnnprof.gate.shared import Part
     from cnnprof.git import Revision
 
 COMMAND_LINE, ARGUMENT = "--max", "max"
 """Where a limit is written that is in no file: an option, or an argument in Python."""
 PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
-MOST_WORK = 5_000_000
-"""Units of work, as `expand` counts them, of all networks and variants of one run: some thousand ResNet-50."""
-NAMED = 3
-"""Networks that one line names."""
 NO_LIMITS = Budget("", ())
+_FOUND = ("checks", "valid", "wrong", "notes", "said", "loosened", "_partly")
+"""What a run finds of each network by itself."""
 T = TypeVar("T")
-Readable: TypeAlias = Spec | Located
-"""A spec that was read, or a network in another format, which is read when it is counted."""
-
-
-class Setup(NamedTuple):
-    """How a network is analysed, besides its file. inputs: shapes by name; an empty name is the first input's."""
-
-    variant: str | None = None
-    settings: tuple[tuple[str, str], ...] = ()
-    inputs: tuple[tuple[str, InputShape], ...] = ()
-    batch: int = 1
-    dtype: str = "float32"
-    with_: tuple[str, ...] = ()
-
-    def title(self, file: str) -> str:
-        """As a SPEC: `net.yaml@small,classes=10`, and what is done to it first."""
-        variant = "" if self.variant is None else f"@{self.variant}"
-        done = [f" with {', '.join(self.with_)}"] if self.with_ else []
-        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings), *done])
-
-
-AS_WRITTEN = Setup()
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is told which file or SPEC begins, how many are done, and of how many."""
 
 
 class Latency(NamedTuple):
@@ -102,22 +63,14 @@ class Latency(NamedTuple):
     against: str
 
 
-class Held(NamedTuple):
-    """A network that a budget of the project is for; `key` is its name in the baseline."""
-
-    entry: BudgetEntry
-    key: str
-    network: CountedNetwork
-    setup: Setup
-
-
 @dataclass
 class Run:
     """One run: what is analysed once and used often, and what was found so far.
 
     baseline_ref: what is compared with, at its merge base with HEAD, or (tip) as it is.
     allow_code: whether a project file may name networks in code, which runs then. reading: how networks in other
-    formats are read.
+    formats are read. searched: whether the project file was found, and not named. progress: is told how far the run is;
+    expected: how many files and SPECs it has.
     """
 
     baseline_ref: str | None = None
@@ -126,6 +79,7 @@ class Run:
     version: str = ""
     allow_code: bool = False
     reading: Reading = AS_IT_IS
+    searched: bool = False
     checks: list[Checked] = field(default_factory=list)
     valid: dict[str, None] = field(default_factory=dict)
     wrong: dict[str, Wrong] = field(default_factory=dict)
@@ -136,11 +90,15 @@ class Run:
     loosened: dict[Loosened, None] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     suggest: bool = False
-    _specs: dict[str, Readable | None] = field(default_factory=dict)
+    progress: Progress = lambda *_: None
+    expected: int = 0
+    begun: int = 0
+    specs: dict[str, Readable | None] = field(default_factory=dict)
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
-    _foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
+    foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
     _work: UnfoldWork = field(default_factory=UnfoldWork)
+    _was_compared: bool = False  # in another process
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
     def result(self) -> CheckResult:
@@ -153,9 +111,37 @@ class Run:
             suggestions(self.judged),
         )  # fmt: skip
 
+    def part(self) -> Part:
+        """What was found, for the run of the process that this one works for."""
+        from cnnprof.gate.shared import Part
+
+        found = {name: getattr(self, name) for name in _FOUND}
+        return Part(found, list(self.changes.items()), list(self.specs), self.foreign, self.compared, self._work.units)
+
+    def joined(self, parts: Sequence[Part]) -> bool:
+        """Takes in the parts of a run, in order; False, and nothing, where together they are too much work."""
+        if sum(part.units for part in parts) > subjects.MOST_WORK:
+            return False
+        for number, part in enumerate(parts):
+            for name in _FOUND:
+                mine, theirs = getattr(self, name), part.found[name]
+                mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
+            # A process counts identities for itself: what is alike in two is not the same.
+            self.changes |= {(title, -number * 2**64 - key): change for (title, key), change in part.changes}
+            self.specs |= dict.fromkeys(part.files)
+            self.foreign |= part.foreign
+            self._was_compared |= part.compared
+        self.notes = list(dict.fromkeys(self.notes))
+        return True
+
     def say(self, text: str) -> None:
         """Keeps what is to be said with the report."""
         self.said.append(text)
+
+    def begin(self, name: str) -> None:
+        """Says that a file or SPEC begins, and that those before it are done."""
+        self.progress(name, self.begun, self.expected)
+        self.begun += 1
 
     # What is wrong does not stop the run.
 
@@ -190,13 +176,13 @@ class Run:
 
     def spec(self, located: Located) -> Readable | None:
         """The spec of a file, read once; what is in another format is read for each setup."""
-        if located.name not in self._specs:
-            self._specs[located.name] = self.attempt(_readable, located, file=located.name)
-        return self._specs[located.name]
+        if located.name not in self.specs:
+            self.specs[located.name] = self.attempt(subjects.readable, located, file=located.name)
+        return self.specs[located.name]
 
     def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(_validate, spec, setup, self._work, self.reading, file=file, mark=mark) is not None:
+        if self.attempt(subjects.validate, spec, setup, self._work, self.reading, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
@@ -204,7 +190,7 @@ class Run:
         key = (file, setup)
         if key not in self._networks:
             self._networks[key] = self.attempt(
-                _network, spec, file, setup, self._work, self.reading, file=file, mark=mark
+                subjects.count, spec, file, setup, self._work, self.reading, file=file, mark=mark
             )
         return self._networks[key]
 
@@ -214,34 +200,36 @@ class Run:
             return None
         key = (file, setup)
         if key not in self._past:
-            new = file in self._foreign
+            new = file in self.foreign
             self._past[key] = (
-                Baseline(self.baseline_ref, None) if new else _past(self._revision, file, setup, self._work)
+                Baseline(self.baseline_ref, None) if new else subjects.past(self.revision, file, setup, self._work)
             )
         return self._past[key]
 
     @cached_property
-    def _revision(self) -> Revision:
+    def revision(self) -> Revision:
         """What is compared with. Raises UsageError."""
         from cnnprof import git
 
         name = self.baseline_ref or ""
         found = git.revision(name) if self.tip else git.merge_base(name)
         if found.tip and found.tip != found.commit:
+            later = "; the clone is shallow, where a later one may be missing: git fetch --unshallow"
             self.notes.append(
                 f"compared with {printable(name)} as it was at its merge base with HEAD, {found.commit[:12]}"
+                f"{later if git.is_shallow() else ''}"
             )
         return found
 
     @property
     def files(self) -> list[str]:
         """The user's files that were read."""
-        return [name for name in self._specs if name not in self._foreign]
+        return [name for name in self.specs if name not in self.foreign]
 
     @property
     def compared(self) -> bool:
         """Whether any network was looked for at `--baseline-ref`."""
-        return bool(self._past)
+        return bool(self._past) or self._was_compared
 
     def judge(self, budget: Budget, network: CountedNetwork, baseline: Baseline | None) -> None:
         """Holds a network to a budget."""
@@ -258,51 +246,10 @@ class Run:
     def compare(self, network: CountedNetwork, baseline: Baseline | None) -> None:
         """Keeps what became of a network since the baseline, once."""
         key = network.title, id(network)
-        if baseline is None or network.file in self._foreign or key in self.changes:
+        if baseline is None or network.file in self.foreign or key in self.changes:
             return
         if (change := changed(network, baseline)) is not None:
             self.changes[key] = change
-
-    def deleted(self, found: Project, held: Sequence[Held]) -> None:
-        """Keeps which networks of the project only the revision has, and which of its limits allow more than there.
-
-        Raises UsageError.
-        """
-        from cnnprof.gate import loosened, project
-
-        revision, here = self._revision, {os.path.abspath(each.network.file) for each in held}
-        for path in revision.below(found.folder):
-            file = _shown(revision.top / path)
-            if os.path.lexists(file) or os.path.abspath(file) in here:
-                continue
-            inside = files.relative(file, found.folder)
-            for entry in found.entries:
-                if project.matches(entry, inside) and (past := self.past(file, _setup(entry))) and past.figures:
-                    title = _setup(entry).title(file)
-                    self.lost(deleted(title, file, revision.name, past.figures), past.figures, held)
-        name = revision.path_of(found.name)
-        if (text := revision.read(name)) is None:
-            return
-        try:
-            before = project.parse(text, found.name, found.folder)
-        except CnnprofError as error:
-            said = error.problems[0].message if isinstance(error, SpecError) else str(error)
-            self.notes.append(
-                f"{printable(found.name)} is wrong in {printable(revision.name)}, so which limits it raises is not "
-                f"known: {printable(said)}"
-            )
-            return
-        self.loosened |= dict.fromkeys(loosened.of_project(before, found, revision.name))
-
-    def lost(self, gone: NetworkChange, before: Figures, held: Sequence[Held]) -> None:
-        """Keeps a network that only the revision has; as a rename where a new one has the same figures."""
-        for each in held:
-            key = each.network.title, id(each.network)
-            change = self.changes.get(key)
-            if change is not None and change.status == "new" and figures(each.network.report) == before:
-                self.changes[key] = renamed(change, gone, before)
-                return
-        self.changes[gone.network, 0] = gone
 
     def partly(self, budget: Budget, network: CountedNetwork) -> None:
         """Notes that some of a budget could not be compared."""
@@ -315,7 +262,7 @@ class Run:
         held: dict[OwnBudget, list[CountedNetwork]] = {}
         complete = True
         for setup in setups:
-            own = _own(spec, setup.variant)
+            own = subjects.own_budget(spec, setup.variant)
             if own.empty:
                 self.validate(spec, file, setup)
                 continue
@@ -325,8 +272,6 @@ class Run:
                 continue
             held.setdefault(own, []).append(network)
             baseline = self.attempt(self.past, file, setup, file=file)
-            if baseline is not None and baseline.limits is not None:
-                self.loosened |= dict.fromkeys(of_spec(baseline.limits, own, file, baseline.name))
             budget = self.budget(own)
             self.judge(budget, network, baseline)
             if len(budget.fits) < len(own.fits):
@@ -337,7 +282,7 @@ class Run:
 
     def budget(self, own: OwnBudget) -> Budget:
         """The budget that a spec sets itself, without the targets that there are not."""
-        found = [(self.attempt(_target, each.name, mark=each.mark), each.mark) for each in own.fits]
+        found = [(self.attempt(subjects.target, each.name, mark=each.mark), each.mark) for each in own.fits]
         return Budget(OWN, own.limits, fits=tuple(Fits(target, mark) for target, mark in found if target is not None))
 
     def patterns(self, budget: Budget, networks: Sequence[CountedNetwork]) -> None:
@@ -352,7 +297,7 @@ class Run:
         if given.variant is not None or given.settings or given.inputs:
             raise load.unfolded_already()
         title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
-        network = self.attempt(_graph, graph, title, given, file=title)
+        network = self.attempt(subjects.count_graph, graph, title, given, file=title)
         if network is None:
             return
         if not budget.empty and budgets:
@@ -365,21 +310,21 @@ class Run:
         """What a SPEC names, and the spec in it; None where it is wrong."""
         if isinstance(spec, Spec):
             located = Located(self.unused(spec.mark.source.name), b"", None, {})
-            self._specs[located.name] = spec
-            self._foreign.add(located.name)
+            self.specs[located.name] = spec
+            self.foreign.add(located.name)
             return located, spec
         found = self.attempt(load.locate_any, spec, files.repository(Path.cwd()))
         read = None if found is None else self.spec(found)
         if found is None or read is None:
             return None
-        if not (str(spec).startswith(found.name) and os.path.exists(found.name)):
-            self._foreign.add(found.name)
+        if not (files.slashed(str(spec)).startswith(found.name) and os.path.exists(found.name)):
+            self.foreign.add(found.name)
         return found, read
 
     def unused(self, name: str) -> str:
         """A name for a text that no other has: texts in Python have none of their own."""
         names = (name if number == 1 else f"{name} {number}" for number in count(1))
-        return next(each for each in names if each not in self._specs)
+        return next(each for each in names if each not in self.specs)
 
     def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
         """Checks what a SPEC names. budget: in addition to the spec's own."""
@@ -400,13 +345,18 @@ class Run:
         settings = {**located.settings, **dict(given.settings)}
         setup = given._replace(variant=load.chosen(located, given.variant), settings=tuple(settings.items()))
         one = setup.variant is not None or settings
-        setups = [setup] if one else [given._replace(variant=each.variant) for each in _setups(spec)]
+        setups = [setup] if one else [given._replace(variant=each.variant) for each in subjects.setups_of(spec)]
         if not budgets:
             for each in setups:
                 self.validate(spec, located.name, each)
             return
         if isinstance(spec, Spec) or (budget.empty and self.latency is None):
             self.own(located.name, spec, setups)
+            if self.baseline_ref is not None:
+                from cnnprof.gate import since
+
+                asked = [setup.variant] if one else []
+                self.attempt(since.weaker, self, located.name, None, asked, file=located.name)
         counted = []
         for each in [] if budget.empty else setups:
             self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
@@ -425,125 +375,6 @@ class Run:
                 if checked is not None:
                     self.checks.append(checked)
 
-    def project(self, found: Project, budgets: bool, update: bool) -> None:
-        """Checks all that a project file names."""
-        held = [held for entry in found.entries for held in self.entry(found, entry, budgets)]
-        if not budgets:
-            return
-        known = self.attempt(self.baseline, found, held, update, file=found.name)
-        if known is not None and not self.wrong:
-            self.gone(known, held)
-        for entry, key, network, setup in held:
-            baseline = self.attempt(self.past, network.file, setup, file=network.file)
-            if baseline is None and known is not None:
-                baseline = Baseline(known[0], known[1].get(key))
-                if baseline.figures is None and entry.budget.increases:
-                    message = f"`{network.title}` is not in the baseline {known[0]}, as `{key}`"
-                    hint = (
-                        "if it was renamed, rename its entry there to keep its history; if it is new, "
-                        "`cnnprof check --update-baseline` adds it"
-                    )
-                    self.problem(Problem(message, entry.mark, hint))
-                    self.partly(entry.budget, network)
-            self.judge(entry.budget, network, baseline)
-        if self.baseline_ref is not None and not self.wrong:
-            self.attempt(self.deleted, found, held, file=found.name)
-        covered = {(network.file, setup.variant) for _, _, network, setup in held}
-        free = []
-        for file in dict.fromkeys(network.file for _, _, network, _ in held):
-            spec = self._specs[file]
-            assert spec is not None
-            self.own(file, spec, [setup for setup in _setups(spec) if not _own(spec, setup.variant).empty])
-            variants = [setup for setup in _setups(spec) if setup.variant and (file, setup.variant) not in covered]
-            free += [setup.title(file) for setup in variants if _own(spec, setup.variant).empty]
-        if free:
-            more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
-            self.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
-
-    def gone(self, known: tuple[str, Mapping[str, Figures]], held: Sequence[Held]) -> None:
-        """Notes the networks that only the baseline has."""
-        name, networks = known
-        here = {each.key for each in held}
-        gone = [printable(key) for key in networks if key not in here]
-        if gone:
-            more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
-            self.notes.append(
-                f"{printable(name)} has networks that no budget covers now: {listing(gone[:NAMED])}{more}; "
-                "`cnnprof check --update-baseline` removes them"
-            )
-
-    def entry(self, found: Project, entry: BudgetEntry, budgets: bool) -> list[Held]:
-        """The networks of one budget; says which of its patterns match nothing."""
-        from cnnprof.gate import project
-
-        held = []
-        names, problems = project.files(found, entry)
-        for problem in problems:
-            self.problem(problem)
-        setup = _setup(entry)
-        named = [(name, file := _shown(found.folder / name), self.attempt(_inside, found, file, file=file), setup)
-                 for name in names]  # fmt: skip
-        named += [(each.text, each.text, self.code(each), _setup(entry, each)) for each in entry.specs]
-        for name, file, located, each in named:
-            spec = None if located is None else self.spec(located)
-            if spec is None:
-                continue
-            if not budgets:
-                self.validate(spec, file, each, _mark(entry, spec))
-            elif (network := self.network(spec, file, each, _mark(entry, spec))) is not None:
-                variant = "" if setup.variant is None else f"@{setup.variant}"
-                held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, each))
-        if budgets and held and len(held) == len(named):
-            self.patterns(entry.budget, [each.network for each in held])
-        return held
-
-    def code(self, written: Code) -> Located | None:
-        """A network in code that the project names; None, and a problem, where no code may run."""
-        if not self.allow_code:
-            message = f"`{brief(written.text)}` runs code, which a project file cannot make this command do"
-            hint = "cnnprof check --allow-code runs it, with all that whoever wrote it may do to this machine"
-            self.problem(Problem(message, written.mark, hint))
-            return None
-        located = load.code_in(written.text)
-        assert located is not None
-        self._foreign.add(written.text)
-        return located._replace(name=written.text)
-
-    def baseline(self, found: Project, held: Sequence[Held], update: bool) -> tuple[str, Mapping[str, Figures]] | None:
-        """The baseline file's name and figures, None where there is none to use; writes it first where asked to.
-
-        Raises UsageError where there has to be one.
-        """
-        from cnnprof.gate import baseline
-
-        ratchets = [increase.mark for entry in found.entries for increase in entry.budget.increases]
-        if update and found.baseline_ref is not None:
-            raise UsageError(f"{found.name} compares with `baseline_ref`, and names no file to update")
-        if self.baseline_ref is not None:
-            return None
-        if found.baseline is None:
-            if update:
-                raise UsageError(f"{found.name} names no baseline to update; add `baseline: cnnprof-baseline.json`")
-            if ratchets:
-                message = "`max_increase` needs something to compare with"
-                hint = "add `baseline_ref: origin/main` or `baseline: cnnprof-baseline.json`, or use --baseline-ref REF"
-                raise SpecError([Problem(message, ratchets[0], hint)])
-            return None
-        path = found.folder / found.baseline
-        name = _shown(path)
-        files.refuse_leaving(path, found.folder, name)
-        if update and not self.wrong:
-            before = None
-            if os.path.lexists(path):
-                baseline.text(path, name)  # what is not a baseline is not replaced
-                with suppress(UsageError):  # one that is damaged is
-                    before = baseline.read(path, name)
-            after = {each.key: figures(each.network.report) for each in held}
-            files.save(baseline.write(after), str(path))
-            limited = {each.key: each.entry.budget.metrics for each in held}
-            self.updated = Updated(name, before, after, limited)
-        return name, baseline.read(path, name)
-
 
 def check_specs(
     specs: Sequence[Source],
@@ -557,22 +388,29 @@ def check_specs(
     version: str = "",
     reading: Reading = AS_IT_IS,
     suggest: bool = False,
+    progress: Progress = lambda *_: None,
+    jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their specs' own budgets, and of one more for all of them.
 
     budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
 
-    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD.
+    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD. progress: is told how far the
+    run is. jobs: processes that many SPECs are divided among, which changes nothing else.
 
     Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
     given; what else is wrong is in the result.
     """
-    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest)
+    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest, progress=progress)
     for spec in specs:
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
-    for spec in unique.values():
-        run.named(spec, given, budget, budgets)
+    run.expected = len(unique)
+    alone = jobs == 1 or suggest or latency is not None
+    if alone or not _is_shared(run, [*unique.values()], given, budget, budgets, jobs):
+        for spec in unique.values():
+            run.begin(str(spec) if isinstance(spec, str | Path) else "")
+            run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
         raise UsageError(
             "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE or a "
@@ -587,59 +425,13 @@ def check_specs(
     return run.result()
 
 
-def check_project(
-    config: str | Sequence[str] | None = None,
-    *,
-    budgets: bool = True,
-    baseline_ref: str | None = None,
-    baseline_tip: bool = False,
-    update: bool = False,
-    written: Sequence[str] = (),
-    version: str = "",
-    allow_code: bool = False,
-    strict: bool = False,
-    suggest: bool = False,
-) -> CheckResult:
-    """What the networks of a project make of its budgets, and of their specs' own.
+def _is_shared(run: Run, specs: Sequence[Source], given: Setup, budget: Budget, budgets: bool, jobs: int) -> bool:
+    """Checks SPECs in several processes, where that can be done."""
+    from cnnprof.gate import shared
 
-    config: the project file, or several; found from the working directory upwards where left out. update: write the
-    baseline first.
-    written: the files that reports go to. allow_code: whether the code runs that the project file names.
-
-    Raises UsageError where a report would replace what is read.
-    """
-    work = UnfoldWork()
-    results = []
-    for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
-        run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-                  suggest=suggest, _work=work)  # fmt: skip
-        found = run.attempt(_project, name)
-        if found is not None:
-            if baseline_ref is None:
-                run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
-            files.refuse_inputs(written, _inputs(found))
-            run.project(found, budgets, update)
-        results.append(run.result())
-    return _together(results)
-
-
-def _together(results: Sequence[CheckResult]) -> CheckResult:
-    """What several projects found, as one; what is said of all is said once."""
-    first, *more = results
-    for each in more:
-        first = replace(
-            first,
-            checks=first.checks + each.checks,
-            problems=tuple(dict.fromkeys(first.problems + each.problems)),
-            valid=tuple(dict.fromkeys(first.valid + each.valid)),
-            notes=tuple(dict.fromkeys(first.notes + each.notes)),
-            said=first.said + each.said,
-            updated=first.updated + each.updated,
-            changes=first.changes + each.changes,
-            loosened=first.loosened + each.loosened,
-            suggested=first.suggested + each.suggested,
-        )
-    return first
+    make = partial(Run, run.baseline_ref, run.tip, None, run.version, reading=run.reading)
+    named = shared.independent(specs)
+    return named is not None and shared.checked(run, make, named, given, budget, budgets, jobs)
 
 
 def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:
@@ -649,7 +441,7 @@ def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: Unfold
     other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
     if located.reference is None or not located.reference.runs_code:
         reading = reading._replace(example=None)
-    reference = _unfold(_readable(located), other, work, reading).graph
+    reference = subjects.unfold(subjects.readable(located), other, work, reading).graph
 
     from cnnprof.runtime.device import find, threads
     from cnnprof.runtime.measure import against
@@ -661,29 +453,6 @@ def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: Unfold
     return held_to_time(network, measured, latency.text, latency.most, f"--max-latency {latency.text}")
 
 
-def _project(config: str | None) -> Project:
-    from cnnprof.gate import project
-
-    path = Path(config) if config is not None else project.find(Path.cwd())
-    if path is None:
-        raise UsageError(
-            f"no project file: neither {project.FILE} nor [tool.cnnprof] in a {project.PYPROJECT} is in this folder or "
-            "above; write one, or name a SPEC"
-        )
-    files.refuse_leaving(path, files.repository(path.absolute().parent), _shown(path))
-    return project.read(path.absolute(), _shown(path))
-
-
-def _inputs(found: Project) -> list[str]:
-    """The files of a project: its own, its baseline and its specs."""
-    from cnnprof.gate import project
-
-    names = [name for entry in found.entries for name in project.files(found, entry)[0]]
-    own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
-    code = [file for entry in found.entries for each in entry.specs if (file := load.file_of(each.text)) is not None]
-    return [*own, *(str(found.folder / name) for name in dict.fromkeys(names)), *code]
-
-
 def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     """The project file that has budgets for files which were checked without it, and their names; None without one.
 
@@ -693,17 +462,17 @@ def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
     here = Path.cwd()
     if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
         return None
-    from cnnprof.gate import project
+    from cnnprof.gate import patterns, projects
 
     try:
-        found = _project(None)
+        found = projects.read(None)
     except CnnprofError:  # not what was asked for
         return None
     wanted = set(map(os.path.realpath, files))
     names = [
         entry.budget.name
         for entry in found.entries
-        if any(os.path.realpath(found.folder / name) in wanted for name in project.files(found, entry)[0])
+        if any(os.path.realpath(found.folder / name) in wanted for name in patterns.files(found, entry)[0])
     ]
     return (found.name, names) if names else None
 
@@ -724,130 +493,6 @@ def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[BudgetLimi
     return tuple(limits)
 
 
-def _mark(entry: BudgetEntry, spec: Readable) -> Mark:
-    """Where a budget asks for something that a spec does not have; otherwise the budget's own place."""
-    return next((entry.marks[key] for key in _lacking(spec, _setup(entry))), entry.mark)
-
-
-def _lacking(spec: Readable, setup: Setup) -> list[str]:
-    """What a setup names and a spec does not have: `variant`, `set NAME`, `input NAME`, as in the marks of an entry."""
-    if isinstance(spec, Located):  # its inputs, and the arguments of code, are known when it is loaded
-        takes = spec.reference is not None and spec.reference.runs_code
-        return ["variant"] * (setup.variant is not None) + [f"set {name}" for name, _ in setup.settings if not takes]
-    arguments = {argument.name for argument in spec.args}
-    lacking = ["variant"] * (setup.variant is not None and setup.variant not in spec.variants)
-    lacking += [f"set {name}" for name, _ in setup.settings if name not in arguments]
-    lacking += [f"input {name}" for name, _ in setup.inputs if name and name not in spec.inputs]
-    return lacking
-
-
-def _setup(entry: BudgetEntry, code: Code | None = None) -> Setup:
-    """How a budget's networks are analysed. code: which has arguments of its own."""
-    located = None if code is None else load.code_in(code.text)
-    settings = {**({} if located is None else located.settings), **entry.settings}
-    return Setup(
-        entry.variant, tuple(settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype, entry.with_
-    )
-
-
-def _setups(spec: Readable) -> list[Setup]:
-    """The network as written, where its arguments all have values, and every variant."""
-    if isinstance(spec, Located):
-        return [Setup()]
-    written = not spec.variants or all(argument.default is not None for argument in spec.args)
-    return [Setup()] * written + [Setup(variant) for variant in spec.variants]
-
-
-def _own(spec: Readable, variant: str | None) -> OwnBudget:
-    """The budget that a spec sets itself."""
-    return NO_BUDGET if isinstance(spec, Located) else spec.own_budget(variant)
-
-
-def _target(name: str) -> Target:
-    """A target that a spec names, which is not to lead to other files. Raises UsageError."""
-    from cnnprof.devices.profiles import find  # which few budgets need
-
-    if ":" in name:
-        raise UsageError(
-            f"a spec names targets that `cnnprof targets` lists, found `{brief(printable(name))}`; those of a file are "
-            "for a project file and --target"
-        )
-    return find(name)
-
-
-def _readable(located: Located) -> Readable:
-    """The spec in a text, or what names a network in another format. Raises SpecError."""
-    return load.read(located) if located.reference is None else located
-
-
-def _inside(found: Project, file: str) -> Located:
-    """A file that a project names, by its path from here, inside the project's folder. Raises UsageError."""
-    files.refuse_leaving(file, found.folder, file)
-    return load.located_file(file)
-
-
-def _afford(work: UnfoldWork) -> None:
-    """Raises UsageError where the networks so far took all that one run may take."""
-    if work.units > MOST_WORK:
-        raise UsageError(
-            f"unfolding the networks of one check takes at most {MOST_WORK:,} units of work, found more: "
-            f"{work.networks:,} networks and variants took {work.units:,}; check fewer files or variants at once"
-        )
-
-
-def _unfold(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> load.Network:
-    _afford(work)
-    if isinstance(spec, Located):
-        located = spec._replace(variant=setup.variant, settings=dict(setup.settings))
-        found = load.imported(located, dict(setup.inputs), reading=reading)
-    else:
-        load.refuse_example(reading)
-        inputs = dict(setup.inputs)
-        found = load.unfolded(spec, setup.variant, settings=dict(setup.settings), inputs=inputs, work=work)
-    return load.granted(found, setup.with_)
-
-
-def _validate(spec: Readable, setup: Setup, work: UnfoldWork, reading: Reading) -> bool:
-    """Unfolds a network, and the same in training, where other steps may be wrong."""
-    return _unfold(spec, setup, work, reading).graph.trained is not None
-
-
-def _network(spec: Readable, file: str, setup: Setup, work: UnfoldWork, reading: Reading) -> CountedNetwork:
-    return _analyzed(_unfold(spec, setup, work, reading), setup.title(file), file, setup)
-
-
-def _graph(graph: Graph, title: str, setup: Setup) -> CountedNetwork:
-    return _analyzed(load.granted(load.Network(graph), setup.with_), title, title, setup)
-
-
-def _analyzed(network: load.Network, title: str, file: str, setup: Setup) -> CountedNetwork:
-    report = analyze(network, setup.batch, setup.dtype)
-    lines = {layer.path: layer.lines for layer in report.graph.layers}
-    return CountedNetwork(title, file, lines, report, report.costs)
-
-
-def _past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Baseline:
-    """A network as it was: without figures where it did not exist, or (`wrong`) could not be analysed.
-
-    Raises UsageError where git cannot say.
-    """
-    _afford(work)
-    path = revision.path_of(file)
-    if not revision.has(path):
-        return Baseline(revision.name, None)
-    located = load.located_at(revision, path, file)
-    try:
-        spec = _readable(located)
-        if _lacking(spec, setup):
-            return Baseline(revision.name, None)
-        report = _network(spec, file, setup, work, AS_IT_IS).report
-    except SpecError as error:
-        return Baseline(revision.name, None, wrong=error.problems[0].message)
-    except CnnprofError as error:
-        return Baseline(revision.name, None, wrong=str(error))
-    return Baseline(revision.name, figures(report), report, limits=_own(spec, setup.variant))
-
-
 def _is_option(mark: Mark) -> bool:
     """Whether a limit is written in no file: by an option, or an argument in Python."""
     return isinstance(mark, Elsewhere) and not mark.source.name.endswith(".toml")
@@ -861,8 +506,3 @@ def _folders() -> tuple[str, str]:
     """The working directory, and the root of the repository that it is in."""
     here = Path.cwd()
     return here.as_posix(), files.repository(here).as_posix()
-
-
-def _shown(path: Path) -> str:
-    """A file from here, with `/`."""
-    return files.relative(path, Path.cwd())

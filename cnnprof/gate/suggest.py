@@ -28,7 +28,8 @@ class Judged(NamedTuple):
 class Suggestion(NamedTuple):
     """A limit of a budget, as it would just hold for all its networks.
 
-    rule: its key in the budget. part: the pattern or the kind that it is on; None: the network.
+    rule: its key in the budget. part: the pattern or the kind that it is on; None: the network. estimate: whether the
+    figure of any network is one.
     """
 
     budget: str
@@ -36,6 +37,7 @@ class Suggestion(NamedTuple):
     part: str | None
     metric: str
     limit: str
+    estimate: bool = False
 
 
 def suggestions(held: Iterable[Judged]) -> tuple[Suggestion, ...]:
@@ -63,7 +65,8 @@ def _of_budget(held: Sequence[Judged]) -> Iterator[Suggestion]:
             least[key] = max(amounts)
             texts[key] = _text(limit, least[key])
     for (rule, part, metric), text in texts.items():
-        yield Suggestion(held[0].budget.name, rule, part, metric, text)
+        estimate = any(metric in each.network.report.estimates for each in held)
+        yield Suggestion(held[0].budget.name, rule, part, metric, text, estimate)
 
 
 def _key(rule: str, limit: BudgetLimit | Increase) -> tuple[str, str | None, str]:
@@ -122,10 +125,11 @@ def _text(limit: BudgetLimit | Increase, amount: Fraction) -> str:
 
 
 def rounded(number: int, metric: str) -> str:
-    """A limit that is easy to read, at most 1 % above the figure: 5.13M, 4704 KiB."""
+    """A limit that is easy to read, at most 1 % above the figure: 5.13M, 4710 KiB."""
     if METRICS[metric].unit == "bytes":  # a limit is a whole number of bytes, which 4.6 MiB is not
         power = max((power for power in range(5) if number >= 100 * 1024**power), default=0)
-        return f"{ceil(Fraction(number, 1024**power))} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+        step = 10 ** max(0, len(str(number // 1024**power)) - 3)
+        return f"{ceil(Fraction(number, step * 1024**power)) * step} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
     power = max((power for power in range(5) if number >= 1000**power), default=0)
     digits = max(0, 3 - len(str(number // 1000**power))) if power else 0
     steps = ceil(Fraction(number * 10**digits, 1000**power))

@@ -58,7 +58,8 @@ class Imported:
     format: what people call it. deployed: the operators and tensors as a device runs them, where the format has those,
     and file_bytes: of its file. types: how the file stores its values. classes: what its author calls parts of it, by
     path. own: the module that it was read from, which can be run; in_place_differs: layers that run in place in either
-    that or the graph, and not in both.
+    that or the graph, and not in both. computed: operands that are computed of several parameters.
+    constant_macs: multiply-accumulates for each batch, of parameters alone, which are not counted.
     """
 
     graph: Graph
@@ -74,6 +75,8 @@ class Imported:
     classes: Mapping[str, str] = field(default_factory=dict)
     own: Own | None = None
     in_place_differs: int = 0
+    computed: int = 0
+    constant_macs: int = 0
 
     @property
     def agreeing(self) -> dict[str, int]:

@@ -15,9 +15,10 @@ from typing import Literal
 
 from cnnprof.errors import RuleError, UsageError, brief, listing, printable
 from cnnprof.importers import tflite_file
-from cnnprof.importers.common import Imported, OpaqueLayer, most_common, params_of, stem
+from cnnprof.importers.common import Imported, MismatchError, OpaqueLayer, most_common, params_of, stem
 from cnnprof.importers.tflite_file import Contents, FileOperator
 from cnnprof.importers.tflite_schema import ACTIVATIONS
+from cnnprof.importers.wiring import Connected, check_reads, dead_code, leading, unconnected
 from cnnprof.kinds.activation import ELU, GELU, Hardswish, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6, Sigmoid, Tanh
 from cnnprof.kinds.adaptive_pool import AdaptiveAvgPool2d
 from cnnprof.kinds.arithmetic import Add, Mul, Sub
@@ -72,7 +73,7 @@ def load(data: bytes, name: str) -> Imported:
         tuple(importer.opaque),
         importer.agreeing,
         params_of(graph),
-        (),
+        importer.notes,
         deployed=deployed(contents, importer.paths),
         file_bytes=contents.size,
         types=importer.types(),
@@ -132,6 +133,8 @@ class _Importer:
         self.names = _Names(contents)
         self.paths: list[str] = []
         self.opaque: list[OpaqueLayer] = []
+        self.operators: list[Connected] = []
+        self.notes: tuple[str, ...] = ()
         self.agreeing = 0
         """Outputs of layers that have the shape which the file says."""
         self.by_path: dict[str, tuple[str, str]] = {}
@@ -157,6 +160,7 @@ class _Importer:
             else:
                 first = len(self.builder.layers)
                 self.add(operator, self.paths[-1])
+                self.check(operator, first)
                 self.by_path |= {layer.path: self.types_of(operator) for layer in self.builder.layers[first:]}
         shown = brief(printable(self.name), 200)
         if not self.builder.layers or not self.contents.outputs:
@@ -165,7 +169,35 @@ class _Importer:
             if number not in self.ids:
                 raise UsageError(f"an output of `{shown}` does not depend on its inputs")
             self.builder.output("out" if place == 0 else self.names.plain(number), self.ids[number])
+        self.check_ends()
         return self.builder.graph(self.names.network(self.name), same_in_training=True)
+
+    def check(self, operator: FileOperator, first: int) -> None:
+        """Raises MismatchError where the layers of an operator, from number `first` on, read other tensors than it does
+        or have other weights."""
+        layers, inputs = self.builder.layers, len(self.builder.inputs)
+        read = [self.ids[number] for number in operator.inputs if number >= 0 and number not in self.constant]
+        shown, called = brief(printable(self.name), 200), f"the operator `{self.paths[-1]}` ({operator.word})"
+        made = [self.ids.get(number) for number in operator.outputs]
+        check_reads(f"`{shown}`: {called}", layers, inputs, first, read, made)
+        own = sum(
+            prod(shape)
+            for layer in layers[first:]
+            for shape in layer.kind.weights(*(self.builder.shapes[tensor] for tensor in layer.inputs)).values()
+        )
+        held = self.params(operator, least=2)  # a single value is a factor, or what padding is made of
+        if own < held and not any(layer.kind.declared for layer in layers[first:]):
+            raise MismatchError(f"`{shown}`: {called} has {held:,} values in its constants, and its layers {own:,}")
+        reads, makes = (tuple(map(str, numbers)) for numbers in (operator.inputs, operator.outputs))
+        self.operators.append(Connected(called, reads, makes, range(first, len(layers))))
+
+    def check_ends(self) -> None:
+        """Notes layers that lead to no output. Raises MismatchError where only the layers of an operator do not."""
+        layers, ends = self.builder.layers, [output.tensor for output in self.builder.outputs]
+        wanted = leading(self.operators, map(str, self.contents.outputs))
+        shown = brief(printable(self.name), 200)
+        dead = unconnected(shown, layers, len(self.builder.inputs), ends, self.operators, wanted)
+        self.notes = tuple(dead_code(dead, [layer.path for layer in layers]))
 
     def types_of(self, operator: FileOperator) -> tuple[str, str]:
         """Types of an operator's kernel or matrix, and of what it writes."""
@@ -295,10 +327,11 @@ class _Importer:
         """Shape of the output in the language's order, one example."""
         return self.example(operator.outputs[0])
 
-    def params(self, operator: FileOperator) -> int:
-        """Values of the constants that are numbers of the network, not shapes or axes."""
+    def params(self, operator: FileOperator, least: int = 1) -> int:
+        """Values of the constants that are numbers of the network, not shapes or axes, and have at least so many."""
         constants = [self.contents.tensors[number] for number in operator.inputs if number in self.constant]
-        return sum(prod(each.shape) for each in constants if each.scales or not each.dtype.startswith("INT"))
+        sizes = [prod(each.shape) for each in constants if each.scales or not each.dtype.startswith("INT")]
+        return sum(size for size in sizes if size >= least)
 
 
 # Names.
@@ -449,7 +482,7 @@ def _conv(importer: _Importer, operator: FileOperator, out: int, groups: int, di
         out_channels=out,
         kernel_size=kernel,
         stride=stride,
-        padding=tuple(left for left, _ in sides) if even else "same" if stride == (1, 1) else "valid",
+        padding=tuple(left for left, _ in sides) if even else "same" if stride == (1, 1) else (0, 0),
         dilation=dilation,
         groups=groups,
         bias=bool(importer.stored(operator, 2)),
@@ -513,10 +546,11 @@ def _max_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
     sides = _sides(operator, image[1:], kernel, stride, (1, 1))
     left = tuple(before for before, _ in sides)
     hangs_over = any(before != after for before, after in sides)
-    pool = MaxPool2d(kernel_size=kernel, stride=stride, padding=left, ceil_mode=hangs_over)
+    step = None if stride == kernel else stride  # as specs leave it out
+    pool = MaxPool2d(kernel_size=kernel, stride=step, padding=left, ceil_mode=hangs_over)
     if _output([pool], [image]) == importer.output(operator):
         return [pool]
-    return [_padding(sides, -inf), MaxPool2d(kernel_size=kernel, stride=stride)]
+    return [_padding(sides, -inf), MaxPool2d(kernel_size=kernel, stride=step)]
 
 
 def _average_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | None:
@@ -528,7 +562,7 @@ def _average_pool(importer: _Importer, operator: FileOperator) -> list[Kind] | N
     return [
         AvgPool2d(
             kernel_size=kernel,
-            stride=stride,
+            stride=None if stride == kernel else stride,
             padding=tuple(before for before, _ in sides),
             ceil_mode=any(before != after for before, after in sides),
             count_include_pad=not any(map(sum, sides)),  # TensorFlow divides by what is on the image

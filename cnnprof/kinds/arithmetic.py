@@ -1,12 +1,13 @@
 """Sums, differences, products and quotients of branches, the larger and the smaller of two."""
 
+from collections.abc import Sequence
 from functools import reduce
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import Channels, Code, Kind, Memory, Shape, Tensor, Work, broadcast
+from cnnprof.model.kind import Channels, Code, Keeps, Kind, Memory, Shape, Tensor, Work, broadcast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,7 +121,7 @@ class Mul(Arithmetic, word="mul", merge=True):
             return Memory(scratch=held, contiguous=contiguous)
         # The last product of inputs is no factor, or one of a number, which needs it not.
         kept = tuple(map(Tensor, self._of_inputs(inputs)[:-1]))
-        return Memory(keeps="factors", saved=kept, scratch=held, contiguous=contiguous)
+        return Memory(keeps="inputs", saved=kept, scratch=held, contiguous=contiguous)
 
     def code(self, *inputs: Shape) -> Code:
         return self._code("*", inputs)
@@ -132,6 +133,21 @@ class Mul(Arithmetic, word="mul", merge=True):
 
         number = () if self.scalar is None else (self.scalar,)
         return Call(lambda *factors: reduce(torch.mul, (*factors, *number)), label=self._label())
+
+    def kept(self, asked: Sequence[bool], *inputs: Shape) -> Keeps:
+        # Of every two that are multiplied, from left to right, each is kept where a gradient is asked of the other.
+        factors: list[int] = []
+        products = []
+        before = asked[0]
+        for position, right in enumerate(asked[1:], start=1):
+            if right and position == 1:
+                factors.append(0)
+            elif right:
+                products.append(position - 2)
+            if before:
+                factors.append(position)
+            before = before or right
+        return Keeps(tuple(factors), saved=tuple(products))
 
 
 class OfTwo(Arithmetic):
@@ -220,7 +236,7 @@ class Div(InOrder, word="div", merge=True):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         if self.scalar is None:
-            return Memory(keeps="quotient", contiguous=contiguous)
+            return Memory(keeps="inputs", contiguous=contiguous)
         reciprocal = (Tensor(self.output(*inputs)),) if self.scalar_first else ()
         return Memory(saved=reciprocal, scratch=reciprocal, contiguous=contiguous)
 
@@ -238,6 +254,10 @@ class Div(InOrder, word="div", merge=True):
         if self.scalar_first:
             return Call(lambda tensor: number / tensor, label=self._label())
         return Call(lambda tensor: torch.div(tensor, number), label=self._label())
+
+    def kept(self, asked: Sequence[bool], *inputs: Shape) -> Keeps | None:
+        # The gradient of either has the divisor in it, and that of the divisor the dividend too.
+        return Keeps((0, 1) if asked[1] else (1,)) if len(inputs) == 2 else None
 
 
 class Extreme(OfTwo):

@@ -1,10 +1,12 @@
 """Scaled dot-product attention, alone and with its projections."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, listing
-from cnnprof.model.kind import Channels, Code, Kind, Memory, Reach, Shape, Tensor, Work, show
+from cnnprof.model.arithmetic import most
+from cnnprof.model.kind import Channels, Code, Keeps, Kind, Memory, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,9 +27,9 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         n rows of m values, as that of the kind `softmax`
     Memory:
         keeps its inputs, its output and one value for each row of each head for the backward pass; the products
-        themselves are never stored, as on the CPU, and a mask of each example is not counted as repeated along
-        dimensions before the heads. Where a gradient is asked of the mask, PyTorch computes by products
-        that it stores: training keeps them after the softmax, the value, and scaled copies of query and key
+        themselves are never stored, as on the CPU. Where a gradient is asked of the mask, PyTorch computes by products
+        that it stores: training keeps them after the softmax, the value, and scaled copies of query and key. A mask of
+        each example is repeated along dimensions before the heads: an estimate, which leaves that out
     Reach:
         unknown along a spatial axis
     Example:
@@ -82,7 +84,8 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         if not inputs[3:]:
             return Memory(keeps="inputs and output", saved=(sums,), scratch=(sums,))
         stored = Tensor((*query[:-1], key[-2])), Tensor(query), Tensor(key)
-        return Memory(keeps="attention", saved=(sums, *stored), scratch=(sums,))
+        once, repeated = ((3,), "{} repeats the mask of each example") if len(query) > 3 else ((), "")
+        return Memory(keeps="inputs and output", saved=(sums, *stored), scratch=(sums,), once=once, repeated=repeated)
 
     def code(self, *inputs: Shape) -> Code:
         usual = self.usual()
@@ -121,6 +124,15 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
 
     def channels(self, *inputs: Shape) -> Channels:
         return "meet"
+
+    def kept(self, asked: Sequence[bool], *inputs: Shape) -> Keeps | None:
+        if not inputs[3:]:
+            return None
+        if not asked[3]:
+            return Keeps(tuple(range(len(inputs))), output=True, saved=(0,))
+        # By products: of query and key, what each is scaled to where a gradient is asked of the other.
+        scaled = [place for place, partner in ((2, 1), (3, 0)) if asked[partner]]
+        return Keeps((2,), saved=(1, *scaled))
 
     def products(self, *inputs: Shape) -> int:
         return self.work(*inputs, training=False).macs
@@ -174,6 +186,7 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
 
     inferred = ("embed_dim",)
     several = True
+    keeps_frozen = "unknown"
 
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(1, "num_heads")
@@ -231,15 +244,15 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
             scratch = Tensor((5, *query))
         elif len(inputs) == 2 and packed:
             made = attended, Tensor((2, *projected.shape))
-            scratch = Tensor((max(4 * projected.numel, 2 * projected.numel + attended.numel + sums.numel),))
+            scratch = Tensor((most(4 * projected.numel, 2 * projected.numel + attended.numel + sums.numel),))
         else:
             made = attended, projected, projected
             # One projection after the other, each next to its input in another order, or to itself without its bias.
             last, first = (
-                max(projected.numel + prod(shape), 2 * projected.numel if self.bias else 0) for shape in (value, key)
+                most(projected.numel + prod(shape), 2 * projected.numel if self.bias else 0) for shape in (value, key)
             )
             attending = 2 * projected.numel + attended.numel + sums.numel
-            scratch = Tensor((max(projected.numel + last, first, attending),))
+            scratch = Tensor((most(projected.numel + last, first, attending),))
             copies = Tensor(query), Tensor(key), Tensor(value)
         kept = (*made, sums, attended)
         if contiguous:

@@ -225,6 +225,8 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
     gamma: float = 1
     eps: float = 1e-6
 
+    keeps_frozen = "unknown"
+
     def output(self, *inputs: Shape) -> Shape:
         made = super().output(*inputs)
         if inputs[0][0] == self.groups and prod(self.kernel_size) == 1:
@@ -243,9 +245,16 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
         weights = Tensor(self.weights(*inputs)["weight"], per_example=False)
         per_channel = Tensor((self.out_channels,), per_example=False)
         scales = (per_channel,) if self.gain else ()
-        return own._replace(
+        made = own._replace(
             saved=(*own.saved, weights, per_channel, per_channel, *scales), scratch=(*own.scratch, weights)
         )
+        # Statistics are gone before the output is made: what they take is no more than that, unless it is small.
+        small = prod(self.output(*inputs)[1:]) < 2 + len(scales)
+        return made._replace(estimate="{} standardises weights, of more values than its output has") if small else made
+
+    def with_factors(self) -> Kind:
+        # A factor on weights that are standardised afterwards would be lost: those that come of it are kept instead.
+        return Conv2d(**{name: getattr(self, name) for name in Conv2d.fields} | {"bias": True})
 
     def fvcore_once(self, *inputs: Shape) -> int:
         return prod(self.weights(*inputs)["weight"]) * (5 if self.gain else 4)  # a batch norm of the weights

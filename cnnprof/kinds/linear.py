@@ -32,6 +32,8 @@ class Linear(Kind, word="linear"):
     out_features: int
     bias: bool = True
 
+    keeps_frozen = "nothing"
+
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(1, "out_features")
         if not inputs[0]:

@@ -1,14 +1,17 @@
 """Products of matrices that both depend on the input."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import ShapeError, listing
+from cnnprof.model.arithmetic import most
 from cnnprof.model.kind import (
     SAME_PLACE,
     UNKNOWN,
     Channels,
     Code,
+    Keeps,
     Kind,
     Memory,
     Reach,
@@ -59,19 +62,16 @@ class Matmul(Kind, word="matmul", merge=True):
     def work(self, *inputs: Shape, training: bool) -> Work:
         return Work(macs=prod(self.output(*inputs)) * inputs[0][-1])
 
-    def products(self, *inputs: Shape) -> int:
-        return self.work(*inputs, training=False).macs
-
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         left, right = (Tensor((*self._leading(inputs), *shape[-2:])) for shape in inputs)
         copied = () if contiguous or len(inputs[0]) == 2 else (Tensor(inputs[0]),)
         if (left.shape, right.shape) == inputs:
-            return Memory(keeps="factors", scratch=copied)
+            return Memory(keeps="inputs", scratch=copied)
         if left.shape != inputs[0]:
             copied = (left,)
         if right.shape != inputs[1]:
             copied += (right,)
-        return Memory(keeps="repeated factors", saved=(left, right), scratch=copied)
+        return Memory(keeps="inputs", saved=(left, right), scratch=copied)
 
     def code(self, *inputs: Shape) -> Code:
         return Code("torch.matmul({0}, {1})")
@@ -86,6 +86,16 @@ class Matmul(Kind, word="matmul", merge=True):
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"
 
+    def kept(self, asked: Sequence[bool], *inputs: Shape) -> Keeps:
+        # Each where a gradient is asked of the other, and what it is repeated to where it is.
+        leading = self._leading(inputs)
+        factors = [place for place in (0, 1) if asked[1 - place]]
+        repeated = tuple([place for place in factors if inputs[place][:-2] != leading])
+        return Keeps(tuple([place for place in factors if place not in repeated]), saved=repeated)
+
+    def products(self, *inputs: Shape) -> int:
+        return self.work(*inputs, training=False).macs
+
     def _leading(self, shapes: tuple[Shape, ...]) -> Shape:
         """The dimensions before the matrices, of the output."""
-        return tuple(map(max, *(shape[:-2] for shape in shapes)))
+        return tuple(map(most, *(shape[:-2] for shape in shapes)))

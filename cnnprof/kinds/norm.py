@@ -1,10 +1,24 @@
 """Normalisation by mean and variance: of a channel, a group of channels, or the last dimensions."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import ClassVar
 
 from cnnprof.errors import ShapeError
-from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Code, IntList, Kind, Memory, Reach, Shape, Tensor, Work, show
+from cnnprof.model.kind import (
+    EVERYTHING,
+    SAME_PLACE,
+    Code,
+    IntList,
+    Keeps,
+    Kind,
+    Memory,
+    Reach,
+    Shape,
+    Tensor,
+    Work,
+    show,
+)
 
 
 def by_own_statistics(values: int, group: int, scale: bool, shift: bool) -> Work:
@@ -279,11 +293,39 @@ class GroupNorm(Norm, word="group_norm"):
         return prod(inputs[0]) * (5 if self.affine else 4)
 
 
-class LayerNorm(Norm, word="layer_norm"):
-    """Normalisation over the last dimensions of each example, `torch.nn.LayerNorm`.
-
+class LastNorm(Norm):
+    """
     Shape:
         (…, normalized_shape) → the same shape
+    """
+
+    normalized_shape: IntList
+
+    def output(self, *inputs: Shape) -> Shape:
+        self._leading(inputs[0])
+        return inputs[0]
+
+    def reach(self, *inputs: Shape) -> Reach:
+        leading = self._leading(inputs[0])
+        return *(SAME_PLACE for _ in leading), *(EVERYTHING for _ in self.normalized_shape)
+
+    def _leading(self, shape: Shape) -> Shape:
+        """The dimensions before those that are normalised. Raises ShapeError."""
+        sizes = self.normalized_shape
+        if not sizes:
+            raise ShapeError(f"`normalized_shape` of `{self.word}` needs at least one size, found []")
+        leading = shape[: max(0, len(shape) - len(sizes))]
+        if leading + sizes != shape:
+            raise ShapeError(
+                f"`normalized_shape` of `{self.word}` must be the last sizes of the input, "
+                f"found normalized_shape {show(sizes)} and input {show(shape)}"
+            )
+        return leading
+
+
+class LayerNorm(LastNorm, word="layer_norm"):
+    """Normalisation over the last dimensions of each example, `torch.nn.LayerNorm`.
+
     Fields:
         normalized_shape: sizes of the last dimensions, which are normalised together
         eps: added to the variance
@@ -300,22 +342,12 @@ class LayerNorm(Norm, word="layer_norm"):
           - layer_norm: {normalized_shape: 96}    # [56, 56, 96]
     """
 
-    normalized_shape: IntList
     eps: float = 1e-5
     elementwise_affine: bool = True
     bias: bool = True
 
-    def output(self, *inputs: Shape) -> Shape:
-        last_sizes(self.word, self.normalized_shape, inputs[0])
-        return inputs[0]
-
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         return self._weight_and_bias(self.normalized_shape, self.elementwise_affine, self.bias)
-
-    def reach(self, *inputs: Shape) -> Reach:
-        return *(SAME_PLACE for _ in last_sizes(self.word, self.normalized_shape, inputs[0])), *(
-            EVERYTHING for _ in self.normalized_shape
-        )
 
     def work(self, *inputs: Shape, training: bool) -> Work:
         group = prod(self.normalized_shape)
@@ -323,7 +355,7 @@ class LayerNorm(Norm, word="layer_norm"):
         return by_own_statistics(prod(inputs[0]), group, affine, affine and self.bias)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        statistics = (Tensor(last_sizes(self.word, self.normalized_shape, inputs[0])),) * 2
+        statistics = (Tensor(self._leading(inputs[0])),) * 2
         return Memory(keeps="inputs", saved=statistics, scratch=statistics)
 
     def code(self, *inputs: Shape) -> Code:
@@ -333,11 +365,9 @@ class LayerNorm(Norm, word="layer_norm"):
         return prod(inputs[0]) * (5 if self.elementwise_affine else 4)
 
 
-class RMSNorm(Norm, word="rms_norm"):
+class RMSNorm(LastNorm, word="rms_norm"):
     """Division by the root of the mean square over the last dimensions of each example, `torch.nn.RMSNorm`.
 
-    Shape:
-        (…, normalized_shape) → the same shape
     Fields:
         normalized_shape: sizes of the last dimensions, which are normalised together
         eps: added to the mean square; null is the smallest difference from 1 that the type can hold
@@ -355,45 +385,29 @@ class RMSNorm(Norm, word="rms_norm"):
           - rms_norm: {normalized_shape: 384}    # [196, 384]
     """
 
-    normalized_shape: IntList
     eps: float | None = None
     elementwise_affine: bool = True
 
-    def output(self, *inputs: Shape) -> Shape:
-        last_sizes(self.word, self.normalized_shape, inputs[0])
-        return inputs[0]
+    keeps_frozen = "root"
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         return self._weight_and_bias(self.normalized_shape, self.elementwise_affine, bias=False)
 
-    def reach(self, *inputs: Shape) -> Reach:
-        leading = last_sizes(self.word, self.normalized_shape, inputs[0])
-        return *(SAME_PLACE for _ in leading), *(EVERYTHING for _ in self.normalized_shape)
-
     def work(self, *inputs: Shape, training: bool) -> Work:
-        values, groups = prod(inputs[0]), prod(last_sizes(self.word, self.normalized_shape, inputs[0]))
+        values, groups = prod(inputs[0]), prod(self._leading(inputs[0]))
         weighted = values if self.elementwise_affine else 0
         return Work(multiplies=2 * values + weighted, adds=values, divides=2 * groups, roots=groups)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        roots = Tensor(last_sizes(self.word, self.normalized_shape, inputs[0]))
+        roots = Tensor(self._leading(inputs[0]))
         if not self.elementwise_affine:
             return Memory(keeps="inputs", saved=(roots,), scratch=(roots, roots))  # the means next to the squares
         normalised = Tensor(inputs[0])
-        return Memory(keeps="inputs and statistics", saved=(roots, normalised), scratch=(roots, normalised))
+        return Memory(keeps="inputs", saved=(roots, normalised), scratch=(roots, normalised))
 
     def code(self, *inputs: Shape) -> Code:
         return self.made("RMSNorm")
 
-
-def last_sizes(word: str, sizes: Shape, shape: Shape) -> Shape:
-    """The dimensions before the last ones, which have these sizes. Raises ShapeError."""
-    if not sizes:
-        raise ShapeError(f"`normalized_shape` of `{word}` needs at least one size, found []")
-    leading = shape[: max(0, len(shape) - len(sizes))]
-    if leading + sizes != shape:
-        raise ShapeError(
-            f"`normalized_shape` of `{word}` must be the last sizes of the input, "
-            f"found normalized_shape {show(sizes)} and input {show(shape)}"
-        )
-    return leading
+    def kept(self, asked: Sequence[bool], *inputs: Shape) -> Keeps | None:
+        # The gradient of the weight takes the normalised values alone.
+        return None if asked[0] or not self.elementwise_affine else Keeps(saved=(1,))

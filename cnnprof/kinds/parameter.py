@@ -65,7 +65,8 @@ class Parameter(Stored, word="parameter"):
     Fields:
         shape: size of each dimension, without a batch
         stored: size of each dimension as it is stored, where that is another one: its values are taken from there in
-            any order, each as often as needed, as a table of relative positions is by an index; `[]` is one value
+            any order, each as often as needed, as a table of relative positions is by an index, or computed of as many
+            values, whose work is not counted; `[]` is one value
         requires_grad: whether it is trained; else a training step has no gradient of it
     Weights:
         weight (stored)

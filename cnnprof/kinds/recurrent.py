@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_OF_A_LIBRARY = "what {} holds depends on the library that runs it"
+
+
 class Recurrent(Kind):
     """
     Shape:
@@ -19,9 +22,10 @@ class Recurrent(Kind):
         bias: whether the products with the input and with the state before have a bias each
         bidirectional: whether a second one runs from the end, whose outputs are joined to those of the first
     Memory:
-        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps its output and, for
-        each layer and direction, the input and 7 · hidden_size values per position; while it runs, the products with
-        the input and the outputs. What cuDNN or oneDNN hold instead is their own
+        an estimate, of PyTorch's own implementation, step by step: for the backward pass keeps for each layer and
+        direction 7 · hidden_size values per position, and each layer's input, the first one's for each direction;
+        while it runs, the products with the input and the outputs. oneDNN, which runs an LSTM on a CPU, and cuDNN
+        keep the output and a workspace of their own instead, and of a batch of one the input is not copied
     """
 
     gates: ClassVar[int]
@@ -68,10 +72,11 @@ class Recurrent(Kind):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         positions, size = inputs[0][0], self.hidden_size
-        kept = [Tensor((positions, features)) for features in self._read(inputs[0])]
+        first, *others = [Tensor((positions, features)) for features in self._read(inputs[0])]
+        kept = [first] * self._directions + others
         kept += [Tensor((positions, 7 * size))] * (self.num_layers * self._directions)
         running = Tensor((positions, (self.gates + 1) * size * self._directions))
-        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, exact=False)
+        return Memory(keeps="output", saved=tuple(kept), scratch=(running,), contiguous=False, estimate=_OF_A_LIBRARY)
 
     def code(self, *inputs: Shape) -> Code:
         own = type(self).__name__

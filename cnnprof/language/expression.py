@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from cnnprof.errors import ExpressionError, brief, listing, nearest
-from cnnprof.model.arithmetic import choose, is_finite, least, most, truncated
+from cnnprof.model.arithmetic import choose, is_finite, least, logarithm, most, root, truncated
 from cnnprof.model.kind import show
 
 MAX_LENGTH = 500
@@ -79,6 +79,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "ceil": (math.ceil, 1, 1),
     "int": (truncated, 1, 1),
     "len": (len, 1, 1),
+    "sqrt": (root, 1, 1),
+    "log": (logarithm, 1, 2),
     "make_divisible": (make_divisible, 1, 2),
 }
 CONSTANTS = {"true": True, "false": False, "null": None}

@@ -130,10 +130,11 @@ class Form(NamedTuple):
 
 def _as_fields(graph: Graph, number: int) -> Said:
     """A layer by its kind and fields."""
-    kind = graph.layers[number].kind
+    layer = graph.layers[number]
+    kind, settings = layer.kind, (layer.in_place, layer.frozen)
     if kind.merge:  # whose fields are among its branches
-        return Said(kind, {}, {})
-    return Said(kind.word, {name: kind.plain(getattr(kind, name)) for name in kind.fields}, kind.usual())
+        return Said((kind, *settings), {}, {})
+    return Said((kind.word, *settings), {name: kind.plain(getattr(kind, name)) for name in kind.fields}, kind.usual())
 
 
 SPEC = Form(

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from cnnprof.errors import UsageError
-from cnnprof.language import registry
+from cnnprof.errors import UsageError, brief, printable
+from cnnprof.language import registry, spec
 from cnnprof.model.kind import REQUIRED, Kind
 
 ORDER = ("Shape", "Fields", "Weights", "FLOPs", "Memory", "Reach", "Example")
@@ -61,6 +61,38 @@ def summaries() -> list[Summary]:
         Summary(word, f"from the package {plugin.package}.", plugin.package)
         for word, plugin in registry.plugins().items()
     ]
+
+
+class Matches(NamedTuple):
+    """What a search finds. written: how a spec writes what PyTorch or Keras calls so; empty where it finds none."""
+
+    written: str
+    found: list[Summary]
+
+
+def search(text: str) -> Matches:
+    """The kinds and blocks that a text finds: first what is called so, here, in PyTorch or Keras, then what has it in
+    its word, then what has all its words in what is said of it.
+
+    Raises UsageError where there is none.
+    """
+    name = text.strip().rpartition(".")[2]  # torch.nn.Conv2d
+    listed = [*summaries(), *(Summary(block, spec.line_of(block)) for block in spec.shipped_blocks())]
+    written = registry.called(name, [each.word for each in listed])
+    words = name.lower().replace("_", " ").split()
+    found = []
+    for each in listed:
+        kind = None if each.package else registry.own(each.word)
+        said = f"{each.word} {each.summary} {sections(kind)[''] if kind else ''}".lower()
+        if each.word == written.partition(":")[0]:
+            found.append((0, each))
+        elif "".join(words) in each.word.replace("_", ""):
+            found.append((1, each))
+        elif all(word in said for word in words):
+            found.append((2, each))
+    if not found or not words:
+        raise UsageError(f"no kind or block is called `{brief(printable(text))}` or says so; {registry.INSTEAD}")
+    return Matches(written, [each for _, each in sorted(found, key=lambda scored: scored[0])])
 
 
 def page(word: str) -> Page:

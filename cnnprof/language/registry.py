@@ -104,6 +104,23 @@ CALLED = {
     "eltwise": "add",
     "multiply": "mul",
     "subtract": "sub",
+    "separableconv": "depthwise_separable",
+    "bmm": "matmul",
+    "dot": "matmul",
+    "einsum": "matmul",
+    "droppath": "stochastic_depth",
+    "multihead": "multi_head_attention",
+    "cropping": "slice",
+    "narrow": "slice",
+    "split": "slice",
+    "chunk": "slice",
+    "unbind": "select",
+    "view": "reshape",
+    "movedim": "permute",
+    "swapaxes": "permute",
+    "repeatvector": "expand",
+    "unitnormalization": "normalize",
+    "bidirectional": "lstm: {bidirectional: true, …}",
 }
 
 
@@ -190,16 +207,29 @@ def suggestion(word: str, known: Iterable[str], axes: int | None = None, own: It
     return _suggestion(word[:80], tuple(islice(known, COMPARED)), axes, tuple(islice(own, COMPARED)))
 
 
+def called(word: str, known: Iterable[str], axes: int | None = None, own: Iterable[str] = ()) -> str:
+    """The word of what PyTorch, Keras and others call so: `batch_norm` for `BatchNormalization`; empty where there is
+    none."""
+    base, number = _base(word, axes)
+    spelt = {_plain(each): each for each in reversed((*own, *known))}
+    plain = _plain(word)
+    ours = spelt.get(plain) or spelt.get(f"{base}{number}d") or spelt.get(base) or CALLED.get(plain, CALLED.get(base))
+    return (ours or "").replace("#", number)
+
+
+def _base(word: str, axes: int | None) -> tuple[str, str]:
+    """A word without its number of axes, and that number: of an image, where it says none and `axes` neither."""
+    plain = _plain(word)
+    if plain.endswith(("1d", "2d", "3d")):
+        return plain[:-2], plain[-2]
+    return plain, str(axes if axes in (1, 2, 3) else 2)
+
+
 @lru_cache(maxsize=256)  # as `errors.nearest`, for the same reasons
 def _suggestion(word: str, known: tuple[str, ...], axes: int | None, own: tuple[str, ...]) -> str:
-    plain = _plain(word)
-    base, number = plain, str(axes if axes in (1, 2, 3) else 2)
-    if plain.endswith(("1d", "2d", "3d")):
-        base, number = plain[:-2], plain[-2]
-    spelt = {_plain(each): each for each in reversed((*own, *known))}
-    ours = spelt.get(plain) or spelt.get(f"{base}{number}d") or spelt.get(base) or CALLED.get(plain, CALLED.get(base))
-    if ours:
-        return f"did you mean `{ours.replace('#', number)}`?"
+    if ours := called(word, known, axes, own):
+        return f"did you mean `{ours}`?"
+    plain, base = _plain(word), _base(word, axes)[0]
     likely = list(own)
     if not WITHOUT_A_KIND & {plain, base}:
         likely += [each for each in known if _is_slip(plain, _plain(each)) or _is_slip(base, _plain(each))]

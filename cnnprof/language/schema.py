@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 from cnnprof.errors import UsageError
 from cnnprof.language import manual, registry
 from cnnprof.language.source import Node, Scalar, Sequence
-from cnnprof.language.spec import SIDE, Block, shipped_blocks
+from cnnprof.language.spec import SIDE, Block, line_of, shipped_blocks
 from cnnprof.model.kind import REQUIRED, Field, FloatsPerAxis, IntList, Kind, PerAxis, PerAxisOrNone, show
 from cnnprof.model.metrics import METRICS
 
@@ -178,7 +178,13 @@ def _modifiers() -> Schema:
             "description": "The list that the step's output is added to, each repetition's; later steps of the block "
             "name it, and a merge has a branch for each of its layers.",
         },
+        "inplace": _whether("the step's layers may overwrite their inputs, where nobody sees it"),
+        "frozen": _whether("a training step leaves the weights of the step's layers as they are"),
     }
+
+
+def _whether(what: str) -> Schema:
+    return {"type": ["boolean", "string", "number"], "description": f"Whether {what}. {EXPRESSION}"}
 
 
 def _when(what: str) -> Schema:
@@ -263,13 +269,12 @@ def _named_branches() -> Schema:
 
 def _shipped(block: Block) -> Schema:
     """A block that comes with cnnprof. A file may hide it by its own, so it refuses nothing."""
-    line = block.mark.source.lines()[block.mark.line]
     arguments: Schema = {}
     for argument in block.args:
         default = "required" if argument.default is None else f"default `{_text(argument.default)}`"
         arguments[argument.name] = {"description": f"An argument of the block ({default})."}
     return {
-        "description": f"A block that comes with cnnprof: {line.partition('#')[2].strip() or block.name}.",
+        "description": f"A block that comes with cnnprof: {line_of(block.name) or block.name}.",
         "type": ["object", "array", "string", "null"],
         "properties": arguments,
     }
@@ -294,7 +299,7 @@ def _args(description: str) -> Schema:
     return {
         "description": description,
         "type": ["object", "null"],
-        "additionalProperties": {"type": [*SCALAR, "array", "null"]},
+        "additionalProperties": _value(),
     }
 
 
@@ -303,7 +308,17 @@ def _variant() -> Schema:
         "description": "Values for arguments by name, and a `budget` instead of the file's.",
         "type": ["object", "null"],
         "properties": {"budget": _budget("Limits on this variant's metrics.")},
-        "additionalProperties": {"type": [*SCALAR, "array", "null"]},
+        "additionalProperties": _value(),
+    }
+
+
+def _value() -> Schema:
+    """Of an argument: a number, a word, an expression, a list, or a step with its fields."""
+    return {
+        "type": [*SCALAR, "array", "object", "null"],
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": {"type": ["object", "array", "null"]},
     }
 
 

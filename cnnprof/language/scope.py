@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cnnprof.errors import ExpressionError, Mark, listing, nearest
 from cnnprof.language import expression, registry
 from cnnprof.language.problems import Unknown
+from cnnprof.language.source import Node, Scalar, written
 from cnnprof.language.spec import Block, Spec, shipped_blocks
 from cnnprof.model.kind import Kind, Shape
 
 ABSENT = object()
 """The value of an argument that is absent, which `null` is not."""
+VALUES = "a value is a number, true, false, a list, or the name of another argument, a kind or a block"
 
 
 class TensorRef(NamedTuple):
@@ -73,14 +76,37 @@ class LayerRef:
         return f"the layer {self.name}"
 
 
+class Written(NamedTuple):
+    """A field of a step that is a value, and the scope that it was written in."""
+
+    node: Node
+    scope: Scope
+
+
 class StepRef:
-    """A layer kind or a block as the value of a name."""
+    """A layer kind or a block as the value of a name, with the fields or arguments that were written with it."""
 
-    __slots__ = ("name", "target")
+    __slots__ = ("fields", "name", "target")
 
-    def __init__(self, name: str, target: Block | type[Kind]) -> None:
+    def __init__(
+        self, name: str, target: Block | type[Kind], fields: Mapping[str, Written] = MappingProxyType({})
+    ) -> None:
         self.name = name
         self.target = target
+        self.fields = fields
+
+    def with_fields(self, fields: Mapping[str, Written]) -> StepRef:
+        """The same step with more fields, which take the place of those that it has."""
+        return StepRef(self.name, self.target, {**self.fields, **fields})
+
+    def constants(self) -> tuple[tuple[str, str], ...] | None:
+        """The fields as they are written, where each is a number or another literal; None where one is not."""
+        found = []
+        for name, (node, _) in self.fields.items():
+            if not isinstance(node, Scalar) or not expression.is_literal(node.text):
+                return None
+            found.append((name, node.text))
+        return tuple(found)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StepRef) and self.target is other.target
@@ -89,7 +115,10 @@ class StepRef:
         return id(self.target)
 
     def __str__(self) -> str:
-        return self.name
+        if not self.fields:
+            return self.name
+        fields = ", ".join([f"{name}: {written(each.node)}" for name, each in self.fields.items()])
+        return f"{{{self.name}: {{{fields}}}}}"
 
     __repr__ = __str__
 
@@ -173,6 +202,10 @@ class Scope:
         self.tensor = tensor
         self.index = index
 
+    def at(self, tensor: TensorRef | None) -> Scope:
+        """The same names, with another current tensor."""
+        return Scope(self.names, self.body, tensor, self.index)
+
     def lookup(self, name: str) -> Any:
         """The value of a name. Raises ExpressionError, and Unknown where an error left it unknown."""
         body = self.body
@@ -225,7 +258,10 @@ class Scope:
             )
         file_args = () if body.shipped else names.file_args
         own = chain(body.args, file_args, body.layers, body.lists, _SPECIAL, () if body.shipped else names.spec.blocks)
-        return ExpressionError(f"`{name}` has no value here", registry.suggestion(name, names.words(), self.axes, own))
+        hint = registry.suggestion(name, names.words(), self.axes, own)
+        if body.entry is None and not names.spec.several_inputs:  # an argument, or an input
+            hint = hint or VALUES
+        return ExpressionError(f"`{name}` has no value here", hint)
 
     @property
     def axes(self) -> int | None:

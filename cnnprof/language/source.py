@@ -97,7 +97,7 @@ def _written(node: Node) -> str:
         return node.text if bare else f'"{node.text}"'
     if isinstance(node, Sequence):
         return "[" + ", ".join(map(_written, node.items[:12])) + (", …]" if len(node.items) > 12 else "]")
-    return "{…}"
+    return "{" + ", ".join([f"{key}: {_written(value)}" for key, value in node.items.items()]) + "}"
 
 
 def parse(text: str | bytes, name: str, limits: TextLimits = LIMITS) -> Node:

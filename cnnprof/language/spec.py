@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SpecError, UsageError, brief, listing, nearest
 from cnnprof.language import registry, source
-from cnnprof.language.expression import CONSTANTS, FUNCTIONS
+from cnnprof.language.expression import CONSTANTS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.model.kind import REQUIRED, IntList, Kind, how_to_write, required
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
@@ -24,8 +24,8 @@ from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 VERSION = "1"
 SIDE = "side"
 HEADER = ("cnnprof", "name", "input", "args", "variants", "budget", "inplace", "blocks", "layers")
-MODIFIERS = ("name", "from", "repeat", "start", "when", "share", "collect")
-AMONG_BRANCHES = ("start", "collect")
+MODIFIERS = ("name", "from", "repeat", "start", "when", "share", "collect", "inplace", "frozen")
+AMONG_BRANCHES = ("start", "collect", "inplace", "frozen")
 """Modifiers that a branch of a layer may be called nevertheless."""
 SPECIAL_NAMES = ("input", "in_shape", "in_channels", "index", "training")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -54,6 +54,8 @@ class Step(NamedTuple):
     fields: Mapping | None = None  # of a merge, in the column of its word
     outer: bool = False  # its path begins where the block does, not the branch: its name was written with a dot before
     collect: str | None = None  # the list of layers that its outputs are added to
+    in_place: Node | None = None  # whether its layers may run in place
+    frozen: Node | None = None  # whether its weights are not trained
 
 
 class Branch(NamedTuple):
@@ -203,6 +205,12 @@ def shipped_blocks() -> MappingType[str, Block]:
     return blocks
 
 
+def line_of(block: str) -> str:
+    """What blocks.yaml says of a block that comes with the tool, next to its name."""
+    mark = shipped_blocks()[block].mark
+    return mark.source.lines()[mark.line].partition("#")[2].strip()
+
+
 class _Reader:
     """Walks the nodes, collecting problems instead of stopping at the first."""
 
@@ -292,17 +300,15 @@ class _Reader:
         found = []
         for name, key, value in self.entries(node, "args"):
             nameable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
-            if not nameable or name in FUNCTIONS or name in CONSTANTS:
+            if not nameable or name in CONSTANTS:
                 self.problem(
                     f"`{brief(name)}` cannot be an argument: expressions could not name it",
                     key.mark,
-                    "use letters, digits and _, and no word or function of expressions",
+                    "use letters, digits and _, and no word of expressions",
                 )
             elif name in SPECIAL_NAMES or name in ("required", SIDE):
                 self.problem(f"`{name}` is reserved and cannot be an argument", key.mark)
             required = isinstance(value, Scalar) and value.text == "required"
-            if isinstance(value, Mapping):
-                self.problem(f"an argument's default is a value, found {described(value)}", value.mark)
             found.append(Argument(name, None if required else value, key.mark))
         return tuple(found)
 
@@ -439,7 +445,7 @@ class _Reader:
             if not kind.merge:
                 self.check_fields(kind, body)
         is_merge = not is_argument and (word == SIDE or (kind is not None and kind.merge))
-        name = from_ = repeat = when = share = start = fields = collect = None
+        name = from_ = repeat = when = share = start = fields = collect = in_place = frozen = None
         outer = False
         if isinstance(node, Mapping) and len(node.keys) > 1:
             name = self.modifiers(node, word, kind, is_merge)
@@ -448,6 +454,7 @@ class _Reader:
             get = node.items.get
             from_, share = self.sources(get("from")), self.word(get("share"), "share")
             repeat, when, start = get("repeat"), get("when"), get("start")
+            in_place, frozen = get("inplace"), get("frozen")
             collect = self.list_name(get("collect"), args)
             if kind is not None and kind.merge:
                 fields = _fields_of(node, kind)
@@ -460,6 +467,8 @@ class _Reader:
             *(word, mark, body, branches, name or segment, name, from_, repeat, when, share, broken, start, fields),
             outer=outer,
             collect=collect,
+            in_place=in_place,
+            frozen=frozen,
         )
 
     def is_block(self, word: str) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnprof.errors import FieldError, Frame, Mark, RuleError, ShapeError, SpecError, UsageError, listing, nearest
 from cnnprof.language import registry, source
@@ -30,7 +30,7 @@ from cnnprof.language.problems import (
     UnfoldWork,
     Unknown,
 )
-from cnnprof.language.scope import ABSENT, UNKNOWN, Body, LayerRef, Names, Scope, StepRef, TensorRef
+from cnnprof.language.scope import ABSENT, UNKNOWN, Body, LayerRef, Names, Scope, StepRef, TensorRef, Written
 from cnnprof.language.sharing import share
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import (
@@ -108,6 +108,13 @@ class _FieldPlan:
         self.made: dict[tuple[object, ...], Kind] = {}
 
 
+class _Settings(NamedTuple):
+    """What steps say of the layers in them. in_place: None where they say nothing."""
+
+    in_place: bool | None = None
+    frozen: bool = False
+
+
 class _Walker:
     """The state of one walk: the layers so far, the names and problems so far."""
 
@@ -126,6 +133,7 @@ class _Walker:
         self.names = Names(spec, self.inputs, training)
         self.problems = Problems(spec.mark, limits, work)
         self.values = Values(self.names, self.problems)
+        self.settings = _Settings()
         self.labels = {"out"}  # of the outputs, and of the one that the last tensor will be
         # What need not be found twice.
         self.branches_read: dict[int, tuple[Branch, ...] | None] = {}  # None: with an error
@@ -379,11 +387,13 @@ class _Walker:
     ) -> tuple[TensorRef | None, bool]:
         """One repetition of a step: the tensor after it, and whether its `when` kept it. It is collected in a list."""
         scope = Scope(self.names, body, tensor, index)
-        first, executed = len(self.layers), self.names.executed
+        first, executed, settings = len(self.layers), self.names.executed, self.settings
         end: TensorRef | None
         try:
             if step.when is not None and not self.kept(step.when, scope, step.word == SIDE):
                 return tensor, False
+            if step.in_place is not None or step.frozen is not None:
+                self.settings = self.settings_of(step, scope)
             end = self.apply(step, path, scope)
         except RuleError as error:
             self.problems.report(error.message, step.mark, error.hint)
@@ -391,13 +401,22 @@ class _Walker:
         except Unknown:
             end = UNKNOWN
         finally:
-            self.names.executed = executed
+            self.names.executed, self.settings = executed, settings
         if step.collect is not None and end is not None:
             before = body.lists.get(step.collect, ())
             layers = range(first, len(self.layers))
             found = LayerRef(f"{step.collect}[{len(before)}]", end, path, layers, executed, step.mark)
             body.lists[step.collect] = (*before, found)
         return end, True
+
+    def settings_of(self, step: Step, scope: Scope) -> _Settings:
+        """What holds for a step's layers: what it says itself, else what the step says that it is in."""
+        found = self.settings
+        if step.in_place is not None:
+            found = found._replace(in_place=self.values.condition(step.in_place, scope))
+        if step.frozen is not None:
+            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+        return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
         """Whether a `when` holds. A side that only training executes stays, and from here on nothing is executed."""
@@ -418,20 +437,18 @@ class _Walker:
         """The tensor after a step that is there."""
         if step.word == SIDE:
             return self.side(step, path, scope)
-        ref = scope.argument(step.word)
-        if not isinstance(ref, StepRef):
-            ref = self.names.target(step.word, scope.body)
-            if ref is None:
-                raise self.no_target(step.word, scope)
+        ref = self.values.target(step.word, scope)
+        if ref is None:
+            raise self.no_target(step.word, scope)
         target = ref.target
         several = step.from_.items[1:] if isinstance(step.from_, Sequence) else None
         if several is not None:
             self.refuse_several(step.word, target)
         if isinstance(target, Block):
-            return self.block(target, step, path, scope)
+            return self.block(ref, target, step, path, scope)
         if target.merge:
-            return self.merge(target, step, path, scope)
-        made = self.make(target, step, step.body, scope)
+            return self.merge(ref, target, step, path, scope)
+        made = self.make(ref, target, step, step.body, scope)
         if target.source:
             return self.add(path, made, (), step.mark)
         if scope.tensor is None:
@@ -466,15 +483,18 @@ class _Walker:
 
     # Layers of a kind.
 
-    def make(self, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> Kind:
+    def make(self, ref: StepRef, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> Kind:
         """The kind with the fields in a body, the same object for the same values."""
         plan = self.plans.get((kind, id(body)))
         if plan is None:
             plan = self.plans[kind, id(body)] = self.plan(kind, step, body, scope)
         else:
             self.problems.spend(plan.units, step.mark)
-        found = self.open_fields(kind, step, plan, scope) if plan.open else {}
-        own = tuple([_typed(value) for value in found.values()])
+        written = {name: Written(node, scope) for name, node in plan.open.items()}
+        if ref.fields:
+            written |= self.brought(ref, body, scope)
+        found = self.open_fields(kind, step.word, written) if written else {}
+        own = tuple([(name, _typed(value)) for name, value in found.items()])
         made = plan.made.get(own)
         if made is None:
             values = {**plan.values, **found}
@@ -485,10 +505,17 @@ class _Walker:
                 try:
                     made = self.kinds[key] = kind(**values)
                 except FieldError as error:
-                    self.report_fields(kind, values, body, step.mark, error)
+                    self.report_fields(kind, values, ref, body, step.mark, error)
                     raise Unknown from None
             plan.made[own] = made
         return made
+
+    def brought(self, ref: StepRef, body: Node | None, scope: Scope) -> dict[str, Written]:
+        """The fields or arguments that came with a step's word as a value, but for those that the step writes."""
+        own = body.items if isinstance(body, Mapping) else {}
+        return {
+            name: Written(node, there.at(scope.tensor)) for name, (node, there) in ref.fields.items() if name not in own
+        }
 
     def plan(self, kind: type[Kind], step: Step, body: Node | None, scope: Scope) -> _FieldPlan:
         """What need not be found again of the fields in a body."""
@@ -507,26 +534,32 @@ class _Walker:
                 open_[name] = node
         return _FieldPlan(values, open_, self.problems.work.units - before)
 
-    def open_fields(self, kind: type[Kind], step: Step, plan: _FieldPlan, scope: Scope) -> dict[str, Any]:
+    def open_fields(self, kind: type[Kind], word: str, written: MappingType[str, Written]) -> dict[str, Any]:
         """The values of the fields that have to be evaluated each time. Raises Unknown where one has none."""
         values: dict[str, Any] = {}
-        for name, node in plan.open.items():
+        for name, (node, scope) in written.items():
             field = kind.fields.get(name)
             try:
                 if field is None:
-                    hint = no_field(kind, step.word, name)
+                    hint = no_field(kind, word, name)
                     raise FieldError(name, f"`{kind.word}` has no field `{name}`", hint)
                 values[name] = self.values.field(field, node, scope)
             except RuleError as error:
                 self.problems.report(error.message, node.mark, error.hint)
             except Unknown:
                 pass
-        if len(values) < len(plan.open):
+        if len(values) < len(written):
             raise Unknown
         return values
 
     def report_fields(
-        self, kind: type[Kind], values: MappingType[str, Any], body: Node | None, mark: Mark, first: FieldError
+        self,
+        kind: type[Kind],
+        values: MappingType[str, Any],
+        ref: StepRef,
+        body: Node | None,
+        mark: Mark,
+        first: FieldError,
     ) -> None:
         """Reports every field that does not hold what it should, or that a required one (`first`) is missing."""
         found = False
@@ -535,8 +568,9 @@ class _Walker:
                 kind.fields[name].convert(value, kind.axes)
             except FieldError as error:
                 found = True
-                assert isinstance(body, Mapping)
-                self.problems.report(error.message, body.items[name].mark, error.hint)
+                own = body.items if isinstance(body, Mapping) else {}
+                node = own[name] if name in own else ref.fields[name].node
+                self.problems.report(error.message, node.mark, error.hint)
         if not found:
             self.problems.report(first.message, mark, first.hint)
 
@@ -549,8 +583,9 @@ class _Walker:
             raise Unknown
         try:
             made = self.builder.add(
-                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls
-            )
+                path, kind, read, mark=mark, executed=self.names.executed, calls=self.problems.calls,
+                in_place=self.settings.in_place, frozen=self.settings.frozen,
+            )  # fmt: skip
         except ShapeError as error:
             error.hint = error.hint or self.misread_input(kind, read)
             raise
@@ -570,14 +605,14 @@ class _Walker:
 
     # Blocks.
 
-    def block(self, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
+    def block(self, ref: StepRef, block: Block, step: Step, path: str, scope: Scope) -> TensorRef | None:
         """The tensor after a block, which is walked once for equal arguments and inputs."""
-        given = self.arguments(block, step, scope)
+        given = self.arguments(ref, block, step, scope)
         entry, problems, names = scope.tensor, self.problems, self.names
         values = None if entry is None or entry.shape is None else told_apart(given)
         if entry is None or values is None:
             return self.enter(block, given, step, path, scope)
-        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training)
+        key = (id(block), values, entry.shape, entry.batched, names.executed, names.training, self.settings)
         known = self.walked.get(key)
         if known is not None and self.affords(known):
             problems.spend(known.units, step.mark)
@@ -629,8 +664,9 @@ class _Walker:
             if step.repeat is None:
                 self.problems.trail.pop()
 
-    def arguments(self, block: Block, step: Step, scope: Scope) -> dict[str, Any]:
-        """The values that a call gives, evaluated in the caller's scope; all required ones are there."""
+    def arguments(self, ref: StepRef, block: Block, step: Step, scope: Scope) -> dict[str, Any]:
+        """The values that a call gives, evaluated in the caller's scope, and those that came with the block's word as
+        a value; all required ones are there."""
         self.problems.spend(len(block.args) // ARGUMENTS, step.mark)
         names = {argument.name: argument.default for argument in block.args}
         body = step.body
@@ -660,6 +696,12 @@ class _Walker:
             if len(values) > len(names):
                 raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(values)}")
             given = dict(zip(names, values, strict=False))
+        for name, (node, there) in self.brought(ref, body, scope).items():
+            if name not in given:  # in a list
+                try:
+                    given[name] = self.values.value(node, there)
+                except Unknown:
+                    failed = True
         if failed:
             raise Unknown
         missing = [name for name, default in names.items() if default is None and name not in given]
@@ -669,14 +711,14 @@ class _Walker:
 
     # Branches.
 
-    def merge(self, kind: type[Kind], step: Step, path: str, scope: Scope) -> TensorRef:
+    def merge(self, ref: StepRef, kind: type[Kind], step: Step, path: str, scope: Scope) -> TensorRef:
         found = self.ends(step, path, scope, kind)
         ends = [end for _, end, _ in found if isinstance(end, TensorRef)]
         if not ends:
             raise RuleError(f"`{step.word}` is left without branches: every `when` is false, or every list still empty")
         if kind.roles:
             ends = self.by_role(kind, {label: end for label, end, _ in found if isinstance(end, TensorRef)})
-        made = self.make(kind, step, step.fields, scope)
+        made = self.make(ref, kind, step, step.fields, scope)
         numbers = [(label, end) for label, end, _ in found if not isinstance(end, TensorRef)]
         if len(numbers) > 1:
             raise RuleError(

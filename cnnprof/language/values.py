@@ -8,11 +8,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from cnnprof.errors import ExpressionError, FieldError, Mark, RuleError, UsageError
-from cnnprof.language import expression, registry
+from cnnprof.errors import ExpressionError, FieldError, Mark, RuleError, UsageError, listing
+from cnnprof.language import expression, registry, source
 from cnnprof.language.problems import ENTRIES, Problems, Unknown
-from cnnprof.language.scope import ABSENT, LayerRef, Names, Scope, StepRef, entry
-from cnnprof.language.source import Node, Scalar, Sequence
+from cnnprof.language.scope import ABSENT, LayerRef, Names, Scope, StepRef, Written, entry
+from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
+from cnnprof.language.spec import Block, by_name, no_argument, no_field
 from cnnprof.model.kind import Field, show, whole
 
 
@@ -25,7 +26,8 @@ class Values:
         self.limits = problems.limits
 
     def value(self, node: Node, scope: Scope) -> Any:
-        """The value of a node: a list item by item, a text as an expression. Reports where there is none."""
+        """The value of a node: a text as an expression, a list item by item, a mapping as a step with its fields.
+        Reports where there is none."""
         if isinstance(node, Scalar):
             text = node.text
             self.problems.spend(expression.weight(text), node.mark)
@@ -41,12 +43,79 @@ class Values:
         try:
             if isinstance(node, Sequence):
                 return self._bounded_list([self.value(item, scope) for item in node.items])
-            raise RuleError(
-                "expected a value, found a mapping", "quote an expression that begins with `{`" if node.flow else ""
-            )
+            return self.step(node, scope)
         except RuleError as error:
             self.problems.report(error.message, node.mark, error.hint)
             raise Unknown from None
+
+    def step(self, node: Mapping, scope: Scope) -> StepRef:
+        """A step as a value: a kind or block with fields, which have their values where a step uses it.
+
+        Raises RuleError where it is none, and Unknown where its fields are none of that step's, which is reported.
+        """
+        word = next(iter(node.items), "")
+        if len(node.items) != 1:
+            hint = f"indent the fields of `{word}` deeper than `{word}` itself" if node.items else ""
+            raise RuleError(
+                f"a step as a value is one word with its fields, found {listing(list(node.items)) or described(node)}",
+                hint,
+            )
+        ref = self.target(word, scope)
+        if ref is None:
+            own = self.names.spec.blocks
+            raise RuleError(
+                f"a mapping as a value is a step with its fields, and no layer kind or block is called `{word}`",
+                registry.suggestion(word, self.names.words(), scope.axes, own)
+                or ("quote an expression that begins with `{`" if node.flow else ""),
+            )
+        return ref.with_fields(self._fields(ref, word, node.items[word], scope))
+
+    def target(self, word: str, scope: Scope) -> StepRef | None:
+        """What a step's word means: an argument that is a kind or block, or one of that name; None where neither."""
+        found = scope.argument(word)
+        return found if isinstance(found, StepRef) else self.names.target(word, scope.body)
+
+    def _fields(self, ref: StepRef, word: str, body: Node, scope: Scope) -> dict[str, Written]:
+        """The fields or arguments that are written with a step's word."""
+        target = ref.target
+        if isinstance(body, Scalar) and body.is_null:
+            return {}
+        if isinstance(target, Block):
+            return self._arguments(target, word, body, scope)
+        if not isinstance(body, Mapping):
+            raise RuleError(
+                f"`{target.word}` takes its fields by name, found {described(body)}", by_name(target, word, body)
+            )
+        strange = [name for name in body.items if name not in target.fields]
+        for name in strange:
+            self.problems.report(
+                f"`{target.word}` has no field `{name}`", body.keys[name].mark, no_field(target, word, name)
+            )
+        if strange:
+            raise Unknown
+        return {name: Written(node, scope) for name, node in body.items.items()}
+
+    def _arguments(self, block: Block, word: str, body: Node, scope: Scope) -> dict[str, Written]:
+        names = [argument.name for argument in block.args]
+        if isinstance(body, Scalar):
+            raise RuleError(
+                f"the block `{block.name}` takes its arguments by name or as a list, found {described(body)}",
+                f"write `{word}: [{source.written(body)}]`" if names else "it has no arguments",
+            )
+        if isinstance(body, Mapping):
+            strange = [name for name in body.items if name not in names]
+            for name in strange:
+                self.problems.report(
+                    f"the block `{block.name}` has no argument `{name}`",
+                    body.keys[name].mark,
+                    no_argument(word, name, names),
+                )
+            if strange:
+                raise Unknown
+            return {name: Written(node, scope) for name, node in body.items.items()}
+        if len(body.items) > len(names):
+            raise RuleError(f"the block `{block.name}` takes at most {len(names)} arguments, found {len(body.items)}")
+        return {name: Written(node, scope) for name, node in zip(names, body.items, strict=False)}
 
     def _bounded_list(self, items: list[Any]) -> tuple[Any, ...]:
         """A list as a value. Raises RuleError where it holds too much: lists of lists of lists grow fast."""
@@ -103,6 +172,9 @@ class Values:
                 return None if node.is_null else text
             if field.words and text not in scope.body.args and text.isidentifier() and not scope.knows(text):
                 return text  # a word misspelt: the field says what it takes
+        elif isinstance(node, Mapping):
+            quote = "quote an expression that begins with `{`" if node.flow else ""
+            raise FieldError(field.name, f"`{field.name}` takes {field.expected}, found a mapping", quote)
         value = self.value(node, scope)
         if isinstance(value, LayerRef):
             return value.shape[1:]  # a layer where a size is asked for means its spatial size

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cnnprof.errors import Mark
-from cnnprof.language.scope import LayerRef, TensorRef
+from cnnprof.language.scope import LayerRef, StepRef, TensorRef
 from cnnprof.model.answers import Answers
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Layer
@@ -51,11 +51,18 @@ class Walked(NamedTuple):
 
 
 def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
-    """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell."""
+    """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell, or a step
+    with fields that are no constants."""
     values = tuple(arguments.values())
+    fields: list[object] = []
     for value in values:
-        parts = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(part, tuple | LayerRef) for part in parts):
-            return None
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, tuple | LayerRef):
+                return None
+            if isinstance(part, StepRef) and part.fields:
+                constant = part.constants()
+                if constant is None:
+                    return None
+                fields.append(constant)
     types = [tuple(map(type, value)) if isinstance(value, tuple) else type(value) for value in values]
-    return (*arguments, *values, *types)
+    return (*arguments, *values, *types, *fields)

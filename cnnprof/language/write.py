@@ -69,7 +69,10 @@ def _check(graph: Graph, text: str) -> None:
 
 def _essence(layer: Layer) -> tuple[object, ...]:
     """What of a layer a spec has to say."""
-    return layer.path, layer.kind, layer.inputs, layer.shape, layer.executed, layer.shares
+    return (
+        *(layer.path, layer.kind, layer.inputs, layer.shape, layer.executed, layer.shares),
+        *(layer.in_place, layer.frozen),
+    )
 
 
 def _ends(graph: Graph) -> tuple[object, ...]:
@@ -201,7 +204,7 @@ class _Body:
     ) -> tuple[tuple[str, _Steps | int], ...] | None:
         """The branches of a merge, whose parts come before it; None where they are no branches."""
         layer = self.graph.layers[self.parts[merge].first]
-        if layer.kind.roles:
+        if layer.kind.roles or layer.in_place != self.graph.in_place:  # which its branches would take over
             return None
         by_label = groupby(inner, lambda number: self.below(number, above).partition(".")[0])
         groups = [(label, list(group)) for label, group in by_label]
@@ -298,11 +301,22 @@ class _Body:
                 or self.word(part) != self.word(first)
                 or self.values[parts[end]] != self.values[parts[place]]
                 or self.read(part) != (before,)
+                or self.settings(part) != self.settings(first)
                 or not self.is_repeatable(part)
             ):
                 break
             end += 1
         return end
+
+    def settings(self, part: Part) -> list[str]:
+        """The modifiers that say what else holds for a layer: of a block they are inside it."""
+        if part.module is not None:
+            return []
+        layer = self.graph.layers[part.first]
+        return [
+            *([f"inplace: {literal(layer.in_place)}"] if layer.in_place != self.graph.in_place else []),
+            *(["frozen: true"] if layer.frozen and not layer.kind.frozen else []),
+        ]
 
     def base(self, number: int) -> str:
         """The name of a step for parts that are numbered below it, of which this is one."""
@@ -345,6 +359,7 @@ class _Body:
             number, last = (group.number, group.number) if isinstance(group, _Merge) else (group[0], group[-1])
             part, tensor = self.parts[number], self.gives(last)
             body, branches, modifiers = self.written(group, current)
+            modifiers += self.settings(part)
             word = self.word(part)
             name = part.name if isinstance(group, _Merge) or number == last else self.base(number)
             own = f".{name}" if outer else self.wanted(word, name, tensor, steps.prefix, counts)

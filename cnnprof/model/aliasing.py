@@ -28,13 +28,15 @@ class _State(NamedTuple):
     """What is known of a tensor.
 
     in_order: its values lie in the order of its dimensions. dense: and side by side. settled: no permutation came
-    before. barred: why no layer may overwrite it, as far as its making goes; empty where one may.
+    before. barred: why no layer may overwrite it, as far as its making goes; empty where one may. shared: it has no
+    batch, as a parameter.
     """
 
     in_order: bool = True
     dense: bool = True
     settled: bool = True
     barred: Literal["", "input", "view", "other view", "kept", "shape"] = ""
+    shared: bool = False
 
 
 class _Decision(NamedTuple):
@@ -50,18 +52,13 @@ _INPUT = _State(barred="input")
 
 
 def resolve(
-    layers: Sequence[Layer],
-    answers: Sequence[Answers],
-    inputs: int,
-    outputs: Sequence[Output],
-    in_place: bool,
-    training: bool,
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], training: bool
 ) -> tuple[Layer, ...]:
     """The layers in evaluation or in training, with all decided that a layer does to its inputs' storage.
 
     answers: of each layer's rules. inputs: how many the network has; nobody overwrites them: the caller holds them.
     """
-    mode = _Mode(layers, inputs, outputs, in_place)
+    mode = _Mode(layers, inputs, outputs)
     found = []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = mode.overwritten(layer, own)
@@ -72,10 +69,10 @@ def resolve(
 
 
 def resolve_both(
-    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output], in_place: bool
+    layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output]
 ) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """The layers in evaluation and in training, as `resolve` gives them: in one pass, since most are alike."""
-    evaluation, training = (_Mode(layers, inputs, outputs, in_place) for _ in range(2))
+    evaluation, training = (_Mode(layers, inputs, outputs) for _ in range(2))
     training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
@@ -99,18 +96,18 @@ def resolve_both(
 
 def _resolved(layer: Layer, overwrites: int | None, decision: _Decision, refusals: tuple[Refusal, ...]) -> Layer:
     view, memory, exact, _ = decision
-    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact, refusals))
+    known = not (layer.frozen and layer.kind.keeps_frozen == "unknown")
+    return Layer._make((*layer[:_WRITTEN], overwrites, view, memory, exact and known, refusals))
 
 
 class _Mode:
     """Evaluation or training: what is known of each tensor so far, by id, and what was decided of equal layers."""
 
-    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output], in_place: bool) -> None:
-        self.in_place = in_place
+    def __init__(self, layers: Sequence[Layer], inputs: int, outputs: Sequence[Output]) -> None:
         self.readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
         self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
-        self.memo: dict[tuple[Answers, bool, _State, bool], tuple[_Decision, _Decision]] = {}
+        self.memo: dict[tuple[Answers, bool, _State, bool, bool], tuple[_Decision, _Decision]] = {}
 
     def overwritten(self, layer: Layer, own: Answers) -> tuple[int | None, tuple[Refusal, ...]]:
         """The position of the input that a layer overwrites, and, where it could and does not, why each is barred."""
@@ -121,7 +118,7 @@ class _Mode:
             return None, ()
         refusals: list[Refusal] = []
         for position, tensor in enumerate(layer.inputs):
-            refusal = self.refusal(tensor, own.inputs[position] == layer.shape)
+            refusal = self.refusal(tensor, own.inputs[position] == layer.shape) if layer.in_place else "off"
             if refusal is None:
                 return position, ()
             refusals.append(refusal)
@@ -130,8 +127,6 @@ class _Mode:
     def refusal(self, tensor: int, same_shape: bool) -> Refusal | None:
         """Why a layer that reads a tensor may not overwrite it; None where it may."""
         barred = self.states[tensor].barred
-        if not self.in_place:
-            return "off"
         if barred == "input":
             return barred
         if self.readers[tensor] > 1:
@@ -147,7 +142,8 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        key = (own, overwrites is not None, source, ordered)
+        shared = all(before[position].shared for position in own.memory(False, True).once)
+        key = (own, overwrites is not None, source, ordered, shared)
         found = self.memo.get(key)
         if found is None:
             evaluated = _decided(*key, False)
@@ -157,8 +153,9 @@ class _Mode:
         return found
 
 
-def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, training: bool) -> _Decision:
-    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs."""
+def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shared: bool, training: bool) -> _Decision:
+    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. shared: those that
+    `Memory.once` names have no batch."""
     contiguous = source.in_order and source.dense
     at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
     view = False
@@ -175,7 +172,7 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
             barred = "other view"
         elif own.kind.source:  # it has no batch
             barred = "shape"
-        elif at_training.keeps in ("output", "inputs and output", "attention"):
+        elif at_training.keeps in ("output", "inputs and output"):
             barred = "kept"
     in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
     if view:
@@ -190,10 +187,12 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, trai
         alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
         exact = alike and (view or not own.reach)
     memory = at_training if training else at_evaluation
+    if not shared and memory.exact:
+        memory = memory._replace(estimate=memory.repeated)
     exact = exact and memory.exact
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
-    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred))
+    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred, own.kind.source))
 
 
 def _views_in_order(own: Answers) -> bool:

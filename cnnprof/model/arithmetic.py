@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from functools import reduce
+from operator import add
 from typing import Any
 
 
@@ -43,6 +45,14 @@ class Symbolic:
         """Whether all that it stands for is finite."""
         raise NotImplementedError
 
+    def root(self) -> Any:
+        """What `root` makes of it."""
+        raise NotImplementedError
+
+    def log_to(self, base: float) -> Any:
+        """What `logarithm` makes of it."""
+        raise NotImplementedError
+
 
 class Undecided:
     """A comparison that holds of some of the numbers that a symbol stands for; its truth, asked for, divides them."""
@@ -71,12 +81,12 @@ def least(*values: Any) -> Any:
 
 
 def total(values: Iterable[Any]) -> Any:
-    """`sum`."""
+    """The sum, added from left to right: since Python 3.12, `sum` of floats is another."""
     values = list(values)
     for value in values:
         if isinstance(value, Symbolic):
             return value.total_of(values)
-    return sum(values)
+    return reduce(add, values, 0)
 
 
 def gcd(left: Any, right: Any) -> Any:
@@ -99,6 +109,27 @@ def as_float(value: Any) -> Any:
 def is_finite(value: Any) -> bool:
     """`math.isfinite`."""
     return value.is_finite() if isinstance(value, Symbolic) else math.isfinite(value)
+
+
+def root(value: Any) -> Any:
+    """`math.sqrt`: rounded once, so that of a square it is exact. Raises ValueError below 0."""
+    return value.root() if isinstance(value, Symbolic) else math.sqrt(value)
+
+
+def logarithm(value: Any, base: float = math.e) -> Any:
+    """The exponent that makes `value` of `base`: a whole one is found exactly, which a quotient of two logarithms may
+    miss by a rounding (`math.log(1000, 10)` is 2.9999999999999996). Raises ValueError where there is none."""
+    if isinstance(base, Symbolic):
+        base = float(base)
+    if base <= 0 or base == 1:
+        raise ValueError("no base of a logarithm")
+    if isinstance(value, Symbolic):
+        return value.log_to(base)
+    if base == math.e:
+        return math.log(value)
+    found = math.log(value) / math.log(base)
+    whole = round(found)
+    return float(whole) if abs(found - whole) < 1e-9 and base**whole == value else found
 
 
 def choose(condition: Any, then: Any, otherwise: Any) -> Any:

@@ -30,7 +30,7 @@ class Builder:
     """A graph in the making. Tensors are numbered as in a Graph: the inputs first, in order, then layer by layer.
 
     training: whether the layers are those of the network in training.
-    in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them.
+    in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them, where none is told otherwise.
     dimension, rank: the most that a tensor's dimension may be, and how many it may have.
     memo: what rules answered before, of a graph that this one is made from.
     """
@@ -81,8 +81,12 @@ class Builder:
         executed: bool = True,
         shares: int | None = None,
         calls: tuple[Mark, ...] = (),
+        in_place: bool | None = None,
+        frozen: bool = False,
     ) -> int:
         """Appends a layer that reads tensors, and gives the id of the one that it makes.
+
+        in_place, frozen: as of `Layer`, where it can run in place and has weights; None: as the graph.
 
         Raises RuleError where the kind cannot read them: with `ShapeError` for the shapes.
         """
@@ -92,7 +96,11 @@ class Builder:
         read = tuple([self.shapes[tensor] for tensor in ids])
         answers = self.memo[kind, read]
         shape = checked(answers.output, self.dimension, self.rank)
-        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls))
+        own = self.in_place
+        if in_place is not None and in_place != own and answers.memory(False, True).in_place is not None:
+            own = in_place
+        frozen = kind.frozen or (frozen and bool(answers.weights))
+        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls, own, frozen))
         self.answers.append(answers)
         self.shapes.append(shape)
         if kind.source:
@@ -138,7 +146,7 @@ class Builder:
 
         train: makes the same network in training, where this one is not. same_in_training: it has the same layers.
         """
-        known = self.layers, self.answers, len(self.inputs), self.outputs, self.in_place
+        known = self.layers, self.answers, len(self.inputs), self.outputs
         trained: tuple[Layer, ...] = ()
         if same_in_training and not self.training:
             layers, trained = aliasing.resolve_both(*known)

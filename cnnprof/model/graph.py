@@ -11,9 +11,12 @@ from cnnprof.model.answers import Answers, Memo
 from cnnprof.model.kind import Kind, Memory, Shape
 
 Refusal: TypeAlias = Literal["off", "input", "read", "shape", "output", "view", "other view", "kept"]
-"""Why a layer may not overwrite an input: nothing runs in place in this network; the caller holds it; others read it;
+"""Why a layer may not overwrite an input: it is not to run in place; the caller holds it; others read it;
 it has another shape; the network outputs it; it is a view; it is one in the other mode, or may be; its own layer keeps
 it for the backward pass."""
+
+
+OF_STRIDES = "whether {} copies depends on strides, which are not tracked"
 
 
 class Layer(NamedTuple):
@@ -25,14 +28,16 @@ class Layer(NamedTuple):
     mark: the step that writes it; None where it was not written but imported.
     shares: number of the earlier layer whose weights and buffers it uses; None: its own.
     calls: the steps that entered the blocks it is in, the outermost first.
+    in_place: whether it may overwrite its inputs, as far as `aliasing` lets it.
+    frozen: whether a training step leaves its weights as they are, so that they have no gradient.
 
     What `aliasing` decides, in the graph's mode:
 
     overwrites: position among `inputs` of the tensor whose storage the output takes; None: its own.
     view: the output is the first input's storage, or a part of it.
     memory: what else it does to memory.
-    memory_exact: False where it may view or copy, depending on strides, which are not tracked, or where what it holds
-        depends on the library that runs it.
+    memory_exact: False where it may view or copy, depending on strides, which are not tracked, or where its memory is
+        an estimate by itself.
     refusals: why it overwrites none of its inputs, for each of them; empty where it does, or no such layer can.
     """
 
@@ -44,6 +49,8 @@ class Layer(NamedTuple):
     mark: Mark | None
     shares: int | None = None
     calls: tuple[Mark, ...] = ()
+    in_place: bool = True
+    frozen: bool = False
     overwrites: int | None = None
     view: bool = False
     memory: Memory = Memory()
@@ -55,9 +62,9 @@ class Layer(NamedTuple):
         """Why its memory is an estimate, as a clause about the layer `{}`; empty where it is none."""
         if self.memory_exact:
             return ""
-        if not self.memory.exact:
-            return "what {} holds depends on the library that runs it"
-        return "whether {} copies depends on strides, which are not tracked"
+        if self.frozen and self.kind.keeps_frozen == "unknown":
+            return "what {} keeps for a backward pass is not known where its weights are frozen"
+        return self.memory.estimate or OF_STRIDES
 
     @property
     def steps(self) -> tuple[Mark, ...]:
@@ -98,7 +105,7 @@ class Output(NamedTuple):
 class Graph:
     """An unfolded network. Tensor ids: the inputs first, in order, then layer by layer.
 
-    in_place: whether layers may overwrite their inputs, as far as `aliasing` lets them.
+    in_place: whether layers may overwrite their inputs where they do not say so themselves.
     train: makes the same network in training; None where this is it. Not compared, and not pickled.
     memo: what the rules answered so far, of this graph and those made from it. Not compared, and not pickled.
     """
@@ -126,6 +133,11 @@ class Graph:
         if self._trained is None and self.train is not None:
             object.__setattr__(self, "_trained", self.train())
         return self._trained
+
+    def train_as(self, trained: Graph | None) -> Graph:
+        """This graph, told what it is in training: what was sent with it to another process."""
+        object.__setattr__(self, "_trained", trained)
+        return self
 
     def know(self, answers: Sequence[Answers]) -> Graph:
         """This graph, told what the rules of each layer answer: what `answers` would look up."""

@@ -14,7 +14,7 @@ generated for each of some sixty classes: generating them would cost 40 ms at ev
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import get_annotations
 from math import prod
 from types import MappingProxyType
@@ -83,30 +83,25 @@ class Work(NamedTuple):
     powers: int = 0
 
 
-Kept: TypeAlias = Literal[
-    "nothing", "inputs", "differentiable inputs", "factors", "quotient", "output", "inputs and output", "clone",
-    "repeated factors", "attention", "inputs and statistics",
-]  # fmt: skip
+Kept: TypeAlias = Literal["nothing", "inputs", "differentiable inputs", "output", "inputs and output", "clone"]
 
 
 class Memory(NamedTuple):
     """What a layer does to memory in addition to writing its output.
 
     view: the output is the first input's storage, or part of it; nothing is written.
-    keeps: what autograd keeps of inputs and output for the backward pass: "differentiable inputs" are those
-        that a gradient is asked of; "factors" those whose partner is asked for one; a "quotient" keeps its divisor,
-        and its dividend where one is asked of the divisor. "repeated factors" keep what `saved` has of each instead,
-        where that is larger. "attention" keeps inputs, output and the first of `saved`; where one is asked of its
-        mask, the last input, it keeps value and products instead, and of `saved` what query and key are scaled to, each
-        where one is asked of the other. "inputs and statistics" keep of `saved` the last alone, and no input, where
-        one is asked of the weights only.
+    keeps: what autograd keeps of inputs and output for the backward pass, at most: `Kind.kept` may say more closely.
+        "differentiable inputs" are those that a gradient is asked of.
     in_place: what it keeps where it overwrites its input ("clone": a copy made for the purpose);
         None where the layer cannot run in place.
     saved: further tensors that autograd keeps.
     scratch: tensors held only while the layer runs.
     contiguous: the values of one example lie in memory in the order of its dimensions.
     dense: they lie side by side; a view of a part leaves gaps, which the next layer that writes closes.
-    exact: all this is so to the byte; else it depends on the library that runs the layer.
+    estimate: why all this is no more than an estimate, as a clause about the layer `{}`; empty where it is so to the
+        byte.
+    once: positions of inputs that it is exact for where all examples share them, as a parameter; of one that every
+        example has its own of it is an estimate, for the reason `repeated`.
     """
 
     view: bool = False
@@ -116,7 +111,22 @@ class Memory(NamedTuple):
     scratch: tuple[Tensor, ...] = ()
     contiguous: bool = True
     dense: bool = True
-    exact: bool = True
+    estimate: str = ""
+    once: tuple[int, ...] = ()
+    repeated: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is so to the byte."""
+        return not self.estimate
+
+
+class Keeps(NamedTuple):
+    """What autograd keeps of a layer: inputs, by position, its output, and of `Memory.saved`, by position."""
+
+    inputs: tuple[int, ...] = ()
+    output: bool = False
+    saved: tuple[int, ...] = ()
 
 
 class Everything:
@@ -362,6 +372,9 @@ class Kind:
     """Whether `dim` names a dimension of the output, which the input does not have."""
     role: ClassVar[Literal["", "norm", "activation"]] = ""
     """What it is to a convolution that it follows, for rewrites, which repeat both between the layers they put in."""
+    keeps_frozen: ClassVar[Literal["same", "nothing", "root", "unknown"]] = "same"
+    """What it keeps for the backward pass where its weights are frozen and its input is not: what it keeps otherwise;
+    nothing; its input and the first of what `memory` saves; or what nobody found out."""
     fields: ClassVar[Mapping[str, Field]] = {}
     _usual: ClassVar[Mapping[str, Any]] = {}
     inferred: ClassVar[tuple[str, ...]] = ()
@@ -475,6 +488,16 @@ class Kind:
     def channel_divisor(self) -> int:
         """What has to divide the number of channels of the input, and of those that are made."""
         return 1
+
+    def with_factors(self) -> Kind | None:
+        """The layer that it is once a factor and a term for each of its channels are a part of its weights, which are
+        fixed then; None where they cannot be."""
+        return self.changed(bias=True) if "bias" in self.fields else None
+
+    def kept(self, asked: Sequence[bool], *inputs: Shape) -> Keeps | None:
+        """What autograd keeps where that depends on the inputs that a gradient is asked of; None: what `memory` says
+        of all. Not asked of a layer that overwrites an input."""
+        return None
 
     def products(self, *inputs: Shape) -> int:
         """How many of its multiply-accumulates are between tensors that both depend on its inputs."""

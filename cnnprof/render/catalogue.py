@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cnnprof.analysis import units
-from cnnprof.language.manual import Page, Summary
+from cnnprof.language.manual import Matches, Page, Summary
 from cnnprof.model.kind import show
 from cnnprof.render.document import NO_BREAK, Block, Cell, Code, Document, Heading, KeyFigure, KeyFigures, Notes, Text
 from cnnprof.render.document import document as made
@@ -50,6 +50,16 @@ def kinds(found: Sequence[Summary], blocks: Sequence[str]) -> Document:
         KeyFigures(tuple(KeyFigure(each.word, Cell(each.summary)) for each in found)),
         _list("blocks", blocks),
         Notes((f"{units.plural(len(found), 'kind')}; cnnprof kinds WORD describes a kind or a block",)),
+    )
+
+
+def matches(text: str, matching: Matches) -> Document:
+    """The kinds and blocks that a search finds."""
+    notes = [f"{len(matching.found)} found for {text}; cnnprof kinds WORD describes a kind or a block"]
+    if ":" in matching.written:
+        notes.insert(0, f"{text} is written {matching.written}")
+    return made(
+        KeyFigures(tuple(KeyFigure(each.word, Cell(each.summary)) for each in matching.found)), Notes(tuple(notes))
     )
 
 

@@ -43,6 +43,8 @@ UNKNOWN = "-"
 """What stands for a figure that is not known."""
 SAME_AS = {"inference_params": "params", "torch_peak_activation_bytes": "peak_activation_bytes"}
 """Metrics that differ from another in few networks only."""
+PATIENCE = 2
+"""Lines per row, on average, that what changed may take before columns are left out instead."""
 HEADERS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "activation_bytes": "activations"}
 
 
@@ -132,13 +134,13 @@ def _sign(comparison: NetworkComparison, number: int, metric: str) -> str:
 
 def _labels(comparison: NetworkComparison) -> list[str]:
     """Which figures of which network are estimates or refused, and how many of its layers are declared."""
-    return [
-        note
-        for subject in comparison.subjects
-        for note in words.labels(
-            subject.report.estimates, subject.report.declared, subject.title, subject.report.refused
-        )
-    ]
+    said: dict[str, list[str]] = {}
+    for subject in comparison.subjects:
+        report = subject.report
+        for label in words.labels(report.estimates, report.declared, refused=report.refused):
+            said.setdefault(label, []).append(printable(subject.title))
+    every = len(comparison.subjects)
+    return [label if len(titles) == every else f"{', '.join(titles)}: {label}" for label, titles in said.items()]
 
 
 def _short(title: str) -> str:
@@ -179,11 +181,12 @@ def layers(comparison: NetworkComparison, exact: bool, segments: int | None) -> 
     same = f"{units.plural(differences.same, 'layer')} the same"
     if differences.renamed:
         same += f", {differences.renamed:,} of them under another path"
-    notes = _labels(comparison)
+    notes: list[str] = []  # what figures are is said of the metrics
     if segments is None and len(rows) < len(differences.layers):
         found = f"{len(differences.layers):,} layers in {units.plural(len(rows), 'row')}"
-        notes.append(f"{found}, one for a repeated step: --fold 0 shows every layer")
-    return section("layers", columns, rows, (said, same), total, notes)
+        which = "one for a repeated step, with norm and activation"
+        notes.append(f"{found}, {which}: --fold 0 shows every layer")
+    return section("layers", columns, rows, (said, same), total, notes, patience=PATIENCE)
 
 
 def _what(each: Difference) -> str:

@@ -16,9 +16,9 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the beginning of a formula; the wide forms too, which some read alike."""
 
 
-def render(tables: Sequence[ReportTable]) -> str:
-    """One header and the rows of all tables; of several, the first column says which network."""
-    several = len(tables) > 1
+def render(tables: Sequence[ReportTable], several: bool = False) -> str:
+    """One header and the rows of all tables; of several, or one among several, the first column says which network."""
+    several = several or len(tables) > 1
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     shown = (tables[0].columns if tables else None) or tuple(COLUMNS.values())

@@ -345,10 +345,11 @@ def section(
     facts: Sequence[str] = (),
     total: Sequence[str | Cell] | None = None,
     notes: Sequence[str] = (),
+    patience: float = float("inf"),
 ) -> list[Block]:
     """A table under its heading, where it has rows, and what has to be said about it."""
     found: list[Block] = [Heading(title, tuple(facts))]
     if rows:
         totals = () if total is None else (row(*total),)
-        found.append(Table(tuple(columns), tuple(row(*values) for values in rows), totals))
+        found.append(Table(tuple(columns), tuple(row(*values) for values in rows), totals, patience=patience))
     return [*found, Notes(tuple(notes))] if notes else found

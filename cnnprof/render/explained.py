@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnprof.analysis import units
 from cnnprof.analysis.explain import Formula as Traced
-from cnnprof.analysis.explain import LayerPage, Sum, SumPage, SumPart
+from cnnprof.analysis.explain import LayerPage, Section, Sum, SumPage, SumPart
 from cnnprof.model.trace import Term
 from cnnprof.render import formula, words
 from cnnprof.render.document import (
@@ -70,11 +70,9 @@ def _layer_page(page: LayerPage) -> Iterator[Block]:
         yield from _sum_page(page.part)
 
 
-def sections(page: LayerPage) -> Iterator[tuple[str, str, list[Formula], list[str]]]:
-    """The sections of a layer's page: title, rule, formulas, and what else is to be said."""
-    for section in page.sections:
-        said = [*_called(section.formulas), *section.facts]
-        yield section.title, section.rule, list(map(_formula, section.formulas)), said
+def section(found: Section) -> tuple[str, str, list[Formula], list[str]]:
+    """A section of a layer's page: title, rule, formulas, and what else is to be said."""
+    return found.title, found.rule, list(map(_formula, found.formulas)), [*_called(found.formulas), *found.facts]
 
 
 def _formula(each: Traced) -> Formula:

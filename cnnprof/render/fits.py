@@ -10,6 +10,7 @@ from cnnprof.devices.fit import UNBOUNDED, Need
 from cnnprof.devices.verdicts import METRICS, Fit
 from cnnprof.errors import printable
 from cnnprof.render.document import Block, Cell, Meaning, Notes, Table, TableColumn, row
+from cnnprof.render.words import ABOUT
 
 NOT_KNOWN = "not known"
 MEANINGS: dict[str | None, Meaning] = {"fits": "within", "too close to call": "warning", "does not fit": "over"}
@@ -46,14 +47,22 @@ def _memory(fit: Fit) -> str:
 
 
 def _need(need: Need) -> str:
+    """`ram 15.6 to 23.8 KiB of 320 KiB`: between which the need is, and what there is."""
     low, high = units.size(need.least), units.size(need.most)
-    amount = high if low == high else f"{low}–{high}" if need.most < UNBOUNDED else f"at least {low}"
+    if need.most >= UNBOUNDED:
+        amount = f"at least {low}"
+    elif low == high:
+        amount = (ABOUT if need.estimate else "") + high
+    else:
+        number, _, unit = low.rpartition(" ")
+        amount = f"{number if high.endswith(f' {unit}') else low} to {high}"
     return f"{need.what} {amount}" + ("" if need.capacity is None else f" of {units.size(need.capacity)}")
 
 
 def _batches(fit: Fit) -> str:
     found = {"inference": fit.batch, "training": fit.training_batch}
-    return ", ".join(f"{name} {units.exact(batch)}" for name, batch in found.items() if batch is not None)
+    sign = ABOUT if any(each.estimate for each in fit.needs) else ""
+    return ", ".join(f"{name} {sign}{units.exact(batch)}" for name, batch in found.items() if batch is not None)
 
 
 def _time(fit: Fit) -> str:

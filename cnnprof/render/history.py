@@ -10,6 +10,7 @@ from typing import Any
 from cnnprof.analysis import units
 from cnnprof.errors import printable
 from cnnprof.gate.history import History, HistoryEntry
+from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.document import Block, Cell, Document, Name, Plot, PlotPoint, TableColumn, section
 from cnnprof.render.document import document as made
@@ -41,7 +42,12 @@ def _blocks(history: History, exact: bool) -> Iterator[Block]:
         ])  # fmt: skip
     notes = [f"{each.commit[:10] or 'now'} is wrong: {printable(each.wrong)}" for each in history.entries if each.wrong]
     notes += ["the clone is shallow, so older commits may be missing: git fetch --unshallow"] if history.cut else []
-    facts = (units.plural(len(history.entries), "version"),)
+    count = units.plural(len(history.entries), "version")
+    if history.more:
+        count = f"the last {count}" if len(history.entries) > 1 else "the last version"
+    estimated = [name for name in history.shown if any(name in each.estimates for each in history.entries)]
+    notes += words.labels(estimated, 0)
+    facts = (count,)
     yield from section(printable(history.title), columns, rows, facts, notes=notes)
     if (chart := _chart(history)) is not None:
         yield chart
@@ -52,7 +58,7 @@ def _cell(entry: HistoryEntry, older: HistoryEntry | None, name: str, exact: boo
     value = None if entry.metrics is None else entry.metrics[name]
     if value is None:
         return Cell("-")
-    text = figure(name, value, exact).strip()
+    text = words.about(entry.estimates, name) + figure(name, value, exact).strip()
     before = None if older is None or older.metrics is None else older.metrics[name]
     if before and before != value:
         share = 100 * (Fraction(value) / Fraction(before) - 1)
@@ -61,7 +67,8 @@ def _cell(entry: HistoryEntry, older: HistoryEntry | None, name: str, exact: boo
 
 
 def _changed(entry: HistoryEntry) -> str:
-    said = [f"{each.name} {each.before or 'none'} → {each.after or 'none'}" for each in entry.args]
+    said = ["deleted"] if entry.deleted else []
+    said += [f"{each.name} {each.before or 'none'} → {each.after or 'none'}" for each in entry.args]
     if entry.renamed:
         said.append(f"was {entry.renamed}")
     return printable("; ".join(said))
@@ -100,6 +107,7 @@ def to_json(history: History) -> str:
         "network": history.title,
         "versions": [_version(each) for each in history.entries],
         "cut": history.cut,
+        "more": history.more,
     }
     return json.dumps(found, indent=2) + "\n"
 
@@ -115,6 +123,8 @@ def _version(entry: HistoryEntry) -> dict[str, Any]:
         "path": entry.path,
         "renamed_from": entry.renamed or None,
         "metrics": metrics,
+        "estimates": list(entry.estimates),
         "args": [each._asdict() for each in entry.args],
         "wrong": entry.wrong or None,
+        "deleted": entry.deleted,
     }

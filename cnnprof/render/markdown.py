@@ -108,4 +108,4 @@ def escape(text: str) -> str:
     """
     shown = printable(text.replace("\n", " "))
     escaped = re.sub(r"([\\`*_|<>\[\]#~&$]|:(?=//)|(?<=www)\.)", r"\\\1", shown)
-    return re.sub(r"(?<!\w)@", "@\u200b", escaped)
+    return re.sub(r"(?<![A-Za-z0-9_])@", "@\u200b", escaped)  # after any other character GitHub takes it for a mention

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from cnnprof.analysis import explain, units
@@ -26,7 +27,7 @@ SHARED = ("params", "macs")
 """Columns whose shares are drawn."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """A network that is drawn. key: what the ids of its elements begin with. marks: of layers, by path: a status.
     title: where it is called something else than in its report."""
@@ -45,6 +46,7 @@ class Subject:
         """The path of a layer, or an input's name."""
         return self.report.graph.tensor_name(tensor)
 
+    @cached_property
     def arranged(self) -> tuple[Item, ...]:
         """The graph as boxes."""
         return boxes(self.report.graph)
@@ -80,13 +82,14 @@ def _total(report: Report, column: ReportColumn) -> int:
 def _explained(report: Report) -> dict[str, Any]:
     """Pages by layer: each a list of numbers of sections, which many layers have in common."""
     sections: dict[Any, int] = {}
-    layers = []
-    for page in explain.pages(report.graph, report.costs):
-        own = []
-        for title, rule, formulas, facts in explained.sections(page):
-            texts = tuple((each.label, each.formula, each.figure, each.names) for each in formulas)
-            own.append(sections.setdefault((title, rule, texts, tuple(facts)), len(sections)))
-        layers.append([page.summary, own])
+    known: dict[int, int] = {}  # by the identity of a section that alike layers have in common
+    pages = explain.pages(report.graph, report.costs)
+    for each in (each for page in pages for each in page.sections):
+        if id(each) not in known:
+            title, rule, formulas, facts = explained.section(each)
+            texts = tuple((line.label, line.formula, line.figure, line.names) for line in formulas)
+            known[id(each)] = sections.setdefault((title, rule, texts, tuple(facts)), len(sections))
+    layers = [[page.summary, [known[id(each)] for each in page.sections]] for page in pages]
     return {"sections": list(sections), "layers": layers}
 
 

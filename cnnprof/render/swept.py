@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
-from cnnprof.model.metrics import COUNTED, METRICS, metric_named
+from cnnprof.model.metrics import METRICS, metric_named
 from cnnprof.render import words
 from cnnprof.render.comparison import figure
 from cnnprof.render.csv import _cell
 from cnnprof.render.document import Cell, Document, Meaning, Plot, PlotPoint, TableColumn, section
 from cnnprof.render.document import document as made
-from cnnprof.sweeps.run import Sweep, SweepAxis, SweepRow, is_numeric, number_of
+from cnnprof.sweeps.axes import SweepAxis, is_numeric, number_of
+from cnnprof.sweeps.result import Sweep, SweepRow
 from cnnprof.sweeps.space import DecimalRange
 
 SCHEMA_VERSION = 2
@@ -196,8 +197,8 @@ def plotted(names: Sequence[str], axes: Sequence[SweepAxis]) -> tuple[str, str]:
     for name in (across, up):
         if name in known and not is_numeric(known[name]):
             raise UsageError(f"`{name}` has values that are not numbers, and cannot be plotted")
-        if name not in known and name not in COUNTED:
-            hint = nearest(name, [*COUNTED, *known])
+        if name not in known and name not in METRICS:
+            hint = nearest(name, [*METRICS, *known])
             raise UsageError(f"`{printable(brief(name))}` is neither a metric nor varied; {hint or 'see --help'}")
     return across, up
 
@@ -217,7 +218,7 @@ def _middle(sweep: Sweep, dimension: _Dimension) -> str:
     middle = (low + high) / 2
     if low == high or any(axis.name == dimension.name and axis.kind == "input" for axis in sweep.axes):
         return ""
-    if dimension.name in COUNTED and all(axis.name != dimension.name for axis in sweep.axes):
+    if dimension.name in METRICS and all(axis.name != dimension.name for axis in sweep.axes):
         return figure(dimension.name, round(middle)).strip()
     return f"{float(middle):g}"
 

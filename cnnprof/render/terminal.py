@@ -161,6 +161,11 @@ def _joined(text: str, width: int) -> Iterator[str]:
 
 def _fitted_figures(block: KeyFigures, width: int) -> Iterator[Block]:
     if block.flow:
+        short = (
+            each._replace(figure=each.figure._replace(text=shortened(each.figure.text, NARROWEST)))
+            for each in block.figures
+        )
+        block = block._replace(figures=tuple(short))
         for across in range(len(block.figures), 1, -1):
             if _excess(as_table(block._replace(across=across)), width - block.indent) <= 0:
                 yield block._replace(across=across)
@@ -202,7 +207,11 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
     if shares and not table.terse:
         said.append(f"a full bar is the largest row's share of the total: {', '.join(shares)}")
     shown = [column.header for column in chosen.columns]
-    out = [each.header for each in table.columns if not each.bar and not each.instead and each.header not in shown]
+    out = [
+        each.header
+        for n, each in enumerate(table.columns)
+        if not (each.bar or each.instead or _idle(table, n)) and each.header not in shown
+    ]
     if out:
         said.append(f"no room for {', '.join(out)}" + ("" if table.terse else f": {table.chooses}a pipe shows them"))
     yield from (_with_bars(part, width) for part in parts)
@@ -211,7 +220,7 @@ def _fitted_table(table: Table, width: int, said: list[str]) -> Iterator[Block]:
 def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
     """The columns that there is room for, and with them the tables to be drawn."""
     ranks = sorted({column.optional for column in table.columns if column.optional}, reverse=True)
-    patient: Table | None = None
+    patient: dict[int, tuple[Table, Table]] = {}
     for least, most in [*((READABLE, rank) for rank in (float("inf"), *ranks)), (NARROWEST, min(ranks, default=0.5))]:
         chosen = _without(table, most)
         folded = _folded(chosen, width, least)
@@ -222,15 +231,16 @@ def _arranged(table: Table, width: int) -> tuple[Table, list[Table]]:
         )
         if lines <= table.patience * max(1, len(folded.rows)):
             return chosen, [folded]
-        patient = patient or chosen
-    if patient is not None:  # long texts are folded, whatever it costs in lines
-        return patient, [_folded(patient, width, READABLE)]
+        patient.setdefault(lines, (chosen, folded))
+    if patient:  # long texts are folded, in as few lines as can be
+        chosen, folded = patient[min(patient)]
+        return chosen, [folded]
     return chosen, _broken(folded, width) or [folded]
 
 
 def _without(table: Table, most: float) -> Table:
     """The columns below a rank, less what replaces one that is present, or has little to say."""
-    kept = [n for n, column in enumerate(table.columns) if column.optional < most]
+    kept = [n for n, column in enumerate(table.columns) if column.optional < most and not _idle(table, n)]
     headers = {table.columns[n].header for n in kept}
     kept = [n for n in kept if not (table.columns[n].instead and table.columns[n].instead in headers)]
     return table.only([n for n in kept if not table.columns[n].instead or _mostly(table, n)])
@@ -239,6 +249,13 @@ def _without(table: Table, most: float) -> Table:
 def _mostly(table: Table, place: int) -> bool:
     """Whether at least half of the rows have something in a column."""
     return 2 * sum(bool(row[place].text) for row in table.rows) >= len(table.rows)
+
+
+def _idle(table: Table, place: int) -> bool:
+    """Whether a long text that may be left out is in few rows, as of layers that are folded."""
+    column = table.columns[place]
+    filled = sum(bool(row[place].text) for row in table.rows)
+    return bool(column.optional) and column.fold and 4 * filled < len(table.rows)
 
 
 def _excess(table: Table, width: int) -> int:

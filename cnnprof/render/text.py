@@ -5,6 +5,7 @@ Widths are in character cells: an ideograph takes two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ from cnnprof.render.document import (
 )  # fmt: skip
 
 GAP = 2
+_UNIT = re.compile(r"(%|([KMGT]i)?B|[KMGT]|[nµm]?s)(?![A-Za-z])")
 Line: TypeAlias = list[tuple[str, Meaning]]
 """Pieces of a line, and what each means."""
 ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures), Formulas: (Text,)}
@@ -159,12 +161,15 @@ def widths(table: Table) -> list[int]:
 
 
 def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
-    """A text in lines of at most `width` cells, broken after a space or factor, else a dot, where there is one."""
+    """A text in lines of at most `width` cells, broken after a space or factor, else a dot, where there is one; between
+    a figure and its unit only where nothing else is."""
     lead = ""
     width = max(width, len(indent) + 1)  # a line has at least one character
     while cells(lead + text) > width:
         room = _fitting(text, width - len(lead))
-        space = max(text.rfind(" ", 1, room + 1), text.rfind("·", 1, room))
+        space = max(_space(text, room + 1), text.rfind("·", 1, room))
+        if space < 0:
+            space = text.rfind(" ", 1, room + 1)
         if space < 0:  # rather at a space of an item than in a word
             space = text.rfind(NO_BREAK, 1, room + 1)
         dot = text.rfind(".", 1, room)
@@ -173,6 +178,14 @@ def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
         text, lead = text[end:].lstrip(" " + NO_BREAK), indent
     if text or not lead:
         yield lead + text
+
+
+def _space(text: str, end: int) -> int:
+    """Where the last space before a position is that does not stand between a figure and its unit; -1: nowhere."""
+    found = text.rfind(" ", 1, end)
+    while found > 0 and text[found - 1].isdigit() and _UNIT.match(text, found + 1):
+        found = text.rfind(" ", 1, found)
+    return found
 
 
 def shortened(text: str, width: int) -> str:

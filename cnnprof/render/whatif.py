@@ -42,7 +42,7 @@ def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> list[Block]:
     if theory:
         columns[5:5] = [TableColumn("closed form", optional=2)]
         columns.append(TableColumn("biases and norms", right=False, fold=True, optional=4))
-    rows = tuple(_row(group, theory, exact) for group in paths.gather(stage.replaced, _alike))
+    rows = tuple(_row(group, theory, exact) for group in paths.gather(_with_norms(stage.replaced), _alike))
     count = units.plural(len(stage.replaced), "layer")
     return section(
         f"{printable(what.before.title)}: {stage.name}",
@@ -54,14 +54,27 @@ def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> list[Block]:
     )
 
 
-def _alike(each: Replaced) -> tuple[object, ...]:
+def _with_norms(replaced: Sequence[Replaced]) -> list[list[Replaced]]:
+    """Each layer with the norms that are gone into it, which come after it."""
+    groups: list[list[Replaced]] = []
+    for each in replaced:
+        if groups and each.macs == (0, 0) and each.params[0] and not each.params[1]:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return groups
+
+
+def _alike(layers: Sequence[Replaced]) -> tuple[object, ...]:
     """What layers of one repeated step have to have in common to be a row."""
-    return paths.step(each.path), each.kernel, each.closed_form, each.why
+    each = layers[0]
+    return paths.step(each.path), each.kernel, each.closed_form, each.why, len(layers)
 
 
-def _row(group: Sequence[Replaced], theory: bool, exact: bool) -> tuple[str | Cell, ...]:
-    first = group[0]
-    cells: list[str | Cell] = [printable(_named([each.path for each in group])), first.kernel, *_figures(group, exact)]
+def _row(group: Sequence[Sequence[Replaced]], theory: bool, exact: bool) -> tuple[str | Cell, ...]:
+    first = group[0][0]
+    figures = _figures([each for layers in group for each in layers], exact)
+    cells: list[str | Cell] = [printable(_named([layers[0].path for layers in group])), first.kernel, *figures]
     if theory:
         cells[5:5] = [f"{float(first.closed_form):.3f}×" if first.closed_form is not None else ""]
         cells.append(f"{first.why} each" if first.why and len(group) > 1 else first.why)

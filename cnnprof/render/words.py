@@ -13,6 +13,7 @@ from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
 from cnnprof.errors import brief, printable
+from cnnprof.model.graph import OF_STRIDES
 from cnnprof.model.kind import show
 from cnnprof.render.document import (
     Block,
@@ -156,13 +157,9 @@ def about(estimates: Collection[str], metric: str) -> str:
     return ABOUT if metric in estimates else ""
 
 
-def labels(
-    estimates: Collection[str], declared: int, name: str = "", refused: Mapping[str, str] = MappingProxyType({})
-) -> list[str]:
-    """What has to be said about the figures of a network: which are estimates, how many layers are declared, and what
-    is refused."""
-    before = f"{printable(name)}: " if name else ""
-    return [f"{before}{printable(label)}" for label in caveats(tuple(estimates), declared, refused)]
+def labels(estimates: Collection[str], declared: int, refused: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """What has to be said about figures: which are estimates, how many layers are declared, and what is refused."""
+    return [printable(label) for label in caveats(tuple(estimates), declared, refused)]
 
 
 def lines(numbers: Sequence[int]) -> str:
@@ -349,8 +346,9 @@ def _training_step(table: ReportTable) -> KeyFigure:
     return line("training step", f"{sign}{size(report.step.total)}", kept)
 
 
-def _about_the_arena(report: Report) -> Iterator[str]:
-    """What has to be said about planned memory, or why there is none."""
+def _about_the_arena(report: Report, short: bool) -> Iterator[str]:
+    """What has to be said about planned memory, or why there is none; and, unless it is to be short, what is in it
+    where the most is needed."""
     found = report.deployment
     if found is None:
         yield f"no arena: {printable(report.reason('arena_non_persistent_bytes'))}"
@@ -358,11 +356,16 @@ def _about_the_arena(report: Report) -> Iterator[str]:
     held = ", ".join(
         f"{brief(each.buffer.name, 40)} {units.exact(each.buffer.bytes)}" for each in found.arena.at_peak()[:4]
     )
-    yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
+    if not short:
+        yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
     yield from (printable(f"{ABOUT} arena: {note}") for note in found.arena.notes)
     if found.refused:
         yield printable(f"no arena_persistent_bytes, arena_total_bytes: {found.refused}")
-    yield "arena: of the reference kernels; optimized ones (CMSIS-NN, ESP-NN) need more, and so does the application"
+    yield (
+        "arena: of the reference kernels; optimized ones and the application need more"
+        if short
+        else "arena: of the reference kernels; optimized ones (CMSIS-NN, ESP-NN) need more, and so does the application"
+    )
 
 
 def imported(found: Imported) -> list[str]:
@@ -413,7 +416,8 @@ def span(least: Number, most: Number, exact: bool = True) -> str:
 
 
 def notes(table: ReportTable, brief: bool = False) -> list[str]:
-    """What has to be said about the rows, and, unless it is to be brief, what is alive at the peak."""
+    """What has to be said about the rows; and, unless it is to be brief, what is alive at the peak, and which layers
+    make figures estimates."""
     report = table.report
     sign = about(report.estimates, "peak_activation_bytes")
     found = [] if brief else [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
@@ -424,7 +428,7 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     found += [] if report.imported is None else imported(report.imported)
     found += map(printable, report.notes)
     if report.deployed:
-        found += _about_the_arena(report)
+        found += _about_the_arena(report, brief)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
@@ -432,14 +436,16 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    if libraries := [layer.path for layer in estimated if not layer.memory.exact]:
-        found.append(f"{ABOUT} what {libraries[0]} holds depends on the library that runs it: {which}")
-    if copies := [layer.path for layer in estimated if layer.memory.exact]:
+    reasons = {layer.unsure: layer.path for layer in reversed(estimated) if layer.unsure != OF_STRIDES}
+    found += [f"{ABOUT} {reason.format(path)}: {which}" for reason, path in reversed(reasons.items())]
+    if copies := [layer.path for layer in estimated if layer.unsure == OF_STRIDES]:
         found.append(
-            f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
+            f"{ABOUT} {which}: strides decide what is copied"
+            if brief
+            else f"{ABOUT} whether {copies[0]} is a view or a copy depends on strides, which are not tracked after a "
             f"permute or a slice: {which}"
         )
-    if not all(row.receptive_field.exact for row in report.layers):
+    if not (brief or all(row.receptive_field.exact for row in report.layers)):
         found.append(
             f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
         )
@@ -452,12 +458,12 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
         and table.sorted_by is None
         and len(table.rows) < len(table.report.layers)
     ):
-        found.append(_folded(table))
+        found.append(_folded(table, brief))
     return found
 
 
-def _folded(table: ReportTable) -> str:
+def _folded(table: ReportTable, brief: bool) -> str:
     """How the rows are not layers, and what shows those."""
     rows = f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}"
-    how = "folded to fit the window" if table.folded else "norms and activations with the layer before them"
-    return f"{rows}, {how}: --fold 0 shows every layer"
+    how = ", folded to fit the window" if table.folded else ", norms and activations with the layer before them"
+    return f"{rows}{'' if brief else how}: --fold 0 shows every layer"

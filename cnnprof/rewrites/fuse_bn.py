@@ -2,7 +2,8 @@
 
 In evaluation batch norm is a factor s and a term t per channel: s = weight / √(variance + eps), t = bias − mean·s.
 After a layer that is linear per channel, s scales its kernels and t goes into its bias, so that nothing is left to do:
-exact in shapes, parameters and work, and in values to rounding (Jacob et al. 2018, section 3.2).
+exact in shapes, parameters and work, and in values to rounding (Jacob et al. 2018, section 3.2). A convolution that
+standardises its weights becomes a plain one, with the weights that come of it.
 
 A norm stays where that would change what others read, or where its factors are not known before it runs.
 """
@@ -51,7 +52,9 @@ def _fuse(graph: Graph, selection: Selection) -> Rewritten:
             continue
         into[number] = before
         parts[number] = []
-        parts[before] = [Replacement("", graph.layers[before].kind.changed(bias=True))]
+        folded = graph.layers[before].kind.with_factors()
+        assert folded is not None
+        parts[before] = [Replacement("", folded)]
     rebuilt, changes = rebuild(graph, parts)
     return Rewritten(rebuilt, changes, tuple(skipped))
 
@@ -60,4 +63,4 @@ def _takes_factors(answers: Answers) -> bool:
     """Whether a factor and a term for each of a layer's channels can be part of its weights."""
     weight = answers.weights.get("weight", ())
     per_channel = answers.kind.channels(*answers.inputs) in ("made", "depthwise", "fixed")
-    return "bias" in answers.kind.fields and len(weight) > 1 and per_channel
+    return answers.kind.with_factors() is not None and len(weight) > 1 and per_channel

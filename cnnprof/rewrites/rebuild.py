@@ -82,8 +82,9 @@ def rebuild(graph: Graph, parts: Mapping[int, Sequence[Replacement]]) -> tuple[G
         for part in parts.get(number, [Replacement("", layer.kind)]):
             path = f"{layer.path}.{part.segment}" if part.segment else layer.path
             made = builder.add(
-                path, part.kind, read, mark=layer.mark, executed=layer.executed, shares=shares, calls=layer.calls
-            )
+                path, part.kind, read, mark=layer.mark, executed=layer.executed, shares=shares, calls=layer.calls,
+                in_place=layer.in_place, frozen=layer.frozen,
+            )  # fmt: skip
             read = (made,)
         moved.append(read[0])
         if number in parts:

@@ -3,22 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from cnnprof.model.graph import Graph
 
 
-def module(graph: Graph, seed: int | None = None) -> Network:
+def module(
+    graph: Graph, seed: int | None = None, weights: Literal["initialised", "repeated", "zero"] = "initialised"
+) -> Network:
     """The network as a module, in the graph's mode (`training` or evaluation).
 
-    seed: initialises the weights reproducibly and leaves the global generator as it was.
+    seed: initialises the weights reproducibly and leaves the global generator as it was. weights: `repeated` draws few
+    numbers and copies them, which is as good where only time counts; `zero` draws none, where no value counts. Neither
+    has numbers that are slow, such as denormal ones, as memory that was never written may.
     """
-    with _seeded(seed):
+    with _seeded(seed), nullcontext() if weights == "initialised" else _Filled(repeated=weights == "repeated"):
         return Network(graph).train(graph.training)
+
+
+_DRAWN = 2**16
+"""Numbers that are drawn to be repeated; not a number of weights, so that no two rows are alike."""
+
+
+class _Filled(TorchFunctionMode):
+    """Fills what an initialisation would draw; what it sets to a number stays so."""
+
+    def __init__(self, repeated: bool) -> None:
+        super().__init__()
+        self.drawn = torch.empty(_DRAWN + 1, device="cpu").uniform_(-1, 1) if repeated else None
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        drawing = function in (torch.Tensor.uniform_, torch.Tensor.normal_) or (
+            getattr(function, "__module__", "") == "torch.nn.init" and function.__name__ in _DRAWING
+        )
+        if not drawing:
+            return function(*args, **kwargs)
+        tensor = args[0] if args else kwargs["tensor"]
+        if self.drawn is not None and tensor.numel() <= _DRAWN:  # few are drawn as they are
+            return function(*args, **kwargs)
+        with torch.no_grad():
+            return tensor.zero_() if self.drawn is None else _repeat(self.drawn, tensor)
+
+
+_DRAWING = ("uniform_", "normal_", "kaiming_uniform_", "kaiming_normal_")
+
+
+def _repeat(drawn: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """Fills a tensor with numbers again and again, about as large as an initialisation makes them."""
+    scale = max(1, tensor[0].numel() if tensor.dim() else 1) ** -0.5
+    numbers = drawn.to(tensor.device) * scale
+    flat = tensor.view(-1)
+    whole = len(flat) // len(numbers) * len(numbers)
+    flat[:whole].view(-1, len(numbers)).copy_(numbers)
+    flat[whole:].copy_(numbers[: len(flat) - whole])
+    return tensor
 
 
 class _Call(NamedTuple):
@@ -47,6 +91,8 @@ class Network(nn.Module):
         made = {}
         for layer in graph.layers:
             own = made[layer.path] = layer.kind.module(*(shapes[tensor] for tensor in layer.inputs))
+            if layer.frozen:
+                own.requires_grad_(False)
             if layer.overwrites is not None:
                 own.inplace = True  # type: ignore[assignment]  # every kind that can run in place has it
         for layer in graph.layers:

@@ -175,7 +175,7 @@ def program(graph: Graph, device: Device, batch: int, settings: Settings, own: O
     Raises UsageError where no tensor has a layout with channels last.
     """
     dtype = getattr(torch, settings.dtype)
-    built: Network | OwnNetwork = module(graph, SEED) if own is None else own_module(graph, own)
+    built: Network | OwnNetwork = module(graph, SEED, "repeated") if own is None else own_module(graph, own)
     built.to(device.torch, dtype)
     # Made where they stay: a batch for a GPU may be more than the host holds.
     inputs = made_inputs(graph, own, batch, dtype, device.torch)

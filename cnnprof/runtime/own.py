@@ -128,9 +128,9 @@ def checks(graph: Graph, costs: Costs, source: Own) -> Iterator[Check]:
         total=costs.totals.params,
     )  # fmt: skip
     seen = _watched(ready, source, costs.batch)
-    yield from _runs(graph, costs, ready, seen)
+    yield from _runs(graph, costs, ready, seen, source.constant_macs)
     yield _at_least(graph, source, costs.torch_peak.bytes, seen.most)
-    frozen = any(not each.requires_grad for each in tensors[0])
+    frozen = sum(each.numel() for each in tensors[0] if not each.requires_grad)
     yield _kept(graph, costs, source, frozen)
 
 
@@ -138,8 +138,8 @@ def _watched(ready: OwnNetwork, source: Own, batch: int) -> Seen:
     return watch(ready, made_inputs(ready.graph, source, batch), gradients=ready.graph.training)
 
 
-def _runs(graph: Graph, costs: Costs, ready: OwnNetwork, seen: Seen) -> Iterator[Check]:
-    """Shapes of modules and of outputs; MACs of modules and of the whole."""
+def _runs(graph: Graph, costs: Costs, ready: OwnNetwork, seen: Seen, constant: int) -> Iterator[Check]:
+    """Shapes of modules and of outputs; MACs of modules and of the whole. constant: those of parameters alone."""
     rows = {
         layer.path: (layer, cost)
         for layer, cost in zip(graph.layers, costs.layers, strict=True)
@@ -154,9 +154,9 @@ def _runs(graph: Graph, costs: Costs, ready: OwnNetwork, seen: Seen) -> Iterator
     )  # fmt: skip
     yield compare(
         "MACs", "FlopCounterMode / 2", "figures",
-        {path: cost.work.macs for path, (_, cost) in rows.items()} | {"total": costs.totals.macs},
+        {path: cost.work.macs for path, (_, cost) in rows.items()} | {"total": costs.totals.macs + constant},
         {path: _half(seen.flops[path]) for path in rows} | {"total": _half(seen.all_flops)},
-        total=costs.totals.macs,
+        total=costs.totals.macs + constant,
     )  # fmt: skip
 
 
@@ -169,6 +169,8 @@ def _unsure(graph: Graph, source: Own) -> str:
     """Why a figure of memory is no more than an estimate of what the module does; empty where it is exact."""
     if source.in_place_differs:
         return f"{source.in_place_differs:,} layers run in place in either the module or the graph, not in both"
+    if source.computed:
+        return f"an estimate: {source.computed:,} operands are computed of several parameters"
     if typed := [each for each in source.dtypes if each is not None]:
         return f"an estimate: an input is {typed[0]}, whose bytes are counted as those of any other"
     estimated = next((layer for layer in graph.layers if not layer.memory_exact), None)
@@ -185,11 +187,14 @@ def _at_least(graph: Graph, source: Own, expected: int, found: int) -> Check:
     return Check(name, against, "totals", 1, wrong, None if wrong else expected, more if found > expected else "")
 
 
-def _kept(graph: Graph, costs: Costs, source: Own, frozen: bool) -> Check:
-    """What autograd keeps of a pass in training, to the byte."""
+def _kept(graph: Graph, costs: Costs, source: Own, frozen: int) -> Check:
+    """What autograd keeps of a pass in training, to the byte. frozen: how many parameters the module does not train."""
     name, against = "kept for backward", "saved_tensors_hooks"
     trained = graph.trained or graph
-    why = costs.untrained if costs.training is None else "some of its parameters are frozen" if frozen else ""
+    own = sum(cost.params for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.frozen)
+    why = costs.untrained if costs.training is None else ""
+    if own != frozen:
+        why = why or "some layers have parameters of which a part is frozen"
     if costs.training is None or why:
         return Check(name, against, "totals", 0, (), left_out=why)
     found = _watched(own_module(trained, source), source, costs.batch).saved

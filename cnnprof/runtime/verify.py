@@ -69,7 +69,7 @@ def verify(
         if own is not None:
             checks = list(own_checks(graph, costs, own))
         else:
-            built = module(graph, seed)
+            built = module(graph, seed, "zero")
             checks = [*_state(graph, costs, built), *_counts(graph, costs, built), *_evaluation(graph, costs, built)]
             progress("a step of training")
             checks += _training(trained, costs, seed)
@@ -227,7 +227,7 @@ def _training(trained: Graph, costs: Costs, seed: int) -> Iterator[Check]:
     if costs.training is None:
         yield Check("in training", "a forward pass", "passes", 0, (), left_out=costs.untrained)
         return
-    seen = _watch(module(trained, seed), costs.batch)
+    seen = _watch(module(trained, seed, "zero"), costs.batch)
     yield from _runs(" in training", trained, count(trained, costs.batch, costs.dtype), seen)
     found = seen.kept_bytes
     expected = costs.training.kept
@@ -373,7 +373,7 @@ def _asked_fvcore(graph: Graph, costs: Costs, analyse: Any, seed: int) -> Check:
         if layer.executed
     }
     expected = priced | dict.fromkeys(unread, 0)
-    built = module(graph, seed)
+    built = module(graph, seed, "zero")
     inputs = tuple(torch.rand(costs.batch, *shape) for shape in graph.inputs.values())
     with torch.no_grad():
         analysis = analyse(built, inputs)

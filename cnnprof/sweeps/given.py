@@ -12,21 +12,11 @@ from cnnprof.language.spec import Spec
 from cnnprof.load import Located, Source, as_text
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import quantities
-from cnnprof.sweeps.run import (
-    Job,
-    Sweep,
-    SweepAxis,
-    answer,
-    chosen,
-    distinct,
-    job,
-    objectives_of,
-    read_limit,
-    read_metrics,
-    read_objectives,
-    read_values,
-    wanted_of,
-)
+from cnnprof.sweeps.asked import objectives_of, read_limit, read_metrics, read_objectives
+from cnnprof.sweeps.axes import SweepAxis, distinct, read_values
+from cnnprof.sweeps.job import Job, chosen, job
+from cnnprof.sweeps.result import Sweep
+from cnnprof.sweeps.run import HERE, Running, answer, wanted_of
 
 
 def swept(
@@ -43,7 +33,7 @@ def swept(
     sample: int | None = None,
     seed: int = 0,
     where: str = "",
-    jobs: int = 1,
+    how: Running = HERE,
 ) -> Sweep:
     """All combinations of the axes, run. Options as `cnnprof.sweep` takes them; raises as it does."""
     wanted = chosen(job_of(source, axes, training, with_), sample, seed, where)
@@ -52,7 +42,7 @@ def swept(
     if sort is not None:
         (sort,) = read_metrics([sort])
     shown = None if metrics is None else read_metrics(metrics)
-    return answer(wanted, wanted_of(title_of(source), wanted, shown, held, objectives, sort, top), jobs)
+    return answer(wanted, wanted_of(title_of(source), wanted, shown, held, objectives, sort, top), how)
 
 
 def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Sequence[str] = ()) -> Job:
@@ -67,7 +57,7 @@ def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Seq
         return job(Located(title_of(source), b"", None, {}), axes, with_=with_)._replace(graph=source)
     if isinstance(source, Spec):
         return job(Located(title_of(source), b"", None, {}), axes, training, with_)._replace(read=source)
-    return job(load.refuse_imports(load.locate_any(source)), axes, training, with_)
+    return job(load.refuse_files(load.locate_any(source)), axes, training, with_)
 
 
 def title_of(source: Source) -> str:

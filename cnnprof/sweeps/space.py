@@ -45,7 +45,7 @@ class DecimalRange(Sequence[str]):
         if not -self.length <= index < self.length:
             raise IndexError(index)
         number = self.start + self.step * (index % self.length)
-        return decimal_text(Decimal(number).scaleb(-self.digits), self.whole)
+        return decimal_text(Decimal(f"{number}E-{self.digits}"), self.whole)  # `scaleb` would round
 
     def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(self.length))

@@ -12,7 +12,7 @@ from cnnprof.language.source import Node, Scalar
 from cnnprof.language.source import Sequence as Items
 
 if TYPE_CHECKING:
-    from cnnprof.sweeps.run import SweepAxis
+    from cnnprof.sweeps.axes import SweepAxis
 
 
 class Where:

@@ -153,11 +153,14 @@ def test_gathers_the_layers_of_a_repeated_step() -> None:
     """As `check` does: what is said of all of them, and sums that add up."""
     found = differences(cnnprof.analyze("resnet@50"), cnnprof.analyze("resnet@101"))
     gathered = gather(found.layers)
-    assert [(each.path, each.what, each.layers) for each in gathered[:2]] == [
-        ("conv4_x.*.add.body.conv_bn.conv2d", "conv2d out_channels: 256, kernel_size: 1, bias: false", 17),
-        ("conv4_x.*.add.body.conv_bn.batch_norm", "batch_norm", 17),
+    conv = "conv2d out_channels: {}, kernel_size: {}, bias: false; batch_norm"
+    assert [(each.path, each.what, each.layers) for each in gathered] == [
+        ("conv4_x.*.add.body.conv_bn.conv2d", f"{conv.format(256, 1)}; relu", 51),
+        ("conv4_x.*.add.body.conv_bn_2.conv2d", f"{conv.format(256, '3, padding: 1')}; relu", 51),
+        ("conv4_x.*.add.body.conv_bn_3.conv2d", conv.format(1024, 1), 34),
+        ("conv4_x.*.add", "add", 17),
+        ("conv4_x.*.relu", "relu", 17),
     ]
-    assert len(gathered) == 10
     for name in (*DELTAS, "layers"):
         assert sum(getattr(each, name) for each in gathered) == sum(getattr(each, name) for each in found.layers)
 
@@ -169,11 +172,27 @@ def test_a_gathered_table_says_so_and_how_to_see_all() -> None:
     first, second = report(network(REPEATED)), report(network(REPEATED.replace("channels: 4", "channels: 2")))
     found = compare([subject(first, "a"), subject(second, "b")], layers=True)
     text = show(drawn.document(found), "text")
-    assert "\n~  c.*    3 layers changed: out_channels 4 → 2     −30  −1.92 K  −3.84 K" in text
-    assert text.endswith("\n4 layers in 2 rows, one for a repeated step: --fold 0 shows every layer\n")
+    assert "\n~  c.*    4 layers changed: out_channels 4 → 2     −30  −1.92 K  −3.97 K" in text
+    assert text.endswith(
+        "\n4 layers in 1 row, one for a repeated step, with norm and activation: --fold 0 shows every layer\n"
+    )
     every = show(drawn.document(found, segments=0), "text")
     assert "\n~  c.1    out_channels 4 → 2; input 4×8×8 → 2×8×8 " in every
     assert "one for a repeated step" not in every
+
+
+def test_an_activation_that_differs_itself_has_a_row_of_its_own() -> None:
+    """And so has one that reads something else than the convolution before it."""
+    conv = "- conv2d: {out_channels: 4, kernel_size: 1}"
+    pairs = [
+        (f"{conv}\n- relu", f"{conv.replace('4', '2')}\n- relu6", 3),
+        (f"{conv}\n- relu", f"{conv.replace('4', '2')}\n- relu", 1),
+        ("- relu", f"{conv}\n- batch_norm\n- relu", 2),  # the ReLU is there already, and reads the norm now
+    ]
+    for before, after, count in pairs:
+        found = differences(report(network(before)), report(network(after))).layers
+        assert len(gather(found)) == count, after
+        assert sum(each.layers for each in gather(found)) == len(found)
 
 
 def test_what_is_not_said_of_all_is_counted() -> None:
@@ -270,13 +289,14 @@ inference_params: the same as params
 
 layers  3 changed  0 layers the same
 
-   layer       what changed         params     MACs    FLOPs  activations
-─  ──────────  ───────────────────  ──────  ───────  ───────  ───────────
-~  c           out_channels 4 → 2      −56  −3.46 K  −7.04 K       −512 B
-~  relu        input 4×8×8 → 2×8×8                      −128
-~  max_pool2d  input 4×8×8 → 2×8×8                       −96       −128 B
-─  ──────────  ───────────────────  ──────  ───────  ───────  ───────────
-   all                                 −56  −3.46 K  −7.26 K       −640 B
+   layer       what changed                          params     MACs    FLOPs  activations
+─  ──────────  ────────────────────────────────────  ──────  ───────  ───────  ───────────
+~  c           2 layers changed: out_channels 4 → 2     −56  −3.46 K  −7.17 K       −512 B
+~  max_pool2d  input 4×8×8 → 2×8×8                                        −96       −128 B
+─  ──────────  ────────────────────────────────────  ──────  ───────  ───────  ───────────
+   all                                                  −56  −3.46 K  −7.26 K       −640 B
+
+3 layers in 2 rows, one for a repeated step, with norm and activation: --fold 0 shows every layer
 """
 
 

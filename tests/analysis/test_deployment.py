@@ -10,6 +10,7 @@ from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR
 from cnnprof.analysis.deployment import of_file, of_graph
 from cnnprof.errors import UsageError
 from cnnprof.importers import tflite
+from cnnprof.model.metrics import METRICS, PLANNED
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"
 MEASURED = json.loads((GOLDEN / "measured.json").read_text())["nets"]
@@ -117,10 +118,28 @@ def test_a_limit_on_them(tmp_path):
     assert "cannot be limited, since there is none: memory is planned for a batch of 1" in found.problems[0].text
 
 
-def test_a_sweep_has_none_of_them():
-    for options in ({"max": {"flash_bytes": "1MB"}}, {"sort": "flash_bytes"}, {"pareto": ["flash_bytes", "macs"]}):
-        with pytest.raises(UsageError, match="`flash_bytes` is planned for one network at a time"):
-            cnnprof.sweep("ds_cnn", args={}, **options)
+@pytest.mark.parametrize("with_", [(), ("int8",)])
+def test_a_sweep_has_them_where_they_are_asked_for(with_):
+    """Each as `analyze` has it; one network at a time, which is said."""
+    options = {"args": {"channels": [32, 64]}, "with_": with_}
+    asked = ({"max": {"flash_bytes": "1MB"}}, {"sort": "flash_bytes"}, {"pareto": ["flash_bytes", "channels"]})
+    for found in (cnnprof.sweep("ds_cnn", **options, **each) for each in asked):
+        for row in found.rows:
+            report = cnnprof.analyze("ds_cnn", args={"channels": int(row.point[0])}, with_=with_)
+            assert row.metrics == {name: report.metric(name) for name in METRICS}
+            assert row.estimates == report.estimates
+        assert found.counted.startswith("2 combinations counted one by one: `flash_bytes`: memory is planned for one")
+    (row, *_) = cnnprof.sweep("ds_cnn", **options).rows
+    assert not PLANNED.keys() & row.metrics.keys()
+
+
+def test_a_sweep_says_why_there_is_no_arena():
+    found = cnnprof.sweep("ds_cnn", batch=[1, 2], max={"arena_total_bytes": "1 MiB"})
+    assert ([row.point[0] for row in found.rows], found.over) == (["1"], 1)
+    sorted_ = cnnprof.sweep("ds_cnn", batch=[2], sort="arena_total_bytes")
+    assert sorted_.rows[0].refused["arena_total_bytes"] == "memory is planned for a batch of 1, found 2"
+    with pytest.raises(UsageError, match=r"100,000 combinations one by one, found 200,000: `flash_bytes`: memory is"):
+        cnnprof.sweep("ds_cnn", args={"channels": range(1, 200_001)}, sort="flash_bytes")
 
 
 def test_a_comparison_has_them_where_a_network_is_deployed():

@@ -611,3 +611,37 @@ def test_json_of_sums() -> None:
 @pytest.mark.parametrize("line", ["explain lenet5", "explain lenet5 C1 --format json", "sweep lenet5 --batch 1,2"])
 def test_piped_it_loads_neither_torch_nor_rich(line: str) -> None:
     assert loaded(CLI, *line.split()) == {"yaml"}
+
+
+SEQUENCE = """
+- conv2d: {out_channels: 16, kernel_size: 4, stride: 4}
+- flatten: {start_dim: 2}
+- permute: {dims: [0, 2, 1]}
+- linear: {out_features: 24}
+- multi_head_attention: {num_heads: 2}
+- gelu
+- linear: {out_features: 8}
+  name: last
+"""
+COLUMNS = """
+- conv2d: {out_channels: 4, kernel_size: 3, padding: 1}
+- flatten: {start_dim: 1, end_dim: 2}
+- permute: {dims: [0, 2, 1]}
+- linear: {out_features: 8}
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "path", "names"),
+    [
+        (SEQUENCE, "conv2d", "out_channels·out_height·out_width·(in_channels / groups)·kernel_size·kernel_size"),
+        (SEQUENCE, "linear", "out_positions·out_features·in_features"),
+        (SEQUENCE, "last", "out_positions·out_features·in_features"),
+        (COLUMNS, "linear", "out_width·out_features·in_features"),
+    ],
+)
+def test_dimensions_are_called_by_what_they_hold(steps: str, path: str, names: str) -> None:
+    """Tokens have positions and features, after attention too, and the columns of an image are still those."""
+    page = page_of(graph(network(steps, "[3, 16, 16]")), path)
+    macs = next(each for section in page.sections for each in section.formulas if each.label == "MACs")
+    assert formula.names(macs.term) == names

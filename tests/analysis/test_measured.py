@@ -53,14 +53,14 @@ DOUBTS = [
         Times((1.0, 2.0) * 6),
         [
             "the machine was too noisy to trust these times: the middle half of 12 runs spreads over 67 % of the "
-            "median (above 15 %)"
+            "median (above 15 %); measure again on an idle machine, or for longer (--seconds)"
         ],
     ),
     (
         Times((1.0,) * 16 + (1.3,) * 16),
         [
             "the machine was too noisy to trust these times: the middle half of 32 runs spreads over 26 % of the "
-            "median (above 15 %)",
+            "median (above 15 %); measure again on an idle machine, or for longer (--seconds)",
             "the machine changed while it was measured: the second half of the runs took 30 % longer than the first",
         ],
     ),

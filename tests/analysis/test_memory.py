@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import cnnprof
-from cnnprof.analysis.memory import Scale, kept_for_backward, kept_of_product, peaks, training
+from cnnprof.analysis.memory import Scale, kept_for_backward, peaks, training
 from cnnprof.errors import UsageError
+from cnnprof.kinds.arithmetic import Mul
+from cnnprof.model.kind import Keeps
 from tests.support.networks import graph, network, shipped
 
 FLOAT32 = Scale(1, 4)
@@ -198,7 +200,7 @@ def test_batch_statistics_do_not_grow_with_the_batch() -> None:
     ],
 )
 def test_what_a_product_keeps(asked: str, factors: list[int], products: list[int]) -> None:
-    assert kept_of_product([each != "." for each in asked]) == (factors, products)
+    assert Mul().kept([each != "." for each in asked]) == Keeps(tuple(factors), saved=tuple(products))
 
 
 @pytest.mark.torch
@@ -216,7 +218,7 @@ def test_a_product_keeps_what_autograd_keeps(asked: str) -> None:
         for tensor in tensors[1:]:
             total = total * tensor
             made.append(total)
-    factors, products = kept_of_product([each != "." for each in asked])
+    factors, _, products = Mul().kept([each != "." for each in asked])
     assert kept == {tensors[at].data_ptr() for at in factors} | {made[at].data_ptr() for at in products}
 
 

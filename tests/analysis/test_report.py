@@ -6,7 +6,7 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.columns import COLUMNS
-from cnnprof.analysis.report import Heaviest, doubts, lay_out
+from cnnprof.analysis.report import Heaviest, LayerRow, doubts, fold_to_page, lay_out
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from tests.support.networks import graph, network, report
@@ -67,6 +67,36 @@ def test_doubts_list_the_shapes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Graph, "shapes", counting)
     assert (doubts(found), lists) == ([], 1)
+
+
+def flat(*paths: str) -> list[LayerRow]:
+    """Rows of alike layers at paths."""
+    (row,) = report(network("- relu")).layers
+    return [row._replace(path=path, inputs=(), input_shapes=(), params=1, macs=1) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("paths", "page", "shown"),
+    [
+        (["a.0", "a.1", "b", "c"], 4, ["a.0", "a.1", "b", "c"]),
+        (["a.0", "a.1", "b", "c"], 3, ["a", "b", "c"]),
+        # all below one name: folded, it would be one row
+        ([f"net.{n}.x" for n in range(12)], 4, [f"net.{n} to net.{n + 2}" for n in (0, 3, 6, 9)]),
+        # blocks that take turns: a name alone would stand for several rows
+        ([f"{block}.{n}" for n in range(4) for block in "ab"], 4, [f"a.{n} to b.{n}" for n in range(4)]),
+        # the shortest paths with nothing below them elsewhere
+        (["a.0.x", "a.0.y", "a.1.x", "b.0", "b.1", "c.0", "c.1", "d.0"], 2, ["a to b.0", "b.1 to d"]),
+    ],
+)  # fmt: skip
+def test_rows_on_a_page(paths: list[str], page: int, shown: list[str]) -> None:
+    rows, _ = fold_to_page(flat(*paths), page, runs=True)
+    assert [row.path for row in rows] == shown
+    assert sum(row.layers for row in rows) == len(paths)
+
+
+def test_rows_that_may_not_be_taken_together_are_more_than_fit() -> None:
+    rows, _ = fold_to_page(flat(*(f"net.{n}.x" for n in range(12))), 4)
+    assert [row.path for row in rows] == [f"net.{n}.x" for n in range(12)]
 
 
 LAYERS = """

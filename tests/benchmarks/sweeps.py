@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnnprof.load import locate
+from cnnprof.sweeps.axes import SweepAxis, read_values
+from cnnprof.sweeps.job import Job
 from cnnprof.sweeps.lanes.count import Counter
-from cnnprof.sweeps.run import Job, SweepAxis, read_values
 from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
 
 METRICS = ("params", "macs", "flops", "activation_bytes", "peak_activation_bytes")

@@ -137,6 +137,8 @@ def test_the_chosen_layer_is_explained(page: Any) -> None:
     panel = page.locator(".panel").inner_text()
     assert "conv1.conv2d" in panel
     assert "MACs = 64·112·112·3·7·7 = 118,013,952 (118 M)" in panel
+    assert page.locator(".panel code").first.inner_text() == "torch.nn.Conv2d"
+    assert "`" not in panel
     page.get_by_role("button", name="Close", exact=True).click()
     assert "Most MACs" in page.locator(".panel").inner_text()
 

@@ -238,6 +238,44 @@ def test_specs_prints_one_as_it_is_written(run: Run) -> None:
     assert run("specs", "lenet") == Done(2, "", "error: unknown architecture `lenet`; did you mean `lenet5`?\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("conv_2d", "conv2d"),
+        ("torch.nn.BatchNorm2d", "batch_norm"),
+        ("MultiheadAttention", "multi_head_attention"),
+        ("tf.keras.layers.GlobalAveragePooling2D", "adaptive_avg_pool2d"),
+        ("Conv2DTranspose", "conv_transpose2d"),
+        ("SeparableConv2D", "depthwise_separable"),
+        ("BatchNormalization", "batch_norm"),
+        ("F.scaled_dot_product_attention", "scaled_dot_product_attention"),
+        ("DropPath", "stochastic_depth"),
+        ("pyramid pooling", "aspp"),
+        ("transposed convolution", "conv_transpose1d"),
+        ("weights standardised", "std_conv2d"),
+    ],
+)
+def test_kinds_are_found_by_the_words_of_others(text: str, first: str, run: Run) -> None:
+    assert run("kinds", "--search", text).out.split()[0] == first
+    assert json.loads(run("kinds", "--search", text, "--format", "json").out)[0]["kind"] == first
+
+
+def test_a_search_says_how_it_is_written(run: Run) -> None:
+    assert (
+        "DepthwiseConv2D is written conv2d: {groups: in_channels, …}" in run("kinds", "--search", "DepthwiseConv2D").out
+    )
+
+
+def test_a_layer_is_explained_without_a_file(run: Run) -> None:
+    alone = run("explain", "conv2d,out_channels=6,kernel_size=5", "--input", "1x32x32").out
+    assert alone.startswith("conv2d  conv2d\n")
+    assert "MACs = 6·28·28·1·5·5 = 117,600" in alone
+    sums = run("explain", "squeeze_excite,reduced=in_channels // 16", "--input", "64x8x8", "--only", "params").out
+    assert "params = 580" in sums
+    lists = run("explain", "conv2d,out_channels=6,kernel_size=[3,5]", "--input", "1x32x32", "--only", "macs").out
+    assert "macs = 75,600" in lists
+
+
 def test_kinds_prints_a_block_as_it_is_written(run: Run) -> None:
     """Every one, and together they are the file."""
     written = (ROOT / "cnnprof" / "language" / "blocks.yaml").read_text(encoding="utf-8")
@@ -361,6 +399,19 @@ REFUSES = [
         for suffix in ("pdf", *(["csv"] if "csv" not in known else []))
     ),
     (["kinds", "conv_2d"], "error: unknown kind `conv_2d`; did you mean `conv2d`?"),
+    (
+        ["kinds", "--search", "nonsense"],
+        "error: no kind or block is called `nonsense` or says so; `cnnprof kinds` lists what there is; what is not in "
+        "it is declared as `opaque`, with its figures, or added as a kind by a plugin",
+    ),
+    (
+        ["kinds", "relu", "--search", "elu"],
+        "error: `kinds` shows one kind or searches all: leave KIND or --search out",
+    ),
+    (
+        ["explain", "conv2d,out_channels=6,kernel_size=5"],
+        "error: `conv2d` is a layer without a network: give the size of its one input, --input 3x32x32",
+    ),
 ]  # fmt: skip
 
 

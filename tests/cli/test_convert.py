@@ -83,10 +83,13 @@ def test_another_input(run: Run) -> None:
 @pytest.mark.parametrize(
     ("args", "error"),
     [
-        (
-            ["lenet5", "-o", "net.pdf"],
-            "the suffix of --output selects the format (.yaml, .yml, .py, .dot, .mmd, .svg, .txt), found `net.pdf`; "
-            "or use --format",
+        *(
+            (
+                ["lenet5", "-o", name],
+                f"the suffix of --output selects the format (.yaml, .yml, .py, .dot, .mmd, .svg), found `{name}`; "
+                "or use --format",
+            )
+            for name in ("net.pdf", "net.txt", "net")
         ),
         (["lenet5", "--flat", "--format", "py"], "--flat is for specs: the other formats have their own layout"),
         (["net.yaml", "-o", "net.yaml"], "cannot write `net.yaml`: it is an input; name another file"),

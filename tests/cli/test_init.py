@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,15 +43,24 @@ def test_what_it_writes_holds(folder: Path, run: Run) -> None:
     project = yaml.safe_load((folder / "cnnprof.yaml").read_text())
     assert project["budgets"] == [
         {"name": "a", "files": ["models/a.yaml"],
-         "max": {"params": 112, "macs": "3.89K", "peak_activation_bytes": "1344 B"}},
+         "max": {"params": 112, "macs": "3.89K", "peak_activation_bytes": "1350 B"}},
         {"name": "[b] c", "files": ["models/deep/[[]b] c.yml"],
-         "max": {"params": 112, "macs": "3.89K", "peak_activation_bytes": "1344 B"}},
+         "max": {"params": 112, "macs": "3.89K", "peak_activation_bytes": "1350 B"}},
         {"name": "[b] c@wide", "files": ["models/deep/[[]b] c.yml"], "variant": "wide",
          "max": {"params": 224, "macs": "7.78K", "peak_activation_bytes": "1920 B"}},
     ]  # fmt: skip
     done = run("check")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("3 networks: 0 over budget, 3 within\n")
+
+
+def test_an_estimate_says_so(folder: Path, run: Run) -> None:
+    text = "cnnprof: 1\nname: e\ninput: [4, 8, 8]\nlayers:\n- permute: {dims: [0, 2, 3, 1]}\n- flatten\n"
+    (folder / "models" / "a.yaml").write_text(text)
+    assert run("init").code == 0
+    written = (folder / "cnnprof.yaml").read_text()
+    assert written.count("\n  # ≈ peak_activation_bytes: an estimate\n") == 1
+    assert run("check").code == 0
 
 
 def test_the_architectures_that_come_with_the_tool(folder: Path, run: Run) -> None:
@@ -85,8 +96,66 @@ def test_workflows(folder: Path, run: Run) -> None:
     assert run("init", "--github").code == 0
     for name in ("networks.yml", "networks-comment.yml"):
         written = (folder / ".github" / "workflows" / name).read_text(encoding="utf-8")
-        assert written == first.snippet(name)
+        assert written == first.snippet(name)  # of a project at the top of its repository
         assert yaml.safe_load(written)["jobs"]
+
+
+def repository(folder: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+
+def test_a_project_file_elsewhere_is_for_its_folder(folder: Path, run: Run) -> None:
+    """Its patterns begin there, and what runs it is told where it is."""
+    repository(folder)
+    done = run("init", "--to", "models/nets.yaml")
+    assert done.out.startswith(
+        "wrote models/nets.yaml: 3 networks; `cnnprof check --config models/nets.yaml` compares them\n"
+    )
+    text = (folder / "models" / "nets.yaml").read_text()
+    assert [each["files"] for each in yaml.safe_load(text)["budgets"]] == [
+        ["a.yaml"], ["deep/[[]b] c.yml"], ["deep/[[]b] c.yml"]]  # fmt: skip
+    assert "`cnnprof check --config nets.yaml` compares" in text
+    assert run("check", "--config", "models/nets.yaml").code == 0
+    assert "    args: [--config, models/nets.yaml]\n" in done.out
+    (workflow,) = yaml.safe_load(done.out[done.out.index("# Checks the") : done.out.index("\nOWNER")])["jobs"].values()
+    given = workflow["steps"][-1]["with"]
+    assert (given["working-directory"], given["args"]) == ("models", "--config nets.yaml")
+
+
+def test_the_hook_sees_the_networks_and_nothing_else(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder below the top of the repository, whose paths pre-commit goes by."""
+    repository(folder)
+    inside = folder / "team"
+    shutil.move(folder / "models", inside / "models")
+    (inside / "networks").mkdir()
+    (inside / "networks" / "d.yaml").write_text(NET)
+    (inside / "networks" / "wrong.yaml").write_text(NET.replace("relu", "rleu"))
+    monkeypatch.chdir(inside)
+    out = run("init").out
+    (hooks,) = yaml.safe_load(out[out.index("repos:") : out.index("\nIn pull")])["repos"]
+    pattern = re.compile(hooks["hooks"][0]["files"])
+    seen = ["models/a.yaml", "models/deep/[b] c.yml", "models/deep/new.yaml", "networks/d.yaml", "networks/wrong.yaml"]
+    assert all(pattern.search(f"team/{name}") for name in seen)
+    others = ["models/note.yaml", "docker-compose.yaml", "cnnprof.yaml", "networks/deep/x.yaml", "networks/d.json"]
+    assert not any(pattern.search(f"team/{name}") for name in others)
+    assert not pattern.search("models/a.yaml")
+    assert hooks["hooks"][1] == {"id": "cnnprof-check", "args": ["--config", "team/cnnprof.yaml"]}
+
+
+def test_networks_in_other_formats_have_no_hook_of_their_own(folder: Path, run: Run) -> None:
+    shutil.copy(ROOT / "tests" / "docs" / "keywords.onnx", folder / "net.onnx")
+    out = run("init", "net.onnx").out
+    assert "cnnprof-validate" not in out
+    assert "- id: cnnprof-check\n" in out
+
+
+def test_workflows_go_to_the_top_of_the_repository(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(folder)
+    monkeypatch.chdir(folder / "models")
+    assert "\nwrote ../.github/workflows/networks.yml\n" in run("init", "--github").out
+    (job,) = yaml.safe_load((folder / ".github/workflows/networks.yml").read_text())["jobs"].values()
+    assert job["steps"][-1]["with"]["working-directory"] == "models"
+    assert "args" not in job["steps"][-1]["with"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +165,12 @@ def test_workflows(folder: Path, run: Run) -> None:
                       "one none can be read: "),
         (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite\n"),
         (["none"], "found nothing at `none`, neither a file nor a folder\n"),
-        ([".."], "`..` is not below this folder, where the project file goes\n"),
+        ([".."], "`..` is not below the folder where the project file goes\n"),
+        (["--to", "none/p.yaml"], "cannot write `none/p.yaml`: there is no folder `none`\n"),
+        (["--to", ""], "init writes YAML: name a file that ends in .yaml (--to), found ``\n"),
+        (["--to", "models/"], "init writes YAML: name a file that ends in .yaml (--to), found `models/`\n"),
+        (["models", "--to", "empty/p.yaml"], "`models` is not below the folder where the project file goes\n"),
+        (["--to", "cnnprof.toml"], "init writes YAML: name a file that ends in .yaml (--to), found `cnnprof.toml`\n"),
         (["--to", "models/a.yaml"], "`models/a.yaml` is there already: remove it, or name another file (--to)\n"),
     ],
 )  # fmt: skip

@@ -11,10 +11,12 @@ import pytest
 import cnnprof
 from cnnprof.analysis import units
 from cnnprof.analysis.costs import count
-from cnnprof.devices.fit import Need
+from cnnprof.devices.fit import UNBOUNDED, Need
 from cnnprof.devices.profiles import Figure, Target, find, named
-from cnnprof.devices.verdicts import fit
+from cnnprof.devices.verdicts import Fit, fit
 from cnnprof.errors import UsageError
+from cnnprof.render.document import Table
+from cnnprof.render.fits import section
 from tests.support import commands
 from tests.support.commands import Run
 
@@ -95,6 +97,28 @@ def test_the_largest_batch_of_a_gpu(spec: str) -> None:
     assert count(trained, found.training_batch).totals.training_bytes <= memory  # type: ignore[operator]
     assert count(trained, found.training_batch + 1).totals.training_bytes > memory  # type: ignore[operator]
     assert found.needs == (Need("memory", *[cnnprof.analyze(spec).totals.inference_bytes] * 2, memory),)  # type: ignore[list-item]
+
+
+def test_memory_that_is_an_estimate_says_so() -> None:
+    (estimate,) = fit(cnnprof.analyze("vit"), card(2**30)).needs
+    (exact,) = fit(cnnprof.analyze("vgg"), card(2**30)).needs
+    assert (estimate.estimate, exact.estimate) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("need", "text"),
+    [
+        (Need("ram", 16_000, 24_350, 320 * 1024), "ram 15.6 to 23.8 KiB of 320 KiB"),
+        (Need("ram", 900, 24_350, 320 * 1024), "ram 900 B to 23.8 KiB of 320 KiB"),
+        (Need("ram", 16_000, UNBOUNDED, None), "ram at least 15.6 KiB"),
+        (Need("memory", 2**20, 2**20, 2**30), "memory 1.00 MiB of 1.00 GiB"),
+        (Need("memory", 2**20, 2**20, 2**30, estimate=True), "memory ≈1.00 MiB of 1.00 GiB"),
+    ],
+)
+def test_what_is_needed_in_words(need: Need, text: str) -> None:
+    (table, *_) = section([("net", [Fit(card(2**30), (need,), batch=4)])])
+    assert isinstance(table, Table)
+    assert text in [cell.text for cell in table.rows[0]]
 
 
 def test_what_would_help_on_a_gpu() -> None:

@@ -1,4 +1,4 @@
-"""The README's table of counters, from a recorded run: `from tests.docs import counters; cog.outl(counters.table())`.
+"""The tables of counters in README.md and docs/other-counters.md, from a recorded run.
 
 `python -m tests.benchmarks.counters --write` makes the record.
 """
@@ -49,6 +49,37 @@ def table(record: dict[str, Any] | None = None) -> str:
             terms = in_terms(found["total"], own)
             rows.append(_row("", tool, f"{found['total']:,.0f}", terms, _params(found["params"], own), found, own))
     return "\n".join(rows)
+
+
+GROUPS = {
+    "cnnprof": ("cnnprof",),
+    "torch's FlopCounterMode, fvcore": ("FlopCounterMode", "fvcore"),
+    "torchinfo, ptflops, thop": ("torchinfo", "ptflops, pytorch", "ptflops, aten", "thop"),
+}
+"""The columns of the short table."""
+SHORT = (
+    ("needs", "a file", "the model in PyTorch", "the model in PyTorch"),
+    ("counts", "MACs, and FLOPs by type", "FLOPs; MACs called FLOPs", "MACs and some other work"),
+    ("peak and training memory", "to the byte", "no", "torchinfo: sum of outputs"),
+    ("receptive field, budgets, devices", "yes", "no", "no"),
+    ("unknown layers", "an error, or declared", "0, or 0 and a warning", "0, or a warning on request"),
+)
+
+
+def short(record: dict[str, Any] | None = None) -> str:
+    """The README's table: a column for each of GROUPS, with what they cost on the first network."""
+    found = (record or recorded())["networks"][SPECS[0]]
+
+    def span(group: tuple[str, ...], key: str, unit: float, digits: int) -> str:
+        values = sorted(found[tool][key] / unit for tool in group)
+        return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (values[0], values[-1])))
+
+    seconds = [span(group, "cpu_seconds", 1, 1 + (len(group) == 1)) + " s" for group in GROUPS.values()]
+    memory = [span(group, "peak_activation_bytes", 1e6, 0) + " MB" for group in GROUPS.values()]
+    cost = [f"`{SPECS[0]}`, CPU and memory of the process"]
+    cost += [f"{time}, {size}" for time, size in zip(seconds, memory, strict=True)]
+    rows = [["", *GROUPS], ["---"] * 4, SHORT[0], cost, *SHORT[1:]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def reasons(record: dict[str, Any] | None = None) -> str:

@@ -1,12 +1,14 @@
 """What cog writes into README.md and the pages in docs/, so that no figure or output is typed by hand.
 
-From the repository root, `cog -r -I . README.md docs/*.md` writes it, `cog --check` compares.
+From the repository root, `cog -r -I . README.md docs/*.md docs/course/*.md` writes it, `cog --check` compares.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -18,6 +20,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import yaml
 
@@ -25,16 +28,19 @@ import cnnprof
 from cnnprof.analysis import conventions
 from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE
 from cnnprof.analysis.memory import OPTIMIZERS
+from cnnprof.cli.app import COMMANDS
 from cnnprof.errors import listing
 from cnnprof.language import expression, manual, problems, registry, source
 from cnnprof.language.manual import Page
 from cnnprof.language.source import Scalar, parse
 from cnnprof.language.spec import read, shipped_blocks
 from cnnprof.load import architectures, locate
-from cnnprof.model.kind import Work, show
+from cnnprof.model.kind import Kind, Work, show
 from cnnprof.model.metrics import METRICS
 
 HERE = Path(__file__).parent
+RULES = ("output", "least_batch", "weights", "buffers", "reach", "work", "memory", "module")
+"""Of a layer kind, in the order of its class."""
 CLI = [sys.executable, "-c", "import sys; from cnnprof.cli import main; sys.exit(main())"]
 
 
@@ -105,6 +111,62 @@ def file(name: str) -> str:
     return f"```yaml\n{(HERE / name).read_text(encoding='utf-8').rstrip()}\n```"
 
 
+def playground(spec: str, words: str = "Open it in the playground", **fields: str) -> str:
+    """A link that opens a network there, from a page of the course: a sample file's text, or one that comes with the
+    tool by its name. fields: of the playground, such as `batch`."""
+    name, _, variant = spec.partition("@")
+    given = {"spec": spec}
+    if name.endswith(".yaml"):
+        given = {"text": packed((HERE / name).read_text(encoding="utf-8"))} | ({"variant": variant} if variant else {})
+    return f"[{words}](../playground/index.html#{urlencode(given | fields, safe='@')})"
+
+
+def packed(text: str) -> str:
+    """A text as the playground's fragments have it, base64 of raw DEFLATE; in a stored block, which is the same with
+    every zlib."""
+    data = text.encode()
+    size = len(data).to_bytes(2, "little")
+    block = b"\x01" + size + bytes(255 - byte for byte in size) + data
+    return base64.urlsafe_b64encode(block).decode().rstrip("=")
+
+
+def source_file(name: str) -> str:
+    """A file of the tests, by its path there, as it is."""
+    path = HERE.parent / name
+    language = {".py": "python"}.get(path.suffix, path.suffix.removeprefix("."))
+    return f"```{language}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+
+
+def helps() -> str:
+    """A section for every command: what its `--help` prints."""
+    parts = [command("cnnprof --help")]
+    parts += [f"## {name}\n\n{command(f'cnnprof {name} --help')}" for name in COMMANDS]
+    return "\n\n".join(parts)
+
+
+def api() -> str:
+    """What all functions of the package take, and a section for each function and error, as the source has it."""
+    _, title, rest = (cnnprof.__doc__ or "").partition("Every function takes")
+    parts = [f"```text\n{title}{rest.rstrip()}\n```"]
+    for name in cnnprof.__all__:
+        found = getattr(cnnprof, name)
+        if isinstance(found, type):
+            parts.append(f"## {name}\n\n{inspect.getdoc(found)}")
+        elif callable(found):
+            signature = inspect.getsource(found).partition('    """')[0].rstrip()
+            parts.append(f"## {name}\n\n```python\n{signature}\n```\n\n```text\n{inspect.getdoc(found)}\n```")
+    return "\n\n".join(parts)
+
+
+def kind_rules() -> str:
+    """A row for each of the rules of a layer kind: the first line of what its docstring says."""
+    rows = ["| rule | gives |", "|---|---|"]
+    for name in RULES:
+        summary = (inspect.getdoc(getattr(Kind, name)) or "").split("\n\n")[0]
+        rows.append(f"| `{name}` | {_cell(' '.join(summary.split()))} |")
+    return "\n".join(rows)
+
+
 def totals(spec: str) -> str:
     """The metrics of a network as the JSON output has them."""
     shown = json.loads(run(f"cnnprof analyze {spec} --format json").stdout)["totals"]
@@ -153,7 +215,16 @@ def papers() -> dict[str, tuple[str, str]]:
         "mobilenet_v3@small": _printed(read_paper["mobilenet_v3"]["small"]),
         "efficientnet@b0": _printed(read_paper["efficientnet_b0"]),
     }
-    for name in ("resnext", "wide_resnet", "regnet", "convnext", "efficientnet_v2", "edsr", "mobilevit"):
+    for name in (
+        "resnext",
+        "wide_resnet",
+        "wide_resnet_cifar",
+        "regnet",
+        "convnext",
+        "efficientnet_v2",
+        "edsr",
+        "mobilevit",
+    ):
         for variant, figures in read_paper[name].items():
             if isinstance(figures, dict):
                 found[f"{name}@{variant}"] = _printed(figures)

@@ -330,3 +330,27 @@ def test_refuses(steps: str, reason: str) -> None:
     with pytest.raises(UsageError) as refused:
         pytorch.text(graph(network(steps)))
     assert str(refused.value) == reason
+
+
+def test_frozen_layers_are_frozen() -> None:
+    text = """cnnprof: 1
+input: [3, 8, 8]
+blocks:
+  unit:
+    args: {frozen: false}
+    layers:
+      - conv2d: {out_channels: 3, kernel_size: 3, padding: 1}
+        frozen: frozen
+      - relu
+layers:
+  - unit: {frozen: true}
+    repeat: 2
+    name: stage
+  - unit
+  - unit
+"""
+    found = graph(text)
+    own = made(pytorch.text(found))
+    frozen = {name.rpartition(".")[0] for name, each in own.named_parameters() if not each.requires_grad}
+    assert frozen == {layer.path for layer in found.layers if layer.frozen} != set()
+    check_state(found)

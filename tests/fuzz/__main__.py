@@ -58,7 +58,14 @@ def seeds(target: str) -> Iterator[bytes]:
             yield "\n".join(arguments).encode() + SEPARATOR + text
             yield "\n".join("net.yaml" if "@" in word else word for word in arguments).encode() + SEPARATOR + text
         return
-    for folder in ("tests/hostile/files", "tests/hostile/fine", "tests/docs", "tests/golden/examples", "specs"):
+    for folder in (
+        "tests/hostile/files",
+        "tests/hostile/fine",
+        "tests/docs",
+        "tests/golden/examples",
+        "tests/golden/gained",
+        "specs",
+    ):
         for path in sorted((ROOT / folder).glob("*.yaml")):
             yield path.read_bytes()
     from cnnprof.language import manual, registry

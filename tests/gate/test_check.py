@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from cnnprof import git
+from cnnprof.cli import main
 from cnnprof.cli.check import TOGETHER, read_reports
 from cnnprof.errors import UsageError
-from cnnprof.gate import run as gate
+from cnnprof.gate import subjects
 from tests.support.commands import Run
 from tests.support.networks import network
 
@@ -152,7 +153,7 @@ def test_a_pattern_without_a_match(folder: Path, run: Run) -> None:
     ("args", "message"),
     [
         ([], "no project file: neither cnnprof.yaml nor [tool.cnnprof] in a pyproject.toml is in this folder or above; "
-         "write one, or name a SPEC"),
+         "`cnnprof init` writes one; or name a SPEC"),
         (["--max", "params=5"], NEED_A_SPEC),
         (["--batch", "2"], NEED_A_SPEC),
         (["lenet5", "--max", "parms=5"], "--max limits metrics, and `parms` is not one; did you mean `params`?"),
@@ -673,6 +674,13 @@ def test_an_unknown_ref(folder: Path, run: Run) -> None:
     )  # fmt: skip
 
 
+def test_a_ref_that_is_misspelt(folder: Path, run: Run) -> None:
+    """A slip is one, not a branch that a shallow clone lacks."""
+    project(folder, "max_increase: {params: 0%}")
+    commit(folder)
+    assert run("--baseline-ref", "HAED").err == "error: git knows no revision `HAED`; did you mean `HEAD`?\n"
+
+
 @pytest.mark.parametrize("revision", ["", "--help", "x\0y", "a:b", "HEAD~5", "HEAD^{tree}"])
 def test_git_refuses_a_revision(folder: Path, revision: str) -> None:
     commit(folder)
@@ -863,6 +871,36 @@ def test_nothing_is_quoted_of_a_file_that_is_no_spec(folder: Path, run: Run, tex
     )
 
 
+COMMANDS = ("::error::a.yaml", " ::add-mask::b.yaml", "##[error]c.yaml", "x##[debug]d.yaml", "##vso[task.x]e.yaml")
+
+
+def commands(text: str) -> list[str]:
+    """The lines that GitHub's runner, or Azure's, takes for commands, whether it knows them or not."""
+    return [line for line in text.split("\n") if line.lstrip().startswith("::") or re.search(r"##(vso)?\[", line, re.I)]
+
+
+@pytest.mark.parametrize("system", ["GITHUB_ACTIONS", "TF_BUILD"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_name_of_a_file_is_a_command(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, system: str
+) -> None:
+    """In an error, a report and a note, on both streams."""
+    Path(name).write_text("cnnprof: 1\nlayers: 5\n")
+    Path(f"{name}.yml").write_text(NET)
+    said = 0
+    for jobs in ("", "true"):
+        monkeypatch.setenv(system, jobs)
+        for call in (["check", name], ["check", f"{name}.yml", "--max", "params=1"], ["analyze", f"{name}.yml"]):
+            main(call)
+            done = capsys.readouterr()
+            found = commands(f"{done.out}\n{done.err}")
+            said += bool(found)
+            assert not (found and jobs)
+    assert said  # where nobody obeys, names are as they are
+    assert main(["check", name, "--report", "text=-", "--report", "github=-"]) == 2
+    assert commands(capsys.readouterr().err) == []
+
+
 @pytest.mark.parametrize("text", [
     "cnnprof: 1\na: {", "# a\n\n---\n  cnnprof: 1\n  a: {", '{\n  "cnnprof": 1, a: [', "\ufeffcnnprof: 1\na: {",
     "a: 1\r'cnnprof' : 1\ra: {",
@@ -981,7 +1019,7 @@ TOO_MUCH = (
 @pytest.fixture
 def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network with 20 layers takes 52 units of work; all of a run, 100."""
-    monkeypatch.setattr(gate, "MOST_WORK", 100)
+    monkeypatch.setattr(subjects, "MOST_WORK", 100)
 
 
 @pytest.mark.usefixtures("little_work")

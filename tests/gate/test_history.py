@@ -61,6 +61,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+UNSETTLED = "cnnprof: 1\nname: e\ninput: [4, 8, 8]\nlayers:\n- permute: {dims: [0, 2, 3, 1]}\n- flatten\n"
+"""Whether `flatten` copies depends on strides."""
+
+
 def versions(run: Run, *arguments: str) -> list[dict[str, Any]]:
     done = run(*arguments, "--format", "json")
     assert (done.code, done.err) == (0, "")
@@ -101,11 +105,43 @@ def test_a_table_and_a_chart(folder: Path, run: Run) -> None:
     assert [line[:5] for line in lines if re.match(r"\d+ ┤.*\*", line)] == ["140 ┤", "112 ┤"]
 
 
+def test_fewer_versions_than_there_are(folder: Path, run: Run) -> None:
+    assert run("models/net.yaml", "--commits", "1").out.startswith("models/net.yaml  the last version\n")
+    assert run("models/net.yaml", "--commits", "2").out.startswith("models/net.yaml  the last 2 versions\n")
+    assert run("models/net.yaml", "--commits", "4").out.startswith("models/net.yaml  4 versions\n")
+
+
+def test_an_estimate_says_so(folder: Path, run: Run) -> None:
+    (folder / "models" / "net.yaml").write_text(UNSETTLED)
+    git(folder, "commit", "-qam", "unsettled")
+    out = run("models/net.yaml").out
+    assert re.search(r"\n\w{10}  [0-9-]{10}  .*  ≈2\.00 KiB .*  unsettled\n", out)
+    assert "\n≈ `peak_activation_bytes`: an estimate\n" in out
+    newest, older = versions(run, "models/net.yaml", "--commits", "2")
+    assert ["peak_activation_bytes" in each["estimates"] for each in (newest, older)] == [True, False]
+
+
 def test_what_is_not_committed_is_the_newest_version(folder: Path, run: Run) -> None:
     (folder / "models" / "net.yaml").write_text(NET)
     newest, *_ = versions(run, "models/net.yaml", "--commits", "1")
     assert (newest["commit"], newest["date"], newest["metrics"]["params"]) == (None, None, PARAMS[4])
     assert newest["args"] == [{"name": "width", "before": "3", "after": "4"}]
+
+
+def test_a_file_that_was_deleted_for_a_while(folder: Path, run: Run) -> None:
+    path = folder / "models" / "net.yaml"
+    text = path.read_text()
+    path.unlink()
+    git(folder, "commit", "-qam", "away")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "back")
+    found = versions(run, "models/net.yaml")
+    assert [(each["subject"], each["deleted"], each["wrong"]) for each in found[:3]] == [
+        ("back", False, None), ("away", True, None), ("right", False, None)]  # fmt: skip
+    assert found[1]["metrics"] is None
+    assert re.search(r"(?m)^[0-9a-f]{10}  \S+ +- +- +- +deleted +away$", run("models/net.yaml").out)
 
 
 def test_line_ends_are_no_version(folder: Path, run: Run) -> None:

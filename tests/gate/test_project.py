@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cnnprof.errors import CnnprofError, SpecError, UsageError
-from cnnprof.gate.project import Project, files, find, read
+from cnnprof.gate.patterns import files
+from cnnprof.gate.project import Project, find, read
 
 YAML = """\
 version: 1

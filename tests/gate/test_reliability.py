@@ -161,6 +161,25 @@ def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "cnnprof.yaml").write_text(text)
 
 
+@scenario("a project file that another one replaces")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    (here / "cnnprof.yaml").unlink()
+    (here / "pyproject.toml").write_text(
+        '[tool.cnnprof]\nversion = 1\nbaseline_ref = "main"\n[[tool.cnnprof.budgets]]\nname = "tiny"\n'
+        'files = ["models/*.yaml"]\nmax = {params = 2000}\n'
+    )
+
+
+@scenario("a network that drops its own budget")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    (here / "models" / "net.yaml").write_text(f"{NET}budget: {{params: 16}}\n")
+    git(here, "commit", "-qam", "own")
+    git(here, "branch", "-f", "main")
+    (here / "models" / "net.yaml").write_text(NET)
+
+
 @scenario("a project file that is wrong")
 def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "cnnprof.yaml").write_text("version: 1\nbudgets: 5\n")
@@ -293,6 +312,25 @@ def test_two_jobs_that_write_one_baseline(here: Path) -> None:
     assert all(row[2] in err for _, err in replies)
     assert set(json.loads((here / "base.json").read_text())["networks"]) == {"tiny: models/net.yaml"}
     assert sorted(path.name for path in here.iterdir() if path.name.startswith(".cnnprof")) == []
+
+
+@pytest.mark.parametrize("depth", [[], ["--depth=2"]], ids=["whole", "shallow"])
+def test_a_merge_base_in_a_shallow_clone(here: Path, run: Run, depth: list[str]) -> None:
+    """It is one, and may not be the latest: what leads to that one may be missing."""
+    source = committed(here.parent / "source")
+    for number in range(2):
+        git(source, "commit", "-q", "--allow-empty", "-m", str(number))
+    git(source, "branch", "-f", "main")
+    widen(source)
+    git(source, "checkout", "-q", "main")
+    git(source, "commit", "-q", "--allow-empty", "-m", "later")
+    git(here.parent, "clone", "-q", *depth, "--no-single-branch", "--branch=mine", source.as_uri(), str(here))
+    done = run("--baseline-ref", "origin/main")
+    assert done.code == 1
+    assert "note: compared with origin/main as it was at its merge base with HEAD, " in done.out
+    assert ("; the clone is shallow, where a later one may be missing: git fetch --unshallow\n" in done.out) is bool(
+        depth
+    )
 
 
 def test_a_project_file_on_another_drive(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

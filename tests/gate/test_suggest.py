@@ -96,13 +96,21 @@ def test_a_rounded_limit_holds(number: int, metric: str) -> None:
 def test_rounded() -> None:
     assert [rounded(number, "params") for number in (999, 1000, 1_108_106, 25_557_032)] == [
         "999", "1.00K", "1.11M", "25.6M"]  # fmt: skip
-    assert [rounded(number, "param_bytes") for number in (1023, 1024, 4_816_896)] == ["1023 B", "1024 B", "4704 KiB"]
+    assert [rounded(number, "param_bytes") for number in (999, 1023, 1024, 4_816_896)] == [
+        "999 B", "1030 B", "1030 B", "4710 KiB"]  # fmt: skip
 
 
 def test_a_spec_without_a_limit(run: Run) -> None:
     assert run("models/a.yaml", "--suggest").out.splitlines()[1].split(":")[0:2] == ["  max", " {params"]
     done = run("models/a.yaml", "models/b.yaml", "--max", "depth=1", "--suggest")
     assert (done.code, done.out) == (0, "command line\n  max: {depth: 3}\n")
+
+
+def test_an_estimate_says_so(folder: Path, run: Run) -> None:
+    text = "cnnprof: 1\nname: e\ninput: [4, 8, 8]\nlayers:\n- permute: {dims: [0, 2, 3, 1]}\n- flatten\n"
+    (folder / "models" / "a.yaml").write_text(text)
+    out = run("models/a.yaml", "--max", "peak_activation_bytes=1 B", "--suggest").out
+    assert out.endswith("  # ≈ peak_activation_bytes: an estimate\n")
 
 
 def test_what_is_wrong_is_said(folder: Path, run: Run) -> None:

@@ -499,8 +499,8 @@ REFUSED = [
         model([helper.make_node("Transpose", ["x"], ["t"], "t", perm=[1, 0, 2]),
                helper.make_node("Reshape", ["t", "to"], ["y"], "r")],
               {"to": np.array([2, 5, 8], np.int64)}, {"x": [2, 5, 8]}),
-        "`net.onnx`: the node `r` (Reshape) reads a batch that is not in front, and has no kind: it tears the batch "
-        "apart",
+        "`net.onnx`: the node `r` (Reshape) reads a batch that is not in front, and has no kind (it tears the batch "
+        "apart): export the network with a batch of 1, in front of all it makes",
     ),
     (
         model([helper.make_node("Relu", ["x"], ["y"], "a"), helper.make_node("Relu", ["x"], ["y"], "b")]),
@@ -591,3 +591,78 @@ def test_weights_are_stepped_over(tmp_path: Path) -> None:
     assert params == features * 25_088
     assert path.stat().st_size > 552_000_000
     assert kilobytes * 1024 < 100_000_000
+
+
+# Connected as the file connects it.
+
+
+def test_a_layer_that_reads_something_else_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.onnx import rules
+    from cnnprof.kinds.arithmetic import Add
+
+    monkeypatch.setitem(rules.RULES, "Add", lambda node: node.add(Add(), node.tensor(), node.tensor()))
+    made = model([helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Add", ["a", "x"], ["y"], "sum")])
+    with pytest.raises(UsageError, match=r"`sum` \(Add\) reads 2 tensors, and its layers 1 of them and 0 others"):
+        imported(tmp_path, made)
+
+
+def test_weights_that_are_passed_over_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.onnx import rules
+    from cnnprof.kinds.activation import ReLU
+
+    monkeypatch.setitem(rules.RULES, "Mul", lambda node: node.add(ReLU(), node.tensor()))
+    made = model([helper.make_node("Mul", ["x", "w"], ["y"], "scale")], {"w": np.full((1, 3, 1, 1), 2, np.float32)})
+    with pytest.raises(UsageError, match=r"the node `scale` \(Mul\) has 3 values in `w`, which no layer has"):
+        imported(tmp_path, made)
+
+
+def test_nodes_that_lead_nowhere_are_said(tmp_path: Path) -> None:
+    made = model([helper.make_node("Relu", ["x"], ["a"], "dead"), helper.make_node("Tanh", ["x"], ["y"])])
+    assert imported(tmp_path, made).notes == ("a layer leads to no output, as in the source, and is counted: `dead`",)
+
+
+# What an exporter makes of a strided view: a flat tensor, and the positions of all its values.
+
+
+def strided(index: Any, batch: int = 1) -> Any:
+    nodes = [
+        helper.make_node("Reshape", ["x", "flat"], ["f"], "flatten"),
+        helper.make_node("Gather", ["f", "index"], ["y"], "as_strided"),
+    ]
+    return model(nodes, {"flat": ints(-1), "index": index}, {"x": [batch, 6]})
+
+
+def test_all_positions_in_order_are_a_view(tmp_path: Path) -> None:
+    found = imported(tmp_path, strided(np.arange(6).reshape(1, 2, 3)))
+    assert (told(found)[-1], found.opaque) == (("as_strided", "reshape", (2, 3)), ())
+    assert imported(tmp_path, strided(np.arange(-12, 0).reshape(2, 2, 3), batch=2)).opaque == ()
+
+
+def test_positions_in_another_order_are_opaque(tmp_path: Path) -> None:
+    found = imported(tmp_path, strided(np.arange(6)[::-1].reshape(1, 2, 3)))
+    reason = "it takes positions in no order that a slice has"
+    assert found.opaque == (("as_strided", "Gather", reason),)
+    assert told(found)[-1] == ("as_strided", "opaque", (2, 3))
+
+
+def test_those_of_several_examples_are_refused_with_a_way_out(tmp_path: Path) -> None:
+    assert refusal(tmp_path, strided(np.arange(12)[::-1].reshape(2, 2, 3), batch=2)) == (
+        "`net.onnx`: the node `as_strided` (Gather) reads a batch that is not in front, and has no kind (it takes "
+        "positions in no order that a slice has): export the network with a batch of 1, in front of all it makes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("index", "layer"),
+    [
+        ((1, 3, 5), ("y", "slice", (3, 3, 9))),
+        ((2,), ("y", "slice", (3, 1, 9))),
+        ((-2, -1), ("y", "slice", (3, 2, 9))),
+        ((0, 0, 1), ("y", "opaque", (3, 3, 9))),
+    ],
+)
+def test_positions_at_equal_distances_are_a_slice(
+    tmp_path: Path, index: tuple[int, ...], layer: tuple[str, str, tuple[int, ...]]
+) -> None:
+    made = model([helper.make_node("Gather", ["x", "i"], ["y"], "y", axis=2)], {"i": ints(*index)})
+    assert told(imported(tmp_path, made)) == [layer]

@@ -10,6 +10,7 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.arena import plan_arena
+from cnnprof.analysis.compare import differences
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.importers import flatbuffer, tflite, tflite_file
@@ -324,6 +325,21 @@ def test_a_constant_factor_is_a_parameter():
     assert words(data) == [("parameter", (4, 1, 1)), ("mul", (4, 8, 8))]
 
 
+def test_weights_that_are_passed_over_are_an_error(monkeypatch):
+    monkeypatch.setitem(tflite.RULES, "CONV_2D", lambda importer, operator: [tflite.Pad(pad=(0, 0, 0, 0, 0, 2))])
+    with pytest.raises(UsageError, match=r"`conv_2d` \(CONV_2D\) has 222 values in its constants, and its layers 0$"):
+        tflite.load(conv(8, 1, SAME), "net.tflite")
+
+
+def test_operators_that_lead_nowhere_are_said():
+    data = write(
+        [image("in", 1, 8, 8, 4), image("dead", 1, 8, 8, 4), image("out", 1, 8, 8, 4)],
+        [Op("TANH", [0], [1]), Op("TANH", [0], [2])],
+    )
+    note = "a layer leads to no output, as in the source, and is counted: `tanh`"
+    assert tflite.load(data, "net.tflite").notes == (note,)
+
+
 def test_concatenation_of_channels():
     data = write(
         [image("in", 1, 8, 8, 4), image("a", 1, 8, 8, 4), image("out", 1, 8, 8, 8)],
@@ -627,3 +643,16 @@ def test_too_many_operators_are_refused(monkeypatch):
     tensors = [image(str(number), 1, 8) for number in range(3)]
     data = write(tensors, [Op("TANH", [0], [1]), Op("TANH", [1], [2])])
     refused(data, "the TensorFlow Lite file `net.tflite` is damaged: a network has at most 1 operators, found 2")
+
+
+def test_a_file_is_what_its_spec_becomes() -> None:
+    """Keyword spotting as the converter wrote it: dropout is gone, and a bias of zeros."""
+    file, spec = cnnprof.analyze(GOLDEN / "ds_cnn_kws.tflite"), cnnprof.analyze("ds_cnn", with_=["fuse_bn", "int8"])
+    found = differences(file, spec)
+    assert [(each.status, each.what) for each in found.layers] == [
+        ("added", "dropout p: 0.2"),
+        ("added", "dropout p: 0.4"),
+        ("removed", "linear out_features: 12, bias: false"),
+        ("added", "linear out_features: 12"),
+    ]
+    assert found.same == 22

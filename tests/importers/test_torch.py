@@ -234,14 +234,29 @@ def test_a_weight_that_is_a_buffer_is_no_parameter() -> None:
     assert (totals.params, totals.macs) == (0, 6 * 4 * 4 * 9)
 
 
-def test_frozen_parameters_are_said() -> None:
+def test_frozen_layers_are_not_trained() -> None:
+    import cnnprof
+
     module = Residual()
     module.stem.requires_grad_(False)
+    module.layer1[0].requires_grad_(False)
     found = imported(module)
-    assert found.notes == (
-        "30 parameters are frozen (requires_grad=False); the figures of training count them as trained",
-    )
+    frozen = [layer.path for layer in found.graph.layers if layer.frozen]
+    assert frozen == ["stem", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.conv2"]
+    assert found.notes == ()
+    report = cnnprof.analyze(module, input=(4, 8, 6))
+    trained = sum(each.numel() for each in module.parameters() if each.requires_grad)
+    assert sum(row.params - row.frozen for row in report.layers) == trained
+    assert report.step.gradients == 4 * trained
     assert found.params == sum(each.numel() for each in module.parameters())
+
+
+def test_layers_that_are_frozen_in_part_are_said() -> None:
+    module = Residual()
+    module.stem.bias.requires_grad_(False)
+    found = imported(module)
+    assert not any(layer.frozen for layer in found.graph.layers)
+    assert found.notes == ("6 frozen parameters count as trained, since others of their layer are: `stem.bias`, …",)
 
 
 def test_parameters_that_nothing_uses_are_there_and_said() -> None:
@@ -480,6 +495,19 @@ def test_products_of_constants_are_said() -> None:
     assert (totals.params, totals.macs) == (24, 0)
 
 
+def test_other_operations_of_parameters_are_said_where_a_layer_reads_them() -> None:
+    """Not of what nothing reads, and not of one that takes values in another order."""
+
+    def forward(m: Any, x: Any) -> Any:
+        unread = m.a.tanh() + m.b
+        return x * m.a.exp() + (m.b * 2 * m.b).permute(1, 0).reshape(3, 1) if unread is not None else x
+
+    found = imported(Calls(forward, a=nn.Parameter(torch.ones(3, 1)), b=nn.Parameter(torch.ones(1, 3))), 3, 4)
+    assert found.notes[0] == (
+        "operations of parameters alone are done once for each batch and not counted as FLOPs: `exp`, `mul` 2 times"
+    )
+
+
 def test_those_of_a_batch_of_constants_are_their_readers() -> None:
     module = Calls(lambda m, x: x + m.conv(torch.zeros(x.shape[0], 2, 8, 6)), conv=nn.Conv2d(2, 4, 1))
     found = imported(module)
@@ -490,14 +518,29 @@ def test_those_of_a_batch_of_constants_are_their_readers() -> None:
     assert found.compared.macs == 48 * 8
 
 
-def test_layers_that_run_in_place_in_one_of_both_are_said() -> None:
+def test_each_layer_runs_in_place_where_its_operator_does() -> None:
     module = Calls(lambda m, x: m.act(m.conv2(m.conv(x).relu_())), conv=nn.Conv2d(4, 4, 1), conv2=nn.Conv2d(4, 4, 1),
                    act=nn.ReLU())  # fmt: skip
-    assert imported(module).notes == (
-        "1 layers run in place in either the module or this graph and not in both: peak memory differs",
-    )
+    found = imported(module)
+    assert [layer.overwrites is not None for layer in found.graph.layers] == [False, True, False, False]
+    assert (found.notes, found.in_place_differs) == ((), 0)
     module.act.inplace = True
-    assert imported(module).notes == ()
+    assert [layer.overwrites is not None for layer in imported(module).graph.layers] == [False, True, False, True]
+
+
+def test_what_is_kept_for_the_backward_pass_is_not_overwritten() -> None:
+    """PyTorch raises where a gradient is asked for."""
+    module = Calls(lambda m, x: F.relu(m.conv(x)).add_(1), conv=nn.Conv2d(4, 4, 1))
+    found = imported(module)
+    assert [layer.overwrites for layer in found.graph.layers] == [None, None, None]
+    assert found.in_place_differs == 1
+
+
+def test_an_operator_that_no_graph_runs_in_place_is_said() -> None:
+    module = Calls(lambda m, x: m.conv(x).mul_(2), conv=nn.Conv2d(4, 4, 1))
+    assert imported(module).notes == (
+        "1 layer runs in place in the module alone, or in this graph alone: peak memory differs",
+    )
 
 
 # Operators that become others, or nothing.
@@ -754,6 +797,22 @@ def test_a_bias_is_gathered_from_a_table() -> None:
     assert found.opaque == ()
 
 
+def test_an_operand_may_be_computed_of_several_parameters() -> None:
+    """As the position bias of Swin v2 is, by two linear layers, of a table."""
+    parts = {"table": torch.zeros(48, 2), "mlp": nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 4, bias=False))}
+    module = Calls(lambda m, x: m.fc(x) + m.mlp(m.table).view(8, 6, 4).permute(2, 0, 1), fc=nn.Linear(6, 6), **parts)
+    found = imported(module)
+    assert told(found) == [
+        ("fc", "linear", (4, 8, 6)), ("mlp.parameter", "parameter", (4, 8, 6)), ("add", "add", (4, 8, 6)),
+    ]  # fmt: skip
+    assert (found.opaque, found.computed) == ((), 1)
+    assert count(found.graph, 1).totals.params == sum(each.numel() for each in module.parameters())
+    assert found.notes[0] == (
+        "1 operands are computed of several parameters, and the work and memory of that are not counted: "
+        "`mlp.0.bias`, …"
+    )
+
+
 def test_a_class_token_is_joined() -> None:
     tokens = Calls(
         lambda m, x: torch.cat([m.token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], 1) + m.positions,
@@ -891,6 +950,47 @@ def test_other_products_are_an_error_that_names_the_module(monkeypatch: pytest.M
     assert refusal(module) == (
         "`Calls`: the module `fc` has 1 multiply-accumulates as it was read, and 384 as PyTorch counts them"
     )
+
+
+def test_a_layer_that_reads_something_else_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures and shapes are right, and the connection is not."""
+    from cnnprof.importers.torch import rules
+    from cnnprof.kinds.arithmetic import Add
+
+    monkeypatch.setitem(rules.RULES, "add", lambda node: node.add(Add(), node.tensor(), node.tensor()))
+    assert refusal(Calls(lambda m, x: m.fc(x) + x, fc=nn.Linear(6, 6))) == (
+        "`Calls`: the operator `add` reads 2 tensors, and its layers 1 of them and 0 others"
+    )
+
+
+def test_a_parameter_that_is_passed_over_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.torch import rules
+    from cnnprof.kinds.activation import ReLU
+
+    monkeypatch.setitem(rules.RULES, "mul", lambda node: node.add(ReLU(), node.tensor()))
+    module = Calls(lambda m, x: m.fc(x) * m.scale, fc=nn.Linear(6, 6), scale=nn.Parameter(torch.ones(6)))
+    assert refusal(module) == "`Calls`: the parameter `scale` is used, and no layer has it"
+
+
+def test_an_operator_that_is_lost_on_the_way_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnprof.importers.torch.reader import Reader
+
+    bound = Reader.bind
+
+    def misled(self: Reader, name: str, value: Any, call: Any = None) -> None:
+        """Takes the output of the second convolution for that of the first."""
+        bound(self, name, self.values["conv2d"] if name == "conv2d_1" else value, call)
+
+    monkeypatch.setattr(Reader, "bind", misled)
+    assert refusal(Calls(lambda m, x: m.b(m.a(x)), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))) == (
+        "`Calls`: the operator `conv2d` leads to an output, and the layers made for it to none"
+    )
+
+
+def test_layers_that_lead_nowhere_are_said() -> None:
+    found = imported(Calls(lambda m, x: (m.a(x), m.b(x))[1], a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1)))
+    assert [path for path, _, _ in told(found)] == ["a", "b"]
+    assert found.notes == ("a layer leads to no output, as in the source, and is counted: `a`",)
 
 
 def test_a_module_that_gives_another_shape_is_an_error() -> None:

@@ -134,8 +134,8 @@ def test_memory_of_two_inputs_of_one_shape(contiguous: bool) -> None:
     expected = {
         Add: Memory(in_place="nothing", contiguous=contiguous),
         Sub: Memory(contiguous=contiguous),
-        Mul: Memory(keeps="factors", contiguous=contiguous),
-        Div: Memory(keeps="quotient", contiguous=contiguous),
+        Mul: Memory(keeps="inputs", contiguous=contiguous),
+        Div: Memory(keeps="inputs", contiguous=contiguous),
         Maximum: Memory(keeps="inputs", contiguous=contiguous),
         Minimum: Memory(keeps="inputs", contiguous=contiguous),
     }
@@ -205,8 +205,6 @@ def test_a_number_is_one_of_the_operands(kind: Kind, shapes: list[Shape], messag
 def test_keeps_what_the_gradients_that_are_asked_for_need(kind: Kind, differentiable: tuple[bool, bool]) -> None:
     import torch
 
-    from cnnprof.analysis.memory import kept_of_product
-
     tensors = [torch.rand(2, *IMAGE).requires_grad_(asked) for asked in differentiable]
     kept: list[int] = []
 
@@ -216,6 +214,6 @@ def test_keeps_what_the_gradients_that_are_asked_for_need(kind: Kind, differenti
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         kind.module(IMAGE, IMAGE)(*tensors)
-    how = kind.memory(IMAGE, IMAGE, training=True, contiguous=True).keeps
-    expected = [0, 1] if how == "inputs" else kept_of_product(differentiable, how == "quotient")[0]
-    assert sorted(kept) == expected
+    assert kind.memory(IMAGE, IMAGE, training=True, contiguous=True).keeps == "inputs"
+    closely = kind.kept(differentiable, IMAGE, IMAGE)
+    assert tuple(sorted(kept)) == ((0, 1) if closely is None else closely.inputs)

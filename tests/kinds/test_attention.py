@@ -260,3 +260,38 @@ def test_shares_the_weights_of_the_modules_inside_too() -> None:
     assert count(found, 1).totals.params == sum(each.numel() for each in built.parameters()) == params
     assert sum(each.numel() for inner in built.own("first") for each in inner.parameters(recurse=False)) == 4 * 36 + 24
     assert built(torch.rand(2, 5, 6)).shape == (2, 5, 6)
+
+
+FOLDED = """
+- linear: {{out_features: 8}}
+- reshape: {{shape: [3, 5, 2, 4]}}
+- permute: {{dims: [0, 1, 3, 2, 4]}}
+  name: heads
+- scaled_dot_product_attention:
+    query: []
+    key: heads
+    value: heads
+    mask: [{mask}]
+"""
+OF_EACH_EXAMPLE = "slice: {dim: 1, end: 1}}, {slice: {dim: 4, end: 1}"
+
+
+@pytest.mark.parametrize(
+    ("mask", "unsure"),
+    [
+        ("parameter: {shape: [1, 2, 5, 5]}", ""),
+        ("constant: {shape: [1, 1, 5, 5]}", ""),
+        (OF_EACH_EXAMPLE, "{} repeats the mask of each example"),
+    ],
+)
+def test_a_mask_of_each_example_is_repeated_for_what_is_folded(mask: str, unsure: str) -> None:
+    """How often depends on the batch, which rules do not know."""
+    found = graph(network(FOLDED.format(mask="{" + mask + "}"), "[15, 8]"))
+    assert found.layers[-1].unsure == unsure
+
+
+def test_one_that_is_not_folded_is_exact() -> None:
+    steps = FOLDED.replace("[3, 5, 2, 4]", "[5, 2, 4]").replace("[0, 1, 3, 2, 4]", "[0, 2, 1, 3]")
+    mask = OF_EACH_EXAMPLE.replace("dim: 4", "dim: 3").replace("{dim: 1, end: 1}", "{dim: 1, start: 1}")
+    found = graph(network(steps.format(mask="{" + mask + "}"), "[5, 8]"))
+    assert found.layers[-1].unsure == ""

@@ -199,3 +199,10 @@ def test_a_padding_mode_goes_around_once(mode: str, most: int) -> None:
     assert padded(most) == (2, 8 + 2 * most)
     with pytest.raises(ShapeError):
         padded(most + 1)
+
+
+@pytest.mark.parametrize(("size", "exact"), [((1, 1), False), ((1, 2), False), ((1, 3), True)])
+def test_statistics_of_weights_are_more_than_an_output_of_few_pixels(size: Shape, exact: bool) -> None:
+    """A mean, a root and a scaled gain of each channel, all gone before the output is there: of one example."""
+    memory = StdConv2d(out_channels=8, kernel_size=1).memory((4, *size), training=False, contiguous=True)
+    assert memory.exact == exact

@@ -44,10 +44,10 @@ REFUSES_ALONE = [
 def test_copies_several_matrices_that_do_not_lie_in_order() -> None:
     """PyTorch joins all dimensions before the last two with the batch."""
     matrices = (3, 6, 5), (3, 5, 7)
-    copied = Memory(keeps="factors", scratch=(Tensor((3, 6, 5)),))
+    copied = Memory(keeps="inputs", scratch=(Tensor((3, 6, 5)),))
     assert Matmul().memory(*matrices, training=False, contiguous=False) == copied
-    assert Matmul().memory(*matrices, training=False, contiguous=True) == Memory(keeps="factors")
-    assert Matmul().memory((6, 5), (5, 7), training=False, contiguous=False) == Memory(keeps="factors")
+    assert Matmul().memory(*matrices, training=False, contiguous=True) == Memory(keeps="inputs")
+    assert Matmul().memory((6, 5), (5, 7), training=False, contiguous=False) == Memory(keeps="inputs")
 
 
 @pytest.mark.torch

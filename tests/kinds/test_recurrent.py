@@ -91,7 +91,13 @@ def test_both_directions_see_everything() -> None:
 @pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
 @pytest.mark.parametrize(
     ("kind", "shape"),
-    [(LSTM(hidden_size=4), (5, 6)), (GRU(hidden_size=3, bias=False), (9, 2)), (GRU(hidden_size=8), (1, 20))],
+    [
+        (LSTM(hidden_size=4), (5, 6)),
+        (GRU(hidden_size=3, bias=False), (9, 2)),
+        (GRU(hidden_size=8), (1, 20)),
+        (LSTM(hidden_size=4, num_layers=3), (5, 6)),
+        (GRU(hidden_size=4, num_layers=2, bidirectional=True), (5, 6)),
+    ],
 )
 def test_keeps_what_pytorch_s_own_implementation_keeps(kind: Kind, shape: Shape) -> None:
     import torch

@@ -51,6 +51,14 @@ GIVES = [
     ("round(2.5)", 2),
     ("round(2.55, 1)", 2.5),
     ("floor(2.7) + ceil(2.2) + int(-1.5)", 4),
+    ("sqrt(49)", 7.0),
+    ("sqrt(0.25)", 0.5),
+    ("sqrt(3037000499 ** 2)", 3037000499.0),
+    ("log(1)", 0.0),
+    ("log(1000, 10)", 3.0),  # Python's own is 2.9999999999999996
+    ("log(3 ** 39, 3)", 39.0),
+    ("log(0.125, 2)", -3.0),
+    ("int((log(shape[0], 2) + 1) / 2)", 3),  # the kernel of ECA-Net
     ("make_divisible(32 * width)", 24),
     ("make_divisible(33 * width, 4)", 24),
     ("make_divisible(33 * width, divisor=2)", 24),
@@ -81,7 +89,7 @@ def test_make_divisible_is_mobilenets(value: float, rounded: int) -> None:
 
 
 OPERATORS = "numbers, names, + - * / // % **, comparisons, and/or/not, `a if b else c`, indexing and functions"
-FUNCTIONS = "functions: `min`, `max`, `round`, `floor`, `ceil`, `int`, `len`, `make_divisible`"
+FUNCTIONS = "functions: `min`, `max`, `round`, `floor`, `ceil`, `int`, `len`, `sqrt`, `log`, `make_divisible`"
 TOO_LARGE = "the value is larger than 2^63 - 1, the largest number an expression may have"
 
 REFUSES = [
@@ -147,6 +155,12 @@ REFUSES = [
     ("min(table, 1)", "`min` takes numbers, found [1, 4, 2]", ""),
     ("make_divisible(8, 0)", "`make_divisible` takes a whole divisor of at least 1, found 0", ""),
     ("make_divisible(8, 2.5)", "`make_divisible` takes a whole divisor of at least 1, found 2.5", ""),
+    ("sqrt(-1)", "`sqrt` has no value for `-1`", ""),
+    ("log(0)", "`log` has no value for `0`", ""),
+    ("log(8, 1)", "`log` has no value for `8`, `1`", ""),
+    ("log(8, -2)", "`log` has no value for `8`, `-2`", ""),
+    ("sqrt(table)", "`sqrt` takes numbers, found [1, 4, 2]", ""),
+    ("log2(8)", "`log2` is not a function of expressions", "did you mean `log`?"),
     # What would be too much.
     ("9**9**9", TOO_LARGE, ""),
     ("2 ** 63", TOO_LARGE, ""),

@@ -183,8 +183,8 @@ INSTEAD = (
     "kind by a plugin"
 )
 FOREIGN = [
-    *("bmm", "einsum", "rnn", "embedding", "split", "chunk", "swiglu"),
-    *("drop_path", "view", "dim", "tan", "max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d"),
+    *("rnn", "embedding", "swiglu"),
+    *("dim", "tan", "max_unpool2d", "lp_pool2d", "min_pool2d", "conv4d"),
     *("weight_norm", "rrelu", "softmin", "bilinear", "deform_conv2d", "layer_scale", "size", "se", "hardshrink"),
 ]
 

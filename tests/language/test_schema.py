@@ -23,7 +23,7 @@ from cnnprof.model.kind import REQUIRED
 from cnnprof.model.metrics import METRICS, read_quantity
 
 SPECS = sorted(architectures().values())
-EXAMPLES = sorted((Path(__file__).parents[1] / "golden" / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "golden").glob("[eg]*/*.yaml"))
 MODELINE = "# yaml-language-server: $schema=cnnprof-schema.json"
 SCHEMA = schema()
 STEP = SCHEMA["definitions"]["step"]
@@ -191,6 +191,11 @@ PASSES = {
     + "layers:\n  - block: [64, relu]\n  - block: {act: relu6}\n  - block:\n    repeat: 2",
     "a call by a list from elsewhere": HEAD + BLOCK + "args: {table: [[1], [2]]}\n"
     "layers:\n  - block: table[index]\n    repeat: 2",
+    "steps as values": HEAD
+    + BLOCK
+    + "args: {norm: {batch_norm: {eps: 1e-3}}, acts: [relu, {elu: {alpha: 0.5}}], body: {block: [3]}, bare: {relu: }}\n"
+    + "variants: {50: {norm: {group_norm: {num_groups: 2}}}}\n"
+    + "layers:\n  - block: {act: {elu: {alpha: 0.5}}}\n  - conv_norm_act: {channels: 4, norm: {norm: {eps: 1e-2}}}",
     "a shipped block": HEAD + "layers:\n  - conv_norm_act: {channels: 4}\n  - conv_norm_act: [4, 3]",
     "a shipped block hidden by another": HEAD + "blocks: {conv_norm_act: {args: {x: 1}, layers: [relu]}}\n"
     "layers:\n  - conv_norm_act: {x: 2}\n  - conv_norm_act",
@@ -317,9 +322,9 @@ def test_passes(text):
         pytest.param("layers: []", [("layers", "minItems")], id="no layers"),
         pytest.param("layers: relu", [("layers", "type")], id="layers that are no list"),
         pytest.param("args: [classes]\nlayers: [relu]", [("args", "type")], id="arguments without defaults"),
-        pytest.param("args: {a: {b: 1}}\nlayers: [relu]", [("args/a", "type")], id="a mapping for a default"),
+        pytest.param("args: {a: {b: 1}}\nlayers: [relu]", [("args/a/b", "type")], id="a default that is no step"),
         pytest.param(
-            "variants: {50: {a: {}}}\nlayers: [relu]", [("variants/50/a", "type")], id="a mapping for a value"
+            "variants: {50: {a: {}}}\nlayers: [relu]", [("variants/50/a", "minProperties")], id="an empty mapping"
         ),
         pytest.param("inplace: never\nlayers: [relu]", [("inplace", "type")], id="inplace"),
         pytest.param("budget: {mac: 5}\nlayers: [relu]", [("budget", "additionalProperties")], id="an unknown metric"),

@@ -268,7 +268,7 @@ def test_limits_are_exact(limits: TextLimits, fits: Callable[[int], str], breaks
         ("max(1, width)", '"max(1, width)"'),
         ("skip[0]", '"skip[0]"'),
         ("'7'", '"7"'),
-        ("[1, [a, 'b[0]'], {c: 1}]", '[1, [a, "b[0]"], {…}]'),
+        ("[1, [a, 'b[0]'], {c: 1}]", '[1, [a, "b[0]"], {c: 1}]'),
         (f"[{', '.join('123456789abcd')}]", "[1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, …]"),
         ("x" * 100, "x" * 59 + "…"),
     ],

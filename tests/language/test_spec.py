@@ -67,7 +67,7 @@ def test_an_argument_called_budget_is_what_a_variant_sets() -> None:
     assert list(found.variants["a"].args) == ["budget"]
 
 
-MODIFIERS = "`name`, `from`, `repeat`, `start`, `when`, `share`, `collect`"
+MODIFIERS = "`name`, `from`, `repeat`, `start`, `when`, `share`, `collect`, `inplace`, `frozen`"
 HEADER = "`cnnprof`, `name`, `input`, `args`, `variants`, `budget`, `inplace`, `blocks`, `layers`"
 
 FILE = [
@@ -97,18 +97,17 @@ FILE = [
         id="inputs",
     ),
     pytest.param(
-        HEAD + "args: {max: 1, 3a: 1, in: 1, é: 1, index: 1, side: 1, required: 1, a: {b: 1}}\nlayers: [relu]",
+        HEAD + "args: {null: 1, 3a: 1, in: 1, é: 1, index: 1, side: 1, required: 1}\nlayers: [relu]",
         [
             *[
                 f"3:{column} `{name}` cannot be an argument: expressions could not name it | "
-                "use letters, digits and _, and no word or function of expressions"
-                for column, name in [(8, "max"), (16, "3a"), (23, "in"), (30, "é")]
+                "use letters, digits and _, and no word of expressions"
+                for column, name in [(8, "null"), (17, "3a"), (24, "in"), (31, "é")]
             ],
             *[
                 f"3:{column} `{name}` is reserved and cannot be an argument"
-                for column, name in [(36, "index"), (46, "side"), (55, "required")]
+                for column, name in [(37, "index"), (47, "side"), (56, "required")]
             ],
-            "3:71 an argument's default is a value, found a mapping",
         ],
         id="arguments that no expression could name",
     ),

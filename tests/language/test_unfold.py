@@ -1,6 +1,6 @@
 """The language at work: what a spec unfolds to, and what it is refused for.."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -224,6 +224,11 @@ SCOPE = [
         ["conv2d.0 conv2d 10x7x7", "conv2d.1 conv2d 10x6x6"],
         id="a whole float is an integer",
     ),
+    pytest.param(
+        "args: {log: 2, max: 3}\nlayers:\n- linear: {out_features: 'log(max ** log, max) + max(log, max)'}",
+        ["linear linear 3x8x5"],
+        id="arguments called as functions are",
+    ),
 ]
 
 # Merges, side outputs, paths.
@@ -405,7 +410,11 @@ def test_cannot_be_set(variant: str | None, options: dict[str, Any], message: st
             "[1, 2",
             "argument classes:2:1: error: not YAML: did not find expected ',' or ']' (while parsing a flow sequence)",
         ),
-        ("{a: 1}", "argument classes:1:1: error: expected a value, found a mapping"),
+        (
+            "{a: 1}",
+            "argument classes:1:1: error: a mapping as a value is a step with its fields, and no layer kind or "
+            "block is called `a`",
+        ),
         (
             "\udcff",
             "argument classes:1:1: error: not YAML: a text cannot contain control characters, found the character "
@@ -426,7 +435,8 @@ REFUSES = [
         "args: {a: 1 / 0, b: c, c: 1, d: 'input[0]'}\nlayers: [relu]",
         [
             "1:11 division by zero in `1 / 0`",
-            "1:21 `c` has no value here",
+            "1:21 `c` has no value here | a value is a number, true, false, a list, or the name of another argument, a "
+            "kind or a block",
             "1:33 arguments and inputs are evaluated before the network is entered: `input` does not exist yet",
         ],
         id="arguments",
@@ -631,7 +641,7 @@ REFUSES = [
         "args: {act: 3}\nlayers:\n- act\n- {conv2d: {out_channels: {a: 1}, kernel_size: 1}}\n- relu: {}\n- nothing",
         [
             "3:3 the argument `act` is 3, which is neither a layer kind nor a block",
-            "4:27 expected a value, found a mapping | quote an expression that begins with `{`",
+            "4:27 `out_channels` takes an integer, found a mapping | quote an expression that begins with `{`",
             f"6:3 `nothing` is neither a layer kind nor a block | {INSTEAD}",
         ],
         id="problems of structure and of unfolding in one run",
@@ -1032,3 +1042,39 @@ def test_a_limit_is_met_where_the_block_meets_it() -> None:
     """Not where it is entered: its layers are walked where there is no room for all of them."""
     text = "blocks:\n  b:\n    layers:\n    - relu\n    - relu\nlayers:\n- b\n- b\n"
     assert problems(text, limits=UnfoldLimits(layers=3))[0].startswith("5:7 a spec unfolds to at most 3 layers")
+
+
+def test_a_step_says_whether_its_layers_run_in_place() -> None:
+    text = (
+        "inplace: {header}\nlayers:\n  - conv2d: {{out_channels: 3, kernel_size: 1}}\n  - relu:\n    inplace: {step}\n"
+    )
+    for header, step in product(("true", "false"), repeat=2):
+        relu = graph(text.format(header=header, step=step)).layers[1]
+        assert (relu.overwrites is not None) == (step == "true")
+        assert relu.refusals == (() if step == "true" else ("off",))
+
+
+def test_a_block_says_it_for_all_in_it_that_do_not_say_otherwise() -> None:
+    text = """blocks:
+  pair:
+    layers:
+      - conv2d: {out_channels: 3, kernel_size: 1}
+      - batch_norm
+      - conv2d: {out_channels: 3, kernel_size: 1}
+        frozen: false
+layers:
+  - pair:
+    frozen: true
+  - conv2d: {out_channels: 3, kernel_size: 1}
+"""
+    assert [layer.path for layer in graph(text).layers if layer.frozen] == ["pair.conv2d", "pair.batch_norm"]
+
+
+def test_only_weights_are_frozen() -> None:
+    assert not graph("layers:\n  - relu:\n    frozen: true\n").layers[0].frozen
+
+
+def test_a_condition_is_no_shape() -> None:
+    assert problems("layers:\n  - relu:\n    frozen: in_shape\n") == [
+        "3:13 a condition is true or false, found [3, 8, 8]"
+    ]

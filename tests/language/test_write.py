@@ -29,7 +29,10 @@ BOTH = pytest.mark.parametrize("folded", [True, False], ids=["folded", "flat"])
 
 def facts(found: Graph) -> tuple[object, ...]:
     """What two equal graphs have in common: all but where their text is, and what set their values."""
-    layers = [(each.path, each.kind, each.inputs, each.shape, each.executed, each.shares) for each in found.layers]
+    layers = [
+        (*(each.path, each.kind, each.inputs, each.shape, each.executed, each.shares), each.in_place, each.frozen)
+        for each in found.layers
+    ]
     return layers, dict(found.inputs), sorted(found.outputs), found.in_place
 
 
@@ -451,3 +454,46 @@ def test_refuses_what_training_changes() -> None:
     with pytest.raises(UsageError) as refused:
         write(replace(evaluated, train=lambda: trained))
     assert str(refused.value) == "net cannot be written as a spec: training changes its side outputs"
+
+
+# What steps say of their layers.
+
+SETTINGS = """
+cnnprof: 1
+input: [3, 8, 8]
+blocks:
+  unit:
+    args: {frozen: false, inplace: true}
+    layers:
+      - conv2d: {out_channels: 3, kernel_size: 3, padding: 1}
+        frozen: frozen
+      - relu:
+        inplace: inplace
+layers:
+  - unit:
+    repeat: 3
+    name: stage
+  - unit: {frozen: true}
+    name: again
+  - unit: {inplace: false}
+  - add: {x: [], y: [{unit: {frozen: true, inplace: false}}]}
+    inplace: false
+  - add: {x: [], y: [unit]}
+"""
+
+
+@BOTH
+def test_settings_are_written(folded: bool) -> None:
+    found = graph(SETTINGS)
+    assert [layer.path for layer in found.layers if layer.frozen] == ["again.conv2d", "add.y.unit.conv2d"]
+    apart = [layer.path for layer in found.layers if layer.kind.word in ("relu", "add") and not layer.in_place]
+    assert apart == ["unit_3.relu", "add.y.unit.relu", "add"]
+    assert count(again(found, folded)).training == count(found).training
+
+
+def test_equal_repetitions_have_equal_settings() -> None:
+    text = "cnnprof: 1\ninput: [3]\nlayers:\n  - linear: {out_features: 3}\n    repeat: 4\n    frozen: index < 2\n"
+    found = graph(text)
+    assert [layer.frozen for layer in found.layers] == [True, True, False, False]
+    again(found)
+    assert write(found).count("repeat: 2") == 2

@@ -12,7 +12,8 @@ from cnnprof.analysis.explain import SumPage, explain
 from cnnprof.analysis.quantize import as_stored
 from cnnprof.analysis.report import tabulate
 from cnnprof.errors import Mark, SourceText, UsageError
-from cnnprof.gate.budget import Budget, CountedNetwork, judge
+from cnnprof.gate.budget import Budget, CountedNetwork
+from cnnprof.gate.judge import judge
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.model.paths import (
     LOOKED_AT,

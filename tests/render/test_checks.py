@@ -14,19 +14,9 @@ from xml.etree import ElementTree as xml
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from cnnprof.gate.budget import (
-    OWN,
-    Cause,
-    Checked,
-    CheckResult,
-    Contribution,
-    Loosened,
-    Rest,
-    Verdict,
-    Why,
-    Wrong,
-)
+from cnnprof.gate.budget import OWN
 from cnnprof.gate.changes import ArgumentChange, MetricChange, NetworkChange, Share, StepChange
+from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Loosened, Rest, Verdict, Why, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS, github, gitlab, html, junit, markdown, sarif, text, words
 from cnnprof.render.checks import json as written
@@ -103,7 +93,7 @@ CHANGE = NetworkChange(
     (
         MetricChange("params", 1000, 1250, (Share("stage", 300), Share("fc", -50)), 2),
         MetricChange("macs", 7, 7),
-        MetricChange("peak_activation_bytes", 2048, 1024),
+        MetricChange("peak_activation_bytes", 2048, 1024, estimate=True),
         MetricChange("receptive_field", None, 11),
     ),
     (ArgumentChange("width", "64", "72"), ArgumentChange("deep", None, "true")),
@@ -395,7 +385,7 @@ def test_what_became_of_a_network() -> None:
 | metric | before | after | change | where |
 | --- | ---: | ---: | ---: | --- |
 | `params` | 1,000 | 1,250 | +250 (+25.0 %) | `stage` +300, `fc` −50 and 2 more |
-| `peak_activation_bytes` | 2,048 B (2.00 KiB) | 1,024 B (1.00 KiB) | −1,024 B (−50.0 %) |  |
+| `peak_activation_bytes` | ≈ 2,048 B (2.00 KiB) | ≈ 1,024 B (1.00 KiB) | ≈ −1,024 B (−50.0 %) |  |
 | `receptive_field` | none | 11 |  |  |
 
 - `stage.*` (3 layers), line 8: `out_channels 128 → 144`
@@ -504,6 +494,7 @@ JSON = keys(
         metrics={"type": "object", "propertyNames": {"enum": list(METRICS)}, "additionalProperties": keys(
             before={"type": ["integer", "number", "string", "null"]},
             after={"type": ["integer", "number", "string", "null"]},
+            estimate={"type": "boolean"},
             where=items(keys(path=TEXT, amount=INTEGER)),
         )},
         args=items(keys(name=TEXT, before=OPTIONAL, after=OPTIONAL)),

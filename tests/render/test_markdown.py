@@ -21,3 +21,8 @@ def test_every_row_has_all_cells() -> None:
     assert found.startswith(r"**n\|\*e\*** · input")
     lines = [line for line in found.split("\n") if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {10}
+
+
+def test_nobody_is_mentioned() -> None:
+    """After any character but those of ASCII words GitHub takes `@` for a mention."""
+    assert markdown.escape("@me é@me (@me a@b") == "@\u200bme é@\u200bme (@\u200bme a@b"

@@ -47,7 +47,7 @@ def test_golden(spec: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
         (40, ["layer", "params", "MACs"]),
         (60, ["layer", "output", "params", "MACs"]),
         (80, ["layer", "output", "params", "MACs", "activations"]),
-        (120, ["layer", "kind", "output", "params", "MACs", "activations", "field"]),
+        (120, ["layer", "kind", "output", "params", "MACs", "FLOPs", "activations", "field"]),
     ],
 )
 def test_fewer_columns_on_a_narrower_terminal(width: int, headers: list[str]) -> None:
@@ -96,8 +96,8 @@ def test_shortened(path: str, width: int, shown: str) -> None:
     assert shortened(path, width) == shown
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
-@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v1", "vgg"])
+@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v2", "vgg", "vit"])
 def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a line for the prompt; the totals are last, all of them."""
     text = in_a_window(spec, width, height, monkeypatch)
@@ -105,6 +105,14 @@ def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pyt
     last = text.rstrip().rpartition("\n\n")[2]
     for label in ("params", "MACs", "FLOPs", "peak memory", "inference", "training step", "depth", "receptive field"):
         assert re.search(rf"(^|  ){label}  ", last, re.MULTILINE), label
+
+
+def test_a_window_that_is_too_low_does_not_take_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = in_a_window("mobilevit", 60, 12, monkeypatch)
+    rows = [line.split("  ")[0] for line in text.split("\n") if re.search(r"\d×\d+  ", line)]
+    assert len(rows) >= 2
+    assert "280 layers in 3 rows: --fold 0 shows every layer" in text
+    assert max(map(cell_len, text.split("\n"))) <= 60
 
 
 def test_rows_that_were_asked_for_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +214,20 @@ def test_a_very_narrow_terminal_loses_nothing() -> None:
 def test_several_tables_stand_one_after_another() -> None:
     text = show(words.document([table("lenet5"), table("alexnet")]), "text", 80)
     assert re.findall(r"^(\w+)  input", text, re.MULTILINE) == ["lenet5", "alexnet"]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("used 133.8 % of it", 12, ["used 133.8 %", "  of it"]),
+        ("used 133.8 % of it", 11, ["used", "  133.8 %", "  of it"]),
+        ("input 4.00 KiB", 12, ["input", "  4.00 KiB"]),
+        ("takes 4 seconds", 9, ["takes 4", "  seconds"]),
+        ("12345678 KiB", 10, ["12345678", "  KiB"]),  # there is nothing else to break at
+    ],
+)
+def test_a_figure_keeps_its_unit(text: str, width: int, lines: list[str]) -> None:
+    assert list(folded(text, width)) == lines
 
 
 @pytest.mark.parametrize("width", [0, 1, 3, 8])

@@ -56,6 +56,18 @@ def test_layers_of_one_step_are_a_row(capsys: pytest.CaptureFixture[str]) -> Non
     ) in out
 
 
+def test_a_norm_is_in_the_row_of_the_layer_that_it_is_fused_into(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its parameters: of 64 kernels of 3×3×64 and 2·64 values 64 biases remain of the norm's."""
+    out = run(capsys, "rewrite", "resnet@18", "--with", "fuse_bn", "--exact").out
+    rows = table(out, "resnet@18: fuse_bn  40 layers replaced")
+    assert not [path for path in rows if "batch_norm" in path]
+    before, after = 2 * (64 * 64 * 9 + 128), 2 * (64 * 64 * 9 + 64)
+    assert (
+        f"in 2 layers 3×3, 64 → 64 231,211,008 231,211,008 1.00× {before:,} {after:,} 0.998×"
+        == (rows["conv2_x.*.add.body.conv_bn.conv2d"])
+    )
+
+
 def test_a_page_names_few_of_the_layers_left_alone() -> None:
     found = what_if(load.network("resnet@50"), "resnet@50", Wish(["separable"]))
     notes = [

@@ -30,6 +30,7 @@ def fused(layers: str, input: str = "[3, 9, 9]") -> Rewritten:
         ("conv3d: {out_channels: 4, kernel_size: 3}", "batch_norm: {affine: false}", "[3, 9, 9, 9]", 4 * 81 + 4),
         ("conv_transpose2d: {out_channels: 4, kernel_size: 3, bias: false}", "batch_norm", "[3, 9, 9]", 4 * 27 + 4),
         ("linear: {out_features: 4, bias: false}", "batch_norm", "[9]", 4 * 9 + 4),
+        ("std_conv2d: {out_channels: 4, kernel_size: 3, bias: false}", "batch_norm", "[3, 9, 9]", 4 * 27 + 4),
     ],
 )
 def test_it_folds_into_what_is_linear_per_channel(layer: str, norm: str, input: str, weights: int) -> None:
@@ -155,3 +156,35 @@ def test_pytorch_computes_the_same(spec: str) -> None:
         expected, found = whole(image), folded(image)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
     assert expected.abs().max() > 0
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("gain", [True, False])
+def test_standardised_weights_are_computed_once(gain: bool) -> None:
+    """A factor on the weights before they are standardised would change nothing."""
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+    from cnnprof.runtime.build import module
+
+    fields = f"{{out_channels: 6, kernel_size: 3, groups: 3, gain: {str(gain).lower()}, gamma: 1.7}}"
+    before = graph(network(f"- std_conv2d: {fields}\n  name: c\n- batch_norm"))
+    after = fuse_bn(before).graph
+    assert [(layer.path, layer.kind.word) for layer in after.layers] == [("c", "conv2d")]
+    whole, folded = module(before, seed=1).eval(), module(after, seed=2).eval()
+    conv, norm = whole.get_submodule("c"), whole.get_submodule("batch_norm")
+    for tensor in (norm.weight, norm.running_var, *([conv.gain] if gain else [])):
+        torch.nn.init.uniform_(tensor, 0.5, 1.5)
+    torch.nn.init.uniform_(norm.running_mean, -0.1, 0.1)
+    flat = conv.weight.flatten(1)
+    mean, variance = flat.mean(1, keepdim=True), flat.var(1, unbiased=False, keepdim=True)
+    weight = ((flat - mean) / (variance + 1e-6).sqrt()).view_as(conv.weight)
+    if gain:
+        weight = weight * conv.gain * 1.7 / 9**0.5
+    made = fuse_conv_bn_weights(
+        weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    folded.load_state_dict({"c.weight": made[0], "c.bias": made[1]}, strict=True)
+    image = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        torch.testing.assert_close(folded(image), whole(image), rtol=1e-4, atol=1e-5)

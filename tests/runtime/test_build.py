@@ -140,3 +140,38 @@ def test_without_pytorch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     assert str(caught.value) == (
         "this needs PyTorch, which is not installed; install it with: pip install 'cnnprof[torch]'"
     )
+
+
+@pytest.mark.parametrize("name", ["resnet@18", "mobilenet_v3@small", "vgg@11"])
+def test_weights_that_are_not_initialised_are_sane(name: str) -> None:
+    """Zero, or repeated numbers as large as PyTorch's; what is set to a number, as of a norm, is what it is anyway."""
+    from cnnprof.runtime.build import module
+
+    graph = cnnprof.unfold(name)
+    own = dict(module(graph, 0).named_parameters())
+    for weights in ("zero", "repeated"):
+        made = module(graph, 0, weights)
+        given = tuple(torch.rand(1, *shape) for shape in graph.inputs.values())
+        with torch.inference_mode():
+            found = made.eval()(*given)
+        assert torch.isfinite(found).all()
+        for path, parameter in made.named_parameters():
+            assert parameter.requires_grad
+            assert parameter.shape == own[path].shape
+            if own[path].numel() < 2 or own[path].std() == 0:
+                assert torch.equal(parameter, own[path]), path
+            elif weights == "zero":
+                assert not parameter.any(), path
+            else:
+                size = parameter.abs()
+                assert size[size > 0].min() > 1e-30
+                assert 0.1 < parameter.std() / own[path].std() < 10, path
+
+
+def test_no_generator_is_left_changed_by_them() -> None:
+    from cnnprof.runtime.build import module
+
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    module(cnnprof.unfold("lenet5"), 3, "repeated")
+    assert torch.equal(torch.get_rng_state(), before)

@@ -115,10 +115,40 @@ def test_a_peak_below_the_layers_is_wrong() -> None:
     assert not check(result, "peak bytes").ok
 
 
-def test_frozen_parameters_leave_the_backward_pass_out() -> None:
+@pytest.mark.parametrize("part", ["conv", "wide", "head"])
+def test_frozen_layers_keep_what_pytorch_keeps(part: str) -> None:
     module = Net()
-    module.conv.requires_grad_(False)
-    assert check(verified(imported(module)), "kept for backward").left_out == "some of its parameters are frozen"
+    module.get_submodule(part).requires_grad_(False)
+    found = verified(imported(module))
+    assert found.ok
+    assert check(found, "kept for backward").compared == 1
+
+
+def test_layers_that_are_frozen_in_part_leave_the_backward_pass_out() -> None:
+    module = Net()
+    module.conv.bias.requires_grad_(False)
+    left_out = check(verified(imported(module)), "kept for backward").left_out
+    assert left_out == "some layers have parameters of which a part is frozen"
+
+
+class Computed(nn.Module):
+    """An operand that is computed of several parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+        self.table = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 6))
+        self.register_buffer("places", torch.zeros(4, 2))
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self.fc(input) + self.table(self.places)
+
+
+def test_what_is_computed_of_parameters_is_left_out_of_the_backward_pass() -> None:
+    found = verified(imported(Computed(), 4, 6))
+    assert found.ok
+    left_out = check(found, "kept for backward").left_out
+    assert left_out == "an estimate: 1 operands are computed of several parameters"
 
 
 class Ends(nn.Module):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cnnprof.errors import RuleError
-from cnnprof.model.kind import Kind, Shape, Tensor
+from cnnprof.model.kind import Keeps, Kind, Shape, Tensor
 
 try:
     import torch
@@ -48,7 +50,7 @@ def keeps_what_autograd_keeps(kind: Kind, *shapes: Shape, training: bool) -> Non
     """Asserts that `memory` tells how many bytes autograd keeps, running apart and in place."""
     memory = kind.memory(*shapes, training=training, contiguous=True)
     apart = _saved_bytes(kind, shapes, training, in_place=False)
-    assert apart == _kept_bytes(kind, shapes, memory.keeps, memory.saved), f"{training=}"
+    assert apart == _kept_bytes(kind, shapes, memory.keeps, memory.saved, kind.kept), f"{training=}"
     # Only an input of the same shape can be overwritten.
     if memory.in_place is not None and not memory.view and kind.output(*shapes) == shapes[0]:
         in_place = _saved_bytes(kind, shapes, training, in_place=True)
@@ -73,17 +75,21 @@ def _nbytes(tensor: Tensor) -> int:
     return tensor.numel * size * (BATCH if tensor.per_example else 1)
 
 
-def _kept_bytes(kind: Kind, shapes: tuple[Shape, ...], keeps: str, saved: tuple[Tensor, ...]) -> int:
-    if keeps == "attention":  # a gradient is asked of the mask
-        return sum(map(_nbytes, [Tensor(shapes[2]), *saved[1:]]))
+def _kept_bytes(
+    kind: Kind,
+    shapes: tuple[Shape, ...],
+    keeps: str,
+    saved: tuple[Tensor, ...],
+    closely: Callable[..., Keeps | None] = lambda *_: None,
+) -> int:
+    """closely: what the kind keeps, told of which inputs a gradient is asked: of all."""
+    if own := closely([True] * len(shapes), *shapes):
+        found = [shapes[position] for position in own.inputs] + [kind.output(*shapes)] * own.output
+        return sum(map(_nbytes, [*map(Tensor, found), *(saved[position] for position in own.saved)]))
     kept = {
         "nothing": [],
         "inputs": [Tensor(shape) for shape in shapes],
         "differentiable inputs": [Tensor(shape) for shape in shapes],
-        "factors": [Tensor(shape) for shape in shapes],
-        "repeated factors": [],
-        "quotient": [Tensor(shape) for shape in shapes],
-        "inputs and statistics": [Tensor(shape) for shape in shapes],
         "output": [Tensor(kind.output(*shapes))],
         "inputs and output": [*map(Tensor, shapes), Tensor(kind.output(*shapes))],
         "clone": [Tensor(shapes[0])],

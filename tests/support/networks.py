@@ -44,6 +44,7 @@ ONE_STRUCTURE = {
     "swin": ["t"],
     "vit": ["b_32"],
     "wide_resnet": ["50_2"],
+    "wide_resnet_cifar": ["16_8"],
     "yolov8": ["n"],
 }
 """Architectures whose variants differ in nothing but sizes, except for these."""

@@ -675,8 +675,10 @@ class Simulation:
         if step.from_ is not None:
             shape = self.named(step.from_, body)
         entered = shape
-        if step.share is not None and body.made.get(step.share, (None, None))[1] != shape:
-            raise Refused
+        if step.share is not None:
+            earlier, its_entry = body.made.get(step.share, (step, None))
+            if its_entry != shape or self.written(earlier, body, shape) != self.written(step, body, shape):
+                raise Refused  # an argument that one of both has may be another in this call of the block
         count = 1 if step.repeat is None else self.value(step.repeat, body, shape, None)
         there = False
         for number in range(count):
@@ -691,6 +693,12 @@ class Simulation:
             if entered is not None and step.repeat is None and not step.merges:
                 body.made[step.name] = (step, entered)
         return shape
+
+    def written(self, step: Step, body: Body, shape: Shape | None) -> Any:
+        """The values of a step's fields or arguments."""
+        if isinstance(step.body, dict):
+            return {name: self.value(value, body, shape, None) for name, value in step.body.items()}
+        return self.value(step.body, body, shape, None)
 
     def named(self, name: str, body: Body) -> Shape:
         if name not in body.known():

@@ -23,8 +23,12 @@ from cnnprof.language.spec import Spec
 from cnnprof.load import architectures, locate
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Job, Objective, SweepAxis, SweepLimit, row
-from cnnprof.sweeps.space import DecimalRange, Space
+from cnnprof.sweeps.asked import Objective, SweepLimit
+from cnnprof.sweeps.axes import SweepAxis, read_values
+from cnnprof.sweeps.job import Job, chosen, row
+from cnnprof.sweeps.run import conclude, wanted_of
+from cnnprof.sweeps.run import run as run_all
+from cnnprof.sweeps.space import DecimalRange, Space, decimal_text
 
 np = pytest.importorskip("numpy")
 
@@ -155,6 +159,22 @@ def test_structures(
     agrees(counter, found, Random(1).sample(range(counter.space.size), min(30, counter.space.size)))
 
 
+def test_logarithms_and_roots(tmp_path: Path) -> None:
+    """One structure, and no candidate counted alone."""
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "cnnprof: 1\ninput: [3, 16, 16]\nargs: {width: 8}\nlayers:\n"
+        "  - conv2d: {out_channels: width, kernel_size: 1}\n"
+        "  - conv2d: {out_channels: ceil(8 * sqrt(in_channels)), kernel_size: 1}\n"
+        "  - conv2d: {out_channels: 'max(1, int(log(in_channels, 2)))', kernel_size: 1}\n",
+        encoding="utf-8",
+    )
+    widths = SweepAxis("width", "argument", tuple(map(str, range(1, 301))))
+    counter = Counter(job(str(path), widths), load.read(locate(str(path))), ("params", "macs"))
+    agrees(counter, counted(counter), range(300))
+    assert (counter.structures, counter.alone) == (1, 0)
+
+
 def test_few_structures(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard of one axis leaves a box; one structure for each depth, and one more where the shortcut is there."""
     monkeypatch.setattr(count, "FEW", 0)
@@ -173,7 +193,7 @@ def test_what_cannot_be_traced_is_counted_alone(net: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(count, "figures", none)
     axes = [SweepAxis("width", "argument", tuple(map(str, range(1, 21)))), SweepAxis("depth", "argument", ("1", "2"))]
-    wanted = sweep.wanted_of("net", job(net, *axes), ["macs"], (), (), None, None)
+    wanted = wanted_of("net", job(net, *axes), ["macs"], (), (), None, None)
     found = answer.answered(job(net, *axes), wanted)
     assert len(found.rows) == 40
     assert found.counted.endswith("; 40 counted one by one: arenas are planned one by one")
@@ -205,6 +225,43 @@ def test_a_difference_ends_the_sweep(
     assert main([*said[1].split()[1:], "--format", "csv"]) == 0
 
 
+def test_structures_of_few_are_not_all_traced(net: str) -> None:
+    """In a box as in a list: after a row of them, small boxes are counted alone, but for every other one."""
+    axes = [
+        SweepAxis("depth", "argument", tuple(map(str, range(40)))),
+        SweepAxis("act", "argument", ("relu", "tanh")),
+        SweepAxis("width", "argument", ("8", "24")),
+        SweepAxis("size", "argument", tuple(map(str, range(4, 9)))),
+    ]
+    counter = Counter(job(net, *axes), load.read(locate(net)), ("macs",), plan=(40, 2, 2, 5))
+    agrees(counter, counted(counter), [0, 100, 799])
+    traced = counter.structures - counter.alone
+    assert 8 <= traced < 50
+    assert counter.alone > 400
+
+
+def test_a_space_is_divided_along_with_its_structures(net: str) -> None:
+    """So that a structure is traced in few shares, and processes have something to share."""
+    axes = [
+        SweepAxis("width", "argument", tuple(map(str, range(8, 1008)))),
+        SweepAxis("depth", "argument", ("1", "2", "3", "4", "5", "6")),
+        SweepAxis("act", "argument", ("relu", "tanh")),
+        SweepAxis("size", "argument", tuple(map(str, range(21, 31)))),
+    ]
+    counter = Counter(job(net, *axes), load.read(locate(net)), ("macs",))
+    assert counter.plan == (1000, 1, 1, 10)
+    assert counter.shares == 12
+    one = Counter(job(net, axes[0], axes[3]), load.read(locate(net)), ("macs",))
+    assert one.shares == 1
+    drawn = Counter(sample(counter, 6000), load.read(locate(net)), ("macs",))
+    assert drawn.shares == 1
+
+
+def sample(counter: Counter, count: int) -> Job:
+    """Some of a counter's combinations."""
+    return counter.wanted._replace(sample=count)
+
+
 # Axes.
 
 
@@ -214,14 +271,21 @@ def test_a_difference_ends_the_sweep(
 def test_long_ranges(start: Decimal, step: Decimal, length: int) -> None:
     """A range in three numbers has the texts of its values, and the floats that Python reads of them."""
     values = DecimalRange.of(start, step, length, whole=False)
-    assert list(values[:5]) == [sweep.decimal_text(start + step * number, False) for number in range(min(5, length))]
+    assert list(values[:5]) == [decimal_text(start + step * number, False) for number in range(min(5, length))]
     columns = columns_of(SweepAxis("width", "argument", values)).columns
     assert columns is not None
     assert columns[0].at(np.arange(length)).tolist() == list(map(float, values))
 
 
+def test_long_ranges_of_many_digits() -> None:
+    """More than the 28 that Python's decimals round to."""
+    found = read_values("1.0000000000000000000000000000001:1.000000000002:0.00000000000000001")
+    assert len(found) == 200_000
+    assert (found[1], found[-1]) == ("1.0000000000000000100000000000001", "1.0000000000019999900000000000001")
+
+
 def test_long_ranges_of_integers() -> None:
-    (values,) = [sweep.read_values("5:500004:1")]
+    (values,) = [read_values("5:500004:1")]
     assert (len(values), values[0], values[-1], values[499_999]) == (500_000, "5", "500004", "500004")
     columns = columns_of(SweepAxis("width", "argument", values)).columns
     assert columns is not None
@@ -272,11 +336,11 @@ def test_a_large_space_is_as_its_rows_one_by_one(monkeypatch: pytest.MonkeyPatch
     ]
     limits = (SweepLimit("macs", 300_000_000, "300M"),)
     objectives = (Objective("width", True), Objective("input", True), Objective("peak_activation_bytes", False))
-    wanted = sweep.wanted_of("mobilenet_v1", job("mobilenet_v1", *axes), ["params"], limits, objectives, None, None)
+    wanted = wanted_of("mobilenet_v1", job("mobilenet_v1", *axes), ["params"], limits, objectives, None, None)
     work = job("mobilenet_v1", *axes)
     rows = answer.answered(work, wanted).rows
     read = work.spec()
-    alone = sweep.conclude("", work, [row(work, read, each.point) for each in rows[:40]], limits, ())
+    alone = conclude("", work, [row(work, read, each.point) for each in rows[:40]], limits, ())
     assert [each.metrics for each in rows[:40]] == [
         {name: each.metrics[name] for name in wanted.names} for each in alone.rows
     ]
@@ -348,7 +412,7 @@ def test_a_front_that_nobody_would_read(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_list_that_is_too_long() -> None:
     with pytest.raises(UsageError, match=r"the list `1:99999,1:2:0.0001` has more than 100,000 values; write"):
-        sweep.read_values("1:99999,1:2:0.0001")
+        read_values("1:99999,1:2:0.0001")
 
 
 # Some of a space, and several processes.
@@ -369,7 +433,7 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     assert 1.2 < drawn[-1] <= 1.25
     few = cnnprof.sweep("mobilenet_v1", args={"width": widths}, sample=3, seed=3)
     assert few.counted == ""
-    work = job("mobilenet_v1", SweepAxis("width", "argument", sweep.read_values(widths)))._replace(sample=3, seed=3)
+    work = job("mobilenet_v1", SweepAxis("width", "argument", read_values(widths)))._replace(sample=3, seed=3)
     assert [each.point for each in few.rows] == [work.point(number) for number in work.drawn() or ()]
     for each in few.rows:
         assert each.metrics["macs"] == cnnprof.analyze("mobilenet_v1", args={"width": float(each.point[0])}).totals.macs
@@ -398,13 +462,13 @@ def test_where(where: str, holds: Any, tmp_path: Path) -> None:
         SweepAxis("input", "input", ("3x8x8", "3x9x9")),
         SweepAxis("batch", "batch", ("1", "2")),
     ]
-    work = sweep.chosen(job(str(path), *axes), None, 0, where)
-    together = answer.answered(work, sweep.wanted_of("net", work, ["macs"], (), (), None, None))
+    work = chosen(job(str(path), *axes), None, 0, where)
+    together = answer.answered(work, wanted_of("net", work, ["macs"], (), (), None, None))
     alone = [work.point(number) for number in range(work.space.size)]
     expected = [point for point in alone if holds({axis.name: text for axis, text in zip(axes, point, strict=True)})]
     assert [each.point for each in together.rows] == expected
     assert together.left_out == work.space.size - len(expected)
-    one_by_one = sweep.run(work._replace(axes=(axes[0]._replace(values=("1", "2", "3")), *axes[1:])))
+    one_by_one = run_all(work._replace(axes=(axes[0]._replace(values=("1", "2", "3")), *axes[1:])))
     assert [each.point for each in one_by_one] == [point for point in expected if int(point[0]) <= 3]
 
 
@@ -455,8 +519,8 @@ def test_a_division_by_what_a_guard_leaves_out(tmp_path: Path) -> None:
     axes = [SweepAxis(name, "argument", tuple(map(str, range(1, 61)))) for name in ("g", "h")]
     axes.append(SweepAxis("batch", "batch", ("2147483647",)))
     work = job(str(path), *axes)
-    together = answer.answered(work, sweep.wanted_of("net", work, ["macs"], (), (), None, None))
-    expected = list(sweep.run(work._replace(axes=(axes[0]._replace(values=("20", "21")), *axes[1:]))))
+    together = answer.answered(work, wanted_of("net", work, ["macs"], (), (), None, None))
+    expected = list(run_all(work._replace(axes=(axes[0]._replace(values=("20", "21")), *axes[1:]))))
     found = {row.point: row.metrics["macs"] for row in together.rows}
     assert {row.point: row.metrics["macs"] for row in expected if not row.wrong}.items() <= found.items()
     assert max(found.values()) > 2**63

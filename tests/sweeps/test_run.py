@@ -27,8 +27,13 @@ from cnnprof.model.metrics import COUNTED
 from cnnprof.render import show, swept
 from cnnprof.render.document import Document
 from cnnprof.sweeps import pareto
-from cnnprof.sweeps import run as sweep
-from cnnprof.sweeps.run import Objective, Sweep, SweepAxis, SweepLimit, SweepRow
+from cnnprof.sweeps.asked import Objective, SweepLimit, objectives_of, read_limit, read_objectives
+from cnnprof.sweeps.axes import MOST, SweepAxis, read_values
+from cnnprof.sweeps.job import Job
+from cnnprof.sweeps.job import job as job_of
+from cnnprof.sweeps.result import Sweep, SweepRow
+from cnnprof.sweeps.run import conclude
+from cnnprof.sweeps.run import run as run_all
 from tests.support.networks import network
 
 PAPERS = yaml.safe_load((Path(__file__).parents[1] / "golden" / "papers.yaml").read_text(encoding="utf-8"))
@@ -37,8 +42,8 @@ SIZE = SweepAxis("input", "input", ("3x128x128", "3x160x160", "3x192x192", "3x22
 
 
 def swept_over(spec: str, *axes: SweepAxis, limits: tuple[SweepLimit, ...] = (), jobs: int = 1) -> Sweep:
-    wanted = sweep.job(locate(spec), axes)
-    return sweep.conclude(spec, wanted, list(sweep.run(wanted, jobs)), limits, sweep.objectives_of(axes, limits))
+    wanted = job_of(locate(spec), axes)
+    return conclude(spec, wanted, list(run_all(wanted, jobs)), limits, objectives_of(axes, limits))
 
 
 # MobileNet (Howard et al. 2017).
@@ -116,10 +121,14 @@ def test_jobs_change_nothing() -> None:
         ("[1, 2],[3, 4]", ["[1, 2]", "[3, 4]"]),
         ("make_divisible(3, 8),8", ["make_divisible(3, 8)", "8"]),
         ("true", ["true"]),
+        (
+            "1.0000000000000000000000000000001:1.0000000000000000200000000000001:0.00000000000000001",
+            [f"1.0000000000000000{number}00000000000001" for number in range(3)],
+        ),
     ],
 )
 def test_values(text: str, values: list[str]) -> None:
-    assert list(sweep.read_values(text)) == values
+    assert list(read_values(text)) == values
 
 
 @pytest.mark.parametrize(
@@ -130,6 +139,11 @@ def test_values(text: str, values: list[str]) -> None:
         ("1:2:3:4", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `1:2:3:4`"),
         ("a:b", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `a:b`"),
         ("0:inf", "a range is START:END or START:END:STEP, such as 0.25:1.0:0.25, found `0:inf`"),
+        (
+            "1:2:1.0000000000000000000000000000000000001",
+            "the numbers of a range are 0, or from 1e-18 to below 1e18, and have at most 36 digits, found "
+            "`1:2:1.0000000000000000000000000000000000001`",
+        ),
         ("1:2:0", "the step of the range `1:2:0` does not lead from 1 to 2"),
         ("1:2:-1", "the step of the range `1:2:-1` does not lead from 1 to 2"),
         (
@@ -140,7 +154,7 @@ def test_values(text: str, values: list[str]) -> None:
 )
 def test_values_that_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        sweep.read_values(text)
+        read_values(text)
     assert str(caught.value) == message
 
 
@@ -149,11 +163,9 @@ def test_values_that_are_refused(text: str, message: str) -> None:
 
 def ranked(points: list[tuple[str, int | None]], *objectives: Objective) -> list[bool]:
     """Which rows of (width, macs) are marked."""
-    wanted = sweep.Job(
-        b"", "net", None, {}, (SweepAxis("width", "argument", tuple(width for width, _ in points)),), False
-    )
+    wanted = Job(b"", "net", None, {}, (SweepAxis("width", "argument", tuple(width for width, _ in points)),), False)
     rows = [SweepRow((width,), {"macs": macs, "params": 7}) for width, macs in points]
-    return [row.optimal for row in sweep.conclude("net", wanted, rows, (), objectives).rows]
+    return [row.optimal for row in conclude("net", wanted, rows, (), objectives).rows]
 
 
 def dominated(scores: Sequence[tuple[int, ...]], own: tuple[int, ...]) -> bool:
@@ -183,10 +195,10 @@ def test_pareto_of_more_rows_than_are_compared_in_pairs(size: int) -> None:
 
 def test_pareto_of_as_many_rows_as_a_sweep_may_have() -> None:
     """Comparing every pair of them would take hours."""
-    costly = [(number, -number, -(number**2)) for number in range(sweep.MOST)]
+    costly = [(number, -number, -(number**2)) for number in range(MOST)]
     assert all(pareto.optimal(costly))
-    cheap = [(number % 7, number, -number) for number in range(sweep.MOST // 2)]
-    assert sum(pareto.optimal(cheap + [(7, number, 0) for number in range(sweep.MOST // 2)])) == 1
+    cheap = [(number % 7, number, -number) for number in range(MOST // 2)]
+    assert sum(pareto.optimal(cheap + [(7, number, 0) for number in range(MOST // 2)])) == 1
 
 
 def test_pareto_of_numbers_that_are_no_integers() -> None:
@@ -216,10 +228,10 @@ def test_pareto(points: list[tuple[str, int | None]], objectives: tuple[Objectiv
 
 
 def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
-    wanted = sweep.Job(b"", "net", None, {}, (SweepAxis("width", "argument", ("1", "2", "3")),), False)
+    wanted = Job(b"", "net", None, {}, (SweepAxis("width", "argument", ("1", "2", "3")),), False)
     rows = [SweepRow((width,), {"macs": macs}) for width, macs in (("1", None), ("2", 9), ("3", 5))]
-    assert [row.point for row in sweep.conclude("net", wanted, rows, sort="macs").rows] == [("3",), ("2",), ("1",)]
-    limited = sweep.conclude("net", wanted, rows, (SweepLimit("macs", 10, "10"),))
+    assert [row.point for row in conclude("net", wanted, rows, sort="macs").rows] == [("3",), ("2",), ("1",)]
+    limited = conclude("net", wanted, rows, (SweepLimit("macs", 10, "10"),))
     assert ([row.point for row in limited.rows], limited.over) == ([("2",), ("3",)], 1)
 
 
@@ -237,13 +249,13 @@ def test_what_has_no_value_is_within_no_limit_and_comes_last() -> None:
 )
 def test_what_is_best_by_default(axes: list[SweepAxis], limits: list[SweepLimit], expected: list[str]) -> None:
     """Varied numbers large and costs small; within limits, numbers large; nothing where that means nothing."""
-    found = sweep.objectives_of(axes, limits)
+    found = objectives_of(axes, limits)
     assert [f"{'+' if each.larger else '-'}{each.name}" for each in found] == expected
 
 
 def test_the_largest_mobilenets_within_a_limit() -> None:
     """Those to train with 300M at hand."""
-    found = swept_over("mobilenet_v1", WIDTH, SIZE, limits=(sweep.read_limit("macs=300M"),))
+    found = swept_over("mobilenet_v1", WIDTH, SIZE, limits=(read_limit("macs=300M"),))
     assert (len(found.rows), found.over) == (13, 3)
     assert [row.point for row in found.rows if row.optimal] == [
         ("0.5", "3x224x224"),
@@ -253,7 +265,7 @@ def test_the_largest_mobilenets_within_a_limit() -> None:
 
 
 def test_names_and_signs_of_objectives() -> None:
-    found = sweep.read_objectives(["macs", " width", "+receptive_field", "-input"], [WIDTH, SIZE])
+    found = read_objectives(["macs", " width", "+receptive_field", "-input"], [WIDTH, SIZE])
     assert [tuple(each) for each in found] == [
         ("macs", False),
         ("width", True),
@@ -319,6 +331,20 @@ def test_some_combinations_are_no_networks(capsys: pytest.CaptureFixture[str]) -
     assert err.endswith("  in the combination classes=1, input=1x3x3 and 1 more\n")
 
 
+def test_combinations_that_are_wrong_for_one_reason_are_shown_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them, and how many there are; and of many reasons the first few."""
+    assert main(["sweep", "mobilenet_v1", "--set", "width=-3:1:1", "--no-plot"]) == 2
+    err = capsys.readouterr().err
+    assert (err.count("must be at least 1"), err.count("in the combination width=-3 and 3 more")) == (1, 1)
+    monkeypatch.setattr(command, "REASONS", 3)
+    assert main(["sweep", "lenet5", "--set", "classes=a,1+,true,0.5,1/0,0,relu,null,a b"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("in the combination") == 3
+    assert err.endswith("\nerror: 2 combinations wrong for 2 other reasons: --format json has them all\n")
+
+
 def test_no_combination_is_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "lenet5", "--set", "clases=1:3"]) == 2
     assert capsys.readouterr() == (
@@ -344,7 +370,7 @@ def test_several_inputs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     found = [line.split(",")[:2] for line in out.splitlines()]
     assert found == [["left", "right"], ["1x8x8", "2x8x8"], ["1x4x4", "2x4x4"]]
-    assert err.count("in the combination") == 2
+    assert err.count("in the combination") == 1
 
 
 def test_batch_dtype_and_variant(capsys: pytest.CaptureFixture[str]) -> None:
@@ -414,7 +440,7 @@ def test_a_namesake_is_an_objective_and_plotted_by_its_column(
 
 @pytest.fixture(scope="module")
 def limited() -> Sweep:
-    return swept_over("mobilenet_v1", WIDTH, SIZE, limits=(sweep.read_limit("macs=100M"),))
+    return swept_over("mobilenet_v1", WIDTH, SIZE, limits=(read_limit("macs=100M"),))
 
 
 def test_the_table(limited: Sweep) -> None:
@@ -526,5 +552,5 @@ def test_progress(quiet_for: float, stderr: io.StringIO, said: str, monkeypatch:
     monkeypatch.setattr(progress, "QUIET_FOR", quiet_for)
     monkeypatch.setattr("sys.stderr", stderr)
     axes = command.axes(["classes=1:3"], [], None, "1", "float32")
-    found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None, jobs=1)
+    found = command.run("lenet5", axes, training=False, limits=[], pareto=None, sort=None)
     assert (len(found.rows), stderr.getvalue()) == (3, said)

@@ -18,7 +18,7 @@ from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Buffer, Constant, Parameter
 from cnnprof.language import expression
 from cnnprof.language.registry import kinds
-from cnnprof.model.arithmetic import choose, gcd, least, most, truncated
+from cnnprof.model.arithmetic import choose, gcd, least, logarithm, most, root, total, truncated
 from cnnprof.model.kind import Kind, Shape
 from cnnprof.model.window import positions, taps_inside
 from tests.support.kind_tables import rows
@@ -194,11 +194,23 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "floats": lambda a, b, c: (0.9 * a, a * 1.1 + b / 3, (a * 0.7) // 0.2, int(0.9 * b), a * 0.1 < b * 0.2),
     "common divisor": lambda a, b, c: gcd(abs(a) + 1, abs(b) + 2),
     "text": lambda a, b, c: (int(str(a)), Fraction(str(b)), int(repr(c))),
+    "roots": lambda a, b, c: (root(abs(a)), root(a * a + 1), math.ceil(root(abs(b)) * 3)),
+    "logarithms": lambda a, b, c: (
+        (logarithm(abs(a) + 1), logarithm(abs(b) + 1, 2)),
+        (truncated(logarithm(1 + abs(c), 10)), math.ceil(logarithm(3**20 + abs(a), 3)), logarithm(1 + abs(b), 0.5)),
+    ),
     "truth": lambda a, b, c: (bool(a), not b, a and b, (a > 0) + (b > 0)),
     "divisible": lambda a, b, c: expression.make_divisible((abs(a) + 1) * 0.85 * (abs(b) + 1)),
     "expressions": lambda a, b, c: [
         expression.read(text)(_Names(a, b, c))
-        for text in ("max(a, b, 1) if a != c else min(a, 2)", "round(a * 0.7)", "int(b / 3)", "a // 2 ** 2", "-a % 7")
+        for text in (
+            "max(a, b, 1) if a != c else min(a, 2)",
+            "round(a * 0.7)",
+            "int(b / 3)",
+            "a // 2 ** 2",
+            "-a % 7",
+            "int((log(a * a + 1, 2) + 1) / 2)",
+        )
     ],
 }
 
@@ -233,6 +245,7 @@ REAL = st.floats(-100, 100).filter(lambda value: abs(value) > 1e-6) | st.integer
         lambda a, b, c: (a % 1.5, a**2, 2.0**b if b < 5 else 0, a if a > b else c, choose(a < b, a, c)),
         lambda a, b, c: (a.is_integer(), a == b, a <= c, a > 3, b == 2, max(1, a), min(c, 2)),
         lambda a, b, c: (expression.make_divisible(abs(a) * 16), round(b, 2), a * 64 // 8 * 8),
+        lambda a, b, c: (root(abs(a)), logarithm(b * b, 2), logarithm(abs(c)) > 1, root(a) if a > 0 else logarithm(-a)),
     ],
 )
 @settings(max_examples=30)
@@ -291,3 +304,12 @@ def test_is_no_int() -> None:
     assert not trace.guards
     assert list(range(size)) == [0, 1, 2]
     assert len(trace.guards) == 1
+
+
+def test_a_sum_of_floats_is_from_left_to_right() -> None:
+    """On every Python, with symbols and without: since 3.12 `sum` of floats makes up for what each addition loses."""
+    assert total([0.1] * 10) == 0.9999999999999999
+    assert total([]) == 0
+    lanes = [(0.1,), (0.2,), (0.3,)]
+    found = computed(lambda last: [total([*[0.1] * 9, last])], lanes)
+    assert [found[number][-1:] for number in range(3)] == [[total([*[0.1] * 9, last])] for (last,) in lanes]

@@ -14,9 +14,19 @@ from onnx import numpy_helper, shape_inference
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
 from cnnprof.importers.batch import FRONT, Place
-from cnnprof.importers.common import Compared, Imported, NoKind, OpaqueLayer, most_common, params_of, plain
+from cnnprof.importers.common import (
+    Compared,
+    Imported,
+    MismatchError,
+    NoKind,
+    OpaqueLayer,
+    most_common,
+    params_of,
+    plain,
+)  # fmt: skip
 from cnnprof.importers.onnx.names import Scopes
 from cnnprof.importers.onnx.quantised import in_floating_point
+from cnnprof.importers.wiring import Connected, check_reads, dead_code, leading, unconnected
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Constant as Made
 from cnnprof.kinds.parameter import Parameter
@@ -37,6 +47,11 @@ _PRODUCTS = frozenset(
     ("Attention", "Conv", "ConvTranspose", "DeformConv", "DFT", "Einsum", "Gemm", "GRU", "LSTM", "RNN", "STFT")
 )
 """Operators whose multiply-accumulates nothing here counts where no kind takes them."""
+_NO_WEIGHTS = {
+    "BatchNormalization": (3, 4), "Clip": (1, 2), "GRU": (5,), "LSTM": (5, 6), "Pad": (2,), "Resize": (1, 2),
+    "Upsample": (1,),
+}  # fmt: skip
+"""Inputs of operators, by position, that hold numbers of other sorts: statistics, bounds, first states, scales."""
 
 
 class Constant(NamedTuple):
@@ -224,6 +239,7 @@ class Reader:
         self.opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 1)
         self.builder = Builder()
         self.scopes = Scopes(model.graph.node)
+        self.operators: list[Connected] = []
         self.values: dict[str, int | Constant] = {}
         self.places: dict[str, Place] = {}
         """Where the batch is of the tensors that have it elsewhere than in front, by name."""
@@ -256,7 +272,7 @@ class Reader:
         self.read_outputs()
         graph = self.builder.graph(self.name, same_in_training=True)
         counted, stored = params_of(graph), sum(self.learned.values())
-        notes = self.notes()
+        notes = [*self.notes(), *self.dead_code(graph)]
         if counted != stored:
             notes.append(
                 f"its layers have {counted:,} parameters in {stored:,} values: the exporter merged equal tensors"
@@ -264,6 +280,13 @@ class Reader:
         compared = Compared(len(self.learned), 0) if counted == stored else None
         types = self.stored(graph) if self.quantised else AS_COMPUTED
         return Imported(graph, tuple(self.opaque), self.agreeing, stored, tuple(notes), compared, types=types)
+
+    def dead_code(self, graph: Graph) -> list[str]:
+        """A note on nodes that lead to no output. Raises MismatchError where only their layers do not."""
+        wanted = leading(self.operators, self.handed_out)
+        outputs = [output.tensor for output in graph.outputs]
+        dead = unconnected(self.file, graph.layers, len(graph.inputs), outputs, self.operators, wanted)
+        return dead_code(dead, [layer.path for layer in graph.layers])
 
     def stored(self, graph: Graph) -> Types:
         """How a quantised file stores values. What runs in place on a layer's output, and is quantised, is fused into
@@ -368,15 +391,19 @@ class Reader:
 
     def wrong(self, proto: Any, what: str) -> UsageError:
         """An error of a node, by its name."""
-        name = proto.name or (proto.output[0] if proto.output else "")
-        return UsageError(
-            f"`{self.file}`: the node `{printable(brief(name))}` ({printable(brief(proto.op_type))}) {what}"
-        )
+        return UsageError(f"`{self.file}`: the node {_called(proto)} {what}")
+
+    def where(self, proto: Any) -> str:
+        """The beginning of a message about a node."""
+        return f"`{self.file}`: the node {_called(proto)}"
 
     def read_node(self, number: int, proto: Any) -> None:
         """Adds what a node computes: layers, or a constant. Raises UsageError for what cannot be read."""
         self.refuse(proto)
         node = Node(self, proto, number)
+        self.operators.append(
+            Connected(f"the node {_called(proto)}", tuple(proto.input), tuple(filter(None, proto.output)), range(0))
+        )
         if proto.op_type == "Constant" and proto.output and isinstance(tensor := node.get("value"), onnx.TensorProto):
             # Some exporters keep weights in nodes: what is large has no values here, as among the initializers.
             self.keep(proto.output[0], self.constant(proto.output[0], tensor), tensor.data_type)
@@ -392,14 +419,30 @@ class Reader:
         if not any(isinstance(value, int) for value in node.inputs):
             self.fold(proto, node, outputs)
             return
+        before = len(self.builder.layers)
         with self.fitting(proto):
             try:
                 made = self.ruled(proto, node)
+                self.check_weights(proto, node)
             except NoKind as reason:
                 made = self.declare(proto, node, str(reason))
+        self.operators[-1] = self.operators[-1]._replace(layers=range(before, len(self.builder.layers)))
+        read = [value for value in node.inputs if isinstance(value, int)]
+        check_reads(self.where(proto), self.builder.layers, len(self.builder.inputs), before, read, made)
         for name, tensor in zip(proto.output, made, strict=False):
             if name and tensor is not None:
                 self.bind(proto, name, tensor, outputs.get(name), node.placed)
+
+    def check_weights(self, proto: Any, node: Node) -> None:
+        """Raises MismatchError where no layer has weights that a node with a kind has among its inputs."""
+        for position, value in enumerate(node.inputs):
+            if not isinstance(value, Constant) or not value.learned or value.numel == 1:
+                continue
+            if value.origin not in self.learned and position not in _NO_WEIGHTS.get(proto.op_type, ()):
+                raise MismatchError(
+                    f"{self.where(proto)} has {value.numel:,} values in `{printable(brief(value.name))}`, which no "
+                    "layer has"
+                )
 
     def ruled(self, proto: Any, node: Node) -> Sequence[int | None]:
         """The outputs of a node by the rule for its operator, in order. Raises NoKind."""
@@ -563,12 +606,7 @@ class Reader:
         if proto.op_type in _PRODUCTS:
             raise self.wrong(proto, f"has no kind, and its multiply-accumulates are not counted: {reason}")
         tensors = [value for value in node.inputs if isinstance(value, int)]
-        place = node.joint()
-        if place != FRONT:
-            full = None if place is None else self.full(tensors[0], place)
-            if any(shape != full for name, shape in zip(proto.output, node.made, strict=True) if name):
-                raise self.wrong(proto, f"reads a batch that is not in front, and has no kind: {reason}")
-        node.placed = place or FRONT
+        node.placed = self.place_without_kind(proto, node, reason)
         # A single value is a factor, as where it is an operand.
         learned = {name: numel for name, numel in node.learned().items() if numel > 1}
         params = sum(numel for name, numel in learned.items() if name not in self.learned and name not in self.declared)
@@ -590,6 +628,25 @@ class Reader:
             found.append(self.builder.add(path, kind, tensors))
             self.opaque.append(OpaqueLayer(path, proto.op_type, reason))
         return found
+
+    def place_without_kind(self, proto: Any, node: Node, reason: str) -> Place:
+        """Where the batch of the outputs of a node without a kind is: in front, where that of its inputs is or there is
+        but one example; else where it was, where nothing moves. Raises UsageError where nobody knows."""
+        place = node.joint()
+        made = [shape for name, shape in zip(proto.output, node.made, strict=True) if name]
+        if place == FRONT:
+            return FRONT
+        if place is not None:
+            tensor = next(value for value in node.inputs if isinstance(value, int))
+            if all(shape == self.full(tensor, place) for shape in made):
+                return place
+        if self.batch == 1 and all(shape is None or shape[:1] == (1,) for shape in made):
+            return FRONT
+        raise self.wrong(
+            proto,
+            f"reads a batch that is not in front, and has no kind ({reason}): export the network with a batch of 1, in "
+            "front of all it makes",
+        )
 
     def bias_behind(self, node: Node, features: int) -> Constant | None:
         """The bias that the only reader of a product adds to it: MatMul and Add are one linear layer."""
@@ -624,6 +681,12 @@ class Reader:
             raise UsageError(f"`{self.file}` has no output")
         if not self.builder.layers:
             raise UsageError(f"`{self.file}` has no layer: its outputs are its inputs")
+
+
+def _called(proto: Any) -> str:
+    """What messages call a node: by its name and its operator."""
+    name = proto.name or (proto.output[0] if proto.output else "")
+    return f"`{printable(brief(name))}` ({printable(brief(proto.op_type))})"
 
 
 def _stands_for_weights(proto: Any, node: Node) -> bool:

@@ -532,10 +532,23 @@ def _gather(node: Node) -> int:
     index, place = node.values(1), node.places[0]
     axis = node.get("axis", 0) % node.rank()
     if index is None or index.ndim != 0:
-        raise NoKind("it takes several positions")
+        return _gather_several(node, axis, index)
     dim = node.dim(axis)
     node.placed = place._replace(dim=place.dim - (axis < place.dim))
     return node.add(select.Select(dim=dim, index=int(index)), node.read())
+
+
+def _gather_several(node: Node, axis: int, index: Any) -> int:
+    """Positions at equal distances are a slice; all of them in order, in any shape, are a view."""
+    full = node.places[0].whole(node.shape(), node.reader.batch)
+    size, order = full[axis], index.reshape(-1) % full[axis]
+    if order.size == size and (order == range(size)).all():
+        return _reshape(node)
+    steps = {int(step) for step in order[1:] - order[:-1]}
+    if index.ndim != 1 or len(steps) > 1 or min(steps, default=1) < 1:
+        raise NoKind("it takes positions in no order that a slice has")
+    first, last, step = int(order[0]), int(order[-1]), min(steps, default=1)
+    return node.add(slice.Slice(dim=node.dim(axis), start=first, end=last + 1, step=step), node.along())
 
 
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}

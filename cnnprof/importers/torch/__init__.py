@@ -81,4 +81,5 @@ def _with_own(target: Reference | nn.Module, wanted: Wanted, found: Imported) ->
     if not wanted.inputs:
         return found
     types = tuple(wanted.dtypes.get(name) for name in wanted.inputs)
-    return replace(found, own=Own(target, tuple(wanted.inputs), found.in_place_differs, types))
+    figures = found.in_place_differs, types, found.computed, found.constant_macs
+    return replace(found, own=Own(target, tuple(wanted.inputs), *figures))

@@ -145,6 +145,7 @@ class _Reading:
         found = Program(
             name=self.shown, batch=self.batch, shapes=shapes, inputs=self.inputs, stored=stored, constants=constants,
             held=held, calls=tuple(calls), outputs=tuple(self.outputs(shapes)), classes=self.classes,
+            frozen=frozenset(each for own, each in stored.items() if each.learned and not self.is_trained(own)),
         )  # fmt: skip
         return joined(found)
 
@@ -239,6 +240,10 @@ class _Reading:
                     f"`{self.shown}` has a `{printable(brief(sort))}` among its inputs, which no graph can say"
                 )
         return stored, constants, held
+
+    def is_trained(self, name: str) -> bool:
+        """Whether a gradient is asked of a parameter, by its name in the program."""
+        return bool(self.graph["tensor_values"][name].get("requires_grad", True))
 
     # Calls.
 

@@ -187,6 +187,10 @@ class _Reading:
         self.name = name
         self.shapes: dict[str, Shape] = {}
         self.held, self.names = held(module)
+        trained = dict(module.named_parameters(remove_duplicate=False))
+        self.frozen = frozenset(
+            stored for name, stored in self.names.items() if stored.learned and not trained[name].requires_grad
+        )
         self.classes = authors({name: type(each) for name, each in module.named_modules()})
         self.order: dict[str, dict[str, int]] = {}
 
@@ -208,7 +212,7 @@ class _Reading:
         found = Program(
             name=self.name, batch=self.batch, shapes=self.shapes, inputs=named,
             stored=stored, constants=constants, held=self.held, calls=tuple(calls), outputs=tuple(self.outputs()),
-            classes=self.classes,
+            classes=self.classes, frozen=self.frozen,
         )  # fmt: skip
         return joined(found)
 

@@ -12,6 +12,7 @@ from cnnprof.importers.common import Compared, Imported, MismatchError
 from cnnprof.importers.torch.network import Network, unused
 from cnnprof.importers.torch.program import Program, Ran
 from cnnprof.importers.torch.reader import Reader
+from cnnprof.importers.wiring import dead_code, leading, unconnected
 from cnnprof.model.kind import show
 
 
@@ -21,23 +22,58 @@ def finished(reader: Reader, ran: Ran | None, shown: str, notes: Sequence[str] =
     Raises MismatchError that names the first layer that differs.
     """
     network, held = reader.network, reader.program.held
-    found = list(notes)
+    dead = _connected(reader, shown)
+    found = [*notes, *dead_code(dead, network.paths())]
     if left := unused(network, held):
         for stored in left:
-            network.hold(stored, held[stored])
+            network.hold(stored, held[stored], stored in reader.program.frozen)
         values = sum(prod(held[stored]) for stored in left)
         found.append(f"{values:,} parameters in {len(left)} tensors take part in nothing that runs: `{left[0].name}`")
+    computed = [each for each in network.layers if each.word == "parameter" and len(each.learned) > 1]
+    if computed:
+        found.append(
+            f"{len(computed):,} operands are computed of several parameters, and the work and memory of that are not "
+            f"counted: `{computed[0].learned[0].name}`, …"
+        )
+    found += _frozen(reader)
     compared, differences = compare(reader, ran, shown)
     graph, paths = network.graph(), network.paths()
     found += differences
     if other := network.differing(graph):
         found.append(
-            f"{other:,} layers run in place in either the module or this graph and not in both: peak memory differs"
+            f"{other:,} {'layer runs' if other == 1 else 'layers run'} in place in the module alone, or in this graph "
+            "alone: peak memory differs"
         )
     return Imported(
         graph, reader.opaque(paths), network.agreeing, network.params(), tuple(found), compared,
-        classes=reader.program.classes, in_place_differs=other,
+        classes=reader.program.classes, in_place_differs=other, computed=len(computed),
+        constant_macs=network.constant_macs.total(),
     )  # fmt: skip
+
+
+def _connected(reader: Reader, name: str) -> list[int]:
+    """The layers that lead to no output, as in the module. Raises MismatchError where a layer or a parameter of the
+    module leads to one, and not in the graph."""
+    network, program = reader.network, reader.program
+    wanted = leading(reader.operators, [tensor for _, tensor in program.outputs])
+    outputs = [tensor for _, tensor, _ in network.outputs]
+    dead = unconnected(name, network.layers, len(network.inputs), outputs, reader.operators, wanted)
+    left = set(unused(network, program.held))
+    for own, stored in program.stored.items():
+        if own in wanted and stored in left:
+            raise MismatchError(f"`{name}`: the parameter `{printable(stored.name)}` is used, and no layer has it")
+    return dead
+
+
+def _frozen(reader: Reader) -> list[str]:
+    """A note on frozen parameters of layers that have others which are trained."""
+    frozen, held = reader.program.frozen, reader.program.held
+    own = [layer for layer in reader.network.layers if layer.shares is None and not layer.frozen]
+    mixed = [stored for layer in own for stored in layer.learned if stored in frozen]
+    if not mixed:
+        return []
+    values = sum(prod(held[stored]) for stored in mixed)
+    return [f"{values:,} frozen parameters count as trained, since others of their layer are: `{mixed[0].name}`, …"]
 
 
 def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list[str]]:
@@ -49,6 +85,10 @@ def compare(reader: Reader, ran: Ran | None, shown: str) -> tuple[Compared, list
     _compare_params(network, program, shown)
     buffers, notes = _compare_buffers(network, program)
     params = sum(stored.learned for stored in program.held)
+    if network.computed:
+        found = Counter(operator for _, operator in network.computed)
+        listed = ", ".join(f"`{name}`" + f" {number} times" * (number > 1) for name, number in sorted(found.items()))
+        notes.append(f"operations of parameters alone are done once for each batch and not counted as FLOPs: {listed}")
     if ran is None:
         return Compared(params, buffers), notes
     macs, said = _compare_macs(network, ran, program.batch.size, shown)

@@ -58,7 +58,7 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
-    notes += [*_random(module, given, reader.network), *_frozen(module), *_types(given)]
+    notes += [*_random(module, given, reader.network), *_types(given)]
     return finished(reader, ran, shown, notes)
 
 
@@ -139,10 +139,3 @@ def _types(given: Example) -> list[str]:
         if not tensor.is_floating_point()
     ]
     return [f"the input {each}; its bytes are counted in the dtype of the network" for each in others]
-
-
-def _frozen(module: nn.Module) -> list[str]:
-    """A note on parameters that are not trained, which nothing here tells from others."""
-    values = sum(tensor.numel() for tensor in module.parameters() if not tensor.requires_grad)
-    text = f"{values:,} parameters are frozen (requires_grad=False); the figures of training count them as trained"
-    return [text] if values else []

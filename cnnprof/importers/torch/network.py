@@ -22,7 +22,8 @@ class Constant(NamedTuple):
     """A tensor that depends on no input.
 
     shape: with all its dimensions. stored: the parameter or buffer that it is, in these dimensions; None where it was
-    computed. sources: what it was computed from. number: its value, where it has one and that is known.
+    computed. sources: what it was computed from. number: its value, where it has one and that is known. computed: the
+    tensors on the way to it that are not another's values in another order, and the operators that made them.
     """
 
     shape: Shape
@@ -30,6 +31,7 @@ class Constant(NamedTuple):
     sources: frozenset[Stored] = frozenset()
     number: float | None = None
     work: frozenset[str] = frozenset()
+    computed: frozenset[tuple[str, str]] = frozenset()
 
 
 class Batched(NamedTuple):
@@ -48,6 +50,7 @@ class ImportedLayer(NamedTuple):
     scope, call: the module that it is in, and which call of it. word: what it is called among others of the module.
     learned: what it takes its weights from. overwrites: whether the module's own operator writes into its input.
     after: how many layers of evaluation come before it; None of one that evaluation runs itself.
+    frozen: whether none of its weights is trained.
     """
 
     kind: Kind
@@ -59,6 +62,18 @@ class ImportedLayer(NamedTuple):
     shares: int | None = None
     overwrites: bool = False
     after: int | None = None
+    frozen: bool = False
+
+
+class _InPlace(NamedTuple):
+    """Which layers may run in place: all or none, and those that differ from that, by number."""
+
+    usual: bool
+    others: frozenset[int] = frozenset()
+
+    def of(self, number: int) -> bool:
+        """Whether a layer may."""
+        return self.usual != (number in self.others)
 
 
 class Network:
@@ -67,7 +82,8 @@ class Network:
     shapes: of one example of every tensor, the inputs first. counted: parameters that a layer has. given: parameters
     and buffers that a layer gives, and that layer's tensor. constant_macs: multiply-accumulates of what depends on no
     input, by module. work: those of the whole batch of tensors that have one all the same, by the tensor's name, until
-    a layer that reads it takes them over.
+    a layer that reads it takes them over. computed: tensors that were computed of parameters alone and that a layer
+    reads, and the operators that made them.
     """
 
     def __init__(self, name: str) -> None:
@@ -80,10 +96,11 @@ class Network:
         self.opaque: list[tuple[int, str, str]] = []
         self.shares: dict[tuple[object, ...], int] = {}
         self.counted: set[Stored] = set()
-        self.given: dict[tuple[Stored, Kind], int] = {}
+        self.given: dict[tuple[tuple[Stored, ...], Kind], int] = {}
         self.agreeing = 0
         self.constant_macs: Counter[str] = Counter()
         self.work: dict[str, tuple[str, int]] = {}
+        self.computed: set[tuple[str, str]] = set()
 
     def input(self, name: str, shape: Shape) -> int:
         """Adds an input; gives its tensor."""
@@ -122,9 +139,10 @@ class Network:
             for shape in self.weights(number).values()
         )
 
-    def hold(self, stored: Stored, shape: Shape) -> None:
+    def hold(self, stored: Stored, shape: Shape, frozen: bool) -> None:
         """Adds a parameter that no layer uses."""
-        self.add(ImportedLayer(Parameter(shape=shape or (1,)), (), stored.name, 0, "parameter", (stored,)))
+        kind = Parameter(shape=shape or (1,))
+        self.add(ImportedLayer(kind, (), stored.name, 0, "parameter", (stored,), frozen=frozen))
 
     def paths(self) -> list[str]:
         """The path of every layer: the module that its weights are in, or else its own, where it is alone in that."""
@@ -152,13 +170,24 @@ class Network:
     def graph(self) -> Graph:
         """The graph in evaluation, which makes the one in training.
 
-        Layers run in place in all of it or in none, whichever is nearer to the module.
+        Layers run in place as the module's own operators do, as far as a graph can have that.
         """
         if not any(layer.overwrites for layer in self.layers):
-            return self._graph(in_place=False)
-        found = self._graph(in_place=True)
+            return self._graph(_InPlace(False))
+        found = self._graph(_InPlace(True))
         some = sum(layer.overwrites for layer in self.layers)
-        return found if self.differing(found) <= some else self._graph(in_place=False)
+        if self.differing(found) > some:
+            return self._graph(_InPlace(False, frozenset(n for n, each in enumerate(self.layers) if each.overwrites)))
+        apart: frozenset[int] = frozenset()
+        while more := self._too_many(found):  # each that is taken out may let another one in
+            apart |= more
+            found = self._graph(_InPlace(True, apart))
+        return found
+
+    def _too_many(self, graph: Graph) -> frozenset[int]:
+        """The layers that run in place in the graph and not in the module."""
+        pairs = zip(self.order(), graph.layers, strict=True)
+        return frozenset(n for n, layer in pairs if layer.overwrites is not None and not self.layers[n].overwrites)
 
     def differing(self, graph: Graph) -> int:
         """How many layers run in place in the graph and not in the module, or the other way round."""
@@ -167,8 +196,8 @@ class Network:
             for number, layer in zip(self.order(), graph.layers, strict=True)
         )
 
-    def _graph(self, in_place: bool, training: bool = False) -> Graph:
-        builder = Builder(training=training, in_place=in_place, memo=self.memo)
+    def _graph(self, in_place: _InPlace, training: bool = False) -> Graph:
+        builder = Builder(training=training, in_place=in_place.usual, memo=self.memo)
         tensors = {number: builder.input(name, shape) for number, (name, shape) in enumerate(self.inputs.items())}
         paths, place = self.paths(), {}
         for position, number in enumerate(self.order()):
@@ -180,6 +209,8 @@ class Network:
                 [tensors[tensor] for tensor in layer.inputs],
                 executed=training or layer.after is None,
                 shares=None if layer.shares is None else place[layer.shares],
+                in_place=in_place.of(number),
+                frozen=layer.frozen,
             )
         main, *others = self.outputs
         for label, tensor, executed in [main, *sorted(others, key=lambda output: tensors[output[1]])]:
@@ -193,7 +224,7 @@ def _owner(layer: ImportedLayer) -> str:
     """The module that holds all weights of a layer, where it is the layer's own or inside of it; else empty."""
     owners = {stored.name.rpartition(".")[0] for stored in layer.learned}
     if layer.word in ("parameter", "buffer"):
-        return layer.scope
+        return layer.scope if len(layer.learned) < 2 else f"{layer.scope}.{layer.word}".removeprefix(".")
     if len(owners) != 1 or isinstance(layer.kind, Opaque):
         return ""
     (owner,) = owners

@@ -127,27 +127,39 @@ class Node:
         if len(shape) == rank + 1 and shape[0] == 1:
             shape = shape[1:]
         learned = [stored for stored in value.sources if stored.learned]
-        if len(shape) != rank or (place is not None and place.fold > 1) or len(learned) > 1 or value.work:
-            raise NoKind(
-                "one of its operands depends on no input, and is folded into a batch or computed of several parameters"
-            )
+        if len(shape) != rank or (place is not None and place.fold > 1) or value.work:
+            raise NoKind("one of its operands depends on no input, and is folded into a batch")
         if not value.sources:
             return self.reader.network.add(self.reader.layer(self.call, Made(shape=shape), (), "constant", ()))
+        if len(learned) > 1:
+            values = sum(prod(self.held(stored)) for stored in learned)
+            return self._source(tuple(sorted(learned)), Parameter(shape=shape, stored=[values]))
         stored, *_ = learned or value.sources
         held = self.held(stored)
         as_it_is = value.stored is not None and prod(held) == prod(shape) and held != ()
         kind = (Parameter if learned else Buffer)(shape=shape, stored=None if as_it_is else held)
-        return self._source(stored, kind)
+        return self._source((stored,), kind)
 
-    def _source(self, stored: Stored, kind: Kind) -> int:
-        """The layer that gives what is stored, which all that use it in the same shape share. Raises NoKind."""
+    def _source(self, stored: tuple[Stored, ...], kind: Kind) -> int:
+        """The layer that gives what is stored, or computed of several parameters, which all that use it in the same
+        shape share. Raises NoKind."""
         network = self.reader.network
         found = network.given.get((stored, kind))
         if found is None:
-            if stored in network.counted:
+            if network.counted.intersection(stored):
                 raise NoKind("another layer has one of its operands as its weight")
-            learned = (stored,) if stored.learned else ()
+            learned = tuple(each for each in stored if each.learned)
             found = network.add(self.reader.layer(self.call, kind, (), kind.word, learned))
-            network.layers[-1] = network.layers[-1]._replace(scope=stored.name)
+            network.layers[-1] = network.layers[-1]._replace(scope=_common([each.name for each in stored]))
             network.given[stored, kind] = found
         return found
+
+
+def _common(names: Sequence[str]) -> str:
+    """What names of several levels begin with: all of a single one."""
+    found = []
+    for levels in zip(*(name.split(".") for name in names), strict=False):
+        if len(set(levels)) > 1:
+            break
+        found.append(levels[0])
+    return ".".join(found)

@@ -102,7 +102,8 @@ class Program:
 
     shapes: of every tensor, by name. inputs: shown name → tensor. stored: tensors that are parameters and buffers.
     constants: other tensors that are there from the start; the value of one that is a single number, where it is known.
-    held: the shapes of the module's parameters and buffers. outputs: (label, tensor); the main one is called `out`.
+    held: the shapes of the module's parameters and buffers. frozen: the parameters that are not trained.
+    outputs: (label, tensor); the main one is called `out`.
     classes: what the author calls modules, by path; PyTorch's own are left out.
     """
 
@@ -116,6 +117,7 @@ class Program:
     calls: tuple[Call, ...]
     outputs: tuple[tuple[str, str], ...]
     classes: Mapping[str, str]
+    frozen: frozenset[Stored] = frozenset()
 
 
 class Ran(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import TypeAlias
 
@@ -14,7 +14,19 @@ from cnnprof.importers.common import MismatchError, NoKind, OpaqueLayer
 from cnnprof.importers.torch.network import Batched, Constant, ImportedLayer, Network, Value
 from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Program, Stored
-from cnnprof.importers.torch.rules import CREATING, IN_ORDER, KEEPS_NOTHING, RULES, SAME, SILENT, VIEWS, products
+from cnnprof.importers.torch.rules import (
+    CREATING,
+    GATHERING,
+    IN_ORDER,
+    KEEPS_NOTHING,
+    LIKE_OTHER,
+    RULES,
+    SAME,
+    SILENT,
+    VIEWS,
+    products,
+)  # fmt: skip
+from cnnprof.importers.wiring import Connected, check_reads
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.model.kind import Kind, show
 
@@ -50,6 +62,7 @@ class Reader:
         self.handed_out = {name for _, name in program.outputs}
         self.last_read |= dict.fromkeys(self.handed_out, len(program.calls))
         self.number = 0
+        self.operators: list[Connected] = []
         # Tensors that lie in the same memory: name → (the memory, the view of it), and the names in a memory.
         self.lies: dict[str, tuple[str, str]] = {}
         self.sharing: dict[str, list[str]] = defaultdict(list)
@@ -71,8 +84,11 @@ class Reader:
             self.bind(name, Batched(self.network.input(shown, place.example(shape)), place))
         self.bind_stored()
         for number, call in enumerate(self.program.calls):
-            self.number, key = number, self.key(call)
+            self.number, key, before = number, self.key(call), len(self.network.layers)
             self.read_call(call)
+            reads, makes = tuple(taken(call)), tuple(filter(None, call.outputs))
+            layers = range(before, len(self.network.layers))
+            self.operators.append(Connected(f"the operator `{call.operator}`", reads, makes, layers))
             if all(name is None or name in self.values for name in call.outputs):
                 found = [self.values[name] for name in call.outputs if name is not None]
                 self.made[key] = found, len(self.network.layers)
@@ -215,10 +231,16 @@ class Reader:
         except RuleError as error:
             text = "; ".join(filter(None, [error.message, error.hint]))
             raise self.mismatch(call, f"cannot be read: {text}") from None
-        for number, tensor in enumerate(made if isinstance(made, list) else [made]):
+        made = made if isinstance(made, list) else [made]
+        read = [value.tensor for name in taken(call) if isinstance(value := self.values[name], Batched)]
+        check_reads(self.where(call).rstrip(), self.network.layers, len(self.network.inputs), before, read, made)
+        for number, tensor in enumerate(made):
             name = call.outputs[number] if number < len(call.outputs) else None
             if name is not None and tensor is not None:
                 self.bind(name, Batched(tensor, self.checked(node, number, tensor)), call)
+        self.network.computed.update(
+            each for value in node.found() if isinstance(value, Constant) for each in value.computed
+        )
         self.overwritten(node)
 
     def checked(self, node: Node, number: int, tensor: int) -> Place:
@@ -245,6 +267,7 @@ class Reader:
             given = call.args.get("fill_value", call.args.get("s"))
             number = float(given) if isinstance(given, int | float) else None
         work = frozenset(name for value in constants for name in value.work)
+        computed = frozenset(each for value in constants for each in value.computed)
         if self.evaluated is None and call.plain not in CREATING and (macs := products(node)):
             made = next(filter(None, call.outputs))
             if self.program.batch.prime and self.program.batch.place(self.program.shapes[made]):
@@ -257,7 +280,10 @@ class Reader:
                 continue
             shape = self.program.shapes[name]
             same = first is not None and prod(shape) == prod(first.shape)
-            self.bind(name, Constant(shape, first.stored if first and same else None, sources, number, work), call)
+            stored = first.stored if first and same else None
+            if any(each.learned for each in sources) and call.plain not in IN_ORDER | VIEWS | GATHERING | CREATING:
+                computed |= {(name, call.plain)}
+            self.bind(name, Constant(shape, stored, sources, number, work, computed), call)
         self.overwritten(node)
 
     def layer(
@@ -267,6 +293,7 @@ class Reader:
         return ImportedLayer(
             kind=kind, inputs=inputs, scope=call.scope, call=call.call, word=word, learned=learned,
             overwrites=call.overwrites, after=None if self.evaluated is None else self.done,
+            frozen=bool(learned) and self.program.frozen.issuperset(learned),
         )  # fmt: skip
 
     def add(self, call: Call, kind: Kind, inputs: tuple[int, ...], word: str, learned: Sequence[Constant]) -> int:
@@ -361,7 +388,8 @@ class Reader:
         for name in self.sharing[memory]:
             own, of = self.values[name], self.lies[name][1]
             if isinstance(value, Constant) and isinstance(own, Constant):  # of which only the sources matter
-                self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, own.work | value.work)
+                work, computed = own.work | value.work, own.computed | value.computed
+                self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, work, computed)
             elif of == view:
                 self.values[name] = value
             elif of == memory and whole is not None:
@@ -389,3 +417,12 @@ class Reader:
     def opaque(self, paths: Sequence[str]) -> tuple[OpaqueLayer, ...]:
         """The opaque layers by their paths."""
         return tuple(OpaqueLayer(paths[number], operator, reason) for number, operator, reason in self.network.opaque)
+
+
+def taken(call: Call) -> Iterator[str]:
+    """The names of the tensors whose values a call takes, and not their shape or type alone."""
+    if call.plain in CREATING:
+        return iter(())
+    if call.plain in LIKE_OTHER:
+        call = call._replace(args={name: value for name, value in call.args.items() if name != "other"})
+    return call.reads()

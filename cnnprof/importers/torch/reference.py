@@ -47,13 +47,16 @@ class Own(NamedTuple):
     """Where a network was read from: a module, or what names one.
 
     inputs: the names that it is called with. in_place_differs: layers that run in place in either the module or the
-    graph, and not in both. dtypes: of those inputs that were given one.
+    graph, and not in both. dtypes: of those inputs that were given one. computed: operands that
+    are computed of several parameters. constant_macs: those of parameters alone, for each batch.
     """
 
     target: Reference | nn.Module
     inputs: tuple[str, ...]
     in_place_differs: int = 0
     dtypes: tuple[str | None, ...] = ()
+    computed: int = 0
+    constant_macs: int = 0
 
 
 OLDEST = (2, 6)

@@ -851,12 +851,16 @@ SILENT = frozenset(("_assert_async", "_assert_scalar", "_assert_tensor_metadata"
 CREATING = frozenset(("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
                       "rand_like", "randn_like", "zeros_like"))  # fmt: skip
 """Operators that take the shape of their input, and none of its values."""
+LIKE_OTHER = frozenset(("expand_as", "reshape_as", "to", "type_as", "view_as"))
+"""Operators that take the shape or the type of `other`, and none of its values."""
 SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "feature_dropout",
                   "feature_alpha_dropout", "to", "type_as"))  # fmt: skip
 """Operators whose output may be their input itself."""
 IN_ORDER = SAME | {"clone", "expand", "expand_as", "flatten", "lift_fresh_copy", "reshape", "reshape_as", "slice",
                    "squeeze", "unflatten", "unsqueeze", "view", "view_as"}  # fmt: skip
 """Operators that leave all values in order, where they leave as many."""
+GATHERING = frozenset(("cat", "chunk", "flip", "gather", "index", "index_select", "pad", "repeat", "roll", "stack"))
+"""Operators that put values elsewhere, and compute none."""
 VIEWS = frozenset((
     "adjoint", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flatten", "mT", "movedim", "narrow",
     "numpy_T", "permute", "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze",

@@ -7,7 +7,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 from cnnprof.errors import brief, printable_lines
-from cnnprof.gate.budget import Checked, CheckResult, Verdict
+from cnnprof.gate.result import Checked, CheckResult, Verdict
 from cnnprof.render.checks import words
 
 SUMMARY_BYTES = 1024 * 1024

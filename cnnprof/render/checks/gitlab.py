@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cnnprof.gate.budget import Checked, CheckResult, Verdict, Wrong
+from cnnprof.gate.result import Checked, CheckResult, Verdict, Wrong
 from cnnprof.render.checks import words
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnprof.gate.budget import Checked, CheckResult, Verdict
+from cnnprof.gate.result import Checked, CheckResult, Verdict
 from cnnprof.render.checks import text, words
 from cnnprof.render.document import Block, Document, Heading, Meaning, Notes, Text
 from cnnprof.render.document import document as made

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.gate.budget import Cause, Checked, CheckResult, Contribution, Verdict, Wrong
 from cnnprof.gate.changes import NetworkChange
+from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Verdict, Wrong
 from cnnprof.render.checks import words
 
 SCHEMA_VERSION = 2
@@ -73,6 +73,7 @@ def _change(change: NetworkChange) -> dict[str, Any]:
         each.metric: {
             "before": None if each.before is None else _number(each.before),
             "after": None if each.after is None else _number(each.after),
+            "estimate": each.estimate,
             "where": [share._asdict() for share in each.where],
         }
         for each in change.metrics

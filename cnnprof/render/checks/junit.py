@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as xml
 
 from cnnprof.errors import printable_lines
-from cnnprof.gate.budget import Checked, CheckResult, Verdict, Wrong
+from cnnprof.gate.result import Checked, CheckResult, Verdict, Wrong
 from cnnprof.render.checks import words
 
 VALID = "validation"

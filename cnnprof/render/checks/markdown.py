@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.gate.budget import Checked, CheckResult, Verdict
 from cnnprof.gate.changes import MetricChange, NetworkChange
+from cnnprof.gate.result import Checked, CheckResult, Verdict
 from cnnprof.render import markdown
 from cnnprof.render.checks import words
 from cnnprof.render.document import (
@@ -32,6 +32,7 @@ from cnnprof.render.document import (
 from cnnprof.render.document import (
     document as made,
 )
+from cnnprof.render.words import ABOUT
 
 MARKER = "<!-- cnnprof check -->"
 """The first line, by which a bot finds its comment of an earlier run."""
@@ -248,7 +249,7 @@ def _change(change: NetworkChange) -> Iterator[Block]:
         return
     if change.status != "changed":
         figures = [
-            Phrase(Name(each.metric), f" {_figure(each.metric, number)}")
+            Phrase(Name(each.metric), f" {_figure(each, number)}")
             for each in change.metrics
             if each.metric in ("params", "macs", "peak_activation_bytes")
             and (number := each.after if change.status == "new" else each.before) is not None
@@ -280,15 +281,15 @@ def _change(change: NetworkChange) -> Iterator[Block]:
 def _moved(change: MetricChange) -> tuple[str, ...]:
     where: list[str] = []
     for share in change.where:
-        where += [", " if where else "", Name(words.plain(share.path)), f" {words.signed(share.amount, change.metric)}"]
+        where += [", " if where else "", Name(words.plain(share.path)), f" {_grown(change, share.amount)}"]
     where += [f" and {change.more:,} more"] if change.more else []
     before, after = change.before, change.after
     delta = ""
     if before is not None and after is not None:
         sign, grown = ("+", after - before) if after > before else ("−", before - after)
         percent = words.share(grown, before)
-        delta = words.signed(after - before, change.metric) + words.bracketed(percent and f"{sign}{percent}")
-    return Name(change.metric), _figure(change.metric, before), _figure(change.metric, after), delta, Phrase(*where)
+        delta = _grown(change, after - before) + words.bracketed(percent and f"{sign}{percent}")
+    return Name(change.metric), _figure(change, before), _figure(change, after), delta, Phrase(*where)
 
 
 def _listed(names: Iterable[str]) -> Iterator[str]:
@@ -296,8 +297,15 @@ def _listed(names: Iterable[str]) -> Iterator[str]:
         yield from (", ", name) if number else (name,)
 
 
-def _figure(metric: str, value: Number | None) -> str:
-    return "none" if value is None else words.amount(value, metric)
+def _figure(change: MetricChange, value: Number | None) -> str:
+    """A figure before or after; with ≈ where it is an estimate."""
+    if value is None:
+        return "none"
+    return f"{ABOUT} " * change.estimate + words.amount(value, change.metric)
+
+
+def _grown(change: MetricChange, amount: Number) -> str:
+    return f"{ABOUT} " * change.estimate + words.signed(amount, change.metric)
 
 
 def _value(text: str | None) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import ntpath
 from typing import Any
 from urllib.parse import quote
 
-from cnnprof.gate.budget import LATENCY, Checked, CheckResult, Verdict, Wrong
+from cnnprof.gate.result import LATENCY, Checked, CheckResult, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import words
 
@@ -99,6 +100,11 @@ def _wrong(result: CheckResult, wrong: Wrong) -> dict[str, Any]:
 
 
 def _location(result: CheckResult, file: str | None, line: int | None) -> dict[str, Any]:
-    uri = quote(words.path(result, file).encode("utf-8", "surrogateescape"))
-    artifact = {"uri": uri, "uriBaseId": "ROOT"} if not uri.startswith("/") else {"uri": f"file://{uri}"}
+    path = words.path(result, file)
+    drive, rest = ntpath.splitdrive(path) if ntpath.splitdrive(result.folder)[0] else ("", path)
+    uri = quote(rest.encode("utf-8", "surrogateescape"))
+    artifact = {"uri": uri, "uriBaseId": "ROOT"}
+    if rest.startswith("/"):
+        host = {"": "file://", ":": "file:///"}.get(drive[-1:], "file:")  # a drive, `D:`, or `//server/share`
+        artifact = {"uri": f"{host}{drive}{uri}"}
     return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": line or 1}}}

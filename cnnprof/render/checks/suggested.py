@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from cnnprof.errors import printable
-from cnnprof.gate.budget import CheckResult
+from cnnprof.gate.result import CheckResult
 from cnnprof.gate.suggest import Suggestion
 from cnnprof.render.document import Block, Code, Document, Heading, Text
 from cnnprof.render.document import document as made
+from cnnprof.render.words import ABOUT
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+ -]*")
 
@@ -29,7 +30,10 @@ def _blocks(found: Sequence[Suggestion]) -> Iterator[Block]:
         rules.setdefault(each.rule, {}).setdefault(each.part, {})[each.metric] = each.limit
     for name, rules in budgets.items():
         yield Heading(printable(name))
-        yield Code("\n".join(f"{rule}: {_written(rule, parts)}" for rule, parts in rules.items()), 2)
+        lines = [f"{rule}: {_written(rule, parts)}" for rule, parts in rules.items()]
+        if estimated := dict.fromkeys(each.metric for each in found if each.budget == name and each.estimate):
+            lines.append(f"# {ABOUT} {', '.join(estimated)}: {'estimates' if len(estimated) > 1 else 'an estimate'}")
+        yield Code("\n".join(lines), 2)
 
 
 def _written(rule: str, parts: Mapping[str | None, Mapping[str, str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnprof.analysis import units
-from cnnprof.gate.budget import Checked, CheckResult, Verdict
+from cnnprof.gate.result import Checked, CheckResult, Verdict
 from cnnprof.render import show
 from cnnprof.render.checks import words
 from cnnprof.render.document import Cell, Document, Meaning, Table, TableColumn, Text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,8 @@ from typing import TypeAlias
 from cnnprof.analysis import units
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
-from cnnprof.gate.budget import OWN, Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
+from cnnprof.gate.budget import OWN
+from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
@@ -292,8 +294,13 @@ def changes(updated: Updated) -> list[str]:
 
 
 def path(result: CheckResult, file: str | None) -> str:
-    """A file's name from the root of the repository, with `/`."""
-    return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
+    """A file's name from the root of the repository, with `/`; in full where it is on another drive of Windows."""
+    drive = ntpath.splitdrive(result.folder)[0]
+    if not drive:
+        return posixpath.relpath(posixpath.join(result.folder, file or "."), result.root)
+    full = ntpath.join(result.folder, file or ".")
+    near = ntpath.splitdrive(full)[0].lower() == drive.lower()
+    return (ntpath.relpath(full, result.root) if near else full).replace("\\", "/")
 
 
 def fingerprint(result: CheckResult, checked: Checked, verdict: Verdict) -> str:

@@ -94,7 +94,7 @@ class _Elements:
         self.report = subject.report
         self.graph: Graph = subject.report.graph
         self.first = len(self.graph.inputs)
-        self.items = subject.arranged()
+        self.items = subject.arranged
         self.open = self._marked() if 0 < len(subject.marks) <= SEEN else opened(self.items, SEEN)
         self.chosen: ReportColumn = COLUMNS[COLORED[0]]
         self.total = ReportTable(self.report, self.report.layers).total(self.chosen) or 1

@@ -11,6 +11,12 @@ const element = (name, text = "", className = "") => {
   if (className) made.className = className;
   return made;
 };
+// A text in which what is between backticks is code.
+const prose = (name, text, className) => {
+  const made = element(name, "", className);
+  made.append(...text.split("`").map((piece, n) => (n % 2 ? element("code", piece) : printable(piece))));
+  return made;
+};
 // A path that is broken after its dots, where it has to be.
 const pathElement = (path) => {
   const made = element("h3", "", "path");
@@ -103,10 +109,10 @@ function explain(key, figure) {
   if (report.line) parts.push(element("p", `line ${report.line} of ${report.file}`, "rule"));
   const page = explained.layers[number];
   if (page) {
-    parts.push(element("p", page[0]));
+    parts.push(prose("p", page[0]));
     for (const [title, rule, formulas, facts] of page[1].map((each) => explained.sections[each])) {
       parts.push(element("h4", title));
-      if (rule) parts.push(element("p", rule, "rule"));
+      if (rule) parts.push(prose("p", rule, "rule"));
       for (const [label, formula, value, names] of formulas) {
         const line = element("p", `${label} = ${formula ? formula + (value.startsWith("\u2248") ? " " : " = ") : ""}`, "formula");
         line.append(element("strong", value));
@@ -115,7 +121,7 @@ function explain(key, figure) {
       }
       if (facts.length) {
         const list = element("ul");
-        list.append(...facts.map((fact) => element("li", fact)));
+        list.append(...facts.map((fact) => prose("li", fact)));
         parts.push(list);
       }
     }

@@ -35,7 +35,7 @@ def draw(picture: SharesPicture) -> Iterator[str]:
     (said,) = picture.in_text()
     yield f'<figure class="shares"><figcaption>{escape(said.text)}</figcaption>'
     if total:
-        bars = [bar for bar in _bars(subject, subject.arranged(), amounts, 0, 0) if bar.amount >= LEAST * total]
+        bars = [bar for bar in _bars(subject, subject.arranged, amounts, 0, 0) if bar.amount >= LEAST * total]
         height = HEIGHT * (1 + max(bar.depth for bar in bars))
         yield f'<svg width="100%" height="{height}" role="img" aria-label="{escape(said.text)}">'
         for bar in bars:

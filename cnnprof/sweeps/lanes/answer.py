@@ -5,31 +5,34 @@ Nothing here depends on the order in which the parts come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
-from functools import partial
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from cnnprof.errors import UsageError
+from cnnprof.language.spec import Spec
+from cnnprof.processes import is_stopped
 from cnnprof.sweeps import pareto
+from cnnprof.sweeps.asked import Objective, Wanted
+from cnnprof.sweeps.axes import MOST, SweepAxis, number_of
+from cnnprof.sweeps.job import Job
 from cnnprof.sweeps.lanes.count import Counter, Part, Structure
-from cnnprof.sweeps.run import (
-    MOST,
-    Job,
-    Objective,
-    Sweep,
-    SweepAxis,
-    SweepRow,
-    Wanted,
-    here,
-    is_stopped,
-    number_of,
-    workers,
-)
+from cnnprof.sweeps.lanes.parquet import Rows, Writer, read, require, summary
+from cnnprof.sweeps.result import Sweep, SweepRow
 from cnnprof.sweeps.space import DecimalRange
+from cnnprof.sweeps.workers import here, workers
 
+if TYPE_CHECKING:
+    from cnnprof.sweeps.cluster import Cluster
+    from cnnprof.sweeps.store import Store
+
+_NONE = -(2**63) + 1
+"""The score of what has no value: worse than anything."""
 POOL = 200_000
 """Rows kept before those that cannot be in the answer are dropped."""
 FRONT = 1_000_000
@@ -55,9 +58,12 @@ class _Pool(NamedTuple):
 class Answer:
     """What came of the parts so far."""
 
-    def __init__(self, counter: Counter, wanted: Wanted) -> None:
+    def __init__(self, counter: Counter, wanted: Wanted, stored: Writer | None = None) -> None:
         self.counter = counter
         self.wanted = wanted
+        self.stored = stored
+        self.is_stored = stored is not None
+        self.unread = ""  # why no rows are listed
         self.all = counter.wanted.size <= MOST
         self.within = 0
         self.over = 0
@@ -88,14 +94,25 @@ class Answer:
         self.over += len(numbers) - count
         if not count:
             return
-        self.structures[part.structure.number] = part.structure
-        figures = {name: part.figures[name] if name in part.figures else np.full(len(numbers), None) for name in
-                   self.counter.names}  # fmt: skip
-        scores = [self._score(each, numbers, part.figures) for each in self._compared()]
-        owner = np.full(len(numbers), part.structure.number)
-        pool = _Pool(numbers, figures, owner, scores)
-        self.pools.append(pool if count == len(numbers) else pool.taken(held))
-        self.pooled += count
+        figures = dict(part.figures)
+        if count < len(numbers):
+            numbers, figures = numbers[held], {name: values[held] for name, values in figures.items()}
+        structure = part.structure
+        self.structures[structure.number] = structure
+        if self.stored is not None:
+            estimates = " ".join(structure.estimates)
+            self.stored.add(Rows(numbers, figures, structure.number, estimates, structure.declared))
+        self._take(numbers, figures, np.full(count, structure.number))
+
+    def _take(self, numbers: Any, figures: Mapping[str, Any], structures: Any) -> None:
+        """Takes in rows that are within the limits. figures: those that they have."""
+        if self.unread:
+            return
+        scores = [self._score(each, numbers, figures) for each in self._compared()]
+        filled = {name: figures[name] if name in figures else np.full(len(numbers), None) for name in
+                  self.counter.names}  # fmt: skip
+        self.pools.append(_Pool(numbers, filled, structures, scores))
+        self.pooled += len(numbers)
         if not self.all and self.pooled > POOL:
             self._prune()
 
@@ -114,8 +131,11 @@ class Answer:
             found = self.ranks[objective.name](numbers // space.strides[place] % space.sizes[place])
         elif objective.name in figures:
             found = figures[objective.name]
+            if found.dtype == object:
+                found = np.array([_NONE if value is None else value for value in found], object)
+                return found if objective.larger else np.where(found == _NONE, found, -found)
         else:
-            return np.full(len(numbers), -(2**63) + 1)
+            return np.full(len(numbers), _NONE)
         return found if objective.larger else -found
 
     def _prune(self) -> None:
@@ -125,8 +145,24 @@ class Answer:
             pool = pool.taken(order[: self.wanted.top])
         else:
             pool = pool.taken(front(pool.scores))
-        _refuse_more(len(pool.numbers), FRONT)
         self.pools, self.pooled = [pool], len(pool.numbers)
+        if len(pool.numbers) > FRONT:
+            self._too_many(FRONT)
+
+    def _too_many(self, most: int) -> None:
+        """Lists no rows of a front that nobody would read, where they are stored. Raises UsageError where not."""
+        if not self.is_stored:
+            raise UsageError(
+                f"more than {most:,} combinations are Pareto-optimal: limit a cost with --max, compare by fewer with "
+                "--pareto, or take the smallest with --sort METRIC --top N"
+            )
+        self.unread = f"more than {most:,} combinations are Pareto-optimal, and none is listed: the store has all rows"
+        self.pools, self.pooled, self.structures = [], 0, {}
+
+    @property
+    def done(self) -> int:
+        """How many combinations there are so far, whatever became of them."""
+        return self.within + self.over + self.wrong + self.left_out
 
     # In several processes.
 
@@ -136,7 +172,44 @@ class Answer:
             self._prune()
         counter = self.counter
         counts = (self.within, self.over, self.wrong, self.left_out, counter.checked, counter.alone)
-        return _Share(counts, self.wrong_numbers, self.structures, self.pools, counter.reason)
+        file = b"" if self.stored is None else self.stored.close(self._summary())
+        return _Share(counts, self.wrong_numbers, self.structures, self.pools, counter.reason, self.unread, file)
+
+    def _summary(self) -> dict[str, Any]:
+        """What a stored part has in addition to its rows; `restore` reads it."""
+        counter = self.counter
+        return {
+            "within": self.within,
+            "over": self.over,
+            "wrong": self.wrong,
+            "left_out": self.left_out,
+            "checked": counter.checked,
+            "alone": counter.alone,
+            "reason": counter.reason,
+            "wrong_numbers": self.wrong_numbers.tolist(),
+            "structures": [
+                [each.number, each.estimates, each.declared, each.refused, each.notes]
+                for each in self.structures.values()
+            ],
+        }
+
+    def restore(self, path: Path) -> None:
+        """Takes in a stored part, into what nothing was taken in before. Raises ValueError, KeyError, TypeError and
+        OSError where it is none."""
+        kept = summary(path)
+        self.within, self.over, self.wrong, self.left_out = (
+            kept[name] for name in ("within", "over", "wrong", "left_out")
+        )
+        self.counter.checked, self.counter.alone, self.counter.reason = kept["checked"], kept["alone"], kept["reason"]
+        self.wrong_numbers = np.array(kept["wrong_numbers"], np.int64)
+        for number, estimates, declared, refused, notes in kept["structures"]:
+            self.structures[number] = Structure(number, "", tuple(estimates), declared, refused, notes=tuple(notes))
+        for rows in read(path, self.counter.names):
+            if not (rows.numbers.min() >= 0 and rows.numbers.max() < self.counter.space.size):
+                raise ValueError("combinations that are not in the space")
+            if not set(np.unique(rows.structures).tolist()) <= self.structures.keys():
+                raise ValueError("structures that nothing is known of")
+            self._take(rows.numbers, rows.figures, rows.structures)
 
     def merge(self, share: _Share) -> None:
         """Takes in what came of a share elsewhere. Raises UsageError where too much was counted one by one."""
@@ -149,6 +222,9 @@ class Answer:
         self.counter.reason = self.counter.reason or share.reason
         self.counter.count_alone(alone)
         self.wrong_numbers = np.sort(np.concatenate([self.wrong_numbers, share.wrong_numbers]))[:WRONG]
+        if self.unread or share.unread:
+            self.unread, self.pools, self.structures = self.unread or share.unread, [], {}
+            return
         first = max(self.structures, default=0) + 1
         self.structures |= {first + number: structure for number, structure in share.structures.items()}
         self.pools += [pool._replace(structures=pool.structures + first) for pool in share.pools]
@@ -165,9 +241,9 @@ class Answer:
             self._prune()
         pool = _joined(self.pools) if self.pools else None
         rows: list[SweepRow] = []
-        if pool is not None:
-            if not self.all:
-                _refuse_more(len(pool.numbers), MOST)
+        if pool is not None and not self.all and len(pool.numbers) > MOST:
+            self._too_many(MOST)
+        if pool is not None and not self.unread:
             best = front(pool.scores) if wanted.objectives and wanted.top is None else np.zeros(len(pool.numbers), bool)
             pool, best = pool.taken(order := np.argsort(pool.numbers)), best[order]
             rows = [self._row(pool, place, bool(best[place])) for place in range(len(pool.numbers))]
@@ -188,6 +264,7 @@ class Answer:
             wrong_unlisted=self.wrong - len(wrong),
             left_out=self.left_out,
             counted=self._counted(),
+            with_=self.counter.wanted.with_,
         )
 
     def _counted(self) -> str:
@@ -197,7 +274,7 @@ class Answer:
         if counter.alone:
             reason = f": {counter.reason}" if counter.reason else ""
             found += f"; {counter.alone:,} counted one by one{reason}"
-        return found
+        return f"{found}; {self.unread}" if self.unread else found
 
     def _row(self, pool: _Pool, place: int, optimal: bool) -> SweepRow:
         structure = self.structures[int(pool.structures[place])]
@@ -209,6 +286,7 @@ class Answer:
             estimates=structure.estimates,
             declared=structure.declared,
             refused=structure.refused,
+            notes=structure.notes,
         )
 
     def _wrong(self, number: int) -> SweepRow:
@@ -223,47 +301,146 @@ class _Share(NamedTuple):
     structures: dict[int, Structure]
     pools: list[_Pool]
     reason: str
+    unread: str
+    file: bytes  # of the store
 
 
-def answered(job: Job, wanted: Wanted, told: Callable[[int], None] | None = None, jobs: int = 1) -> Sweep:
-    """The sweep of a job, in so many processes, which changes nothing else. told: hears how many combinations there are
-    so far."""
-    answer = Answer(Counter(job, job.spec(), wanted.names), wanted)
-    jobs = min(jobs, answer.counter.shares) if job.graph is None else 1
-    if jobs <= 1:
+class Sharing(NamedTuple):
+    """What whoever counts a share has to know in addition to the job.
+
+    plan: how the space is divided. one_by_one: why nothing is counted at once. stored: whether rows are kept.
+    """
+
+    wanted: Wanted
+    plan: tuple[int, ...]
+    one_by_one: str = ""
+    stored: bool = False
+
+    def counter(self, job: Job, read: Spec | None) -> Counter:
+        """What counts a job so."""
+        return Counter(job, read, self.wanted.names, self.one_by_one, self.plan)
+
+    def share(
+        self,
+        counter: Counter,
+        number: int,
+        told: Callable[[int], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> _Share:
+        """A share of the space. told: hears how many combinations there are so far. stopped: whether nobody waits."""
+        writer = Writer(counter.wanted, counter.names) if self.stored else None
+        answer = Answer(counter.fresh(), self.wanted, writer)
         done = 0
-        for part in answer.counter.parts():
+        for part in answer.counter.share(number):
             answer.add(part)
             done += len(part.numbers)
             if told is not None:
                 told(done)
-        return answer.sweep()
-    with workers(job, jobs) as pool:
-        for share in pool.map(partial(_share, wanted), range(answer.counter.shares)):
-            answer.merge(share)
-            if told is not None:
-                told(answer.within + answer.over + answer.wrong + answer.left_out)
+            if stopped():
+                break
+        return answer.share()
+
+
+Shares: TypeAlias = "Iterator[tuple[int, _Share]]"
+"""Shares by number, in any order."""
+
+
+def answered(
+    job: Job,
+    wanted: Wanted,
+    told: Callable[[int], None] | None = None,
+    jobs: int = 1,
+    *,
+    one_by_one: str = "",
+    store: Store | None = None,
+    cluster: Cluster | None = None,
+) -> Sweep:
+    """The sweep of a job, in so many processes or on a cluster, which changes nothing else.
+
+    told: hears how many combinations there are so far. store: keeps the rows, and is gone on with. one_by_one: why
+    combinations cannot be counted at once, if they cannot.
+    """
+    if store is not None:
+        require()
+    read = job.spec()
+    counter = Counter(job, read, wanted.names, one_by_one, None if store is None else store.plan)
+    answer = Answer(counter.fresh(), wanted)
+    answer.is_stored = store is not None
+    finished: set[int] = set()
+    if store is not None:
+        store.begin(counter.plan, counter.shares)
+        finished = store.finished()
+    sharing = Sharing(wanted, counter.plan, one_by_one, store is not None)
+    left = [number for number in range(counter.shares) if number not in finished]
+    jobs = min(jobs, len(left)) if job.graph is None else 1
+    with ExitStack() as stack:
+        if cluster is not None and left:
+            shares: Shares = stack.enter_context(cluster.shares(job, sharing, left))
+        elif jobs > 1:
+            pool = stack.enter_context(workers(job, jobs))
+            shares = pool.as_they_come(partial(_share, sharing), left)
+        else:
+            shares = _alone(answer, sharing, counter, left, told)
+        _gather(answer, counter, shares, finished, store, told)
     return answer.sweep()
 
 
-def _share(wanted: Wanted, number: int) -> _Share:
+def _alone(
+    answer: Answer, sharing: Sharing, counter: Counter, left: Sequence[int], told: Callable[[int], None] | None
+) -> Shares:
+    """The shares, counted here one after the other."""
+
+    def further(done: int) -> None:
+        assert told is not None
+        told(answer.done + done)
+
+    for number in left:
+        yield number, sharing.share(counter, number, None if told is None else further)
+
+
+def _gather(
+    answer: Answer,
+    counter: Counter,
+    shares: Shares,
+    finished: set[int],
+    store: Store | None,
+    told: Callable[[int], None] | None,
+) -> None:
+    """Takes in shares in their order, whatever the order in which they come; stores them at once."""
+    waiting: dict[int, _Share] = {}
+    for number in range(counter.shares):
+        if number in finished and store is not None:
+            answer.merge(_restored(counter, answer.wanted, store, number))
+        else:
+            while number not in waiting:
+                came, share = next(shares)
+                if store is not None:
+                    store.keep(came, share.file)
+                waiting[came] = share._replace(file=b"")
+            answer.merge(waiting.pop(number))
+        if told is not None:
+            told(answer.done + sum(sum(share.counts[:4]) for share in waiting.values()))
+
+
+def _restored(counter: Counter, wanted: Wanted, store: Store, number: int) -> _Share:
+    """A share that is stored. Raises UsageError where it cannot be read."""
+    found = Answer(counter.fresh(), wanted)
+    found.is_stored = True
+    try:
+        found.restore(store.path(number))
+    except (ValueError, KeyError, TypeError, OSError):
+        raise store.damaged(number) from None
+    return found.share()
+
+
+def _share(sharing: Sharing, number: int) -> _Share:
     """A share of the space, in a process that `workers` began."""
-    job, read = here()
-    answer = Answer(Counter(job, read, wanted.names), wanted)
-    for part in answer.counter.share(number):
-        answer.add(part)
-        if is_stopped():
-            break
-    return answer.share()
+    return sharing.share(_counter(sharing), number, stopped=is_stopped)
 
 
-def _refuse_more(count: int, most: int) -> None:
-    """Raises UsageError for a Pareto front that nobody would read."""
-    if count > most:
-        raise UsageError(
-            f"more than {most:,} combinations are Pareto-optimal: limit a cost with --max, compare by fewer with "
-            "--pareto, or take the smallest with --sort METRIC --top N"
-        )
+@lru_cache(maxsize=1)
+def _counter(sharing: Sharing) -> Counter:
+    return sharing.counter(*here())
 
 
 def front(scores: Sequence[Any]) -> Any:

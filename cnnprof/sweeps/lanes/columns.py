@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnprof.sweeps.run import SweepAxis, shape
+from cnnprof.sweeps.axes import SweepAxis, shape
 from cnnprof.sweeps.space import DecimalRange
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")

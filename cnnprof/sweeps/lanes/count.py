@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from math import prod
 from typing import Any, NamedTuple
 
@@ -21,10 +22,12 @@ from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language.spec import Spec
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS
+from cnnprof.sweeps.axes import MOST, given_at
+from cnnprof.sweeps.job import Job, network_of, row
 from cnnprof.sweeps.lanes.columns import columns_of
 from cnnprof.sweeps.lanes.program import Program
 from cnnprof.sweeps.lanes.symbols import Condition, NoLanes, Trace
-from cnnprof.sweeps.run import MOST, Job, SweepRow, given_at, network_of, row
+from cnnprof.sweeps.result import SweepRow
 from cnnprof.sweeps.space import Space
 
 CHUNK = 2**15
@@ -37,6 +40,12 @@ PENDING = 2**20
 """Combinations kept that no structure so far holds."""
 FRUITLESS = 8
 """Structures of few combinations in a row, after which the rest are counted one by one."""
+RUSH = 256
+"""Combinations of a box that are counted one by one where those before were of few each."""
+SAMPLED = 4096
+"""Combinations by which the number of structures is guessed."""
+PIECES = 64
+"""Shares into which a space is divided along with its structures, at most."""
 
 Box = tuple[Any, ...]
 """Positions on every axis, an array each."""
@@ -48,7 +57,7 @@ class LanesDiffer(Exception):
 
 class Structure(NamedTuple):
     """What combinations have in common. wrong: what is wrong with the first, empty: nothing. estimates, declared,
-    refused: as of a row. left_out: whether the condition of the sweep does not hold."""
+    refused, notes: as of a row. left_out: whether the condition of the sweep does not hold."""
 
     number: int
     wrong: str = ""
@@ -56,6 +65,7 @@ class Structure(NamedTuple):
     declared: int = 0
     refused: Mapping[str, str] = {}
     left_out: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -98,19 +108,32 @@ class _Traced(NamedTuple):
 
 
 class Counter:
-    """Counts the combinations of a job. names: the metrics, of `FIGURES`."""
+    """Counts the combinations of a job. names: the metrics, of `FIGURES` unless combinations are counted one by one.
 
-    def __init__(self, wanted: Job, read: Spec | None, names: Sequence[str]) -> None:
+    one_by_one: why all are; empty where they are not. plan: how the space is divided into shares, by the length of a
+    share on every axis, or its length in a list of combinations; left out, it is made here. It decides nothing else
+    than who counts what, and how many are checked.
+    """
+
+    def __init__(
+        self,
+        wanted: Job,
+        read: Spec | None,
+        names: Sequence[str],
+        one_by_one: str = "",
+        plan: Sequence[int] | None = None,
+    ) -> None:
         self.wanted = wanted
         self.read = read
         self.names = tuple(names)
+        self.one_by_one = one_by_one
         self.axes = [columns_of(axis) for axis in wanted.axes]
         self.space = wanted.space
         self.condition = wanted.condition()
         self.structures = 0
         self.checked = 0
         self.alone = 0
-        self.reason = ""  # why any were counted one by one
+        self.reason = one_by_one  # why any were counted one by one
         self.first_variable: list[int] = []  # of each axis
         self.axis_of: list[int] = []  # of each variable
         for place, axis in enumerate(self.axes):
@@ -119,8 +142,22 @@ class Counter:
 
         drawn = wanted.drawn()
         self.drawn = None if drawn is None else np.array(drawn, np.int64)
-        self.lengths = self._lengths()
-        self.shares = 1 if drawn is not None else Space(self._pieces()).size
+        self.listed = bool(one_by_one) or drawn is not None
+        self.plan = tuple(self._plan() if plan is None else plan)
+        sizes = [self.space.size if drawn is None else len(drawn)] if self.listed else self.space.sizes
+        self.pieces = Space([-(-size // length) for size, length in zip(sizes, self.plan, strict=True)])
+
+    @property
+    def shares(self) -> int:
+        """How many there are; they do not depend on who counts them."""
+        return self.pieces.size
+
+    def fresh(self) -> Counter:
+        """One that has counted nothing so far."""
+        found = copy(self)
+        found.structures = found.checked = found.alone = 0
+        found.reason = found.one_by_one
+        return found
 
     def parts(self) -> Iterator[Part]:
         """All combinations in parts, in no particular order."""
@@ -128,35 +165,74 @@ class Counter:
             yield from self.share(share)
 
     def share(self, number: int) -> Iterator[Part]:
-        """The parts of one of `shares`, which do not depend on how many processes there are."""
-        if self.drawn is not None:
-            yield from self._lanes(tuple(self._positions(self.drawn)))
+        """The parts of one of `shares`."""
+        if self.listed:
+            first, end = number * self.plan[0], (number + 1) * self.plan[0]
+            numbers = np.arange(first, min(end, self.space.size)) if self.drawn is None else self.drawn[first:end]
+            yield from self._alone(numbers) if self.one_by_one else self._lanes(tuple(self._positions(numbers)))
             return
-        places = Space(self._pieces()).positions(number)
         yield from self._box(tuple(
             np.arange(place * length, min((place + 1) * length, size))
-            for place, length, size in zip(places, self.lengths, self.space.sizes, strict=True)
+            for place, length, size in zip(self.pieces.positions(number), self.plan, self.space.sizes, strict=True)
         ))  # fmt: skip
 
-    def _lengths(self) -> list[int]:
-        """How many positions on each axis a share has: the longest axes are divided first."""
+    # Dividing the space.
+
+    def _plan(self) -> list[int]:
+        """The lengths of shares that take about as long: a space of many structures is divided along with these, so
+        that few of them are traced twice, and every space so that a share is not too large."""
+        if self.one_by_one:
+            size = self.space.size if self.drawn is None else len(self.drawn)
+            return [max(FEW, -(-size // (4 * PIECES)))]
         lengths = list(self.space.sizes)
-        for place in sorted(range(len(lengths)), key=lambda place: -self.space.sizes[place]):
-            pieces = min(lengths[place], -(-prod(lengths) // SHARE))
+        share, held = self._guessed()
+        if self.drawn is not None:
+            pieces = min(len(self.drawn) // 1024, PIECES) if share < 1 / FEW else 1
+            return [-(-len(self.drawn) // max(1, pieces))]
+        left = PIECES
+        for place in sorted(held, key=lambda place: held[place]):
+            size = lengths[place]
+            # Positions of one structure each are divided as they are; of others, a piece has a few structures.
+            pieces = size if held[place] == 1 else size // held[place] // 2
+            pieces = max(1, min(pieces, left, size))
+            lengths[place] = -(-size // pieces)
+            left //= pieces
+        size = prod(lengths)
+        most = size if share >= 1 / PIECES / 4 else max(2 * RUSH, -(-self.space.size // (PIECES // 4)))
+        for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+            pieces = min(lengths[place], -(-prod(lengths) // min(SHARE, most)))
             lengths[place] = -(-lengths[place] // pieces)
         return lengths
 
-    def _pieces(self) -> list[int]:
-        return [-(-size // length) for size, length in zip(self.space.sizes, self.lengths, strict=True)]
+    def _guessed(self) -> tuple[float, dict[int, int]]:
+        """The share of combinations that a structure holds, of some; and on how many positions of an axis it does,
+        where not on all. It is that of the combination in the middle: at an end, values are often special."""
+        if self.space.size <= 2 * RUSH or not self.axes:
+            return 1.0, {}
+        whole = tuple(_some(size) for size in self.space.sizes)
+        try:
+            traced = self._trace(whole)
+        except NoLanes:
+            return 0.0, {}
+        held = dict.fromkeys(traced.fixed, 1)
+        for place, guards in traced.single.items():
+            holds = guards.hold(self._variables(place, whole[place]), whole[place].shape)
+            if not holds.all():
+                held[place] = max(1, int(self.space.sizes[place] * holds.mean()))
+        some = tuple(self._positions(np.random.default_rng(0).integers(0, self.space.size, SAMPLED)))
+        return float(self._holds(traced, some, whole).mean()), held
 
     # Boxes.
 
     def _box(self, whole: Box) -> Iterator[Part]:
         waiting = [whole]
         pending: list[Box] = []
+        fruitless = 0
         while waiting:
             box = waiting.pop()
-            if _size(box) <= FEW:
+            rushed = fruitless >= FRUITLESS and _size(box) <= RUSH
+            if rushed or _size(box) <= FEW:
+                fruitless -= rushed  # so that of small boxes, every other one is tried
                 yield from self._alone(self._numbers(box).ravel())
                 continue
             try:
@@ -167,14 +243,17 @@ class Counter:
                 continue
             box, others = self._divided(traced, box)
             waiting += others
+            found = 0
             for part, left in self._run(traced, box):
                 if part is not None:
+                    found += len(part.numbers)
                     yield part
                 if left is not None:
                     pending.append(left)
                     if sum(len(each[0]) for each in pending) > PENDING:
                         yield from self._lanes(_joined(pending))
                         pending = []
+            fruitless = fruitless + 1 if found <= FEW else 0
         if pending:
             yield from self._lanes(_joined(pending))
 
@@ -366,7 +445,8 @@ class Counter:
             found = self.row(int(number))
             self.structures += 1
             estimates = tuple(name for name in found.estimates if name in self.names)
-            structure = Structure(self.structures, found.wrong, estimates, found.declared, found.refused)
+            said = (found.wrong, estimates, found.declared, found.refused)
+            structure = Structure(self.structures, *said, notes=found.notes)
             metrics = {name: _array(value) for name, value in found.metrics.items() if name in self.names}
             metrics = {name: values for name, values in metrics.items() if values is not None}
             yield Part(structure, np.array([number]), metrics, alone=True)
@@ -465,6 +545,12 @@ def _estimates(graph: Graph, results: Mapping[str, Any]) -> tuple[str, ...]:
     elif "training_bytes" in results and not all(layer.memory_exact for layer in (graph.trained or graph).layers):
         found.add("training_bytes")
     return tuple(name for name in METRICS if name in found and results.get(name) is not None)
+
+
+def _some(size: int) -> Any:
+    """Positions on an axis, the one in the middle first: all, or of a very long axis some, with both ends."""
+    some = np.arange(size) if size <= SHARE else np.unique(np.linspace(0, size - 1, SHARE // 16).astype(np.int64))
+    return np.roll(some, -(len(some) // 2))
 
 
 def _along(place: int, count: int) -> tuple[int, ...]:

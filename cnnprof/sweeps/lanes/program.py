@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnprof.model.arithmetic import logarithm
 from cnnprof.sweeps.lanes.symbols import Atom, Condition, NoLanes, Real, Symbol, Whole
 
 MOST = 2**63 - 1
@@ -229,6 +230,11 @@ def _floor_divide_floats(left: Array, right: Array) -> Array:
     return np.where(quotient != 0, below, np.copysign(0.0, left / right))
 
 
+def _logarithm(value: Array, base: float) -> Array:
+    """Number by number: the last bit of NumPy's own logarithm is another than Python's on some machines."""
+    return np.asarray(np.frompyfunc(logarithm, 2, 1)(value, base), np.float64)
+
+
 def _float(function: Callable[..., Array]) -> Callable[..., Array]:
     """An operation on floats, which integers are made first."""
 
@@ -252,4 +258,6 @@ _OPERATIONS: dict[str, Callable[..., Array]] = {
     "multiply": _float(np.multiply),
     "divide": _float(np.true_divide),
     "floor_divide_floats": _float(_floor_divide_floats),
+    "root": _float(np.sqrt),
+    "logarithm": _logarithm,
 }

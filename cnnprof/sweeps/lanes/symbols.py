@@ -18,11 +18,12 @@ import numbers
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 from cnnprof.language.unfold import _Walker
 from cnnprof.model.answers import Memo
-from cnnprof.model.arithmetic import Symbolic, Undecided, choose
+from cnnprof.model.arithmetic import Symbolic, Undecided, choose, logarithm, root
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind
@@ -30,10 +31,14 @@ from cnnprof.model.kind import Kind
 AtomOp: TypeAlias = Literal[
     "variable", "product", "floor_divide", "most", "least", "gcd", "choose",  # of integers, the first of floats too
     "truncate", "floor", "ceil", "round",  # floats to integers
-    "add", "subtract", "multiply", "divide", "floor_divide_floats",  # to floats
+    "add", "subtract", "multiply", "divide", "floor_divide_floats", "root", "logarithm",  # to floats
 ]  # fmt: skip
 EXACT = 2**53
 """Up to here every integer is a float, so that float arithmetic on integers rounds as Python's does."""
+
+
+_LOG_SLACK = 1e-9
+"""A logarithm is not quite monotonic: its last bit is the library's, and a whole one is set right."""
 
 
 class NoLanes(Exception):
@@ -322,6 +327,20 @@ class Symbol(Symbolic):
     def __abs__(self) -> Any:
         return choose(self < 0, -self, self)
 
+    def root(self) -> Any:
+        """An operation, where none of its values is below 0."""
+        if self.low < 0:
+            return math.sqrt(self.pin())
+        return self.trace.real(self.trace.atom("root", (self,), *map(root, (self.value, self.low, self.high))))
+
+    def log_to(self, base: float) -> Any:
+        """An operation, where all of its values are above 0."""
+        if self.low <= 0:
+            return logarithm(self.pin(), base)
+        value, *bounds = [logarithm(number, base) for number in (self.value, self.low, self.high)]
+        low, high = min(bounds) - _LOG_SLACK, max(bounds) + _LOG_SLACK
+        return self.trace.real(self.trace.atom("logarithm", (self, base), value, low, high))
+
     def most_of(self, values: Collection[Any]) -> Any:
         """The largest."""
         return _extreme(self.trace, "most", values)
@@ -341,7 +360,7 @@ class Symbol(Symbolic):
             elif type(value) is int:
                 constant += value
             else:
-                return sum(values)
+                return reduce(operator.add, values, 0)
         return self.trace.whole(terms, constant)
 
 

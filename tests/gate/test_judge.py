@@ -13,24 +13,9 @@ from cnnprof.analysis.costs import count
 from cnnprof.analysis.measured import Alternated, Machine, Settings, TimeComparison, Times
 from cnnprof.analysis.report import tabulate
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText
-from cnnprof.gate.budget import (
-    MAX_PATTERNS,
-    SUMMED,
-    Baseline,
-    Budget,
-    CheckResult,
-    CountedNetwork,
-    Figures,
-    Increase,
-    Rest,
-    Verdict,
-    Wrong,
-    figures,
-    held_to_time,
-    judge,
-    refused,
-    unmatched,
-)
+from cnnprof.gate.budget import SUMMED, Baseline, Budget, CountedNetwork, Figures, Increase, figures
+from cnnprof.gate.judge import MAX_PATTERNS, held_to_time, judge, refused, unmatched
+from cnnprof.gate.result import CheckResult, Rest, Verdict, Wrong
 from cnnprof.language import source
 from cnnprof.language import unfold as expand
 from cnnprof.language.spec import BudgetLimit, read

@@ -1,0 +1,110 @@
+"""A check of many SPECs in several processes, each of which runs it for some of them; nothing else changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnprof import load
+from cnnprof.errors import CnnprofError
+from cnnprof.gate.budget import Budget
+from cnnprof.language import registry
+from cnnprof.processes import is_stopped, processes
+
+if TYPE_CHECKING:
+    from cnnprof.gate.run import Run
+    from cnnprof.gate.subjects import Setup
+
+PIECES = 8
+"""Parts that each process has of the whole, so that all end at about the same time."""
+LEAST = 8
+"""SPECs that are sooner checked than a process is started for them."""
+
+
+class Part(NamedTuple):
+    """What a run found of some SPECs, as its fields have it."""
+
+    found: dict[str, Any]
+    changes: list[Any]
+    files: list[str]
+    foreign: set[str]
+    compared: bool
+    units: int
+
+
+def independent(specs: Sequence[object]) -> list[str | Path] | None:
+    """SPECs that can be checked without each other: names and files, no code, all of a file next to each other; None
+    where some are not, and of a few."""
+    found: list[str | Path] = []
+    for spec in specs:
+        if not isinstance(spec, str | Path) or spec == "-" or load.code_in(str(spec)) is not None:
+            return None
+        found.append(spec)
+    names = [*map(_file, found)]
+    once = len(set(names)) == 1 + sum(one != other for one, other in pairwise(names))
+    return found if len(found) >= LEAST and once else None
+
+
+def _file(spec: str | Path) -> str:
+    """What stands for the file of a SPEC."""
+    return load.file_of(str(spec)) or str(spec).partition(",")[0].partition("@")[0]
+
+
+def checked(
+    run: Run,
+    make: Callable[[], Run],
+    specs: Sequence[str | Path],
+    given: Setup,
+    budget: Budget,
+    budgets: bool,
+    jobs: int,
+) -> bool:
+    """Checks SPECs in so many processes, into a run. make: begins a run like it, in another process.
+
+    False where that cannot be done, and nothing was: where any of it raises, or all together is too much work. The
+    run's own way says then what is wrong.
+    """
+    length = max(1, -(-len(specs) // (PIECES * jobs)))
+    pieces = _divided(specs, length)
+    parts = []
+    try:
+        with processes(min(jobs, len(pieces)), begin, bool(registry.plugins())) as pool:
+            check = partial(_part, make, given, budget, budgets)
+            for number, part in enumerate(pool.map(check, pieces)):
+                parts.append(part)
+                run.progress("", sum(map(len, pieces[: number + 1])), len(specs))
+    except CnnprofError:
+        return False
+    return run.joined(parts)
+
+
+def _divided(specs: Sequence[str | Path], length: int) -> list[list[str | Path]]:
+    """Parts of about a length; those of one file stay together."""
+    pieces: list[list[str | Path]] = [[]]
+    before: object = None
+    for spec in specs:
+        file = _file(spec)
+        if len(pieces[-1]) >= length and file != before:
+            pieces.append([])
+        pieces[-1].append(spec)
+        before = file
+    return pieces
+
+
+def begin(plugins: bool) -> None:
+    """Begins a process that knows the same kinds as the one that started it."""
+    if not plugins:
+        registry.leave_plugins_out()
+
+
+def _part(make: Callable[[], Run], given: Setup, budget: Budget, budgets: bool, specs: Sequence[str | Path]) -> Part:
+    """Some SPECs, in a process of their own."""
+    run = make()
+    for spec in specs:
+        if is_stopped():
+            break
+        run.named(spec, given, budget, budgets)
+    return run.part()
