@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cnnprof.render.document import Document
 
 MADE = ("channels", "features")
-"""Dimensions that a layer makes anew: those of its input are `in_channels`, `in_features`."""
+"""Dimensions that a layer makes: those of its input are `in_channels`, `in_features`."""
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 SORTS = Work._fields[1:]
 

@@ -52,7 +52,7 @@ class Walked(NamedTuple):
 
 def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
     """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell, or a step
-    with fields that are no constants."""
+    whose fields are not constant."""
     values = tuple(arguments.values())
     fields: list[object] = []
     for value in values:
