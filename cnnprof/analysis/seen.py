@@ -1,7 +1,7 @@
 """What each position along an axis sees of the network's input: an interval, and what a step makes of it.
 
 Behind strides alone the intervals are equally long and equally far from each other. Behind an upsampling they repeat
-with a period: a `Pattern` of one or several phases holds for every position. Behind a gate every position also sees
+with a period: a `Pattern` of one or several phases holds for every position. After a gate every position also sees
 what the gate does, which is in the pattern as well. Where taps are clamped to a border, or a tensor meets another one
 on a coarser grid, no pattern holds, and an `IntervalTable` lists the intervals. A step also asks for positions outside
 of the tensor, so what later layers ask for has to be known before a table is filled.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from cnnprof.errors import FieldError, Frame, Mark, RuleError, ShapeError, SpecError, UsageError, listing, nearest
 from cnnprof.language import registry, source
@@ -439,7 +439,7 @@ class _Walker:
             return self.side(step, path, scope)
         ref = self.values.target(step.word, scope)
         if ref is None:
-            raise self.no_target(step.word, scope)
+            self.refuse_word(step.word, scope)
         target = ref.target
         several = step.from_.items[1:] if isinstance(step.from_, Sequence) else None
         if several is not None:
@@ -456,15 +456,15 @@ class _Walker:
         further = [self.values.layer_named(node, scope).tensor for node in several or () if isinstance(node, Scalar)]
         return self.add(path, made, (scope.tensor, *further), step.mark)
 
-    def no_target(self, word: str, scope: Scope) -> RuleError:
-        """Why a word stands for no kind and no block."""
+    def refuse_word(self, word: str, scope: Scope) -> NoReturn:
+        """Raises RuleError for a word that stands for no kind and no block."""
         value = scope.argument(word)
         if value is not ABSENT:
-            return RuleError(
+            raise RuleError(
                 f"the argument `{word}` is {show(value)}, which is neither a layer kind nor a block",
                 "`identity` is the layer that does nothing" if value in (None, "none") else "",
             )
-        return RuleError(
+        raise RuleError(
             f"`{word}` is neither a layer kind nor a block",
             registry.suggestion(word, self.names.words(), scope.axes, self.spec.blocks) or registry.INSTEAD,
         )

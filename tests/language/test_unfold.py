@@ -12,6 +12,8 @@ from cnnprof.language.registry import INSTEAD
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
+from cnnprof.language.walked import Walked
+from cnnprof.load import architectures
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 
@@ -963,6 +965,83 @@ def test_a_layer_s_path_is_no_input_s_name() -> None:
     with pytest.raises(SpecError) as caught:
         graph(network("- tanh:\n  from: a\n- relu", input="{relu: [3, 8, 8], a: [3, 8, 8]}"))
     assert [problem.message for problem in caught.value.problems] == ["the path `relu` is taken: an input has it"]
+
+
+# Blocks that are entered again.
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["resnet", "efficientnet", "inception_v3", "mobilenet_v3", "shufflenet_v2"])
+def test_a_block_entered_again_gives_what_a_walk_gives(
+    name: str, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same layers, marks and work, for every variant."""
+    spec = read(parse(architectures()[name].read_bytes(), name))
+    again = [0]
+    original = Walked.again
+
+    def counted(*args: Any) -> Any:
+        again[0] += 1
+        return original(*args)
+
+    monkeypatch.setattr(Walked, "again", counted)
+    for variant in [None, *spec.variants]:
+        with pytest.MonkeyPatch.context() as walking:
+            quick, walked = UnfoldWork(), UnfoldWork()
+            try:
+                found = unfold(spec, variant, training=training, work=quick)
+            except UsageError:
+                continue  # it needs a variant
+            walking.setattr("cnnprof.language.unfold.told_apart", lambda arguments: None)
+            assert unfold(spec, variant, training=training, work=walked) == found
+            assert walked.units == quick.units
+    assert again[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "size"),
+    [
+        pytest.param("1", "true", "of", id="a number"),
+        pytest.param("[1, 1]", "[true, true]", "of", id="a list"),
+        pytest.param("[[1, 1]]", "[[true, true]]", "of[0]", id="a list of lists"),
+    ],
+)
+def test_equal_values_of_other_types_are_other_arguments(right: str, wrong: str, size: str) -> None:
+    text = f"""
+blocks:
+  b:
+    args: {{of: required}}
+    layers:
+      - max_pool2d: {{kernel_size: "{size}"}}
+layers:
+  - b: {{of: {right}}}
+  - b: {{of: {wrong}}}
+"""
+    (found,) = problems(text)
+    assert "`kernel_size` takes an integer or one per axis" in found
+
+
+def test_layers_among_the_arguments_are_walked_each_time() -> None:
+    text = """
+blocks:
+  b:
+    args: {x: required}
+    layers:
+      - add: {x: x, y: []}
+layers:
+  - relu
+  - b: {x: relu}
+    name: one
+  - b: {x: one}
+"""
+    text = text.replace("- relu\n", "- relu:\n    name: relu\n")
+    assert [layer.inputs for layer in graph(text).layers] == [(0,), (1, 1), (2, 2)]
+
+
+def test_a_limit_is_met_where_the_block_meets_it() -> None:
+    """Not where it is entered: its layers are walked where there is no room for all of them."""
+    text = "blocks:\n  b:\n    layers:\n    - relu\n    - relu\nlayers:\n- b\n- b\n"
+    assert problems(text, limits=UnfoldLimits(layers=3))[0].startswith("5:7 a spec unfolds to at most 3 layers")
 
 
 def test_a_step_says_whether_its_layers_run_in_place() -> None:
