@@ -99,13 +99,14 @@ class StepRef:
         """The same step with more fields, which take the place of those that it has."""
         return StepRef(self.name, self.target, {**self.fields, **fields})
 
-    def constants(self) -> tuple[tuple[str, str], ...] | None:
-        """The fields as they are written, where each is a number or another literal; None where one is not."""
+    def constants(self) -> tuple[tuple[str, str, bool], ...] | None:
+        """The fields as they are written, and whether plainly, where each is a number or another literal; None where
+        one is not."""
         found = []
         for name, (node, _) in self.fields.items():
             if not isinstance(node, Scalar) or not expression.is_literal(node.text):
                 return None
-            found.append((name, node.text))
+            found.append((name, node.text, node.plain))
         return tuple(found)
 
     def __eq__(self, other: object) -> bool:

@@ -16,7 +16,10 @@ from cnnprof.model.kind import show
 
 
 def share(builder: Builder, values: Values, step: Step, path: str, own: range, scope: Scope) -> None:
-    """Lets a step's layers use the weights and buffers of an earlier one's, equal by relative path and shape."""
+    """Lets a step's layers use the weights and buffers of an earlier one's, equal by relative path and shape.
+
+    Whether weights are frozen is up to the layer that has them first.
+    """
     assert step.share is not None
     problems = values.problems
     mark = step.share.mark
@@ -49,8 +52,9 @@ def share(builder: Builder, values: Values, step: Step, path: str, own: range, s
                 mark,
             )
             return
-        first = builder.layers[source].shares
-        builder.layers[number] = builder.layers[number]._replace(shares=source if first is None else first)
+        owner = builder.layers[source]
+        first = source if owner.shares is None else owner.shares
+        builder.layers[number] = builder.layers[number]._replace(shares=first, frozen=owner.frozen)
 
 
 def _each_time(step: Step, of: Scalar, scope: Scope) -> str:

@@ -53,16 +53,16 @@ class Walked(NamedTuple):
 def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
     """The values of arguments, and what tells 1 from true; None where one is a layer, or is too deep to tell, or a step
     with fields that are not constants."""
-    values = tuple(arguments.values())
-    fields: list[object] = []
-    for value in values:
-        for part in value if isinstance(value, tuple) else (value,):
+    found: list[object] = []
+    for name, value in arguments.items():
+        parts = value if isinstance(value, tuple) else (value,)
+        fields: list[object] = []  # of each part
+        for part in parts:
             if isinstance(part, tuple | LayerRef):
                 return None
-            if isinstance(part, StepRef) and part.fields:
-                constant = part.constants()
-                if constant is None:
-                    return None
-                fields.append(constant)
-    types = [tuple(map(type, value)) if isinstance(value, tuple) else type(value) for value in values]
-    return (*arguments, *values, *types, *fields)
+            constants = part.constants() if isinstance(part, StepRef) else ()
+            if constants is None:
+                return None
+            fields.append(constants)
+        found += [name, value, type(value), tuple(map(type, parts)), tuple(fields) if any(fields) else ()]
+    return tuple(found)

@@ -1070,6 +1070,23 @@ layers:
     assert [layer.path for layer in graph(text).layers if layer.frozen] == ["pair.conv2d", "pair.batch_norm"]
 
 
+@pytest.mark.parametrize(("first", "then"), [*product(["true", "false"], repeat=2)])
+def test_weights_are_frozen_where_the_first_layer_is_that_has_them(first: str, then: str) -> None:
+    text = f"""\
+layers:
+  - conv2d: {{out_channels: 3, kernel_size: 1}}
+    name: a
+    frozen: {first}
+  - conv2d: {{out_channels: 3, kernel_size: 1}}
+    name: b
+    share: a
+    frozen: {then}
+  - conv2d: {{out_channels: 3, kernel_size: 1}}
+    share: b
+"""
+    assert [layer.frozen for layer in graph(text).layers] == [first == "true"] * 3
+
+
 def test_only_weights_are_frozen() -> None:
     assert not graph("layers:\n  - relu:\n    frozen: true\n").layers[0].frozen
 
