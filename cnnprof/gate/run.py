@@ -41,6 +41,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
+    from cnnprof.gate.ahead import Ahead
     from cnnprof.gate.shared import Part
     from cnnprof.git import Revision
 
@@ -94,6 +95,7 @@ class Run:
     expected: int = 0
     begun: int = 0
     specs: dict[str, Readable | None] = field(default_factory=dict)
+    ahead: Ahead = field(default_factory=dict)  # what other processes found already
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
@@ -177,22 +179,33 @@ class Run:
     def spec(self, located: Located) -> Readable | None:
         """The spec of a file, read once; what is in another format is read for each setup."""
         if located.name not in self.specs:
-            self.specs[located.name] = self.attempt(subjects.readable, located, file=located.name)
+            told = self.ahead.get(("readable", located.name, None))
+            read = partial(subjects.readable, located) if told is None else partial(told.again, self._work)
+            self.specs[located.name] = self.attempt(read, file=located.name)
         return self.specs[located.name]
 
     def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(subjects.validate, spec, setup, self._work, self.reading, file=file, mark=mark) is not None:
+        action = partial(subjects.validate, spec, setup, self._work, self.reading)
+        if self.attempt(self._done, action, file, setup, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            self._networks[key] = self.attempt(
-                subjects.count, spec, file, setup, self._work, self.reading, file=file, mark=mark
-            )
+            action = partial(subjects.count, spec, file, setup, self._work, self.reading)
+            self._networks[key] = self.attempt(self._done, action, file, setup, file=file, mark=mark)
         return self._networks[key]
+
+    def _done(self, action: partial[T], file: str, setup: Setup) -> T:
+        """What an action gives of a network, or gave in another process. Raises as the action."""
+        told = self.ahead.get((action.func.__name__, file, setup))
+        if told is None:
+            return action()
+        subjects.afford(self._work)
+        found: T = told.again(self._work)
+        return found
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
         """The same network as it was at `--baseline-ref`, None without one. Raises UsageError."""
@@ -200,10 +213,11 @@ class Run:
             return None
         key = (file, setup)
         if key not in self._past:
-            new = file in self.foreign
-            self._past[key] = (
-                Baseline(self.baseline_ref, None) if new else subjects.past(self.revision, file, setup, self._work)
-            )
+            if file in self.foreign:
+                self._past[key] = Baseline(self.baseline_ref, None)
+            else:
+                action = partial(subjects.past, self.revision, file, setup, self._work)
+                self._past[key] = self._done(action, file, setup)
         return self._past[key]
 
     @cached_property
@@ -406,7 +420,7 @@ def check_specs(
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
     run.expected = len(unique)
-    alone = jobs == 1 or suggest or latency is not None
+    alone = jobs <= 1 or suggest or latency is not None
     if alone or not _is_shared(run, [*unique.values()], given, budget, budgets, jobs):
         for spec in unique.values():
             run.begin(str(spec) if isinstance(spec, str | Path) else "")
