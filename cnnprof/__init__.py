@@ -338,8 +338,7 @@ def check(
         left out.
     baseline_ref: a git revision to compare with, at its merge base with HEAD, or (baseline_tip) as it is.
     allow_code: whether the code runs that the project file names.
-    jobs: processes among which many networks are divided, which changes nothing else; those in code, and those that
-        are no names, stay in this one.
+    jobs: processes among which many networks are divided, which changes nothing else; code runs in this one.
 
     A spec is checked as written and in every variant, unless it says which. What is wrong with one does not stop the
     others: it is in `problems`, and `require` raises it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 import cnnprof
 from cnnprof.cli import main
-from cnnprof.gate import run, shared, subjects
+from cnnprof.gate import ahead, run, shared, subjects
 
 VARIANTS = """\
 variants:
@@ -182,7 +183,8 @@ def test_a_project_says_the_same_in_two_processes(
     one, two = (seen_by(jobs, *options, capsys=capsys) for jobs in ("1", "2"))
     assert one == two
     assert "net5.yaml:" in one[2]
-    assert ("no file matches" in one[2]) and one[0] == 2
+    assert "no file matches" in one[2]
+    assert one[0] == 2
 
 
 @pytest.mark.parametrize("options", [["--format", "json"], ["--update-baseline"], ["--baseline-ref", "HEAD"]])
@@ -243,6 +245,38 @@ def test_a_project_s_work_is_limited_all_together(
     one, two = (seen_by(jobs, capsys=capsys) for jobs in ("1", "2"))
     assert one == two
     assert "units of work, found more" in one[2]
+
+
+@pytest.mark.parametrize(("module", "one"), [(shared, "_part"), (ahead, "_piece")])
+def test_more_work_than_one_run_may_be_stops_the_processes(
+    module: Any, one: str, nets: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As soon as what is done so far is too much; what was found before is not done again."""
+    Path("cnnprof.yaml").write_text(VALID)
+    monkeypatch.setattr(subjects, "MOST_WORK", 200)
+    given = nets if module is shared else []
+    expected = seen_by("1", *given, capsys=capsys)
+    done: list[object] = []
+    begun: list[str] = []
+
+    class Here:
+        """Processes that do their work in this one, when it is asked for."""
+
+        map = map
+
+    @contextmanager
+    def here(*_: object) -> Iterator[Here]:
+        yield Here()
+
+    monkeypatch.setattr(module, "processes", here)
+    monkeypatch.setattr(module, "is_stopped", lambda: False)
+    monkeypatch.setattr(module, one, watched(getattr(module, one), lambda *given: done.append(given[-1])))
+    monkeypatch.setattr(run.Run, "begin", watched(run.Run.begin, lambda _, name: begun.append(name)))
+    assert seen_by("2", *given, capsys=capsys) == expected
+    assert "at most 200 units of work, found more" in expected[2]
+    assert 1 < len(done) < 6
+    if module is shared:
+        assert begun == nets[len(done) - 1 :]
 
 
 def test_jobs_of_the_api_change_nothing(nets: list[str]) -> None:
