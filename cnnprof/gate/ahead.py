@@ -98,14 +98,15 @@ class _TooMuch(Exception):
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Looks for no garbage: what processes send is kept, and looking at all of it again and again takes as long as
-    reading it."""
+    """Looks for no garbage in what processes send, which is kept: looking at all of it takes longer than reading it."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            gc.freeze()
+            gc.unfreeze()  # all that there is counts as old now, and is not looked at soon
             gc.enable()
 
 
