@@ -326,6 +326,7 @@ def check(
     baseline_ref: str | None = None,
     baseline_tip: bool = False,
     allow_code: bool = False,
+    jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their budgets; `.require()` raises OverBudgetError where one is over.
 
@@ -337,6 +338,7 @@ def check(
         left out.
     baseline_ref: a git revision to compare with, at its merge base with HEAD, or (baseline_tip) as it is.
     allow_code: whether the code runs that the project file names.
+    jobs: processes among which many networks are divided, which changes nothing else; code runs in this one.
 
     A spec is checked as written and in every variant, unless it says which. What is wrong with one does not stop the
     others: it is in `problems`, and `require` raises it.
@@ -365,7 +367,7 @@ def check(
             raise UsageError("example needs a spec: a project gives the shapes of inputs")
         return check_project(
             config, baseline_ref=baseline_ref, baseline_tip=baseline_tip, version=__version__, allow_code=allow_code,
-            strict=strict,
+            strict=strict, jobs=jobs,
         )  # fmt: skip
     if config is not None:
         raise UsageError("config names a project file, and a spec is checked without one: choose one")
@@ -378,7 +380,7 @@ def check(
     budget = Budget(ARGUMENT, tuple(limits), fits=targets)
     reading = Reading(strict, example)
     past: Any = {"baseline_ref": baseline_ref, "baseline_tip": baseline_tip}
-    return check_specs(specs, given, budget, version=__version__, reading=reading, **past)
+    return check_specs(specs, given, budget, version=__version__, reading=reading, jobs=jobs, **past)
 
 
 def to_yaml(

@@ -130,6 +130,9 @@ class SpecError(CnnprofError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
 
 class UsageError(CnnprofError):
     """A name, an option or a file that does not exist, or is not what it should be."""

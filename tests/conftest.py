@@ -57,6 +57,7 @@ SLOW = {
     "sweeps/test_lanes.py::test_the_number_of_processes_changes_nothing",
     "sweeps/test_store.py::test_ctrl_c_leaves_a_store_that_goes_on",
     "sweeps/test_store.py::test_the_number_of_processes_changes_no_byte",
+    "sweeps/test_store.py::test_memory_is_limited_whatever_the_size",
     "sweeps/test_symbols.py::test_rules",
     "test_counters.py",
     "test_device_record.py",

@@ -107,14 +107,12 @@ def check(
         raise UsageError(
             "--max, --target, --set, --input, --with, --batch and --dtype need a SPEC; a project has keys for them"
         )
-    if jobs > 1:
-        raise UsageError("--jobs divides the SPECs of a command among processes: a project is checked in one")
     if reading.example is not None:
         raise UsageError("--example needs a SPEC: a project gives the shapes of inputs")
     return check_project(
         config or None, budgets=budgets, baseline_ref=baseline_ref, baseline_tip=baseline_tip, update=update_baseline,
         written=written, version=cnnprof.__version__, allow_code=allow_code, strict=reading.strict,
-        suggest=suggest, progress=progress.Networks().begin,
+        suggest=suggest, progress=progress.Networks().begin, jobs=jobs,
     )  # fmt: skip
 
 

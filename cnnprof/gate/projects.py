@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof import files, load
 from cnnprof.errors import (
+    CnnprofError,
     Mark,
     Problem,
     SpecError,
@@ -58,13 +59,15 @@ def check_project(
     strict: bool = False,
     suggest: bool = False,
     progress: Progress = lambda *_: None,
+    jobs: int = 1,
 ) -> CheckResult:
     """What the networks of a project make of its budgets, and of their specs' own.
 
     config: the project file, or several; found from the working directory upwards where left out. update: write the
     baseline first.
     written: the files that reports go to. allow_code: whether the code runs that the project file names. progress: is
-    told how far the run of each project is.
+    told how far the run of each project is. jobs: processes that read and count the
+    networks, which changes nothing else.
 
     Raises UsageError where a report would replace what is read.
     """
@@ -78,7 +81,7 @@ def check_project(
             if baseline_ref is None:
                 run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
             files.refuse_inputs(written, _inputs(found))
-            _check(run, found, budgets, update)
+            _check(run, found, budgets, update, jobs)
         results.append(run.result())
     return _together(results)
 
@@ -102,11 +105,13 @@ def _together(results: Sequence[CheckResult]) -> CheckResult:
     return first
 
 
-def _check(run: Run, found: Project, budgets: bool, update: bool) -> None:
+def _check(run: Run, found: Project, budgets: bool, update: bool, jobs: int) -> None:
     """Checks all that a project file names."""
     from cnnprof.gate import patterns
 
     run.expected = sum(len(patterns.files(found, entry)[0]) + len(entry.specs) for entry in found.entries)
+    if jobs > 1:
+        _count_ahead(run, found, budgets, jobs)
     held = [held for entry in found.entries for held in _entry(run, found, entry, budgets)]
     if not budgets:
         return
@@ -149,6 +154,19 @@ def _check(run: Run, found: Project, budgets: bool, update: bool) -> None:
     if free:
         more = f" and {len(free) - NAMED:,} more" if len(free) > NAMED else ""
         run.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
+
+
+def _count_ahead(run: Run, found: Project, budgets: bool, jobs: int) -> None:
+    """Has the networks of a project's files counted in several processes."""
+    from cnnprof import git
+    from cnnprof.gate import ahead
+
+    revision = None
+    with suppress(CnnprofError):  # which the run finds too, where it asks
+        if budgets and run.baseline_ref is not None:
+            revision = git.revision(run.baseline_ref) if run.tip else git.merge_base(run.baseline_ref)
+    asked = ahead.Asked(found, budgets, run.reading, revision)
+    run.ahead = ahead.counted(asked, jobs, lambda done, total: run.progress("", done, total))
 
 
 def _gone(run: Run, known: tuple[str, Mapping[str, Figures]], held: Sequence[Held]) -> None:

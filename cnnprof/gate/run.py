@@ -41,6 +41,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 if TYPE_CHECKING:
+    from cnnprof.gate.ahead import Ahead
     from cnnprof.gate.shared import Part
     from cnnprof.git import Revision
 
@@ -94,6 +95,7 @@ class Run:
     expected: int = 0
     begun: int = 0
     specs: dict[str, Readable | None] = field(default_factory=dict)
+    ahead: Ahead = field(default_factory=dict)  # what other processes found already
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
@@ -116,23 +118,31 @@ class Run:
         from cnnprof.gate.shared import Part
 
         found = {name: getattr(self, name) for name in _FOUND}
-        return Part(found, list(self.changes.items()), list(self.specs), self.foreign, self.compared, self._work.units)
+        work = self._work
+        return Part(
+            found, [*self.changes.items()], [*self.specs], self.foreign, self.compared, work.networks, work.units
+        )
 
-    def joined(self, parts: Sequence[Part]) -> bool:
-        """Takes in the parts of a run, in order; False, and nothing, where together they are too much work."""
-        if sum(part.units for part in parts) > subjects.MOST_WORK:
-            return False
-        for number, part in enumerate(parts):
-            for name in _FOUND:
-                mine, theirs = getattr(self, name), part.found[name]
-                mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
-            # A process counts identities for itself: what is alike in two is not the same.
-            self.changes |= {(title, -number * 2**64 - key): change for (title, key), change in part.changes}
-            self.specs |= dict.fromkeys(part.files)
-            self.foreign |= part.foreign
-            self._was_compared |= part.compared
+    def afford(self) -> None:
+        """Raises UsageError where the networks so far took all that one run may take."""
+        subjects.afford(self._work)
+
+    def join(self, part: Part, number: int) -> None:
+        """Takes in a part of the run, of the SPECs from a number on. Raises UsageError, and takes in nothing, where it
+        is too much work with those before."""
+        work = UnfoldWork()
+        work.networks, work.units = self._work.networks + part.networks, self._work.units + part.units
+        subjects.afford(work)
+        self._work.networks, self._work.units = work.networks, work.units
+        for name in _FOUND:
+            mine, theirs = getattr(self, name), part.found[name]
+            mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
+        # A process counts identities for itself: what is alike in two is not the same.
+        self.changes |= {(title, -number * 2**64 - key): change for (title, key), change in part.changes}
+        self.specs |= dict.fromkeys(part.files)
+        self.foreign |= part.foreign
+        self._was_compared |= part.compared
         self.notes = list(dict.fromkeys(self.notes))
-        return True
 
     def say(self, text: str) -> None:
         """Keeps what is to be said with the report."""
@@ -177,22 +187,33 @@ class Run:
     def spec(self, located: Located) -> Readable | None:
         """The spec of a file, read once; what is in another format is read for each setup."""
         if located.name not in self.specs:
-            self.specs[located.name] = self.attempt(subjects.readable, located, file=located.name)
+            told = self.ahead.get(("readable", located.name, None))
+            read = partial(subjects.readable, located) if told is None else partial(told.again, self._work)
+            self.specs[located.name] = self.attempt(read, file=located.name)
         return self.specs[located.name]
 
     def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        if self.attempt(subjects.validate, spec, setup, self._work, self.reading, file=file, mark=mark) is not None:
+        action = partial(subjects.validate, spec, setup, self._work, self.reading)
+        if self.attempt(self._done, action, file, setup, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
     def network(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> CountedNetwork | None:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            self._networks[key] = self.attempt(
-                subjects.count, spec, file, setup, self._work, self.reading, file=file, mark=mark
-            )
+            action = partial(subjects.count, spec, file, setup, self._work, self.reading)
+            self._networks[key] = self.attempt(self._done, action, file, setup, file=file, mark=mark)
         return self._networks[key]
+
+    def _done(self, action: partial[T], file: str, setup: Setup) -> T:
+        """What an action gives of a network, or gave in another process. Raises as the action."""
+        told = self.ahead.get((action.func.__name__, file, setup))
+        if told is None:
+            return action()
+        subjects.afford(self._work)
+        found: T = told.again(self._work)
+        return found
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
         """The same network as it was at `--baseline-ref`, None without one. Raises UsageError."""
@@ -200,10 +221,11 @@ class Run:
             return None
         key = (file, setup)
         if key not in self._past:
-            new = file in self.foreign
-            self._past[key] = (
-                Baseline(self.baseline_ref, None) if new else subjects.past(self.revision, file, setup, self._work)
-            )
+            if file in self.foreign:
+                self._past[key] = Baseline(self.baseline_ref, None)
+            else:
+                action = partial(subjects.past, self.revision, file, setup, self._work)
+                self._past[key] = self._done(action, file, setup)
         return self._past[key]
 
     @cached_property
@@ -215,10 +237,12 @@ class Run:
         found = git.revision(name) if self.tip else git.merge_base(name)
         if found.tip and found.tip != found.commit:
             later = "; the clone is shallow, where a later one may be missing: git fetch --unshallow"
-            self.notes.append(
+            said = (
                 f"compared with {printable(name)} as it was at its merge base with HEAD, {found.commit[:12]}"
                 f"{later if git.is_shallow() else ''}"
             )
+            if said not in self.notes:  # by another process
+                self.notes.append(said)
         return found
 
     @property
@@ -406,11 +430,11 @@ def check_specs(
         load.refuse_other(spec)
     unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
     run.expected = len(unique)
-    alone = jobs == 1 or suggest or latency is not None
-    if alone or not _is_shared(run, [*unique.values()], given, budget, budgets, jobs):
-        for spec in unique.values():
-            run.begin(str(spec) if isinstance(spec, str | Path) else "")
-            run.named(spec, given, budget, budgets)
+    alone = jobs <= 1 or suggest or latency is not None
+    run.begun = 0 if alone else _shared(run, [*unique.values()], given, budget, budgets, jobs)
+    for spec in [*unique.values()][run.begun :]:
+        run.begin(str(spec) if isinstance(spec, str | Path) else "")
+        run.named(spec, given, budget, budgets)
     if baseline_ref is not None and not run.compared and not run.wrong:
         raise UsageError(
             "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE or a "
@@ -425,13 +449,13 @@ def check_specs(
     return run.result()
 
 
-def _is_shared(run: Run, specs: Sequence[Source], given: Setup, budget: Budget, budgets: bool, jobs: int) -> bool:
-    """Checks SPECs in several processes, where that can be done."""
+def _shared(run: Run, specs: Sequence[Source], given: Setup, budget: Budget, budgets: bool, jobs: int) -> int:
+    """Checks SPECs in several processes, the first so many, as far as that can be done."""
     from cnnprof.gate import shared
 
     make = partial(Run, run.baseline_ref, run.tip, None, run.version, reading=run.reading)
     named = shared.independent(specs)
-    return named is not None and shared.checked(run, make, named, given, budget, budgets, jobs)
+    return 0 if named is None else shared.checked(run, make, named, given, budget, budgets, jobs)
 
 
 def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:

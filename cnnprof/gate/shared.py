@@ -32,6 +32,7 @@ class Part(NamedTuple):
     files: list[str]
     foreign: set[str]
     compared: bool
+    networks: int
     units: int
 
 
@@ -61,24 +62,26 @@ def checked(
     budget: Budget,
     budgets: bool,
     jobs: int,
-) -> bool:
-    """Checks SPECs in so many processes, into a run. make: begins a run like it, in another process.
+) -> int:
+    """Checks SPECs in so many processes, into a run; gives how many, from the first on. make: begins a run like it, in
+    another process.
 
-    False where that cannot be done, and nothing was: where any of it raises, or all together is too much work. The
-    run's own way says then what is wrong.
+    Those after them are left to the run, which says what is wrong: of a part that raises, and from the part on with
+    which all together is too much work.
     """
     length = max(1, -(-len(specs) // (PIECES * jobs)))
     pieces = _divided(specs, length)
-    parts = []
+    done = 0
     try:
         with processes(min(jobs, len(pieces)), begin, bool(registry.plugins())) as pool:
             check = partial(_part, make, given, budget, budgets)
-            for number, part in enumerate(pool.map(check, pieces)):
-                parts.append(part)
-                run.progress("", sum(map(len, pieces[: number + 1])), len(specs))
-    except CnnprofError:
-        return False
-    return run.joined(parts)
+            for piece, part in zip(pieces, pool.map(check, pieces), strict=True):
+                run.join(part, done)
+                done += len(piece)
+                run.progress("", done, len(specs))
+    except CnnprofError:  # which stops the processes
+        pass
+    return done
 
 
 def _divided(specs: Sequence[str | Path], length: int) -> list[list[str | Path]]:
@@ -107,4 +110,5 @@ def _part(make: Callable[[], Run], given: Setup, budget: Budget, budgets: bool, 
         if is_stopped():
             break
         run.named(spec, given, budget, budgets)
+        run.afford()
     return run.part()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import cnnprof
 from cnnprof.cli import main
-from cnnprof.gate import run, shared, subjects
+from cnnprof.gate import ahead, run, shared, subjects
 
 VARIANTS = """\
 variants:
@@ -99,17 +106,188 @@ def test_work_is_limited_all_together(
     assert seen[0] == seen[1]
 
 
-def test_a_project_is_not_divided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--jobs", "2"]) == 2
-    assert capsys.readouterr().err == (
-        "error: --jobs divides the SPECs of a command among processes: a project is checked in one\n"
-    )
+PROJECT = """\
+version: 1
+budgets:
+- name: all
+  files: ['*.yaml', '!net1.yaml']
+  max: {macs: 100k, params: 20}
+  at: {'conv2d*': {params: 300}, 'nothing.*': {macs: 1}}
+  each: {conv2d: {macs: 50k}}
+  warn: {depth: 1}
+  max_increase: {params: 5%}
+- name: small
+  files: ['net*.yaml', net1.yaml]
+  variant: small
+  batch: 4
+  max: {peak_activation_bytes: 40KiB, training_bytes: 1MiB}
+- name: on a board
+  files: [net2.yaml, net3.yaml, missing.yaml]
+  with: [int8]
+  set: {width: 3}
+  fits: [stm32f746]
+- name: no such variant
+  files: [net4.yaml, odd.yaml]
+  variant: huge
+  max: {params: 1}
+- name: code
+  specs: ['torch:nowhere:Net']
+  max: {params: 1}
+"""
+VALID = """\
+version: 1
+baseline: base.json
+budgets:
+- name: all
+  files: ['net*.yaml']
+  max: {macs: 100k}
+  max_increase: {params: 5%, macs: +1K}
+- name: large
+  files: ['net*.yaml']
+  variant: large
+  max: {training_bytes: 1MiB}
+"""
+
+
+def committed(folder: Path) -> None:
+    """The folder as the only commit of a repository; then some files change, and one goes."""
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "."]):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+    for number in (2, 6):
+        path = folder / f"net{number}.yaml"
+        path.write_text(
+            path.read_text().replace("kernel_size: 3", "kernel_size: 5").replace("params: 1000", "macs: 1G")
+        )
+    (folder / "net8.yaml").unlink()
+    (folder / "new.yaml").write_text((folder / "net9.yaml").read_text())
+
+
+def seen_by(jobs: str, *options: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """What a check of the project says, and its exit code."""
+    return (main(["check", *options, "--jobs", jobs]), *capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--no-budgets"], ["--suggest"], ["--format", "json"], ["--format", "html"], ["--baseline-ref", "HEAD"],
+     ["--baseline-ref", "HEAD", "--format", "json"], ["--baseline-ref", "nowhere"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_project_says_the_same_in_two_processes(
+    options: list[str], nets: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cnnprof.yaml").write_text(PROJECT)
+    Path("odd.yaml").write_bytes(b"\xff\xfe")
+    committed(tmp_path)
+    one, two = (seen_by(jobs, *options, capsys=capsys) for jobs in ("1", "2"))
+    assert one == two
+    assert "net5.yaml:" in one[2]
+    assert "no file matches" in one[2]
+    assert one[0] == 2
+
+
+@pytest.mark.parametrize("options", [["--format", "json"], ["--update-baseline"], ["--baseline-ref", "HEAD"]])
+def test_a_valid_project_has_the_same_baseline(
+    options: list[str], nets: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.delenv("CI", raising=False)
+    Path("net5.yaml").unlink()
+    Path("cnnprof.yaml").write_text(VALID)
+    assert main(["check", "--update-baseline"]) == 1
+    capsys.readouterr()
+    committed(tmp_path)
+    before, seen = Path("base.json").read_bytes(), []
+    for jobs in ("1", "2"):
+        Path("base.json").write_bytes(before)
+        seen.append((*seen_by(jobs, *options, capsys=capsys), Path("base.json").read_bytes()))
+    assert seen[0] == seen[1]
+    assert "net2.yaml" in seen[0][1]
+    assert (seen[0][3] != before) == (options == ["--update-baseline"])
+
+
+@pytest.mark.parametrize("budgets", [True, False])
+def test_a_project_is_counted_in_other_processes(
+    budgets: bool, nets: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cnnprof.yaml").write_text(VALID.replace("baseline: base.json", "baseline_ref: HEAD"))
+    committed(tmp_path)
+    expected = seen_by("1", *[] if budgets else ["--no-budgets"], capsys=capsys)
+    here = os.getpid()
+
+    def elsewhere(*_: object) -> None:
+        assert os.getpid() != here
+
+    monkeypatch.setattr(subjects, "unfold", watched(subjects.unfold, elsewhere))
+    monkeypatch.setattr(subjects, "readable", watched(subjects.readable, elsewhere))
+    found = seen_by("2", *[] if budgets else ["--no-budgets"], capsys=capsys)
+    assert found == expected
+
+
+def watched(function: Callable[..., Any], told: Callable[..., None]) -> Callable[..., Any]:
+    """A function that says when it is called."""
+
+    @wraps(function)
+    def call(*arguments: object, **named: object) -> Any:
+        told(*arguments)
+        return function(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.parametrize("most", [0, 60, 200, 400])
+def test_a_project_s_work_is_limited_all_together(
+    most: int, nets: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cnnprof.yaml").write_text(PROJECT)
+    monkeypatch.setattr(subjects, "MOST_WORK", most)
+    one, two = (seen_by(jobs, capsys=capsys) for jobs in ("1", "2"))
+    assert one == two
+    assert "units of work, found more" in one[2]
+
+
+@pytest.mark.parametrize(("module", "one"), [(shared, "_part"), (ahead, "_piece")])
+def test_more_work_than_one_run_may_be_stops_the_processes(
+    module: Any, one: str, nets: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As soon as what is done so far is too much; what was found before is not done again."""
+    Path("cnnprof.yaml").write_text(VALID)
+    monkeypatch.setattr(subjects, "MOST_WORK", 200)
+    given = nets if module is shared else []
+    expected = seen_by("1", *given, capsys=capsys)
+    done: list[object] = []
+    begun: list[str] = []
+
+    class Here:
+        """Processes that do their work in this one, when it is asked for."""
+
+        map = map
+
+    @contextmanager
+    def here(*_: object) -> Iterator[Here]:
+        yield Here()
+
+    monkeypatch.setattr(module, "processes", here)
+    monkeypatch.setattr(module, "is_stopped", lambda: False)
+    monkeypatch.setattr(module, one, watched(getattr(module, one), lambda *given: done.append(given[-1])))
+    monkeypatch.setattr(run.Run, "begin", watched(run.Run.begin, lambda _, name: begun.append(name)))
+    assert seen_by("2", *given, capsys=capsys) == expected
+    assert "at most 200 units of work, found more" in expected[2]
+    assert 1 < len(done) < 6
+    if module is shared:
+        assert begun == nets[len(done) - 1 :]
+
+
+def test_jobs_of_the_api_change_nothing(nets: list[str]) -> None:
+    Path("cnnprof.yaml").write_text(PROJECT)
+    assert cnnprof.check(jobs=2) == cnnprof.check()
+    assert cnnprof.check(*nets, jobs=2) == cnnprof.check(*nets)
 
 
 def test_the_graph_in_training_travels_with_a_report() -> None:
     import pickle
 
-    import cnnprof
     from cnnprof.cli.arguments import _with_its_training
 
     found = cnnprof.analyze("googlenet")

@@ -282,3 +282,27 @@ def test_ctrl_c_leaves_a_store_that_goes_on(jobs: str, tmp_path: Path) -> None:
     assert done.items() <= parts(folder).items()
     assert resumed == cnnprof.sweep("lenet5", **options, store=tmp_path / "whole")
     assert parts(folder) == parts(tmp_path / "whole")
+
+
+USED = """
+import resource, subprocess, sys
+command = [sys.executable, "-c", "import sys; from cnnprof.cli import main; sys.exit(main())"]
+done = subprocess.run([*command, *sys.argv[1:]])
+print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""Runs a command from a process that is smaller than it: one starts with the peak memory of its parent."""
+MOST_BYTES = 400_000_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no module `resource` here")
+def test_memory_is_limited_whatever_the_size(tmp_path: Path) -> None:
+    """Three million combinations, of which 2.3 million are kept."""
+    command = ["sweep", "mobilenet_v1", "--set", "width=0.1:1.1:0.000001", "--columns", "params,macs"]
+    command += ["--input", "3x224x224,3x192x192,3x160x160", "--max", "macs=300M", "--store", str(tmp_path / "store")]
+    done = subprocess.run([sys.executable, "-c", USED, *command], capture_output=True, text=True, check=True)
+    code, peak = map(int, done.stdout.splitlines()[-1].split())
+    assert code == 0, done.stderr
+    assert "2,283,009 of 3,000,003 networks within macs ≤ 300M" in done.stdout
+    assert read(tmp_path / "store").num_rows == 2_283_009
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert 50_000_000 < peak * unit < MOST_BYTES
