@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from rich.cells import cell_len
 
 import cnnprof
-from cnnprof.analysis.report import ReportTable, lay_out
+from cnnprof.analysis.report import Report, ReportTable, lay_out
 from cnnprof.cli import analyze, output
+from cnnprof.cli.arguments import read_targets
+from cnnprof.devices.profiles import Target
 from cnnprof.render import show, terminal, words
 from cnnprof.render.document import Cell, KeyFigure, KeyFigures, document
 from cnnprof.render.text import fold as folded
 from cnnprof.render.text import shortened
-from tests.support.networks import network, report
+from tests.support.networks import network, report, shipped
 from tests.support.shown import same_as_golden, table
 
 PAGE = 24
@@ -26,11 +29,19 @@ def drawn(shown: ReportTable, width: int, color: bool = False) -> str:
     return show(words.document([shown]), "text", width, color)
 
 
-def in_a_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch, fold: int | None = None) -> str:
+def in_a_window(
+    spec: str | Report,
+    width: int,
+    height: int,
+    monkeypatch: pytest.MonkeyPatch,
+    fold: int | None = None,
+    targets: Sequence[Target] = (),
+) -> str:
     """What `cnnprof analyze` shows in a window."""
     for module in (analyze, output):
         monkeypatch.setattr(module, "screen", lambda: output.Screen(width, None, height))
-    return analyze.render([cnnprof.analyze(spec)], analyze.View(fold, None, None, None, [], False, "table"), None)
+    found = cnnprof.analyze(spec) if isinstance(spec, str) else spec
+    return analyze.render([found], analyze.View(fold, None, None, None, [], False, "table"), None, targets)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -96,22 +107,51 @@ def test_shortened(path: str, width: int, shown: str) -> None:
     assert shortened(path, width) == shown
 
 
-@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
-@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v2", "vgg", "vit", "crnn", "mobilevit"])
-def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("spec", shipped())
+def test_it_fits_the_window(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a line for the prompt; the totals are last, all of them."""
-    text = in_a_window(spec, width, height, monkeypatch)
-    assert text.count("\n") < height
-    last = text.rstrip().rpartition("\n\n")[2]
-    for label in ("params", "MACs", "FLOPs", "peak memory", "inference", "training step", "depth", "receptive field"):
-        assert re.search(rf"(^|  ){label}  ", last, re.MULTILINE), label
+    found = cnnprof.analyze(spec)
+    labels = ["params", "MACs", "FLOPs", "activations", "peak memory", "inference", "training step", "depth"]
+    labels += ["receptive field"] if found.totals.receptive_field is not None else []
+    for width, height in ((60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)):
+        text = in_a_window(found, width, height, monkeypatch)
+        assert text.count("\n") < height, (width, height)
+        assert max(map(cell_len, text.split("\n"))) <= width
+        last = text.rstrip().rpartition("\n\n")[2]
+        for label in labels:
+            assert re.search(rf"(^|  ){label}  ", last, re.MULTILINE), (width, height, label)
+
+
+@pytest.mark.parametrize("spec", ["resnet@50", "inception_v3"])
+@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 40), (120, 50)])
+def test_verdicts_push_rows_out_of_the_window_before_they_leave_it_themselves(
+    spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = cnnprof.analyze(spec)
+    text = in_a_window(found, width, height, monkeypatch, targets=read_targets(["nrf52840", "esp32s3"]))
+    rows = re.search(r"layers in (\d+) rows", text)
+    assert rows is not None
+    fewest = len(lay_out(found, page=analyze.FEWEST, runs=True).rows)
+    assert text.count("\n") < height or int(rows[1]) == fewest
+    assert "nrf52840" in text
+
+
+def test_what_is_said_in_a_low_window_is_said_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long arguments and paths; what only training runs has its mark in words."""
+    low, high = (in_a_window("inception_v3", 80, height, monkeypatch) for height in (24, 60))
+    assert "\nno training_bytes: side.au…nv_2.batch_norm: `batch_norm` needs a batch" in low
+    assert "\nno training_bytes: side.aux.auxiliary.conv_2.batch_norm: `batch_norm` needs a\n" in high
+    assert re.search(r"^side \(training\) .* 3\.33 M ", low, re.MULTILINE)
+    assert "†" not in low
+    assert re.search(r"^side.* †  ", high, re.MULTILINE)
+    assert "depths=[3, 4, 6, 3]  bnecks=[[3, 16, 16, false, rel…  aux" in in_a_window("deeplabv3", 90, 24, monkeypatch)
 
 
 def test_a_window_that_is_too_low_does_not_take_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     text = in_a_window("mobilevit", 60, 12, monkeypatch)
     rows = [line.split("  ")[0] for line in text.split("\n") if re.search(r"\d×\d+  ", line)]
     assert len(rows) >= 2
-    assert "280 layers in 3 rows: --fold 0 shows every layer" in text
+    assert "280 layers in 2 rows: --fold 0 shows every layer" in text
     assert max(map(cell_len, text.split("\n"))) <= 60
 
 
