@@ -141,11 +141,20 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
 
 
 def _code(line: str, width: int, indent: int) -> Iterator[str]:
+    """The line, folded where it is too long so that YAML means the same: what follows it goes on as a comment."""
     if cells(line) <= width - indent:
-        return iter([line])
+        yield line
+        return
     body = line.lstrip(" ")
     margin = line[: min(len(line) - len(body), width // 4)]
-    return (margin + piece for piece in fold(printable(body), width - indent - len(margin)))
+    room = width - indent - len(margin)
+    body, sign, comment = ("", "# ", body[2:]) if body.startswith("# ") else body.partition(" # ")
+    if body:
+        hang = "    " if body.startswith("- ") else "  "
+        yield from (margin + piece for piece in fold(printable(body.rstrip()), room, hang))
+        margin += hang
+    if sign:
+        yield from (margin + piece for piece in fold(printable(f"# {comment}"), width - indent - len(margin), "# "))
 
 
 def _joined(text: str, width: int) -> Iterator[str]:

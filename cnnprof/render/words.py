@@ -175,7 +175,7 @@ def lines(numbers: Sequence[int]) -> str:
 
 
 def arguments(table: ReportTable, most: int | None = None) -> list[str]:
-    """`width=0.5` for every argument of the spec. most: characters of a value that are shown; None: as many as in a list."""
+    """`width=0.5` for every argument of the spec. most: characters of a value that are shown."""
     values = {name: argument(value) for name, value in table.report.args.items()}
     return [printable(f"{name}={text if most is None else brief(text, most)}") for name, text in values.items()]
 

@@ -107,6 +107,8 @@ FITTED: list[tuple[int, list[str]]] = [
     (0, ["check", "googlenet", "resnet@50", "--max", "macs=5G"]),
     (1, ["check", "WIDE"]),
     (0, ["--help"]),
+    (0, ["sweep", "--help"]),
+    (0, ["kinds", "conv_transpose2d"]),
 ]
 
 

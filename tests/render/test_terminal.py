@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 import pytest
+import yaml
 from rich.cells import cell_len
 
 import cnnprof
@@ -13,8 +15,9 @@ from cnnprof.analysis.report import Report, ReportTable, lay_out
 from cnnprof.cli import analyze, output
 from cnnprof.cli.arguments import read_targets
 from cnnprof.devices.profiles import Target
-from cnnprof.render import show, terminal, words
-from cnnprof.render.document import Cell, KeyFigure, KeyFigures, document
+from cnnprof.language import manual
+from cnnprof.render import catalogue, show, terminal, words
+from cnnprof.render.document import Cell, Code, KeyFigure, KeyFigures, document
 from cnnprof.render.text import fold as folded
 from cnnprof.render.text import shortened
 from tests.support.networks import network, report, shipped
@@ -166,6 +169,26 @@ def test_bars_are_longer_where_there_is_room(monkeypatch: pytest.MonkeyPatch) ->
         max(map(len, re.findall("█+", in_a_window("resnet@50", width, 40, monkeypatch)))) for width in (80, 120, 400)
     ]
     assert longest[0] < longest[1] < longest[2] == terminal.LONGEST
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_an_example_of_a_kind_means_the_same_where_it_is_folded(width: int) -> None:
+    broken = 0
+    for each in manual.summaries():
+        page = manual.page(each.word)
+        shown = show(catalogue.page(page), "text", width)
+        assert max(map(cell_len, shown.split("\n"))) <= width, each.word
+        example = textwrap.dedent(shown.split("\nExample\n")[1].split("\n\n")[0])
+        assert yaml.safe_load(example) == yaml.safe_load(page.sections["Example"]), each.word
+        broken += example.strip() != page.sections["Example"].strip()
+    assert broken > 5
+
+
+def test_a_comment_that_is_folded_stays_one() -> None:
+    shown = show(
+        document(Code("a: 1  # as many as it takes to be wider\n# and one that is alone in its line")), "text", 24
+    )
+    assert shown == "a: 1\n  # as many as it takes\n  # to be wider\n# and one that is alone\n# in its line\n"
 
 
 def test_colours_change_no_character() -> None:
