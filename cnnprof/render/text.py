@@ -122,7 +122,11 @@ def _table(table: Table) -> Iterator[Line]:
     gaps = [gap(table.columns, number) for number in range(len(sizes))]
     rule = "".join((("─" if column.bar else " ") * len(space)) + "─" * size
                    for space, size, column in zip(gaps, sizes, table.columns, strict=True))  # fmt: skip
-    header = tuple(Cell(column.header, meaning="strong") for column in table.columns)
+    lines = [column.header.count("\n") for column in table.columns]
+    header = tuple(
+        Cell("\n" * (max(lines) - more) + column.header, meaning="strong")  # next to the rule
+        for more, column in zip(lines, table.columns, strict=True)
+    )
     yield from _drawn(header, table, sizes)
     yield [(rule, "")]
     for row in table.rows:

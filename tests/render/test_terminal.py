@@ -17,7 +17,7 @@ from cnnprof.cli.arguments import read_targets
 from cnnprof.devices.profiles import Target
 from cnnprof.language import manual
 from cnnprof.render import catalogue, show, terminal, words
-from cnnprof.render.document import Cell, Code, KeyFigure, KeyFigures, document
+from cnnprof.render.document import Cell, Code, KeyFigure, KeyFigures, Table, TableColumn, document
 from cnnprof.render.text import fold as folded
 from cnnprof.render.text import shortened
 from tests.support.networks import network, report, shipped
@@ -189,6 +189,26 @@ def test_a_comment_that_is_folded_stays_one() -> None:
         document(Code("a: 1  # as many as it takes to be wider\n# and one that is alone in its line")), "text", 24
     )
     assert shown == "a: 1\n  # as many as it takes\n  # to be wider\n# and one that is alone\n# in its line\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (43, ["layer  peak_activation_bytes  time at least"]),
+        (42, ["       peak_activation_", "layer             bytes  time at least"]),
+        (32, ["       peak_activation_  time at", "layer             bytes    least"]),
+        (27, ["             peak_", "       activation_  time at", "layer        bytes    least"]),
+        (24, ["       peak_activation_", "layer             bytes", "layer  time at least"]),
+    ],
+)
+def test_headings_are_broken_before_a_table_is(width: int, lines: list[str]) -> None:
+    columns = (
+        TableColumn("layer", right=False),
+        TableColumn("peak_activation_bytes", repeats=1),
+        TableColumn("time at least", repeats=2),
+    )
+    shown = show(document(Table(columns, ((Cell("conv1"), Cell("1.00 KiB"), Cell("3 s")),))), "text", width)
+    assert [line for line in shown.split("\n") if line and not re.match("─|conv1", line)] == lines
 
 
 def test_colours_change_no_character() -> None:
