@@ -135,6 +135,12 @@ def test_a_sweep_leaves_no_column_out() -> None:
     assert sorted(headings(text)) == sorted(["batch", "best"] * 2 + METRICS.split(","))
 
 
+def test_the_titles_of_architectures_are_whole(run: Run) -> None:
+    titles = [each["title"] for each in json.loads(run("specs", "--format", "json").out)]
+    assert len(titles) > 30
+    assert [title for title in titles if title.endswith(",") or title.count("(") != title.count(")")] == []
+
+
 def test_a_sweep_stays_one_table_with_its_headings_broken() -> None:
     text = on_a_terminal(
         "sweep", "mobilenet_v1", "--set", "width=0.25:1.0:0.25", "--input", "3x128x128,3x160x160", "--no-plot", width=60

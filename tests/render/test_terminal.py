@@ -171,6 +171,11 @@ def test_bars_are_longer_where_there_is_room(monkeypatch: pytest.MonkeyPatch) ->
     assert longest[0] < longest[1] < longest[2] == terminal.LONGEST
 
 
+def test_a_name_is_broken_after_its_parts() -> None:
+    assert list(folded("torch_peak_activation_bytes", 16)) == ["torch_peak_", "  activation_", "  bytes"]
+    assert list(folded("stage_1.0.add.conv_bn", 12)) == ["stage_1.0.", "  add.", "  conv_bn"]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_an_example_of_a_kind_means_the_same_where_it_is_folded(width: int) -> None:
     broken = 0
