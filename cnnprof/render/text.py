@@ -30,7 +30,7 @@ from cnnprof.render.document import (
 )  # fmt: skip
 
 GAP = 2
-_UNIT = re.compile(r"(%|([KMGT]i)?B|[KMGT]|[nµm]?s)(?![A-Za-z])")
+_UNIT = re.compile(r"(%|([KMGT]i?)?B|[KMGT]|[nµm]?s)(?![A-Za-z])")
 Line: TypeAlias = list[tuple[str, Meaning]]
 """Pieces of a line, and what each means."""
 ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures), Formulas: (Text,)}

@@ -310,6 +310,7 @@ def test_several_tables_stand_one_after_another() -> None:
         ("used 133.8 % of it", 12, ["used 133.8 %", "  of it"]),
         ("used 133.8 % of it", 11, ["used", "  133.8 %", "  of it"]),
         ("input 4.00 KiB", 12, ["input", "  4.00 KiB"]),
+        ("has 16 KB of it", 8, ["has", "  16 KB", "  of it"]),
         ("takes 4 seconds", 9, ["takes 4", "  seconds"]),
         ("12345678 KiB", 10, ["12345678", "  KiB"]),  # there is nothing else to break at
     ],
