@@ -45,6 +45,7 @@ SLOW = {
     "language/test_registry.py::test_its_rules_agree_with_pytorch",
     "language/test_write.py::test_shipped_specs",
     "render/test_commands.py",
+    "render/test_terminal.py::test_it_fits_the_window",
     "rewrites/test_contract.py::test_pytorch_agrees",
     "rewrites/test_contract.py::test_what_is_written_is_what_was_promised",
     "rewrites/test_prune.py::test_architectures",

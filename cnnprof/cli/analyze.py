@@ -59,7 +59,7 @@ EXAMPLES = (
 
 LARGEST = 64 << 20
 """Bytes of a document."""
-FEW, FEWEST = 12, 3
+FEW, FEWEST = 12, 2
 """Rows that a table is folded to, if need be, before the totals are set in few lines, and before it does not fit."""
 
 

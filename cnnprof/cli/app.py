@@ -6,6 +6,8 @@ help. It is imported when it runs, completes or shows its help, and no other is;
 
 # typer reads the annotations while the process starts, so they are not postponed.
 import gc
+import re
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -63,6 +65,18 @@ class Command(TyperCommand):
                 with formatter.section(title):
                     formatter.write_dl(records)
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Writes the examples, broken where they are wider than the window."""
+        from cnnprof.cli.output import screen
+
+        seen = screen()
+        lines = (self.epilog or "").split("\n")
+        if seen is not None:
+            lines = [piece for line in lines for piece in in_lines(line, seen.width - 2)]
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text("\n".join(lines))
+
     def invoke(self, ctx: Any) -> Any:
         """Runs it. From here on garbage is collected, and not searched for in what was imported."""
         if not gc.isenabled():  # in a process of its own, see `main`
@@ -98,6 +112,24 @@ def build(name: str) -> Command:
 def _examples(lines: tuple[str, ...]) -> str:
     """The end of a help; the tests run every line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+_WORD = re.compile(r"""(?:--?[\w-]+ (?!-))?(?:'[^']*'|"[^"]*"|[^\s'"])+""")
+
+
+def in_lines(command: str, width: int) -> Iterator[str]:
+    """A command as a shell reads it, in lines of at most `width` characters where its words are short enough. An option
+    is in one line with its value."""
+    margin = " " * (len(command) - len(command.lstrip(" ")))
+    words = _WORD.findall(command) if len(command) > width else [command.strip(" ")]
+    line = margin + words.pop(0)
+    for number, word in enumerate(words, 1):
+        if len(f"{line} {word}") + (2 if number < len(words) else 0) > width:
+            yield f"{line} \\"
+            line = f"{margin}  {word}"
+        else:
+            line = f"{line} {word}"
+    yield line
 
 
 def _print_version(wanted: bool) -> None:

@@ -357,9 +357,10 @@ def command(
         Literal["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"] | None,
         typer.Option(
             "--format",
+            metavar="FORMAT",
             rich_help_panel=SHARED,
-            help="Choose the format. Default: by the suffix of --output (.txt, .json, .md, .html, .xml for junit, "
-            ".sarif), else text.",
+            help="Choose text, json, markdown, github, gitlab, junit, sarif or html. Default: by the suffix of "
+            "--output (.txt, .json, .md, .html, .xml for junit, .sarif), else text.",
         ),
     ] = None,
     output: Output = None,

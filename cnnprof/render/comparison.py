@@ -73,7 +73,7 @@ def metrics(
     comparison: NetworkComparison, exact: bool = False, title: str = "comparison", more: Sequence[str] = ()
 ) -> list[Block]:
     """A row per metric, two columns per network: its value and the ratio to the first. more: notes."""
-    columns = [TableColumn("", right=False)]
+    columns = [TableColumn("", right=False, fold=True)]
     for number, subject in enumerate(comparison.subjects):
         columns.append(TableColumn(_short(subject.title), repeats=number))
         if number:

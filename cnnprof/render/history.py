@@ -29,16 +29,16 @@ def document(history: History, exact: bool = False) -> Document:
 def _blocks(history: History, exact: bool) -> Iterator[Block]:
     columns = [TableColumn("commit", right=False), TableColumn("date", right=False, optional=1)]
     columns += [TableColumn(name) for name in history.shown]
-    columns += [
-        TableColumn("arguments", right=False, fold=True),
-        TableColumn("subject", right=False, fold=True, optional=2),
-    ]
+    changed = [_changed(each) for each in history.entries]
+    columns += [TableColumn("arguments", right=False, fold=True)] if any(changed) else []
+    columns += [TableColumn("subject", right=False, fold=True, optional=2)]
     rows: list[list[str | Cell]] = []
     for number, each in enumerate(history.entries):
         older = next((other for other in history.entries[number + 1 :] if other.metrics is not None), None)
         rows.append([
             Cell(Name(each.commit[:10] or "now")), each.date,
-            *(_cell(each, older, name, exact) for name in history.shown), _changed(each), _subject(each),
+            *(_cell(each, older, name, exact) for name in history.shown),
+            *([changed[number]] if any(changed) else []), _subject(each),
         ])  # fmt: skip
     notes = [f"{each.commit[:10] or 'now'} is wrong: {printable(each.wrong)}" for each in history.entries if each.wrong]
     notes += ["the clone is shallow, so older commits may be missing: git fetch --unshallow"] if history.cut else []

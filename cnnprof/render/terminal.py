@@ -7,6 +7,7 @@ below one another. Where all that does not help, each row becomes a list of its 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -58,6 +59,8 @@ LONGEST = 24
 _BARS: tuple[Meaning, ...] = ("bar", "other bar")
 NARROWEST, READABLE = 16, 28
 """What a text may be folded to, and what a path is shortened to before columns are left out."""
+HEADING = 3
+"""Lines that a heading may have."""
 SHORT = 14
 """What a name is shortened to among several key figures in a line."""
 
@@ -141,11 +144,20 @@ def _fitted_text(block: Block, width: int) -> Iterator[Block]:
 
 
 def _code(line: str, width: int, indent: int) -> Iterator[str]:
+    """The line, folded where it is too long so that YAML means the same: what follows it goes on as a comment."""
     if cells(line) <= width - indent:
-        return iter([line])
+        yield line
+        return
     body = line.lstrip(" ")
     margin = line[: min(len(line) - len(body), width // 4)]
-    return (margin + piece for piece in fold(printable(body), width - indent - len(margin)))
+    room = width - indent - len(margin)
+    body, sign, comment = ("", "# ", body[2:]) if body.startswith("# ") else body.partition(" # ")
+    if body:
+        hang = "    " if body.startswith("- ") else "  "
+        yield from (margin + piece for piece in fold(printable(body.rstrip()), room, hang))
+        margin += hang
+    if sign:
+        yield from (margin + piece for piece in fold(printable(f"# {comment}"), width - indent - len(margin), "# "))
 
 
 def _joined(text: str, width: int) -> Iterator[str]:
@@ -272,6 +284,7 @@ def _excess(table: Table, width: int) -> int:
 def _folded(table: Table, width: int, least: int) -> Table:
     """The columns that may be folded or shortened, the widest first, as narrow as needed and sensible. least: cells of
     one whose texts lose their middle; where two would look alike they are folded instead."""
+    table = _with_broken_headings(table, width)
     sizes = widths(table)
     excess = _excess(table, width)
     while excess > 0:
@@ -300,6 +313,43 @@ def _folded(table: Table, width: int, least: int) -> Table:
     return table._replace(columns=columns, rows=rows(table.rows), totals=rows(table.totals))
 
 
+def _with_broken_headings(table: Table, width: int) -> Table:
+    """The table with headings that are wider than what is below them in two lines, if need be in three, broken after
+    `_` or a space: the widest first, as many as are needed."""
+    headings = [each.header if each.fold else _in_a_line(each.header) for each in table.columns]
+    table = table._replace(
+        columns=tuple(each._replace(header=text) for each, text in zip(table.columns, headings, strict=True))
+    )
+    least = widths(table._replace(columns=tuple(each._replace(header="") for each in table.columns)))
+    for most in range(2, HEADING + 1):
+        for n in sorted(range(len(least)), key=widths(table).__getitem__, reverse=True):
+            if _excess(table, width) <= 0:
+                return table
+            header = _heading(headings[n], least[n], most)
+            columns = (*table.columns[:n], table.columns[n]._replace(header=header), *table.columns[n + 1 :])
+            table = table._replace(columns=columns)
+    return table
+
+
+def _heading(text: str, least: int, most: int) -> str:
+    """A heading in so many lines at most, each as narrow as can be, but not narrower than what is below it."""
+    parts = re.findall(r"[^_ ]*[_ ]?", text)
+    for width in range(max(1, least), cells(text)):
+        found = [""]
+        for part in parts:
+            if cells((found[-1] + part).rstrip(" ")) > width and found[-1]:
+                found.append("")
+            found[-1] += part
+        if len(found) <= most and all(cells(line.rstrip(" ")) <= width for line in found):
+            return "\n".join(line.rstrip(" ") for line in found)
+    return text
+
+
+def _in_a_line(heading: str) -> str:
+    """A heading as it is where it is not broken."""
+    return re.sub(r"(?<!_)\n", " ", heading).replace("\n", "")
+
+
 def _tell_apart(table: Table, place: int, size: int) -> bool:
     """Whether the texts of a column are told apart without their middle."""
     texts = {row[place].text for row in table.rows}
@@ -317,7 +367,8 @@ def _broken(table: Table, width: int) -> list[Table]:
             found.append(table.only(sorted([*fixed, *taken])))
             taken = []
         taken += own
-    return [*found, table.only(sorted([*fixed, *taken]))] if taken else []
+    found += [table.only(sorted([*fixed, *taken]))] if taken else []
+    return [_with_broken_headings(part, width) for part in found]
 
 
 def _records(table: Table, width: int) -> Iterator[Block]:

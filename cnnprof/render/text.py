@@ -30,7 +30,7 @@ from cnnprof.render.document import (
 )  # fmt: skip
 
 GAP = 2
-_UNIT = re.compile(r"(%|([KMGT]i)?B|[KMGT]|[nµm]?s)(?![A-Za-z])")
+_UNIT = re.compile(r"(%|([KMGT]i?)?B|[KMGT]|[nµm]?s)(?![A-Za-z])")
 Line: TypeAlias = list[tuple[str, Meaning]]
 """Pieces of a line, and what each means."""
 ATTACHED = {Heading: (Text, Code, Formulas, KeyFigures), Text: (Text, KeyFigures), Formulas: (Text,)}
@@ -122,7 +122,11 @@ def _table(table: Table) -> Iterator[Line]:
     gaps = [gap(table.columns, number) for number in range(len(sizes))]
     rule = "".join((("─" if column.bar else " ") * len(space)) + "─" * size
                    for space, size, column in zip(gaps, sizes, table.columns, strict=True))  # fmt: skip
-    header = tuple(Cell(column.header, meaning="strong") for column in table.columns)
+    lines = [column.header.count("\n") for column in table.columns]
+    header = tuple(
+        Cell("\n" * (max(lines) - more) + column.header, meaning="strong")  # next to the rule
+        for more, column in zip(lines, table.columns, strict=True)
+    )
     yield from _drawn(header, table, sizes)
     yield [(rule, "")]
     for row in table.rows:
@@ -161,8 +165,8 @@ def widths(table: Table) -> list[int]:
 
 
 def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
-    """A text in lines of at most `width` cells, broken after a space or factor, else a dot, where there is one; between
-    a figure and its unit only where nothing else is."""
+    """A text in lines of at most `width` cells, broken after a space or factor, else a dot, else `_`, where there is
+    one; between a figure and its unit only where nothing else is."""
     lead = ""
     width = max(width, len(indent) + 1)  # a line has at least one character
     while cells(lead + text) > width:
@@ -172,8 +176,8 @@ def fold(text: str, width: int, indent: str = "  ") -> Iterator[str]:
             space = text.rfind(" ", 1, room + 1)
         if space < 0:  # rather at a space of an item than in a word
             space = text.rfind(NO_BREAK, 1, room + 1)
-        dot = text.rfind(".", 1, room)
-        end = space + 1 if space > 0 else dot + 1 if dot > 0 else room
+        sign = next((found for each in "._" if (found := text.rfind(each, 1, room)) > 0), -1)
+        end = space + 1 if space > 0 else sign + 1 if sign > 0 else room
         yield (lead + text[:end]).rstrip()
         text, lead = text[end:].lstrip(" " + NO_BREAK), indent
     if text or not lead:

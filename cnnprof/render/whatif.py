@@ -13,6 +13,7 @@ from cnnprof.analysis.whatif import Replaced, Stage, WhatIf
 from cnnprof.errors import printable
 from cnnprof.model import paths
 from cnnprof.render import comparison as compared
+from cnnprof.render import words
 from cnnprof.render.csv import _cell
 from cnnprof.render.document import Block, Cell, Document, Meaning, TableColumn, section
 from cnnprof.render.document import document as made
@@ -51,6 +52,7 @@ def _stage(what: WhatIf, stage: Stage, exact: bool, page: bool) -> list[Block]:
         (f"{count} replaced", f"{len(stage.skipped):,} unchanged"),
         _sum(stage, theory, exact) if rows else None,
         (*([stage.note] if stage.note and rows else []), *_skipped(stage, page)),
+        words.DESCRIBED,
     )
 
 

@@ -29,6 +29,7 @@ from cnnprof.render.document import (
 )  # fmt: skip
 from cnnprof.render.document import Table as Grid
 from cnnprof.render.document import document as made
+from cnnprof.render.text import shortened
 
 if TYPE_CHECKING:
     from cnnprof.analysis.deployment import Deployment
@@ -53,6 +54,8 @@ COMPARED = {
 }
 """Names for people of what an import was compared in."""
 
+BRIEF = 24
+"""Characters of an argument or a path that is said in short."""
 DESCRIBED = 1.2
 """Lines per row, on average, that folding may lead to before columns are left out."""
 
@@ -66,10 +69,10 @@ def document(tables: Sequence[ReportTable], fits: Sequence[Sequence[Fit]] = (), 
 
 def _blocks(table: ReportTable, fits: Sequence[Fit], compact: bool) -> Iterator[Block]:
     yield Heading(title(table), tuple(facts(table)))
-    if said := arguments(table):
+    if said := arguments(table, BRIEF if compact else None):
         yield Text("  ".join(said), "dim")
-    yield grid(table, inputs=not compact)._replace(terse=compact)
-    yield Notes(tuple(notes(table, brief=compact)))
+    yield grid(table, compact)._replace(terse=compact)
+    yield Notes(tuple(notes(table, short=compact)))
     yield KeyFigures(tuple(totals(table)), flow=compact)
     if fits:
         from cnnprof.render.fits import section
@@ -77,11 +80,12 @@ def _blocks(table: ReportTable, fits: Sequence[Fit], compact: bool) -> Iterator[
         yield from section([(table.report.title, fits)])
 
 
-def grid(table: ReportTable, inputs: bool = True) -> Grid:
-    """The table of layers, with all columns that a format chooses from. inputs: whether these have rows."""
+def grid(table: ReportTable, compact: bool = False) -> Grid:
+    """The table of layers, with all columns that a format chooses from. compact: inputs have no rows, and what only
+    training runs is marked in words, so that no note has to say it."""
     asked = table.columns is not None
     columns = table.columns or tuple(column for column in COLUMNS.values() if column.rank is not None)
-    rows = [*(table.inputs if inputs else ()), *table.rows, *([table.rest] if table.rest is not None else [])]
+    rows = [*(() if compact else table.inputs), *table.rows, *([table.rest] if table.rest is not None else [])]
     heads: list[TableColumn] = []
     cells: list[list[Cell]] = []
     for number, column in enumerate(columns):
@@ -101,7 +105,7 @@ def grid(table: ReportTable, inputs: bool = True) -> Grid:
             )
         )
         total = Cell("total") if number == 0 and column.name == "path" else _total(table, column)
-        cells.append([*(_cell(table, row, column) for row in rows), total])
+        cells.append([*(_cell(table, row, column, compact) for row in rows), total])
         if column.bar and not asked:
             heads.append(TableColumn("", False, optional=max(rank, BAR_RANK), bar=True))
             bars = (Cell("", 0 if row is table.rest else table.share(row, column), "share") for row in rows)
@@ -111,11 +115,14 @@ def grid(table: ReportTable, inputs: bool = True) -> Grid:
     return Grid(tuple(heads), tuple(body), (total_row,), DESCRIBED, chooses)
 
 
-def _cell(table: ReportTable, row: LayerRow, column: ReportColumn) -> Cell:
+def _cell(table: ReportTable, row: LayerRow, column: ReportColumn, compact: bool) -> Cell:
     value = column.value(row)
+    text = cell(table, row, column)
+    if compact and column.name == "path" and not row.executed:
+        text = f"{row.path} (training)"
     quiet = row.view or row.in_place or row.kind == "input" or row is table.rest
     meaning: Meaning = "off" if not row.executed else "dim" if quiet else ""
-    return Cell(cell(table, row, column), value if column.numeric else None, column.unit, meaning)
+    return Cell(text, value if column.numeric else None, column.unit, meaning)
 
 
 def _total(table: ReportTable, column: ReportColumn) -> Cell:
@@ -167,9 +174,10 @@ def lines(numbers: Sequence[int]) -> str:
     return f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
-def arguments(table: ReportTable) -> list[str]:
-    """`width=0.5` for every argument of the spec."""
-    return [printable(f"{name}={argument(value)}") for name, value in table.report.args.items()]
+def arguments(table: ReportTable, most: int | None = None) -> list[str]:
+    """`width=0.5` for every argument of the spec. most: characters of a value that are shown."""
+    values = {name: argument(value) for name, value in table.report.args.items()}
+    return [printable(f"{name}={text if most is None else brief(text, most)}") for name, text in values.items()]
 
 
 def argument(value: Any) -> str:
@@ -415,20 +423,21 @@ def span(least: Number, most: Number, exact: bool = True) -> str:
     return text if exact else f"{ABOUT}{text}"
 
 
-def notes(table: ReportTable, brief: bool = False) -> list[str]:
-    """What has to be said about the rows; and, unless it is to be brief, what is alive at the peak, and which layers
-    make figures estimates."""
+def notes(table: ReportTable, short: bool = False) -> list[str]:
+    """What has to be said about the rows; and, unless it is to be short, what is alive at the peak, which layers make
+    figures estimates, and which run only in training. Short reasons name layers by the ends of their paths."""
     report = table.report
     sign = about(report.estimates, "peak_activation_bytes")
-    found = [] if brief else [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
+    found = [] if short else [f"peak at {report.peak.layer}: {_alive(report.peak)}"]
     if report.order == "best":
         best, written = (sign + units.size(amount) for amount in (report.peak.bytes, report.written_peak_bytes))
         found.append(f"best order: {best}; as written {written}")
-    found += labels((), report.declared, refused=report.refused)
+    refused = {name: _with_short_words(why) if short else why for name, why in report.refused.items()}
+    found += labels((), report.declared, refused=refused)
     found += [] if report.imported is None else imported(report.imported)
     found += map(printable, report.notes)
     if report.deployed:
-        found += _about_the_arena(report, brief)
+        found += _about_the_arena(report, short)
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
@@ -436,26 +445,27 @@ def notes(table: ReportTable, brief: bool = False) -> list[str]:
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"
     estimated = [layer for layer in (*graph.layers, *trained) if not layer.memory_exact]
-    found += _estimated(estimated, which, brief)
-    if not (brief or all(row.receptive_field.exact for row in report.layers)):
+    found += _estimated(estimated, which, short)
+    if not (short or all(row.receptive_field.exact for row in report.layers)):
         found.append(
             f"{ABOUT} a receptive field is an estimate where too many positions differ, or along a flattened dimension"
         )
     found += doubts(graph)
-    if any(not row.executed for row in table.rows):
-        found.append(
-            "† runs only in training: only its parameters count"
-            if brief
-            else "† a side output, which runs only in training: only its parameters count"
-        )
+    if not short and any(not row.executed for row in table.rows):
+        found.append("† a side output, which runs only in training: only its parameters count")
     if (
         not table.chosen
         and table.rest is None
         and table.sorted_by is None
         and len(table.rows) < len(table.report.layers)
     ):
-        found.append(_folded(table, brief))
+        found.append(_folded(table, short))
     return found
+
+
+def _with_short_words(text: str) -> str:
+    """The text, its long words, such as paths, without their middle."""
+    return " ".join(shortened(word, BRIEF) for word in text.split(" "))
 
 
 def _estimated(layers: Sequence[Layer], which: str, short: bool) -> Iterator[str]:
@@ -475,8 +485,8 @@ def _estimated(layers: Sequence[Layer], which: str, short: bool) -> Iterator[str
         )
 
 
-def _folded(table: ReportTable, brief: bool) -> str:
+def _folded(table: ReportTable, short: bool) -> str:
     """How the rows are not layers, and what shows those."""
     rows = f"{units.plural(len(table.report.layers), 'layer')} in {units.plural(len(table.rows), 'row')}"
     how = ", folded to fit the window" if table.folded else ", norms and activations with the layer before them"
-    return f"{rows}{'' if brief else how}: --fold 0 shows every layer"
+    return f"{rows}{'' if short else how}: --fold 0 shows every layer"

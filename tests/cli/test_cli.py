@@ -49,7 +49,7 @@ def test_a_terminal_with_colours() -> None:
     """The same characters."""
     text = on_a_terminal("analyze", "lenet5")
     assert "\x1b[1mlenet5\x1b[0m" in text
-    plain = "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n"))
+    plain = "\n".join(line.rstrip() for line in ESCAPE.sub("", text).split("\n"))
     assert plain == (GOLDEN / "lenet5.80.txt").read_text(encoding="utf-8")
 
 
@@ -61,7 +61,7 @@ def test_force_color_colours_a_pipe() -> None:
 
     plain, colored = piped("analyze", "lenet5"), piped("analyze", "lenet5", FORCE_COLOR="1", TERM="dumb")
     assert "\x1b[1mlenet5\x1b[0m" in colored
-    assert "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).split("\n")) == plain
+    assert "\n".join(line.rstrip() for line in ESCAPE.sub("", colored).split("\n")) == plain
     for variables in ({"FORCE_COLOR": "0"}, {"FORCE_COLOR": ""}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}):
         assert piped("analyze", "lenet5", **variables) == plain
     assert "\x1b" not in piped("analyze", "lenet5", "--format", "json", FORCE_COLOR="1")
@@ -90,6 +90,7 @@ layers:
 - conv2d: {out_channels: second_expansion_ratio * third_expansion_ratio, kernel_size: 1}
 """
 RATIOS = [f"--set={number}_expansion_ratio=4,40" for number in ("first", "second", "third")]
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 METRICS = "params,buffers,macs,flops,activation_bytes,peak_activation_bytes,training_bytes,depth"
 FITTED: list[tuple[int, list[str]]] = [
     (0, ["specs"]),
@@ -107,6 +108,8 @@ FITTED: list[tuple[int, list[str]]] = [
     (0, ["check", "googlenet", "resnet@50", "--max", "macs=5G"]),
     (1, ["check", "WIDE"]),
     (0, ["--help"]),
+    (0, ["sweep", "--help"]),
+    (0, ["kinds", "conv_transpose2d"]),
 ]
 
 
@@ -116,7 +119,7 @@ def test_no_line_is_wider_than_the_terminal(code: int, args: list[str], width: i
     path = tmp_path / "畳み込み.yaml"
     path.write_text(WIDE, encoding="utf-8")
     text = on_a_terminal(*(arg.replace("WIDE", str(path)) for arg in args), width=width, code=code)
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    lines = ESCAPE.sub("", text).split("\n")
     assert len(lines) > 2
     assert [line for line in lines if cells(line) > width] == []
 
@@ -129,7 +132,32 @@ def test_a_sweep_of_which_nothing_is_left_says_so() -> None:
 
 def test_a_sweep_leaves_no_column_out() -> None:
     text = on_a_terminal("sweep", "lenet5", "--batch", "1,8", "--columns", METRICS, "--no-plot", width=60, NO_COLOR="1")
-    assert [word for word in METRICS.split(",") if text.count(f" {word} ") + text.count(f" {word}\n") == 0] == []
+    assert sorted(headings(text)) == sorted(["batch", "best"] * 2 + METRICS.split(","))
+
+
+def test_the_titles_of_architectures_are_whole(run: Run) -> None:
+    titles = [each["title"] for each in json.loads(run("specs", "--format", "json").out)]
+    assert len(titles) > 30
+    assert [title for title in titles if title.endswith(",") or title.count("(") != title.count(")")] == []
+
+
+def test_a_sweep_stays_one_table_with_its_headings_broken() -> None:
+    text = on_a_terminal(
+        "sweep", "mobilenet_v1", "--set", "width=0.25:1.0:0.25", "--input", "3x128x128,3x160x160", "--no-plot", width=60
+    )
+    assert headings(text) == ["width", "input", "params", "macs", "peak_activation_bytes", "best"]
+    assert " peak_activation_\n" in ESCAPE.sub("", text)
+
+
+def headings(text: str) -> list[str]:
+    """Those of all tables, each in a line again."""
+    found = []
+    for part in ESCAPE.sub("", text).split("\n\n"):
+        above, rule, _ = part.partition("\n─")
+        if rule:
+            spans = [each.span() for each in re.finditer("─+", part[len(above) + 1 :].split("\n")[0])]
+            found += ["".join(line[begin:end].strip() for line in above.split("\n")) for begin, end in spans]
+    return found
 
 
 @pytest.mark.parametrize("args", [["specs"], ["kinds"], ["kinds", "conv2d"]], ids=" ".join)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cnnprof.cli
-from cnnprof.cli.app import COMMANDS, build
+from cnnprof.cli import output
+from cnnprof.cli.app import COMMANDS, build, in_lines
 from cnnprof.cli.options import SHARED
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -110,6 +113,30 @@ def test_shared_options_are_in_one_section_of_the_help(name: str) -> None:
 def test_help_texts_begin_with_a_verb(name: str) -> None:
     texts = [COMMANDS[name], build(name).help or "", *(option.help for option in options(name))]
     assert [text for text in texts if text.split()[0].rstrip(",") not in FIRST_WORDS] == []
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_shell_takes_the_examples_of_a_help_as_they_are_broken(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "screen", lambda: output.Screen(width, None, 24))
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown, written = [], []
+    for name in COMMANDS:
+        command = build(name)
+        text = command.get_help(command.make_context(name, [], resilient_parsing=True))
+        assert max(map(len, text.split("\n"))) <= width, name
+        shown.append(text.split("Examples:\n")[1])
+        written += import_module(module(name)).EXAMPLES
+    assert any(" \\\n" in text for text in shown)
+    script = "\n".join(["cnnprof() { printf '<%s>' cnnprof \"$@\"; echo; }", *shown])
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:-1] == ["".join(f"<{word}>" for word in shlex.split(line)) for line in written]
+
+
+def test_words_too_long_for_a_line_are_whole() -> None:
+    assert list(in_lines("  cnnprof sweep --set 'a b'=1 --no-plot x", 16)) == [
+        "  cnnprof \\", "    sweep \\", "    --set 'a b'=1 \\", "    --no-plot x"
+    ]  # fmt: skip
+    assert list(in_lines("  cnnprof  specs", 16)) == ["  cnnprof  specs"]
 
 
 def test_a_command_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

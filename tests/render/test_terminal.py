@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Sequence
 
 import pytest
+import yaml
 from rich.cells import cell_len
 
 import cnnprof
-from cnnprof.analysis.report import ReportTable, lay_out
+from cnnprof.analysis.report import Report, ReportTable, lay_out
 from cnnprof.cli import analyze, output
-from cnnprof.render import show, terminal, words
-from cnnprof.render.document import Cell, KeyFigure, KeyFigures, document
+from cnnprof.cli.arguments import read_targets
+from cnnprof.devices.profiles import Target
+from cnnprof.language import manual
+from cnnprof.render import catalogue, show, terminal, words
+from cnnprof.render.document import Cell, Code, KeyFigure, KeyFigures, Table, TableColumn, document
 from cnnprof.render.text import fold as folded
 from cnnprof.render.text import shortened
-from tests.support.networks import network, report
+from tests.support.networks import network, report, shipped
 from tests.support.shown import same_as_golden, table
 
 PAGE = 24
@@ -26,11 +32,19 @@ def drawn(shown: ReportTable, width: int, color: bool = False) -> str:
     return show(words.document([shown]), "text", width, color)
 
 
-def in_a_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch, fold: int | None = None) -> str:
+def in_a_window(
+    spec: str | Report,
+    width: int,
+    height: int,
+    monkeypatch: pytest.MonkeyPatch,
+    fold: int | None = None,
+    targets: Sequence[Target] = (),
+) -> str:
     """What `cnnprof analyze` shows in a window."""
     for module in (analyze, output):
         monkeypatch.setattr(module, "screen", lambda: output.Screen(width, None, height))
-    return analyze.render([cnnprof.analyze(spec)], analyze.View(fold, None, None, None, [], False, "table"), None)
+    found = cnnprof.analyze(spec) if isinstance(spec, str) else spec
+    return analyze.render([found], analyze.View(fold, None, None, None, [], False, "table"), None, targets)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -96,22 +110,51 @@ def test_shortened(path: str, width: int, shown: str) -> None:
     assert shortened(path, width) == shown
 
 
-@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)])
-@pytest.mark.parametrize("spec", ["lenet5", "resnet@50", "mobilenet_v2", "vgg", "vit", "crnn", "mobilevit"])
-def test_it_fits_the_window(spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("spec", shipped())
+def test_it_fits_the_window(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a line for the prompt; the totals are last, all of them."""
-    text = in_a_window(spec, width, height, monkeypatch)
-    assert text.count("\n") < height
-    last = text.rstrip().rpartition("\n\n")[2]
-    for label in ("params", "MACs", "FLOPs", "peak memory", "inference", "training step", "depth", "receptive field"):
-        assert re.search(rf"(^|  ){label}  ", last, re.MULTILINE), label
+    found = cnnprof.analyze(spec)
+    labels = ["params", "MACs", "FLOPs", "activations", "peak memory", "inference", "training step", "depth"]
+    labels += ["receptive field"] if found.totals.receptive_field is not None else []
+    for width, height in ((60, 24), (80, 24), (80, 30), (80, 50), (120, 24), (120, 40), (200, 60)):
+        text = in_a_window(found, width, height, monkeypatch)
+        assert text.count("\n") < height, (width, height)
+        assert max(map(cell_len, text.split("\n"))) <= width
+        last = text.rstrip().rpartition("\n\n")[2]
+        for label in labels:
+            assert re.search(rf"(^|  ){label}  ", last, re.MULTILINE), (width, height, label)
+
+
+@pytest.mark.parametrize("spec", ["resnet@50", "inception_v3"])
+@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (80, 40), (120, 50)])
+def test_verdicts_push_rows_out_of_the_window_before_they_leave_it_themselves(
+    spec: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = cnnprof.analyze(spec)
+    text = in_a_window(found, width, height, monkeypatch, targets=read_targets(["nrf52840", "esp32s3"]))
+    rows = re.search(r"layers in (\d+) rows", text)
+    assert rows is not None
+    fewest = len(lay_out(found, page=analyze.FEWEST, runs=True).rows)
+    assert text.count("\n") < height or int(rows[1]) == fewest
+    assert "nrf52840" in text
+
+
+def test_what_is_said_in_a_low_window_is_said_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long arguments and paths; what only training runs has its mark in words."""
+    low, high = (in_a_window("inception_v3", 80, height, monkeypatch) for height in (24, 60))
+    assert "\nno training_bytes: side.au…nv_2.batch_norm: `batch_norm` needs a batch" in low
+    assert "\nno training_bytes: side.aux.auxiliary.conv_2.batch_norm: `batch_norm` needs a\n" in high
+    assert re.search(r"^side \(training\) .* 3\.33 M ", low, re.MULTILINE)
+    assert "†" not in low
+    assert re.search(r"^side.* †  ", high, re.MULTILINE)
+    assert "depths=[3, 4, 6, 3]  bnecks=[[3, 16, 16, false, rel…  aux" in in_a_window("deeplabv3", 90, 24, monkeypatch)
 
 
 def test_a_window_that_is_too_low_does_not_take_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     text = in_a_window("mobilevit", 60, 12, monkeypatch)
     rows = [line.split("  ")[0] for line in text.split("\n") if re.search(r"\d×\d+  ", line)]
     assert len(rows) >= 2
-    assert "280 layers in 3 rows: --fold 0 shows every layer" in text
+    assert "280 layers in 2 rows: --fold 0 shows every layer" in text
     assert max(map(cell_len, text.split("\n"))) <= 60
 
 
@@ -126,6 +169,51 @@ def test_bars_are_longer_where_there_is_room(monkeypatch: pytest.MonkeyPatch) ->
         max(map(len, re.findall("█+", in_a_window("resnet@50", width, 40, monkeypatch)))) for width in (80, 120, 400)
     ]
     assert longest[0] < longest[1] < longest[2] == terminal.LONGEST
+
+
+def test_a_name_is_broken_after_its_parts() -> None:
+    assert list(folded("torch_peak_activation_bytes", 16)) == ["torch_peak_", "  activation_", "  bytes"]
+    assert list(folded("stage_1.0.add.conv_bn", 12)) == ["stage_1.0.", "  add.", "  conv_bn"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_an_example_of_a_kind_means_the_same_where_it_is_folded(width: int) -> None:
+    broken = 0
+    for each in manual.summaries():
+        page = manual.page(each.word)
+        shown = show(catalogue.page(page), "text", width)
+        assert max(map(cell_len, shown.split("\n"))) <= width, each.word
+        example = textwrap.dedent(shown.split("\nExample\n")[1].split("\n\n")[0])
+        assert yaml.safe_load(example) == yaml.safe_load(page.sections["Example"]), each.word
+        broken += example.strip() != page.sections["Example"].strip()
+    assert broken > 5
+
+
+def test_a_comment_that_is_folded_stays_one() -> None:
+    shown = show(
+        document(Code("a: 1  # as many as it takes to be wider\n# and one that is alone in its line")), "text", 24
+    )
+    assert shown == "a: 1\n  # as many as it takes\n  # to be wider\n# and one that is alone\n# in its line\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (43, ["layer  peak_activation_bytes  time at least"]),
+        (42, ["       peak_activation_", "layer             bytes  time at least"]),
+        (32, ["       peak_activation_  time at", "layer             bytes    least"]),
+        (27, ["             peak_", "       activation_  time at", "layer        bytes    least"]),
+        (24, ["       peak_activation_", "layer             bytes", "layer  time at least"]),
+    ],
+)
+def test_headings_are_broken_before_a_table_is(width: int, lines: list[str]) -> None:
+    columns = (
+        TableColumn("layer", right=False),
+        TableColumn("peak_activation_bytes", repeats=1),
+        TableColumn("time at least", repeats=2),
+    )
+    shown = show(document(Table(columns, ((Cell("conv1"), Cell("1.00 KiB"), Cell("3 s")),))), "text", width)
+    assert [line for line in shown.split("\n") if line and not re.match("─|conv1", line)] == lines
 
 
 def test_colours_change_no_character() -> None:
@@ -222,6 +310,7 @@ def test_several_tables_stand_one_after_another() -> None:
         ("used 133.8 % of it", 12, ["used 133.8 %", "  of it"]),
         ("used 133.8 % of it", 11, ["used", "  133.8 %", "  of it"]),
         ("input 4.00 KiB", 12, ["input", "  4.00 KiB"]),
+        ("has 16 KB of it", 8, ["has", "  16 KB", "  of it"]),
         ("takes 4 seconds", 9, ["takes 4", "  seconds"]),
         ("12345678 KiB", 10, ["12345678", "  KiB"]),  # there is nothing else to break at
     ],
