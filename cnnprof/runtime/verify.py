@@ -262,8 +262,10 @@ def _runs(mode: str, graph: Graph, costs: Costs, seen: Seen) -> Iterator[Check]:
     """Shapes and MACs of a pass."""
     batch = costs.batch
     executed = [(layer, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed]
-    # A parameter has no batch.
-    shapes = {layer.path: layer.shape if layer.kind.source else (batch, *layer.shape) for layer, _ in executed}
+    # A parameter has no batch; what is computed of some has one example.
+    shapes = {
+        layer.path: layer.shape if layer.kind.source else (layer.examples(batch), *layer.shape) for layer, _ in executed
+    }
     ends = {f"output {end.label}": (batch, *graph.shape(end.tensor)) for end in graph.outputs if end.executed}
     yield compare(
         f"output shapes{mode}", "every layer's output, and the network's", "shapes", shapes | ends,

@@ -33,7 +33,7 @@ from cnnprof.language import unfold as expand
 from cnnprof.language.manual import sections
 from cnnprof.language.registry import kinds
 from cnnprof.language.spec import read
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
 
 MAX_VALUES = 2000  # of a tensor, one example
@@ -1215,7 +1215,7 @@ def compare_graph(graph: Graph) -> None:
     if refused:
         raise Mismatch(f"PyTorch runs what cnnprof refuses: {refused.message}")
     executed = [layer for layer in graph.layers if layer.executed]
-    agree("shapes", {layer.path: batched(layer.shape, layer.kind) for layer in executed}, seen)
+    agree("shapes", {layer.path: batched(layer) for layer in executed}, seen)
     stored = {layer.path: "new" if layer.materialises else "shared" for layer in executed}
     for layer in executed:
         if not layer.memory_exact:  # it says so itself
@@ -1236,9 +1236,9 @@ def compare_graph(graph: Graph) -> None:
             raise Mismatch(f"the backward pass fails: {error}") from error
 
 
-def batched(shape: Shape, kind: Kind) -> Shape:
-    """A layer's output as PyTorch has it: what depends on no input has no batch."""
-    return shape if kind.source else (BATCH, *shape)
+def batched(layer: Layer) -> Shape:
+    """A layer's output as PyTorch has it: a parameter has no batch, and what is computed of some is one example."""
+    return layer.shape if layer.kind.source else (layer.examples(BATCH), *layer.shape)
 
 
 def in_place_changes_nothing(overwriting: Graph, apart: Graph) -> None:
