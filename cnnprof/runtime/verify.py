@@ -316,7 +316,7 @@ def _alive(graph: Graph, scale: Scale) -> tuple[dict[str, int], dict[str, int]]:
         change[position] += sizes[storage]
         change[death[storage] + 1] -= sizes[storage]
     paths = [graph.layers[number].path for number in executed]
-    held = [sum(map(scale.bytes, graph.layers[number].memory.scratch)) for number in executed]
+    held = [scale.scratch(graph.layers[number]) for number in executed]
     alive = list(accumulate(change))[:end]
     return (
         dict(zip(paths, alive, strict=True)),
