@@ -191,15 +191,26 @@ def test_layouts_that_the_graph_cannot_tell(layers: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "layers",
+    ("layers", "message"),
     [
-        pytest.param("- parameter: {shape: [3, 8, 8]}\n- conv2d: {out_channels: 4, kernel_size: 3}", id="read"),
-        pytest.param("- add: {a: [{parameter: {shape: [3, 1, 1]}}], b: {when: false, layers: []}}\n- relu", id="left"),
-        pytest.param("- matmul: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}", id="multiplied"),
+        pytest.param(
+            "- parameter: {shape: [3, 8, 8]}\n- conv2d: {out_channels: 4, kernel_size: 3}",
+            "the network ends with what is computed of parameters alone",
+            id="read",
+        ),
+        pytest.param(
+            "- add: {a: [{parameter: {shape: [3, 1, 1]}}], b: {when: false, layers: []}}\n- relu",
+            "the network ends with what is computed of parameters alone",
+            id="left",
+        ),
+        pytest.param(
+            "- matmul: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}",
+            "`matmul` reads `matmul.a.parameter`, which has no batch",
+            id="multiplied",
+        ),
     ],
 )
-def test_a_parameter_is_no_main_tensor(layers: str) -> None:
-    """It has no batch, so PyTorch would compute on it once, or mix it with one example: why drawn parameters stand
-    in sums and products alone."""
-    with pytest.raises(SpecError, match="reads a parameter, which has no batch"):
+def test_a_parameter_is_no_main_tensor(layers: str, message: str) -> None:
+    """It has no batch, so what is computed of it is computed once, and no kind but a few mixes it with examples."""
+    with pytest.raises(SpecError, match=message):
         graph(network(layers))

@@ -193,11 +193,13 @@ def count(
 
 def _statics(graph: Graph, scale: Scale) -> list[_Static]:
     """What each layer has and does, found once for all of a kind on the same shapes."""
-    memo: dict[Answers, _Static] = {}
-    for answers in graph.answers:
-        if answers not in memo:
-            memo[answers] = _static(answers, scale, graph.training)
-    return [memo[answers] for answers in graph.answers]
+    keys = [(answers, layer.batched) for layer, answers in zip(graph.layers, graph.answers, strict=True)]
+    memo: dict[tuple[Answers, bool], _Static] = {}
+    for key in keys:
+        if key not in memo:
+            answers, batched = key
+            memo[key] = _static(answers, scale if batched else scale.of_one, graph.training)
+    return [memo[key] for key in keys]
 
 
 def _layers(
@@ -210,8 +212,8 @@ def _layers(
         executed = layer.executed
         own = layer.shares is None  # shared weights count where they are first used
         moved = static.moved if executed and not layer.view else 0
-        if moved and batch > 1 and layer.kind.broadcasts:
-            moved -= (batch - 1) * size * _parameters_read(graph, layer)
+        if moved and batch > 1 and layer.batched and layer.kind.broadcasts:
+            moved -= (batch - 1) * size * _shared_read(graph, layer)
         layers.append(
             LayerCosts(
                 static.params if own else 0,
@@ -244,10 +246,18 @@ def figures(graph: Graph, batch: int, dtype: str, names: Collection[str]) -> dic
     scale = Scale(batch, ITEM_SIZE[dtype])
     layers = list(zip(graph.layers, graph.answers, strict=True))
     owned = [(layer, answers) for layer, answers in layers if layer.shares is None]
-    run = [answers for layer, answers in layers if layer.executed]
 
     def params() -> int:
         return total(answers.params for _, answers in owned)  # type: ignore[no-any-return]
+
+    def done(amount: Callable[[Work], int]) -> int:
+        each, once = (
+            total(
+                amount(own.work(graph.training)) for layer, own in layers if layer.executed and layer.batched == batched
+            )
+            for batched in (True, False)
+        )
+        return each * batch + once  # type: ignore[no-any-return]
 
     def inference_bytes() -> int:
         buffers = total(scale.bytes(each) for _, answers in owned for each in answers.buffers.values())
@@ -267,8 +277,8 @@ def figures(graph: Graph, batch: int, dtype: str, names: Collection[str]) -> dic
         "params": params,
         "inference_params": lambda: total(answers.params for layer, answers in owned if layer.executed),
         "buffers": lambda: total(each.numel for _, answers in owned for each in answers.buffers.values()),
-        "macs": lambda: total(answers.work(graph.training).macs for answers in run) * batch,
-        "flops": lambda: total(price(answers.work(graph.training)) for answers in run) * batch,
+        "macs": lambda: done(lambda work: work.macs),
+        "flops": lambda: done(price),
         "param_bytes": lambda: params() * scale.size,
         "activation_bytes": lambda: total(memory.storage_bytes(graph, scale)[len(graph.inputs) :]),
         "peak_activation_bytes": lambda: peaks()[0],
@@ -283,15 +293,15 @@ def figures(graph: Graph, batch: int, dtype: str, names: Collection[str]) -> dic
 def refusal(graph: Graph, batch: int) -> Problem | None:
     """What is wrong with the first layer that PyTorch refuses to run at a batch in the graph's mode, at the user's own
     step that leads to it; None where there is no such layer."""
-    checked: set[Answers] = set()
+    checked: set[tuple[Answers, bool]] = set()
     for layer, answers in zip(graph.layers, graph.answers, strict=True):
-        if not layer.executed or answers in checked:
+        if not layer.executed or (answers, layer.batched) in checked:
             continue
         try:
-            _check_batch(answers, batch, graph.training)
+            _check_batch(answers, layer.examples(batch), graph.training)
         except ShapeError as error:
             return Problem(f"{layer.path}: {error.message}", (*layer.calls, layer.mark)[0], error.hint)
-        checked.add(answers)
+        checked.add((answers, layer.batched))
     return None
 
 
@@ -305,11 +315,9 @@ def _check_batch(answers: Answers, batch: int, training: bool) -> None:
         )
 
 
-def _parameters_read(graph: Graph, layer: Layer) -> int:
-    """Values that a layer reads of parameters, which have no batch."""
-    first = len(graph.inputs)
-    sources = [graph.layers[tensor - first] for tensor in layer.inputs if tensor >= first]
-    return sum(prod(source.shape) for source in sources if source.kind.source)
+def _shared_read(graph: Graph, layer: Layer) -> int:
+    """Values that a layer reads of tensors without a batch, which all examples share."""
+    return sum(prod(graph.shape(tensor)) for tensor in layer.inputs if not graph.batched(tensor))
 
 
 def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
@@ -317,7 +325,7 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
     buffers = answers.buffers.values()
     params = answers.params
     work = answers.work(training)
-    written = prod(answers.output) * size * (1 if answers.kind.source else batch)
+    written = prod(answers.output) * size * batch
     return _Static(
         params=params,
         buffers=sum([buffer.numel for buffer in buffers]),
@@ -339,5 +347,8 @@ def depth(graph: Graph, weighted: Sequence[bool]) -> int:
     longest = [0] * len(graph.inputs)
     for layer, own in zip(graph.layers, weighted, strict=True):
         before = layer.inputs
-        longest.append((longest[before[0]] if len(before) == 1 else max([longest[t] for t in before], default=0)) + own)
+        longest.append(
+            (longest[before[0]] if len(before) == 1 else max([longest[t] for t in before], default=0))
+            + (own and layer.batched)
+        )
     return max(longest[output.tensor] for output in graph.outputs if output.executed)

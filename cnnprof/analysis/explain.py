@@ -354,7 +354,7 @@ class _Explainer:
         alike: Hashable = (
             layer.kind,
             tuple(
-                (self.shapes[tensor], tuple(self.dimensions(tensor)), self._is_parameter(tensor)) for tensor in tensors
+                (self.shapes[tensor], tuple(self.dimensions(tensor)), self.graph.batched(tensor)) for tensor in tensors
             ),
             layer.executed,
             self.costs.layers[number].moved_bytes,
@@ -431,10 +431,12 @@ class _Explainer:
 
     def work(self, number: int, rules: _Rules) -> dict[str, Term]:
         """What a layer does for the batch, by sort; sorts that it does none of are left out."""
-        if not self.graph.layers[number].executed:
+        layer = self.graph.layers[number]
+        if not layer.executed:
             return {}
         work = rules.kind.work(*rules.inputs, training=self.graph.training)
-        return {sort: term_of(amount * self.batch) for sort, amount in work._asdict().items() if amount}
+        examples = layer.examples(self.batch)
+        return {sort: term_of(amount * examples) for sort, amount in work._asdict().items() if amount}
 
     def _operations(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
@@ -469,21 +471,14 @@ class _Explainer:
     def _moved(self, layer: Layer, rules: _Rules) -> Term:
         """The same where all values are of one type."""
         params = sum(prod(shape) for shape in rules.kind.weights(*rules.inputs).values())
-        # A parameter has no batch, and a layer that takes any reads it once for all examples.
+        # What has no batch is read once for all examples.
         read = [
-            prod(shape) * (1 if layer.kind.broadcasts and self._is_parameter(tensor) else self.batch)
+            prod(shape) * (self.batch if self.graph.batched(tensor) else 1)
             for shape, tensor in zip(rules.inputs, layer.inputs, strict=True)
         ]
-        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * self._examples(layer)}
+        values = {"params": params, "inputs": sum(read), "output": prod(rules.made) * layer.examples(self.batch)}
         total = sum(named(int(amount), name) for name, amount in values.items() if amount)
         return term_of(total * self.item)
-
-    def _is_parameter(self, tensor: int) -> bool:
-        return tensor >= self.first and self.graph.layers[tensor - self.first].kind.source
-
-    def _examples(self, layer: Layer) -> int:
-        """How many times a layer makes its output: once, where all examples share it."""
-        return 1 if layer.kind.source else self.batch
 
     def activation(self, number: int, rules: _Rules) -> Term | None:
         """Bytes of the tensor that a layer makes; None where it makes none."""
@@ -491,7 +486,7 @@ class _Explainer:
         if not layer.materialises:
             return None
         dtype = self.costs.types[self.first + number] if self.costs.types else self.costs.dtype
-        return term_of(self.size(prod(rules.made) * self._examples(layer), dtype))
+        return term_of(self.size(prod(rules.made) * layer.examples(self.batch), dtype))
 
     # Memory.
 
@@ -508,7 +503,7 @@ class _Explainer:
         if layer.executed and not mixed:
             for position, tensor in enumerate(self._ask_memory(layer, rules, self.graph.training).scratch):
                 label = f"scratch {position + 1}" if len(layer.memory.scratch) > 1 else "scratch"
-                formulas.append(Formula(label, self._bytes(tensor), "bytes"))
+                formulas.append(Formula(label, self._bytes(tensor, layer), "bytes"))
             if layer.memory.scratch:
                 facts.append("`scratch` is held only while the layer runs: it counts in torch_peak_activation_bytes")
         if layer.kind.declared:
@@ -576,7 +571,7 @@ class _Explainer:
         keeps_output = graph.tensor(number) in found.tensors
         kept = [] if keeps_output else found.tensors
         formulas = [
-            Formula(f"kept {position + 1}" if len(saved) > 1 else "kept", self._bytes(tensor), "bytes")
+            Formula(f"kept {position + 1}" if len(saved) > 1 else "kept", self._bytes(tensor, layer), "bytes")
             for position, tensor in enumerate(saved)
         ]
         facts = []
@@ -603,9 +598,9 @@ class _Explainer:
                 return found
         return layer.memory
 
-    def _bytes(self, tensor: Tensor) -> Term:
+    def _bytes(self, tensor: Tensor, layer: Layer) -> Term:
         item = self.item if tensor.dtype is None else named(INTEGER_SIZE[tensor.dtype], f"bytes_per_{tensor.dtype}")
-        return term_of(tensor.numel * (self.batch if tensor.per_example else 1) * item)
+        return term_of(tensor.numel * (layer.examples(self.batch) if tensor.per_example else 1) * item)
 
     # The receptive field.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cnnprof.errors import UsageError, nearest
 from cnnprof.model.arithmetic import most
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Tensor
 
 INTEGER_SIZE = {"int64": 8}
@@ -31,6 +31,16 @@ class Scale(NamedTuple):
         """Bytes of a tensor of the whole batch."""
         size = self.size if tensor.dtype is None else INTEGER_SIZE[tensor.dtype]
         return tensor.numel * size * (self.batch if tensor.per_example else 1)
+
+    @property
+    def of_one(self) -> Scale:
+        """The same for what all examples share."""
+        return self._replace(batch=1)
+
+    def scratch(self, layer: Layer) -> int:
+        """Bytes that a layer holds only while it runs."""
+        own = self if layer.batched else self.of_one
+        return sum(map(own.bytes, layer.memory.scratch))
 
 
 class Alive(NamedTuple):
@@ -68,8 +78,7 @@ def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
     batch, size = scale
     inputs = [prod(shape) * batch * size for shape in graph.inputs.values()]
     return inputs + [
-        prod(layer.shape) * (1 if layer.kind.source else batch) * size if layer.materialises else 0
-        for layer in graph.layers
+        prod(layer.shape) * layer.examples(batch) * size if layer.materialises else 0 for layer in graph.layers
     ]
 
 
@@ -145,8 +154,8 @@ def _steps(
         start, end = max(position, 0), min(lives.death[storage], count - 1)
         steps[start] += sizes[storage]
         steps[end + 1] -= sizes[storage]
-    held = [graph.layers[number].memory.scratch for number in lives.order]
-    scratch = [sum(map(scale.bytes, each)) if each else 0 for each in held]
+    held = [graph.layers[number] for number in lives.order]
+    scratch = [scale.scratch(layer) if layer.memory.scratch else 0 for layer in held]
     return lives, list(accumulate(steps))[:count], scratch
 
 
@@ -310,8 +319,9 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     own = 0
     for layer, answers, each in zip(graph.layers, graph.answers, kept(graph), strict=True):
         held.update([owner[tensor] for tensor in each.tensors])
+        one = scale if layer.batched else scale.of_one
         if each.saved:
-            own += sum([scale.bytes(layer.memory.saved[position]) for position in each.saved])
+            own += sum([one.bytes(layer.memory.saved[position]) for position in each.saved])
         if each.clone:
-            own += scale.bytes(Tensor(answers.inputs[0]))
+            own += one.bytes(Tensor(answers.inputs[0]))
     return own + sum([sizes[storage] for storage in held])

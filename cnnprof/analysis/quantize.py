@@ -58,10 +58,10 @@ def store(graph: Graph, batch: int, dtype: str, types: Types) -> Stored:
         param_bytes.append(size)
     owner = storages(graph)
     names = [types.of_activations(graph.tensor_name(storage), dtype) for storage in owner]
-    batched = [*(True for _ in graph.inputs), *(not layer.kind.source for layer in graph.layers)]
+    examples = [*(batch for _ in graph.inputs), *(layer.examples(batch) for layer in graph.layers)]
     sizes = [
-        _bytes(prod(shape) * (batch if examples else 1), _bits(name))
-        for shape, name, examples in zip(graph.shapes(), names, batched, strict=True)
+        _bytes(prod(shape) * many, _bits(name))
+        for shape, name, many in zip(graph.shapes(), names, examples, strict=True)
     ]
     return Stored(tuple(params), tuple(param_bytes), tuple(names), tuple(sizes))
 

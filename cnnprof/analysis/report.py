@@ -341,7 +341,7 @@ def tabulate(
 def _rows(graph: Graph, costs: Costs) -> list[LayerRow]:
     batch = costs.batch
     shapes = [(batch, *shape) for shape in graph.inputs.values()]
-    shapes += [(1 if layer.kind.source else batch, *layer.shape) for layer in graph.layers]  # parameters have no batch
+    shapes += [(layer.examples(batch), *layer.shape) for layer in graph.layers]
     names = [*graph.inputs, *(layer.path for layer in graph.layers)]
     first = len(graph.inputs)
     configs: dict[Kind, str] = {}

@@ -76,10 +76,10 @@ def _overwrites(graph: Graph, number: int) -> bool:
 
 
 def _as_code(graph: Graph, number: int) -> Said:
-    code = _code(graph, number)
+    layer, code = graph.layers[number], _code(graph, number)
     in_place = code.made and _overwrites(graph, number)
     values = {**code.values, **({"inplace": True} if in_place else {})}
-    return Said((code.text, code.unnamed, in_place, graph.layers[number].frozen), values, code.usual)
+    return Said((code.text, code.unnamed, in_place, layer.frozen, layer.batched), values, code.usual)
 
 
 FORM = Form(_as_code, literal, implicit=False, short={}, reserved=TAKEN | RESERVED)
@@ -129,6 +129,7 @@ class _Class:
         self.codes = [None if part.module is not None else _code(self.graph, part.first) for part in parts]
         self.readers = Counter(tensor for part in parts for tensor in self.read(part))
         self.readers.update(held)
+        self.sources = {self.gives(part) for part in parts if self.graph.layers[part.end - 1].kind.source}
         self.stored: dict[str, None] = {}  # arguments that `forward` needs
         self.root = self.tree()
         self.units: dict[int, _Unit] = {}  # by their first part
@@ -309,6 +310,10 @@ class _Class:
 
     def statement(self, unit: _Unit, values: Sequence[str]) -> Source:
         """What a unit computes of the values of what it reads."""
+        part = self.parts[unit.parts[0]]
+        if part.module is not None or not self.graph.layers[part.first].batched:
+            pairs = zip(unit.read, values, strict=True)
+            values = [f"{value}[None]" if tensor in self.sources else value for tensor, value in pairs]
         if unit.accessor:
             return call(unit.accessor, *values)
         (number,) = unit.parts
@@ -317,7 +322,8 @@ class _Class:
         given = dict(self.values[number])
         for name, value in given.items():
             given[name] = self.argument(value)
-        if self.graph.layers[self.parts[number].first].kind.repeats:
+        layer = self.graph.layers[part.first]
+        if layer.kind.repeats and layer.batched:
             values = self.repeated(unit.read, values)
         written = code.text.format(*values, **given)
         written = re.sub(r":(?=self\.)", ": ", re.sub(r"(self\.\w+):", r"\1 :", written))  # in a slice
@@ -325,8 +331,7 @@ class _Class:
 
     def repeated(self, read: Sequence[int], values: Sequence[str]) -> list[str]:
         """The values, those without a batch repeated for every example."""
-        first = len(self.graph.inputs)
-        shared = [tensor >= first and self.graph.layers[tensor - first].kind.source for tensor in read]
+        shared = [not self.graph.batched(tensor) for tensor in read]
         batched = values[shared.index(False)]
         return [
             f"{value}.expand(len({batched}){', -1' * len(self.graph.shape(tensor))})" if own else value

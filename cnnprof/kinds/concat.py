@@ -14,7 +14,7 @@ class Concat(Kind, word="concat", merge=True):
 
     Shape:
         the sizes along `dim` add up: (channels, …) of each branch → (sum of the channels, …); all other
-        dimensions are equal; a parameter, buffer or constant is repeated for every example
+        dimensions are equal; a parameter, and what else has no batch, is repeated for every example
     Fields:
         dim: the dimension to join, the batch being 0, which stays as it is; 1 are the channels
     Memory:

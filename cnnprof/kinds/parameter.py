@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Source(Kind):
     """
     Shape:
-        `shape`; a batch of one, repeated for every example in the arithmetic merges, concat and attention's mask
+        `shape`; a batch of one, as what is computed of it alone, and repeated for every example in the arithmetic
+        merges, concat and attention's mask
     """
 
     shape: IntList

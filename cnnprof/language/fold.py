@@ -131,7 +131,7 @@ class Form(NamedTuple):
 def _as_fields(graph: Graph, number: int) -> Said:
     """A layer by its kind and fields."""
     layer = graph.layers[number]
-    kind, settings = layer.kind, (layer.in_place, layer.frozen)
+    kind, settings = layer.kind, (layer.in_place, layer.frozen, layer.batched)
     if kind.merge:  # whose fields are among its branches
         return Said((kind, *settings), {}, {})
     return Said((kind.word, *settings), {name: kind.plain(getattr(kind, name)) for name in kind.fields}, kind.usual())

@@ -22,7 +22,7 @@ VALUES = "a value is a number, true, false, a list, or the name of another argum
 class TensorRef(NamedTuple):
     """A tensor of the graph; `shape` None: an error before it left it unknown.
 
-    batched: False for a parameter, which all examples share.
+    batched: False for a parameter, and what is computed of nothing else, which all examples share.
     """
 
     id: int

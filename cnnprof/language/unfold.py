@@ -262,7 +262,10 @@ class _Walker:
         if last is not None and last.shape is not None:
             self.outputs.append(Output("out", last.id))
             if not last.batched:
-                self.problems.report("the network ends with a parameter, which depends on no input", self.spec.mark)
+                self.problems.report(
+                    "the network ends with what is computed of parameters alone, which depends on no input",
+                    self.spec.mark,
+                )
         if not self.problems.found and not any(layer.executed for layer in self.layers):
             self.problems.report("the network has no layer that runs: every step was left out", self.spec.mark)
         if not self.problems.found:
@@ -590,7 +593,7 @@ class _Walker:
             error.hint = error.hint or self.misread_input(kind, read)
             raise
         self.problems.spend(LAYER, mark)
-        return TensorRef(made, self.builder.shapes[made], not kind.source)
+        return TensorRef(made, self.builder.shapes[made], self.builder.batched(made))
 
     def misread_input(self, kind: Kind, ids: Collection[int]) -> str:
         """The hint for a layer that cannot take the network's input: with a batch, or with its channels last."""
@@ -756,7 +759,9 @@ class _Walker:
                     step.mark,
                 )
             if not end.batched:
-                self.problems.report(f"the side output `{label}` is a parameter, which depends on no input", step.mark)
+                self.problems.report(
+                    f"the side output `{label}` is computed of parameters alone, which depends on no input", step.mark
+                )
             self.labels.add(label)
             self.outputs.append(Output(label, end.id, executed))
         return scope.tensor

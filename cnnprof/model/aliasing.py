@@ -29,7 +29,7 @@ class _State(NamedTuple):
 
     in_order: its values lie in the order of its dimensions. dense: and side by side. settled: no permutation came
     before. barred: why no layer may overwrite it, as far as its making goes; empty where one may. shared: it has no
-    batch, as a parameter.
+    batch, as a parameter or what is computed of some.
     """
 
     in_order: bool = True
@@ -107,7 +107,7 @@ class _Mode:
         self.readers = Counter(chain.from_iterable([layer.inputs for layer in layers]))
         self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
-        self.memo: dict[tuple[Answers, bool, _State, bool, bool], tuple[_Decision, _Decision]] = {}
+        self.memo: dict[tuple[Answers, bool, _State, bool, bool, bool], tuple[_Decision, _Decision]] = {}
 
     def overwritten(self, layer: Layer, own: Answers) -> tuple[int | None, tuple[Refusal, ...]]:
         """The position of the input that a layer overwrites, and, where it could and does not, why each is barred."""
@@ -118,7 +118,8 @@ class _Mode:
             return None, ()
         refusals: list[Refusal] = []
         for position, tensor in enumerate(layer.inputs):
-            refusal = self.refusal(tensor, own.inputs[position] == layer.shape) if layer.in_place else "off"
+            same = own.inputs[position] == layer.shape and self.states[tensor].shared != layer.batched
+            refusal = self.refusal(tensor, same) if layer.in_place else "off"
             if refusal is None:
                 return position, ()
             refusals.append(refusal)
@@ -142,8 +143,9 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        shared = all(before[position].shared for position in own.memory(False, True).once)
-        key = (own, overwrites is not None, source, ordered, shared)
+        once = own.memory(False, True).once
+        known = not once or (layer.batched and all(before[position].shared for position in once))
+        key = (own, overwrites is not None, source, ordered, known, layer.batched)
         found = self.memo.get(key)
         if found is None:
             evaluated = _decided(*key, False)
@@ -153,9 +155,11 @@ class _Mode:
         return found
 
 
-def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shared: bool, training: bool) -> _Decision:
-    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. shared: those that
-    `Memory.once` names have no batch."""
+def _decided(
+    own: Answers, overwrites: bool, source: _State, ordered: bool, known: bool, batched: bool, training: bool
+) -> _Decision:
+    """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. known: those that
+    `Memory.once` names have no batch, and its output has one."""
     contiguous = source.in_order and source.dense
     at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
     view = False
@@ -170,8 +174,6 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shar
         # would be one of an input in order, since PyTorch finds a view more often than is followed here.
         elif at_evaluation.view or at_training.view or (not contiguous and _views_in_order(own)):
             barred = "other view"
-        elif own.kind.source:  # it has no batch
-            barred = "shape"
         elif at_training.keeps in ("output", "inputs and output"):
             barred = "kept"
     in_order, dense, settled, exact = at_evaluation.contiguous, True, True, True
@@ -187,12 +189,12 @@ def _decided(own: Answers, overwrites: bool, source: _State, ordered: bool, shar
         alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
         exact = alike and (view or not own.reach)
     memory = at_training if training else at_evaluation
-    if not shared and memory.exact:
+    if not known and memory.exact:
         memory = memory._replace(estimate=memory.repeated)
     exact = exact and memory.exact
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
-    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred, own.kind.source))
+    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred, not batched))
 
 
 def _views_in_order(own: Answers) -> bool:

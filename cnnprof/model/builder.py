@@ -59,7 +59,7 @@ class Builder:
         self.shapes: list[Shape] = []
         """Of every tensor, one example, by id."""
         self._unbatched: set[int] = set()
-        """Parameters, buffers and constants."""
+        """Parameters, buffers and constants, and what is computed of nothing else."""
         self.memo = Memo() if memo is None else memo
         self.answers: list[Answers] = []
         """What the rules of each layer answer to its inputs."""
@@ -91,8 +91,11 @@ class Builder:
         Raises RuleError where the kind cannot read them: with `ShapeError` for the shapes.
         """
         ids = tuple(inputs)
+        batched = not kind.source
         if not self._unbatched.isdisjoint(ids):
-            self._refuse_unbatched(kind, ids)
+            batched = not self._unbatched.issuperset(ids)
+            if batched and not kind.broadcasts:
+                self._refuse_unbatched(kind, ids)
         read = tuple([self.shapes[tensor] for tensor in ids])
         answers = self.memo[kind, read]
         shape = checked(answers.output, self.dimension, self.rank)
@@ -100,10 +103,10 @@ class Builder:
         if in_place is not None and in_place != own and answers.memory(False, True).in_place is not None:
             own = in_place
         frozen = kind.frozen or (frozen and bool(answers.weights))
-        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls, own, frozen))
+        self.layers.append(Layer(path, kind, ids, shape, executed, mark, shares, calls, own, frozen, batched))
         self.answers.append(answers)
         self.shapes.append(shape)
-        if kind.source:
+        if not batched:
             self._unbatched.add(len(self.shapes) - 1)
         return len(self.shapes) - 1
 
@@ -112,21 +115,19 @@ class Builder:
         self.layers.append(layer)
         self.answers.append(answers)
         self.shapes.append(layer.shape)
-        if layer.kind.source:
+        if not layer.batched:
             self._unbatched.add(len(self.shapes) - 1)
 
     def _refuse_unbatched(self, kind: Kind, ids: tuple[int, ...]) -> None:
-        """Raises RuleError where a kind cannot read the parameters among its inputs."""
-        if not kind.broadcasts or self._unbatched.issuperset(ids):
-            source = next(tensor for tensor in ids if tensor in self._unbatched) - len(self.inputs)
-            raise RuleError(
-                f"`{kind.word}` reads a {self.layers[source].kind.word}, which has no batch",
-                "use it in add, mul or another arithmetic merge, in concat or as an attention's mask, together with "
-                "a tensor that has a batch",
-            )
+        """Raises RuleError for a kind that cannot read tensors without a batch next to others that have one."""
+        found = next(tensor for tensor in ids if tensor in self._unbatched) - len(self.inputs)
+        raise RuleError(
+            f"`{kind.word}` reads `{self.layers[found].path}`, which has no batch, together with tensors that have one",
+            "only arithmetic merges, concat and an attention's mask repeat what all examples share",
+        )
 
     def batched(self, tensor: int) -> bool:
-        """False for a parameter, which all examples share."""
+        """False for a parameter, and for what is computed of nothing else: all examples share it."""
         return tensor not in self._unbatched
 
     def output(self, label: str, tensor: int, executed: bool = True) -> None:

@@ -30,6 +30,8 @@ class Layer(NamedTuple):
     calls: the steps that entered the blocks it is in, the outermost first.
     in_place: whether it may overwrite its inputs, as far as `aliasing` lets it.
     frozen: whether a training step leaves its weights as they are, so that they have no gradient.
+    batched: whether its output has a batch; False of a parameter, and of what is computed of nothing else: all examples
+        share it, it is computed once, and its work and memory are those of one example.
 
     What `aliasing` decides, in the graph's mode:
 
@@ -51,11 +53,16 @@ class Layer(NamedTuple):
     calls: tuple[Mark, ...] = ()
     in_place: bool = True
     frozen: bool = False
+    batched: bool = True
     overwrites: int | None = None
     view: bool = False
     memory: Memory = Memory()
     memory_exact: bool = True
     refusals: tuple[Refusal, ...] = ()
+
+    def examples(self, batch: int) -> int:
+        """How many examples of a batch it computes: one, where all share its output."""
+        return batch if self.batched else 1
 
     @property
     def unsure(self) -> str:
@@ -174,6 +181,11 @@ class Graph:
     def shapes(self) -> list[Shape]:
         """Shapes of all tensors, by id."""
         return [*self.inputs.values(), *(layer.shape for layer in self.layers)]
+
+    def batched(self, tensor: int) -> bool:
+        """Whether a tensor has a batch; all examples share one that has none."""
+        first = len(self.inputs)
+        return tensor < first or self.layers[tensor - first].batched
 
     def tensor(self, index: int) -> int:
         """Id of the tensor that layer number `index` computes."""

@@ -363,7 +363,7 @@ class Kind:
     several: ClassVar[bool] = False
     """Whether a step of it may list several layers in `from`, though it has no branches."""
     broadcasts: ClassVar[bool] = False
-    """Whether a parameter, buffer or constant may be among its inputs."""
+    """Whether it may read what has no batch, as a parameter, together with tensors that have one."""
     repeats: ClassVar[bool] = False
     """Whether PyTorch takes such a one only when it is repeated for every example."""
     declared: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from cnnprof.model.graph import Graph
+from cnnprof.runtime.call import one_example
 
 
 def module(
@@ -72,6 +73,7 @@ class _Call(NamedTuple):
     inputs: tuple[int, ...]
     output: int
     dead: tuple[int, ...]  # nobody reads them after this layer
+    bare: frozenset[int]  # of what is computed of parameters alone, for one example, those that it reads themselves
 
 
 class Network(nn.Module):
@@ -122,6 +124,7 @@ class Network(nn.Module):
         last_reader = {
             tensor: number for number, layer in enumerate(graph.layers) if layer.executed for tensor in layer.inputs
         }
+        sources = frozenset(graph.tensor(number) for number, layer in enumerate(graph.layers) if layer.kind.source)
         for number, layer in enumerate(graph.layers):
             if not layer.executed:
                 continue
@@ -132,7 +135,13 @@ class Network(nn.Module):
             dead = {tensor for tensor in inputs if last_reader[tensor] == number and tensor not in held}
             if own not in last_reader and own not in held:
                 dead.add(own)  # computed for nobody: a step after `from` may leave a tensor unread
-            yield _Call(made[number], inputs, own, tuple(sorted(dead)))
+            yield _Call(
+                made[number],
+                inputs,
+                own,
+                tuple(sorted(dead)),
+                frozenset() if layer.batched else sources.intersection(inputs),
+            )
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -152,7 +161,9 @@ class Network(nn.Module):
             raise TypeError(f"the network takes {len(self.graph.inputs)} inputs ({expected}), found {len(inputs)}")
         alive = dict(enumerate(inputs))
         for call in self._plan:
-            alive[call.output] = call.module(*(alive[tensor] for tensor in call.inputs))
+            alive[call.output] = call.module(
+                *(one_example(alive[tensor]) if tensor in call.bare else alive[tensor] for tensor in call.inputs)
+            )
             for tensor in call.dead:
                 del alive[tensor]
         outputs = {output.label: alive[output.tensor] for output in self.graph.outputs if output.executed}

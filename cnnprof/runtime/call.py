@@ -99,10 +99,22 @@ class Held(Gathered):
 
 
 def repeated(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
-    """Tensors with a batch: one that has none is repeated for every example. shapes: each without a batch."""
+    """Tensors with a batch: one that has none, or one example, is repeated for every example.
+
+    shapes: each without a batch.
+    """
     pairs = list(zip(tensors, shapes, strict=True))
-    examples = next(len(tensor) for tensor, shape in pairs if tensor.ndim > len(shape))
-    return [tensor if tensor.ndim > len(shape) else tensor.expand(examples, *shape) for tensor, shape in pairs]
+    examples = max(len(tensor) for tensor, shape in pairs if tensor.ndim > len(shape))
+    return [
+        tensor if tensor.ndim > len(shape) and len(tensor) == examples else tensor.expand(examples, *shape)
+        for tensor, shape in pairs
+    ]
+
+
+def one_example(tensor: Tensor) -> Tensor:
+    """A tensor without a batch as a batch of one."""
+    # Without gradients none is asked of a view either, which PyTorch's module tracker would wait for.
+    return (tensor if torch.is_grad_enabled() else tensor.detach())[None]
 
 
 class DroppedExamples(nn.Module):

@@ -262,8 +262,10 @@ def _runs(mode: str, graph: Graph, costs: Costs, seen: Seen) -> Iterator[Check]:
     """Shapes and MACs of a pass."""
     batch = costs.batch
     executed = [(layer, cost) for layer, cost in zip(graph.layers, costs.layers, strict=True) if layer.executed]
-    # A parameter has no batch.
-    shapes = {layer.path: layer.shape if layer.kind.source else (batch, *layer.shape) for layer, _ in executed}
+    # A parameter has no batch; what is computed of some has one example.
+    shapes = {
+        layer.path: layer.shape if layer.kind.source else (layer.examples(batch), *layer.shape) for layer, _ in executed
+    }
     ends = {f"output {end.label}": (batch, *graph.shape(end.tensor)) for end in graph.outputs if end.executed}
     yield compare(
         f"output shapes{mode}", "every layer's output, and the network's", "shapes", shapes | ends,
@@ -314,7 +316,7 @@ def _alive(graph: Graph, scale: Scale) -> tuple[dict[str, int], dict[str, int]]:
         change[position] += sizes[storage]
         change[death[storage] + 1] -= sizes[storage]
     paths = [graph.layers[number].path for number in executed]
-    held = [sum(map(scale.bytes, graph.layers[number].memory.scratch)) for number in executed]
+    held = [scale.scratch(graph.layers[number]) for number in executed]
     alive = list(accumulate(change))[:end]
     return (
         dict(zip(paths, alive, strict=True)),

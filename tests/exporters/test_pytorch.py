@@ -354,3 +354,35 @@ layers:
     frozen = {name.rpartition(".")[0] for name, each in own.named_parameters() if not each.requires_grad}
     assert frozen == {layer.path for layer in found.layers if layer.frozen} != set()
     check_state(found)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        """
+        - mul: {x: [], gate: [{parameter: {shape: [3, 1, 1]}}, sigmoid]}
+        - add: {x: [], bias: [{add: {a: [{parameter: {shape: [3, 8, 8]}}], b: [{buffer: {shape: [3, 8, 8]}}]}}, relu]}
+        - concat:
+            x: []
+            token: [{parameter: {shape: [1, 4]}}, {linear: {out_features: 8}}, {reshape: {shape: [1, 1, 8]}}, fill]
+        """,
+        """
+        - concat:
+            a: [{parameter: {shape: [3, 8, 8]}}, block]
+            b: [{concat: {a: [{buffer: {shape: [1, 8, 8]}}], b: [{parameter: {shape: [2, 8, 8]}}]}}, block]
+            x: [block]
+            y: [block]
+        """,
+    ],
+    ids=["layers", "blocks"],
+)
+def test_what_is_computed_of_parameters_has_one_example(layers: str) -> None:
+    header = """
+    blocks:
+      fill: {layers: [{expand: {size: [1, 8, 8]}}]}
+      block:
+        layers:
+          - concat: {x: [{conv2d: {out_channels: 3, kernel_size: 1}}], y: [{parameter: {shape: [2, 8, 8]}}]}
+          - relu
+    """
+    check_values(graph(network(layers, header=header)))

@@ -2,13 +2,15 @@
 
 import pytest
 
-from cnnprof.analysis.costs import count
+from cnnprof.analysis.costs import FIGURES, count, figures
 from cnnprof.analysis.memory import Scale, training
+from cnnprof.analysis.report import tabulate
 from cnnprof.errors import ShapeError, SpecError
 from cnnprof.kinds.parameter import Buffer, Constant, Parameter
 from cnnprof.model.kind import Kind, Work, broadcast
 from tests.support.against_torch import said
 from tests.support.networks import graph, network, report
+from tests.support.verifying import failures, verified
 
 
 def test_gives_its_shape_whatever_comes_before() -> None:
@@ -75,16 +77,12 @@ def test_it_has_no_input_and_no_batch_in_a_network() -> None:
     ("layers", "message"),
     [
         (
-            "- parameter: {shape: [3, 8, 8]}\n- relu",
-            "`relu` reads a parameter, which has no batch",
-        ),
-        (
             "- stack: {x: [], y: [{constant: {shape: [3, 8, 8]}}]}",
-            "`stack` reads a constant, which has no batch",
+            "`stack` reads `stack.y.constant`, which has no batch, together with tensors that have one",
         ),
         (
             "- relu\n- parameter: {shape: [3]}",
-            "the network ends with a parameter, which depends on no input",
+            "the network ends with what is computed of parameters alone, which depends on no input",
         ),
     ],
 )
@@ -164,3 +162,88 @@ def test_it_is_in_pytorch_too() -> None:
 def test_a_gathered_parameter_takes_memory_once_whatever_the_batch() -> None:
     told = report(network("- add: {x: [], bias: [{parameter: {shape: [3, 8, 8], stored: [9]}}]}"), batch=8)
     assert (told.layers[0].params, told.layers[0].activation_bytes) == (9, 4 * 3 * 64)
+
+
+OPERATED = """
+- conv2d: {out_channels: 4, kernel_size: 3, padding: 1}
+- mul: {x: [], gate: [{parameter: {shape: [4, 1, 1]}}, sigmoid]}
+- flatten: {start_dim: 2}
+- add:
+    x: []
+    bias: [{add: {bias: [{parameter: {shape: [4, 64]}}], shifted: [{buffer: {shape: [4, 64]}}]}}, relu]
+- concat:
+    token: [{parameter: {shape: [4, 2]}}, relu, {linear: {out_features: 64, bias: false}}, tanh]
+    x: []
+  dim: 1
+- unsqueeze: {dim: 1}
+- scaled_dot_product_attention:
+    query: []
+    key: []
+    value: []
+    mask: [{parameter: {shape: [1, 8, 8], stored: [15, 1]}}, {mul: {x: [], number: 16}}, sigmoid]
+- flatten
+- linear: {out_features: 5}
+"""
+FOLDED = """
+- scaled_dot_product_attention:
+    query: []
+    key: []
+    value: []
+    mask: [{parameter: {shape: [36, 2], stored: [11, 2]}}, {unflatten: {dim: 1, unflattened_size: [1, 6, 6]}},
+           {permute: {dims: [0, 1, 4, 2, 3]}}]
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_is_computed_of_parameters_agrees_with_pytorch(batch: int) -> None:
+    """Shapes, MACs, memory at its peak, and what a training step keeps, all to the byte."""
+    unfolded = graph(network(OPERATED))
+    found = verified(unfolded, count(unfolded, batch), fvcore=False)
+    assert failures(found) == {}
+    assert all(check.compared for check in found.checks if check.name != "fvcore")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("batch", [1, 2])
+def test_views_of_a_table_as_a_mask_agree_with_pytorch(batch: int) -> None:
+    """The table of relative positions of a Swin Transformer, in the order of its heads: strides are not followed, so
+    what is kept is an estimate."""
+    unfolded = graph(network(FOLDED, "[3, 2, 6, 8]"))
+    assert unfolded.layers[0].batched is unfolded.layers[2].batched is False
+    assert failures(verified(unfolded, count(unfolded, batch), fvcore=False)) == {}
+
+
+def test_what_is_computed_of_parameters_is_computed_once() -> None:
+    unfolded = graph(network(OPERATED))
+    once = {
+        "mul.gate.sigmoid", "add.bias.add", "add.bias.relu",
+        "concat.token.relu", "concat.token.linear", "concat.token.tanh",
+        "scaled_dot_product_attention.mask.mul", "scaled_dot_product_attention.mask.sigmoid",
+    }  # fmt: skip
+    one, three = (count(unfolded, batch) for batch in (1, 3))
+    for layer, own, more in zip(unfolded.layers, one.layers, three.layers, strict=True):
+        times = 1 if layer.path in once else 3
+        assert more.flops == times * own.flops, layer.path
+        if not layer.kind.source:
+            assert more.activation_bytes == times * own.activation_bytes, layer.path
+    made = dict(zip([layer.path for layer in unfolded.layers], three.layers, strict=True))["concat.token.linear"]
+    assert (made.work.macs, made.moved_bytes) == (4 * 2 * 64, 4 * (4 * 2 + 2 * 64 + 4 * 64))
+    assert three.totals.depth == 2  # that layer is on no path from an input
+    rows = {row.path: row for row in tabulate(unfolded, three).layers}
+    assert rows["mul.gate.sigmoid"].output_shape == (1, 4, 1, 1)
+
+
+def test_a_sweep_counts_them_once_too() -> None:
+    unfolded = graph(network(OPERATED))
+    for batch in (1, 3):
+        totals = count(unfolded, batch).totals
+        assert figures(unfolded, batch, "float32", FIGURES) == {name: getattr(totals, name) for name in FIGURES}
+
+
+def test_batch_statistics_of_a_parameter_are_of_one_example() -> None:
+    """A training step refuses batch norm over single values, whatever the batch."""
+    unfolded = graph(network("- add: {x: [], y: [{parameter: {shape: [3, 1, 1]}}, batch_norm]}"))
+    assert count(unfolded, 8).untrained == (
+        "add.y.batch_norm: `batch_norm` needs a batch of at least 2 in training, found 1"
+    )

@@ -33,7 +33,7 @@ from cnnprof.language import unfold as expand
 from cnnprof.language.manual import sections
 from cnnprof.language.registry import kinds
 from cnnprof.language.spec import read
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
 
 MAX_VALUES = 2000  # of a tensor, one example
@@ -320,8 +320,21 @@ def recurrent(choose: Choice, shape: Shape) -> Fields:
     )
 
 
-def shared(choose: Choice, sizes: list[int]) -> Step:
-    """What gives a tensor that all examples share."""
+ALONE = ("relu", "sigmoid", "gelu", "tanh", "prelu", "softmax", "dropout", "identity", "linear", "roll")
+
+
+def shared(choose: Choice, sizes: list[int]) -> Branch:
+    """What gives a tensor that all examples share, which a few layers may compute of a parameter."""
+    steps = [stored(choose, sizes)]
+    while choose.chance(30):
+        word = choose.pick(ALONE)
+        fields = TABLE[word](choose, tuple(sizes))
+        steps.append(Step(word, fields | ({"out_features": sizes[-1]} if word == "linear" else {})))
+    return Branch(tuple(steps))
+
+
+def stored(choose: Choice, sizes: list[int]) -> Step:
+    """A parameter, buffer or constant."""
     word = choose.pick(["parameter", "parameter", "buffer", "constant"])
     fields: Fields = {"shape": sizes}
     if word != "constant":
@@ -914,7 +927,7 @@ class Artist:
             if choose.chance(50):
                 ones = [1] * (len(shape) - 3)
                 mask = [choose.pick([1, size]) for size in (*shape[-3:-1], shape[-2])]
-                own["mask"] = Branch((shared(choose, ones + mask),))
+                own["mask"] = shared(choose, ones + mask)
             return Step(word, own)
         if word == "matmul" and len(shape) > 1 and choose.chance(90):
             dims = [*range(len(shape) - 1), len(shape), len(shape) - 1]
@@ -936,11 +949,11 @@ class Artist:
             elif what < 40 and known:
                 branches[label] = Branch(layer=choose.pick(list(known)))
             elif what < 48 and word == "concat" and count > 1 and not parameters:
-                branches[label] = Branch((shared(choose, [choose.pick([1, 2, target[0]]), *target[1:]]),))
+                branches[label] = shared(choose, [choose.pick([1, 2, target[0]]), *target[1:]])
                 parameters += 1
             elif what < 48 and word not in ("concat", "stack", "matmul") and count > 1 and not parameters:
                 sizes = [size if choose.chance(50) else 1 for size in target]
-                branches[label] = Branch((shared(choose, sizes),))
+                branches[label] = shared(choose, sizes)
                 parameters += 1
             elif what < 58 and word not in ("concat", "stack") and 2 <= len(shape) <= 4:
                 axes = len(shape) - 1
@@ -1215,7 +1228,7 @@ def compare_graph(graph: Graph) -> None:
     if refused:
         raise Mismatch(f"PyTorch runs what cnnprof refuses: {refused.message}")
     executed = [layer for layer in graph.layers if layer.executed]
-    agree("shapes", {layer.path: batched(layer.shape, layer.kind) for layer in executed}, seen)
+    agree("shapes", {layer.path: batched(layer) for layer in executed}, seen)
     stored = {layer.path: "new" if layer.materialises else "shared" for layer in executed}
     for layer in executed:
         if not layer.memory_exact:  # it says so itself
@@ -1236,9 +1249,9 @@ def compare_graph(graph: Graph) -> None:
             raise Mismatch(f"the backward pass fails: {error}") from error
 
 
-def batched(shape: Shape, kind: Kind) -> Shape:
-    """A layer's output as PyTorch has it: what depends on no input has no batch."""
-    return shape if kind.source else (BATCH, *shape)
+def batched(layer: Layer) -> Shape:
+    """A layer's output as PyTorch has it: a parameter has no batch, and what is computed of some is one example."""
+    return layer.shape if layer.kind.source else (layer.examples(BATCH), *layer.shape)
 
 
 def in_place_changes_nothing(overwriting: Graph, apart: Graph) -> None:
