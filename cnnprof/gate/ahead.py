@@ -6,6 +6,7 @@ The run goes as in one process: it judges, in its order, what it would have coun
 from __future__ import annotations
 
 import gc
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -78,22 +79,19 @@ def counted(asked: Asked, jobs: int, progress: Callable[[int, int], None]) -> Ah
     length = max(1, -(-len(items) // (PIECES * jobs)))
     pieces = [items[start : start + length] for start in range(0, len(items), length)]
     known: Ahead = {}
-    units = 0
+    work = UnfoldWork()
     try:
         with _uncollected(), processes(min(jobs, len(pieces)), begin, bool(registry.plugins())) as pool:
-            for number, found in enumerate(pool.map(partial(_piece, asked), pieces), 1):
+            for number, sent in enumerate(pool.map(partial(_piece, asked), pieces), 1):
+                found: Ahead = pickle.loads(sent)
                 known |= found
-                units += sum(each.units for each in found.values())
-                if units > subjects.MOST_WORK:
-                    raise _TooMuch
+                for told in found.values():
+                    work.networks, work.units = work.networks + told.networks, work.units + told.units
+                subjects.afford(work)
                 progress(min(number * length, len(items)), len(items))
-    except _TooMuch:  # which stops the processes; the run says it, where it gets there
+    except CnnprofError:  # which stops the processes; the run says it, where it gets there
         pass
     return known
-
-
-class _TooMuch(Exception):
-    """More than one run may be."""
 
 
 @contextmanager
@@ -119,14 +117,18 @@ def _files(found: Project) -> dict[str, dict[Setup, None]]:
     return wanted
 
 
-def _piece(asked: Asked, items: Sequence[tuple[str, Mapping[Setup, None]]]) -> Ahead:
-    """What there is to say of some files, in a process of its own."""
+def _piece(asked: Asked, items: Sequence[tuple[str, Mapping[Setup, None]]]) -> bytes:
+    """What there is to say of some files, in a process of its own, pickled; nothing where that cannot be, such as a
+    layer kind inside a function: the run counts them then."""
     known: Ahead = {}
     for name, setups in items:
         known |= _file(asked, name, setups)
         if is_stopped() or sum(each.units for each in known.values()) > subjects.MOST_WORK:
             break
-    return known
+    try:
+        return pickle.dumps(known, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return pickle.dumps({})
 
 
 def _file(asked: Asked, name: str, setups: Mapping[Setup, None]) -> Ahead:

@@ -279,6 +279,20 @@ def test_more_work_than_one_run_may_be_stops_the_processes(
         assert begun == nets[len(done) - 1 :]
 
 
+def test_what_cannot_be_sent_is_left_to_the_run(
+    nets: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A layer kind that is defined in a function, for one."""
+    Path("cnnprof.yaml").write_text(PROJECT)
+    expected = seen_by("1", capsys=capsys)
+
+    def unsendable(*given: Any) -> Any:
+        return {("readable", given[1], None): ahead.Told(lambda: None, None, 0, 0)}
+
+    monkeypatch.setattr(ahead, "_file", unsendable)
+    assert seen_by("2", capsys=capsys) == expected
+
+
 def test_jobs_of_the_api_change_nothing(nets: list[str]) -> None:
     Path("cnnprof.yaml").write_text(PROJECT)
     assert cnnprof.check(jobs=2) == cnnprof.check()
