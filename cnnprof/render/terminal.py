@@ -31,6 +31,7 @@ from cnnprof.render.document import (
     Picture,
     Plot,
     Table,
+    TableColumn,
     Text,
 )  # fmt: skip
 from cnnprof.render.text import (
@@ -277,8 +278,13 @@ def _idle(table: Table, place: int) -> bool:
 
 
 def _excess(table: Table, width: int) -> int:
-    sizes = (max(BAR, size) if column.bar else size for column, size in zip(table.columns, widths(table), strict=True))
-    return sum(sizes) + sum(len(gap(table.columns, n)) for n in range(len(table.columns))) - width
+    return _excess_of(table.columns, widths(table), width)
+
+
+def _excess_of(columns: Sequence[TableColumn], sizes: Sequence[int], width: int) -> int:
+    """By how many cells columns of these sizes are wider than the terminal; less than 0 where there is room."""
+    wide = sum(max(BAR, size) if column.bar else size for column, size in zip(columns, sizes, strict=True))
+    return wide + sum(len(gap(columns, n)) for n in range(len(sizes))) - width
 
 
 def _folded(table: Table, width: int, least: int) -> Table:
@@ -316,19 +322,19 @@ def _folded(table: Table, width: int, least: int) -> Table:
 def _with_broken_headings(table: Table, width: int) -> Table:
     """The table with headings that are wider than what is below them in two lines, if need be in three, broken after
     `_` or a space: the widest first, as many as are needed."""
-    headings = [each.header if each.fold else _in_a_line(each.header) for each in table.columns]
-    table = table._replace(
+    least = widths(table._replace(columns=tuple(each._replace(header="") for each in table.columns)))
+    whole = [each.header if each.fold else _in_a_line(each.header) for each in table.columns]
+    headings = list(whole)
+    sizes = [max(size, *map(cells, text.split("\n"))) for size, text in zip(least, whole, strict=True)]
+    for most in range(2, HEADING + 1):
+        for n in sorted(range(len(least)), key=sizes.__getitem__, reverse=True):
+            if _excess_of(table.columns, sizes, width) <= 0:
+                break
+            headings[n] = _heading(whole[n], least[n], most)
+            sizes[n] = max(least[n], *map(cells, headings[n].split("\n")))
+    return table._replace(
         columns=tuple(each._replace(header=text) for each, text in zip(table.columns, headings, strict=True))
     )
-    least = widths(table._replace(columns=tuple(each._replace(header="") for each in table.columns)))
-    for most in range(2, HEADING + 1):
-        for n in sorted(range(len(least)), key=widths(table).__getitem__, reverse=True):
-            if _excess(table, width) <= 0:
-                return table
-            header = _heading(headings[n], least[n], most)
-            columns = (*table.columns[:n], table.columns[n]._replace(header=header), *table.columns[n + 1 :])
-            table = table._replace(columns=columns)
-    return table
 
 
 def _heading(text: str, least: int, most: int) -> str:
