@@ -238,7 +238,7 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         sums = Tensor((self.num_heads, query[0]))
         projected = Tensor((key[0], query[1]))
         packed = key[1] == value[1] == query[1]
-        copies = tuple(map(Tensor, inputs))
+        copied = tuple(range(len(inputs)))
         if len(inputs) == 1:
             made: tuple[Tensor, ...] = (Tensor((3, *query)),)
             scratch = Tensor((5, *query))
@@ -253,10 +253,11 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
             )
             attending = 2 * projected.numel + attended.numel + sums.numel
             scratch = Tensor((most(projected.numel + last, first, attending),))
-            copies = Tensor(query), Tensor(key), Tensor(value)
+            copied = 0, min(1, len(inputs) - 1), len(inputs) - 1
         kept = (*made, sums, attended)
         if contiguous:
-            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False)
+            copies = tuple([Tensor(inputs[position]) for position in copied])
+            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False, copied=copied)
         return Memory(keeps="inputs", saved=kept, scratch=(scratch,), contiguous=False)
 
     def code(self, *inputs: Shape) -> Code:
