@@ -170,7 +170,8 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         embed_dim · (2 · n · embed_dim + m · kdim + m · vdim) multiply-accumulates for the projections, bias 1 add per
         value; between them as of `scaled_dot_product_attention`
     Memory:
-        for the backward pass keeps copies of its inputs with the positions first, the projections, one value for each
+        for the backward pass keeps copies of its inputs with the positions first (of a batch of one the inputs
+        themselves), the projections, one value for each
         row of each head, and what the last projection reads; without the fused implementation of `torch.nn`, which
         runs at inference alone
     Reach:
