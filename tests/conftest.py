@@ -40,6 +40,7 @@ SLOW = {
     "hostile/test_outside.py",
     "importers/test_torch.py",
     "importers/test_torch_archive.py",
+    "kinds/test_parameter.py::test_every_kind_computes_of_parameters_what_pytorch_does",
     "language/test_hints.py::test_of_pytorch_s_names_none_is_taken_for_another",
     "language/test_registry.py::test_its_module_is_built",
     "language/test_registry.py::test_its_rules_agree_with_pytorch",

@@ -559,7 +559,7 @@ class _Explainer:
             return [], ["the network that training runs does not have this layer"]
         trained = graph.layers[number]
         read = [graph.shape(tensor) for tensor in trained.inputs]
-        found = kept_of_layers[number]
+        found = memory.kept_of(kept_of_layers[number], trained, self.costs.batch)
         if not found.asked:
             return [], ["keeps nothing for the backward pass: nothing before it is learned"]
         if not trained.executed or read != [self.shapes[tensor] for tensor in layer.inputs]:

@@ -308,6 +308,15 @@ def kept(graph: Graph) -> list[Kept]:
     return found
 
 
+def kept_of(each: Kept, layer: Layer, batch: int) -> Kept:
+    """What is kept of a layer in a batch: of one example its inputs, instead of copies that have another order."""
+    copied = layer.memory.copied
+    if layer.examples(batch) > 1 or not each.saved:
+        return each
+    tensors = (*each.tensors, *[layer.inputs[position] for position in copied])
+    return each._replace(tensors=tensors, saved=each.saved[len(copied) :])
+
+
 def kept_for_backward(graph: Graph, scale: Scale) -> int:
     """Bytes that autograd keeps for the backward pass, each storage once, parameters and buffers excluded.
 
@@ -318,6 +327,8 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     held: set[int] = set()
     own = 0
     for layer, answers, each in zip(graph.layers, graph.answers, kept(graph), strict=True):
+        if layer.memory.copied:
+            each = kept_of(each, layer, scale.batch)
         held.update([owner[tensor] for tensor in each.tensors])
         one = scale if layer.batched else scale.of_one
         if each.saved:

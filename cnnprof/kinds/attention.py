@@ -170,7 +170,8 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         embed_dim · (2 · n · embed_dim + m · kdim + m · vdim) multiply-accumulates for the projections, bias 1 add per
         value; between them as of `scaled_dot_product_attention`
     Memory:
-        for the backward pass keeps copies of its inputs with the positions first, the projections, one value for each
+        for the backward pass keeps copies of its inputs with the positions first (of a batch of one the inputs
+        themselves), the projections, one value for each
         row of each head, and what the last projection reads; without the fused implementation of `torch.nn`, which
         runs at inference alone
     Reach:
@@ -238,7 +239,7 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         sums = Tensor((self.num_heads, query[0]))
         projected = Tensor((key[0], query[1]))
         packed = key[1] == value[1] == query[1]
-        copies = tuple(map(Tensor, inputs))
+        copied = tuple(range(len(inputs)))
         if len(inputs) == 1:
             made: tuple[Tensor, ...] = (Tensor((3, *query)),)
             scratch = Tensor((5, *query))
@@ -253,10 +254,11 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
             )
             attending = 2 * projected.numel + attended.numel + sums.numel
             scratch = Tensor((most(projected.numel + last, first, attending),))
-            copies = Tensor(query), Tensor(key), Tensor(value)
+            copied = 0, min(1, len(inputs) - 1), len(inputs) - 1
         kept = (*made, sums, attended)
         if contiguous:
-            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False)
+            copies = tuple([Tensor(inputs[position]) for position in copied])
+            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False, copied=copied)
         return Memory(keeps="inputs", saved=kept, scratch=(scratch,), contiguous=False)
 
     def code(self, *inputs: Shape) -> Code:

@@ -100,6 +100,8 @@ class Memory(NamedTuple):
     dense: they lie side by side; a view of a part leaves gaps, which the next layer that writes closes.
     estimate: why all this is no more than an estimate, as a clause about the layer `{}`; empty where it is so to the
         byte.
+    copied: positions of inputs that the first of `saved` are copies of, another dimension before the batch; in a
+        batch of one no value moves, and autograd keeps the inputs themselves.
     once: positions of inputs that it is exact for where all examples share them, as a parameter; of one that every
         example has its own of it is an estimate, for the reason `repeated`.
     """
@@ -112,6 +114,7 @@ class Memory(NamedTuple):
     contiguous: bool = True
     dense: bool = True
     estimate: str = ""
+    copied: tuple[int, ...] = ()
     once: tuple[int, ...] = ()
     repeated: str = ""
 

@@ -9,6 +9,7 @@ from cnnprof.kinds.attention import MultiHeadAttention, ScaledDotProductAttentio
 from cnnprof.model.kind import Work
 from tests.support.networks import graph, network
 from tests.support.pytorch_memory import saved_bytes
+from tests.support.verifying import failures, verified
 
 Attention = ScaledDotProductAttention
 NEEDS = "`scaled_dot_product_attention` needs a query [heads, n, d], and a key and a value [heads, m, d], found "
@@ -295,3 +296,31 @@ def test_one_that_is_not_folded_is_exact() -> None:
     mask = OF_EACH_EXAMPLE.replace("dim: 4", "dim: 3").replace("{dim: 1, end: 1}", "{dim: 1, start: 1}")
     found = graph(network(steps.format(mask="{" + mask + "}"), "[5, 8]"))
     assert found.layers[-1].unsure == ""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("read", ["query", "query, memory", "query, memory, query"])
+def test_heads_keep_copies_of_their_inputs_only_in_a_batch(read: str, batch: int) -> None:
+    """In a batch of one, positions first is the order that is there already: what several layers keep is kept once."""
+    unfolded = graph(
+        network(
+            f"""
+            - linear: {{out_features: 8}}
+            - relu
+            - identity:
+              name: memory
+            - linear: {{out_features: 8}}
+            - relu
+            - identity:
+              name: query
+            - multi_head_attention: {{num_heads: 2}}
+              from: [{read}]
+              name: first
+            - multi_head_attention: {{num_heads: 2}}
+              from: [{read}]
+            """,
+            "[5, 8]",
+        )
+    )
+    assert failures(verified(unfolded, count(unfolded, batch), fvcore=False)) == {}

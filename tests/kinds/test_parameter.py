@@ -1,12 +1,18 @@
 """A learnable tensor in its own right."""
 
+from typing import Any
+
 import pytest
+import yaml
 
 from cnnprof.analysis.costs import FIGURES, count, figures
 from cnnprof.analysis.memory import Scale, training
 from cnnprof.analysis.report import tabulate
 from cnnprof.errors import ShapeError, SpecError
 from cnnprof.kinds.parameter import Buffer, Constant, Parameter
+from cnnprof.language.manual import sections
+from cnnprof.language.registry import kinds
+from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Work, broadcast
 from tests.support.against_torch import said
 from tests.support.networks import graph, network, report
@@ -202,6 +208,22 @@ def test_what_is_computed_of_parameters_agrees_with_pytorch(batch: int) -> None:
     found = verified(unfolded, count(unfolded, batch), fvcore=False)
     assert failures(found) == {}
     assert all(check.compared for check in found.checks if check.name != "fvcore")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("word", [word for word, kind in kinds().items() if not kind.declared])
+def test_every_kind_computes_of_parameters_what_pytorch_does(word: str) -> None:
+    """The example of its manual page, in a branch that begins with a parameter in the input's place."""
+    example = yaml.safe_load(sections(kinds()[word])["Example"])
+    alone = graph_of({"name": "net", **example})
+    branch = [{"parameter": {"shape": example["input"]}}, *example["layers"]]
+    layers = [{"mul": {"x": [], "y": branch}}, "relu"]
+    found = graph_of({"name": "net", "input": list(alone.layers[-1].shape), "layers": layers})
+    assert failures(verified(found, count(found, 2), fvcore=False)) == {}
+
+
+def graph_of(spec: dict[str, Any]) -> Graph:
+    return graph(yaml.safe_dump({"cnnprof": 1, **spec}))
 
 
 @pytest.mark.torch
