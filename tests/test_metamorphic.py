@@ -298,7 +298,8 @@ def test_the_type_scales_bytes_alone(net: Net) -> None:
             assert getattr(told, name) == getattr(double, name), name
 
 
-SIZED = ("linear", "layer_norm", "parameter")  # their weights follow the last dimension, or are given
+SIZED = ("linear", "layer_norm", "rms_norm", "lstm", "gru", "multi_head_attention", "parameter")
+"""Kinds whose weights follow the last dimension, or are given."""
 
 
 @PROFILE

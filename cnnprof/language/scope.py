@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cnnprof.errors import ExpressionError, Mark, listing, nearest
@@ -88,12 +87,10 @@ class StepRef:
 
     __slots__ = ("fields", "name", "target")
 
-    def __init__(
-        self, name: str, target: Block | type[Kind], fields: Mapping[str, Written] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, name: str, target: Block | type[Kind], fields: Mapping[str, Written] | None = None) -> None:
         self.name = name
         self.target = target
-        self.fields = fields
+        self.fields = fields or {}
 
     def with_fields(self, fields: Mapping[str, Written]) -> StepRef:
         """The same step with more fields, which take the place of those that it has."""
