@@ -76,7 +76,10 @@ class Network:
         self._makers: dict[int, Step] = {}
         for number, layer in enumerate(graph.layers):
             if layer.executed:
-                self._insert(Step(layer.path, layer.kind, layer.inputs, first + number, (number, 0)))
+                step = Step(layer.path, layer.kind, layer.inputs, first + number, (number, 0))
+                if layer.inputs and not layer.batched:  # a converter computes it, or leaves it to the device
+                    raise _refused(step, " of parameters alone")
+                self._insert(step)
 
     def steps(self, *names: str) -> list[Step]:
         """The steps in order: all, or those of some words."""

@@ -246,6 +246,12 @@ def test_a_layer_that_may_become_something_else_is_noted(layers, note, tmp_path)
             "what a converter makes of `pad` with `mode: replicate` and these counts is not known (the layer `pad`); "
             "convert the network and give the .tflite file",
         ),
+        (
+            [4, 8, 8],
+            "[{mul: {x: [], gate: [{parameter: {shape: [4, 1, 1]}}, sigmoid]}}]",
+            "what a converter makes of `sigmoid` of parameters alone is not known (the layer `mul.gate.sigmoid`); "
+            "convert the network and give the .tflite file",
+        ),
     ],
 )
 def test_what_no_rule_knows_is_refused(shape, layers, message, tmp_path):
