@@ -47,8 +47,6 @@ UNTOUCHED_BY_BATCH = (
     "receptive_field",
 )
 
-STORED = ("parameter", "buffer", "constant")
-
 analyze = cache(cnnprof.analyze)
 
 
@@ -253,22 +251,32 @@ def test_totals_of_a_shipped_spec_are_the_sums_of_its_rows(spec: str) -> None:
         assert getattr(told.totals, name) == sum(getattr(row, name) for row in told.layers), name
 
 
+def shared_by_all(told: Report) -> set[str]:
+    """The paths of what is stored, and of what is computed of that alone: all examples share it."""
+    graph = told.graph
+    shared: dict[int, str] = {}
+    for number, layer in enumerate(graph.layers, start=len(graph.inputs)):
+        if all(tensor in shared for tensor in layer.inputs):
+            shared[number] = layer.path
+    return {*shared.values()}
+
+
 def batch_scales_what_it_should(one: Report, five: Report) -> None:
-    shared = sum(row.activation_bytes for row in one.layers if row.kind in STORED)
+    shared = shared_by_all(one)
     for name in SCALED_BY_BATCH:
-        once = shared if name == "activation_bytes" else 0
+        once = sum(getattr(row, name) for row in one.layers if row.path in shared) if name in SUMMED else 0
         assert getattr(five.totals, name) - once == 5 * (getattr(one.totals, name) - once), name
     for name in UNTOUCHED_BY_BATCH:
         assert getattr(five.totals, name) == getattr(one.totals, name), name
     for row, other in zip(one.layers, five.layers, strict=True):
-        examples = 1 if row.kind in STORED else 5  # all examples share it
+        examples = 1 if row.path in shared else 5
         assert (other.macs, other.flops, other.activation_bytes) == (
-            5 * row.macs,
-            5 * row.flops,
+            examples * row.macs,
+            examples * row.flops,
             examples * row.activation_bytes,
         )
         assert (other.params, other.receptive_field, other.view) == (row.params, row.receptive_field, row.view)
-        if row.kind not in STORED:
+        if row.path not in shared:
             assert other.output_shape == (5 * row.output_shape[0], *row.output_shape[1:])
 
 
