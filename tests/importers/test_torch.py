@@ -797,6 +797,21 @@ def test_a_bias_is_gathered_from_a_table() -> None:
     assert found.opaque == ()
 
 
+def test_a_bias_of_which_a_part_is_set_to_zero_is_a_bias() -> None:
+    """As that of the keys of Swin v2's windows is."""
+
+    def forward(m: Any, x: Any) -> Any:
+        bias = m.bias.clone()
+        bias[2:4].zero_()
+        return nn.functional.linear(x, m.weight, bias)
+
+    parts = {"weight": nn.Parameter(torch.zeros(6, 6)), "bias": nn.Parameter(torch.zeros(6))}
+    found = imported(Calls(forward, **parts))
+    assert [word for _, word, _ in told(found)] == ["linear"]
+    assert found.opaque == ()
+    assert count(found.graph, 1).totals.params == 42
+
+
 def test_an_operand_may_be_computed_of_several_parameters() -> None:
     """As the position bias of Swin v2 is, by two linear layers, of a table."""
     parts = {"table": torch.zeros(48, 2), "mlp": nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 4, bias=False))}

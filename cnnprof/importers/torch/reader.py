@@ -378,8 +378,11 @@ class Reader:
         if not call.overwrites or first is None or made not in self.values or first not in self.lies:
             return
         memory, view = self.lies[first]
-        value = self.values[made]
-        if value == self.values[first]:
+        value, before = self.values[made], self.values[first]
+        same: Value = value
+        if isinstance(value, Constant) and isinstance(before, Constant):
+            same = value._replace(computed=before.computed)  # a bias of which a part is set to zero is still a bias
+        if same == before:
             return
         whole = None
         again = [name for name in self.sharing[memory] if self.lies[name][1] == memory]
