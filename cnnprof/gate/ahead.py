@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from cnnprof import files
 from cnnprof.errors import CnnprofError
 from cnnprof.gate import patterns, subjects
 from cnnprof.gate.budget import Baseline, CountedNetwork
@@ -72,10 +73,10 @@ def counted(asked: Asked, jobs: int, progress: Callable[[int, int], None]) -> Ah
 
     Where it is more work than one run may be, what was found until then. Code is left to the run.
     """
-    files = _files(asked.found)
-    if sum(map(len, files.values())) < LEAST or len(files) < 2:
+    wanted = _files(asked.found)
+    if sum(map(len, wanted.values())) < LEAST or len(wanted) < 2:
         return {}
-    items = [*files.items()]
+    items = [*wanted.items()]
     length = max(1, -(-len(items) // (PIECES * jobs)))
     pieces = [items[start : start + length] for start in range(0, len(items), length)]
     known: Ahead = {}
@@ -133,8 +134,6 @@ def _piece(asked: Asked, items: Sequence[tuple[str, Mapping[Setup, None]]]) -> b
 
 def _file(asked: Asked, name: str, setups: Mapping[Setup, None]) -> Ahead:
     """What there is to say of a file; nothing of one that is not to be read, which the run finds too."""
-    from cnnprof import files
-
     file = files.shown(asked.found.folder / name)
     try:
         located = subjects.inside(asked.found, file)

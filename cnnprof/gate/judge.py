@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from glob import has_magic
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -149,7 +148,7 @@ def refused(budget: Budget) -> list[Problem]:
         except UsageError as error:
             problems.append(Problem(str(error), limit.mark))
             continue
-        if has_magic(limit.path):
+        if paths.has_magic(limit.path):
             patterns.add(limit.path)
             if len(patterns) > MAX_PATTERNS:
                 problems.append(Problem(f"a budget has at most {MAX_PATTERNS} path patterns, found more", limit.mark))

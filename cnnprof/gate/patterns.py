@@ -7,13 +7,12 @@ import posixpath
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import partial
-from glob import has_magic
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import Problem, brief
-from cnnprof.model.paths import advance, begin
+from cnnprof.model.paths import advance, begin, has_magic
 
 if TYPE_CHECKING:
     from cnnprof.gate.project import BudgetEntry, Project

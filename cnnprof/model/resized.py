@@ -112,12 +112,8 @@ class Nearest(Resized):
         return Taps(place, place)
 
 
-class Sampled(Resized):
-    """Interpolation: output i is a weighted sum of the `width` positions around the sampling point start + i·step.
-
-    Taps outside of the `size` input positions are moved to the border. A kernel that vanishes at whole distances, as
-    linear and cubic ones do, sees one position where the sampling point is one.
-    """
+class Interpolated(Resized):
+    """Interpolation: output i is a weighted sum of positions around the sampling point start + i·step."""
 
     __slots__ = ("size", "start", "step", "width")
     clamped = True
@@ -132,6 +128,14 @@ class Sampled(Resized):
     def rate(self) -> Fraction:
         """Input positions per output position, as `Step` has it."""
         return self.step
+
+
+class Sampled(Interpolated):
+    """Interpolation: output i is a weighted sum of the `width` positions around the sampling point start + i·step.
+
+    Taps outside of the `size` input positions are moved to the border. A kernel that vanishes at whole distances, as
+    linear and cubic ones do, sees one position where the sampling point is one.
+    """
 
     def taps(self, position: int) -> Taps:
         """What the output position sees."""
@@ -142,23 +146,9 @@ class Sampled(Resized):
         return _within(before - self.width // 2 + 1, before + self.width // 2, self.size)
 
 
-class Antialiased(Resized):
+class Antialiased(Interpolated):
     """Interpolation with a kernel that widens where the output is smaller: output i sees what is less than half of
     `width`·max(step, 1) positions from the sampling point start + i·step."""
-
-    __slots__ = ("size", "start", "step", "width")
-    clamped = True
-
-    def __init__(self, size: int, step: Fraction, start: Fraction, width: int) -> None:
-        self.size = size
-        self.step = step
-        self.start = start
-        self.width = width
-
-    @property
-    def rate(self) -> Fraction:
-        """Input positions per output position, as `Step` has it."""
-        return self.step
 
     def taps(self, position: int) -> Taps:
         """What the output position sees."""
