@@ -97,11 +97,10 @@ def _each(one: Callable[[Any], T], work: Sequence[tuple[str, Reading]], jobs: in
     """What becomes of each spec, in order; in several processes where there are many, and none runs code."""
     alone = any(spec == "-" or code_in(spec) is not None or example is not None for spec, (_, example) in work)
     if jobs > 1 and len(work) >= MANY and not alone:
-        from cnnprof.gate.shared import begin
         from cnnprof.language import registry
         from cnnprof.processes import processes
 
-        with processes(jobs, begin, bool(registry.plugins())) as pool:
+        with processes(jobs, registry.begin, bool(registry.plugins())) as pool:
             chunk = max(1, len(work) // (8 * jobs))
             yield from progress.counted(pool.map(one, work, chunksize=chunk), len(work), "files")
         return

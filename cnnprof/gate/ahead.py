@@ -16,7 +16,7 @@ from cnnprof import files
 from cnnprof.errors import CnnprofError
 from cnnprof.gate import patterns, subjects
 from cnnprof.gate.budget import Baseline, CountedNetwork
-from cnnprof.gate.shared import LEAST, PIECES, begin
+from cnnprof.gate.shared import LEAST, PIECES
 from cnnprof.gate.subjects import Setup
 from cnnprof.importers.reference import Reading
 from cnnprof.language import registry
@@ -82,7 +82,7 @@ def counted(asked: Asked, jobs: int, progress: Callable[[int, int], None]) -> Ah
     known: Ahead = {}
     work = UnfoldWork()
     try:
-        with _uncollected(), processes(min(jobs, len(pieces)), begin, bool(registry.plugins())) as pool:
+        with _uncollected(), processes(min(jobs, len(pieces)), registry.begin, bool(registry.plugins())) as pool:
             for number, sent in enumerate(pool.map(partial(_piece, asked), pieces), 1):
                 found: Ahead = pickle.loads(sent)
                 known |= found

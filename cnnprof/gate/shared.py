@@ -73,7 +73,7 @@ def checked(
     pieces = _divided(specs, length)
     done = 0
     try:
-        with processes(min(jobs, len(pieces)), begin, bool(registry.plugins())) as pool:
+        with processes(min(jobs, len(pieces)), registry.begin, bool(registry.plugins())) as pool:
             check = partial(_part, make, given, budget, budgets)
             for piece, part in zip(pieces, pool.map(check, pieces), strict=True):
                 run.join(part, done)
@@ -95,12 +95,6 @@ def _divided(specs: Sequence[str | Path], length: int) -> list[list[str | Path]]
         pieces[-1].append(spec)
         before = file
     return pieces
-
-
-def begin(plugins: bool) -> None:
-    """Begins a process that knows the same kinds as the one that started it."""
-    if not plugins:
-        registry.leave_plugins_out()
 
 
 def _part(make: Callable[[], Run], given: Setup, budget: Budget, budgets: bool, specs: Sequence[str | Path]) -> Part:

@@ -280,9 +280,10 @@ def without_plugins() -> Iterator[None]:
         _plugins_wanted.reset(token)
 
 
-def leave_plugins_out() -> None:
-    """From here on, in this process, there are only the kinds that come with cnnprof."""
-    _plugins_wanted.set(False)
+def begin(plugins: bool) -> None:
+    """Begins a process that knows the same kinds as the one that started it. plugins: whether that one has any."""
+    if not plugins:
+        _plugins_wanted.set(False)
 
 
 @cache

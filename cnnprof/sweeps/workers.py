@@ -28,6 +28,5 @@ def here() -> tuple[Job, Spec | None]:
 def _begin(wanted: Job, plugins: bool) -> None:
     """Reads the spec once in each process, which knows the same kinds as the one that started it."""
     global _here
-    if not plugins:
-        registry.leave_plugins_out()
+    registry.begin(plugins)
     _here = wanted, wanted.spec()
