@@ -148,7 +148,9 @@ async function save() {
   const chosen = variant.dataset.wanted ?? variant.value;
   if (network.value) parts.push(`spec=${network.value}${chosen ? `@${chosen}` : ""}`);
   else {
-    parts.push(`text=${await packed(text.value)}`);
+    const words = text.value;
+    parts.push(`text=${await packed(words)}`);
+    if (text.value !== words) return; // typed on meanwhile: what is saved next has it
     if (chosen) parts.push(`variant=${encodeURIComponent(chosen)}`);
   }
   for (const name of FIELDS) if (at(name).value) parts.push(`${name}=${encodeURIComponent(at(name).value)}`);
