@@ -260,7 +260,7 @@ class _Explainer:
     def in_training(self) -> tuple[Graph, Mapping[str, int], Sequence[memory.Kept]]:
         """The graph that training runs, the numbers of its layers by path, and what autograd keeps of each."""
         graph = self.graph.trained or self.graph
-        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, memory.kept(graph)
+        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, list(memory.kept(graph))
 
     @cached_property
     def stored(self) -> Stored:
