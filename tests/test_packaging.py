@@ -100,7 +100,7 @@ def test_the_lowest_versions_are_those_that_are_asked_for():
     least = dict(found.groups() for each in asked if (found := re.match(r"([\w-]+)>=([\d.]+)", each)))
     of_docs = {"mkdocs-material"}
     lines = [line for line in (ROOT / ".ci/lowest.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
-    pinned = dict(line.split("==") for line in lines)
+    pinned = dict(line.split("==") for line in lines if not line.startswith("click=="))
     assert pinned.keys() == least.keys() - of_docs
     assert not [
         name
