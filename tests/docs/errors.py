@@ -106,7 +106,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cli/check.py",
         "git.py",
     ),
-    "devices": ("devices/", "analysis/arena.py", "rewrites/converter.py"),
+    "devices": ("devices/", "analysis/arena.py", "rewrites/converter/"),
     "rewrites": (
         "rewrites/",
         "model/types.py",
