@@ -26,7 +26,7 @@ import cnnprof
 from cnnprof import errors
 from cnnprof.cli import main
 from cnnprof.importers.common import MismatchError
-from cnnprof.importers.flatbuffer import DamagedFile
+from cnnprof.importers.tflite.flatbuffer import DamagedFile
 from cnnprof.importers.torch.reference import CannotExport
 from cnnprof.language import problems
 from cnnprof.model.deployed import NotPlanned

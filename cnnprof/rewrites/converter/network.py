@@ -65,7 +65,7 @@ class Network:
             if layer.executed:
                 step = Step(layer.path, layer.kind, layer.inputs, first + number, (number, 0))
                 if layer.inputs and not layer.batched:  # a converter computes it, or leaves it to the device
-                    raise refused(step, " of parameters alone")
+                    raise not_known(step, " of parameters alone")
                 self.insert(step)
 
     def steps(self, *names: str) -> list[Step]:
@@ -173,7 +173,7 @@ class Network:
             del self._readers[tensor][step]
 
 
-def refused(step: Step, more: str = "") -> NotPlanned:
+def not_known(step: Step, more: str = "") -> NotPlanned:
     """The refusal of a layer."""
     return NotPlanned(
         f"what a converter makes of `{step.name}`{more} is not known (the layer `{brief(printable(step.path))}`); "

@@ -8,7 +8,7 @@ from math import prod
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.conv_transpose import ConvTranspose
 from cnnprof.kinds.pad import Pad
-from cnnprof.rewrites.converter.network import Network, Step, refused
+from cnnprof.rewrites.converter.network import Network, Step, not_known
 
 
 def _conv(network: Network, step: Step) -> None:
@@ -28,7 +28,7 @@ def _conv_transpose(network: Network, step: Step) -> None:
     assert isinstance(kind, ConvTranspose)
     image, made = network.shapes[step.reads[0]], network.shapes[step.makes]
     if kind.groups != 1 or any(each != 1 for each in kind.dilation):
-        raise refused(step, " with `groups` or `dilation`")
+        raise not_known(step, " with `groups` or `dilation`")
     whole = [
         (size - 1) * stride + kernel
         for size, stride, kernel in zip(image[1:], kind.stride, kind.kernel_size, strict=True)
@@ -39,7 +39,7 @@ def _conv_transpose(network: Network, step: Step) -> None:
     )
     if not same and tuple(whole) != made[1:]:
         if any(kind.output_padding):
-            raise refused(step, " with an `output_padding` that SAME does not give")
+            raise not_known(step, " with an `output_padding` that SAME does not give")
         # What SAME does not cut off is cut off behind.
         cut = Step(step.path, None, [step.makes], step.makes, (step.order[0], 1))
         full = network.tensor((made[0], *whole), step.path)
@@ -74,13 +74,13 @@ def _adaptive(network: Network, step: Step) -> None:
     elif len(image) == 3 and all(size % out == 0 for size, out in zip(image[1:], made[1:], strict=True)):
         step.word = "AVERAGE_POOL_2D" if average else "MAX_POOL_2D"
     else:
-        raise refused(step, f" from {list(image[1:])} to {list(made[1:])}")
+        raise not_known(step, f" from {list(image[1:])} to {list(made[1:])}")
 
 
 def _interpolate(network: Network, step: Step) -> None:
     mode = getattr(step.kind, "mode", "")
     if mode not in ("nearest", "bilinear") or len(network.shapes[step.makes]) != 3:
-        raise refused(step, f" with `mode: {mode}`")
+        raise not_known(step, f" with `mode: {mode}`")
     if mode == "nearest":
         network.note("`interpolate` with `mode: nearest` may be reshapes and tiles instead of RESIZE_NEAREST_NEIGHBOR")
     step.word = "RESIZE_BILINEAR" if mode == "bilinear" else "RESIZE_NEAREST_NEIGHBOR"
@@ -117,7 +117,7 @@ def _pad_alone(network: Network, step: Step) -> None:
         _slice(network, step)
         return
     if step.kind.mode not in ("constant", "reflect") or min(step.kind.pad) < 0:
-        raise refused(step, f" with `mode: {step.kind.mode}` and these counts")
+        raise not_known(step, f" with `mode: {step.kind.mode}` and these counts")
     step.word = "MIRROR_PAD" if step.kind.mode == "reflect" else "PADV2" if step.kind.value else "PAD"
     step.behind = [(len(network.shapes[step.makes]) + 1, 2)]
     step.weights = () if step.word == "PADV2" else None  # what it pads with
@@ -138,7 +138,7 @@ def _along_channels(word: str) -> Callable[[Network, Step], None]:
     def rule(network: Network, step: Step) -> None:
         shape, dim = network.shapes[step.makes], getattr(step.kind, "dim", 1)
         if step.kind is None or step.kind.dimension(dim, shape) != 0:
-            raise refused(step, f" with `dim: {dim}`")
+            raise not_known(step, f" with `dim: {dim}`")
         step.word = word
 
     return rule

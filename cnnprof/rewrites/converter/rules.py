@@ -13,7 +13,7 @@ from cnnprof.kinds.pad import Pad
 from cnnprof.kinds.pool import Pool
 from cnnprof.model.kind import Shape
 from cnnprof.model.window import Window, same_sides
-from cnnprof.rewrites.converter.network import Network, Step, refused
+from cnnprof.rewrites.converter.network import Network, Step, not_known
 from cnnprof.rewrites.converter.operators import OPERATORS
 
 WEIGHTED = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear")
@@ -175,14 +175,14 @@ def padding_stands_alone(network: Network) -> None:
             continue
         if isinstance(kind, Conv):
             if kind.padding_mode not in ("zeros", "reflect"):
-                raise refused(step, f" with `padding_mode: {kind.padding_mode}`")
+                raise not_known(step, f" with `padding_mode: {kind.padding_mode}`")
             word = "PAD" if kind.padding_mode == "zeros" else "MIRROR_PAD"
         elif kind.word.startswith("max"):
             word = "PADV2"
         elif getattr(kind, "count_include_pad", False) and not kind.ceil_mode:
             word = "PAD"
         else:
-            raise refused(step, " whose windows hang over the image otherwise than TensorFlow's do")
+            raise not_known(step, " whose windows hang over the image otherwise than TensorFlow's do")
         # As the layer says it: on both sides, and what `ceil_mode` adds.
         sizes = [size + before + max(before, after) for size, before, after in zip(image[1:], left, right, strict=True)]
         made_before = network.before(step, word, (image[0], *sizes))
@@ -230,7 +230,7 @@ def layers_are_operators(network: Network) -> None:
         if not step.word:
             rule = OPERATORS.get(step.name)
             if rule is None:
-                raise refused(step)
+                raise not_known(step)
             rule(network, step)
 
 
