@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnnprof.analysis.compare import NetworkComparison
-    from cnnprof.analysis.explain import LayerPage, SumPage
+    from cnnprof.analysis.explained import LayerPage, SumPage
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
