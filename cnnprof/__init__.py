@@ -348,7 +348,7 @@ def check(
     from cnnprof.errors import SourceText, UsageError
     from cnnprof.gate.budget import Budget, Elsewhere, Fits
     from cnnprof.gate.projects import check_project
-    from cnnprof.gate.run import ARGUMENT, check_specs, limits_of
+    from cnnprof.gate.specs import ARGUMENT, check_specs, limits_of
     from cnnprof.gate.subjects import AS_WRITTEN, Setup
     from cnnprof.importers.reference import Reading
     from cnnprof.load import as_text, shapes_of

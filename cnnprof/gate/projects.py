@@ -75,7 +75,7 @@ def check_project(
     results = []
     for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
         run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-                  searched=name is None, suggest=suggest, progress=progress, _work=work)  # fmt: skip
+                  searched=name is None, suggest=suggest, progress=progress, work=work)  # fmt: skip
         found = run.attempt(read, name)
         if found is not None:
             if baseline_ref is None:

@@ -100,6 +100,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "gate/baseline.py",
         "model/metrics.py",
         "gate/run.py",
+        "gate/specs.py",
         "gate/projects.py",
         "gate/subjects.py",
         "gate/since.py",
