@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnnprof.analysis.compare import NetworkComparison
-    from cnnprof.analysis.explain import LayerPage, SumPage
+    from cnnprof.analysis.explained import LayerPage, SumPage
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
@@ -348,7 +348,7 @@ def check(
     from cnnprof.errors import SourceText, UsageError
     from cnnprof.gate.budget import Budget, Elsewhere, Fits
     from cnnprof.gate.projects import check_project
-    from cnnprof.gate.run import ARGUMENT, check_specs, limits_of
+    from cnnprof.gate.specs import ARGUMENT, check_specs, limits_of
     from cnnprof.gate.subjects import AS_WRITTEN, Setup
     from cnnprof.importers.reference import Reading
     from cnnprof.load import as_text, shapes_of

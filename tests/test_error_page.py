@@ -114,7 +114,7 @@ OTHERS = {
     "NotImplementedError": "is for authors of kinds and rewrites",
     "RuntimeError": "is for authors of kinds",
     "TypeError": "is for authors of kinds, and for who calls a module with too few tensors",
-    "_refused": "makes a NotPlanned; seen in it",
+    "not_known": "makes a NotPlanned; seen in it",
     "self._refused": "makes an ExpressionError; seen in it",
     "self.missing": "makes an ExpressionError; seen in it",
     "scope.missing": "makes an ExpressionError; seen in it",

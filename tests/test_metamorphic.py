@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, assume, given, settings
 import cnnprof
 from cnnprof import load as locate
 from cnnprof.analysis.costs import ITEM_SIZE, refusal
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import SpecError
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind

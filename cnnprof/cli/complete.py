@@ -218,7 +218,7 @@ def limits() -> list[tuple[str, str]]:
 
 def sums(incomplete: str) -> list[str]:
     """For `explain --only`: the sums of a block or network, or a list of them."""
-    from cnnprof.analysis.explain import SUMS
+    from cnnprof.analysis.sums import SUMS
 
     return _listed(incomplete, SUMS)
 

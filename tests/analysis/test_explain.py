@@ -13,9 +13,12 @@ import pytest
 import cnnprof
 from cnnprof.analysis.analyze import costs_of
 from cnnprof.analysis.costs import Costs, count, refusal
-from cnnprof.analysis.explain import AXES, SUMS, LayerPage, Section, SumPage, explain
+from cnnprof.analysis.explain import explain
+from cnnprof.analysis.explained import LayerPage, Section, SumPage
 from cnnprof.analysis.memory import Scale
 from cnnprof.analysis.receptive_field import FieldAxis, TensorField, follow
+from cnnprof.analysis.sums import SUMS
+from cnnprof.analysis.traced import AXES
 from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
