@@ -24,12 +24,12 @@ COMMANDS = {
     "sweep": ["sweep", "mobilenet_v1", "--set", "width=0.5,1"],
     "verify --against": ["verify", "lenet5", "--against", "lenet5"],
 }
-COLUMNS = (
+COLUMNS = (  # noqa: SIM905 — a list of a line each would be longer than the tests
     "path kind config notation input_shape output_shape params trainable buffers macs flops param_bytes "
     "activation_bytes adds multiplies divides compares exponentials negations roots powers arithmetic_intensity "
     "receptive_field receptive_field_min stride executed declared memory_exact receptive_field_exact file line "
     "layers "
-).split()  # noqa: SIM905 — a list of a line each is longer than the tests
+).split()
 """Of `--format csv`, in 0.2.0."""
 
 
