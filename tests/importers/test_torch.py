@@ -19,7 +19,7 @@ from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
 from cnnprof.importers.torch import Imported, Reference, load
 
 pytestmark = pytest.mark.torch
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", minversion="2.6", reason="reading a module needs PyTorch 2.6")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402

@@ -17,6 +17,7 @@ import cnnprof
 from cnnprof.analysis import order
 from cnnprof.analysis.report import OF_MEMORY
 from cnnprof.cli.app import app
+from tests.support.commands import run
 
 SPECS = {
     "opaque": (
@@ -186,7 +187,9 @@ def test_the_best_order_says_so(tmp_path: Path) -> None:
     assert (told["order"], told["written_peak_bytes"]) == ("best", written.totals.peak_activation_bytes)
 
 
-def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All figures are those of the order written, and every format says so."""
     monkeypatch.setattr(order, "best_order", partial(order.best_order, max_states=2))
     why = (
@@ -197,12 +200,12 @@ def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(monkeypatch: p
     assert (best.order, best.refused) == ("written", {"best_order": why})
     assert (best.totals, best.layers, best.peak) == (written.totals, written.layers, written.peak)
     runs = {
-        form: CliRunner().invoke(app, ["analyze", "googlenet", "--order", "best", "--format", form])
+        form: run(capsys, "analyze", "googlenet", "--order", "best", "--format", form)
         for form in ("table", "markdown", "json", "csv")
     }
-    assert {run.exit_code for run in runs.values()} == {0}
-    assert f"no best_order: {why}" in runs["table"].stdout
-    assert f"no best_order: {why}" in runs["markdown"].stdout.replace("\\", "")
-    assert json.loads(runs["json"].stdout)["refused"] == {"best_order": why}
-    assert runs["csv"].stderr == f"note: googlenet: no best_order: {why}\n"
-    assert {form: run.stderr for form, run in runs.items() if form != "csv" and run.stderr} == {}
+    assert {each.code for each in runs.values()} == {0}
+    assert f"no best_order: {why}" in runs["table"].out
+    assert f"no best_order: {why}" in runs["markdown"].out.replace("\\", "")
+    assert json.loads(runs["json"].out)["refused"] == {"best_order": why}
+    assert runs["csv"].err == f"note: googlenet: no best_order: {why}\n"
+    assert {form: each.err for form, each in runs.items() if form != "csv" and each.err} == {}
