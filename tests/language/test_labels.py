@@ -58,7 +58,7 @@ RUNS = [
 ]
 
 
-def run(command: str, format: str, name: str, folder: Path) -> str:
+def output(command: str, format: str, name: str, folder: Path) -> str:
     file = folder / f"{name}.yaml"
     file.write_text(SPECS[name])
     words = [str(file) if word == "SPEC" else word for word in COMMANDS[command][0]]
@@ -79,7 +79,7 @@ def values(found: Any, key: str) -> list[Any]:
 
 @pytest.mark.parametrize(("command", "format"), RUNS)
 def test_declared_layers_are_labelled(command: str, format: str, tmp_path: Path) -> None:
-    text, exact = (run(command, format, name, tmp_path) for name in ("opaque", "exact"))
+    text, exact = (output(command, format, name, tmp_path) for name in ("opaque", "exact"))
     if format.startswith("json"):
         counts = values(json.loads(text), "declared_layers")
         assert counts
@@ -99,7 +99,7 @@ def test_declared_layers_are_labelled(command: str, format: str, tmp_path: Path)
 def test_estimates_are_labelled(command: str, format: str, name: str, tmp_path: Path) -> None:
     if command == "explain" and name == "field":
         pytest.skip("a network's page has no receptive field")
-    text, exact = (run(command, format, each, tmp_path) for each in (name, "exact"))
+    text, exact = (output(command, format, each, tmp_path) for each in (name, "exact"))
     if format.startswith("json"):
         # A sum of one page or budget has only the metrics that it shows.
         (told, *others), none = values(json.loads(text), "estimates"), values(json.loads(exact), "estimates")
@@ -130,7 +130,7 @@ WHY = "batch_norm: `eps` of `batch_norm` must be greater than 0 where it compute
 @pytest.mark.parametrize(("command", "format"), [run.values for run in RUNS if run.values[0] != "check"])
 def test_what_is_refused_has_a_reason(command: str, format: str, tmp_path: Path) -> None:
     """PyTorch does not train it, so there is no figure of a training step."""
-    text, exact = (run(command, format, name, tmp_path) for name in ("refused", "exact"))
+    text, exact = (output(command, format, name, tmp_path) for name in ("refused", "exact"))
     if format == "json":
         found = json.loads(text)
         told = values(found, "refused")
