@@ -135,14 +135,12 @@ def _receptive_field(field: TensorField | None) -> ReceptiveField:
 def _config(kind: Kind) -> str:
     """The fields that differ from their defaults, as a spec would write them; equal axes as one number."""
     parts = []
-    for name, declared_as in kind.fields.items():
-        value = getattr(kind, name)
-        default = None if declared_as.default is None else declared_as.default
-        plain = value
+    for name, field in kind.fields.items():
+        value = shown = getattr(kind, name)
         if isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1:
-            plain = value[0]
-        if plain != default and value != default:
-            parts.append(f"{name}: {show(plain)}")
+            shown = value[0]
+        if field.default not in (value, shown):
+            parts.append(f"{name}: {show(shown)}")
     return ", ".join(parts)
 
 

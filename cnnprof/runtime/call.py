@@ -171,6 +171,9 @@ class SequenceGRU(nn.GRU):
         return made
 
 
+SEQUENCES: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": SequenceLSTM, "gru": SequenceGRU}
+
+
 class StandardisedConv2d(nn.Conv2d):
     """A convolution whose weights are standardised per output channel; a gain of each may scale them."""
 

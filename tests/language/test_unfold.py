@@ -1087,6 +1087,18 @@ layers:
     assert [layer.frozen for layer in graph(text).layers] == [first == "true"] * 3
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_frozen_is_so_in_a_training_step(training: bool) -> None:
+    text = """
+layers:
+  - conv2d: {out_channels: 2, kernel_size: 1}
+    frozen: training
+  - conv2d: {out_channels: 2, kernel_size: 1}
+    frozen: not training
+"""
+    assert [layer.frozen for layer in graph(text, training=training).layers] == [True, False]
+
+
 def test_only_weights_are_frozen() -> None:
     assert not graph("layers:\n  - relu:\n    frozen: true\n").layers[0].frozen
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from cnnprof.errors import Problem, SpecError
@@ -22,13 +20,6 @@ from tests.support.random_blocks import Author
 
 LIMITS = UnfoldLimits(layers=300, work=5000)
 SHIPPED = ("densenet", "efficientnet", "mobilenet_v3", "resnet", "yolov8", "swin")
-
-
-class Forgetful(dict[Any, Any]):
-    """Remembers nothing."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
 
 
 class Told:
