@@ -17,6 +17,7 @@ from tests.support.random_networks.tree import MERGES, REQUIRED, Block, Branch, 
 from tests.support.random_networks.vocabulary import LEARNING, SHAPE_KEEPING, TABLE, shared
 
 COMMON = ("conv{0}d", "conv{0}d", "batch_norm", "relu", "relu", "max_pool{0}d")
+ARITHMETIC = ("add", "sub", "mul", "div", "maximum", "minimum")
 AXES = {word: kind.axes for word, kind in kinds().items()}
 
 
@@ -30,6 +31,7 @@ class Artist:
         self.refused: list[Refusal] = []
         self.names = 0
         self.sides = 0
+        self.lists = 0
 
     def net(self) -> Net:
         choose = self.choose
@@ -69,33 +71,53 @@ class Artist:
         """The shape after a step, which must fit; `body` learns its names."""
         trial = body.copy()
         after = Simulation(self.blocks, self.args).step(step, shape, trial)
-        body.layers, body.made = trial.layers, trial.made
+        body.layers, body.lists, body.made = trial.layers, trial.lists, trial.made
         return after
 
     def list(self, shape: Shape, body: Body, length: int, depth: int) -> tuple[list[Step], Shape]:
-        """About `length` steps that fit after one another, and where they end."""
+        """About `length` steps that fit after one another, and where they end; what one collects the next one joins."""
         steps: list[Step] = []
         for _ in range(length):
             for _ in range(4):
                 before = dict(self.blocks)
                 step = self.propose(shape, body, depth)
-                try:
-                    shape = self.simulate(step, shape, body)
-                except Refused as refused:
+                after = self.after(step, shape, body)
+                if after is None:
                     self.blocks = before
-                    if refused.refusal is not None and prod(map(prod, refused.refusal.shapes)) < MAX_VALUES**2:
-                        self.refused.append(refused.refusal)
-                else:
-                    steps.append(step)
-                    break
+                    continue
+                steps.append(step)
+                shape = after
+                if step.collect is not None:
+                    join = self.joined(step.collect)
+                    after = self.after(join, shape, body)
+                    if after is not None:
+                        steps.append(join)
+                        shape = after
+                break
         return steps, shape
+
+    def after(self, step: Step, shape: Shape, body: Body) -> Shape | None:
+        """The shape after a step; None where it does not fit, which is kept where a kind refuses."""
+        try:
+            return self.simulate(step, shape, body)
+        except Refused as refused:
+            if refused.refusal is not None and prod(map(prod, refused.refusal.shapes)) < MAX_VALUES**2:
+                self.refused.append(refused.refusal)
+            return None
+
+    def joined(self, name: str) -> Step:
+        """A merge of the layers in a list, now and then of another layer too."""
+        branches = {"outs": Branch(layer=name)}
+        if self.choose.chance(30):
+            branches["more"] = Branch((Step("tanh"),))
+        return Step(self.choose.pick(["concat", "concat", "add", "mul", "stack", "maximum"]), branches)
 
     def propose(self, shape: Shape, body: Body, depth: int) -> Step:
         choose = self.choose
         known = body.known()
         from_ = None
         if known and choose.chance(5):
-            from_ = choose.pick(list(known))
+            from_ = choose.pick([*known])
             shape = known[from_]
         what = choose.integer(0, 99)
         if what < 12 and depth < 2:
@@ -110,13 +132,13 @@ class Artist:
             return replace(shared, from_=from_)
         else:
             step = self.leaf(shape, body)
-        return self.modified(replace(step, from_=from_), shape)
+        return self.modified(replace(step, from_=step.from_ or from_), shape)
 
     def modified(self, step: Step, shape: Shape) -> Step:
         """The step with a name, a repeat or a condition."""
         choose = self.choose
-        if choose.chance(10):
-            step = replace(step, repeat=choose.pick([1, 2, 2, 3, 0]))
+        if choose.chance(10) and not isinstance(step.from_, tuple):
+            step = replace(step, repeat=choose.pick([1, 2, 2, 3, 0]), start=choose.pick([None, None, 0, 1, 3]))
             if not step.merges and isinstance(step.body, dict) and choose.chance(30):
                 changed = dict(step.body)
                 for name, value in changed.items():
@@ -130,6 +152,13 @@ class Artist:
             when = choose.pick(conditions)
             if "training" not in when or step.word in SHAPE_KEEPING:
                 step = replace(step, when=when)
+        if choose.chance(8):
+            step = replace(step, frozen=choose.pick([True, True, False, Expr("in_channels > 2")]))
+        if choose.chance(5):
+            step = replace(step, inplace=choose.chance(50))
+        if choose.chance(40 if step.repeat else 3) and "training" not in (step.when or ""):
+            self.lists += 1
+            step = replace(step, collect=f"outs{self.lists}")
         if choose.chance(30) and "training" not in (step.when or ""):
             step = replace(step, name=self.name())
         return step
@@ -142,6 +171,9 @@ class Artist:
             words += [word.format(axes) for word in COMMON]
         word = choose.pick(words) if choose.chance(97) else choose.pick(list(TABLE))
         fields = TABLE[word](choose, shape)
+        sequences = [name for name, known in body.known().items() if len(known) == 2]
+        if word == "multi_head_attention" and sequences and choose.chance(50):
+            return Step(word, fields, from_=tuple(choose.pick(sequences) for _ in range(choose.pick([2, 2, 3]))))
         alike = [name for name, known in body.known().items() if len(known) == len(shape) > 1 and name.isidentifier()]
         if alike and choose.chance(20) and word in ("interpolate", "center_crop"):
             fields = {"output_size" if word == "center_crop" else "size": Expr(choose.pick(alike))}
@@ -169,17 +201,16 @@ class Artist:
         choose = self.choose
         word = choose.pick(MERGES if len(shape) > 2 else MERGES[:-1])
         if word == "scaled_dot_product_attention" and len(shape) > 2:
-            own = {label: Branch() for label in choose.pick([("query", "key", "value"), ("value", "query", "key")])}
-            if choose.chance(50):
-                ones = [1] * (len(shape) - 3)
-                mask = [choose.pick([1, size]) for size in (*shape[-3:-1], shape[-2])]
-                own["mask"] = shared(choose, ones + mask)
-            return Step(word, own)
+            return self.attention(shape)
         if word == "matmul" and len(shape) > 1 and choose.chance(90):
             dims = [*range(len(shape) - 1), len(shape), len(shape) - 1]
             return Step(word, {"p": Branch(), "q": Branch((Step("permute", {"dims": dims}),))})
+        number = word in ARITHMETIC and choose.chance(20)
         two = word in ("sub", "div", "maximum", "minimum", "matmul")
         count = 2 if two and choose.chance(95) else choose.pick([2, 2, 2, 3, 1])
+        if number:
+            count = 1 if choose.chance(80) else count
+        fields = self.merge_fields(word, shape)
         trial = body.copy()
         branches: dict[str, Branch] = {}
         target = shape
@@ -188,38 +219,80 @@ class Artist:
             branches["p"] = Branch(tuple(steps))
         parameters = 0
         for label in "pqr"[len(branches) : count]:
-            what = choose.integer(0, 99)
-            known = {name: known for name, known in trial.known().items() if known == target or choose.chance(10)}
-            if what < 20 and (shape == target or choose.chance(10)):
-                branches[label] = Branch()
-            elif what < 40 and known:
-                branches[label] = Branch(layer=choose.pick(list(known)))
-            elif what < 48 and word == "concat" and count > 1 and not parameters:
-                branches[label] = shared(choose, [choose.pick([1, 2, target[0]]), *target[1:]])
-                parameters += 1
-            elif what < 48 and word not in ("concat", "stack", "matmul") and count > 1 and not parameters:
-                sizes = [size if choose.chance(50) else 1 for size in target]
+            sizes = None if parameters or count == 1 else self.shared_sizes(word, target, fields.get("dim", 1))
+            if sizes is not None:
                 branches[label] = shared(choose, sizes)
                 parameters += 1
-            elif what < 58 and word not in ("concat", "stack") and 2 <= len(shape) <= 4:
-                axes = len(shape) - 1
-                ones = (1,) * axes
-                gate = [Step(f"adaptive_avg_pool{axes}d", {"output_size": 1})]
-                gate += self.fit((shape[0], *ones), (target[0], *ones))
-                branches[label] = Branch((*gate, Step(choose.pick(["sigmoid", "hardsigmoid", "relu"]))))
             else:
-                steps, end = self.list(shape, trial, choose.integer(0, 3), depth + 1)
-                if len(end) == len(target) and choose.chance(95):
-                    steps += self.fit(end, target, channels=word != "concat")
-                branches[label] = Branch(tuple(steps))
+                branches[label] = self.branch(Step(word, branches, fields=fields), shape, target, trial, depth)
         if choose.chance(15) and not parameters:
-            label = choose.pick(list(branches))
+            label = choose.pick([*branches])
             when = choose.pick(["true", "false", "in_channels > 2", "len(in_shape) > 2"])
             if branches[label].layer is None:
                 branches[label] = replace(branches[label], when=when)
+        if number:
+            branches["number"] = Branch(number=choose.pick([0.5, 2, -3, 0, 1e-5]))
         if choose.chance(40) and parameters == 0:
             branches = dict(reversed(branches.items()))
-        return Step(word, branches)
+        return Step(word, branches, fields=fields)
+
+    def merge_fields(self, word: str, shape: Shape) -> dict[str, Any]:
+        """Those in a merge's own column."""
+        if word not in ("concat", "stack") or self.choose.chance(60):
+            return {}
+        last = len(shape) + (word == "stack")
+        return {"dim": self.choose.integer(1, last) if self.choose.chance(70) else self.choose.pick([-1, -last, 0, 9])}
+
+    def attention(self, shape: Shape) -> Step:
+        """Attention of a tensor to itself or to a part of it."""
+        choose = self.choose
+        memory = Branch()
+        positions = shape[-2]
+        if choose.chance(30) and positions > 1:
+            positions -= 1
+            memory = Branch((Step("slice", {"dim": len(shape) - 1, "start": 1}),))
+        value = memory
+        if choose.chance(5):
+            value = Branch((*memory.steps, Step("linear", {"out_features": choose.pick([1, 2, 5])})))
+        own = {"query": Branch(), "key": memory, "value": value}
+        own = {label: own[label] for label in choose.pick([("query", "key", "value"), ("value", "query", "key")])}
+        if choose.chance(50):
+            mask = [choose.pick([1, shape[-3]]), choose.pick([1, shape[-2]]), positions]
+            own["mask"] = shared(choose, [1] * (len(shape) - 3) + mask)
+        fields = {"is_causal": True} if choose.chance(5 if "mask" in own else 30) else {}
+        return Step("scaled_dot_product_attention", own, fields=fields | choose.some({"scale": lambda: 0.5}))
+
+    def shared_sizes(self, word: str, target: Shape, dim: int) -> list[int] | None:
+        """Sizes of a parameter as one of the branches; None where it is to be something else."""
+        choose = self.choose
+        if word in ("stack", "matmul") or not choose.chance(12):
+            return None
+        if word != "concat":
+            return [size if choose.chance(50) else 1 for size in target]
+        sizes = [*target]
+        if 1 <= dim <= len(sizes):
+            sizes[dim - 1] = choose.pick([1, 2, target[dim - 1]])
+        return sizes
+
+    def branch(self, merge: Step, shape: Shape, target: Shape, body: Body, depth: int) -> Branch:
+        """A branch of steps, or one that names a layer, mostly of a shape that fits the target's."""
+        choose = self.choose
+        what = choose.integer(0, 87)
+        known = {name: known for name, known in body.known().items() if known == target or choose.chance(10)}
+        if what < 20 and (shape == target or choose.chance(10)):
+            return Branch()
+        if what < 40 and known:
+            return Branch(layer=choose.pick([*known]))
+        if what < 52 and merge.word not in ("concat", "stack") and 2 <= len(shape) <= 4:
+            axes = len(shape) - 1
+            ones = (1,) * axes
+            gate = [Step(f"adaptive_avg_pool{axes}d", {"output_size": 1})]
+            gate += self.fit((shape[0], *ones), (target[0], *ones))
+            return Branch((*gate, Step(choose.pick(["sigmoid", "hardsigmoid", "relu"]))))
+        steps, end = self.list(shape, body, choose.integer(0, 3), depth + 1)
+        if len(end) == len(target) and choose.chance(95):
+            steps += self.fit(end, target, channels=merge.word != "concat" or merge.fields.get("dim", 1) != 1)
+        return Branch(tuple(steps))
 
     def side(self, shape: Shape, body: Body) -> Step:
         choose = self.choose
@@ -315,6 +388,8 @@ class Artist:
                         for label, branch in step.body.items()
                     },
                 )
+            if isinstance(step.from_, tuple):
+                return step  # a word that is an argument reads one layer
             plain = step.word in kinds() and step.word not in LEARNING and not step.body
             if plain and prefix == "a" and len(args) < most and choose.chance(30):
                 name = f"ak{len(args)}"

@@ -60,16 +60,18 @@ def compare_graph(graph: Graph) -> None:
 
     built = module(graph, seed=0)
     shapes = graph.shapes()
-    weights, buffers = {}, {}
+    weights, buffers, frozen = {}, {}, {}
     for layer in graph.layers:
         if layer.shares is not None:
             continue  # its weights have the name of the layer that had them first
         inputs = tuple(shapes[tensor] for tensor in layer.inputs)
         name = built.names[layer.path]
         weights |= {f"{name}.{own}": shape for own, shape in layer.kind.weights(*inputs).items()}
+        frozen |= {f"{name}.{own}": layer.frozen for own in layer.kind.weights(*inputs)}
         for own, tensor in layer.kind.buffers(*inputs).items():
             buffers[f"{name}.{own}"] = (tensor.shape, getattr(torch, tensor.dtype or "float32"))
     agree("parameters", weights, {name: tuple(p.shape) for name, p in built.named_parameters()})
+    agree("frozen", frozen, {name: not p.requires_grad for name, p in built.named_parameters()})
     agree("buffers", buffers, {name: (tuple(b.shape), b.dtype) for name, b in built.named_buffers()})
 
     seen: dict[str, Shape] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from cnnprof.model.kind import Shape
 from tests.support.random_networks.tree import Refusal
 
 # Where PyTorch refuses what cnnprof accepts, by its message, and why.
@@ -28,6 +29,11 @@ def wide(refusal: Refusal) -> bool:
     return "needs an input of" in refusal.message and len(shape) == (kind.axes or 1)
 
 
+def differing_widths(key: Shape, value: Shape) -> bool:
+    """Whether a key and a value differ in their last dimension alone."""
+    return key[:-1] == value[:-1] and key[-1] != value[-1]
+
+
 # Where cnnprof refuses and PyTorch does not, and why.
 PARDONED: dict[str, Callable[[Refusal], bool]] = {
     "a spec does not mix examples": lambda refusal: bool(
@@ -42,6 +48,9 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
     ),
     "PyTorch takes the batch for a dimension of a matrix, or repeats it": lambda refusal: (
         refusal.kind.word == "matmul" and {*map(len, refusal.shapes)} not in ({2}, {3}, {4}, {5})
+    ),
+    "PyTorch attends to values of another width by products that it stores, which `matmul` and `softmax` say": (
+        lambda refusal: refusal.kind.word == "scaled_dot_product_attention" and differing_widths(*refusal.shapes[1:3])
     ),
     "PyTorch crops where an uneven border is added by hand; that is what `pad` is for": lambda refusal: (
         re.search("`padding` of `conv.d` must be at least 0", refusal.message) is not None

@@ -37,10 +37,11 @@ class Body:
     args: dict[str, Any]
     entry: Shape | None
     layers: dict[str, Shape]
+    lists: dict[str, tuple[Shape, ...]] = field(default_factory=dict)  # what steps collected
     made: dict[str, tuple[Step, Shape]] = field(default_factory=dict)  # what may be shared: how a name was made
 
     def copy(self) -> Body:
-        return replace(self, layers=dict(self.layers), made=dict(self.made))
+        return replace(self, layers=dict(self.layers), lists=dict(self.lists), made=dict(self.made))
 
     def known(self) -> dict[str, Shape]:
         """Every tensor that a branch or `from` may name."""
@@ -86,7 +87,11 @@ class Simulation:
         return shape
 
     def step(self, step: Step, shape: Shape | None, body: Body, index: int | None = None) -> Shape | None:
-        if step.from_ is not None:
+        several: tuple[Shape, ...] = ()
+        if isinstance(step.from_, tuple):
+            several = tuple(self.named(name, body) for name in step.from_)
+            shape = several[0]
+        elif step.from_ is not None:
             shape = self.named(step.from_, body)
         entered = shape
         if step.share is not None:
@@ -95,16 +100,20 @@ class Simulation:
                 raise Refused  # an argument that one of both has may be another in this call of the block
         count = 1 if step.repeat is None else self.value(step.repeat, body, shape, None)
         there = False
-        for number in range(count):
+        start = step.start or 0
+        for number in range(start, start + count):
             own = index if step.repeat is None else number
             if step.when is None or self.value(Expr(step.when), body, shape, own) or step.word == "side":
-                shape = self.apply(step, shape, body, own)
+                self.value(step.frozen, body, shape, own)
+                shape = self.apply(step, shape, body, own, several)
+                if step.collect is not None and shape is not None:
+                    body.lists[step.collect] = (*body.lists.get(step.collect, ()), shape)
                 there = True
         if step.share is not None and body.layers.get(step.share) != shape:
             raise Refused  # another call of the block has other arguments, of which the first alone knew
         if step.name is not None and there:
             body.layers[step.name] = shape
-            if entered is not None and step.repeat is None and not step.merges:
+            if entered is not None and step.repeat is None and not several and not step.merges:
                 body.made[step.name] = (step, entered)
         return shape
 
@@ -119,32 +128,48 @@ class Simulation:
             raise Refused  # its `when` left it out, or it comes later
         return body.known()[name]
 
-    def apply(self, step: Step, shape: Shape | None, body: Body, index: int | None) -> Shape | None:
+    def apply(
+        self, step: Step, shape: Shape | None, body: Body, index: int | None, several: tuple[Shape, ...]
+    ) -> Shape | None:
         word, brought = body.args.get(step.word, step.word), {}
         if isinstance(word, dict):
             ((word, brought),) = word.items()
         if step.merges:
-            ends = []
-            layers = self.layers
-            for branch in step.body.values():
-                if branch.when is not None and not self.value(Expr(branch.when), body, shape, index):
-                    continue
-                if branch.layer is not None:
-                    ends.append(self.named(branch.layer, body))
-                else:
-                    ends.append(self.steps(branch.steps, shape, body, index))
-            if step.word == "side":
-                self.layers = layers
-                return shape
-            if not ends or None in ends:
-                raise Refused
-            return ends[0] if len(ends) == 1 else self.output(kinds()[word](), tuple(ends))
+            return self.merge(step, shape, body, index)
         if word in self.blocks:
             return self.block(self.blocks[word], step, shape, body, index)
         written = brought | (step.body or {})
         fields = {name: self.value(value, body, shape, index) for name, value in written.items()}
         fields = {name: list(v[1:]) if isinstance(v, LayerShape) else v for name, v in fields.items()}
-        return self.output(kinds()[word](**fields), (shape,))
+        return self.output(kinds()[word](**fields), several or (shape,))
+
+    def merge(self, step: Step, shape: Shape | None, body: Body, index: int | None) -> Shape | None:
+        ends: dict[str, Shape | None] = {}
+        fields = dict(step.fields)
+        layers = self.layers
+        for label, branch in step.body.items():
+            if branch.when is not None and not self.value(Expr(branch.when), body, shape, index):
+                continue
+            if branch.number is not None:
+                scalar_first = {"scalar_first": not ends} if step.word in ("sub", "div") else {}
+                fields |= {"scalar": branch.number} | scalar_first
+            elif branch.layer in body.lists:
+                ends |= {f"{label}_{number}": each for number, each in enumerate(body.lists[branch.layer])}
+            elif branch.layer is not None:
+                ends[label] = self.named(branch.layer, body)
+            else:
+                ends[label] = self.steps(branch.steps, shape, body, index)
+        if step.word == "side":
+            self.layers = layers
+            return shape
+        kind = kinds()[step.word](**fields)
+        if not ends or None in ends.values():
+            raise Refused
+        if kind.roles:
+            return self.output(kind, tuple(ends[role] for role in (*kind.roles, *kind.further_roles) if role in ends))
+        if len(ends) == 1 and "scalar" not in fields:
+            return next(iter(ends.values()))
+        return self.output(kind, tuple(ends.values()))
 
     def block(self, block: Block, step: Step, shape: Shape, body: Body, index: int | None) -> Shape | None:
         given = step.body or {}

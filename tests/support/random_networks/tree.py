@@ -20,15 +20,23 @@ class Expr(str):
 
 @dataclass(frozen=True)
 class Step:
-    """One step; `body` is its fields, a block's arguments (by name or in order), or a merge's branches."""
+    """One step; `body` is its fields, a block's arguments (by name or in order), or a merge's branches.
+
+    fields: of a merge, in its own column. from_: several layers where the kind takes several. collect: a list's name.
+    """
 
     word: str
     body: dict[str, Any] | list[Any] | None = None
     name: str | None = None
-    from_: str | None = None
+    from_: str | tuple[str, ...] | None = None
     repeat: Any = None
     when: str | None = None
     share: str | None = None
+    start: int | None = None
+    collect: str | None = None
+    inplace: bool | None = None
+    frozen: Any = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def merges(self) -> bool:
@@ -37,11 +45,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch: steps, or the name of an earlier layer."""
+    """A branch: steps, the name of an earlier layer or of a list of them, or a number."""
 
     steps: tuple[Step, ...] = ()
     layer: str | None = None
     when: str | None = None
+    number: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,9 +122,11 @@ def value_text(value: Any) -> str:
 def steps_text(steps: Sequence[Step], indent: int) -> Iterator[str]:
     for step in steps:
         before = " " * indent
-        modifiers = {"name": step.name, "from": step.from_, "repeat": step.repeat, "when": step.when}
-        modifiers["share"] = step.share
-        given = {name: value for name, value in modifiers.items() if value is not None}
+        modifiers = {
+            "name": step.name, "from": step.from_, "repeat": step.repeat, "start": step.start, "when": step.when,
+            "share": step.share, "collect": step.collect, "inplace": step.inplace, "frozen": step.frozen,
+        }  # fmt: skip
+        given = {name: value for name, value in (modifiers | step.fields).items() if value is not None}
         if step.merges:
             yield f"{before}- {step.word}:"
             for label, branch in step.body.items():
@@ -130,8 +141,8 @@ def steps_text(steps: Sequence[Step], indent: int) -> Iterator[str]:
 
 def branch_text(label: str, branch: Branch, indent: int) -> Iterator[str]:
     before = " " * indent
-    if branch.layer is not None:
-        yield f"{before}{label}: {branch.layer}"
+    if branch.layer is not None or branch.number is not None:
+        yield f"{before}{label}: {branch.number if branch.layer is None else branch.layer}"
         return
     yield f"{before}{label}:" + (" []" if not branch.steps and branch.when is None else "")
     if branch.when is not None:
@@ -144,17 +155,22 @@ def nameless(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The steps, those in branches included, without their names; what used them takes the tensor at hand."""
     names = {step.name for step in every(steps)} - {None}
 
+    def reads(step: Step) -> set[str]:
+        return set() if step.from_ is None else {step.from_} if isinstance(step.from_, str) else {*step.from_}
+
     def bare(step: Step) -> Step:
         if step.merges:
             branches = {
-                label: Branch(nameless(branch.steps), None if branch.layer in names else branch.layer, branch.when)
+                label: replace(
+                    branch, steps=nameless(branch.steps), layer=None if branch.layer in names else branch.layer
+                )
                 for label, branch in step.body.items()
             }
             step = replace(step, body=branches)
         return replace(
             step,
             name=None,
-            from_=None if step.from_ in names else step.from_,
+            from_=None if names & reads(step) else step.from_,
             share=None if step.share in names else step.share,
         )
 

@@ -161,7 +161,7 @@ def layer_norm(choose: Choice, shape: Shape) -> Fields:
     last = choose.integer(1, max(1, len(shape)))
     sizes = list(shape[-last:]) if choose.chance(95) else [shape[0] + 1]
     return {"normalized_shape": sizes[0] if len(sizes) == 1 else sizes} | choose.some(
-        {"elementwise_affine": lambda: choose.chance(50), "bias": lambda: choose.chance(50)}
+        {"elementwise_affine": lambda: choose.chance(50), "bias": lambda: choose.chance(50), "eps": lambda: 0.001}
     )
 
 
@@ -307,7 +307,9 @@ def local_response_norm(choose: Choice, shape: Shape) -> Fields:
 TABLE: dict[str, Rule] = {
     **dict.fromkeys(["relu", "relu6", "hardsigmoid", "hardswish", "silu", "mish", "selu", "sigmoid"], nothing),
     **dict.fromkeys(["logsigmoid", "tanh", "softsign", "identity"], nothing),
-    "hardtanh": lambda choose, _: choose.some({"min_val": lambda: choose.pick([-2, 0, 1]), "max_val": lambda: 1.0}),
+    "hardtanh": lambda choose, _: choose.some(
+        {"min_val": lambda: choose.pick([-2, 0, 1]), "max_val": lambda: choose.pick([1.0, 6])}
+    ),
     "leaky_relu": lambda choose, _: choose.some({"negative_slope": lambda: choose.pick([0.2, 0, -0.5])}),
     "prelu": lambda choose, shape: choose.some(
         {"num_parameters": lambda: choose.pick([1, Expr("in_channels"), 2]), "init": lambda: 0.1}
@@ -364,7 +366,10 @@ TABLE: dict[str, Rule] = {
             {"stride": lambda: choose.pick([1, 2, 3]), "padding": lambda: choose.pick([0, 1]), "dilation": lambda: 2}
         )
     ),
-    "std_conv2d": lambda choose, shape: conv(2)(choose, shape) | choose.some({"gain": lambda: choose.chance(50)}),
+    "std_conv2d": lambda choose, shape: (
+        conv(2)(choose, shape)
+        | choose.some({"gain": lambda: choose.chance(50), "gamma": lambda: 1.7, "eps": lambda: 0.001})
+    ),
     "lstm": recurrent,
     "gru": recurrent,
     "multi_head_attention": lambda choose, shape: (
