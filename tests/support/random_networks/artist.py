@@ -169,6 +169,8 @@ class Artist:
         words = [word for word in TABLE if AXES[word] in (None, axes)]
         if 1 <= axes <= 3:
             words += [word.format(axes) for word in COMMON]
+        if len(shape) == 2:
+            words.append("multi_head_attention")
         word = choose.pick(words) if choose.chance(97) else choose.pick(list(TABLE))
         fields = TABLE[word](choose, shape)
         sequences = [name for name, known in body.known().items() if len(known) == 2]

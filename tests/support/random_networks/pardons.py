@@ -49,6 +49,9 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
     "PyTorch takes the batch for a dimension of a matrix, or repeats it": lambda refusal: (
         refusal.kind.word == "matmul" and {*map(len, refusal.shapes)} not in ({2}, {3}, {4}, {5})
     ),
+    "PyTorch forbids both, and its fused implementation on the CPU takes them": (
+        lambda refusal: "takes `is_causal: true` or a mask, found both" in refusal.message
+    ),
     "PyTorch attends to values of another width by products that it stores, which `matmul` and `softmax` say": (
         lambda refusal: refusal.kind.word == "scaled_dot_product_attention" and differing_widths(*refusal.shapes[1:3])
     ),
