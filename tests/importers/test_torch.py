@@ -177,6 +177,12 @@ def test_so_is_one_that_only_the_forward_pass_makes() -> None:
     assert of(lambda m, x: F.pad(x, (0, 47)))[0] == ("pad", "pad", (4, 8, 53))
 
 
+def test_a_buffer_of_no_values_is_no_multiple() -> None:
+    module = nn.Sequential(nn.Linear(4, 5))
+    module.register_buffer("like", torch.empty(0))
+    assert load(module, {"input": (4,)}).graph.layers[0].shape == (5,)
+
+
 # Weights.
 
 
