@@ -14,16 +14,18 @@ import hashlib
 import json
 import os
 import re
+import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 from math import sqrt
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -44,7 +46,9 @@ GROUPS = {
 TESTS = ["kinds", "model", "analysis", "sweeps", "devices", "rewrites", "language"]
 TESTS += ["exporters", "test_papers.py", "test_traps.py", "test_zoo.py"]
 RESULTS = "results.jsonl"
-ALSO = ("test_every_field_of_every_kind",)  # slow, but the only one that runs what a kind writes as source
+RECORD = Path(__file__).with_name("record.json")
+ALSO = ("test_every_field_of_every_kind",)
+"""Slow tests that are tried too: the only one that runs what a kind writes as source."""
 
 
 class Equivalent(NamedTuple):
@@ -77,6 +81,11 @@ def key(mutant: Mutant) -> str:
     """What a result is valid for: the change of a function that is as it was."""
     source = ast.unparse(functions(mutant.path)[1][mutant.function][0])
     return hashlib.sha256(f"{source}\n{mutant.name}\n{mutant.after}".encode()).hexdigest()[:16]
+
+
+def time_of_forks() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Trials:
@@ -112,22 +121,29 @@ class Trials:
                     results.write(json.dumps(line) + "\n")
                     results.flush()
                 if number % 100 == 0:
-                    print(f"{number} of {len(self.chosen)}, {time.monotonic() - start:.0f} s", flush=True)
+                    print(
+                        f"{number} of {len(self.chosen)}, {time.monotonic() - start:.0f} s, {time_of_forks():.0f} s of them computing",
+                        flush=True,
+                    )
         return True
 
 
-def figures(group: str, outcomes: Counter[str], everything: int, left_out: int) -> bool:
-    """Prints a group's share, with the 95 % interval of a sample; whether it is enough."""
-    total = outcomes.total()
-    if not total:
-        return True
-    share = sum(outcomes[each] for each in KILLED) / total
-    around = 1.96 * sqrt(share * (1 - share) / total * (1 - total / everything))
-    print(
-        f"{group:10} {share:.1%} ± {around:.1%} of {total:,} tried of {everything:,} mutants are killed"
-        f" ({', '.join(f'{count:,} {name}' for name, count in outcomes.most_common())}; {left_out:,} equivalent)"
+def figures(drawn: list[Mutant], everything: int, equivalent: int, known: dict[str, str]) -> dict[str, Any]:
+    """A group's figures; `around` is half of the 95 % interval that a sample leaves."""
+    outcomes = Counter(known[key(each)] for each in drawn)
+    killed = sum(outcomes[each] for each in KILLED)
+    share = killed / len(drawn) if drawn else 1.0
+    around = 1.96 * sqrt(share * (1 - share) / len(drawn) * (1 - len(drawn) / everything)) if drawn else 0.0
+    counts = {"mutants": everything, "tried": len(drawn), "killed": killed, "equivalent": equivalent}
+    return {**counts, "share": round(share, 4), "around": round(around, 4), "outcomes": dict(outcomes.most_common())}
+
+
+def said(group: str, row: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in row["outcomes"].items())
+    return (
+        f"{group:10} {row['share']:.1%} ± {row['around']:.1%}: {row['killed']:,} of {row['tried']:,} tried of "
+        f"{row['mutants']:,} mutants are killed ({counts}; {row['equivalent']:,} equivalent)"
     )
-    return share >= LEAST
 
 
 def main() -> int:
@@ -136,6 +152,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--only", default="*", metavar="GLOB", help="mutants by name: 'cnnprof.kinds.pool.*'")
     parser.add_argument("--again", action="store_true", help="try once more what survived")
+    parser.add_argument("--write", action="store_true", help="save the figures that the documents show")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="collect these alone; only kills are saved")
     parser.add_argument("--saved", type=Path, default=ROOT / "build" / "mutation", metavar="FOLDER")
     options = parser.parse_args()
@@ -161,10 +178,13 @@ def main() -> int:
         done = pytest.main(given, plugins=[Trials(chosen, known, options.saved, bool(options.tests))])
         if done != 0:
             return int(done)
-    enough = True
-    for group, (drawn, counted_, left_out) in groups.items():
-        enough &= figures(group, Counter(known[key(each)] for each in drawn), counted_, left_out)
-    return 0 if enough else 1
+    rows = {group: figures(*found, known) for group, found in groups.items() if found[0]}
+    for group, row in rows.items():
+        print(said(group, row))
+    if options.write:
+        record = {"date": date.today().isoformat(), "seed": options.seed, "groups": rows}
+        RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(row["share"] >= LEAST for row in rows.values()) else 1
 
 
 if __name__ == "__main__":

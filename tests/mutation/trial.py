@@ -50,25 +50,30 @@ class Session:
         self.caches = [each for each in gc.get_objects() if type(each) is _lru_cache_wrapper]
         self.shared = mmap.mmap(-1, 4)
         self.sound: dict[str, bool] = {}
+        self.killers: dict[tuple[Path, str], set[str]] = defaultdict(set)
         gc.collect()
         gc.freeze()  # a collection in a fork would copy every page
         self.seconds, self.lines = self._traced()
 
     def tests_of(self, mutant: Mutant, most: float) -> list[str]:
-        """The tests that execute the changed statement, those of the same name first, up to `most` seconds of them."""
+        """The tests that execute the changed statement, the likeliest to fail first, up to `most` seconds of them."""
         file = str(mutant.path.relative_to(ROOT))
         found = {test for line in mutant.lines for test in self.lines.get((file, line), ())}
-        own = f"test_{mutant.path.stem}.py"
-        order = sorted(found, key=lambda test: (Path(test.partition("::")[0]).name != own, self.seconds[test], test))
+        own, killers = f"test_{mutant.path.stem}.py", self.killers[mutant.path, mutant.function]
+
+        def order(test: str) -> tuple[bool, float]:
+            is_own = Path(test.partition("::")[0]).name == own
+            return test not in killers, self.seconds[test] / (10 if is_own else 1)
+
         total, chosen = 0.0, []
-        for test in order:
+        for test in sorted(found, key=order):
             total += self.seconds[test]
             if chosen and total > most:
                 break
             chosen.append(test)
         return chosen
 
-    def attempt(self, mutant: Mutant, most: float = 15.0) -> tuple[str, str]:
+    def attempt(self, mutant: Mutant, most: float = 8.0) -> tuple[str, str]:
         """What becomes of a mutant, and the test that says so: killed, timeout, crash, survived, untested."""
         tests = self.tests_of(mutant, most)
         if not tests:
@@ -81,6 +86,7 @@ class Session:
             self.sound[test] = self._fork(lambda: self._run([test])) == 0
         if not self.sound[test]:
             raise Broken(f"{test} fails, run alone and without a mutant")
+        self.killers[mutant.path, mutant.function].add(test)
         if os.WIFSIGNALED(status):
             late = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM)
             return "timeout" if late else "crash", test
