@@ -392,7 +392,7 @@ def padding_stands_alone(network: Network) -> None:
         # As the layer says it: on both sides, and what `ceil_mode` adds.
         sizes = [size + before + max(before, after) for size, before, after in zip(image[1:], left, right, strict=True)]
         made_before = network.before(step, word, (image[0], *sizes))
-        made_before.behind.append((len(image) + 1, 2))
+        made_before.behind.append((max(4, len(image) + 1), 2))  # a sequence is read as an image of one row
         made_before.weights = () if word == "PADV2" else None  # what it pads with
 
 
@@ -546,9 +546,12 @@ def _linear(network: Network, step: Step) -> None:
     step.word = "FULLY_CONNECTED"
     kind = step.kind
     assert kind is not None
-    step.weights = kind.weights(network.shapes[step.reads[0]])["weight"]
-    if prod(network.shapes[step.reads[0]][1:]) == 1:  # a flatten vanished before it
+    read = network.shapes[step.reads[0]]
+    step.weights = kind.weights(read)["weight"]
+    if prod(read[1:]) == 1:  # a flatten vanished before it
         step.weights = (step.weights[0], network.channels(step.reads[0]))
+    elif len(read) > 2:
+        network.note("a `linear` along rows of an image may need a TRANSPOSE, since the device stores channels last")
     step.bias = step.bias or bool(getattr(kind, "bias", False))
 
 

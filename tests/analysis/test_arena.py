@@ -202,7 +202,7 @@ def test_the_file_by_hand(dtype, each):
 
 
 def test_the_orders_that_are_tried():
-    """By time, from the end, by size and by area; then one buffer of the kept order elsewhere, as often as is allowed."""
+    """By time, from the end, by size and by area; then one buffer of the kept order elsewhere, as often as allowed."""
     needed = [Buffer("a", 16, 0, 5), Buffer("b", 48, 1, 2), Buffer("c", 32, 1, 4), Buffer("d", 48, 0, 2)]
     orders = [order.tried for order in _neighbours(needed, 0)]
     assert orders == [[3, 0, 1, 2], [0, 2, 1, 3], [3, 1, 2, 0], [3, 2, 0, 1]]

@@ -91,10 +91,13 @@ def time_of_forks() -> float:
 class Trials:
     """A pytest plugin that tries mutants with the tests that were collected, instead of running these."""
 
-    def __init__(self, chosen: list[Mutant], known: dict[str, str], saved: Path, partial: bool) -> None:
+    def __init__(
+        self, chosen: list[Mutant], known: dict[str, str], saved: Path, seconds: float, partial: bool
+    ) -> None:
         self.chosen = chosen
         self.known = known
         self.saved = saved
+        self.seconds = seconds
         self.partial = partial
 
     @pytest.hookimpl(trylast=True)
@@ -112,7 +115,7 @@ class Trials:
         trials, start = Session(session.items, self.saved), time.monotonic()
         with (self.saved / RESULTS).open("a", encoding="utf-8") as results:
             for number, mutant in enumerate(self.chosen, start=1):
-                outcome, test = trials.attempt(mutant)
+                outcome, test = trials.attempt(mutant, self.seconds)
                 self.known[key(mutant)] = outcome
                 if outcome not in KILLED:
                     print(f"{mutant.name}: {outcome}\n  - {mutant.before}\n  + {mutant.after}", flush=True)
@@ -121,10 +124,8 @@ class Trials:
                     results.write(json.dumps(line) + "\n")
                     results.flush()
                 if number % 100 == 0:
-                    print(
-                        f"{number} of {len(self.chosen)}, {time.monotonic() - start:.0f} s, {time_of_forks():.0f} s of them computing",
-                        flush=True,
-                    )
+                    took = f"{time.monotonic() - start:.0f} s, {time_of_forks():.0f} s of them computing"
+                    print(f"{number} of {len(self.chosen)}, {took}", flush=True)
         return True
 
 
@@ -152,6 +153,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--only", default="*", metavar="GLOB", help="mutants by name: 'cnnprof.kinds.pool.*'")
     parser.add_argument("--again", action="store_true", help="try once more what survived")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of tests, run by themselves, that a mutant faces")
     parser.add_argument("--write", action="store_true", help="save the figures that the documents show")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="collect these alone; only kills are saved")
     parser.add_argument("--saved", type=Path, default=ROOT / "build" / "mutation", metavar="FOLDER")
@@ -175,7 +177,7 @@ def main() -> int:
     if chosen:
         tests = options.tests or [str(ROOT / "tests" / each) for each in TESTS]
         given = ["-s", "-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", *tests]
-        done = pytest.main(given, plugins=[Trials(chosen, known, options.saved, bool(options.tests))])
+        done = pytest.main(given, plugins=[Trials(chosen, known, options.saved, options.seconds, bool(options.tests))])
         if done != 0:
             return int(done)
     rows = {group: figures(*found, known) for group, found in groups.items() if found[0]}

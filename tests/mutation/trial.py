@@ -73,7 +73,7 @@ class Session:
             chosen.append(test)
         return chosen
 
-    def attempt(self, mutant: Mutant, most: float = 8.0) -> tuple[str, str]:
+    def attempt(self, mutant: Mutant, most: float) -> tuple[str, str]:
         """What becomes of a mutant, and the test that says so: killed, timeout, crash, survived, untested."""
         tests = self.tests_of(mutant, most)
         if not tests:
@@ -130,10 +130,13 @@ class Session:
     def _replace(self, mutant: Mutant) -> None:
         tree = mutated(mutant)
         module = compile(tree, str(mutant.path), "exec", dont_inherit=True)
-        code = next(each for each in _codes(module) if each.co_qualname == mutant.function and _last(module, each))
-        for function in self.functions[str(mutant.path), mutant.function]:
-            if function.__code__.co_firstlineno == code.co_firstlineno:
-                function.__code__ = code
+        (code,) = (each for each in _codes(module) if each.co_qualname == mutant.function and _last(module, each))
+        new = [code, *_codes(code)]
+        for each in new:  # the functions within it too, which may have been made when its module was imported
+            alike = [other for other in new if _place(other) == _place(each)]
+            for function in self.functions[str(mutant.path), each.co_qualname]:
+                if len(alike) == 1 and _place(function.__code__) == _place(each):
+                    function.__code__ = each
 
     def _traced(self) -> Traced:
         """What every test executes: as saved, where neither the package nor the test's module has changed since."""
@@ -227,6 +230,10 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
         if isinstance(each, CodeType):
             yield each
             yield from _codes(each)
+
+
+def _place(code: CodeType) -> tuple[str, int, tuple[str, ...]]:
+    return code.co_qualname, code.co_firstlineno, code.co_freevars
 
 
 def _last(module: CodeType, code: CodeType) -> bool:
