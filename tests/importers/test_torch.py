@@ -16,7 +16,7 @@ import pytest
 
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
-from cnnprof.importers.torch import Imported, Reference, load
+from cnnprof.importers.torch import Reference, load
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -25,61 +25,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from cnnprof.runtime.call import StandardisedConv2d  # noqa: E402
-
-
-class Calls(nn.Module):
-    """Modules by name, and what to do with them."""
-
-    def __init__(self, forward: Any, **parts: nn.Module | nn.Parameter | Any) -> None:
-        super().__init__()
-        self.called = forward
-        for name, part in parts.items():
-            if isinstance(part, torch.Tensor) and not isinstance(part, nn.Parameter):
-                self.register_buffer(name, part)
-            else:
-                setattr(self, name, part)
-
-    def forward(self, input: Any) -> Any:
-        return self.called(self, input)
-
-
-def kind(word: str, **fields: Any) -> Any:
-    from cnnprof.language.registry import kinds
-
-    return kinds()[word](**fields)
-
-
-def imported(module: nn.Module, *shape: int) -> Imported:
-    return load(module, {"input": shape or (4, 8, 6)})
-
-
-def told(found: Imported) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [(layer.path, layer.kind.word, layer.shape) for layer in found.graph.layers]
-
-
-def of(forward: Any, *shape: int, **parts: Any) -> list[tuple[str, str, tuple[int, ...]]]:
-    return told(imported(Calls(forward, **parts), *shape))
-
-
-def refusal(module: Any, *shape: int, **inputs: tuple[int, ...]) -> str:
-    with pytest.raises(CnnprofError) as caught:
-        load(module, inputs or {"input": shape or (4, 8, 6)})
-    return str(caught.value)
-
-
-def same_values(module: nn.Module, *shape: int) -> None:
-    """What the graph computes is what the module computes, with the same parameters under the same names."""
-    from cnnprof.runtime.build import module as built
-
-    found = imported(module, *shape)
-    network = built(found.graph).eval()
-    assert {name: tuple(each.shape) for name, each in network.named_parameters()} == {
-        name: tuple(each.shape) for name, each in module.named_parameters()
-    }
-    network.load_state_dict(module.state_dict())
-    example = torch.randn(2, *(shape or (4, 8, 6)))
-    torch.testing.assert_close(network(example), module.eval()(example))
-
+from tests.support.torch_modules import Calls, imported, kind, of, refusal, same_values, told  # noqa: E402
 
 # Names, and what is computed.
 

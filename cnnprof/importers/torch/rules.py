@@ -52,10 +52,15 @@ Rule: TypeAlias = Callable[[Node], "int | list[int | None]"]
 
 
 def _axes(node: Node, kinds: dict[int, Any], value: Batched) -> int:
-    axes = len(node.shape(value)) - 1
+    axes = node.rank(value) - 2
     if axes not in kinds:
-        raise NoKind(f"it has {axes} spatial axes, and there are kinds for 1 to 3")
+        raise NoKind(f"it has {axes} spatial axes, and there are kinds for {min(kinds)} to {max(kinds)}")
     return axes
+
+
+def _folding(value: Batched, kinds: dict[int, Any], folded: dict[int, Any]) -> dict[int, Any]:
+    """The kinds for a batch alone, or for one that parts of each example are folded into."""
+    return kinds if value.place.fold == 1 else folded
 
 
 def _per_axis(value: Any, axes: int) -> list[int]:
@@ -73,13 +78,14 @@ def _stride(node: Node, kernel: list[int]) -> list[int] | None:
 
 
 def _conv(node: Node) -> int:
-    read = node.front()
-    axes = _axes(node, by_axes.CONV, read)
+    read = node.parts()
+    kinds = _folding(read, by_axes.CONV, by_axes.FOLDED_CONV)
+    axes = _axes(node, kinds, read)
     weight, bias = node.weight("weight"), node.weight("bias")
     if weight is None:
         raise NoKind("it has no weight")
     padding = node.get("padding", 0)
-    kind = by_axes.CONV[axes](
+    kind = kinds[axes](
         out_channels=weight.shape[0],
         kernel_size=weight.shape[2:],
         stride=_per_axis(node.get("stride", 1), axes),
@@ -225,12 +231,13 @@ def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
 
 
 def _max_pool(node: Node) -> list[int | None]:
-    read = node.front()
-    axes = _axes(node, by_axes.MAX_POOL, read)
+    read = node.parts()
+    kinds = _folding(read, by_axes.MAX_POOL, by_axes.FOLDED_MAX_POOL)
+    axes = _axes(node, kinds, read)
     if len(node.call.outputs) > 1 and node.is_read(1):
         raise NoKind("it gives the positions of its maxima")
     kernel = _per_axis(node.get("kernel_size"), axes)
-    kind = by_axes.MAX_POOL[axes](
+    kind = kinds[axes](
         kernel_size=kernel,
         stride=_stride(node, kernel),
         padding=_per_axis(node.get("padding", 0), axes),
@@ -339,13 +346,14 @@ def _upsample(mode: str, antialias: bool = False) -> Rule:
 
 
 def _batch_norm(node: Node) -> list[int | None]:
-    read = node.front()
+    read = node.parts()
     weight, bias = node.weight("weight"), node.weight("bias")
     tracked = node.constant("running_mean") is not None
     if bias is not None and weight is None:
         raise NoKind("it has a bias and no weight")
     fields = {} if weight is None or bias is not None else {"bias": False}
-    kind = norm.BatchNorm(
+    of = norm.BatchNorm if read.place.fold == 1 else norm.FoldedBatchNorm
+    kind = of(
         eps=node.get("eps", 1e-5), momentum=node.get("momentum", 0.1), affine=weight is not None,
         track_running_stats=tracked, **fields,
     )  # fmt: skip
