@@ -113,6 +113,7 @@ CLASSES = {
     "pixel_unshuffle": ("shuffle", "PixelUnshuffle"),
     "channel_shuffle": ("shuffle", "ChannelShuffle"),
     "slice": ("slice", "Slice"),
+    "slice_scatter": ("slice", "SliceScatter"),
     "softmax": ("softmax", "Softmax"),
     "log_softmax": ("softmax", "LogSoftmax"),
     "stack": ("stack", "Stack"),

@@ -37,6 +37,7 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
     "minimum": [{}, {"scalar": 6}],
     "hardtanh": [{"max_val": 6.0}],
     "matmul": [{}],
+    "slice_scatter": [{"dim": 1}, {"dim": -1, "start": -99, "end": 99}, {"dim": 1, "step": 2}],
     "scaled_dot_product_attention": [{"is_causal": True, "scale": 0.5}],
     "rms_norm": [{"normalized_shape": 4, "eps": 1e-6}],
     "layer_norm": [{"normalized_shape": 4, "eps": 1e-6}],

@@ -483,6 +483,7 @@ EXCEPTIONS = {
         ("parameter", "buffer", "constant"),
         "it has no batch, so it is drawn only as a branch of arithmetic merges and concat, where it is repeated",
     ),
+    "slice_scatter": "its fields stand beside its branches; tests/kinds/test_slice.py compares it with PyTorch",
     "opaque": "its figures are declared by the author: there is no module to compare with",
 }
 
