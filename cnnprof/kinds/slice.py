@@ -110,28 +110,30 @@ class Slice(Cut, word="slice"):
         return "follow" if self.step == 1 or self.dimension(self.dim, inputs[0]) else "fixed"
 
 
-class SliceScatter(Cut, word="slice_scatter", merge=True):
-    """A copy of the first branch in which the second replaces a part of one dimension, `torch.slice_scatter`.
+class SliceScatter(Cut, word="slice_scatter"):
+    """A copy of its first input in which the second replaces a part of one dimension, `torch.slice_scatter`.
 
-    What assigning to a part of a tensor is, `tensor[:, start:end:step] = part` in Python, where others read the tensor.
+    `from: [whole, part]` names them. It is what `whole[:, start:end:step] = part` does in Python, on a copy.
 
     Shape:
         whole, and part as `slice` with the same fields gives it of whole → as whole
     Memory:
         a copy; keeps nothing for the backward pass
     Reach:
-        along dim unknown: its positions come from both branches
+        along dim unknown: its positions come from both inputs
     Example:
         input: [64, 56, 56]
         layers:
-          - name: upper
-            slice: {dim: 1, end: 32}    # [32, 56, 56]
-          - slice_scatter: {whole: input, part: [{relu: {}}]}    # [64, 56, 56]
-            dim: 1
-            end: 32
+          - conv2d: {out_channels: 64, kernel_size: 1}    # [64, 56, 56]
+            name: whole
+          - slice: {dim: 1, end: 32}    # [32, 56, 56]
+          - softmax: {dim: 1}    # [32, 56, 56]
+            name: part
+          - slice_scatter: {dim: 1, end: 32}    # [64, 56, 56]
+            from: [whole, part]
     """
 
-    roles = ("whole", "part")
+    several = True
 
     def output(self, *inputs: Shape) -> Shape:
         if len(inputs) != 2 or inputs[1] != self._cut(inputs[0]):
