@@ -41,7 +41,7 @@ GROUPS = {
     "costs": [f"cnnprof/analysis/{name}.py" for name in ("costs", "memory", "receptive_field")],
     "lanes": ["cnnprof/sweeps/lanes/*.py"],
     "planner": ["cnnprof/analysis/arena.py", "cnnprof/analysis/deployment.py"],
-    "converter": ["cnnprof/rewrites/converter.py"],
+    "converter": ["cnnprof/rewrites/converter/*.py"],
 }
 TESTS = ["kinds", "model", "analysis", "sweeps", "devices", "rewrites", "language"]
 TESTS += ["exporters", "test_papers.py", "test_traps.py", "test_zoo.py"]
@@ -91,9 +91,7 @@ def time_of_forks() -> float:
 class Trials:
     """A pytest plugin that tries mutants with the tests that were collected, instead of running these."""
 
-    def __init__(
-        self, chosen: list[Mutant], known: dict[str, str], saved: Path, seconds: float, partial: bool
-    ) -> None:
+    def __init__(self, chosen: list[Mutant], known: dict[str, str], saved: Path, seconds: float, partial: bool) -> None:
         self.chosen = chosen
         self.known = known
         self.saved = saved
