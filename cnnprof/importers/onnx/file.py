@@ -12,8 +12,7 @@ from array import array
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnprof import files
 from cnnprof.errors import UsageError, printable
@@ -59,7 +58,11 @@ def _described(field: str) -> tuple[str, bool, str]:
 
 
 _FIELDS = {message: {number: _described(field) for number, field in own.items()} for message, own in MESSAGES.items()}
-_EMPTY = {"text": "", "int": 0, "float": 0.0, "bytes": b""}
+_NONE: dict[str, Any] = {"text": "", "int": 0, "float": 0.0, "bytes": b""}
+_EMPTY: dict[str, dict[str, Any]] = {
+    message: {name: () if many else _NONE.get(sort) for name, many, sort in fields.values()}
+    for message, fields in _FIELDS.items()
+}
 
 
 def read(path: Path, name: str | None = None) -> Any:
@@ -76,41 +79,53 @@ def read(path: Path, name: str | None = None) -> Any:
         raise UsageError(f"cannot read `{shown}`: {reason}") from None
 
 
+class Message:
+    """One of the messages above: its fields are attributes, of those that are not in a file empty ones."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.__dict__ = fields
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
 def decode(source: Source, start: int, end: int, message: str) -> Any:
     """A message, its fields by name; of a large tensor without its data, of an attribute with its own bytes as `raw`.
 
     Raises UsageError where it is no such message.
     """
-    fields = _FIELDS[message]
-    found: dict[str, Any] = {name: [] if many else _EMPTY.get(sort) for name, many, sort in fields.values()}
+    fields, found = _FIELDS[message], _EMPTY[message].copy()
     for number, wire, value, stop in source.fields(start, end):
         if number not in fields:
             continue
         name, many, sort = fields[number]
         if name in _DATA and end - start > SMALL:
             continue
-        if sort == "int":
-            several: list[Any] = source.integers(wire, value, stop)
+        if sort == "text" and wire == BYTES:
+            several: list[Any] = [source.text(value, stop)]
+        elif sort == "int":
+            several = source.integers(wire, value, stop)
         elif sort in ("float", "double"):
             several = source.floats(wire, value, stop, FLOAT if sort == "float" else DOUBLE)
         elif wire != BYTES:
             raise source.unlike(stop)
-        elif sort == "text":
-            several = [source.text(value, stop)]
         elif sort == "bytes":
             several = [source.take(value, stop)]
         else:
             several = [decode(source, value, stop, sort)]
-        if many:
+        if not many:
+            found[name] = several[-1]
+        elif not found[name]:
+            found[name] = several
+        else:
             found[name] += several
             if len(found[name]) > MOST:
                 raise UsageError(f"`{source.name}` has more than {MOST:,} values in one list, `{name}`")
-        else:
-            found[name] = several[-1]
     if message == "Attribute":
         large = found["t"] is not None and end - start > SMALL
         found["raw"] = b"" if large else source.take(start, end)
-    return SimpleNamespace(**found)
+    return Message(found)
 
 
 # Values.
@@ -144,12 +159,17 @@ def values(tensor: Any) -> tuple[Any, ...] | None:
     return tuple(map(bool, given)) if element == BOOL else tuple(given)
 
 
+_VALUE = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
+
+
 def value_of(attribute: Any) -> Any:
-    """The value of an attribute: a number, bytes, a tensor, or a list of one of these; None of any other type."""
-    of = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}.get(attribute.type)
+    """The value of an attribute: a number, a text, a tensor, or a list of numbers or bytes; None of any other type."""
+    of = _VALUE.get(attribute.type)
     if of is None or attribute.ref_attr_name:
         return None
     value = getattr(attribute, of)
+    if of == "s":
+        return value.decode("utf-8", "replace")
     return shortest(value) if of == "f" else value
 
 

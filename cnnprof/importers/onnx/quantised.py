@@ -74,7 +74,7 @@ class _Rewriter:
             output.name = self.alias.get(output.name, output.name)
         for name in self.stored:
             if (constant := self.constants.get(name)) is not None and constant.data_type in INTEGERS:
-                constant.data_type, constant.raw_data, constant.int32_data = FLOAT32, b"", []
+                constant.data_type, constant.raw_data, constant.int32_data = FLOAT32, b"", ()
         return self.stored
 
     def passes(self, node: Any) -> bool:

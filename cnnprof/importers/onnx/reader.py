@@ -38,6 +38,8 @@ from cnnprof.model.types import AS_COMPUTED, Types
 
 MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
+MOST_FILLED = 4096
+"""Of one that is a single value in all places: a first state, and not a weight that is made when a network runs."""
 OLDEST = 7
 _CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
@@ -157,8 +159,7 @@ class Node:
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute."""
-        value = self.attributes.get(name, default)
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return self.attributes.get(name, default)
 
     @property
     def out(self) -> Shape:
@@ -385,15 +386,14 @@ class Reader:
         """Adds what a node computes: layers, or a constant. Raises UsageError for what cannot be read."""
         self.refuse(proto)
         node = Node(self, proto, number)
-        self.operators.append(
-            Connected(f"the node {_called(proto)}", tuple(proto.input), tuple(filter(None, proto.output)), range(0))
-        )
+        called = f"the node {_called(proto)}"
+        self.operators.append(Connected(called, tuple(proto.input), tuple(filter(None, proto.output)), range(0)))
         if proto.op_type == "Constant" and proto.output and (constant := self.written(proto)) is not None:
             self.keep(constant)
             return
         outputs = self.inferred(proto, node)
-        with self.fitting(proto):
-            if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
+        if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
+            with self.fitting(proto):
                 full = self.full(node.inputs[0], node.places[0])[node.get("start", 0) : node.get("end")]
                 self.keep(Constant(proto.output[0], (len(full),), INT64, full))
                 return
@@ -410,7 +410,7 @@ class Reader:
                 made = self.declare(proto, node, str(reason))
         self.operators[-1] = self.operators[-1]._replace(layers=range(before, len(self.builder.layers)))
         read = [value for value in node.inputs if isinstance(value, int)]
-        check_reads(self.where(proto), self.builder.layers, len(self.builder.inputs), before, read, made)
+        check_reads(f"`{self.file}`: {called}", self.builder.layers, len(self.builder.inputs), before, read, made)
         for name, tensor, of in zip(proto.output, made, outputs, strict=False):
             if name and tensor is not None:
                 self.bind(proto, name, tensor, of, node.placed)
@@ -513,13 +513,12 @@ class Reader:
         if any(of.shape is None for _, of in named):
             raise self.wrong(proto, "is computed of constants, and its shape is not known")
         learned = node.learned()
-        with self.fitting(proto):
-            weights = _stands_for_weights(proto, node)
-        if weights or (proto.op_type == "Identity" and learned):
+        if _stands_for_weights(proto, node) or (proto.op_type == "Identity" and learned):
             # An exporter stores equal tensors once, and has identities in place of the others.
             learned = {name: prod(of.shape) for name, of in named}
         read = [value for value in node.inputs if isinstance(value, Constant)]
-        small = all(prod(of.shape) <= MOST_FOLDED for _, of in named)
+        most = MOST_FILLED if proto.op_type == "ConstantOfShape" else MOST_FOLDED
+        small = all(prod(of.shape) <= most for _, of in named)
         if not small or any(value.values is None for value in read):
             for name, of in named:
                 self.keep(Constant(name, of.shape, of.element, learned=learned))
@@ -672,7 +671,10 @@ def _stands_for_weights(proto: Any, node: Node) -> bool:
     fill = node.get("value")
     if proto.op_type != "ConstantOfShape" or fill is None or fill.data_type not in FLOATS:
         return False
-    return any(value not in (0, 1) for value in values(fill) or ())
+    try:
+        return any(value not in (0, 1) for value in values(fill) or ())
+    except ValueError:
+        return False
 
 
 def _sizes(of: Any) -> list[int | None]:

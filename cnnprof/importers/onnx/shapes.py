@@ -48,9 +48,8 @@ def inferred(
     first, last, formula = FORMULAS.get(operator, (0, 0, None))
     if formula is None or not first <= opset <= last or None in attributes.values():
         return None
-    attributes = _texts(attributes)
     if operator == "Split" and opset < 18:
-        attributes["num_outputs"] = outputs
+        attributes = {**attributes, "num_outputs": outputs}
     try:
         found = formula(*read, **attributes)
         shapes: Sequence[Any] = [found] if not found or isinstance(found[0], int) else found
@@ -61,10 +60,6 @@ def inferred(
         ]
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
         return None
-
-
-def _texts(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in attributes.items()}
 
 
 def _element(operator: str, number: int, read: Sequence[Read | None], attributes: Mapping[str, Any]) -> int:

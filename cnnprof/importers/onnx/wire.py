@@ -63,18 +63,16 @@ class Source:
                 key, at = self.varint(first, end)
             wire, value = key & 7, at
             if wire == BYTES:
-                size, value = self.varint(at, end)
-                at = value
-                self.spend(at - first)
-                at += size
+                short = at < end and data[at] < 128
+                size, value = (data[at], at + 1) if short else self.varint(at, end)
+                at = value + size
+            elif wire == VARINT:
+                value, at = self.varint(at, end)
+            elif wire in _WIDTHS:
+                at += _WIDTHS[wire]
             else:
-                if wire == VARINT:
-                    value, at = self.varint(at, end)
-                elif wire in _WIDTHS:
-                    at += _WIDTHS[wire]
-                else:
-                    raise self.broken(f"byte {first:,} begins no field of a message")
-                self.spend(at - first)
+                raise self.broken(f"byte {first:,} begins no field of a message")
+            self.spend((value if wire == BYTES else at) - first)
             if at > end:
                 raise self.broken(f"the field at byte {first:,} ends {at - end:,} bytes after its message")
             yield key >> 3, wire, value, at
