@@ -6,7 +6,6 @@ fails on, is left to the package onnx, which also says what is wrong with it.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -55,9 +54,8 @@ def inferred(
         shapes: Sequence[Any] = [found] if not found or isinstance(found[0], int) else found
         if len(shapes) < outputs or any(size < 0 for shape in shapes for size in shape):
             return None
-        return [
-            Known(tuple(shape), _element(operator, number, read, attributes)) for number, shape in enumerate(shapes)
-        ]
+        elements = [_element(operator, number, read, attributes) for number in range(outputs)]
+        return [Known(tuple(shape), element) for shape, element in zip(shapes, elements, strict=False)]
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
         return None
 
@@ -99,6 +97,7 @@ def same(*names: str, inputs: int = 1, outputs: int = 1) -> Formula:
     def formula(first: Read, *rest: Read | None, **attributes: Any) -> Sequence[Shape]:
         if not attributes.keys() <= set(names) or len(rest) >= inputs:
             raise TypeError
+        _axes([attributes.get("axis", -1)] if "axis" in names else [], len(first.shape))
         return [first.shape] * outputs
 
     return formula
@@ -149,6 +148,8 @@ def _positions(
     strides, dilations, pads = strides or [1] * axes, dilations or [1] * axes, pads or [0] * (2 * axes)
     if auto_pad != "NOTSET":
         pads = [0] * (2 * axes)
+        if auto_pad != "VALID" and ceil_mode:
+            raise ValueError
     found = []
     for size, extent, stride, dilation, before, after in zip(
         shape[2:], kernel, strides, dilations, pads[:axes], pads[axes:], strict=True
@@ -160,7 +161,9 @@ def _positions(
             found.append(-(-size // stride))
             continue
         last = -(-room // stride) if ceil_mode else room // stride
-        found.append(last + (not (ceil_mode and last * stride >= size + before)))
+        if last * stride >= size + before:  # it begins in the padding: releases of onnx differ in whether it counts
+            raise ValueError
+        found.append(last + 1)
     return tuple(found)
 
 
@@ -264,6 +267,8 @@ def _axes(axes: Sequence[int], rank: int) -> list[int]:
 
 def _flatten(read: Read, *, axis: int = 1) -> Shape:
     axis += len(read.shape) * (axis < 0)
+    if not 0 <= axis <= len(read.shape):
+        raise ValueError
     return prod(read.shape[:axis]), prod(read.shape[axis:])
 
 
@@ -295,8 +300,8 @@ def _unsqueeze(read: Read, given: Read | None = None, *, axes: Any = None) -> Sh
 
 def _transpose(read: Read, *, perm: Any = None) -> Shape:
     rank = len(read.shape)
-    order = range(rank - 1, -1, -1) if perm is None else _axes(perm, rank)
-    if len(order) != rank or min(order, default=0) < 0:
+    order = range(rank)[::-1] if perm is None else perm
+    if sorted(order) != [*range(rank)]:
         raise ValueError
     return tuple(read.shape[axis] for axis in order)
 
@@ -336,6 +341,8 @@ def _slice(
     shape = list(read.shape)
     axes = _axes(range(len(starts)) if axes is None else axes, len(shape))
     for axis, start, end, each in zip(axes, starts, ends, steps, strict=True):
+        if each < 1:
+            raise ValueError
         shape[axis] = len(range(*slice(start, end, each).indices(shape[axis])))
     return tuple(shape)
 
@@ -367,8 +374,7 @@ def _pad(
 
 
 def _scaled(shape: Shape, scales: Sequence[float]) -> Shape:
-    """Sizes times factors, as float32 has the product."""
-    return tuple(int(array("f", [size * scale])[0]) for size, scale in zip(shape, scales, strict=True))
+    return tuple(int(size * scale) for size, scale in zip(shape, scales, strict=True))
 
 
 def _upsample(read: Read, given: Read | None = None, *, mode: str = "nearest", scales: Any = None) -> Shape:
