@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from array import array
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple
 
 import pytest
 
 from cnnprof.errors import UsageError
-from cnnprof.importers.onnx import shapes
+from cnnprof.importers.onnx import folding, shapes
 from cnnprof.importers.onnx.file import BOOL, FLOAT32, INT64, decode, value_of
 from cnnprof.importers.onnx.package import Package
 from cnnprof.importers.onnx.reader import Constant
@@ -19,6 +20,7 @@ from cnnprof.importers.onnx.shapes import FORMULAS, Known
 from cnnprof.importers.onnx.wire import Source
 
 onnx = pytest.importorskip("onnx")
+np = pytest.importorskip("numpy")
 
 DRAWS = 150
 
@@ -160,7 +162,7 @@ def fixed(*read: Any, outputs: int = 1, **attributes: Any) -> Callable[[random.R
 IMAGE = (2, 4, 6, 8)
 DRAWN: dict[str, Callable[[random.Random], Drawn]] = {
     "AveragePool": lambda draw: window(draw),
-    "BatchNormalization": fixed(IMAGE, (4,), (4,), (4,), (4,), epsilon=1e-3),
+    "BatchNormalization": lambda draw: Drawn([IMAGE, (4,), (4,), (4,), (4,)], some(draw, epsilon=0.1, training_mode=1)),
     "Cast": fixed(IMAGE, to=10),
     "Celu": fixed(IMAGE, alpha=0.5),
     "Clip": fixed(IMAGE, (), ()),
@@ -275,3 +277,62 @@ def test_formulas_are_of_the_opsets_that_have_the_operator(operator: str) -> Non
     own = onnx.defs.get_schema(operator, first, "")
     assert not newest.deprecated
     assert own.since_version in range(8) if first == 7 else own.since_version == first
+
+
+# Constants.
+
+
+def numbers(draw: random.Random, *shape: int) -> Any:
+    """Integers, no two of which are equal."""
+    values = draw.sample(range(-50, 50), prod(shape))
+    return np.array(values, np.int64).reshape(shape)
+
+
+def few(*values: int) -> Any:
+    return np.array(values, np.int64)
+
+
+COMPUTED: dict[str, Callable[[random.Random], tuple[list[Any], dict[str, Any]]]] = {
+    "Add": lambda draw: ([numbers(draw, 2, 3), numbers(draw, 2, 3)], {}),
+    "Cast": lambda draw: ([numbers(draw, 3) > 0], {"to": INT64}),
+    "Concat": lambda draw: ([numbers(draw, 2, 3), numbers(draw, 1, 3)], {"axis": draw.choice((0, -2))}),
+    "ConstantOfShape": lambda draw: ([few(2, 3)], {}),
+    "Div": lambda draw: ([numbers(draw, 7), few(draw.choice((-3, 2, 7)))], {}),
+    "Equal": lambda draw: ([few(1, 2, -1), few(-1)], {}),
+    "Flatten": lambda draw: ([numbers(draw, 2, 3, 2)], {}),
+    "Gather": lambda draw: ([numbers(draw, 3, 4), few(2, -1, 0)], {"axis": draw.choice((0, -2))}),
+    "Identity": lambda draw: ([numbers(draw, 2, 3)], {}),
+    "Mul": lambda draw: ([few(4), numbers(draw, 2, 3)], {}),
+    "Reshape": lambda draw: ([numbers(draw, 2, 6), few(3, -1)], {}),
+    "Shape": lambda draw: ([numbers(draw, 2, 6)], some(draw, start=1)),
+    "Slice": lambda draw: (
+        [numbers(draw, 5, 6), *(few(draw.randint(-8, 8), draw.randint(-8, 8)) for _ in "ab"), few(1, 0),
+         few(draw.choice((1, -1)), draw.choice((2, -2)))], {}),
+    "Squeeze": lambda draw: ([numbers(draw, 1, 3)], {}),
+    "Sub": lambda draw: ([numbers(draw, 2, 3), few(4)], {}),
+    "Transpose": lambda draw: ([numbers(draw, 2, 3, 4)], some(draw, perm=draw.sample(range(3), 3))),
+    "Unsqueeze": lambda draw: ([numbers(draw, 3), few(0)], {}),
+    "Where": lambda draw: ([numbers(draw, 4) > 0, numbers(draw, 4), few(1)], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operator", sorted(COMPUTED))
+def test_constants_are_what_onnx_computes(operator: str) -> None:
+    draw, package = random.Random(operator), Package("`net.onnx`: the node", 21)
+    for _ in range(15):
+        arrays, attributes = COMPUTED[operator](draw)
+        node, _ = node_of(operator, Drawn([each.shape for each in arrays], attributes))
+        read = {name: Constant(name, *package.constant(array)) for name, array in zip(node.input, arrays, strict=True)}
+        given = {each.name: value_of(each) for each in node.attribute}
+        inferred = shapes.inferred(operator, 21, list(read.values()), given, 1)
+        assert inferred is not None, arrays
+        (known,) = inferred
+        (found,) = package.computed("`net.onnx`: the node", node, read)
+        own = folding.computed(operator, list(read.values()), given, known.shape)
+        assert (known.shape, known.element, own) == found, arrays
+
+
+def test_what_does_not_fit_into_64_bits_is_left_to_onnx() -> None:
+    large = Constant("x", (1,), INT64, (2**62,))
+    assert folding.computed("Add", [large, large], {}, (1,)) is None
+    assert folding.computed("Div", [large, large._replace(values=(0,))], {}, (1,)) is None

@@ -103,6 +103,15 @@ def same(*names: str, inputs: int = 1, outputs: int = 1) -> Formula:
     return formula
 
 
+def _batch_norm(
+    read: Read, scale: Read, bias: Read, mean: Read, variance: Read, *, epsilon: float = 0, momentum: float = 0,
+    training_mode: int = 0,
+) -> Shape:  # fmt: skip
+    if training_mode:
+        raise ValueError
+    return read.shape
+
+
 def _broadcast(*shapes: Shape) -> Shape:
     rank = max(map(len, shapes))
     columns = zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)
@@ -330,21 +339,29 @@ def _split(
     return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
 
 
-def _slice(
+def spans(
     read: Read, first: Read | None = None, last: Read | None = None, along: Read | None = None,
     step: Read | None = None, *, starts: Any = None, ends: Any = None, axes: Any = None,
-) -> Shape:  # fmt: skip
+) -> list[range]:  # fmt: skip
+    """The positions that Slice takes along each axis. Raises ValueError and others where it does not fit."""
     if first is not None and last is not None:
         starts, ends = _whole(first), _whole(last)
         axes = None if along is None else _whole(along)
     steps = [1] * len(starts) if step is None else _whole(step)
-    shape = list(read.shape)
-    axes = _axes(range(len(starts)) if axes is None else axes, len(shape))
-    for axis, start, end, each in zip(axes, starts, ends, steps, strict=True):
-        if each < 1:
-            raise ValueError
-        shape[axis] = len(range(*slice(start, end, each).indices(shape[axis])))
-    return tuple(shape)
+    found = [range(size) for size in read.shape]
+    for axis, *of in zip(_axes(axes or range(len(starts)), len(found)), starts, ends, steps, strict=True):
+        found[axis] = _span(read.shape[axis], *of)
+    return found
+
+
+def _span(size: int, start: int, end: int, step: int) -> range:
+    least, most = (0, size) if step > 0 else (-1, size - 1)
+    start, end = (value + size if value < 0 else value for value in (start, end))
+    return range(min(max(start, 0), most), min(max(end, least), most), step)
+
+
+def _slice(*read: Any, **attributes: Any) -> Shape:
+    return tuple(map(len, spans(*read, **attributes)))
 
 
 def _gather(read: Read, index: Read, *, axis: int = 0) -> Shape:
@@ -434,14 +451,14 @@ FORMULAS: dict[str, tuple[int, int, Formula | None]] = {
         (7, _NEWEST, same("axis"), "LogSoftmax Softmax"),
         (7, _NEWEST, same("alpha", "beta", "bias", "size"), "LRN"),
         (20, _NEWEST, same("approximate"), "Gelu"),
-        (7, _NEWEST, same("to"), "Cast"),
+        (7, _NEWEST, same("round_mode", "saturate", "to"), "Cast"),
         (7, _NEWEST, same("max", "min", inputs=3), "Clip"),
         (7, _NEWEST, same(inputs=2), "PRelu"),
         (7, _NEWEST, same("ratio", "seed", inputs=3, outputs=2), "Dropout"),
-        (7, _NEWEST, same("epsilon", "momentum", inputs=5), "BatchNormalization"),
+        (7, _NEWEST, _batch_norm, "BatchNormalization"),
         (7, _NEWEST, same("epsilon", inputs=3), "InstanceNormalization"),
-        (17, _NEWEST, same("axis", "epsilon", inputs=3), "LayerNormalization"),
-        (18, _NEWEST, same("epsilon", "num_groups", inputs=3), "GroupNormalization"),
+        (17, _NEWEST, same("axis", "epsilon", "stash_type", inputs=3), "LayerNormalization"),
+        (18, _NEWEST, same("epsilon", "num_groups", "stash_type", inputs=3), "GroupNormalization"),
         (7, _NEWEST, _pair, "Add Div Mul Sub"),
         (8, _NEWEST, _joint, "Max Min Sum"),
         (7, _NEWEST, _pair, "Equal"),
