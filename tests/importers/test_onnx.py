@@ -551,8 +551,15 @@ def test_graphs_nested_without_end_are_not_followed(tmp_path: Path) -> None:
         for key in (0x32, 0x2A, 0x0A):
             inner = bytes([key]) + _length(len(inner)) + inner
     assert refusal(tmp_path, b"\x3a" + _length(len(inner)) + inner) == (
-        "`net.onnx` is no whole ONNX model: its graphs nest more than 16 messages deep"
+        "`net.onnx` is of opset 1, of which the oldest that is read is 7"
     )
+    attribute = b"\x32" + _length(len(inner)) + inner
+    made = model([helper.make_node("Relu", ["x"], ["y"], "deep")])
+    node = made.graph.node.pop().SerializeToString() + b"\x2a" + _length(len(attribute)) + attribute
+    graph = made.graph.SerializeToString() + b"\x0a" + _length(len(node)) + node
+    made.ClearField("graph")
+    whole = made.SerializeToString() + b"\x3a" + _length(len(graph)) + graph
+    assert "the node `deep` (Relu) does not fit its inputs" in refusal(tmp_path, whole)
 
 
 def _length(value: int) -> bytes:
