@@ -33,11 +33,9 @@ FINDINGS = HERE / "findings"
 TARGET_NAMES = ("bytes", "structure", "grammar", "command", "onnx", "pt2", "tflite", "project", "baseline", "git")
 """Those of table.py, which is imported later, so that what it imports is instrumented."""
 BINARY = ("onnx", "pt2", "tflite")
-GUIDED = {
-    **dict.fromkeys(BINARY, ["cnnprof.importers", "cnnprof.load", "cnnprof.model"]),
-    **dict.fromkeys(("project", "baseline"), ["cnnprof.gate", "cnnprof.devices", "cnnprof.files", "cnnprof.language"]),
-    "git": ["cnnprof.gate", "cnnprof.git", "cnnprof.files", "cnnprof.load"],
-}
+_MODELS = ("cnnprof.importers", "cnnprof.load", "cnnprof.model")
+_GATE = ("cnnprof.gate", "cnnprof.devices", "cnnprof.files", "cnnprof.git", "cnnprof.language", "cnnprof.load")
+GUIDED = {**dict.fromkeys(BINARY, _MODELS), **dict.fromkeys(("project", "baseline", "git"), _GATE)}
 """Packages whose edges count for targets that run whole commands; for the others all of cnnprof's."""
 MAX_LENGTH = 6_000  # bytes of an input
 KEPT_LENGTH = 1_500  # of one that the corpus takes in
@@ -80,7 +78,7 @@ def fuzz(target: str, options: list[str]) -> None:
     """Runs libFuzzer on one target in this process, which ends with it."""
     import atheris
 
-    with atheris.instrument_imports(include=GUIDED.get(target, ["cnnprof"])):
+    with atheris.instrument_imports(include=[*GUIDED.get(target, ("cnnprof",))]):
         import cnnprof
 
         # Now, since a command imports what it needs when it runs.
@@ -98,8 +96,7 @@ def fuzz(target: str, options: list[str]) -> None:
         try:
             check(data)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is a finding
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+            place = place_of(error)
             if place not in seen:
                 seen.add(place)
                 save(target, data, "".join(traceback.format_exception(error)))
@@ -112,6 +109,13 @@ def fuzz(target: str, options: list[str]) -> None:
 
     atheris.Setup(options, one, custom_mutator=mutated)
     atheris.Fuzz()
+
+
+def place_of(error: Exception) -> str:
+    """Where it was raised, or where a command said that it was: all inputs that break there are one finding."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    said = re.search(r"internal error: \w+ in [\w.]+:\d+", str(error))
+    return said[0] if said else f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
 
 
 def longest(target: str, most: int) -> int:
