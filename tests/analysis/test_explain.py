@@ -22,7 +22,8 @@ from cnnprof.analysis.traced import AXES
 from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
-from cnnprof.load import Network, architectures
+from cnnprof.load import Network
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Work
 from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed, Types
