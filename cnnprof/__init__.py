@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from cnnprof.model.graph import Graph
     from cnnprof.sweeps.result import Sweep
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "CnnprofError",
     "MissingDependencyError",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from cnnprof.errors import SpecError
+from cnnprof.errors import RuleError, SpecError
 from cnnprof.kinds.conv import Conv1d
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Memory, Tensor, Work
@@ -22,12 +23,15 @@ from tests.support.random_networks import (
     Net,
     Pardoned,
     Refusal,
+    Seeded,
+    Step,
     as_in_its_example,
     compare_graph,
     networks,
     refused_alike,
     seeded,
 )
+from tests.support.random_networks.simulation import Body, Simulation
 
 NETWORKS = 1000
 PROFILE = settings(
@@ -86,7 +90,8 @@ def test_the_whole_language_is_drawn() -> None:
     """Every kind, and every construction of the language, occurs in a few hundred networks."""
     nets = [seeded(("language", number)) for number in range(800)]
     texts = [net.text() for net in nets]
-    layers = Counter(layer.kind.word for text in texts for layer in graph(text).layers)
+    drawn = [layer for text in texts for layer in graph(text).layers]
+    layers = Counter(layer.kind.word for layer in drawn)
     assert {word for word in [*TABLE, *MERGES, "parameter"] if layers[word] < 3} == set()
     for construction in (
         *("blocks:", "args:", "repeat: 2", "repeat: 0", "when: training", "from: ", "share: ", "side:", "input: {"),
@@ -100,10 +105,55 @@ def test_the_whole_language_is_drawn() -> None:
             "ak0: required",
             "ak0: {",
             "inplace: false",
+            "collect: outs",
+            "outs: outs",
+            "start: 1",
+            "frozen: true",
+            "frozen: in_channels",
+            "from: [",
+            "number: 0.5",
         ),
     ):
         assert sum(construction in text for text in texts) >= 3, construction
     assert {len(shape) for net in nets for shape in net.inputs.values()} == {1, 2, 3, 4}
+    seen: dict[tuple[str, str], set[Any]] = {}
+    for kind in [layer.kind for layer in drawn if layer.kind.merge or layer.kind.source]:
+        for name in kind.fields:
+            seen.setdefault((kind.word, name), set()).add(getattr(kind, name))
+    assert lacking(seen) == {}
+
+
+def lacking(seen: Mapping[tuple[str, str], set[Any]]) -> dict[tuple[str, str], list[Any]]:
+    """The fields that have one value alone, and the words, true or false and null that others do not have."""
+    found = {}
+    for (word, name), values in seen.items():
+        field = kinds()[word].fields[name]
+        possible = [*field.words, *((True, False) if field.type is bool else ()), *([None] if field.optional else ())]
+        if (left := [each for each in possible if each not in values]) or len(values) < 2:
+            found[word, name] = left
+    return found
+
+
+SHAPES = [(4,), (6, 8), (3, 4), (4, 6, 7), (8, 6, 6), (1, 4, 4), (4, 4, 4, 6), (2, 5, 6, 6)]
+ONE_VALUE = {(f"conv_transpose{axes}d", "padding_mode"): [] for axes in (1, 2, 3)}
+
+
+def test_every_field_of_every_kind_is_drawn() -> None:
+    """With several values that its kind accepts, among them every word, true and false, and null."""
+    choose = Seeded("fields")
+    seen: dict[tuple[str, str], set[Any]] = {}
+    for word in TABLE:
+        for shape in SHAPES * 100:
+            step = Step(word, TABLE[word](choose, shape))
+            try:
+                kind = kinds()[word](**Simulation({}, {}).written(step, Body({}, shape, {}), shape))
+                kind.output(shape)
+            except RuleError:
+                continue
+            for name in kind.fields:
+                seen.setdefault((word, name), set()).add(getattr(kind, name))
+    assert {word for word, _ in seen} == {word for word in TABLE if kinds()[word].fields}
+    assert lacking(seen) == ONE_VALUE
 
 
 def test_the_same_seed_draws_the_same_network() -> None:

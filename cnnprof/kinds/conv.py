@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
 from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
+from cnnprof.model.parts import InParts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -188,6 +189,33 @@ class Conv3d(Conv, word="conv3d", axes=3):
         layers:
           - conv3d: {out_channels: 8, kernel_size: [3, 7, 7], stride: [1, 2, 2], padding: [1, 3, 3]}  # [8, 16, 56, 56]
     """
+
+
+class FoldedConv2d(InParts, Conv2d, word="folded_conv2d", axes=2):
+    """Convolution over each of several images of an example, as windows, `torch.nn.Conv2d` on a batch of all.
+
+    Example:
+        input: [49, 32, 8, 8]
+        layers:
+          - folded_conv2d: {out_channels: 16, kernel_size: 3, padding: 1}    # [49, 16, 8, 8]
+    """
+
+    of = Conv2d
+    fields = Conv2d.fields
+
+
+class FoldedConv3d(InParts, Conv3d, word="folded_conv3d", axes=3):
+    """Convolution over each of several videos of an example, as heads, `torch.nn.Conv3d` on a batch of all.
+
+    Example:
+        input: [4, 96, 8, 28, 28]
+        layers:
+          - folded_conv3d:    # [4, 96, 8, 14, 14]
+              {out_channels: 96, kernel_size: 3, stride: [1, 2, 2], padding: 1, groups: 96, bias: false}
+    """
+
+    of = Conv3d
+    fields = Conv3d.fields
 
 
 class StdConv2d(Conv, word="std_conv2d", axes=2):

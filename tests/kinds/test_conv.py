@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
-from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d, StdConv2d
+from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d, FoldedConv2d, FoldedConv3d, StdConv2d
 from cnnprof.model.kind import EVERYTHING, Memory, Shape, Work
 from cnnprof.model.window import Window
 from tests.support.against_torch import said
@@ -95,6 +95,27 @@ GIVES = [
         Work(macs=4 * 4 * 6 * 8 * 2 * 27),
         id="conv3d",
     ),
+    pytest.param(
+        FoldedConv2d(out_channels=6, kernel_size=3, stride=2, padding=1),
+        (5, 4, 8, 9),
+        (5, 6, 4, 5),
+        Work(macs=5 * 6 * 4 * 5 * 4 * 9, adds=5 * 6 * 4 * 5),
+        id="windows",
+    ),
+    pytest.param(
+        FoldedConv2d(out_channels=2, kernel_size=3, padding=1, padding_mode="reflect", bias=False),
+        (3, 2, 6, 6),
+        (3, 2, 6, 6),
+        Work(macs=3 * 2 * 36 * 2 * 9),
+        id="a padded copy of each",
+    ),
+    pytest.param(
+        FoldedConv3d(out_channels=8, kernel_size=3, stride=[1, 2, 2], padding=1, groups=8, bias=False),
+        (2, 8, 4, 6, 6),
+        (2, 8, 4, 3, 3),
+        Work(macs=2 * 8 * 4 * 9 * 27),
+        id="heads of a video",
+    ),
 ]
 
 REFUSES = [
@@ -153,6 +174,23 @@ REFUSES = [
         IMAGE,
         "`padding_mode: reflect` of `conv2d` takes a padding of at most 15 on an axis of 16, found 16",
         id="reflection past the far edge",
+    ),
+    pytest.param(
+        FoldedConv2d(out_channels=6, kernel_size=9),
+        (5, 4, 8, 8),
+        "the kernel of `folded_conv2d` must not be larger than the padded input, "
+        "found a kernel spanning 9 and an axis of 8",
+        id="a kernel larger than a part",
+    ),
+]
+
+REFUSES_ALONE = [
+    pytest.param(
+        FoldedConv2d(out_channels=6, kernel_size=3),
+        (4, 8, 8),
+        "`folded_conv2d` needs an input of 4 dimensions, those of `conv2d` after the parts of an example, "
+        "found [4, 8, 8]",
+        id="no parts",
     ),
 ]
 

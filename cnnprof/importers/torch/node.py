@@ -86,6 +86,12 @@ class Node:
             raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
         return value
 
+    def parts(self) -> Batched:
+        """Its first argument, whose first dimension is the batch, or that and parts of each example folded into it, as
+        heads, each taken as an example of its own. Raises NoKind."""
+        value = self.tensor()
+        return value if value.place.dim == 0 else self.front()
+
     def full(self, number: int = 0) -> Shape:
         """The shape of an output, with its batch."""
         name = self.call.outputs[number]

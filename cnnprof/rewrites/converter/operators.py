@@ -59,9 +59,12 @@ def _linear(network: Network, step: Step) -> None:
     step.word = "FULLY_CONNECTED"
     kind = step.kind
     assert kind is not None
-    step.weights = kind.weights(network.shapes[step.reads[0]])["weight"]
-    if prod(network.shapes[step.reads[0]][1:]) == 1:  # a flatten vanished before it
+    read = network.shapes[step.reads[0]]
+    step.weights = kind.weights(read)["weight"]
+    if prod(read[1:]) == 1:  # a flatten vanished before it
         step.weights = (step.weights[0], network.channels(step.reads[0]))
+    elif len(read) > 2:
+        network.note("a `linear` along rows of an image may need a TRANSPOSE, since the device stores channels last")
     step.bias = step.bias or bool(getattr(kind, "bias", False))
 
 

@@ -186,7 +186,7 @@ def padding_stands_alone(network: Network) -> None:
         # As the layer says it: on both sides, and what `ceil_mode` adds.
         sizes = [size + before + max(before, after) for size, before, after in zip(image[1:], left, right, strict=True)]
         made_before = network.before(step, word, (image[0], *sizes))
-        made_before.behind.append((len(image) + 1, 2))
+        made_before.behind.append((max(4, len(image) + 1), 2))  # a sequence is read as an image of one row
         made_before.weights = () if word == "PADV2" else None  # what it pads with
 
 
