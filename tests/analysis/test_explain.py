@@ -486,6 +486,21 @@ def test_a_pattern_that_names_one_part_is_that_part(pattern: str) -> None:
     assert explain(unfolded, costs, pattern) == explain(unfolded, costs, "conv1.conv2d")
 
 
+@pytest.mark.parametrize(
+    ("step", "field", "expected"),
+    [
+        ("conv2d: {out_channels: 2, kernel_size: [3, 3]}", "kernel_size", "3"),
+        ("conv2d: {out_channels: 2, kernel_size: [3, 1]}", "kernel_size", "[3, 1]"),
+        ("pad: {pad: [1, 1, 1, 1]}", "pad", "[1, 1, 1, 1]"),
+        ("reshape: {shape: [24, 24]}", "shape", "[24, 24]"),
+    ],
+)
+def test_a_field_is_one_number_where_that_means_every_axis(step: str, field: str, expected: str) -> None:
+    unfolded = graph(network(f"- {step}", "[9, 8, 8]"))
+    page = page_of(unfolded, unfolded.layers[0].path)
+    assert page.fields[field] == expected
+
+
 def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:
     """As `check` tells them: the user's own, none of a block that comes with the tool."""
     header = "blocks:\n  unit:\n    layers:\n      - conv_norm_act: {channels: 4}\n        name: inner"
