@@ -29,6 +29,7 @@ ORDER = [
     ["kinds"],
     ["language", "importers", "rewrites"],
     ["git"],
+    ["lookup"],
     ["load"],
     ["analysis"],
     ["devices"],

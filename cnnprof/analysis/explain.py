@@ -108,7 +108,7 @@ class _Pages(TracedNetwork):
             file=None if place is None else place.source.name,
             line=None if place is None else place.line + 1,
             lines=layer.lines,
-            fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
+            fields={name: show(layer.kind.plain(getattr(layer.kind, name))) for name in layer.kind.fields},
             meanings=self.meanings[type(layer.kind)],
             inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),
             output=layer.shape,
@@ -349,11 +349,6 @@ class _Pages(TracedNetwork):
     def _bytes(self, tensor: Tensor, layer: Layer) -> Term:
         item = self.item if tensor.dtype is None else named(INTEGER_SIZE[tensor.dtype], f"bytes_per_{tensor.dtype}")
         return term_of(tensor.numel * (layer.examples(self.batch) if tensor.per_example else 1) * item)
-
-
-def _together(held: object) -> object:
-    """Equal axes as one number."""
-    return held[0] if isinstance(held, tuple) and len(held) > 1 and len(set(held)) == 1 else held
 
 
 def _total(amounts: Mapping[str, int], label: str) -> tuple[Term, list[Formula]]:

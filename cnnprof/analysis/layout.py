@@ -128,7 +128,7 @@ def lay_out(
 
 
 def _inputs(report: Report) -> list[LayerRow]:
-    axes = [len(shape) - 2 for shape in report.inputs.values()]
+    counts = [len(shape) - 2 for shape in report.inputs.values()]
     return [
         LayerRow(
             path=name,
@@ -145,7 +145,7 @@ def _inputs(report: Report) -> list[LayerRow]:
             param_bytes=0,
             activation_bytes=prod(shape) * ITEM_SIZE[report.dtype],
             arithmetic_intensity=None,
-            receptive_field=ReceptiveField((1,) * places, (1,) * places, (1,) * places, (0,) * places),
+            receptive_field=ReceptiveField((1,) * axes, (1,) * axes, (1,) * axes, (0,) * axes),
             executed=True,
             view=False,
             in_place=False,
@@ -153,7 +153,7 @@ def _inputs(report: Report) -> list[LayerRow]:
             line=0,
             layers=0,
         )
-        for places, (name, shape) in zip(axes, report.inputs.items(), strict=True)
+        for axes, (name, shape) in zip(counts, report.inputs.items(), strict=True)
     ]
 
 

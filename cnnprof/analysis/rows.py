@@ -136,9 +136,8 @@ def _config(kind: Kind) -> str:
     """The fields that differ from their defaults, as a spec would write them; equal axes as one number."""
     parts = []
     for name, field in kind.fields.items():
-        value = shown = getattr(kind, name)
-        if isinstance(value, tuple) and len(value) == kind.axes and len(set(value)) == 1:
-            shown = value[0]
+        value = getattr(kind, name)
+        shown = kind.plain(value)
         if field.default not in (value, shown):
             parts.append(f"{name}: {show(shown)}")
     return ", ".join(parts)

@@ -39,7 +39,7 @@ from cnnprof.gate.specs import COMMAND_LINE, check_specs, limits_of
 from cnnprof.gate.subjects import Setup
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit
-from cnnprof.load import file_of
+from cnnprof.lookup import file_of
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS
 

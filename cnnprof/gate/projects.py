@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnprof import files, load
+from cnnprof import files, lookup
 from cnnprof.errors import (
     CnnprofError,
     Mark,
@@ -27,7 +27,7 @@ from cnnprof.gate.run import Progress, Run
 from cnnprof.gate.subjects import Readable, Setup
 from cnnprof.importers.reference import Reading
 from cnnprof.language.problems import UnfoldWork
-from cnnprof.load import Located
+from cnnprof.lookup import Located
 
 if TYPE_CHECKING:
     from cnnprof.gate.patterns import Listed
@@ -220,7 +220,7 @@ def _code(run: Run, written: Code) -> Located | None:
         hint = "cnnprof check --allow-code runs it, with all that whoever wrote it may do to this machine"
         run.problem(Problem(message, written.mark, hint))
         return None
-    located = load.code_in(written.text)
+    located = lookup.code_in(written.text)
     assert located is not None
     run.foreign.add(written.text)
     return located._replace(name=written.text)
@@ -283,7 +283,7 @@ def _inputs(found: Project, listed: Sequence[Listed]) -> list[str]:
     """The files of a project: its own, its baseline and its specs."""
     names = [name for each in listed for name in each.names]
     own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
-    code = [file for entry in found.entries for each in entry.specs if (file := load.file_of(each.text)) is not None]
+    code = [file for entry in found.entries for each in entry.specs if (file := lookup.file_of(each.text)) is not None]
     return [*own, *(str(found.folder / name) for name in dict.fromkeys(names)), *code]
 
 

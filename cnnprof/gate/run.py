@@ -21,7 +21,7 @@ from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import OwnBudget
-from cnnprof.load import Located
+from cnnprof.lookup import Located
 
 if TYPE_CHECKING:
     from cnnprof.gate.ahead import Ahead

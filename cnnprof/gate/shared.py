@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof import load
+from cnnprof import lookup
 from cnnprof.errors import CnnprofError
 from cnnprof.language import registry
 from cnnprof.processes import is_stopped, processes
@@ -39,7 +39,7 @@ def independent(specs: Sequence[object]) -> list[str | Path] | None:
     where some are not, and of a few."""
     found: list[str | Path] = []
     for spec in specs:
-        if not isinstance(spec, str | Path) or spec == "-" or load.code_in(str(spec)) is not None:
+        if not isinstance(spec, str | Path) or spec == "-" or lookup.code_in(str(spec)) is not None:
             return None
         found.append(spec)
     names = [*map(_file, found)]
@@ -49,7 +49,7 @@ def independent(specs: Sequence[object]) -> list[str | Path] | None:
 
 def _file(spec: str | Path) -> str:
     """What stands for the file of a SPEC."""
-    return load.file_of(str(spec)) or str(spec).partition(",")[0].partition("@")[0]
+    return lookup.file_of(str(spec)) or str(spec).partition(",")[0].partition("@")[0]
 
 
 def checked(

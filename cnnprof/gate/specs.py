@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from cnnprof import files, load
+from cnnprof import files, load, lookup
 from cnnprof.analysis.measured import Settings
 from cnnprof.errors import CnnprofError, SourceText, UsageError, brief, listing, nearest, printable
 from cnnprof.gate import subjects
@@ -20,7 +20,8 @@ from cnnprof.gate.subjects import AS_WRITTEN, Readable, Setup
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import BudgetLimit, Spec
-from cnnprof.load import Located, Source, locate
+from cnnprof.load import Source
+from cnnprof.lookup import Located, locate
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
@@ -96,7 +97,7 @@ def _check(run: Run, source: Source, given: Setup, budget: Budget, budgets: bool
         return
     located, spec = found
     settings = {**located.settings, **dict(given.settings)}
-    setup = given._replace(variant=load.chosen(located, given.variant), settings=tuple(settings.items()))
+    setup = given._replace(variant=lookup.chosen(located, given.variant), settings=tuple(settings.items()))
     one = setup.variant is not None or settings
     setups = [setup] if one else [given._replace(variant=each.variant) for each in subjects.setups_of(spec)]
     if not budgets:
@@ -149,7 +150,7 @@ def _located(run: Run, spec: Source) -> tuple[Located, Readable] | None:
         run.specs[located.name] = spec
         run.foreign.add(located.name)
         return located, spec
-    found = run.attempt(load.locate_any, spec, files.repository(Path.cwd()))
+    found = run.attempt(lookup.locate_any, spec, files.repository(Path.cwd()))
     read = None if found is None else run.spec(found)
     if found is None or read is None:
         return None

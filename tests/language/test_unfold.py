@@ -13,7 +13,7 @@ from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
 from cnnprof.language.walked import Walked
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 

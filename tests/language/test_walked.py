@@ -13,7 +13,7 @@ from cnnprof.language.source import Mapping, parse
 from cnnprof.language.spec import Spec, read
 from cnnprof.language.values import Values
 from cnnprof.language.walked import Walked, told_apart
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 from tests.support.random_blocks import Author
