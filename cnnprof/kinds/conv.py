@@ -67,13 +67,13 @@ class Conv(Kind):
             sizes, self.kernel_size, self.stride, padding, self.dilation, strict=True
         ):
             # out = (size + left + right − extent) // stride + 1, whatever the split of the padding
-            places = window.positions(size + left + right, kernel, stride, 0, dilation)
-            if places < 1:
+            positions = window.positions(size + left + right, kernel, stride, 0, dilation)
+            if positions < 1:
                 raise ShapeError(
                     f"the kernel of `{self.word}` must not be larger than the padded input, "
                     f"found a kernel spanning {window.extent(kernel, dilation)} and an axis of {size + left + right}"
                 )
-            out.append(places)
+            out.append(positions)
         return self.out_channels, *out
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
@@ -135,7 +135,7 @@ class Conv(Kind):
             return tuple(window.same_padding(kernel, dilation) for kernel, dilation in pairs)
         if self.padding == "valid":
             return ((0, 0),) * len(self.kernel_size)
-        return tuple((places, places) for places in self.padding)
+        return tuple((count, count) for count in self.padding)
 
     def _padding_of_stride(self) -> str:
         """The hint for `padding: same` with a stride: what gives ⌈size / stride⌉, uneven where the kernel is even."""
