@@ -527,6 +527,8 @@ REFUSED = [
     ),
     (model([helper.make_node("Relu", ["x"], ["y"])], opset=6),
      "`net.onnx` is of opset 6, of which the oldest that is read is 7"),
+    (model([helper.make_node("Relu", ["x"], ["y"])], opset=2**40),
+     "`net.onnx` is of opset 1,099,511,627,776, which is none of ONNX's"),
     (model([helper.make_node("Relu", ["x"], ["y"])], outputs=["z"]), "the output `z` of `net.onnx`: no node makes"),
     (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes after its message"),
     (b"\xff" * 20, "`net.onnx` is no whole ONNX model: a number that begins before byte 10 has no end"),

@@ -42,7 +42,8 @@ MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
 MOST_FILLED = 4096
 """Of one that is a single value in all places: a first state, and not a weight that is made when a network runs."""
-OLDEST = 7
+OLDEST, NEWEST = 7, 1000
+"""Opsets. What is newer than the package onnx is read as the newest that it has."""
 _CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
 """Operators on integers that are left when those with known scales are gone."""
@@ -263,6 +264,8 @@ class Reader:
         """The network. Raises UsageError."""
         if self.opset < OLDEST:
             raise UsageError(f"`{self.file}` is of opset {self.opset}, of which the oldest that is read is {OLDEST}")
+        if self.opset > NEWEST:
+            raise UsageError(f"`{self.file}` is of opset {self.opset:,}, which is none of ONNX's")
         self.read_constants()
         self.read_inputs(inputs)
         for number, proto in enumerate(self.model.graph.node):
