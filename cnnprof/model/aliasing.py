@@ -143,8 +143,9 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        once = own.memory(False, True).once
-        known = not once or (layer.batched and all(before[position].shared for position in once))
+        memory = own.memory(False, True)
+        known = not memory.once or (layer.batched and all(before[position].shared for position in memory.once))
+        known &= not (layer.batched and any(before[position].shared for position in memory.own))
         key = (own, overwrites is not None, source, ordered, known, layer.batched)
         found = self.memo.get(key)
         if found is None:
@@ -159,7 +160,7 @@ def _decided(
     own: Answers, overwrites: bool, source: _State, ordered: bool, known: bool, batched: bool, training: bool
 ) -> _Decision:
     """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. known: those that
-    `Memory.once` names have no batch, and its output has one."""
+    `Memory.once` names have no batch, and its output has one; those that `Memory.own` names have one where it has."""
     contiguous = source.in_order and source.dense
     at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
     view = False

@@ -116,6 +116,7 @@ class Memory(NamedTuple):
     estimate: str = ""
     copied: tuple[int, ...] = ()
     once: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
     repeated: str = ""
 
     @property

@@ -35,6 +35,7 @@ from cnnprof.language.registry import kinds
 from cnnprof.language.spec import read
 from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Kind, Shape
+from cnnprof.model.parts import InParts
 
 MAX_VALUES = 2000  # of a tensor, one example
 MAX_WEIGHTS = 20_000  # of a layer
@@ -380,6 +381,11 @@ def local_response_norm(choose: Choice, shape: Shape) -> Fields:
     )
 
 
+def part(rule: Rule) -> Rule:
+    """What a kind draws for a part of an example, for one that takes each part as an example."""
+    return lambda choose, shape: rule(choose, shape[1:] or shape)
+
+
 TABLE: dict[str, Rule] = {
     **dict.fromkeys(["relu", "relu6", "hardsigmoid", "hardswish", "silu", "mish", "selu", "sigmoid"], nothing),
     **dict.fromkeys(["logsigmoid", "tanh", "softsign", "identity"], nothing),
@@ -446,6 +452,9 @@ TABLE: dict[str, Rule] = {
     "multi_head_attention": lambda choose, shape: (
         {"num_heads": choose.pick([1, 2, 3])} | choose.some({"bias": lambda: choose.chance(50)})
     ),
+    "folded_conv2d": part(conv(2)),
+    "folded_max_pool2d": part(max_pool(2)),
+    "folded_batch_norm": part(batch_norm),
     "expand": repeated,
     "rms_norm": rms_norm,
     "stochastic_depth": lambda choose, shape: (
@@ -470,11 +479,6 @@ def as_in_its_example(kind: type[Kind]) -> Rule:
     return nothing
 
 
-TABLE |= {
-    word: as_in_its_example(kind)
-    for word, kind in kinds().items()
-    if word not in TABLE and not kind.merge and not kind.source and not kind.declared
-}
 MERGES = ("add", "sub", "mul", "concat", "div", "maximum", "minimum", "matmul", "stack")
 MERGES += ("scaled_dot_product_attention",)
 # Kinds that are not drawn as a step, and why.
@@ -483,7 +487,13 @@ EXCEPTIONS = {
         ("parameter", "buffer", "constant"),
         "it has no batch, so it is drawn only as a branch of arithmetic merges and concat, where it is repeated",
     ),
+    "slice_scatter": "its second input has to be what a slice of the first is; its own tests compare it with PyTorch",
+    "dynamic_conv2d": "its kernels are a branch of their own shape; its own tests compare it with PyTorch",
+    "folded_conv3d": "it takes five dimensions, and inputs have at most four; `folded_conv2d` has the same rules",
     "opaque": "its figures are declared by the author: there is no module to compare with",
+}
+TABLE |= {
+    word: as_in_its_example(kind) for word, kind in kinds().items() if word not in TABLE | EXCEPTIONS and not kind.merge
 }
 
 
@@ -771,7 +781,7 @@ class Simulation:
 
 
 COMMON = ("conv{0}d", "conv{0}d", "batch_norm", "relu", "relu", "max_pool{0}d")
-AXES = {word: kind.axes for word, kind in kinds().items()}
+AXES = {word: kind.axes and kind.axes + issubclass(kind, InParts) for word, kind in kinds().items()}
 
 
 class Artist:
@@ -1325,6 +1335,9 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
         refusal.kind.word.startswith(("pixel_", "adaptive_avg_pool"))
         and "needs an input of" in refusal.message
         and len(refusal.shapes[0]) != (refusal.kind.axes or 0) + 1
+    ),
+    "PyTorch takes the batch for one part more": lambda refusal: (
+        refusal.kind.word.startswith("folded_") and "needs an input of" in refusal.message
     ),
     "PyTorch has no class for it, the module is ours": lambda refusal: refusal.kind.word == "center_crop",
 }
