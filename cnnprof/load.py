@@ -18,7 +18,6 @@ from cnnprof.language.source import Node, Scalar, described, parse
 from cnnprof.language.source import Sequence as SequenceNode
 from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec, shipped_blocks
 from cnnprof.language.spec import load as spec_of
-from cnnprof.language.unfold import unfold
 from cnnprof.lookup import Located, architectures, chosen, is_file, locate_any, parts
 from cnnprof.model.graph import Graph
 from cnnprof.model.types import AS_COMPUTED, BITS, Types
@@ -309,6 +308,8 @@ def unfolded(
 
     inputs: shapes by name; an empty name is the first input's.
     """
+    from cnnprof.language.unfold import unfold  # a network of another format needs none
+
     first = next(iter(spec.inputs), "input")
     given = formats.untyped(inputs or {}, "types are of the inputs of PyTorch modules")
     shapes = {name or first: shape for name, shape in given.items()}

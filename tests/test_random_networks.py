@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from cnnprof.errors import RuleError, SpecError
+from cnnprof.errors import RuleError, SpecError, UsageError
+from cnnprof.exporters import pytorch
 from cnnprof.kinds.conv import Conv1d
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Memory, Tensor, Work
@@ -29,11 +31,14 @@ from tests.support.random_networks import (
     compare_graph,
     networks,
     refused_alike,
+    round_trips,
     seeded,
 )
+from tests.support.random_networks.round_trips import TRIPS, travel
 from tests.support.random_networks.simulation import Body, Simulation
 
 NETWORKS = 1000
+TRAVELLERS = 60
 PROFILE = settings(
     max_examples=NETWORKS,
     derandomize=True,  # every run compares the same networks; `python -m tests.support.random_networks` others
@@ -121,6 +126,46 @@ def test_the_whole_language_is_drawn() -> None:
         for name in kind.fields:
             seen.setdefault((kind.word, name), set()).add(getattr(kind, name))
     assert lacking(seen) == {}
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("one_thread")
+def test_networks_come_back_from_other_forms() -> None:
+    """As a spec, folded and flat; as a module that is imported and built again; as PyTorch source."""
+    tally: Counter[str] = Counter()
+    for number in range(TRAVELLERS):
+        net = seeded(("trip", number))
+        assert [*travel(net, tally, [*TRIPS])] == [], net.text()
+    for trip in TRIPS:
+        assert tally[f"{trip}: the same"] > 0.85 * TRAVELLERS
+        refused = Counter({what: n for what, n in tally.items() if what.startswith(f"{trip}: refused")}).total()
+        lost = Counter({what: n for what, n in tally.items() if what.startswith(f"{trip}: the same")}).total()
+        assert refused + lost == TRAVELLERS
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("said", "instead"), [("eps: 0.5", "eps: 0.4"), ("bias: false", "bias: true")])
+def test_a_change_on_the_way_is_caught(monkeypatch: pytest.MonkeyPatch, said: str, instead: str) -> None:
+    """By every trip, where what it writes says something else."""
+    write, source = round_trips.write, pytorch.text
+    monkeypatch.setattr(round_trips, "write", lambda found, **options: write(found, **options).replace(said, instead))
+    python = {
+        text: text.replace(": ", "=").replace("true", "True").replace("false", "False") for text in (said, instead)
+    }
+    monkeypatch.setattr(pytorch, "text", lambda found: source(found).replace(python[said], python[instead]))
+    net = Net({"input": (3, 8, 8)}, (Step("batch_norm", {"eps": 0.5, "bias": False}), Step("relu")))
+    changed = [*travel(net, Counter(), [*TRIPS])]
+    assert [each.partition(": ")[0] for each in changed] == [*TRIPS]
+
+
+@pytest.mark.torch
+def test_what_breaks_or_is_refused_on_the_way_is_no_silent_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net({"input": (3, 8, 8)}, (Step("conv2d", {"out_channels": 4, "kernel_size": 3}),))
+    for error in (UsageError("no reason that is known"), KeyError("x")):
+        monkeypatch.setitem(TRIPS, "source", Mock(side_effect=error))
+        tally: Counter[str] = Counter()
+        assert len([*travel(net, tally, ["source"])]) == 1
+        assert not tally["source: the same"]
 
 
 def lacking(seen: Mapping[tuple[str, str], set[Any]]) -> dict[tuple[str, str], list[Any]]:

@@ -45,6 +45,7 @@ CLASSES = {
     "conv3d": ("conv", "Conv3d"),
     "folded_conv2d": ("conv", "FoldedConv2d"),
     "folded_conv3d": ("conv", "FoldedConv3d"),
+    "dynamic_conv2d": ("conv", "DynamicConv2d"),
     "std_conv2d": ("conv", "StdConv2d"),
     "conv_transpose1d": ("conv_transpose", "ConvTranspose1d"),
     "conv_transpose2d": ("conv_transpose", "ConvTranspose2d"),

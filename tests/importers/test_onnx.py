@@ -508,6 +508,8 @@ REFUSED = [
     ),
     (model([helper.make_node("Relu", ["x"], ["y"])], opset=6),
      "`net.onnx` is of opset 6, of which the oldest that is read is 7"),
+    (model([helper.make_node("Relu", ["x"], ["y"])], opset=2**40),
+     "`net.onnx` is of opset 1,099,511,627,776, which is none of ONNX's"),
     (model([helper.make_node("Relu", ["x"], ["y"])], outputs=["z"]), "the output `z` of `net.onnx`: no node makes"),
     (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes after its message"),
     (b"\xff" * 20, "`net.onnx` is no whole ONNX model: a number that begins before byte 10 has no end"),
@@ -551,8 +553,15 @@ def test_graphs_nested_without_end_are_not_followed(tmp_path: Path) -> None:
         for key in (0x32, 0x2A, 0x0A):
             inner = bytes([key]) + _length(len(inner)) + inner
     assert refusal(tmp_path, b"\x3a" + _length(len(inner)) + inner) == (
-        "`net.onnx` is no whole ONNX model: its graphs nest more than 16 messages deep"
+        "`net.onnx` is of opset 1, of which the oldest that is read is 7"
     )
+    attribute = b"\x32" + _length(len(inner)) + inner
+    made = model([helper.make_node("Relu", ["x"], ["y"], "deep")])
+    node = made.graph.node.pop().SerializeToString() + b"\x2a" + _length(len(attribute)) + attribute
+    graph = made.graph.SerializeToString() + b"\x0a" + _length(len(node)) + node
+    made.ClearField("graph")
+    whole = made.SerializeToString() + b"\x3a" + _length(len(graph)) + graph
+    assert "the node `deep` (Relu) does not fit its inputs" in refusal(tmp_path, whole)
 
 
 def _length(value: int) -> bytes:

@@ -78,6 +78,9 @@ def _stride(node: Node, kernel: list[int]) -> list[int] | None:
 
 
 def _conv(node: Node) -> int:
+    given = node.get("weight")
+    if node.call.plain == "conv2d" and not node.learns(given):
+        return _dynamic_conv(node, given)
     read = node.parts()
     kinds = _folding(read, by_axes.CONV, by_axes.FOLDED_CONV)
     axes = _axes(node, kinds, read)
@@ -95,6 +98,30 @@ def _conv(node: Node) -> int:
         bias=bias is not None,
     )
     return node.add(kind, read, learned=(weight, bias))
+
+
+def _dynamic_conv(node: Node, weight: Batched | Constant) -> int:
+    """A convolution with kernels that are computed, of each example or of parameters, or stored and not learned."""
+    groups, padding = node.get("groups", 1), node.get("padding", 0)
+    if node.get("bias") is not None:
+        raise NoKind("its weight is computed, and it has a bias")
+    if isinstance(weight, Batched):  # PyTorch takes the examples as groups of one
+        read, batch = node.tensor(), node.reader.program.batch.size
+        channels, out_channels = (node.shape(each)[dim] for each, dim in ((read, 1), (weight, 0)))
+        if read.place != Place(1, channels) or weight.place != Place(0, out_channels) or groups % batch:
+            raise NoKind("its weight is computed of the input, and not for the channels of each example")
+        groups //= batch
+        features, kernels = node.add(reshape.Squeeze(dim=1), read, word="squeeze"), weight.tensor
+    else:
+        features, kernels = node.front().tensor, node.shared(weight, len(weight.shape))
+    kind = conv.DynamicConv2d(
+        stride=_per_axis(node.get("stride", 1), 2),
+        padding=padding if isinstance(padding, str) else _per_axis(padding, 2),
+        dilation=_per_axis(node.get("dilation", 1), 2),
+        groups=groups,
+    )
+    made = node.add(kind, features, kernels, word="conv")
+    return node.add(reshape.Unsqueeze(dim=1), made, word="unsqueeze") if isinstance(weight, Batched) else made
 
 
 def _std_conv(node: Node) -> int:
@@ -146,15 +173,18 @@ def _matmul(node: Node) -> int:
     (out, place), rank = node.out(), len(node.full())
     if any(each.place != place or node.rank(each) != rank for each in tensors):
         raise NoKind("it multiplies tensors whose batches are in different dimensions")
-    # Of a single one the batch may be among the rows, next to other positions of each example.
-    rows = place.dim == rank - 2 and place.fold > 1 and isinstance(pair[1], Constant)
+    rows = place.dim == rank - 2 and isinstance(pair[1], Constant)  # the batch is among the rows of the first
     if place.dim >= rank - 2 and not rows:
         raise NoKind("it multiplies along the batch")
+    if rows and place.fold == 1:  # and is them: one row for each example
+        row = node.add(reshape.Unsqueeze(dim=rank - 1), tensors[0], word="unsqueeze")
+        made = node.add(matmul.Matmul(), row, node.shared(pair[1], rank))
+        return node.add(reshape.Squeeze(dim=rank - 1), made, word="squeeze")
     return node.add(matmul.Matmul(), *(_factor(node, each, len(out)) for each in pair))
 
 
 def _factor(node: Node, operand: Any, rank: int) -> int:
-    """A matrix of a product: as it is, or what all examples share in so many dimensions. Raises NoKind."""
+    """An operand: as it is, or what all examples share in so many dimensions. Raises NoKind."""
     return operand.tensor if isinstance(operand, Batched) else node.shared(operand, rank)
 
 
@@ -254,7 +284,7 @@ def _attention(node: Node) -> int:
         raise NoKind("it has dropout, or heads that share keys")
     query, key, value = (node.shape(each) for each in tensors)
     if len(query) < 3 or key != value or (query[:-2], query[-1]) != (key[:-2], key[-1]):
-        raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
+        return _attention_by_products(node, first, *tensors[1:])
     kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
     if mask is None:
         return node.add(kind, *tensors)
@@ -264,6 +294,26 @@ def _attention(node: Node) -> int:
     if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
         raise NoKind("its mask differs along what is folded into the batch")
     return node.add(kind, *tensors, masked)
+
+
+def _attention_by_products(node: Node, query: Batched, key: Batched, value: Batched) -> int:
+    """Attention whose heads share keys, or whose values have another width: PyTorch multiplies it out."""
+    shapes = [node.shape(each) for each in (query, key, value)]
+    leading = list(zip(*(shape[:-2] for shape in shapes), strict=False))
+    fits = len({*map(len, shapes)}) == 1 and shapes[0][-1] == shapes[1][-1] and shapes[1][-2] == shapes[2][-2]
+    if not fits or any(len({*sizes} - {1}) > 1 for sizes in leading) or node.get("is_causal", False):
+        raise NoKind("its query, key and value are not [heads, positions, width]")
+    if node.get("attn_mask") is not None:
+        raise NoKind("it has a mask, and heads that share keys or a value of another width")
+    # The scale of the products is divided between query and key, as in PyTorch's _scaled_dot_product_attention_math.
+    root = (node.get("scale") or shapes[0][-1] ** -0.5) ** 0.5
+    rank = len(shapes[0])
+    read = node.add(arithmetic.Mul(scalar=root), query, word="mul")
+    turned = node.add(permute.Permute(dims=[*range(rank - 1), rank, rank - 1]), key, word="permute")
+    turned = node.add(arithmetic.Mul(scalar=root), turned, word="mul")
+    products = node.add(matmul.Matmul(), read, turned, word="matmul")
+    shares = node.add(softmax.Softmax(dim=rank), products, word="softmax")
+    return node.add(matmul.Matmul(), shares, value, word="matmul")
 
 
 def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
@@ -575,6 +625,19 @@ def _arithmetic(kind: type[arithmetic.Arithmetic], reverse: bool = False) -> Rul
     return rule
 
 
+def _addcmul(node: Node) -> int:
+    """self + value · tensor1 · tensor2, which PyTorch computes at once."""
+    (out, place), rank = node.out(), len(node.full())
+    term, *factors = (node.get(name) for name in ("self", "tensor1", "tensor2"))
+    tensors = [each for each in (term, *factors) if isinstance(each, Batched)]
+    if any(each.place.dim != place.dim or node.rank(each) != rank for each in tensors):
+        raise NoKind("its operands have unequally many dimensions, or their batches in different ones")
+    if node.get("value", 1) != 1 or not any(isinstance(each, Batched) for each in factors):
+        raise NoKind("it scales its product, or that does not depend on the input")
+    product = node.add(arithmetic.Mul(), *(_factor(node, each, len(out)) for each in factors), word="mul")
+    return node.fused(arithmetic.Add(), product, _factor(node, term, len(out)), word="add")
+
+
 def _number(operand: Any) -> float | None:
     if isinstance(operand, Constant):
         return operand.number
@@ -787,6 +850,7 @@ RULES: dict[str, Rule] = {
     "adaptive_max_pool2d": _adaptive(by_axes.ADAPTIVE_MAX),
     "adaptive_max_pool3d": _adaptive(by_axes.ADAPTIVE_MAX),
     "add": _arithmetic(arithmetic.Add),
+    "addcmul": _addcmul,
     "adjoint": _permute,
     "alias": _same,
     "alpha_dropout": _dropout,

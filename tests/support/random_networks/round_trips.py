@@ -131,6 +131,8 @@ def fill(again: Any, built: Any) -> None:
     held = left | dict(built.named_buffers())
     shared = {name: tensor for name, tensor in held.items() if name not in dict(built.named_parameters())}
     for layer in again.graph.layers:
+        if layer.shares is not None:
+            continue
         part = again.get_submodule(again.names[layer.path])
         for name, tensor in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
             full = layer.path if layer.kind.source else f"{layer.path}.{name}"

@@ -414,6 +414,7 @@ EXCEPTIONS = {
         "it has no batch, so it is drawn only as a branch of arithmetic merges and concat, where it is repeated",
     ),
     "slice_scatter": "its second input has to be what a slice of the first is; its own tests compare it with PyTorch",
+    "dynamic_conv2d": "its kernels are a branch of their own shape; its own tests compare it with PyTorch",
     "folded_conv3d": "it takes five dimensions, and inputs have at most four; `folded_conv2d` has the same rules",
     "opaque": "its figures are declared by the author: there is no module to compare with",
 }
