@@ -101,7 +101,7 @@ class _Pages(TracedNetwork):
             Section("Receptive field", texts.get("Reach", ""), *field_formulas.formulas(self, number, rules)),
         ]
         return LayerPage(
-            network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
+            network=graph.title,
             path=layer.path,
             kind=layer.kind.word,
             summary=manual.summary(type(layer.kind)),
