@@ -19,7 +19,7 @@ from cnnprof.errors import CnnprofError, MissingDependencyError, UsageError
 from cnnprof.importers.torch import Reference, load
 
 pytestmark = pytest.mark.torch
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", minversion="2.6", reason="reading a module needs PyTorch 2.6")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
@@ -121,6 +121,12 @@ def test_a_size_that_is_a_multiple_of_the_batch_is_not_taken_for_it(size: int) -
 
 def test_so_is_one_that_only_the_forward_pass_makes() -> None:
     assert of(lambda m, x: F.pad(x, (0, 47)))[0] == ("pad", "pad", (4, 8, 53))
+
+
+def test_a_buffer_of_no_values_is_no_multiple() -> None:
+    module = nn.Sequential(nn.Linear(4, 5))
+    module.register_buffer("like", torch.empty(0))
+    assert load(module, {"input": (4,)}).graph.layers[0].shape == (5,)
 
 
 # Weights.

@@ -159,6 +159,13 @@ REFUSES = [
 
 REFUSES_ALONE = [
     pytest.param(
+        Heads(num_heads=2),
+        [(5, 6)] * 4,
+        "`multi_head_attention` needs a query [n, embed_dim], and if others a key [m, kdim] and a value [m, vdim], "
+        "found `[5, 6]`, `[5, 6]`, `[5, 6]`, `[5, 6]`\n`flatten` and `permute` make positions of an image",
+        id="multi_head_attention: four inputs",
+    ),
+    pytest.param(
         Attention(is_causal=True),
         [(3, 6, 8)] * 3 + [(3, 6, 6)],
         "`scaled_dot_product_attention` takes `is_causal: true` or a mask, found both",
