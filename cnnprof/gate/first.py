@@ -12,7 +12,7 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnprof import files, load
+from cnnprof import files, load, lookup
 from cnnprof.analysis.analyze import analyze
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
 from cnnprof.gate.project import FILE
@@ -163,14 +163,14 @@ def _is_network(path: str, folder: Path) -> bool:
         files.refuse_leaving(path, folder)
         if suffix not in YAML:
             return True
-        return _SPEC.search(files.read(path, load.MOST)) is not None
+        return _SPEC.search(files.read(path, lookup.MOST)) is not None
     except UsageError:  # one that may not be read is none of ours
         return False
 
 
 def _sized(folder: Path, name: str) -> Iterator[Sized]:
     """A file's network as written, and in every variant. Raises SpecError and UsageError."""
-    located = load.located_file(str(folder / name))
+    located = lookup.located_file(str(folder / name))
     spec = load.read(located) if located.reference is None else located
     variants: list[str | None] = [None]
     if isinstance(spec, Spec):

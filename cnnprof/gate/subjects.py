@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from cnnprof import files, load
+from cnnprof import files, load, lookup
 from cnnprof.analysis.analyze import analyze
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, printable
 from cnnprof.gate.budget import Baseline, CountedNetwork, figures
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec
-from cnnprof.load import Located
+from cnnprof.lookup import Located
 from cnnprof.model.graph import Graph
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def lacking(spec: Readable, setup: Setup) -> list[str]:
 
 def setup_of(entry: BudgetEntry, code: Code | None = None) -> Setup:
     """How a budget's networks are analysed. code: which has arguments of its own."""
-    located = None if code is None else load.code_in(code.text)
+    located = None if code is None else lookup.code_in(code.text)
     settings = {**({} if located is None else located.settings), **entry.settings}
     return Setup(
         entry.variant, tuple(settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype, entry.with_
@@ -99,7 +99,7 @@ def readable(located: Located) -> Readable:
 def inside(found: Project, file: str) -> Located:
     """A file that a project names, by its path from here, inside the project's folder. Raises UsageError."""
     files.refuse_leaving(file, found.folder, file)
-    return load.located_file(file)
+    return lookup.located_file(file)
 
 
 def afford(work: UnfoldWork) -> None:
@@ -154,7 +154,7 @@ def past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Basel
     path = revision.path_of(file)
     if not revision.has(path):
         return Baseline(revision.name, None)
-    located = load.located_at(revision, path, file)
+    located = lookup.located_at(revision, path, file)
     try:
         spec = readable(located)
         if lacking(spec, setup):

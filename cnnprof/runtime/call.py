@@ -98,6 +98,28 @@ class Held(Gathered):
         return self.gathered(self.value)
 
 
+class Ones(nn.Module):
+    """Gives a new tensor of ones, of the type and on the device that the module was moved to, whatever it is called
+    with."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.like = torch.empty(0)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Ones:
+        # What `to` does to parameters; a buffer would be state that the layer does not have.
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.like = fn(self.like)
+        return self
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.ones(self.shape, dtype=self.like.dtype, device=self.like.device)
+
+    def extra_repr(self) -> str:
+        return f"shape={list(self.shape)}"
+
+
 def repeated(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Tensors with a batch: one that has none, or one example, is repeated for every example.
 
@@ -169,6 +191,9 @@ class SequenceGRU(nn.GRU):
     def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
         made: Tensor = super().forward(sequence)[0]
         return made
+
+
+SEQUENCES: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": SequenceLSTM, "gru": SequenceGRU}
 
 
 class StandardisedConv2d(nn.Conv2d):

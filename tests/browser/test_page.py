@@ -12,7 +12,8 @@ import pytest
 import cnnprof
 from cnnprof.analysis import units
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.report import Report, lay_out, tabulate
+from cnnprof.analysis.layout import lay_out
+from cnnprof.analysis.report import Report, tabulate
 from cnnprof.kinds.activation import ReLU
 from cnnprof.kinds.arithmetic import Add
 from cnnprof.kinds.conv import Conv2d

@@ -19,21 +19,32 @@ import torch
 import torchvision
 
 from tests.ecosystem import RECORD, counts, saved, table
-from tests.ecosystem.networks import ARCHIVED, CONVOLUTIONAL, PACKAGED, SEED, convolutional, drawn, torchvision_networks
+from tests.ecosystem.networks import (
+    ARCHIVED,
+    CONVOLUTIONAL,
+    PACKAGED,
+    SEED,
+    convolutional,
+    drawn,
+    exported_networks,
+    torchvision_networks,
+)
 from tests.ecosystem.outcome import Outcome, archived, exported, packaged, tried
 
 LEAST = 0.85
 """Of timm's convolutional networks, how many are exact without an opaque layer."""
 
 
-def outcomes(all_of_timm: bool, seed: int, only: list[str]) -> Iterator[Outcome]:
+def outcomes(all_of_them: bool, seed: int, only: list[str]) -> Iterator[Outcome]:
     """What comes of every network, one by one."""
-    for named in [*torchvision_networks(), *(convolutional() if all_of_timm else drawn(seed))]:
+    for named in [*torchvision_networks(), *(convolutional() if all_of_them else drawn(seed))]:
         if not only or any(each in named.name for each in only):
             yield tried(named)
     for name in ARCHIVED:
         if not only or any(each in name for each in only):
             yield archived(name)
+    for name in exported_networks(all_of_them):
+        if not only or any(each in name for each in only):
             yield exported(name, dynamo=False)
             yield exported(name, dynamo=True)
     for package, file, shape in PACKAGED:
@@ -66,7 +77,11 @@ def write(named: list[dict[str, Any]]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Reads, prints, and saves if asked to; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.ecosystem", description=__doc__)
-    parser.add_argument("--all", action="store_true", help="every convolutional network of timm instead of some of all")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every convolutional network of timm instead of some of all, and ONNX files of 50 networks instead of 10",
+    )
     parser.add_argument("--seed", type=int, default=SEED, help="of those that are drawn (default: %(default)s)")
     parser.add_argument("--write", action="store_true", help=f"save what came of them in {RECORD.name}")
     parser.add_argument("only", nargs="*", help="parts of names: of those networks alone")

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.report import lay_out, tabulate
+from cnnprof.analysis.layout import lay_out
+from cnnprof.analysis.report import tabulate
 from cnnprof.cli import main
 from cnnprof.errors import CnnprofError, SpecError, UsageError
 from cnnprof.exporters import export

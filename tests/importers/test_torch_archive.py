@@ -20,7 +20,7 @@ from cnnprof.importers.torch import load as load_module
 from cnnprof.importers.torch.archive import expression, load
 
 pytestmark = pytest.mark.torch
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", minversion="2.6", reason="reading a module needs PyTorch 2.6")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402

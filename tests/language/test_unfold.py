@@ -13,7 +13,7 @@ from cnnprof.language.source import parse
 from cnnprof.language.spec import read
 from cnnprof.language.unfold import unfold
 from cnnprof.language.walked import Walked
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 
@@ -1085,6 +1085,18 @@ layers:
     share: b
 """
     assert [layer.frozen for layer in graph(text).layers] == [first == "true"] * 3
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_frozen_is_so_in_a_training_step(training: bool) -> None:
+    text = """
+layers:
+  - conv2d: {out_channels: 2, kernel_size: 1}
+    frozen: training
+  - conv2d: {out_channels: 2, kernel_size: 1}
+    frozen: not training
+"""
+    assert [layer.frozen for layer in graph(text, training=training).layers] == [True, False]
 
 
 def test_only_weights_are_frozen() -> None:

@@ -144,8 +144,8 @@ def test_the_spec_travels_as_text(started: Start, tmp_path: Path) -> None:
     """The workers have no such file; and what is counted one by one is counted there as well."""
     cluster = started("")
     path = tmp_path / "net.yaml"
-    path.write_text(cnnprof.load.architectures()["lenet5"].read_text(encoding="utf-8"), encoding="utf-8")
-    spec = cnnprof.load.read(cnnprof.load.locate(str(path)))
+    path.write_text(cnnprof.lookup.architectures()["lenet5"].read_text(encoding="utf-8"), encoding="utf-8")
+    spec = cnnprof.load.read(cnnprof.lookup.locate(str(path)))
     path.unlink()
     options: dict[str, Any] = {"args": {"classes": [5, 10]}, "metrics": ["params", "receptive_field"]}
     found = cnnprof.sweep(spec, **options, scheduler=cluster.address)

@@ -45,7 +45,8 @@ EXTRA = {"channels_last", "opset"}
 
 def in_floating_point(model: Any) -> dict[str, str]:
     """Rewrites a model in place; gives the type of each tensor that is stored as integers, by its name after that."""
-    return _Rewriter(model).run()
+    plain = not any(node.op_type in FORMS or "Linear" in node.op_type for node in model.graph.node)
+    return {} if plain else _Rewriter(model).run()
 
 
 class _Rewriter:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
 from cnnprof.importers.batch import FRONT, Place
@@ -23,7 +23,6 @@ from cnnprof.importers.common import (
 from cnnprof.importers.onnx import folding, shapes
 from cnnprof.importers.onnx.file import FLOAT32, FLOATS, INT64, decode, value_of, values
 from cnnprof.importers.onnx.names import Scopes
-from cnnprof.importers.onnx.package import Package
 from cnnprof.importers.onnx.quantised import in_floating_point
 from cnnprof.importers.onnx.shapes import Known
 from cnnprof.importers.onnx.wire import Source
@@ -35,6 +34,9 @@ from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape, show
 from cnnprof.model.types import AS_COMPUTED, Types
+
+if TYPE_CHECKING:
+    from cnnprof.importers.onnx.package import Package
 
 MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
@@ -507,6 +509,8 @@ class Reader:
     def asked(self, proto: Any) -> Package:
         """The package onnx, for a node. Raises MissingDependencyError where it is not installed."""
         if self.package is None:
+            from cnnprof.importers.onnx.package import Package
+
             self.package = Package(self.where(proto), self.opset)
         return self.package
 

@@ -6,7 +6,6 @@ fails on, is left to the package onnx, which also says what is wrong with it.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -55,9 +54,8 @@ def inferred(
         shapes: Sequence[Any] = [found] if not found or isinstance(found[0], int) else found
         if len(shapes) < outputs or any(size < 0 for shape in shapes for size in shape):
             return None
-        return [
-            Known(tuple(shape), _element(operator, number, read, attributes)) for number, shape in enumerate(shapes)
-        ]
+        elements = [_element(operator, number, read, attributes) for number in range(outputs)]
+        return [Known(tuple(shape), element) for shape, element in zip(shapes, elements, strict=False)]
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
         return None
 
@@ -99,9 +97,19 @@ def same(*names: str, inputs: int = 1, outputs: int = 1) -> Formula:
     def formula(first: Read, *rest: Read | None, **attributes: Any) -> Sequence[Shape]:
         if not attributes.keys() <= set(names) or len(rest) >= inputs:
             raise TypeError
+        _axes([attributes.get("axis", -1)] if "axis" in names else [], len(first.shape))
         return [first.shape] * outputs
 
     return formula
+
+
+def _batch_norm(
+    read: Read, scale: Read, bias: Read, mean: Read, variance: Read, *, epsilon: float = 0, momentum: float = 0,
+    training_mode: int = 0,
+) -> Shape:  # fmt: skip
+    if training_mode:
+        raise ValueError
+    return read.shape
 
 
 def _broadcast(*shapes: Shape) -> Shape:
@@ -149,6 +157,8 @@ def _positions(
     strides, dilations, pads = strides or [1] * axes, dilations or [1] * axes, pads or [0] * (2 * axes)
     if auto_pad != "NOTSET":
         pads = [0] * (2 * axes)
+        if auto_pad != "VALID" and ceil_mode:
+            raise ValueError
     found = []
     for size, extent, stride, dilation, before, after in zip(
         shape[2:], kernel, strides, dilations, pads[:axes], pads[axes:], strict=True
@@ -160,7 +170,9 @@ def _positions(
             found.append(-(-size // stride))
             continue
         last = -(-room // stride) if ceil_mode else room // stride
-        found.append(last + (not (ceil_mode and last * stride >= size + before)))
+        if last * stride >= size + before:  # it begins in the padding: releases of onnx differ in whether it counts
+            raise ValueError
+        found.append(last + 1)
     return tuple(found)
 
 
@@ -264,6 +276,8 @@ def _axes(axes: Sequence[int], rank: int) -> list[int]:
 
 def _flatten(read: Read, *, axis: int = 1) -> Shape:
     axis += len(read.shape) * (axis < 0)
+    if not 0 <= axis <= len(read.shape):
+        raise ValueError
     return prod(read.shape[:axis]), prod(read.shape[axis:])
 
 
@@ -295,8 +309,8 @@ def _unsqueeze(read: Read, given: Read | None = None, *, axes: Any = None) -> Sh
 
 def _transpose(read: Read, *, perm: Any = None) -> Shape:
     rank = len(read.shape)
-    order = range(rank - 1, -1, -1) if perm is None else _axes(perm, rank)
-    if len(order) != rank or min(order, default=0) < 0:
+    order = range(rank)[::-1] if perm is None else perm
+    if sorted(order) != [*range(rank)]:
         raise ValueError
     return tuple(read.shape[axis] for axis in order)
 
@@ -325,19 +339,29 @@ def _split(
     return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
 
 
-def _slice(
+def spans(
     read: Read, first: Read | None = None, last: Read | None = None, along: Read | None = None,
     step: Read | None = None, *, starts: Any = None, ends: Any = None, axes: Any = None,
-) -> Shape:  # fmt: skip
+) -> list[range]:  # fmt: skip
+    """The positions that Slice takes along each axis. Raises ValueError and others where it does not fit."""
     if first is not None and last is not None:
         starts, ends = _whole(first), _whole(last)
         axes = None if along is None else _whole(along)
     steps = [1] * len(starts) if step is None else _whole(step)
-    shape = list(read.shape)
-    axes = _axes(range(len(starts)) if axes is None else axes, len(shape))
-    for axis, start, end, each in zip(axes, starts, ends, steps, strict=True):
-        shape[axis] = len(range(*slice(start, end, each).indices(shape[axis])))
-    return tuple(shape)
+    found = [range(size) for size in read.shape]
+    for axis, *of in zip(_axes(axes or range(len(starts)), len(found)), starts, ends, steps, strict=True):
+        found[axis] = _span(read.shape[axis], *of)
+    return found
+
+
+def _span(size: int, start: int, end: int, step: int) -> range:
+    least, most = (0, size) if step > 0 else (-1, size - 1)
+    start, end = (value + size if value < 0 else value for value in (start, end))
+    return range(min(max(start, 0), most), min(max(end, least), most), step)
+
+
+def _slice(*read: Any, **attributes: Any) -> Shape:
+    return tuple(map(len, spans(*read, **attributes)))
 
 
 def _gather(read: Read, index: Read, *, axis: int = 0) -> Shape:
@@ -367,8 +391,7 @@ def _pad(
 
 
 def _scaled(shape: Shape, scales: Sequence[float]) -> Shape:
-    """Sizes times factors, as float32 has the product."""
-    return tuple(int(array("f", [size * scale])[0]) for size, scale in zip(shape, scales, strict=True))
+    return tuple(int(size * scale) for size, scale in zip(shape, scales, strict=True))
 
 
 def _upsample(read: Read, given: Read | None = None, *, mode: str = "nearest", scales: Any = None) -> Shape:
@@ -428,14 +451,14 @@ FORMULAS: dict[str, tuple[int, int, Formula | None]] = {
         (7, _NEWEST, same("axis"), "LogSoftmax Softmax"),
         (7, _NEWEST, same("alpha", "beta", "bias", "size"), "LRN"),
         (20, _NEWEST, same("approximate"), "Gelu"),
-        (7, _NEWEST, same("to"), "Cast"),
+        (7, _NEWEST, same("round_mode", "saturate", "to"), "Cast"),
         (7, _NEWEST, same("max", "min", inputs=3), "Clip"),
         (7, _NEWEST, same(inputs=2), "PRelu"),
         (7, _NEWEST, same("ratio", "seed", inputs=3, outputs=2), "Dropout"),
-        (7, _NEWEST, same("epsilon", "momentum", inputs=5), "BatchNormalization"),
+        (7, _NEWEST, _batch_norm, "BatchNormalization"),
         (7, _NEWEST, same("epsilon", inputs=3), "InstanceNormalization"),
-        (17, _NEWEST, same("axis", "epsilon", inputs=3), "LayerNormalization"),
-        (18, _NEWEST, same("epsilon", "num_groups", inputs=3), "GroupNormalization"),
+        (17, _NEWEST, same("axis", "epsilon", "stash_type", inputs=3), "LayerNormalization"),
+        (18, _NEWEST, same("epsilon", "num_groups", "stash_type", inputs=3), "GroupNormalization"),
         (7, _NEWEST, _pair, "Add Div Mul Sub"),
         (8, _NEWEST, _joint, "Max Min Sum"),
         (7, _NEWEST, _pair, "Equal"),

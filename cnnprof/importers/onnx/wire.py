@@ -84,8 +84,9 @@ class Source:
 
     def text(self, start: int, end: int) -> str:
         """A name. Raises UsageError where it is not UTF-8."""
+        self.spend(end - start)
         try:
-            return self.take(start, end).decode()
+            return self.data[start:end].decode()
         except UnicodeDecodeError:
             raise UsageError(f"`{self.name}` is no ONNX model: a name in it is no text") from None
 
