@@ -45,6 +45,8 @@ SLOW = {
     "language/test_registry.py::test_its_module_is_built",
     "language/test_registry.py::test_its_rules_agree_with_pytorch",
     "language/test_write.py::test_shipped_specs",
+    "mutation/test_mutation.py::test_every_equivalent_is_of_a_mutant_that_there_is",
+    "mutation/test_mutation.py::test_one_module",
     "render/test_commands.py",
     "render/test_terminal.py::test_it_fits_the_window",
     "rewrites/test_contract.py::test_pytorch_agrees",

@@ -91,9 +91,7 @@ def time_of_forks() -> float:
 class Trials:
     """A pytest plugin that tries mutants with the tests that were collected, instead of running these."""
 
-    def __init__(
-        self, chosen: list[Mutant], known: dict[str, str], saved: Path, seconds: float, partial: bool
-    ) -> None:
+    def __init__(self, chosen: list[Mutant], known: dict[str, str], saved: Path, seconds: float, partial: bool) -> None:
         self.chosen = chosen
         self.known = known
         self.saved = saved
