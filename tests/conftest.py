@@ -46,6 +46,8 @@ SLOW = {
     "language/test_registry.py::test_its_rules_agree_with_pytorch",
     "language/test_whole_networks.py::test_in_pytorch",
     "language/test_write.py::test_shipped_specs",
+    "mutation/test_mutation.py::test_every_equivalent_is_of_a_mutant_that_there_is",
+    "mutation/test_mutation.py::test_one_module",
     "render/test_commands.py",
     "render/test_terminal.py::test_it_fits_the_window",
     "rewrites/test_contract.py::test_pytorch_agrees",
