@@ -19,8 +19,8 @@ from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Work
 from cnnprof.model.types import AS_COMPUTED, Types
 
-# Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+"""Bytes of one floating-point value."""
 FLOPS_PER_MAC = 2
 NO_WORK = Work()
 MOST_EXAMPLES = 2**31 - 1

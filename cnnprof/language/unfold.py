@@ -418,7 +418,7 @@ class _Walker:
         if step.in_place is not None:
             found = found._replace(in_place=self.values.condition(step.in_place, scope))
         if step.frozen is not None:
-            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+            found = found._replace(frozen=self.holds_in_training(step.frozen, scope))
         return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
@@ -427,14 +427,18 @@ class _Walker:
             return True
         if not of_side or self.names.training:
             return False
-        self.names.training = True
-        try:
-            in_training = self.values.condition(when, scope)
-        finally:
-            self.names.training = False
+        in_training = self.holds_in_training(when, scope)
         if in_training:
             self.names.executed = False
         return in_training
+
+    def holds_in_training(self, condition: Node, scope: Scope) -> bool:
+        """Whether a condition holds in training, in whatever mode the network is."""
+        before, self.names.training = self.names.training, True
+        try:
+            return self.values.condition(condition, scope)
+        finally:
+            self.names.training = before
 
     def apply(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         """The tensor after a step that is there."""

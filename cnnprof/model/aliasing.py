@@ -151,8 +151,9 @@ class _Mode:
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
         contiguous = source.in_order and source.dense
         in_evaluation = own.memory(False, contiguous)
-        once = in_evaluation.once
+        once, alone = in_evaluation.once, in_evaluation.own
         known = not once or (layer.batched and all(before[position].shared for position in once))
+        known &= not (layer.batched and any(before[position].shared for position in alone))
         key = (own, overwrites is not None, source, ordered, known, layer.batched)
         found = self.memo.get(key)
         if found is None:
@@ -174,8 +175,8 @@ def _decided(
     training: bool,
 ) -> _Decision:
     """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. known: those that
-    `Memory.once` names have no batch, and its output has one. memories: in evaluation and in training, of such a
-    source."""
+    `Memory.once` names have no batch, and its output has one; those that `Memory.own` names have one where it has.
+    memories: in evaluation and in training, of such a source."""
     contiguous = source.in_order and source.dense
     at_evaluation, at_training = memories
     view = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,21 +12,22 @@ from random import Random
 import pytest
 
 from cnnprof.analysis import costs
-from tests.fuzz import mutate, targets
+from tests.fuzz import strangers, targets
 from tests.fuzz.__main__ import FINDINGS, ROOT, TARGET_NAMES, inputs, seeds
+from tests.fuzz.table import TARGETS
 
 
 def test_every_target_is_known() -> None:
-    assert tuple(targets.TARGETS) == tuple(mutate.MUTATORS) == TARGET_NAMES
+    assert tuple(TARGETS) == TARGET_NAMES
 
 
 @pytest.mark.parametrize("target", TARGET_NAMES)
 def test_the_corpus_and_all_findings(target: str) -> None:
     corpus = inputs(target)
-    assert len(corpus) >= 50
+    assert len(corpus) >= 20
     for data in [*corpus, *(path.read_bytes() for path in sorted((FINDINGS / target).glob("*")))]:
         try:
-            targets.TARGETS[target](data)
+            TARGETS[target].check(data)
         except Exception as error:
             error.add_note(f"an input of {target}: {data!r}")
             raise
@@ -34,11 +36,27 @@ def test_the_corpus_and_all_findings(target: str) -> None:
 @pytest.mark.parametrize("target", TARGET_NAMES)
 def test_an_internal_error_would_be_found(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "price", lambda *_: {}["a bug"])
-    data = b"cnnprof: 1\ninput: [3, 8, 8]\nlayers: [relu]\n"
-    if target == "command":
-        data = b"analyze\nnet.yaml" + targets.SEPARATOR + data
+
+    def all_seeds() -> None:
+        for data in seeds(target):
+            TARGETS[target].check(data)
+
     with pytest.raises((KeyError, AssertionError), match=r"a bug|exit code 70"):
-        targets.TARGETS[target](data)
+        all_seeds()
+
+
+def test_a_program_that_is_started_is_found() -> None:
+    for program, found in (("git", []), ("true", ["true"])):
+        with targets.confined("git") as (_, refused), contextlib.suppress(FileNotFoundError):
+            subprocess.run([program, "--version"], capture_output=True, check=False)
+        assert refused == found
+
+
+def test_a_secret_that_is_shown_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = (2, "", f"error: {targets.SECRET}\n")
+    monkeypatch.setattr(strangers, "called", lambda _: shown)
+    with pytest.raises(AssertionError, match="shows a file of another folder"):
+        TARGETS["project"].check(b"")
 
 
 def test_nothing_is_written_outside(tmp_path: Path) -> None:
@@ -49,9 +67,9 @@ def test_nothing_is_written_outside(tmp_path: Path) -> None:
     assert targets.run(["analyze", "small.yaml", "--output", "inside"], b"")[0] == 0
 
 
-@pytest.mark.parametrize("target", [name for name, mutator in mutate.MUTATORS.items() if mutator])
+@pytest.mark.parametrize("target", [name for name, target in TARGETS.items() if target.mutator])
 def test_mutants_differ_and_depend_on_the_seed_alone(target: str) -> None:
-    mutator = mutate.MUTATORS[target]
+    mutator = TARGETS[target].mutator
     assert mutator is not None
     data = list(seeds(target))[-1]
     mutants = [mutator(data, Random(seed)) for seed in range(50)]

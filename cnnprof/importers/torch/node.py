@@ -10,6 +10,7 @@ from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant, Value
 from cnnprof.importers.torch.program import Call, Ref, Stored
+from cnnprof.kinds import concat
 from cnnprof.kinds.parameter import Buffer, Parameter
 from cnnprof.kinds.parameter import Constant as Made
 from cnnprof.model.kind import Kind, Shape, show
@@ -67,6 +68,12 @@ class Node:
             raise NoKind(f"its `{name}` is a buffer, which is not learned")
         return value
 
+    def learns(self, value: Value) -> bool:
+        """Whether a value is a parameter as the module holds it."""
+        if not isinstance(value, Constant) or value.stored is None:
+            return False
+        return value.stored.learned and value.shape == self.held(value.stored)
+
     def held(self, stored: Stored) -> Shape:
         """The shape in which the module holds a parameter or buffer."""
         return self.reader.program.held[stored]
@@ -85,6 +92,12 @@ class Node:
         if value.place != FRONT:
             raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
         return value
+
+    def parts(self) -> Batched:
+        """Its first argument, whose first dimension is the batch, or that and parts of each example folded into it, as
+        heads, each taken as an example of its own. Raises NoKind."""
+        value = self.tensor()
+        return value if value.place.dim == 0 else self.front()
 
     def full(self, number: int = 0) -> Shape:
         """The shape of an output, with its batch."""
@@ -116,6 +129,13 @@ class Node:
         tensors = tuple(value if isinstance(value, int) else value.tensor for value in values)
         return self.reader.add(self.call, kind, tensors, word, [each for each in learned if each is not None])
 
+    def fused(self, kind: Kind, *values: Batched | int, word: str = "") -> int:
+        """Appends a layer that PyTorch computes together with the one before, into whose output it writes then."""
+        made = self.add(kind, *values, word=word)
+        network = self.reader.network
+        network.layers[-1] = network.layers[-1]._replace(overwrites=True)
+        return made
+
     def shared(self, value: Constant, rank: int) -> int:
         """A tensor that all examples share, in so many dimensions of one example: a parameter, a buffer, what is
         computed of one, or of nothing. Raises NoKind for anything else."""
@@ -131,6 +151,8 @@ class Node:
             raise NoKind("one of its operands depends on no input, and is folded into a batch")
         if not value.sources:
             return self.reader.network.add(self.reader.layer(self.call, Made(shape=shape), (), "constant", ()))
+        if len(learned) > 1 and value.parts and place is None:
+            return self._joined(value, rank)
         if len(learned) > 1:
             values = sum(prod(self.held(stored)) for stored in learned)
             return self._source(tuple(sorted(learned)), Parameter(shape=shape, stored=[values]))
@@ -139,6 +161,12 @@ class Node:
         as_it_is = value.stored is not None and prod(held) == prod(shape) and held != ()
         kind = (Parameter if learned else Buffer)(shape=shape, stored=None if as_it_is else held)
         return self._source((stored,), kind)
+
+    def _joined(self, value: Constant, rank: int) -> int:
+        """The layer that joins parameters and buffers, each by its name, in so many dimensions. Raises NoKind."""
+        before = rank - len(value.shape)
+        parts = [self.shared(part, rank) for part in value.parts]
+        return self.add(concat.Concat(dim=before + value.dim + 1), *parts, word="concat")
 
     def _source(self, stored: tuple[Stored, ...], kind: Kind) -> int:
         """The layer that gives what is stored, or computed of several parameters, which all that use it in the same
