@@ -13,14 +13,16 @@ import hashlib
 import mmap
 import os
 import pickle
+import re
 import resource
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import _lru_cache_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 import coverage
 import pytest
@@ -47,7 +49,7 @@ class Session:
         self.saved = saved
         self.items = {item.nodeid: item for item in items}
         self.functions = _functions()
-        self.caches = [each for each in gc.get_objects() if type(each) is _lru_cache_wrapper]
+        self.caches = _caches()
         self.shared = mmap.mmap(-1, 4)
         self.sound: dict[str, bool] = {}
         self.killers: dict[tuple[Path, str], set[str]] = defaultdict(set)
@@ -139,24 +141,25 @@ class Session:
                     function.__code__ = each
 
     def _traced(self) -> Traced:
-        """What every test executes: as saved, where neither the package nor the test's module has changed since."""
-        package = _digest(*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "tests" / "support").glob("*.py")))
+        """What every test executes: as saved, where neither its module nor a file that this executes has changed."""
+        support = _digest(*sorted((ROOT / "tests" / "support").glob("*.py")))
         modules: dict[str, list[str]] = defaultdict(list)
         for test in self.items:
             modules[test.partition("::")[0]].append(test)
         seconds: dict[str, float] = {}
         lines: dict[tuple[str, int], list[str]] = defaultdict(list)
         for module, tests in modules.items():
-            key = _digest(ROOT / module) + package + hashlib.sha256("\n".join(tests).encode()).hexdigest()[:16]
+            key = f"{_digest(ROOT / module)} {support} {hashlib.sha256(' '.join(tests).encode()).hexdigest()}"
             saved = self.saved / (module.replace("/", ".") + ".pickle")
-            known = pickle.loads(saved.read_bytes()) if saved.exists() else None
-            if known is None or known[0] != key:
+            found = pickle.loads(saved.read_bytes()) if saved.exists() else ("", {}, None)
+            if found[0] != key or found[1] != _digests(found[1]):
                 print(f"tracing {module}: {len(tests)} tests", flush=True)
-                known = key, self._trace(tests)
-                saved.write_bytes(pickle.dumps(known))
-            seconds.update(known[1][0])
-            for line, found in known[1][1].items():
-                lines[line].extend(found)
+                traced = self._trace(tests)
+                found = key, _digests({file for file, _ in traced[1]}), traced
+                saved.write_bytes(pickle.dumps(found))
+            seconds.update(found[2][0])
+            for line, those in found[2][1].items():
+                lines[line].extend(those)
         return seconds, lines
 
     def _trace(self, tests: list[str]) -> Traced:
@@ -216,6 +219,10 @@ def _digest(*files: Path) -> str:
     return whole.hexdigest()[:16]
 
 
+def _digests(files: Iterable[str]) -> dict[str, str]:
+    return {file: _digest(ROOT / file) if (ROOT / file).exists() else "" for file in files}
+
+
 def _functions() -> dict[tuple[str, str], list[FunctionType]]:
     """Every function of the package that exists, by file and qualified name, whatever decorates it."""
     found: dict[tuple[str, str], list[FunctionType]] = defaultdict(list)
@@ -223,6 +230,12 @@ def _functions() -> dict[tuple[str, str], list[FunctionType]]:
         if type(each) is FunctionType and each.__code__.co_filename.startswith(str(PACKAGE)):
             found[each.__code__.co_filename, each.__code__.co_qualname].append(each)
     return found
+
+
+def _caches() -> list[Any]:
+    """What the package and its tests have cached, excluding what makes mutants."""
+    caches = [each for each in gc.get_objects() if type(each) is _lru_cache_wrapper]
+    return [each for each in caches if re.match(r"cnnprof\b|tests\.(?!mutation)", str(each.__module__))]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
