@@ -194,13 +194,15 @@ def count(
 
 def _statics(graph: Graph, scale: Scale) -> list[_Static]:
     """What each layer has and does, found once for all of a kind on the same shapes."""
-    keys = [(answers, layer.batched) for layer, answers in zip(graph.layers, graph.answers, strict=True)]
     memo: dict[tuple[Answers, bool], _Static] = {}
-    for key in keys:
-        if key not in memo:
-            answers, batched = key
-            memo[key] = _static(answers, scale if batched else scale.of_one, graph.training)
-    return [memo[key] for key in keys]
+    statics = []
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        key = answers, layer.batched
+        found = memo.get(key)
+        if found is None:
+            found = memo[key] = _static(answers, scale if layer.batched else scale.of_one, graph.training)
+        statics.append(found)
+    return statics
 
 
 def _layers(
@@ -330,8 +332,8 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
     written = prod(answers.output) * size * batch
     return _Static(
         params=params,
-        buffers=sum([buffer.numel for buffer in buffers]),
-        buffer_bytes=sum(map(scale.bytes, buffers)),
+        buffers=sum([buffer.numel for buffer in buffers]) if buffers else 0,
+        buffer_bytes=sum(map(scale.bytes, buffers)) if buffers else 0,
         work=work if batch == 1 else Work(*[amount * batch for amount in work]),
         weighted=params > 0 and work.macs > 0,
         written=written,

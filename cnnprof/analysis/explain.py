@@ -87,7 +87,7 @@ class _Pages(TracedNetwork):
     def in_training(self) -> tuple[Graph, Mapping[str, int], Sequence[memory.Kept]]:
         """The graph that training runs, the numbers of its layers by path, and what autograd keeps of each."""
         graph = self.graph.trained or self.graph
-        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, memory.kept(graph)
+        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, list(memory.kept(graph))
 
     def page(self, number: int) -> LayerPage:
         """All about a layer."""
@@ -101,7 +101,7 @@ class _Pages(TracedNetwork):
             Section("Receptive field", texts.get("Reach", ""), *field_formulas.formulas(self, number, rules)),
         ]
         return LayerPage(
-            network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
+            network=graph.title,
             path=layer.path,
             kind=layer.kind.word,
             summary=manual.summary(type(layer.kind)),

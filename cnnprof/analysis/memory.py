@@ -6,7 +6,7 @@ any of them is read. Weights are excluded. All sizes are bytes, at a batch and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import prod
 from operator import add
@@ -273,16 +273,15 @@ class Kept(NamedTuple):
     clone: bool = False
 
 
-def kept(graph: Graph) -> list[Kept]:
+def kept(graph: Graph) -> Iterator[Kept]:
     """What is kept of every layer. graph: unfolded in training."""
     first = len(graph.inputs)
     asked = [False] * first
-    found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
         asked.append(True in inputs or (bool(answers.weights) and not layer.frozen))
         if not asked[-1] or not layer.executed:
-            found.append(Kept(asked[-1]))
+            yield Kept(asked[-1])
             continue
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
@@ -304,8 +303,7 @@ def kept(graph: Graph) -> list[Kept]:
             tensors = (*layer.inputs, first + number)
         elif how == "differentiable inputs":
             tensors = tuple([tensor for tensor, own in zip(layer.inputs, inputs, strict=True) if own])
-        found.append(Kept(True, tensors, saved, how == "clone"))
-    return found
+        yield Kept(True, tensors, saved, how == "clone")
 
 
 def kept_of(each: Kept, layer: Layer, batch: int) -> Kept:

@@ -93,10 +93,10 @@ def follow(graph: Graph) -> list[TensorField | None]:
     tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
     memo: dict[tuple[int, ...], _Tracks | None] = {}
     for layer, answers in zip(graph.layers, graph.answers, strict=True):
-        before = [tracks[tensor] for tensor in layer.inputs]
-        if len(before) == 1 and answers.reach == ():  # each position sees what it saw
-            tracks.append(before[0])
+        if answers.reach == () and len(layer.inputs) == 1:  # each position sees what it saw
+            tracks.append(tracks[layer.inputs[0]])
             continue
+        before = [tracks[tensor] for tensor in layer.inputs]
         key = (id(answers), *map(id, before))  # by identity, which is faster than to compare intervals
         if key not in memo:
             memo[key] = follower.after(answers.reach, before, answers.inputs, layer.shape)
@@ -161,13 +161,13 @@ class _Follower:
         axes = list(tracks.axes)
         made: tuple[_Track, Step | Everything, int, _Track] | None = None
         for dim, step in enumerate(reach):
-            if step == seen.SAME and output[dim] == read[0][dim]:
-                continue
             along = tracks.dims[dim]
+            if not along or (step == seen.SAME and output[dim] == read[0][dim]):
+                continue
             for number in along:
                 if isinstance(step, Unknown):
                     return None
-                if len(along) == 1 and tracks.is_whole(dim, read[0]):
+                if len(along) == 1 and tracks.axes[number].places == read[0][dim]:
                     own, places = axes[number], output[dim]
                     if made is None or made[0] is not own or made[1:3] != (step, places):
                         made = own, step, places, self._along(own, step, places)
@@ -301,7 +301,7 @@ def _axis(track: _Track) -> FieldAxis:
     """The figures of an axis."""
     source, exact = track.seen, track.exact and track.seen.exact
     if isinstance(source, Pattern) and source.is_regular:
-        left, right = source.at(0)
+        left, right = source.lefts[0], source.rights[0]
         if left <= right:
             left, right, stride = int(left), int(right), source.shift if source.exact else None
             return FieldAxis(left, right, right - left + 1, right - left + 1, stride, track.places, exact)

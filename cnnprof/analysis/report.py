@@ -15,7 +15,7 @@ from cnnprof.analysis.rows import LayerRow, layer_rows, sum_rows
 from cnnprof.errors import CnnprofError, brief, listing, printable
 from cnnprof.language.spec import NO_BUDGET, OwnBudget
 from cnnprof.model import paths
-from cnnprof.model.graph import Graph, Output
+from cnnprof.model.graph import Graph, Output, titled
 from cnnprof.model.kind import Shape
 from cnnprof.model.metrics import METRICS, PLANNED
 from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Types
@@ -185,7 +185,7 @@ class Report(Record):
     @property
     def title(self) -> str:
         """`resnet@50`."""
-        return self.name if self.variant is None else f"{self.name}@{self.variant}"
+        return titled(self.name, self.variant)
 
     @property
     def course(self) -> Course:

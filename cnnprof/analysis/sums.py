@@ -73,7 +73,7 @@ def sums(network: TracedNetwork, numbers: Sequence[int], path: str, only: Sequen
     if all(graph.layers[number].memory_exact for number in numbers):
         estimated.discard("activation_bytes")
     return SumPage(
-        network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
+        network=graph.title,
         path=path,
         layers=len(numbers),
         batch=costs.batch,

@@ -19,6 +19,7 @@ from cnnprof.gate.project import FILE
 from cnnprof.gate.suggest import rounded
 from cnnprof.language.literal import scalar
 from cnnprof.language.spec import Spec
+from cnnprof.model.graph import titled
 
 LIMITED = ("params", "macs", "peak_activation_bytes")
 MOST_FILES = 20_000
@@ -220,7 +221,7 @@ def _budgets(networks: Sequence[Sized]) -> Iterator[tuple[str, list[str], str | 
     if len(networks) <= MOST_NETWORKS:
         for each in networks:
             stem = Path(each.file).stem
-            title = stem if each.variant is None else f"{stem}@{each.variant}"
+            title = titled(stem, each.variant)
             yield title, [each.file], each.variant, each.figures
         return
     groups: dict[tuple[str, str | None], list[Sized]] = {}
@@ -233,7 +234,7 @@ def _budgets(networks: Sequence[Sized]) -> Iterator[tuple[str, list[str], str | 
             for metric in LIMITED
             if (amounts := [each.figures[metric] for each in group if metric in each.figures])
         }
-        yield title if variant is None else f"{title}@{variant}", _sorted(each.file for each in group), variant, figures
+        yield titled(title, variant), _sorted(each.file for each in group), variant, figures
 
 
 def _sorted(names: Iterable[str]) -> list[str]:

@@ -28,6 +28,7 @@ from cnnprof.gate.subjects import Readable, Setup
 from cnnprof.importers.reference import Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.lookup import Located
+from cnnprof.model.graph import titled
 
 if TYPE_CHECKING:
     from cnnprof.gate.patterns import Listed
@@ -206,8 +207,7 @@ def _entry(run: Run, found: Project, entry: BudgetEntry, listed: Listed, budgets
         if not budgets:
             run.validate(spec, file, each, _mark(entry, spec))
         elif (network := run.network(spec, file, each, _mark(entry, spec))) is not None:
-            variant = "" if setup.variant is None else f"@{setup.variant}"
-            held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, each))
+            held.append(Held(entry, f"{entry.budget.name}: {titled(name, setup.variant)}", network, each))
     if budgets and held and len(held) == len(named):
         run.patterns(entry.budget, [each.network for each in held])
     return held

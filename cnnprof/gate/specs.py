@@ -132,7 +132,7 @@ def _graph(run: Run, graph: Graph, given: Setup, budget: Budget, budgets: bool) 
     """Checks a network that is no spec's any more. Raises UsageError for what only a spec can be given."""
     if given.variant is not None or given.settings or given.inputs:
         raise load.unfolded_already()
-    title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
+    title = graph.title
     network = run.attempt(subjects.count_graph, graph, title, given, file=title)
     if network is None:
         return

@@ -12,7 +12,7 @@ from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec
 from cnnprof.lookup import Located
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, titled
 
 if TYPE_CHECKING:
     from cnnprof.devices.profiles import Target
@@ -37,9 +37,8 @@ class Setup(NamedTuple):
 
     def title(self, file: str) -> str:
         """As a SPEC: `net.yaml@small,classes=10`, and what is done to it first."""
-        variant = "" if self.variant is None else f"@{self.variant}"
         done = [f" with {', '.join(self.with_)}"] if self.with_ else []
-        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings), *done])
+        return "".join([titled(file, self.variant), *(f",{name}={value}" for name, value in self.settings), *done])
 
 
 AS_WRITTEN = Setup()

@@ -97,13 +97,14 @@ class Conv(Kind):
         return Work(macs=outputs * taps, adds=outputs if self.bias else 0)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        padding = self._padding()
         if self.padding_mode != "zeros":
-            added = [left + right for left, right in padding]
-        elif any(left != right for left, right in padding):
+            added = [left + right for left, right in self._padding()]
+        elif self.padding == "same":
             # PyTorch pads only the longer side by hand, and the convolution does the rest.
-            added = [right - left for left, right in padding]
+            added = [right - left for left, right in self._padding()]
         else:
+            added = []
+        if self.padding_mode == "zeros" and not any(added):
             return Memory(keeps="inputs")
         channels, sizes = self.channels_and_axes(inputs[0])
         copy = Tensor((channels, *(size + more for size, more in zip(sizes, added, strict=True))))
@@ -135,7 +136,7 @@ class Conv(Kind):
             return tuple(window.same_padding(kernel, dilation) for kernel, dilation in pairs)
         if self.padding == "valid":
             return ((0, 0),) * len(self.kernel_size)
-        return tuple((count, count) for count in self.padding)
+        return tuple([(count, count) for count in self.padding])
 
     def _padding_of_stride(self) -> str:
         """The hint for `padding: same` with a stride: what gives ⌈size / stride⌉, uneven where the kernel is even."""
@@ -404,8 +405,10 @@ class DynamicConv2d(nn.Module):
         self.options = options
 
     def forward(self, features, weight):
-        if len(weight) == 1:
-            return F.conv2d(features, weight[0], groups=self.groups, **self.options)
+        if weight.dim() == 5 and len(weight) == 1:
+            weight = weight[0]
+        if weight.dim() == 4:  # all examples share it
+            return F.conv2d(features, weight, groups=self.groups, **self.options)
         groups = len(features) * self.groups
         made = F.conv2d(features.flatten(0, 1)[None], weight.flatten(0, 1), groups=groups, **self.options)
         return made.view(len(features), -1, *made.shape[2:])

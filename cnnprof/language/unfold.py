@@ -495,7 +495,7 @@ class _Walker:
         plan = self.plans.get((kind, id(body)))
         if plan is None:
             plan = self.plans[kind, id(body)] = self.plan(kind, step, body, scope)
-        else:
+        elif plan.units:
             self.problems.spend(plan.units, step.mark)
         found: dict[str, Any] = {}
         if plan.open or ref.fields:

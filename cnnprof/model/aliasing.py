@@ -149,14 +149,15 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        memory = own.memory(False, True)
-        known = not memory.once or (layer.batched and all(before[position].shared for position in memory.once))
-        known &= not (layer.batched and any(before[position].shared for position in memory.own))
+        contiguous = source.in_order and source.dense
+        in_evaluation = own.memory(False, contiguous)
+        once, alone = in_evaluation.once, in_evaluation.own
+        known = not once or (layer.batched and all(before[position].shared for position in once))
+        known &= not (layer.batched and any(before[position].shared for position in alone))
         key = (own, overwrites is not None, source, ordered, known, layer.batched)
         found = self.memo.get(key)
         if found is None:
-            contiguous = source.in_order and source.dense
-            memories = own.memory(False, contiguous), own.memory(True, contiguous)
+            memories = in_evaluation, own.memory(True, contiguous)
             evaluated = _decided(*key, memories, False)
             same = memories[0] == memories[1]
             found = self.memo[key] = (evaluated, evaluated if same else _decided(*key, memories, True))

@@ -92,7 +92,7 @@ class Builder:
         """
         ids = tuple(inputs)
         batched = not kind.source
-        if not self._unbatched.isdisjoint(ids):
+        if self._unbatched and not self._unbatched.isdisjoint(ids):
             batched = not self._unbatched.issuperset(ids)
             if batched and not kind.broadcasts:
                 self._refuse_unbatched(kind, ids)

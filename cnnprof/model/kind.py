@@ -581,8 +581,9 @@ class Kind:
 
     def at_least(self, least: int, *names: str) -> None:
         """Raises ShapeError where a field, or one of its entries, is smaller than `least`."""
+        fields = vars(self)
         for name in names:
-            value = getattr(self, name)
+            value = fields[name]
             for entry in value if isinstance(value, tuple) else (value,):
                 if isinstance(entry, _NUMBERS) and entry < least:
                     raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")

@@ -64,7 +64,7 @@ def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Seq
 def title_of(source: Source) -> str:
     """What a network is called that a source stands for: a SPEC or a file as it is written, or else by its name."""
     if isinstance(source, Graph):
-        return source.name if source.variant is None else f"{source.name}@{source.variant}"
+        return source.title
     return source.name if isinstance(source, Spec) else str(source)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf, prod
-from typing import Literal
+from typing import Any, Literal
 
 from cnnprof.errors import RuleError
 from cnnprof.importers.tflite.file import FileOperator
@@ -115,36 +115,38 @@ def _fully_connected(tensors: Tensors, operator: FileOperator) -> list[Kind] | N
     return [linear] if read[-1:] == weights[1:] and len(read) != 3 else [Flatten(), linear]
 
 
-def _max_pool(tensors: Tensors, operator: FileOperator) -> list[Kind] | None:
+def _pooled(tensors: Tensors, operator: FileOperator) -> tuple[dict[str, Any], list[tuple[int, int]]] | None:
+    """The window of a pooling as fields, and the padding of each axis; None where it is of no image."""
     kernel, stride = (operator.option(4), operator.option(3)), (operator.option(2), operator.option(1))
     image = tensors.input(operator)
     if len(image) != 3 or min(*kernel, *stride) < 1:
         return None
-    sides = _sides(operator, image[1:], kernel, stride, (1, 1))
-    left = tuple(before for before, _ in sides)
-    hangs_over = any(before != after for before, after in sides)
-    step = None if stride == kernel else stride  # as specs leave it out
-    pool = MaxPool2d(kernel_size=kernel, stride=step, padding=left, ceil_mode=hangs_over)
-    if output_of([pool], [image]) == tensors.output(operator):
+    window = {"kernel_size": kernel, "stride": None if stride == kernel else stride}  # as specs leave it out
+    return window, _sides(operator, image[1:], kernel, stride, (1, 1))
+
+
+def _hanging_over(sides: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Padding of which the odd position is behind, as fields of a pooling: its last window hangs over the image."""
+    even = all(before == after for before, after in sides)
+    return {"padding": tuple(before for before, _ in sides), "ceil_mode": not even}
+
+
+def _max_pool(tensors: Tensors, operator: FileOperator) -> list[Kind] | None:
+    if (found := _pooled(tensors, operator)) is None:
+        return None
+    window, sides = found
+    pool = MaxPool2d(**window, **_hanging_over(sides))
+    if output_of([pool], [tensors.input(operator)]) == tensors.output(operator):
         return [pool]
-    return [_padding(sides, -inf), MaxPool2d(kernel_size=kernel, stride=step)]
+    return [_padding(sides, -inf), MaxPool2d(**window)]
 
 
 def _average_pool(tensors: Tensors, operator: FileOperator) -> list[Kind] | None:
-    kernel, stride = (operator.option(4), operator.option(3)), (operator.option(2), operator.option(1))
-    image = tensors.input(operator)
-    if len(image) != 3 or min(*kernel, *stride) < 1:
+    if (found := _pooled(tensors, operator)) is None:
         return None
-    sides = _sides(operator, image[1:], kernel, stride, (1, 1))
-    return [
-        AvgPool2d(
-            kernel_size=kernel,
-            stride=None if stride == kernel else stride,
-            padding=tuple(before for before, _ in sides),
-            ceil_mode=any(before != after for before, after in sides),
-            count_include_pad=not any(map(sum, sides)),  # TensorFlow divides by what is on the image
-        )
-    ]
+    window, sides = found
+    # TensorFlow divides by what is on the image.
+    return [AvgPool2d(**window, **_hanging_over(sides), count_include_pad=not any(map(sum, sides)))]
 
 
 def _mean(tensors: Tensors, operator: FileOperator) -> list[Kind] | None:
