@@ -51,12 +51,22 @@ def table(outcomes: list[dict[str, Any]]) -> list[str]:
 
 
 def summary(outcomes: list[dict[str, Any]]) -> str:
-    """How many of timm's convolutional networks are exact, in a sentence."""
-    families = {f"timm, {family}" for family in CONVOLUTIONAL}
-    results = [outcome["result"] for outcome in outcomes if outcome["family"] in families]
-    exact = results.count("exact")
-    share = f"{exact / len(results):.0%}"
-    return f"Of {len(results)} convolutional networks of timm, {exact} ({share}) have a kind for every layer."
+    """How many of timm's networks are exact, convolutional ones and others, in two sentences."""
+    timms = [outcome for outcome in outcomes if outcome["family"].startswith("timm, ")]
+    convolutional = {f"timm, {family}" for family in CONVOLUTIONAL}
+    own = [outcome for outcome in timms if outcome["family"] in convolutional]
+    others = [outcome for outcome in timms if outcome["family"] not in convolutional]
+    families = len({outcome["family"] for outcome in others})
+    return (
+        f"Of {len(own)} convolutional networks of timm, {_exact(own)} have a kind for every layer; of {len(others)} "
+        f"with attention, drawn from {families} families, {_exact(others)}."
+    )
+
+
+def _exact(outcomes: list[dict[str, Any]]) -> str:
+    """How many are exact, and their share, rounded down."""
+    exact = [outcome["result"] for outcome in outcomes].count("exact")
+    return f"{exact} ({100 * exact // len(outcomes)}%)"
 
 
 def saved_verifications() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Reads the networks of others: `python -m tests.ecosystem [--all] [--verify N] [--write]`.
+"""Reads the networks of others: `python -m tests.ecosystem [--all | --hybrids] [--verify N] [--write]`.
 
 Prints a line for each and a table of families. The exit code is 1 where a network was read as something else than it
 is, one of torchvision is not exact, or fewer of timm are than promised.
@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ import timm
 import torch
 import torchvision
 
-from tests.ecosystem import RECORD, counts, table, verifying
+from tests.ecosystem import RECORD, table, verifying
 from tests.ecosystem.networks import (
     ARCHIVED,
     CONVOLUTIONAL,
@@ -27,12 +26,17 @@ from tests.ecosystem.networks import (
     convolutional,
     drawn,
     exported_networks,
+    hybrids,
     torchvision_networks,
 )
 from tests.ecosystem.outcome import Outcome, archived, exported, packaged, tried
 
 LEAST = 0.95
 """Of timm's convolutional networks, how many are exact without an opaque layer."""
+
+
+LEAST_HYBRID = 0.70
+"""Of timm's networks with attention, how many are."""
 
 
 def outcomes(all_of_them: bool, seed: int, only: list[str]) -> Iterator[Outcome]:
@@ -59,10 +63,12 @@ def failures(found: list[Outcome]) -> Iterator[str]:
             yield f"{outcome.origin}:{outcome.name} is wrong: {outcome.reason}"
         elif outcome.family.startswith("torchvision, ") and outcome.result != "exact":
             yield f"{outcome.origin}:{outcome.name} is not exact: {outcome.result}, {outcome.reason}"
-    timms = [each._asdict() for each in found if each.family.removeprefix("timm, ") in CONVOLUTIONAL]
-    sums = sum(counts(timms).values(), Counter())
-    if sums.total() and sums["exact"] < LEAST * sums.total():
-        yield f"{sums['exact']} of {sums.total()} convolutional networks of timm are exact, fewer than {LEAST:.0%}"
+    timms = [each for each in found if each.family.startswith("timm, ")]
+    for sort, convolutional_ones, least in (("convolutional", True, LEAST), ("hybrid", False, LEAST_HYBRID)):
+        own = [each for each in timms if (each.family.removeprefix("timm, ") in CONVOLUTIONAL) == convolutional_ones]
+        exact = [each for each in own if each.result == "exact"]
+        if len(exact) < least * len(own):
+            yield f"{len(exact)} of {len(own)} {sort} networks of timm are exact, fewer than {least:.0%}"
 
 
 def write(named: list[dict[str, Any]], verifications: list[dict[str, Any]] | None = None) -> None:
@@ -103,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="every convolutional network of timm instead of some of all, and ONNX files of 50 networks instead of 10",
     )
+    parser.add_argument("--hybrids", action="store_true", help="two of each family of timm with attention, alone")
     parser.add_argument("--seed", type=int, default=SEED, help="of those that are drawn (default: %(default)s)")
     parser.add_argument("--verify", type=int, metavar="N", help="verify so many that are drawn instead, with memory")
     parser.add_argument("--write", action="store_true", help=f"save what came of them in {RECORD.name}")
@@ -112,7 +119,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.verify is not None:
         return verify(options.verify, options.seed, options.write)
     found = []
-    for outcome in outcomes(options.all, options.seed, options.only):
+    wanted = outcomes(options.all, options.seed, options.only)
+    if options.hybrids:
+        wanted = (tried(each) for each in hybrids(options.seed) if each.name in options.only or not options.only)
+    for outcome in wanted:
         found.append(outcome)
         reason = outcome.reason.strip().rpartition("\n")[2]
         name = f"{outcome.name} ({outcome.family})"

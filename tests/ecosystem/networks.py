@@ -72,6 +72,17 @@ def drawn(seed: int = SEED) -> Iterator[Named]:
         yield Named("timm", draw.choice(timm.list_models(module=family)), f"timm, {family}")
 
 
+def hybrids(seed: int = SEED) -> Iterator[Named]:
+    """Two networks of each family of timm that has attention, or that mixes positions by matrices; its only one."""
+    import timm
+
+    draw = random.Random(seed)
+    for family in sorted({*timm.list_modules()} - CONVOLUTIONAL):
+        found = timm.list_models(module=family)
+        for name in draw.sample(found, min(2, len(found))):
+            yield Named("timm", name, f"timm, {family}")
+
+
 def convolutional() -> Iterator[Named]:
     """Every network of timm without attention."""
     import timm
