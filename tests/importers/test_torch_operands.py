@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from tests.support.torch_modules import Calls, imported, of, same_values, told  # noqa: E402
+from tests.support.torch_modules import Calls, imported, of, refusal, same_values, told  # noqa: E402
 
 
 class Projected(nn.Module):
@@ -106,3 +106,8 @@ def test_examples_that_are_repeated_once() -> None:
 def test_positions_that_are_repeated_are_opaque() -> None:
     found = imported(Calls(lambda _, x: x.repeat_interleave(2, dim=1)))
     assert [each.reason for each in found.opaque] == ["it repeats unequally, or not what is in front"]
+
+
+def test_a_slice_without_positions_is_refused() -> None:
+    found = refusal(Calls(lambda _, x: torch.cat((x[:, :0], torch.relu(x)), dim=1)))
+    assert found == "`Calls`: the operator `slice` makes a tensor without values, which no layer does"
