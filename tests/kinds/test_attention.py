@@ -161,8 +161,7 @@ REFUSES_ALONE = [
     pytest.param(
         Heads(num_heads=2),
         [(5, 6)] * 4,
-        "`multi_head_attention` needs a query [n, embed_dim], and if others a key [m, kdim] and a value [m, vdim], "
-        "found `[5, 6]`, `[5, 6]`, `[5, 6]`, `[5, 6]`\n`flatten` and `permute` make positions of an image",
+        HEADS_NEED + "found `[5, 6]`, `[5, 6]`, `[5, 6]`, `[5, 6]`\n`flatten` and `permute` make positions of an image",
         id="multi_head_attention: four inputs",
     ),
     pytest.param(
