@@ -109,6 +109,8 @@ OTHERS = {
     "self.broken": "makes a UsageError; seen in it",
     "self.unlike": "makes a UsageError; seen in it",
     "source.unlike": "makes a UsageError; seen in it",
+    "_damaged": "makes a UsageError; seen in it",
+    "zipfile.BadZipFile": "is caught where an archive is opened, and becomes a UsageError",
     "load.unfolded_already": "makes a UsageError; seen in it",
     "unfolded_already": "makes a UsageError; seen in it",
     "AttributeError": "is for programmers: what Python says of an attribute that is not there",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from random import Random
 import pytest
 
 from cnnprof.analysis import costs
-from tests.fuzz import targets
+from tests.fuzz import strangers, targets
 from tests.fuzz.__main__ import FINDINGS, ROOT, TARGET_NAMES, inputs, seeds
 from tests.fuzz.table import TARGETS
 
@@ -23,7 +24,7 @@ def test_every_target_is_known() -> None:
 @pytest.mark.parametrize("target", TARGET_NAMES)
 def test_the_corpus_and_all_findings(target: str) -> None:
     corpus = inputs(target)
-    assert len(corpus) >= 50
+    assert len(corpus) >= 20
     for data in [*corpus, *(path.read_bytes() for path in sorted((FINDINGS / target).glob("*")))]:
         try:
             TARGETS[target].check(data)
@@ -35,11 +36,27 @@ def test_the_corpus_and_all_findings(target: str) -> None:
 @pytest.mark.parametrize("target", TARGET_NAMES)
 def test_an_internal_error_would_be_found(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "price", lambda *_: {}["a bug"])
-    data = b"cnnprof: 1\ninput: [3, 8, 8]\nlayers: [relu]\n"
-    if target == "command":
-        data = b"analyze\nnet.yaml" + targets.SEPARATOR + data
+
+    def all_seeds() -> None:
+        for data in seeds(target):
+            TARGETS[target].check(data)
+
     with pytest.raises((KeyError, AssertionError), match=r"a bug|exit code 70"):
-        TARGETS[target].check(data)
+        all_seeds()
+
+
+def test_a_program_that_is_started_is_found() -> None:
+    for program, found in (("git", []), ("true", ["true"])):
+        with targets.confined("git") as (_, refused), contextlib.suppress(FileNotFoundError):
+            subprocess.run([program, "--version"], capture_output=True, check=False)
+        assert refused == found
+
+
+def test_a_secret_that_is_shown_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = (2, "", f"error: {targets.SECRET}\n")
+    monkeypatch.setattr(strangers, "called", lambda _: shown)
+    with pytest.raises(AssertionError, match="shows a file of another folder"):
+        TARGETS["project"].check(b"")
 
 
 def test_nothing_is_written_outside(tmp_path: Path) -> None:

@@ -529,6 +529,10 @@ REFUSED = [
      "`net.onnx` is of opset 6, of which the oldest that is read is 7"),
     (model([helper.make_node("Relu", ["x"], ["y"])], opset=2**40),
      "`net.onnx` is of opset 1,099,511,627,776, which is none of ONNX's"),
+    (
+        model([helper.make_node("Split", ["x"], ["y", "z"], "s", axis=1, num_outputs=1)], opset=18),
+        "`net.onnx`: the node `s` (Split) does not fit its outputs: `num_outputs` is 1, and it has 2",
+    ),
     (model([helper.make_node("Relu", ["x"], ["y"])], outputs=["z"]), "the output `z` of `net.onnx`: no node makes"),
     (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes after its message"),
     (b"\xff" * 20, "`net.onnx` is no whole ONNX model: a number that begins before byte 10 has no end"),
@@ -541,6 +545,18 @@ REFUSED = [
 @pytest.mark.parametrize(("made", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
 def test_refuses(tmp_path: Path, made: Any, message: str) -> None:
     assert refusal(tmp_path, made) == message
+
+
+def test_what_no_package_would_write_is_read_or_refused(tmp_path: Path) -> None:
+    """A node of constants whose outputs have no names, a type of any number, and lists of none where one is due."""
+    nameless = [helper.make_node("Shape", ["w"], [""]), CONV]
+    assert told(imported(tmp_path, model(nameless, {"w": floats(4, 3, 3, 3)})))[0][1] == "conv2d"
+    typed = model([helper.make_node("CumSum", ["x", "a"], ["y"], "c")], {"a": np.int64(1)})
+    typed.graph.input[0].type.tensor_type.elem_type = 2**31 - 1
+    assert "the node `c` (CumSum) does not fit its inputs" in refusal(tmp_path, typed)
+    whole = model([CONV], {"w": floats(4, 3, 3, 3)}).SerializeToString()
+    empty = b"\x42\x02\x12\x00"  # an opset whose version is a list, and has no entries
+    assert told(imported(tmp_path, whole + empty))[0][1] == "conv2d"
 
 
 def test_a_file_cut_anywhere_ends_in_an_error_or_is_whole(tmp_path: Path) -> None:

@@ -310,6 +310,17 @@ def test_a_split_is_a_slice_for_each_part():
     ]
 
 
+@pytest.mark.parametrize("shape", [(), (1, 8), (1, 8, 8, 4, 1)])
+def test_a_split_into_another_number_of_dimensions_is_opaque(shape):
+    data = write(
+        [T("axis", [], "INT32", data=[3]), image("in", 1, 8, 8, 4), image("a", 1, 8, 8, 4), T("b", shape, scales=1)],
+        [Op("SPLIT", [0, 1], [2, 3], "SplitOptions", {"NumSplits": 2})],
+        inputs=[1],
+        outputs=[2],
+    )
+    assert words(data) == [("opaque", (4, 8, 8)), ("opaque", shape[1:])]
+
+
 def test_a_matrix_behind_an_image_flattens_it():
     data = write(
         [image("in", 1, 1, 1, 8), weights(3, 8), image("out", 1, 3)],

@@ -181,9 +181,17 @@ def test_a_weight_that_is_computed_has_its_figures() -> None:
 
 def test_a_weight_that_is_a_buffer_is_no_parameter() -> None:
     found = imported(Calls(lambda m, x: F.conv2d(x, m.kernel, groups=4), kernel=torch.ones(4, 1, 3, 3)))
-    assert found.opaque == ()
+    assert [(path, word) for path, word, _ in told(found)] == [("kernel", "buffer"), ("conv", "dynamic_conv2d")]
     totals = count(found.graph, 1).totals
-    assert (totals.params, totals.macs) == (0, 6 * 4 * 4 * 9)
+    assert (totals.params, totals.buffers, totals.macs) == (0, 36, 6 * 4 * 4 * 9)
+
+
+def test_a_computed_weight_next_to_a_bias_is_opaque_with_its_figures() -> None:
+    parts = {"weight": nn.Parameter(torch.ones(5, 4, 3, 3)), "bias": nn.Parameter(torch.ones(5))}
+    found = imported(Calls(lambda m, x: F.conv2d(x, m.weight.tanh(), m.bias, padding=1), **parts))
+    assert found.opaque == (("conv2d", "conv2d", "its weight is computed, and it has a bias"),)
+    totals = count(found.graph, 1).totals
+    assert (totals.params, totals.macs) == (185, 48 * 5 * 36)
 
 
 def test_frozen_layers_are_not_trained() -> None:

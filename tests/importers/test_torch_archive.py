@@ -238,6 +238,15 @@ def test_damage_beside_the_program_is_said(path: Path, tmp_path: Path) -> None:
     assert refusal(net) == f"{begins}: compression type 12"
 
 
+def test_a_product_of_what_is_no_tensor_is_said(path: Path, tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        for node in model["graph_module"]["graph"]["nodes"]:
+            if "conv2d" in node["target"]:
+                node["inputs"][1]["arg"] = {"as_none": True}
+
+    assert refusal(changed(path, tmp_path, change)).endswith("TypeError: `weight` of conv2d is no tensor")
+
+
 def test_files_that_are_too_large_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     from cnnprof.importers.torch import archive
 

@@ -4,7 +4,7 @@ import pytest
 
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.memory import Scale, kept_for_backward
-from cnnprof.errors import SpecError
+from cnnprof.errors import ShapeError, SpecError
 from cnnprof.kinds.attention import MultiHeadAttention, ScaledDotProductAttention
 from cnnprof.model.kind import Work
 from tests.support.networks import graph, network
@@ -159,12 +159,15 @@ REFUSES = [
 
 REFUSES_ALONE = [
     pytest.param(
+<<<<<<< HEAD
         Heads(num_heads=2),
         [(5, 6)] * 4,
         HEADS_NEED + "found `[5, 6]`, `[5, 6]`, `[5, 6]`, `[5, 6]`\n`flatten` and `permute` make positions of an image",
         id="multi_head_attention: four inputs",
     ),
     pytest.param(
+=======
+>>>>>>> int
         Attention(is_causal=True),
         [(3, 6, 8)] * 3 + [(3, 6, 6)],
         "`scaled_dot_product_attention` takes `is_causal: true` or a mask, found both",
@@ -384,3 +387,8 @@ def test_heads_keep_copies_of_their_inputs_only_in_a_batch(read: str, batch: int
         )
     )
     assert failures(verified(unfolded, count(unfolded, batch), fvcore=False)) == {}
+
+
+def test_attention_of_heads_has_three_inputs_at_most() -> None:
+    with pytest.raises(ShapeError, match=r"needs a query .* found `\[5, 6\]`, `\[5, 6\]`, `\[5, 6\]`, `\[5, 6\]`"):
+        MultiHeadAttention(num_heads=2).output(*[(5, 6)] * 4)

@@ -114,6 +114,8 @@ def decode(source: Source, start: int, end: int, message: str) -> Any:
             several = [source.take(value, stop)]
         else:
             several = [decode(source, value, stop, sort)]
+        if not several:  # a list of none
+            continue
         if not many:
             found[name] = several[-1]
         elif not found[name]:

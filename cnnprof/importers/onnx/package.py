@@ -50,17 +50,22 @@ class Package:
         read: by name.
         """
         onnx, helper = self.onnx, self.onnx.helper
+        parts = next((each.i for each in node.attribute if each.name == "num_outputs"), len(node.output))
+        if node.op_type == "Split" and parts != len(node.output):  # at which ONNX 1.23 writes outside of a list
+            raise UsageError(
+                f"{where} does not fit its outputs: `num_outputs` is {parts}, and it has {len(node.output)}"
+            )
         try:
             schema = onnx.defs.get_schema(node.op_type, self.opset, "")
         except onnx.defs.SchemaError:
             raise UsageError(f"{where} is no operator of opset {self.opset}") from None
-        types = {name: helper.make_tensor_type_proto(of.element, of.shape) for name, of in read.items()}
-        data = {
-            name: onnx.numpy_helper.from_array(self.array(of), name)
-            for name, of in read.items()
-            if of.values is not None
-        }
         try:
+            types = {name: helper.make_tensor_type_proto(of.element, of.shape) for name, of in read.items()}
+            data = {
+                name: onnx.numpy_helper.from_array(self.array(of), name)
+                for name, of in read.items()
+                if of.values is not None
+            }
             found = self.shape_inference.infer_node_outputs(
                 schema, self.proto(node), types, data, opset_imports=[helper.make_opsetid("", self.opset)]
             )

@@ -517,6 +517,8 @@ class Reader:
     def fold(self, proto: Any, node: Node, outputs: Sequence[Known]) -> None:
         """Computes what depends on no input; of what is large, only the shape."""
         named = [(name, of) for name, of in zip(proto.output, outputs, strict=False) if name]
+        if not named:
+            return
         if any(of.shape is None for _, of in named):
             raise self.wrong(proto, "is computed of constants, and its shape is not known")
         learned = node.learned()

@@ -205,6 +205,8 @@ class Reader:
         shape = self.contents.tensors[source].shape
         if not -len(shape) <= axis[0] < len(shape) or axis[0] % len(shape) == 0:
             return False
+        if any(len(self.contents.tensors[output].shape) != len(shape) for output in operator.outputs):
+            return False
         start = 0
         for place, output in enumerate(operator.outputs):
             size = self.contents.tensors[output].shape[axis[0]]

@@ -1067,7 +1067,8 @@ _UNCOUNTED = frozenset((
 def _full(node: Node, name: str) -> Shape:
     """The shape of an argument with its batch."""
     reference = node.call.args[name]
-    assert isinstance(reference, Ref)
+    if not isinstance(reference, Ref):
+        raise TypeError(f"`{name}` of {node.call.operator} is no tensor")
     return node.reader.program.shapes[reference.name]
 
 
