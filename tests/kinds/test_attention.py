@@ -159,15 +159,6 @@ REFUSES = [
 
 REFUSES_ALONE = [
     pytest.param(
-<<<<<<< HEAD
-        Heads(num_heads=2),
-        [(5, 6)] * 4,
-        HEADS_NEED + "found `[5, 6]`, `[5, 6]`, `[5, 6]`, `[5, 6]`\n`flatten` and `permute` make positions of an image",
-        id="multi_head_attention: four inputs",
-    ),
-    pytest.param(
-=======
->>>>>>> int
         Attention(is_causal=True),
         [(3, 6, 8)] * 3 + [(3, 6, 6)],
         "`scaled_dot_product_attention` takes `is_causal: true` or a mask, found both",
