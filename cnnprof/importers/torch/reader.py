@@ -223,6 +223,8 @@ class Reader:
         if call.plain in CREATING or not any(isinstance(value, Batched) for value in node.found()):
             self.fold(call, node)
             return
+        if any(0 in self.program.shapes[name] for name in call.outputs if name in self.readers):
+            raise self.wrong(call, "makes a tensor without values, which no layer does")
         before = len(self.network.layers)
         try:
             rule = RULES.get(call.plain)

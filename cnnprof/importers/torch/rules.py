@@ -821,8 +821,6 @@ def _slice(node: Node) -> int | list[int | None]:
     read, (out, _) = node.tensor(), node.out()
     if out == node.shape(read):
         return read.tensor
-    if 0 in out:
-        raise node.reader.wrong(node.call, "makes a tensor without values, which no layer does")
     rank, own = node.rank(read), node.get("dim", 0)
     dim = read.place.own(rank, own)
     size, start = node.shape(read)[dim - 1], node.get("start", 0)
