@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import cnnprof
-from cnnprof import load as locate
+from cnnprof import lookup
 from cnnprof.analysis.costs import ITEM_SIZE, refusal
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import SpecError
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind
@@ -32,7 +33,7 @@ PROFILE = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-SPECS = sorted(locate.architectures())
+SPECS = sorted(lookup.architectures())
 BATCH = 2
 """Examples of which PyTorch takes statistics."""
 SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")

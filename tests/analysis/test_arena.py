@@ -15,8 +15,10 @@ from cnnprof.analysis.arena import (
     Placed,
     Plan,
     _first_fit,
+    _neighbours,
     best_plan,
     buffers,
+    flash_bytes,
     greedy,
     most_at_once,
     persistent_bytes,
@@ -136,6 +138,106 @@ def test_the_scratch_of_a_transposed_convolution_is_a_sum_per_output():
     assert scratch(network, network.operators[0]) == (4 * 8 * 8 * 6,)
 
 
+@pytest.mark.parametrize(
+    ("word", "dtype", "axes", "expected"),
+    [
+        ("MEAN", "INT8", (2,), (16, 8, 24)),
+        ("REDUCE_MAX", "INT8", (2,), (16, 8)),
+        ("SUM", "INT16", (), (16, 4, 24)),
+        ("MIRROR_PAD", "INT8", (4, 2), (16, 16)),
+        ("TRANSPOSE_CONV", "INT16", (2,), (48,)),
+        ("TRANSPOSE_CONV", "INT8", (2,), (24,)),
+        ("CONV_2D", "INT8", (2,), ()),
+    ],
+)
+def test_scratch_by_hand(word, dtype, axes, expected):
+    """Of four dimensions read, the axes, and six values written; int16 is summed in 64 bits by a convolution alone."""
+    tensors = (
+        DeployedTensor("in", (1, 4, 4, 6), dtype),
+        DeployedTensor("axes", axes, "INT32", constant=True),
+        DeployedTensor("out", (1, 6), dtype),
+    )
+    network = Deployed(tensors, (Operator(word, (0, 1), (2,)),), (0,), (2,))
+    assert scratch(network, network.operators[0]) == expected
+
+
+TAIL = 493 + 112 + 112  # of the interpreter itself, an input, an output
+
+
+@pytest.mark.parametrize(
+    ("word", "scales", "inputs", "dtype", "expected"),
+    [
+        ("TANH", 0, 1, "INT8", 3 * 24 + 64 + 15),
+        ("SOFTMAX", 0, 1, "INT8", 3 * 24 + 64 + 88),
+        ("SOFTMAX", 0, 1, "INT16", 3 * 24 + 64 + 2_168),
+        ("CONV_2D", 1, 1, "INT8", 3 * 24 + 64 + 108 + 2 * 32),  # 5 channels: 20 bytes are rounded up to 32
+        ("DEPTHWISE_CONV_2D", 1, 1, "INT8", 3 * 24 + 64 + 108 + 2 * 16),  # 3
+        ("FULLY_CONNECTED", 1, 1, "INT8", 3 * 24 + 64 + 111),
+        ("FULLY_CONNECTED", 5, 1, "INT8", 3 * 24 + 64 + 111 + 2 * 32),
+        ("MIRROR_PAD", 0, 1, "INT8", 3 * 24 + 64 + 39 + 2 * 8),  # two scratch buffers
+        ("ADD", 0, 2, "INT8", 3 * 24 + 64 + 72 + 112 - 16),
+    ],
+)
+def test_the_tail_by_hand(word, scales, inputs, dtype, expected):
+    weights = DeployedTensor("weights", (5, 1, 1, 3), "INT8", constant=inputs == 1, scales=scales)
+    network = Deployed(
+        (DeployedTensor("in", (1, 4), dtype), weights, DeployedTensor("out", (1, 4), dtype)),
+        (Operator(word, (0, 1), (2,)),),
+        tuple(range(inputs)),
+        (2,),
+    )
+    assert persistent_bytes(network) == TAIL + expected
+
+
+@pytest.mark.parametrize(("dtype", "each"), [("INT8", 12), ("INT16", 16)])
+def test_the_file_by_hand(dtype, each):
+    """Constants rounded up, so much for each scale, and for each tensor 177.5 bytes, rounded up, and 1,059."""
+    tensors = (
+        DeployedTensor("in", (1, 4), dtype, scales=1),
+        DeployedTensor("weights", (5, 5), "INT8", constant=True, scales=5),
+        DeployedTensor("out", (1, 4), dtype, scales=1),
+    )
+    network = Deployed(tensors, (Operator("FULLY_CONNECTED", (0, 1), (2,)),), (0,), (2,))
+    assert flash_bytes(network) == 32 + each * 7 + 1_059 + 533
+
+
+def test_the_orders_that_are_tried():
+    """By time, from the end, by size and by area; then one buffer of the kept order elsewhere, as often as allowed."""
+    needed = [Buffer("a", 16, 0, 5), Buffer("b", 48, 1, 2), Buffer("c", 32, 1, 4), Buffer("d", 48, 0, 2)]
+    orders = [order.tried for order in _neighbours(needed, 0)]
+    assert orders == [[3, 0, 1, 2], [0, 2, 1, 3], [3, 1, 2, 0], [3, 2, 0, 1]]
+    searched = _neighbours(needed, 25)
+    for order, start in zip(searched, orders, strict=False):
+        assert order.bytes == 2**63
+        if start is orders[2]:
+            break
+    order.keep(128)
+    kept, moved = orders[2], []
+    assert next(searched).tried == orders[3]
+    for order in searched:
+        assert order.bytes == 128
+        assert sorted(order.tried) == [0, 1, 2, 3]
+        assert any(
+            [each for each in order.tried if each != out] == [each for each in kept if each != out] for out in kept
+        )
+        moved.append(tuple(order.tried))
+    assert len(moved) == 25
+    assert len(set(moved)) > 5
+
+
+def test_a_large_network_gets_fewer_orders():
+    needed = [Buffer(str(number), 16, 0, 1) for number in range(2_000)]
+    assert sum(1 for _ in _neighbours(needed, 20_000)) == 4 + 5
+
+
+def test_the_buffers_at_the_peak_are_in_order():
+    """The largest first, of equal ones the lower; what ends before, or starts after, is none of them."""
+    needed = [Buffer("a", 16, 0, 2), Buffer("b", 32, 2, 3), Buffer("c", 16, 2, 2), Buffer("d", 64, 3, 3)]
+    placed = [Placed(buffer, offset) for buffer, offset in zip(needed, (48, 0, 32, 64), strict=True)]
+    arena = Arena(Plan(tuple(placed)), 64, Plan(tuple(placed)), 2)
+    assert [each.buffer.name for each in arena.at_peak()] == ["b", "c", "a"]
+
+
 def test_of_equal_sizes_the_one_added_last_is_placed_first():
     plan = greedy([Buffer("a", 16, 0, 1), Buffer("b", 16, 1, 2)])
     assert [each.offset for each in plan.placed] == [16, 0]
@@ -202,6 +304,26 @@ def test_a_type_without_a_size_is_refused():
     network = Deployed((DeployedTensor("x", (3,), "STRING"),), (), (0,), (0,))
     with pytest.raises(NotPlanned, match=r"^the tensor `x` is of type STRING, of which a value has no size$"):
         plan_arena(network)
+
+
+@pytest.mark.parametrize(
+    ("word", "inputs", "outputs"),
+    [
+        ("CONV_2D", (0, 0), (1,)),
+        ("CONV_2D", (0, -1), (1,)),
+        ("DEPTHWISE_CONV_2D", (0, 2), (1,)),
+        ("SOFTMAX", (0,), ()),
+        ("TRANSPOSE_CONV", (0, 0), ()),
+        ("MEAN", (0, -1), (1,)),
+        ("MIRROR_PAD", (), (1,)),
+    ],
+)
+def test_an_operator_of_a_file_that_lacks_a_tensor_has_no_tail(word, inputs, outputs):
+    """Weights without dimensions, or left out; nothing that is made."""
+    tensors = DeployedTensor("none", (), "INT8"), image("out", 1, 4), DeployedTensor("w", (4, 3), "INT8")
+    network = Deployed(tensors, (Operator(word, inputs, outputs, path="a"),), (0,), (1,))
+    with pytest.raises(NotPlanned, match=r"^`a` lacks a tensor, or a dimension of one, that its kernel reads$"):
+        persistent_bytes(network)
 
 
 def test_a_kernel_that_was_not_measured_has_no_tail():

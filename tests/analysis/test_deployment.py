@@ -40,6 +40,34 @@ def test_a_tail_that_is_not_known_is_refused_with_a_reason():
     assert found.arena.non_persistent_bytes == 16_000
     assert (found.persistent, found.total) == (None, None)
     assert found.refused == "what the kernels of `GELU` keep in the arena was not measured"
+    assert (found.flash, found.flash_exact, found.dtype) == (1000, True, "int8")
+    assert found.metrics == {
+        "arena_non_persistent_bytes": 16_000,
+        "arena_persistent_bytes": None,
+        "arena_total_bytes": None,
+        "flash_bytes": 1000,
+    }
+    assert found.reasons == dict.fromkeys(("arena_persistent_bytes", "arena_total_bytes"), found.refused)
+
+
+def test_which_figures_are_estimates():
+    """The tail always, the file of layers, and the head where a file may differ."""
+    tail = ("arena_persistent_bytes", "arena_total_bytes")
+    made = of_graph(cnnprof.unfold("ds_cnn"))
+    assert made.estimates == (*tail, "flash_bytes")
+    assert of_file(made.network, 1000).estimates == tail
+    noted = of_file(made.network._replace(notes=("it may differ",)), 1000)
+    assert noted.estimates == ("arena_non_persistent_bytes", *tail)
+
+
+def test_where_the_most_is_needed():
+    """The layer of the operator; the operator where it is of none; the inputs where nothing is computed."""
+    made = of_graph(cnnprof.unfold("ds_cnn"))
+    assert made.at_peak == made.network.operators[made.arena.peak - 1].path == "separable.0.depthwise"
+    bare = made.network._replace(operators=tuple(each._replace(path="") for each in made.network.operators))
+    assert of_file(bare, 1000).at_peak == "DEPTHWISE_CONV_2D"
+    nothing = made.network._replace(operators=(), outputs=made.network.inputs)
+    assert of_file(nothing, 1000).at_peak == "the inputs"
 
 
 # As metrics of a report.

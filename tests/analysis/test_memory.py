@@ -139,12 +139,41 @@ KEPT = [
         id="a convolution that pads by hand keeps its input too",
     ),
 ]
+FROZEN = [
+    pytest.param("linear: {out_features: 3}", 0, 200, id="the input is for the weights alone"),
+    pytest.param("layer_norm: {normalized_shape: 10}", 200 + 2 * 20, 200 + 2 * 20, id="means and roots are needed"),
+    pytest.param("rms_norm: {normalized_shape: 10}", 200 + 20, 200 + 20 + 200, id="normalised values are not"),
+    pytest.param("prelu: {}", 200, 200, id="the signs are needed"),
+]
+"""What a layer behind a convolution keeps in addition to its 100 values: frozen, and trained."""
 
 
 @pytest.mark.parametrize(("layers", "values"), KEPT)
 def test_kept_for_backward_by_hand(layers: str, values: int) -> None:
     unfolded = graph(network(layers, input="[1, 10, 10]"), training=True)
     assert kept_for_backward(unfolded, FLOAT32) == 4 * values
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("layer", "frozen", "trained"), FROZEN)
+def test_what_a_frozen_layer_keeps(layer: str, frozen: int, trained: int) -> None:
+    """By hand, and in PyTorch; each is exact."""
+    from tests.support.pytorch_memory import saved_bytes
+
+    for more, values in (("", trained), ("\n  frozen: true", frozen)):
+        layers = f"- conv2d: {{out_channels: 2, kernel_size: 1}}\n- {layer}{more}"
+        unfolded = graph(network(layers, input="[1, 10, 10]"), training=True)
+        assert kept_for_backward(unfolded, FLOAT32) == saved_bytes(unfolded, 1) == 4 * (100 + values)
+        assert all(each.memory_exact for each in unfolded.layers)
+
+
+def test_what_a_frozen_convolution_with_standardised_weights_keeps_is_not_known() -> None:
+    wide = "{out_channels: 2, kernel_size: 3}"
+    layers = f"- std_conv2d: {wide}\n- std_conv2d: {wide}\n  frozen: true"
+    first, second = graph(network(layers, input="[1, 10, 10]"), training=True).layers
+    assert (first.memory_exact, first.unsure) == (True, "")
+    assert not second.memory_exact
+    assert second.unsure == "what {} keeps for a backward pass is not known where its weights are frozen"
 
 
 def test_a_training_step() -> None:

@@ -93,6 +93,8 @@ def test_it_is_an_integer_wherever_one_is_asked_for() -> None:
     assert Fraction(SIZE, KERNEL) == Fraction(224) / KERNEL == 32
     assert (Fraction(1, 2) * SIZE, SIZE / Fraction(1, 2), SIZE // Fraction(3, 2)) == (112, 448, 149)
     assert Fraction(1, 2) < SIZE
+    results = (SIZE - Fraction(1, 2), Fraction(1, 2) - SIZE, Fraction(3, 2) * SIZE, SIZE / Fraction(1, 2))
+    assert {type(each) for each in results} == {Fraction}
     assert (int(SIZE), float(SIZE), round(SIZE), abs(named(-3, "x")), divmod(SIZE, 5)) == (224, 224.0, 224, 3, (44, 4))
     assert (bool(ZERO), max(3, SIZE), min(KERNEL, 9), "abcdefgh"[KERNEL], [0] * STRIDE) == (False, 224, 7, "h", [0, 0])
 

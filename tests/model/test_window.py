@@ -4,7 +4,16 @@ import random
 
 import pytest
 
-from cnnprof.model.window import extent, floor_sum, positions, same_padding, taps_inside, transposed_positions
+from cnnprof.model.window import (
+    Taps,
+    Window,
+    extent,
+    floor_sum,
+    positions,
+    same_padding,
+    taps_inside,
+    transposed_positions,
+)
 
 random.seed(20)
 CASES = [
@@ -22,6 +31,12 @@ CASES = [
 def taps(o: int, kernel: int, stride: int, padding: int, dilation: int) -> list[int]:
     """Input positions of window o's taps; negative ones are in the left padding."""
     return [o * stride - padding + tap * dilation for tap in range(kernel)]
+
+
+def test_what_a_position_sees() -> None:
+    """The first window starts `padding` before the input; taps are `apart`."""
+    window = Window(extent=5, stride=3, padding=2, apart=2)
+    assert [window.taps(position) for position in (0, 1, 4)] == [Taps(-2, 2, 2), Taps(1, 5, 2), Taps(10, 14, 2)]
 
 
 @pytest.mark.parametrize(

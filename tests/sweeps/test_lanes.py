@@ -20,7 +20,7 @@ from cnnprof.cli import main
 from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
 from cnnprof.language.spec import Spec
-from cnnprof.load import architectures, locate
+from cnnprof.lookup import architectures, locate
 from cnnprof.sweeps import pareto
 from cnnprof.sweeps import run as sweep
 from cnnprof.sweeps.asked import Objective, SweepLimit

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Shape
+from cnnprof.model.parts import InParts
 from tests.support.random_networks.choices import Choice, Drawn, Seeded
 from tests.support.random_networks.simulation import MAX_VALUES, Body, LayerShape, Refused, Simulation
 from tests.support.random_networks.tree import MERGES, REQUIRED, Block, Branch, Expr, Net, Refusal, Step, nameless
@@ -18,7 +19,7 @@ from tests.support.random_networks.vocabulary import LEARNING, SHAPE_KEEPING, TA
 
 COMMON = ("conv{0}d", "conv{0}d", "batch_norm", "relu", "relu", "max_pool{0}d")
 ARITHMETIC = ("add", "sub", "mul", "div", "maximum", "minimum")
-AXES = {word: kind.axes for word, kind in kinds().items()}
+AXES = {word: kind.axes and kind.axes + issubclass(kind, InParts) for word, kind in kinds().items()}
 
 
 class Artist:

@@ -66,5 +66,8 @@ PARDONED: dict[str, Callable[[Refusal], bool]] = {
         and "needs an input of" in refusal.message
         and len(refusal.shapes[0]) != (refusal.kind.axes or 0) + 1
     ),
+    "PyTorch takes the batch for one part more": lambda refusal: (
+        refusal.kind.word.startswith("folded_") and "needs an input of" in refusal.message
+    ),
     "PyTorch has no class for it, the module is ours": lambda refusal: refusal.kind.word == "center_crop",
 }

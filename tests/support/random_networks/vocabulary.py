@@ -304,6 +304,11 @@ def local_response_norm(choose: Choice, shape: Shape) -> Fields:
     )
 
 
+def part(rule: Rule) -> Rule:
+    """What a kind draws for a part of an example, for one that takes each part as an example."""
+    return lambda choose, shape: rule(choose, shape[1:] or shape)
+
+
 TABLE: dict[str, Rule] = {
     **dict.fromkeys(["relu", "relu6", "hardsigmoid", "hardswish", "silu", "mish", "selu", "sigmoid"], nothing),
     **dict.fromkeys(["logsigmoid", "tanh", "softsign", "identity"], nothing),
@@ -375,6 +380,9 @@ TABLE: dict[str, Rule] = {
     "multi_head_attention": lambda choose, shape: (
         {"num_heads": choose.pick([1, 2, 3])} | choose.some({"bias": lambda: choose.chance(50)})
     ),
+    "folded_conv2d": part(conv(2)),
+    "folded_max_pool2d": part(max_pool(2)),
+    "folded_batch_norm": part(batch_norm),
     "expand": repeated,
     "rms_norm": rms_norm,
     "stochastic_depth": lambda choose, shape: (
@@ -399,19 +407,20 @@ def as_in_its_example(kind: type[Kind]) -> Rule:
     return nothing
 
 
-TABLE |= {
-    word: as_in_its_example(kind)
-    for word, kind in kinds().items()
-    if word not in TABLE and not kind.merge and not kind.source and not kind.declared
-}
-
 # Kinds that are not drawn as a step, and why.
 EXCEPTIONS = {
     **dict.fromkeys(
         ("parameter", "buffer", "constant"),
         "it has no batch, so it is drawn only as a branch of arithmetic merges and concat, where it is repeated",
     ),
+    "slice_scatter": "its second input has to be what a slice of the first is; its own tests compare it with PyTorch",
+    "dynamic_conv2d": "its kernels are a branch of their own shape; its own tests compare it with PyTorch",
+    "folded_conv3d": "it takes five dimensions, and inputs have at most four; `folded_conv2d` has the same rules",
     "opaque": "its figures are declared by the author: there is no module to compare with",
+}
+
+TABLE |= {
+    word: as_in_its_example(kind) for word, kind in kinds().items() if word not in TABLE | EXCEPTIONS and not kind.merge
 }
 
 # Kinds that have weights or buffers, whatever their fields.
