@@ -203,7 +203,7 @@ def _kept(graph: Graph, costs: Costs, source: Own, frozen: int) -> Check:
     found = _watched(own_module(trained, source), source, costs.batch).saved
     expected = costs.training.kept
     if found > expected and source.random:
-        why = f"an estimate: training draws random numbers in {source.random:,} operators that are no layer"
+        why = f"an estimate: training draws random numbers in {source.random:,} operators that the graph does not have"
     if found != expected and (why := why or _unsure(trained, source)):
         return Check(name, against, "totals", 0, (), left_out=why)
     return compare(name, against, "totals", {"total": expected}, {"total": found}, total=expected)

@@ -84,7 +84,9 @@ def memory_of_others() -> str:
         f"Of {len(found)} networks of timm and torchvision, drawn by a seed, {exact} agree with PyTorch in everything, "
     )
     told += "memory to the byte"
-    told += f"; {in_part} in all that is no estimate" * bool(in_part) + f"; {refused} are refused" * bool(refused)
+    told += f"; {in_part} in all but what is labelled an estimate" * bool(in_part) + f"; {refused} are refused" * bool(
+        refused
+    )
     return f"{told}: {sum(each['figures'] for each in found):,} figures."
 
 

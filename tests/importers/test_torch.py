@@ -681,6 +681,11 @@ def test_windows_stay_in_front_as_a_dimension_of_their_own() -> None:
     same_values(module)
 
 
+def test_one_part_of_each_example_is_unfolded_again() -> None:
+    module = Calls(lambda m, x: m.pool(x.flatten(0, 1)).unflatten(0, (-1, 1)), pool=nn.MaxPool2d(2))
+    assert [shape for _, _, shape in told(imported(module, 1, 4, 8, 6))][-1] == (1, 4, 4, 3)
+
+
 def test_a_batch_that_is_not_in_front_is_followed() -> None:
     module = Calls(lambda m, x: m.fc(x.permute(3, 0, 2, 1)).transpose(0, 1), fc=nn.Linear(4, 5))
     assert told(imported(module))[0] == ("permute", "permute", (6, 8, 4))

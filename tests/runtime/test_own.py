@@ -167,7 +167,7 @@ def test_what_training_draws_is_left_out_of_the_backward_pass() -> None:
     found = verified(imported(Dropping()))
     assert found.ok
     left_out = check(found, "kept for backward").left_out
-    assert left_out == "an estimate: training draws random numbers in 1 operators that are no layer"
+    assert left_out == "an estimate: training draws random numbers in 1 operators that the graph does not have"
 
 
 class Ends(nn.Module):

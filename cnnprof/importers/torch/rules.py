@@ -696,7 +696,7 @@ def _unsqueeze(node: Node) -> int:
 def _unflatten(node: Node) -> int:
     read, (out, place) = node.tensor(), node.out()
     dim = node.get("dim") % node.rank(read)
-    if place != read.place or place != FRONT:
+    if place != read.place or place != FRONT or dim == FRONT.dim:  # where one part of each example was folded
         return _reshape(node)
     sizes = out[dim - 1 : dim + len(out) - len(node.shape(read))]
     return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
