@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.report import lay_out, tabulate
+from cnnprof.analysis.layout import lay_out
+from cnnprof.analysis.report import tabulate
 from cnnprof.cli import main
 from cnnprof.exporters import export
 from cnnprof.kinds.activation import ReLU
