@@ -503,3 +503,23 @@ def test_the_check_of_docstrings_can_fail(text):
 @pytest.mark.parametrize("name", cnnprof.__all__)
 def test_the_public_interface_is_what_it_says(name):
     assert hasattr(cnnprof, name)
+
+
+MOST_LINES = 60
+"""Of a function, without its parameters, which are many where they are the options of a command."""
+
+
+def long_functions(text: str) -> list[str]:
+    """The functions of more lines than that."""
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [node.name for node in found if (node.end_lineno or 0) - node.body[0].lineno >= MOST_LINES]
+
+
+def test_no_function_is_long():
+    assert {module: long for module, path in modules().items() if (long := long_functions(read(path)))} == {}
+
+
+def test_the_check_of_lengths_can_fail():
+    line, parameters = "    x = 1\n", "    a=0,\n" * 100
+    assert long_functions(f"def f(\n{parameters}):\n" + line * MOST_LINES) == []
+    assert long_functions("def f():\n" + line * (MOST_LINES + 1)) == ["f"]

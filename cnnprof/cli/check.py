@@ -69,7 +69,7 @@ def check(
     jobs: int = 1,
 ) -> CheckResult:
     """What networks make of their budgets. Raises UsageError for options that do not go together, and for a report that
-    would replace what is read."""
+    would replace what is read. It is long for these refusals, one after the other."""
     written = [each.path for each in reports]
     refuse_inputs(written, [file for spec in specs if (file := file_of(spec)) is not None])
     if latency is not None and not (specs and budgets):

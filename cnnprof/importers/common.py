@@ -59,7 +59,8 @@ class Imported:
     and file_bytes: of its file. types: how the file stores its values. classes: what its author calls parts of it, by
     path. own: the module that it was read from, which can be run; in_place_differs: layers that run in place in either
     that or the graph, and not in both. computed: operands that are computed of several parameters.
-    constant_macs: multiply-accumulates for each batch, of parameters alone, which are not counted.
+    constant_macs: multiply-accumulates for each batch, of parameters alone, which are not counted. random: operators
+    that draw random numbers in training and are no dropout, which the graph does not have.
     """
 
     graph: Graph
@@ -77,6 +78,7 @@ class Imported:
     in_place_differs: int = 0
     computed: int = 0
     constant_macs: int = 0
+    random: int = 0
 
     @property
     def agreeing(self) -> dict[str, int]:

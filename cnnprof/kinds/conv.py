@@ -405,8 +405,10 @@ class DynamicConv2d(nn.Module):
         self.options = options
 
     def forward(self, features, weight):
-        if len(weight) == 1:
-            return F.conv2d(features, weight[0], groups=self.groups, **self.options)
+        if weight.dim() == 5 and len(weight) == 1:
+            weight = weight[0]
+        if weight.dim() == 4:  # all examples share it
+            return F.conv2d(features, weight, groups=self.groups, **self.options)
         groups = len(features) * self.groups
         made = F.conv2d(features.flatten(0, 1)[None], weight.flatten(0, 1), groups=groups, **self.options)
         return made.view(len(features), -1, *made.shape[2:])

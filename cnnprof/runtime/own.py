@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from cnnprof.analysis.costs import Costs
@@ -80,11 +80,14 @@ def own_module(graph: Graph, source: Own) -> OwnNetwork:
 def _weighted(target: Named | nn.Module) -> nn.Module:
     """The module with weights that can be computed with; among fake tensors with fake ones, also where it was there
     before and has real ones."""
-    found = resolve(target, meta=False).module if isinstance(target, Named) else target
     if not isinstance(torch.empty(0), FakeTensor):
-        return found
-    real = [each for each in (*found.parameters(), *found.buffers()) if not isinstance(each, FakeTensor)]
-    return deepcopy(found, {id(each): _fake(each) for each in real}) if real else found
+        return resolve(target, meta=False).module if isinstance(target, Named) else target
+    if isinstance(target, Named):
+        with unset_fake_temporarily():  # its code may look at what it computes, as at the rate of each dropout
+            target = resolve(target).module
+    held = [leaf for module in target.modules() for leaf in pytree.tree_leaves(vars(module))]
+    real = [each for each in held if isinstance(each, torch.Tensor) and not isinstance(each, FakeTensor)]
+    return deepcopy(target, {id(each): _fake(each) for each in real}) if real else target
 
 
 def _fake(tensor: torch.Tensor) -> torch.Tensor:
@@ -199,6 +202,8 @@ def _kept(graph: Graph, costs: Costs, source: Own, frozen: int) -> Check:
         return Check(name, against, "totals", 0, (), left_out=why)
     found = _watched(own_module(trained, source), source, costs.batch).saved
     expected = costs.training.kept
-    if found != expected and (why := _unsure(trained, source)):
+    if found > expected and source.random:
+        why = f"an estimate: training draws random numbers in {source.random:,} operators that are no layer"
+    if found != expected and (why := why or _unsure(trained, source)):
         return Check(name, against, "totals", 0, (), left_out=why)
     return compare(name, against, "totals", {"total": expected}, {"total": found}, total=expected)

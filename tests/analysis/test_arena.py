@@ -347,6 +347,9 @@ def test_scratch_in_other_types_is_noted():
         (2,),
     )
     assert plan_arena(network).notes == ("the scratch of `MEAN` was measured for int8 and int16 alone",)
+    for dtype in ("INT8", "INT16"):
+        tensors = [each if each.constant else each._replace(dtype=dtype) for each in network.tensors]
+        assert plan_arena(network._replace(tensors=tuple(tensors))).notes == ()
 
 
 def test_too_many_buffers_are_refused(monkeypatch):

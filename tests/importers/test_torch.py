@@ -168,22 +168,33 @@ def test_in_as_many_dimensions_as_the_other() -> None:
     assert of(lambda m, x: x * m.g[:, None, None], g=nn.Parameter(torch.ones(4)))[0] == ("g", "parameter", (4, 1, 1))
 
 
-def test_a_weight_that_is_computed_is_opaque_with_its_figures() -> None:
+def test_a_weight_that_is_computed_of_several_parameters_is_one_of_as_many_values() -> None:
     standard = Calls(
         lambda m, x: F.conv2d(x, (m.weight - m.weight.mean()) * m.gain, padding=1),
         weight=nn.Parameter(torch.ones(5, 4, 3, 3)), gain=nn.Parameter(torch.ones(5, 1, 1, 1)),
     )  # fmt: skip
     found = imported(standard)
-    assert found.opaque == (("conv2d", "conv2d", "its `weight` is computed, not stored"),)
+    assert [(path, word) for path, word, _ in told(found)] == [("parameter", "parameter"), ("conv", "dynamic_conv2d")]
+    assert found.notes[0] == (
+        "1 operands are computed of several parameters, and the work and memory of that are not counted: `gain`, …"
+    )
     totals = count(found.graph, 1).totals
     assert (totals.params, totals.macs) == (185, 48 * 5 * 36)
 
 
 def test_a_weight_that_is_a_buffer_is_no_parameter() -> None:
     found = imported(Calls(lambda m, x: F.conv2d(x, m.kernel, groups=4), kernel=torch.ones(4, 1, 3, 3)))
-    assert found.opaque == (("conv2d", "conv2d", "its `weight` is a buffer, which is not learned"),)
+    assert [(path, word) for path, word, _ in told(found)] == [("kernel", "buffer"), ("conv", "dynamic_conv2d")]
     totals = count(found.graph, 1).totals
-    assert (totals.params, totals.macs) == (0, 6 * 4 * 4 * 9)
+    assert (totals.params, totals.buffers, totals.macs) == (0, 36, 6 * 4 * 4 * 9)
+
+
+def test_a_computed_weight_next_to_a_bias_is_opaque_with_its_figures() -> None:
+    parts = {"weight": nn.Parameter(torch.ones(5, 4, 3, 3)), "bias": nn.Parameter(torch.ones(5))}
+    found = imported(Calls(lambda m, x: F.conv2d(x, m.weight.tanh(), m.bias, padding=1), **parts))
+    assert found.opaque == (("conv2d", "conv2d", "its weight is computed, and it has a bias"),)
+    totals = count(found.graph, 1).totals
+    assert (totals.params, totals.macs) == (185, 48 * 5 * 36)
 
 
 def test_frozen_layers_are_not_trained() -> None:

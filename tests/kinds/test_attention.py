@@ -4,7 +4,7 @@ import pytest
 
 from cnnprof.analysis.costs import count
 from cnnprof.analysis.memory import Scale, kept_for_backward
-from cnnprof.errors import SpecError
+from cnnprof.errors import ShapeError, SpecError
 from cnnprof.kinds.attention import MultiHeadAttention, ScaledDotProductAttention
 from cnnprof.model.kind import Work
 from tests.support.networks import graph, network
@@ -158,13 +158,6 @@ REFUSES = [
 ]
 
 REFUSES_ALONE = [
-    pytest.param(
-        Heads(num_heads=2),
-        [(5, 6)] * 4,
-        "`multi_head_attention` needs a query [n, embed_dim], and if others a key [m, kdim] and a value [m, vdim], "
-        "found `[5, 6]`, `[5, 6]`, `[5, 6]`, `[5, 6]`\n`flatten` and `permute` make positions of an image",
-        id="multi_head_attention: four inputs",
-    ),
     pytest.param(
         Attention(is_causal=True),
         [(3, 6, 8)] * 3 + [(3, 6, 6)],
@@ -385,3 +378,8 @@ def test_heads_keep_copies_of_their_inputs_only_in_a_batch(read: str, batch: int
         )
     )
     assert failures(verified(unfolded, count(unfolded, batch), fvcore=False)) == {}
+
+
+def test_attention_of_heads_has_three_inputs_at_most() -> None:
+    with pytest.raises(ShapeError, match=r"needs a query .* found `\[5, 6\]`, `\[5, 6\]`, `\[5, 6\]`, `\[5, 6\]`"):
+        MultiHeadAttention(num_heads=2).output(*[(5, 6)] * 4)

@@ -54,7 +54,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "shapes", "expected"), SAID, ids=[f"{each[0]}" for each in SAID])
+@pytest.mark.parametrize(("kind", "shapes", "expected"), SAID, ids=[str(each[0]) for each in SAID])
 def test_where_channels_come_from(kind: Kind, shapes: list[Shape], expected: str) -> None:
     assert kind.channels(*shapes) == expected
 

@@ -1,12 +1,16 @@
 """Convolution: what it gives and what it refuses."""
 
+from typing import Any
+
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
+from cnnprof.exporters import pytorch
 from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d, DynamicConv2d, FoldedConv2d, FoldedConv3d, StdConv2d
 from cnnprof.model.kind import EVERYTHING, Memory, Shape, Work
 from cnnprof.model.window import Window
 from tests.support.against_torch import said
+from tests.support.networks import graph, network
 
 IMAGE = (4, 16, 16)
 
@@ -288,3 +292,16 @@ def test_a_kernel_of_each_example_or_one_of_all() -> None:
     torch.testing.assert_close(
         module(features, weight[:1]), functional.conv2d(features, weight[0], padding=1, groups=2)
     )
+
+
+@pytest.mark.torch
+def test_source_with_a_kernel_that_all_examples_share_runs() -> None:
+    import torch
+
+    steps = """
+- dynamic_conv2d: {features: [], weight: [{buffer: {shape: [4, 1, 3, 3]}}]}
+  groups: 4
+"""
+    names: dict[str, Any] = {}
+    exec(pytorch.text(graph(network(steps, "[4, 8, 8]"))), names)
+    assert names["Net"]()(torch.rand(2, 4, 8, 8)).shape == (2, 4, 6, 6)

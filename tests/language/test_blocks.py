@@ -238,6 +238,17 @@ def test_pad_same(axes: int, stride: int, kernel: int) -> None:
     assert pads == ([expected] if any(expected) else [])
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_pad_same_of_another_kernel_along_each_axis(stride: int) -> None:
+    kernel = [4, 1, 3]
+    layers = f"""
+    - pad_same: {{kernel: 3, kernel_height: 1, kernel_depth: 4, stride: {stride}}}
+    - conv3d: {{out_channels: 4, kernel_size: {kernel}, stride: {stride}}}
+    """
+    found = report(network(layers, input="[3, 7, 8, 9]"))
+    assert found.layers[-1].output_shape == (1, 4, *[-(-size // stride) for size in (7, 8, 9)])
+
+
 def test_pad_same_of_a_dilated_kernel() -> None:
     text = network("- pad_same: {kernel: 3, stride: 2, dilation: 2}", input="[3, 8, 8]")
     assert report(text).layers[-1].output_shape == (1, 3, 8 + 3, 8 + 3)

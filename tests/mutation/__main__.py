@@ -21,10 +21,10 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import zip_longest
 from math import sqrt
 from pathlib import Path
-from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -49,6 +49,11 @@ RESULTS = "results.jsonl"
 RECORD = Path(__file__).with_name("record.json")
 ALSO = ("test_every_field_of_every_kind",)
 """Slow tests that are tried too: the only one that runs what a kind writes as source."""
+
+
+def drawing(seed: int, mutant: Mutant) -> str:
+    """Mutants in the order of this are drawn at random: an order that other mutants leave as it is."""
+    return hashlib.sha256(f"{seed} {mutant.name}".encode()).hexdigest()
 
 
 class Equivalent(NamedTuple):
@@ -77,6 +82,7 @@ def made(only: str) -> Iterator[tuple[str, list[Mutant]]]:
         yield group, [each for path, name in named for each in mutants(path, name) if fnmatchcase(each.name, only)]
 
 
+@cache
 def key(mutant: Mutant) -> str:
     """What a result is valid for: the change of a function that is as it was."""
     source = ast.unparse(functions(mutant.path)[1][mutant.function][0])
@@ -91,12 +97,10 @@ def time_of_forks() -> float:
 class Trials:
     """A pytest plugin that tries mutants with the tests that were collected, instead of running these."""
 
-    def __init__(self, chosen: list[Mutant], known: dict[str, str], saved: Path, seconds: float, partial: bool) -> None:
+    def __init__(self, chosen: list[Mutant], known: dict[str, str], options: argparse.Namespace) -> None:
         self.chosen = chosen
         self.known = known
-        self.saved = saved
-        self.seconds = seconds
-        self.partial = partial
+        self.options = options
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -110,15 +114,16 @@ class Trials:
         torch.set_num_threads(1)  # threads do not survive a fork
         if session.testsfailed:
             raise session.Interrupted("tests that are not collected")
-        trials, start = Session(session.items, self.saved), time.monotonic()
-        with (self.saved / RESULTS).open("a", encoding="utf-8") as results:
+        trials, start = Session(session.items, self.options.saved), time.monotonic()
+        with (self.options.saved / RESULTS).open("a", encoding="utf-8") as results:
             for number, mutant in enumerate(self.chosen, start=1):
-                outcome, test = trials.attempt(mutant, self.seconds)
+                outcome, test = trials.attempt(mutant, self.options.seconds)
                 self.known[key(mutant)] = outcome
                 if outcome not in KILLED:
                     print(f"{mutant.name}: {outcome}\n  - {mutant.before}\n  + {mutant.after}", flush=True)
-                if outcome in KILLED or not self.partial:
-                    line = {"key": key(mutant), "name": mutant.name, "outcome": outcome, "test": test}
+                if outcome in KILLED or not self.options.tests:
+                    line: dict[str, Any] = {"key": key(mutant), "name": mutant.name, "outcome": outcome, "test": test}
+                    line["drawn"] = self.options.only == "*"
                     results.write(json.dumps(line) + "\n")
                     results.flush()
                 if number % 100 == 0:
@@ -147,7 +152,7 @@ def said(group: str, row: dict[str, Any]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each group, drawn by --seed")
+    parser.add_argument("--sample", type=int, metavar="N", help="of each group, N mutants, those tried before first")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--only", default="*", metavar="GLOB", help="mutants by name: 'cnnprof.kinds.pool.*'")
     parser.add_argument("--again", action="store_true", help="try once more what survived")
@@ -161,21 +166,22 @@ def main() -> int:
     results = options.saved / RESULTS
     lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
     known = {line["key"]: line["outcome"] for line in map(json.loads, lines)}
+    tried = {line["key"] for line in map(json.loads, lines) if line.get("drawn", True)}  # by any sample
     if options.again:
         known = {each: outcome for each, outcome in known.items() if outcome in KILLED}
     explained = equivalents()
     groups: dict[str, tuple[list[Mutant], int, int]] = {}
     for group, found in made(options.only):
         counted = [each for each in found if not any(reason.covers(each) for reason in explained)]
-        drawn = Random(f"{options.seed} {group}").sample(counted, len(counted))[: options.sample]
-        groups[group] = drawn, len(counted), len(found) - len(counted)
+        drawn = sorted(counted, key=lambda each: (key(each) not in tried, drawing(options.seed, each)))
+        groups[group] = drawn[: options.sample], len(counted), len(found) - len(counted)
     # The groups in turn: of a run that was stopped, what is there is a smaller sample.
     turns = zip_longest(*(drawn for drawn, _, _ in groups.values()))
     chosen = [each for turn in turns for each in turn if each is not None and key(each) not in known]
     if chosen:
         tests = options.tests or [str(ROOT / "tests" / each) for each in TESTS]
         given = ["-s", "-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", *tests]
-        done = pytest.main(given, plugins=[Trials(chosen, known, options.saved, options.seconds, bool(options.tests))])
+        done = pytest.main(given, plugins=[Trials(chosen, known, options)])
         if done != 0:
             return int(done)
     rows = {group: figures(*found, known) for group, found in groups.items() if found[0]}

@@ -279,6 +279,49 @@ def test_a_file_has_its_inputs_its_constants_and_what_operators_make():
                 for line in ("TANH 1x8x8x4 -> 1x8x8x4", f"{word} 1x8x8x4, 1x8x8x4 -> 1x8x8x4")
             ],
         ),
+        (
+            [16],
+            "[batch_norm, {linear: {out_features: 4, bias: false}}]",
+            ["FULLY_CONNECTED 1x16, 4x16, 4:int32 -> 1x4"],
+        ),
+        (  # the sum is the convolution's bias
+            [4, 8, 8],
+            "[{conv2d: {out_channels: 4, kernel_size: 1, bias: false}}, hardsigmoid]",
+            ["CONV_2D 1x8x8x4, 4x1x1x4, 4:int32 -> 1x8x8x4", "MUL 1x8x8x4,  -> 1x8x8x4"],
+        ),
+        (  # padding stays for the first of two readers
+            [4, 8, 8],
+            "[{pad: {pad: [0, 1, 0, 1]}}, {concat: {a: [{max_pool2d: {kernel_size: 3, stride: 2}}], "
+            "b: [{conv2d: {out_channels: 4, kernel_size: 3, stride: 2}}]}}]",
+            [
+                "PAD 1x8x8x4, 4x2:int32 -> 1x9x9x4",
+                "MAX_POOL_2D 1x9x9x4 -> 1x4x4x4",
+                "CONV_2D 1x8x8x4, 4x3x3x4, 4:int32 -> 1x4x4x4",
+                "CONCATENATION 1x4x4x4, 1x4x4x4 -> 1x4x4x8",
+            ],
+        ),
+        (
+            [4, 16],
+            "[{conv1d: {out_channels: 4, kernel_size: 3, padding: 1}}, {concat: {a: [], b: [tanh]}}, flatten]",
+            [
+                "RESHAPE 1x16x4, 4:int32 -> 1x1x16x4",
+                "CONV_2D 1x1x16x4, 4x1x3x4, 4:int32 -> 1x1x16x4",
+                "TANH 1x1x16x4 -> 1x1x16x4",
+                "CONCATENATION 1x1x16x4, 1x1x16x4 -> 1x1x16x8",
+                "RESHAPE 1x1x16x8, 2:int32 -> 1x128",
+            ],
+        ),
+        (
+            [2, 8, 8],
+            "[{conv2d: {out_channels: 2, kernel_size: 1, groups: 2}}]",
+            ["DEPTHWISE_CONV_2D 1x8x8x2, 1x1x1x2, 2:int32 -> 1x8x8x2"],
+        ),
+        (
+            [4, 8, 8],
+            "[{add: {a: [], b: [{parameter: {shape: [4, 1, 1]}}]}}]",
+            ["ADD 1x8x8x4, 1x1x1x4 -> 1x8x8x4"],
+        ),
+        ([4, 8, 8], "[{pad: {pad: [1, 1, 1, 1], value: 1}}]", ["PADV2 1x8x8x4, 4x2:int32,  -> 1x10x10x4"]),
         ([4, 6], "[{prelu: {num_parameters: 4}}]", ["PRELU 1x6x4, 1x4 -> 1x6x4"]),
         ([4, 8, 8], "[{pad: {pad: [0, 0, 0, 0]}}, identity, dropout]", []),
         ([4, 8, 8], "[{pad: {pad: [-1, 0, 0, -2]}}]", ["STRIDED_SLICE 1x8x8x4, 4:int32, 4:int32, 4:int32 -> 1x6x7x4"]),

@@ -151,6 +151,25 @@ def test_what_is_computed_of_parameters_is_left_out_of_the_backward_pass() -> No
     assert left_out == "an estimate: 1 operands are computed of several parameters"
 
 
+class Dropping(nn.Module):
+    """Leaves out whole branches in training, by a function that is no layer, as stochastic depth is in timm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        made = self.conv(input)
+        return input + (made * made.new_empty(len(made), 1, 1, 1).bernoulli_(0.9) if self.training else made)
+
+
+def test_what_training_draws_is_left_out_of_the_backward_pass() -> None:
+    found = verified(imported(Dropping()))
+    assert found.ok
+    left_out = check(found, "kept for backward").left_out
+    assert left_out == "an estimate: training draws random numbers in 1 operators that are no layer"
+
+
 class Ends(nn.Module):
     """Two outputs, by name."""
 
@@ -219,6 +238,18 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(MODULE, encoding="utf-8")
     return lambda *arguments: run(capsys, *arguments)
+
+
+@pytest.mark.parametrize("kept", ["", "self.table = torch.ones(8)"], ids=["", "a tensor that is no buffer"])
+def test_without_values_a_module_is_made_as_with_them(command: Run, kept: str) -> None:
+    """Its code may look at the values of what it computes itself."""
+    made = f"self.rate = torch.linspace(0, 0.5, 3, device='cpu')[1].item()\n        {kept}"
+    text = MODULE.replace("self.head =", f"{made}\n        self.head =")
+    if kept:
+        text = text.replace("mean((2, 3))", "mean((2, 3)) * self.table")
+    Path("mine.py").write_text(text, encoding="utf-8")
+    told = command("verify", "torch:mine.py:Net", "--input", "3x8x8", "--no-fvcore", "--fake", "--format", "json")
+    assert all(not check["mismatches"] for check in json.loads(told.out)["checks"])
 
 
 def test_verify_says_what_was_run(command: Run) -> None:

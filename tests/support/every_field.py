@@ -26,6 +26,10 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
         {"out_channels": 4, "kernel_size": 1, "stride": 2, "dilation": 2, "groups": 2},
         {"out_channels": 6, "kernel_size": 3, "padding": 1, "bias": False, "padding_mode": "reflect"},
     ],
+    "dynamic_conv2d": [
+        {"stride": 2, "padding": 1, "groups": 2},
+        {"padding": "same", "dilation": 2, "groups": 2},
+    ],
     "opaque": [
         {"output_shape": [2, 3], "params": 5, "macs": 7, "flops": 2, "view": True, "saved": 3, "scratch": 4},
         {"output_shape": 4, "params": 0, "macs": 0, "keeps_input": False},
@@ -49,11 +53,17 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
 """Fields of kinds that no random network draws as a step of its own, and values that none draws."""
 
 
+SECOND = {"dynamic_conv2d": (4, 2, 3, 3)}
+"""Shapes of second inputs that are no tensors like the first."""
+
+
 def made_of(kind: Kind, shape: Shape) -> Graph | None:
     """A network with a layer that reads what it can, twice where it merges; None where it takes no such shape."""
     builder = Builder()
-    tensor = builder.input("input", shape)
-    tensor = builder.add("stem.0", kinds()["relu"](), [tensor])
+    builder.input("first" if kind.word in SECOND else "input", shape)
+    if kind.word in SECOND:
+        builder.input("second", SECOND[kind.word])
+    tensor = builder.add("stem.0", kinds()["relu"](), [0])
     count = 0 if kind.source else 2 if kind.several or (kind.merge and getattr(kind, "scalar", None) is None) else 1
     count = len(kind.roles) or count
     try:

@@ -81,5 +81,5 @@ def _with_own(target: Reference | nn.Module, wanted: Wanted, found: Imported) ->
     if not wanted.inputs:
         return found
     types = tuple(wanted.dtypes.get(name) for name in wanted.inputs)
-    figures = found.in_place_differs, types, found.computed, found.constant_macs
+    figures = found.in_place_differs, types, found.computed, found.constant_macs, found.random
     return replace(found, own=Own(target, tuple(wanted.inputs), *figures))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,8 +59,12 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
     except Exception:  # noqa: BLE001  modules that keep tensors of another device, or look into them
         ran = None
         notes.append("it does not run on PyTorch's device `meta`: nobody else counted its multiply-accumulates")
-    notes += [*_random(module, given, reader.network), *_types(given)]
-    return finished(reader, ran, shown, notes)
+    if random := _random(module, given, reader.network):
+        notes.append(
+            f"training draws random numbers in {random:,} operators other than dropout, which the figures of training "
+            "lack"
+        )
+    return replace(finished(reader, ran, shown, [*notes, *_types(given)]), random=random)
 
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
@@ -116,18 +121,13 @@ def _part(module: nn.Module, given: Example, shown: str) -> str:
     return f"; a part of it may do: {whole}.{best} with --input {'x'.join(map(str, ran[best]))}"
 
 
-def _random(module: nn.Module, given: Example, network: Network) -> list[str]:
-    """A note on what only training does at random, apart from dropout, as leaving out whole branches."""
+def _random(module: nn.Module, given: Example, network: Network) -> int:
+    """How many operators only training runs, at random, apart from dropout, as those that leave out whole branches."""
     try:
         drawn = draws(module, given)
     except Exception:  # noqa: BLE001  a module that training cannot run has no figures of training
-        return []
-    others = drawn - sum(isinstance(layer.kind, RandomZeros) for layer in network.layers)
-    if others <= 0:
-        return []
-    return [
-        f"training draws random numbers in {others:,} operators other than dropout, which the figures of training lack"
-    ]
+        return 0
+    return max(0, drawn - sum(isinstance(layer.kind, RandomZeros) for layer in network.layers))
 
 
 def _types(given: Example) -> list[str]:

@@ -24,6 +24,7 @@ class Constant(NamedTuple):
     shape: with all its dimensions. stored: the parameter or buffer that it is, in these dimensions; None where it was
     computed. sources: what it was computed from. number: its value, where it has one and that is known. computed: the
     tensors on the way to it that are not another's values in another order, and the operators that made them.
+    parts: what it was joined of, along the dimension `dim`; empty where it was not.
     """
 
     shape: Shape
@@ -32,6 +33,8 @@ class Constant(NamedTuple):
     number: float | None = None
     work: frozenset[str] = frozenset()
     computed: frozenset[tuple[str, str]] = frozenset()
+    parts: tuple[Constant, ...] = ()
+    dim: int = 0
 
 
 class Batched(NamedTuple):

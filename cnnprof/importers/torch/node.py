@@ -10,6 +10,7 @@ from cnnprof.importers.batch import FRONT, Place
 from cnnprof.importers.common import NoKind
 from cnnprof.importers.torch.network import Batched, Constant, Value
 from cnnprof.importers.torch.program import Call, Ref, Stored
+from cnnprof.kinds import concat
 from cnnprof.kinds.parameter import Buffer, Parameter
 from cnnprof.kinds.parameter import Constant as Made
 from cnnprof.model.kind import Kind, Shape, show
@@ -150,6 +151,8 @@ class Node:
             raise NoKind("one of its operands depends on no input, and is folded into a batch")
         if not value.sources:
             return self.reader.network.add(self.reader.layer(self.call, Made(shape=shape), (), "constant", ()))
+        if len(learned) > 1 and value.parts and place is None:
+            return self._joined(value, rank)
         if len(learned) > 1:
             values = sum(prod(self.held(stored)) for stored in learned)
             return self._source(tuple(sorted(learned)), Parameter(shape=shape, stored=[values]))
@@ -158,6 +161,12 @@ class Node:
         as_it_is = value.stored is not None and prod(held) == prod(shape) and held != ()
         kind = (Parameter if learned else Buffer)(shape=shape, stored=None if as_it_is else held)
         return self._source((stored,), kind)
+
+    def _joined(self, value: Constant, rank: int) -> int:
+        """The layer that joins parameters and buffers, each by its name, in so many dimensions. Raises NoKind."""
+        before = rank - len(value.shape)
+        parts = [self.shared(part, rank) for part in value.parts]
+        return self.add(concat.Concat(dim=before + value.dim + 1), *parts, word="concat")
 
     def _source(self, stored: tuple[Stored, ...], kind: Kind) -> int:
         """The layer that gives what is stored, or computed of several parameters, which all that use it in the same

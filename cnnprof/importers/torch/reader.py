@@ -287,7 +287,12 @@ class Reader:
             stored = first.stored if first and same else None
             if any(each.learned for each in sources) and call.plain not in IN_ORDER | VIEWS | GATHERING | CREATING:
                 computed |= {(name, call.plain)}
-            self.bind(name, Constant(shape, stored, sources, number, work, computed), call)
+            value = Constant(shape, stored, sources, number, work, computed)
+            if call.plain in ("cat", "concat"):
+                value = value._replace(parts=tuple(constants), dim=node.get("dim", 0) % len(shape))
+            elif call.plain in SAME and first is not None:
+                value = value._replace(parts=first.parts, dim=first.dim)
+            self.bind(name, value, call)
         self.overwritten(node)
 
     def layer(

@@ -48,7 +48,8 @@ class Own(NamedTuple):
 
     inputs: the names that it is called with. in_place_differs: layers that run in place in either the module or the
     graph, and not in both. dtypes: of those inputs that were given one. computed: operands that
-    are computed of several parameters. constant_macs: those of parameters alone, for each batch.
+    are computed of several parameters. constant_macs: those of parameters alone, for each batch. random: operators
+    that draw random numbers in training, and are not in the graph.
     """
 
     target: Reference | nn.Module
@@ -57,6 +58,7 @@ class Own(NamedTuple):
     dtypes: tuple[str | None, ...] = ()
     computed: int = 0
     constant_macs: int = 0
+    random: int = 0
 
 
 OLDEST = (2, 6)

@@ -159,12 +159,18 @@ def _conv_transpose(node: Node) -> int:
 
 
 def _linear(node: Node) -> int:
-    read, weight, bias = node.tensor(), node.weight("weight"), node.weight("bias")
+    read, weight, given = node.tensor(), node.weight("weight"), node.get("bias")
     if weight is None or len(weight.shape) != 2:
         raise NoKind("its weight is no matrix")
     read.place.own(node.rank(read), -1)
-    kind = linear.Linear(out_features=weight.shape[0], bias=bias is not None)
-    return node.add(kind, read, learned=(weight, bias))
+    own = given is None or node.learns(given)
+    bias = node.weight("bias") if own else None
+    made = node.add(linear.Linear(out_features=weight.shape[0], bias=bias is not None), read, learned=(weight, bias))
+    if own:
+        return made
+    if isinstance(given, Batched):
+        raise NoKind("its `bias` depends on the input")
+    return node.fused(arithmetic.Add(), made, node.shared(given, len(node.out()[0])), word="add")
 
 
 def _matmul(node: Node) -> int:
@@ -696,6 +702,20 @@ def _unflatten(node: Node) -> int:
     return node.add(reshape.Unflatten(dim=dim, unflattened_size=sizes), read)
 
 
+def _repeat_interleave(node: Node) -> int:
+    """Every example as often as there are, for one, windows that all read it."""
+    read, (out, place) = node.tensor(), node.out()
+    repeats, dim = node.get("repeats"), node.get("dim")
+    if not isinstance(repeats, int) or dim is None or dim % node.rank(read) != 0 or read.place != FRONT:
+        raise NoKind("it repeats unequally, or not what is in front")
+    if repeats == 1:
+        return read.tensor
+    if place != Place(0, repeats):
+        raise NoKind("it repeats something else than examples")
+    one = node.add(reshape.Unsqueeze(dim=1), read, word="unsqueeze")
+    return node.add(expand.Expand(size=out), one, word="expand")
+
+
 def _roll(node: Node) -> int:
     read, own = node.tensor(), node.get("dims", [])
     if not own:
@@ -945,6 +965,7 @@ RULES: dict[str, Rule] = {
     "reciprocal": _plain(function.Reciprocal),
     "relu": _plain(activation.ReLU),
     "relu6": _plain(activation.ReLU6),
+    "repeat_interleave": _repeat_interleave,
     "reshape": _reshape,
     "reshape_as": _reshape,
     "rms_norm": _rms_norm,
