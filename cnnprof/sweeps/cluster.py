@@ -97,7 +97,9 @@ class Cluster:
         settings = {"distributed.comm.timeouts.connect": PATIENCE, "distributed.comm.retry.count": 0}
         with dask.config.set(settings), _quiet():
             try:
-                client = closed_here(self.address, timeout=PATIENCE, set_as_default=False)
+                client = self._connected(closed_here)
+            except UsageError:
+                raise
             except Exception as error:  # noqa: BLE001  # what an unknown peer sends can raise anything
                 raise self._no_scheduler(_first_line(error)) from None
             try:
@@ -105,6 +107,26 @@ class Cluster:
             finally:
                 with suppress(Exception):
                     client.close(timeout=PATIENCE)
+
+    def _connected(self, client: Any) -> Client:
+        """A client that is connected. Raises UsageError where that takes too long: Dask itself waits without end for a
+        peer that begins as a scheduler does and then says nothing."""
+        found: SimpleQueue[Client | Exception] = SimpleQueue()
+
+        def connect() -> None:
+            try:
+                found.put(client(self.address, timeout=PATIENCE, set_as_default=False))
+            except Exception as error:  # noqa: BLE001  # raised again by who waits
+                found.put(error)
+
+        threading.Thread(target=connect, daemon=True).start()
+        try:
+            made = found.get(timeout=3 * PATIENCE)
+        except Empty:
+            raise self._no_scheduler("it stops answering") from None
+        if isinstance(made, Exception):
+            raise made
+        return made
 
     def _encryption(self) -> ssl.SSLContext | None:
         """What Dask's configuration says of TLS; None in the other transports.
@@ -117,7 +139,7 @@ class Cluster:
         try:
             get_backend(self.transport).get_connector()
             found = Security().get_connection_args("client").get("ssl_context") if self.transport == "tls" else None
-        except (TypeError, ValueError, ImportError, OSError) as error:  # a package or a certificate that is missing
+        except (TypeError, ValueError, ImportError, OSError) as error:  # a missing package or certificate
             raise UsageError(f"Dask cannot speak {self.transport}:// here: {_first_line(error)}") from None
         if self.transport == "tls" and found is None:
             raise UsageError(
