@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnnprof.analysis.compare import NetworkComparison
-    from cnnprof.analysis.explain import LayerPage, SumPage
+    from cnnprof.analysis.explained import LayerPage, SumPage
     from cnnprof.analysis.report import Report
     from cnnprof.analysis.whatif import WhatIf
     from cnnprof.errors import CnnprofError, MissingDependencyError, OverBudgetError, SpecError, UsageError
     from cnnprof.gate.result import CheckResult
     from cnnprof.language.spec import Spec
-    from cnnprof.load import Input, Source
+    from cnnprof.load import Input, Network, Source
     from cnnprof.model.graph import Graph
     from cnnprof.sweeps.result import Sweep
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "CnnprofError",
     "MissingDependencyError",
@@ -77,7 +77,8 @@ def parse(text: str | bytes, name: str = "<text>") -> Spec:
 
     Raises SpecError where the text is no YAML, or no spec's. What is wrong with its steps is raised where it is used.
     """
-    from cnnprof.load import Located, read
+    from cnnprof.load import read
+    from cnnprof.lookup import Located
 
     given: object = text
     if not isinstance(given, str | bytes):
@@ -111,11 +112,8 @@ def analyze(
         that is too much to search; the report's `refused` then says so.
     """
     from cnnprof.analysis.analyze import analyze
-    from cnnprof.importers.reference import Reading
-    from cnnprof.load import network
 
-    options: Any = {"variant": variant, "input": input, "args": args, "training": training}
-    found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
+    found = _network(spec, with_, strict, example, variant=variant, input=input, args=args, training=training)
     return analyze(found, batch, dtype, optimizer, master_weights, order)
 
 
@@ -131,11 +129,9 @@ def unfold(
     example: Any = None,
 ) -> Graph:
     """The network as a graph: layers in execution order with edges, shapes and paths."""
-    from cnnprof.importers.reference import Reading
-    from cnnprof.load import as_computed, network
+    from cnnprof.load import as_computed
 
-    options: Any = {"variant": variant, "input": input, "args": args, "training": training}
-    found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
+    found = _network(spec, with_, strict, example, variant=variant, input=input, args=args, training=training)
     return as_computed(found, "a graph").graph
 
 
@@ -185,11 +181,8 @@ def explain(
     """
     from cnnprof.analysis.analyze import analyze
     from cnnprof.analysis.explain import explain
-    from cnnprof.importers.reference import Reading
-    from cnnprof.load import network
 
-    options: Any = {"variant": variant, "input": input, "args": args, "training": training}
-    found = network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
+    found = _network(spec, with_, strict, example, variant=variant, input=input, args=args, training=training)
     report = analyze(found, batch, dtype)
     return explain(report.graph, report.costs, path, _list(only))
 
@@ -238,11 +231,9 @@ def rewrite(
     only, except_: patterns of the paths that may, or may not, be replaced. between: repeat norm and activation there.
     """
     from cnnprof.analysis.rewritten import Wish, what_if
-    from cnnprof.importers.reference import Reading
-    from cnnprof.load import network
 
     wish = Wish(_list(with_), _list(only), _list(except_), between)
-    found = network(spec, variant=variant, input=input, args=args, reading=Reading(strict, example))
+    found = _network(spec, (), strict, example, variant=variant, input=input, args=args)
     return what_if(found, spec if isinstance(spec, str) else "", wish, batch, dtype)
 
 
@@ -348,7 +339,7 @@ def check(
     from cnnprof.errors import SourceText, UsageError
     from cnnprof.gate.budget import Budget, Elsewhere, Fits
     from cnnprof.gate.projects import check_project
-    from cnnprof.gate.run import ARGUMENT, check_specs, limits_of
+    from cnnprof.gate.specs import ARGUMENT, check_specs, limits_of
     from cnnprof.gate.subjects import AS_WRITTEN, Setup
     from cnnprof.importers.reference import Reading
     from cnnprof.load import as_text, shapes_of
@@ -400,14 +391,20 @@ def to_yaml(
 
     Raises UsageError too, for a network that training changes otherwise than by side outputs.
     """
-    from cnnprof.importers.reference import Reading
     from cnnprof.language.write import write
-    from cnnprof.load import as_computed, network
+    from cnnprof.load import as_computed
 
-    reading = Reading(strict, example)
-    found = network(spec, variant=variant, input=input, args=args, with_=_list(with_), reading=reading)
+    found = _network(spec, with_, strict, example, variant=variant, input=input, args=args)
     as_computed(found, "a spec")
     return write(found.graph, name, budget=found.budget, folded=not flat)
+
+
+def _network(spec: Source, with_: str | Sequence[str], strict: bool, example: Any, **options: Any) -> Network:
+    """The network that a function is given, after what `with_` asks for."""
+    from cnnprof.importers.reference import Reading
+    from cnnprof.load import network
+
+    return network(spec, with_=_list(with_), reading=Reading(strict, example), **options)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:

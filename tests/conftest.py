@@ -44,6 +44,7 @@ SLOW = {
     "language/test_hints.py::test_of_pytorch_s_names_none_is_taken_for_another",
     "language/test_registry.py::test_its_module_is_built",
     "language/test_registry.py::test_its_rules_agree_with_pytorch",
+    "language/test_whole_networks.py::test_in_pytorch",
     "language/test_write.py::test_shipped_specs",
     "mutation/test_mutation.py::test_every_equivalent_is_of_a_mutant_that_there_is",
     "mutation/test_mutation.py::test_one_module",

@@ -39,11 +39,11 @@ NOT_OURS = {
     "kwargs",
 }
 OURS = {
-    "abs", "add", "amax", "amin", "blur_pool2d", "buffer", "center_crop", "clamp", "concat", "constant", "div", "erf",
-    "exp", "expand", "log", "matmul", "maximum", "mean", "minimum", "mul", "neg", "opaque", "parameter",
-    "permute", "pow", "reciprocal", "reshape", "roll", "rsqrt", "scaled_dot_product_attention", "select", "slice",
-    "sqrt", "squeeze", "stack", "std", "std_conv2d", "stochastic_depth", "sub", "sum", "unsqueeze", "var",
-    "vector_norm",
+    "abs", "add", "amax", "amin", "blur_pool2d", "buffer", "center_crop", "clamp", "concat", "constant", "div",
+    "dynamic_conv2d", "erf", "exp", "expand", "log", "matmul", "maximum", "mean", "minimum", "mul", "neg", "opaque",
+    "parameter", "permute", "pow", "reciprocal", "reshape", "roll", "rsqrt", "scaled_dot_product_attention", "select",
+    "slice", "slice_scatter", "sqrt", "squeeze", "stack", "std", "std_conv2d", "stochastic_depth", "sub", "sum",
+    "unsqueeze", "var", "vector_norm",
 }  # fmt: skip
 """No torch.nn class or function with fields: merges, our own, and tensor methods."""
 

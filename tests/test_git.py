@@ -18,7 +18,7 @@ import pytest
 from cnnprof import git
 from cnnprof.cli import main
 from cnnprof.errors import UsageError
-from cnnprof.load import locate
+from cnnprof.lookup import locate
 from tests.support.networks import network
 
 NET = network("- conv2d: {out_channels: 4, kernel_size: 1}")

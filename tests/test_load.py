@@ -12,7 +12,7 @@ from cnnprof.errors import UsageError
 from cnnprof.importers import reference
 from cnnprof.language.source import parse
 from cnnprof.language.spec import read
-from cnnprof.load import alike, architectures, locate
+from cnnprof.lookup import alike, architectures, locate
 
 
 @pytest.fixture(autouse=True)

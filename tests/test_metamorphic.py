@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import cnnprof
-from cnnprof import load as locate
+from cnnprof import lookup
 from cnnprof.analysis.costs import ITEM_SIZE, refusal
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import SpecError
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind
@@ -32,7 +33,7 @@ PROFILE = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-SPECS = sorted(locate.architectures())
+SPECS = sorted(lookup.architectures())
 BATCH = 2
 """Examples of which PyTorch takes statistics."""
 SUMMED = ("params", "buffers", "macs", "flops", "param_bytes", "activation_bytes")
@@ -86,10 +87,17 @@ def flat(graph: Graph, in_place: bool) -> str:
             fields = {name: getattr(layer.kind, name) for name in layer.kind.fields}
             lines.append(f"  - {layer.kind.word}:" + (f" {value_text(fields)}" if fields else ""))
         lines.append(f"    name: l{number}")
-        if layer.inputs:  # a merge stands on the grid of its first input, as what it is entered with
-            lines.append(f"    from: {names[layer.inputs[0]]}")
+        read = [names[tensor] for tensor in layer.inputs]
+        if len(read) > 1 and not layer.kind.merge:
+            lines.append(f"    from: {value_text(read)}")
+        elif read:  # a merge stands on the grid of its first input, as what it is entered with
+            lines.append(f"    from: {read[0]}")
         if layer.shares is not None:
             lines.append(f"    share: l{layer.shares}")
+        elif layer.frozen and not layer.kind.source:
+            lines.append("    frozen: true")
+        if layer.in_place is not None:
+            lines.append(f"    inplace: {value_text(layer.in_place)}")
     for output in graph.outputs:
         if output.label != "out":
             lines.append(f"  - side: {{{output.label}: {names[output.tensor]}}}")
@@ -136,13 +144,15 @@ def unrolled(steps: tuple[Step, ...]) -> Iterator[Step]:
         if step.repeat in (None, 0) or inner:
             yield step
             continue
-        for number in range(step.repeat):
+        start = step.start or 0
+        for number in range(start, start + step.repeat):
             yield replace(
                 step,
                 body=step.body if step.merges else at(step.body, number),
-                name=step.name if number == step.repeat - 1 else None,
-                from_=step.from_ if number == 0 else None,
+                name=step.name if number == start + step.repeat - 1 else None,
+                from_=step.from_ if number == start else None,
                 repeat=None,
+                start=None,
                 when=None if step.when is None else at(Expr(step.when), number),
             )
 
@@ -172,7 +182,7 @@ def test_unrolling_a_repeat_changes_no_figure(net: Net) -> None:
 def test_renaming_changes_no_figure(net: Net) -> None:
     """Layers, blocks, arguments and side outputs by other names."""
     text = net.text()
-    other = re.sub(r"\b(n|b|a|ak|ab|f|fb|aux)(\d+)\b", r"other_\1_\2", text)
+    other = re.sub(r"\b(n|b|a|ak|ab|f|fb|aux|outs)(\d+)\b", r"other_\1_\2", text)
     other = re.sub(r"\b(\d+)n\b", r"\1-other", other)
     assume(other != text)
     told, renamed = report(text), report(other)
@@ -306,8 +316,8 @@ def test_the_type_scales_bytes_alone(net: Net) -> None:
             assert getattr(told, name) == getattr(double, name), name
 
 
-SIZED = ("linear", "layer_norm", "rms_norm", "lstm", "gru", "multi_head_attention", "parameter")
-"""Kinds whose weights follow the last dimension, or are given."""
+SIZED = ("linear", "layer_norm", "rms_norm", "lstm", "gru", "multi_head_attention", "parameter", "buffer", "constant")
+"""Kinds whose weights follow the last dimension, or that read nothing."""
 
 
 @PROFILE

@@ -93,6 +93,22 @@ def test_every_tool_is_pinned():
     assert {name_of(requirement) for requirement in asked} <= pinned
 
 
+def test_the_lowest_versions_are_those_that_are_asked_for():
+    """And there are no others: `.ci/run` runs the fast tests with them."""
+    project = PYPROJECT["project"]
+    asked = chain(project["dependencies"], *project["optional-dependencies"].values())
+    least = dict(found.groups() for each in asked if (found := re.match(r"([\w-]+)>=([\d.]+)", each)))
+    of_docs = {"mkdocs-material"}
+    lines = [line for line in (ROOT / ".ci/lowest.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    pinned = dict(line.split("==") for line in lines if not line.startswith("click=="))
+    assert pinned.keys() == least.keys() - of_docs
+    assert not [
+        name
+        for name, version in pinned.items()
+        if not re.fullmatch(rf"{re.escape(least[name])}(\.0|\.post\d+)*", version)
+    ]
+
+
 def test_the_classifiers_name_the_pythons_that_were_run():
     """Those that the workflow runs: the first with everything, the others without PyTorch."""
     classifiers = PYPROJECT["project"]["classifiers"]

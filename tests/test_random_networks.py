@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from cnnprof.errors import SpecError
+from cnnprof.errors import RuleError, SpecError, UsageError
+from cnnprof.exporters import pytorch
 from cnnprof.kinds.conv import Conv1d
 from cnnprof.language.registry import kinds
 from cnnprof.model.kind import Memory, Tensor, Work
@@ -22,14 +25,20 @@ from tests.support.random_networks import (
     Net,
     Pardoned,
     Refusal,
+    Seeded,
+    Step,
     as_in_its_example,
     compare_graph,
     networks,
     refused_alike,
+    round_trips,
     seeded,
 )
+from tests.support.random_networks.round_trips import TRIPS, travel
+from tests.support.random_networks.simulation import Body, Simulation
 
 NETWORKS = 1000
+TRAVELLERS = 60
 PROFILE = settings(
     max_examples=NETWORKS,
     derandomize=True,  # every run compares the same networks; `python -m tests.support.random_networks` others
@@ -86,7 +95,8 @@ def test_the_whole_language_is_drawn() -> None:
     """Every kind, and every construction of the language, occurs in a few hundred networks."""
     nets = [seeded(("language", number)) for number in range(800)]
     texts = [net.text() for net in nets]
-    layers = Counter(layer.kind.word for text in texts for layer in graph(text).layers)
+    drawn = [layer for text in texts for layer in graph(text).layers]
+    layers = Counter(layer.kind.word for layer in drawn)
     assert {word for word in [*TABLE, *MERGES, "parameter"] if layers[word] < 3} == set()
     for construction in (
         *("blocks:", "args:", "repeat: 2", "repeat: 0", "when: training", "from: ", "share: ", "side:", "input: {"),
@@ -100,10 +110,95 @@ def test_the_whole_language_is_drawn() -> None:
             "ak0: required",
             "ak0: {",
             "inplace: false",
+            "collect: outs",
+            "outs: outs",
+            "start: 1",
+            "frozen: true",
+            "frozen: in_channels",
+            "from: [",
+            "number: 0.5",
         ),
     ):
         assert sum(construction in text for text in texts) >= 3, construction
     assert {len(shape) for net in nets for shape in net.inputs.values()} == {1, 2, 3, 4}
+    seen: dict[tuple[str, str], set[Any]] = {}
+    for kind in [layer.kind for layer in drawn if layer.kind.merge or layer.kind.source]:
+        for name in kind.fields:
+            seen.setdefault((kind.word, name), set()).add(getattr(kind, name))
+    assert lacking(seen) == {}
+
+
+@pytest.mark.torch
+@pytest.mark.usefixtures("one_thread")
+def test_networks_come_back_from_other_forms() -> None:
+    """As a spec, folded and flat; as a module that is imported and built again; as PyTorch source."""
+    tally: Counter[str] = Counter()
+    for number in range(TRAVELLERS):
+        net = seeded(("trip", number))
+        assert [*travel(net, tally, [*TRIPS])] == [], net.text()
+    for trip in TRIPS:
+        assert tally[f"{trip}: the same"] > 0.85 * TRAVELLERS
+        refused = Counter({what: n for what, n in tally.items() if what.startswith(f"{trip}: refused")}).total()
+        lost = Counter({what: n for what, n in tally.items() if what.startswith(f"{trip}: the same")}).total()
+        assert refused + lost == TRAVELLERS
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("said", "instead"), [("eps: 0.5", "eps: 0.4"), ("bias: false", "bias: true")])
+def test_a_change_on_the_way_is_caught(monkeypatch: pytest.MonkeyPatch, said: str, instead: str) -> None:
+    """By every trip, where what it writes says something else."""
+    write, source = round_trips.write, pytorch.text
+    monkeypatch.setattr(round_trips, "write", lambda found, **options: write(found, **options).replace(said, instead))
+    python = {
+        text: text.replace(": ", "=").replace("true", "True").replace("false", "False") for text in (said, instead)
+    }
+    monkeypatch.setattr(pytorch, "text", lambda found: source(found).replace(python[said], python[instead]))
+    net = Net({"input": (3, 8, 8)}, (Step("batch_norm", {"eps": 0.5, "bias": False}), Step("relu")))
+    changed = [*travel(net, Counter(), [*TRIPS])]
+    assert [each.partition(": ")[0] for each in changed] == [*TRIPS]
+
+
+@pytest.mark.torch
+def test_what_breaks_or_is_refused_on_the_way_is_no_silent_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net({"input": (3, 8, 8)}, (Step("conv2d", {"out_channels": 4, "kernel_size": 3}),))
+    for error in (UsageError("no reason that is known"), KeyError("x")):
+        monkeypatch.setitem(TRIPS, "source", Mock(side_effect=error))
+        tally: Counter[str] = Counter()
+        assert len([*travel(net, tally, ["source"])]) == 1
+        assert not tally["source: the same"]
+
+
+def lacking(seen: Mapping[tuple[str, str], set[Any]]) -> dict[tuple[str, str], list[Any]]:
+    """The fields that have one value alone, and the words, true or false and null that others do not have."""
+    found = {}
+    for (word, name), values in seen.items():
+        field = kinds()[word].fields[name]
+        possible = [*field.words, *((True, False) if field.type is bool else ()), *([None] if field.optional else ())]
+        if (left := [each for each in possible if each not in values]) or len(values) < 2:
+            found[word, name] = left
+    return found
+
+
+SHAPES = [(4,), (6, 8), (3, 4), (4, 6, 7), (8, 6, 6), (1, 4, 4), (4, 4, 4, 6), (2, 5, 6, 6)]
+ONE_VALUE = {(f"conv_transpose{axes}d", "padding_mode"): [] for axes in (1, 2, 3)}
+
+
+def test_every_field_of_every_kind_is_drawn() -> None:
+    """With several values that its kind accepts, among them every word, true and false, and null."""
+    choose = Seeded("fields")
+    seen: dict[tuple[str, str], set[Any]] = {}
+    for word in TABLE:
+        for shape in SHAPES * 100:
+            step = Step(word, TABLE[word](choose, shape))
+            try:
+                kind = kinds()[word](**Simulation({}, {}).written(step, Body({}, shape, {}), shape))
+                kind.output(shape)
+            except RuleError:
+                continue
+            for name in kind.fields:
+                seen.setdefault((word, name), set()).add(getattr(kind, name))
+    assert {word for word, _ in seen} == {word for word in TABLE if kinds()[word].fields}
+    assert lacking(seen) == ONE_VALUE
 
 
 def test_the_same_seed_draws_the_same_network() -> None:

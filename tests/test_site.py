@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import cnnprof
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from tests.docs import site
 from tests.support.commands import run
 

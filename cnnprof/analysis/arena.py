@@ -157,19 +157,38 @@ def rounded(size: int) -> int:
 
 
 def scratch(network: Deployed, operator: Operator) -> tuple[int, ...]:
-    """Bytes of each scratch buffer that the reference kernel of an operator asks for, in int8 or int16."""
+    """Bytes of each scratch buffer that the reference kernel of an operator asks for, in int8 or int16.
+
+    Raises NotPlanned for an operator of a file that lacks a tensor.
+    """
     if operator.word in ("MEAN", "SUM", "REDUCE_MAX") and len(operator.inputs) == 2:
         # The position of a reduction, the axes that it runs over, and sums in 32 bits.
-        read, axes = (network.tensors[tensor] for tensor in operator.inputs)
+        read, axes = (_operand(network, operator, operator.inputs, number) for number in (0, 1))
         position = 4 * len(read.shape), 4 * prod(axes.shape)
-        sums = 4 * prod(network.tensors[operator.outputs[0]].shape)
+        sums = 4 * prod(_operand(network, operator, operator.outputs, 0).shape)
         return position if operator.word == "REDUCE_MAX" else (*position, sums)
     if operator.word == "MIRROR_PAD":
-        return (4 * len(network.tensors[operator.inputs[0]].shape),) * 2  # values per dimension, before and after
+        return (
+            4 * len(_operand(network, operator, operator.inputs, 0).shape),
+        ) * 2  # values per dimension, before and after
     if operator.word == "TRANSPOSE_CONV":
-        made = network.tensors[operator.outputs[0]]
+        made = _operand(network, operator, operator.outputs, 0)
         return ((8 if made.dtype == "INT16" else 4) * prod(made.shape),)  # sums in 32 bits, of int16 in 64
     return ()
+
+
+def _operand(
+    network: Deployed, operator: Operator, numbers: Sequence[int], place: int, dimension: int = -1
+) -> DeployedTensor:
+    """The tensor in that place of an operator's inputs or outputs.
+
+    Raises NotPlanned where a file has none there, or one without that dimension.
+    """
+    if place < len(numbers) and numbers[place] >= 0:
+        tensor = network.tensors[numbers[place]]
+        if dimension < len(tensor.shape):
+            return tensor
+    raise NotPlanned(f"`{operator.path or operator.word}` lacks a tensor, or a dimension of one, that its kernel reads")
 
 
 WITHOUT_SCRATCH = {
@@ -351,15 +370,16 @@ def persistent_bytes(network: Deployed) -> int:
     for operator in network.operators:
         total += kernel_bytes(network, operator) + 8 * len(scratch(network, operator))
         if operator.word in PER_CHANNEL and len(operator.inputs) > 1:
-            weights = network.tensors[operator.inputs[1]]
+            dimension = PER_CHANNEL[operator.word]
+            weights = _operand(network, operator, operator.inputs, 1, dimension)
             if operator.word != "FULLY_CONNECTED" or weights.scales > 1:
-                total += 2 * rounded(4 * weights.shape[PER_CHANNEL[operator.word]])
+                total += 2 * rounded(4 * weights.shape[dimension])
     return total
 
 
 def kernel_bytes(network: Deployed, operator: Operator) -> int:
     """Bytes that an operator's kernel keeps, excluding those per channel. KeyError: it was not measured."""
-    if operator.word == "SOFTMAX" and network.tensors[operator.outputs[0]].dtype == "INT16":
+    if operator.word == "SOFTMAX" and _operand(network, operator, operator.outputs, 0).dtype == "INT16":
         return SOFTMAX_INT16
     return KERNEL_BYTES[operator.word]
 

@@ -11,7 +11,7 @@ from cnnprof.model.kind import Work
 from cnnprof.model.metrics import METRICS
 
 if TYPE_CHECKING:
-    from cnnprof.analysis.report import LayerRow, ReceptiveField
+    from cnnprof.analysis.rows import LayerRow, ReceptiveField
 
 Unit: TypeAlias = Literal["text", "shape", "shapes", "count", "bytes", "ratio", "positions"]
 

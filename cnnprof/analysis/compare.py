@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from cnnprof.analysis.align import align
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import UsageError
 from cnnprof.model import paths
 from cnnprof.model.kind import Shape, show

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cnnprof.analysis.report import LayerRow, Priced, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.model.graph import Layer
 
@@ -23,6 +24,14 @@ class Convention(NamedTuple):
     name: str
     rule: str
     price: Callable[[Layer, LayerRow, bool], int]
+
+
+class Priced(NamedTuple):
+    """A network's total by someone else's convention, and the rule in words."""
+
+    name: str
+    rule: str
+    total: int
 
 
 def conventions() -> list[str]:

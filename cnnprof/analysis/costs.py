@@ -19,8 +19,8 @@ from cnnprof.model.graph import Graph, Layer
 from cnnprof.model.kind import Work
 from cnnprof.model.types import AS_COMPUTED, Types
 
-# Bytes of one floating-point value.
 ITEM_SIZE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+"""Bytes of one floating-point value."""
 FLOPS_PER_MAC = 2
 NO_WORK = Work()
 MOST_EXAMPLES = 2**31 - 1
@@ -156,7 +156,8 @@ def count(
     fields = receptive_field.follow(graph)
     statics = _statics(graph, scale)
     layers = _layers(graph, scale, statics, fields[len(graph.inputs) :])
-    peak, torch_peak = memory.peaks(graph, scale)
+    inputs = [prod(shape) * batch * scale.size for shape in graph.inputs.values()]
+    peak, torch_peak = memory.peaks(graph, scale, sizes=[*inputs, *[each.activation_bytes for each in layers]])
     trained, problem = graph.trained or graph, refusal(graph.trained or graph, batch)
     step = None if problem else memory.training(trained, scale, optimizer, master_weights)
     params, buffers, param_bytes, buffer_bytes, works, activations, moved, _ = zip(*layers, strict=True)
@@ -177,7 +178,7 @@ def count(
         receptive_field_min=None if seen is None else seen.smallest,
         receptive_field_exact=seen is None or seen.exact,
         buffer_bytes=sum(buffer_bytes),
-        input_bytes=sum(map(prod, graph.inputs.values())) * batch * scale.size,
+        input_bytes=sum(inputs),
         moved_bytes=sum(moved),
         peak_activation_bytes=peak.bytes,
         torch_peak_activation_bytes=torch_peak.bytes,
@@ -193,13 +194,15 @@ def count(
 
 def _statics(graph: Graph, scale: Scale) -> list[_Static]:
     """What each layer has and does, found once for all of a kind on the same shapes."""
-    keys = [(answers, layer.batched) for layer, answers in zip(graph.layers, graph.answers, strict=True)]
     memo: dict[tuple[Answers, bool], _Static] = {}
-    for key in keys:
-        if key not in memo:
-            answers, batched = key
-            memo[key] = _static(answers, scale if batched else scale.of_one, graph.training)
-    return [memo[key] for key in keys]
+    statics = []
+    for layer, answers in zip(graph.layers, graph.answers, strict=True):
+        key = answers, layer.batched
+        found = memo.get(key)
+        if found is None:
+            found = memo[key] = _static(answers, scale if layer.batched else scale.of_one, graph.training)
+        statics.append(found)
+    return statics
 
 
 def _layers(
@@ -298,15 +301,16 @@ def refusal(graph: Graph, batch: int) -> Problem | None:
         if not layer.executed or (answers, layer.batched) in checked:
             continue
         try:
-            _check_batch(answers, layer.examples(batch), graph.training)
+            least = answers.least_batch(graph.training)
+            if least > 1:
+                _check_batch(answers, least, layer.examples(batch), graph.training)
         except ShapeError as error:
             return Problem(f"{layer.path}: {error.message}", (*layer.calls, layer.mark)[0], error.hint)
         checked.add((answers, layer.batched))
     return None
 
 
-def _check_batch(answers: Answers, batch: int, training: bool) -> None:
-    least = answers.least_batch(training)
+def _check_batch(answers: Answers, least: int, batch: int, training: bool) -> None:
     if batch < least:
         kind = answers.kind
         raise ShapeError(
@@ -328,8 +332,8 @@ def _static(answers: Answers, scale: Scale, training: bool) -> _Static:
     written = prod(answers.output) * size * batch
     return _Static(
         params=params,
-        buffers=sum([buffer.numel for buffer in buffers]),
-        buffer_bytes=sum(map(scale.bytes, buffers)),
+        buffers=sum([buffer.numel for buffer in buffers]) if buffers else 0,
+        buffer_bytes=sum(map(scale.bytes, buffers)) if buffers else 0,
         work=work if batch == 1 else Work(*[amount * batch for amount in work]),
         weighted=params > 0 and work.macs > 0,
         written=written,

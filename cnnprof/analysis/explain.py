@@ -1,4 +1,4 @@
-"""Graph and Costs → Explained: each figure as the formula that gives it.
+"""Graph and Costs → LayerPage or SumPage: each figure as the formula that gives it.
 
 The formulas come from running the kind's own rules on traced integers, so text and figure cannot drift apart.
 A layer's page has a section per figure; a block's, and the whole network's, has sums over its layers.
@@ -7,183 +7,25 @@ A layer's page has a section per figure; a block's, and the whole network's, has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from cnnprof.analysis import memory, receptive_field
-from cnnprof.analysis.costs import FLOPS_PER_MAC, ITEM_SIZE, Costs
+from cnnprof.analysis import field_formulas, memory
+from cnnprof.analysis.costs import Costs
+from cnnprof.analysis.explained import Formula, LayerPage, Section, SumPage
 from cnnprof.analysis.memory import INTEGER_SIZE
-from cnnprof.analysis.quantize import REASON, Stored, store
-from cnnprof.analysis.receptive_field import FieldAxis, Number, TensorField
-from cnnprof.analysis.record import Record, plain
-from cnnprof.analysis.report import estimates
+from cnnprof.analysis.quantize import REASON
+from cnnprof.analysis.sums import SUMS, sums
+from cnnprof.analysis.traced import Rules, TracedNetwork, flops_of
 from cnnprof.errors import UsageError, brief, listing, nearest, printable
 from cnnprof.language import manual
 from cnnprof.model import paths, trace
 from cnnprof.model.graph import Graph, Layer, Refusal
-from cnnprof.model.kind import Everything, Kind, Memory, Regrouped, Shape, Tensor, Unknown, Work, show
+from cnnprof.model.kind import Memory, Tensor, show
 from cnnprof.model.metrics import metric_named
 from cnnprof.model.trace import Term, named, term_of
-from cnnprof.model.types import BITS
-from cnnprof.model.window import Step, Window
-
-if TYPE_CHECKING:
-    from cnnprof.render.document import Document
-
-MADE = ("channels", "features")
-"""Dimensions that a layer makes itself: those of its input are `in_channels`, `in_features`."""
-AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-SORTS = Work._fields[1:]
-
-
-class Formula(NamedTuple):
-    """A figure and how it comes about, exact, in base units.
-
-    exact: False for an estimate.
-    """
-
-    label: str
-    term: Term
-    unit: Literal["count", "bytes", "positions"] = "count"
-    exact: bool = True
-
-    @property
-    def value(self) -> Number:
-        assert not isinstance(self.term.value, float)
-        return self.term.value
-
-
-class Section(NamedTuple):
-    """One subject of a layer's page: the rule in words, its formulas, and what else is to be said."""
-
-    title: str
-    rule: str
-    formulas: tuple[Formula, ...]
-    facts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LayerPage(Record):
-    """All about one layer. Shapes are of one example.
-
-    fields: as the spec may write them, defaults included. meanings: what each of them is.
-    line: of the file, as in a report; lines: of the steps that lead to the layer, the outermost first.
-    part: the sums of a merge and its branches; None of a layer that is all of its part.
-    """
-
-    network: str
-    path: str
-    kind: str
-    summary: str
-    file: str | None
-    line: int | None
-    lines: tuple[int, ...]
-    fields: Mapping[str, str]
-    meanings: Mapping[str, str]
-    inputs: tuple[tuple[str, Shape], ...]
-    output: Shape
-    batch: int
-    dtype: str
-    sections: tuple[Section, ...]
-    part: SumPage | None = None
-
-    def records(self) -> list[dict[str, Any]]:
-        """A dict per formula: its section, its label, and the figure in base units."""
-        return [
-            {
-                "section": section.title,
-                "label": formula.label,
-                "value": plain(formula.value),
-                "unit": formula.unit,
-                "exact": formula.exact,
-            }
-            for section in self.sections
-            for formula in section.formulas
-        ]
-
-    def _document(self, page: int | None = None) -> Document:
-        from cnnprof.render import explained
-
-        return explained.document(self)
-
-
-class SumPart(NamedTuple):
-    """A layer's part of a sum; `term` tells how it comes about. declared: it is the spec's word."""
-
-    path: str
-    term: Term
-    declared: bool = False
-
-
-class Sum(NamedTuple):
-    """A figure of a block or network as the sum of its layers' parts; layers that have none are left out. refused: why
-    there is no figure."""
-
-    name: str
-    unit: Literal["count", "bytes"]
-    meaning: str
-    parts: tuple[SumPart, ...]
-    exact: bool = True
-    refused: str = ""
-
-    @property
-    def value(self) -> int | None:
-        return None if self.refused else sum(int(part.term.value) for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SumPage(Record):
-    """All about a part of a network, the parts that a pattern names (`path` is what was asked for), or the network as a
-    whole (`path` is empty). declared: layers with declared figures."""
-
-    network: str
-    path: str
-    layers: int
-    batch: int
-    dtype: str
-    sums: tuple[Sum, ...]
-    declared: int
-
-    def records(self) -> list[dict[str, Any]]:
-        """A dict per layer and figure that it has a part of: the figure's name, the layer's path and its part."""
-        return [
-            {
-                "figure": each.name,
-                "path": part.path,
-                "value": plain(part.term.value),
-                "unit": each.unit,
-                "exact": each.exact,
-                "declared": part.declared,
-            }
-            for each in self.sums
-            for part in each.parts
-        ]
-
-    def _document(self, page: int | None = None) -> Document:
-        from cnnprof.render import explained
-
-        return explained.document(self)
-
-
-SUMS: dict[str, tuple[Literal["count", "bytes"], str]] = {
-    "params": ("count", "learnable values; shared ones count where they are first used"),
-    "buffers": ("count", "values that are stored but not learned"),
-    "macs": ("count", "multiply-accumulates of convolutions, linear layers and matrix products"),
-    "flops": ("count", "2 per multiply-accumulate and 1 per other scalar operation"),
-    "activation_bytes": ("bytes", "bytes of the tensors that the layers make; views and layers in place make none"),
-    "peak_activation_bytes": ("bytes", "the tensors alive at the peak, including the input"),
-    "torch_peak_activation_bytes": (
-        "bytes",
-        "the same, plus what PyTorch's operations allocate while they run, where that peaks",
-    ),
-    "inference_bytes": ("bytes", "parameters, buffers and PyTorch's peak"),
-    "training_bytes": ("bytes", "what autograd keeps for the backward pass, parameters, gradients and optimizer state"),
-}
-OF_THE_WHOLE = ("peak_activation_bytes", "torch_peak_activation_bytes", "inference_bytes", "training_bytes")
-"""Sums that only a network has."""
 
 
 def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[str] = ()) -> LayerPage | SumPage:
@@ -196,23 +38,23 @@ def explain(graph: Graph, costs: Costs, path: str | None = None, only: Sequence[
     for name in only:
         if name not in SUMS:
             raise UsageError(f"unknown sum `{name}`; {nearest(name, SUMS) or 'sums: ' + listing(list(SUMS))}")
-    explainer = _Explainer(graph, costs)
+    network = _Pages(graph, costs)
     if path is None:
-        return explainer.sums(range(len(graph.layers)), "", only)
+        return sums(network, range(len(graph.layers)), "", only)
     path, numbers = _find(graph, path)
     own = next((number for number in numbers if graph.layers[number].path == path), None)
     if own is not None and len(numbers) == 1:
         if only:
             raise UsageError(f"`{path}` is a layer, which has no sums to choose from")
-        return explainer.page(own)
-    sums = explainer.sums(numbers, path, only)
-    return sums if own is None or only else replace(explainer.page(own), part=sums)
+        return network.page(own)
+    part = sums(network, numbers, path, only)
+    return part if own is None or only else replace(network.page(own), part=part)
 
 
 def pages(graph: Graph, costs: Costs) -> list[LayerPage]:
     """The pages of all layers, in their order."""
-    explainer = _Explainer(graph, costs)
-    return [explainer.page(number) for number in range(len(graph.layers))]
+    network = _Pages(graph, costs)
+    return [network.page(number) for number in range(len(graph.layers))]
 
 
 def _find(graph: Graph, pattern: str) -> tuple[str, list[int]]:
@@ -230,28 +72,13 @@ def _find(graph: Graph, pattern: str) -> tuple[str, list[int]]:
     return path, [number for number, layer in enumerate(graph.layers) if paths.holds(path, layer.path)]
 
 
-class _Rules(NamedTuple):
-    """A layer's rules with traced integers."""
-
-    kind: Kind
-    inputs: tuple[Shape, ...]
-    output: Shape  # with the terms of its rule
-    made: Shape  # by name, as the other rules take it
-
-
-class _Explainer:
-    """A graph and its costs, and what is looked up for several layers."""
+class _Pages(TracedNetwork):
+    """A network, and what is looked up for the pages of several of its layers."""
 
     def __init__(self, graph: Graph, costs: Costs) -> None:
-        self.graph = graph
-        self.costs = costs
-        self.shapes = graph.shapes()
-        self.first = len(graph.inputs)
-        self.fields = receptive_field.follow(graph)
+        super().__init__(graph, costs)
         self.readers = Counter(tensor for layer in graph.layers for tensor in layer.inputs)
-        self.item = named(ITEM_SIZE[costs.dtype], "bytes_per_value")
-        self.batch: int = named(costs.batch, "batch") if costs.batch > 1 else 1
-        self.known: dict[Hashable, tuple[_Rules, tuple[Section, ...]]] = {}
+        self.known: dict[Hashable, tuple[Rules, tuple[Section, ...]]] = {}
         kinds = {type(layer.kind) for layer in graph.layers}
         self.texts = {kind: manual.sections(kind) for kind in kinds}
         self.meanings = {kind: manual.fields(kind) for kind in kinds}
@@ -260,62 +87,7 @@ class _Explainer:
     def in_training(self) -> tuple[Graph, Mapping[str, int], Sequence[memory.Kept]]:
         """The graph that training runs, the numbers of its layers by path, and what autograd keeps of each."""
         graph = self.graph.trained or self.graph
-        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, memory.kept(graph)
-
-    @cached_property
-    def stored(self) -> Stored:
-        """What tensors take whose values are not all of one type."""
-        return store(self.graph, self.costs.batch, self.costs.dtype, self.costs.storage)
-
-    def size(self, values: int, dtype: str) -> int:
-        """Bytes of values: of the one type of the network, or of their own; packed where one takes less than a byte."""
-        if not self.costs.types:
-            return values * self.item
-        bits = BITS[dtype]
-        return values * named(bits // 8, f"bytes_per_{dtype}") if bits >= 8 else -(-(values * bits) // 8)
-
-    def rules(self, number: int) -> _Rules:
-        """The rules of a layer, to be asked for terms."""
-        layer = self.graph.layers[number]
-        several = len(layer.inputs) > 1
-        inputs = tuple(
-            tuple(
-                named(size, f"{'in_' if name in MADE else ''}{name}{place + 1 if several else ''}")
-                for size, name in zip(self.shapes[tensor], self.dimensions(tensor), strict=True)
-            )
-            for place, tensor in enumerate(layer.inputs)
-        )
-        fields = _traced(layer.kind)
-        own = self.first + number
-        output = layer.kind.stand_in(fields).output(*inputs)
-        made = tuple(named(size, f"out_{name}") for size, name in zip(layer.shape, self.dimensions(own), strict=True))
-        # The other rules begin where the output's has ended: 112, not how that came about.
-        return _Rules(layer.kind.stand_in(fields, made), inputs, output, made)
-
-    def dimensions(self, tensor: int) -> list[str]:
-        """What the dimensions of a tensor are called."""
-        shape, field = self.shapes[tensor], self.fields[tensor]
-        if len(shape) == 1:
-            return ["features"]
-        known = field is not None and len(field.dims) == len(shape)
-        names = _names(field, shape) if field is not None and known else self._unseen(tensor)
-        if len(names) != len(shape) or len(set(names)) < len(names):
-            return [f"dim{number}" for number in range(1, len(shape) + 1)]
-        return names
-
-    def _unseen(self, tensor: int) -> list[str]:
-        """The same of one whose positions are not followed: an image where a layer takes it for one."""
-        shape, number = self.shapes[tensor], tensor - self.first
-        axes = len(shape) - 1
-        readers = [layer.kind for layer in self.graph.layers if tensor in layer.inputs]
-        if number < 0 or any(kind.axes == axes for kind in (self.graph.layers[number].kind, *readers)):
-            return ["channels", *AXES.get(axes, ())]
-        read = self.graph.layers[number].inputs
-        if read and len(self.shapes[read[0]]) == len(shape):
-            return self.dimensions(read[0])
-        return ["positions", "features"] if axes == 1 else []
-
-    # One layer.
+        return graph, {layer.path: number for number, layer in enumerate(graph.layers)}, list(memory.kept(graph))
 
     def page(self, number: int) -> LayerPage:
         """All about a layer."""
@@ -326,17 +98,17 @@ class _Explainer:
         sections = [
             *own,
             Section("Memory", texts.get("Memory", ""), *self._memory(number, rules)),
-            Section("Receptive field", texts.get("Reach", ""), *self._field(number, rules)),
+            Section("Receptive field", texts.get("Reach", ""), *field_formulas.formulas(self, number, rules)),
         ]
         return LayerPage(
-            network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
+            network=graph.title,
             path=layer.path,
             kind=layer.kind.word,
             summary=manual.summary(type(layer.kind)),
             file=None if place is None else place.source.name,
             line=None if place is None else place.line + 1,
             lines=layer.lines,
-            fields={name: show(_together(getattr(layer.kind, name))) for name in layer.kind.fields},
+            fields={name: show(layer.kind.plain(getattr(layer.kind, name))) for name in layer.kind.fields},
             meanings=self.meanings[type(layer.kind)],
             inputs=tuple((graph.tensor_name(tensor), self.shapes[tensor]) for tensor in layer.inputs),
             output=layer.shape,
@@ -345,7 +117,7 @@ class _Explainer:
             sections=tuple(sections),
         )
 
-    def _own(self, number: int) -> tuple[_Rules, tuple[Section, ...]]:
+    def _own(self, number: int) -> tuple[Rules, tuple[Section, ...]]:
         """The rules of a layer, and the sections that follow from them and from nothing else of the network.
 
         Layers that are alike, as those of repeated blocks are, have them in common.
@@ -371,7 +143,7 @@ class _Explainer:
             self.known[alike] = rules, sections
         return self.known[alike]
 
-    def _output(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+    def _output(self, number: int, rules: Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
         terms = [term_of(size) for size in rules.output]
         if len(rules.inputs) == 1 and terms == [term_of(size) for size in rules.inputs[0]]:
@@ -380,7 +152,7 @@ class _Explainer:
         formulas = tuple(Formula(f"output {name}", term) for name, term in zip(names, terms, strict=True))
         return formulas, ("declared, not computed",) if layer.kind.declared else ()
 
-    def _weights(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+    def _weights(self, number: int, rules: Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
         tensors = self.values(rules)
         buffers = rules.kind.buffers(*rules.inputs)
@@ -403,16 +175,7 @@ class _Explainer:
             facts.append("declared, not computed")
         return tuple(formulas), tuple(facts)
 
-    def values(self, rules: _Rules) -> dict[str, int]:
-        """How many values each weight tensor of a layer has; zeros that are not stored are left out."""
-        share, found = self.costs.storage.sparsity, {}
-        for name, shape in rules.kind.weights(*rules.inputs).items():
-            held = prod(shape)
-            sparse = share and len(shape) >= 2
-            found[name] = held - held * share.numerator // share.denominator if sparse else held
-        return found
-
-    def _parameter_bytes(self, layer: Layer, rules: _Rules, tensors: Mapping[str, int]) -> Term:
+    def _parameter_bytes(self, layer: Layer, rules: Rules, tensors: Mapping[str, int]) -> Term:
         """Bytes of the weights: kernels and matrices may be of another type than vectors."""
         if not self.costs.types:
             return term_of(named(sum(map(int, tensors.values())), "params") * self.item)
@@ -429,16 +192,7 @@ class _Explainer:
             )
         )
 
-    def work(self, number: int, rules: _Rules) -> dict[str, Term]:
-        """What a layer does for the batch, by sort; sorts that it does none of are left out."""
-        layer = self.graph.layers[number]
-        if not layer.executed:
-            return {}
-        work = rules.kind.work(*rules.inputs, training=self.graph.training)
-        examples = layer.examples(self.batch)
-        return {sort: term_of(amount * examples) for sort, amount in work._asdict().items() if amount}
-
-    def _operations(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+    def _operations(self, number: int, rules: Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
         if not layer.executed:
             return (), ("none: a side output, which runs only in training",)
@@ -447,9 +201,11 @@ class _Explainer:
         if not work:
             return (), (*facts, "none")
         formulas = [Formula("MACs" if sort == "macs" else sort, term) for sort, term in work.items()]
-        return (*formulas, Formula("FLOPs", _flops(work)), *self._intensity(number, rules, _flops(work))), tuple(facts)
+        return (*formulas, Formula("FLOPs", flops_of(work)), *self._intensity(number, rules, flops_of(work))), tuple(
+            facts
+        )
 
-    def _intensity(self, number: int, rules: _Rules, flops: Term) -> list[Formula]:
+    def _intensity(self, number: int, rules: Rules, flops: Term) -> list[Formula]:
         """Bytes moved, and FLOPs per byte; a view moves nothing."""
         layer, costs = self.graph.layers[number], self.costs.layers[number]
         if not costs.moved_bytes:
@@ -468,7 +224,7 @@ class _Explainer:
         }
         return term_of(sum(named(amount, name) for name, amount in amounts.items() if amount))
 
-    def _moved(self, layer: Layer, rules: _Rules) -> Term:
+    def _moved(self, layer: Layer, rules: Rules) -> Term:
         """The same where all values are of one type."""
         params = sum(prod(shape) for shape in rules.kind.weights(*rules.inputs).values())
         # What has no batch is read once for all examples.
@@ -480,17 +236,9 @@ class _Explainer:
         total = sum(named(int(amount), name) for name, amount in values.items() if amount)
         return term_of(total * self.item)
 
-    def activation(self, number: int, rules: _Rules) -> Term | None:
-        """Bytes of the tensor that a layer makes; None where it makes none."""
-        layer = self.graph.layers[number]
-        if not layer.materialises:
-            return None
-        dtype = self.costs.types[self.first + number] if self.costs.types else self.costs.dtype
-        return term_of(self.size(prod(rules.made) * layer.examples(self.batch), dtype))
-
     # Memory.
 
-    def _memory(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
+    def _memory(self, number: int, rules: Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
         layer = self.graph.layers[number]
         formulas: list[Formula] = []
         facts: list[str] = []
@@ -547,7 +295,7 @@ class _Explainer:
             "kept": f"{name} is kept for the backward pass by its own layer",
         }[refusal]
 
-    def _kept(self, layer: Layer, rules: _Rules) -> tuple[list[Formula], list[str]]:
+    def _kept(self, layer: Layer, rules: Rules) -> tuple[list[Formula], list[str]]:
         """What autograd keeps for the backward pass, in training."""
         if self.costs.types:
             return [], [f"what it keeps for a backward pass is not known: {REASON}"]
@@ -588,7 +336,7 @@ class _Explainer:
             facts.append(f"`kept` is what training {'also ' if kept else ''}allocates for the backward pass")
         return formulas, facts or ["keeps nothing for the backward pass"]
 
-    def _ask_memory(self, layer: Layer, rules: _Rules, training: bool) -> Memory:
+    def _ask_memory(self, layer: Layer, rules: Rules, training: bool) -> Memory:
         """The rule's answer in terms, for the order that the input really lies in."""
         for contiguous in (True, False):
             found = rules.kind.memory(*rules.inputs, training=training, contiguous=contiguous)
@@ -602,119 +350,6 @@ class _Explainer:
         item = self.item if tensor.dtype is None else named(INTEGER_SIZE[tensor.dtype], f"bytes_per_{tensor.dtype}")
         return term_of(tensor.numel * (layer.examples(self.batch) if tensor.per_example else 1) * item)
 
-    # The receptive field.
-
-    def _field(self, number: int, rules: _Rules) -> tuple[tuple[Formula, ...], tuple[str, ...]]:
-        layer, after = self.graph.layers[number], self.fields[self.first + number]
-        before = [self.fields[tensor] for tensor in layer.inputs]
-        if after is None:
-            unknown = "the receptive field of an earlier layer is unknown"
-            if None not in before:
-                unknown = f"`{layer.kind.word}` does not state its receptive field"
-            return (), (f"unknown: {unknown}",)
-        known = [field for field in before if field is not None and field.axes]
-        if not after.axes or not known:
-            return (), ("none: there are no spatial axes",)
-        reach = rules.kind.reach(*rules.inputs)
-        assert reach is not None
-        facts = tuple(_differences(after))
-        if len(before) > 1:
-            facts = ("at each position, the smallest interval that covers what all inputs see there", *facts)
-            return tuple(_alike(_covering(known, after))), facts
-        figures = tuple(_alike(_figures(after, known[0], range(len(after.axes)))))
-        if not reach:
-            return figures, ("each position sees what the same position of the input sees", *facts)
-        if isinstance(reach, Regrouped):
-            said = (
-                "each position sees all positions of the dimensions that are gone"
-                if reach.whole
-                else "dimensions are reordered, and no position sees more than before"
-            )
-            return figures, (said, *facts)
-        return tuple(_alike(_steps(reach, known[0], self.shapes[layer.inputs[0]], after))), facts
-
-    # Sums.
-
-    def sums(self, numbers: Sequence[int], path: str, only: Sequence[str]) -> SumPage:
-        """The figures of some layers as sums."""
-        graph, costs = self.graph, self.costs
-        parts: dict[str, list[SumPart]] = {name: [] for name in SUMS}
-        wanted = only or [name for name in SUMS if not path or name not in OF_THE_WHOLE]
-        for number in numbers:
-            layer, rules = graph.layers[number], self.rules(number)
-            own = layer.shares is None
-            work = self.work(number, rules)
-            params = term_of(sum(self.values(rules).values())) if own else trace.value(0)
-            buffers = sum(tensor.numel for tensor in rules.kind.buffers(*rules.inputs).values()) if own else 0
-            found = {
-                "params": params,
-                "buffers": term_of(buffers),
-                "macs": work.get("macs", trace.value(0)),
-                "flops": _flops(work) if work else trace.value(0),
-                "activation_bytes": self.activation(number, rules) or trace.value(0),
-            }
-            for name, term in found.items():
-                if term.value:
-                    parts[name].append(SumPart(layer.path, term, layer.kind.declared))
-        parts["peak_activation_bytes"] = [SumPart(alive.name, trace.value(alive.bytes)) for alive in costs.peak.alive]
-        held = costs.torch_peak
-        parts["torch_peak_activation_bytes"] = [SumPart(alive.name, trace.value(alive.bytes)) for alive in held.alive]
-        if held.scratch:
-            parts["torch_peak_activation_bytes"].append(SumPart(f"scratch of {held.layer}", trace.value(held.scratch)))
-        totals = costs.totals
-        inference = {"parameters": totals.param_bytes, "buffers": totals.buffer_bytes, "peak": held.bytes}
-        parts["inference_bytes"] = [SumPart(name, trace.value(amount)) for name, amount in inference.items() if amount]
-        step = costs.training._asdict() if costs.training else {}
-        parts["training_bytes"] = [SumPart(name, trace.value(amount)) for name, amount in step.items() if amount]
-        if path and (whole := [name for name in only if name in OF_THE_WHOLE]):
-            raise UsageError(f"`{whole[0]}` is a metric of the whole network: omit `{path}`")
-        meanings = dict(SUMS)
-        meanings["peak_activation_bytes"] = ("bytes", f"the tensors alive after `{costs.peak.layer}`, at the peak")
-        meanings["torch_peak_activation_bytes"] = (
-            "bytes",
-            f"the tensors alive while `{held.layer}` runs, plus what its operation allocates",
-        )
-        estimated = set(estimates(graph, costs.totals))
-        if all(graph.layers[number].memory_exact for number in numbers):
-            estimated.discard("activation_bytes")
-        return SumPage(
-            network=graph.name if graph.variant is None else f"{graph.name}@{graph.variant}",
-            path=path,
-            layers=len(numbers),
-            batch=costs.batch,
-            dtype=costs.stored_dtype,
-            sums=tuple(
-                Sum(name, *meanings[name], tuple(parts[name]), name not in estimated)
-                if name not in costs.refused
-                else Sum(name, *meanings[name], (), refused=costs.refused[name])
-                for name in wanted
-            ),
-            declared=sum(graph.layers[number].kind.declared for number in numbers),
-        )
-
-
-def _traced(kind: Kind) -> dict[str, object]:
-    """The kind's fields with integers traced by name; entries of a list that differ are numbered."""
-    traced: dict[str, object] = {}
-    for name in kind.fields:
-        held = getattr(kind, name)
-        if not isinstance(held, tuple):
-            traced[name] = _named(held, name)
-        elif len(set(held)) == 1:
-            traced[name] = (_named(held[0], name),) * len(held)
-        else:
-            traced[name] = tuple(_named(entry, f"{name}[{place}]") for place, entry in enumerate(held))
-    return traced
-
-
-def _named(held: object, name: str) -> object:
-    return named(held, name) if type(held) is int else held
-
-
-def _together(held: object) -> object:
-    """Equal axes as one number."""
-    return held[0] if isinstance(held, tuple) and len(held) > 1 and len(set(held)) == 1 else held
-
 
 def _total(amounts: Mapping[str, int], label: str) -> tuple[Term, list[Formula]]:
     """A sum, and the formulas of its parts where there are several."""
@@ -722,118 +357,3 @@ def _total(amounts: Mapping[str, int], label: str) -> tuple[Term, list[Formula]]
         return term_of(next(iter(amounts.values()))), []
     parts = [Formula(name, term_of(amount)) for name, amount in amounts.items()]
     return term_of(sum(named(int(amount), name) for name, amount in amounts.items())), parts
-
-
-def _flops(work: Mapping[str, Term]) -> Term:
-    """2 per multiply-accumulate and 1 per other operation, of figures that have formulas of their own."""
-    total = trace.value(0)
-    for sort, term in work.items():
-        amount = trace.value(term.value, "MACs" if sort == "macs" else sort)
-        total = trace.plus(total, trace.times(trace.value(FLOPS_PER_MAC), amount) if sort == "macs" else amount)
-    return total
-
-
-# Steps of the receptive field.
-
-
-def _axes(field: TensorField) -> Iterable[tuple[str, FieldAxis]]:
-    names = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
-    return zip(names, field.axes, strict=True)
-
-
-def _figures(after: TensorField, before: TensorField, axes: Iterable[int]) -> Iterable[Formula]:
-    """Of some axes what no formula gives: the size, and a stride that has changed."""
-    named = list(_axes(after))
-    for number in axes:
-        name, axis = named[number]
-        yield Formula(f"size along {name}", trace.value(axis.size), "positions", axis.exact)
-        if after.has_grid and axis.stride is not None and axis.stride != before.axes[number].stride:
-            yield Formula(f"stride along {name}", trace.value(axis.stride), "positions")
-
-
-def _differences(field: TensorField) -> Iterable[str]:
-    """What there is to say of axes whose positions do not all see equally much."""
-    found: dict[tuple[int, int], list[str]] = {}
-    for name, axis in _axes(field):
-        if axis.smallest != axis.size:
-            found.setdefault((axis.smallest, axis.size), []).append(name)
-    for (least, most), names in found.items():
-        yield f"along {listing(names)}, positions see from {least:,} to {most:,}; the size is the largest"
-    if any(axis.stride is None for axis in field.axes):
-        yield "there is no stride or offset: the fields are not evenly spaced"
-
-
-def _covering(fields: Sequence[TensorField], after: TensorField) -> Iterable[Formula]:
-    """From the leftmost position that any input sees to the rightmost, where that is so of all positions alike."""
-    for number, (name, axis) in enumerate(_axes(after)):
-        same = [field.axes[number] for field in fields if len(field.axes) == len(after.axes)]
-        size = trace.value(axis.size)
-        left, right = min(each.left for each in same), max(each.right for each in same)
-        if axis.stride is not None and right - left + 1 == axis.size:
-            size = trace.plus(trace.minus(trace.value(right, "right"), trace.value(left, "left")), trace.value(1))
-        yield Formula(f"size along {name}", size, "positions", axis.exact)
-
-
-def _steps(
-    reach: Sequence[Step | Everything | Unknown], before: TensorField, read: Shape, after: TensorField
-) -> Iterable[Formula]:
-    """Of windows on a grid size = before + (extent − 1)·stride before, and stride = stride before · stride of the
-    window; of other steps the size."""
-    dims = {axis: dim for dim, along in enumerate(before.dims) for axis in along}
-    for number, (name, axis) in enumerate(_axes(after)):
-        old = before.axes[number]
-        dim = dims.get(number)
-        step = Window(1) if dim is None else reach[dim]
-        flattened = dim is not None and not before.is_axis(dim, read)
-        if not isinstance(step, Window) or flattened or not old.stride:
-            yield from _figures(after, before, [number])
-            continue
-        if (
-            axis.size != old.size + (step.extent - 1) * old.stride
-        ):  # padding continues another spacing than the tensor's
-            yield from _figures(after, before, [number])
-            continue
-        extent = _term(step.extent, "extent")
-        if extent.op != "value":
-            yield Formula(f"extent along {name}", extent, "positions")
-            extent = trace.value(extent.value, "extent")
-        stride = trace.value(old.stride, "stride_before")
-        size = trace.value(old.size, "size_before")
-        if not extent.is_literal:
-            size = trace.plus(size, trace.times(trace.minus(extent, trace.value(1)), stride))
-        yield Formula(f"size along {name}", size, "positions", axis.exact)
-        factor = _term(step.stride, "stride")
-        if after.has_grid and axis.stride is not None and not factor.is_literal:
-            product = trace.times(stride, factor)
-            # After adaptive pooling whose sizes do not divide, positions are not evenly apart.
-            shown = product if product.value == axis.stride else trace.value(axis.stride)
-            yield Formula(f"stride along {name}", shown, "positions")
-
-
-def _names(field: TensorField, shape: Shape) -> list[str]:
-    """The dimensions of a tensor by what they consist of: (positions, features) where axes are one, as tokens are."""
-    axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
-    names = []
-    for dim, along in enumerate(field.dims):
-        if len(along) == 1:
-            names.append(axes[along[0]] if field.is_axis(dim, shape) else "features")
-        else:
-            names.append("positions" if along else "channels")
-    return ["positions", "features"] if names == ["positions", "channels"] else names
-
-
-def _alike(formulas: Iterable[Formula]) -> Iterable[Formula]:
-    """Formulas of axes that are alike as one: `size along height, width`."""
-    found: dict[tuple[str, Term], list[Formula]] = {}
-    for formula in formulas:
-        what, _, _ = formula.label.partition(" along ")
-        found.setdefault((what, formula.term), []).append(formula)
-    for same in found.values():
-        others = [formula.label.partition(" along ")[2] for formula in same[1:]]
-        yield same[0]._replace(label=", ".join([same[0].label, *others]))
-
-
-def _term(number: int, name: str) -> Term:
-    """Its term; by name where it is more than the rule's literal 1."""
-    found = term_of(number)
-    return trace.value(number, name) if found.is_literal and number != 1 else found

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 from cnnprof.analysis.costs import ITEM_SIZE, Costs
 from cnnprof.analysis.memory import INTEGER_SIZE
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, titled
 from cnnprof.model.kind import Shape
 
 BLOCK = 512
@@ -259,7 +259,7 @@ class Measured:
     @property
     def title(self) -> str:
         """`resnet@50`."""
-        return self.name if self.variant is None else f"{self.name}@{self.variant}"
+        return titled(self.name, self.variant)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ any of them is read. Weights are excluded. All sizes are bytes, at a batch and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import prod
 from operator import add
@@ -78,7 +78,8 @@ def storage_bytes(graph: Graph, scale: Scale) -> list[int]:
     batch, size = scale
     inputs = [prod(shape) * batch * size for shape in graph.inputs.values()]
     return inputs + [
-        prod(layer.shape) * layer.examples(batch) * size if layer.materialises else 0 for layer in graph.layers
+        prod(layer.shape) * (batch if layer.batched else 1) * size if layer.materialises else 0
+        for layer in graph.layers
     ]
 
 
@@ -121,9 +122,8 @@ def peaks(
         order = (number for number, layer in enumerate(graph.layers) if layer.executed)
     sizes = storage_bytes(graph, scale) if sizes is None else sizes
     lives, alive, scratch = _steps(graph, scale, order, sizes)
-    count = len(lives.order)
-    boundary = max(range(count), key=alive.__getitem__)
-    inside = max(range(count), key=lambda position: alive[position] + scratch[position])
+    both = list(map(add, alive, scratch))
+    boundary, inside = alive.index(max(alive)), both.index(max(both))
 
     def peak(position: int, own: int) -> Peak:
         there = tuple(
@@ -273,16 +273,15 @@ class Kept(NamedTuple):
     clone: bool = False
 
 
-def kept(graph: Graph) -> list[Kept]:
+def kept(graph: Graph) -> Iterator[Kept]:
     """What is kept of every layer. graph: unfolded in training."""
     first = len(graph.inputs)
     asked = [False] * first
-    found = []
     for number, (layer, answers) in enumerate(zip(graph.layers, graph.answers, strict=True)):
         inputs = [asked[tensor] for tensor in layer.inputs]
         asked.append(True in inputs or (bool(answers.weights) and not layer.frozen))
         if not asked[-1] or not layer.executed:
-            found.append(Kept(asked[-1]))
+            yield Kept(asked[-1])
             continue
         memory = layer.memory
         how = memory.keeps if layer.overwrites is None else memory.in_place
@@ -304,8 +303,7 @@ def kept(graph: Graph) -> list[Kept]:
             tensors = (*layer.inputs, first + number)
         elif how == "differentiable inputs":
             tensors = tuple([tensor for tensor, own in zip(layer.inputs, inputs, strict=True) if own])
-        found.append(Kept(True, tensors, saved, how == "clone"))
-    return found
+        yield Kept(True, tensors, saved, how == "clone")
 
 
 def kept_of(each: Kept, layer: Layer, batch: int) -> Kept:
@@ -329,10 +327,9 @@ def kept_for_backward(graph: Graph, scale: Scale) -> int:
     for layer, answers, each in zip(graph.layers, graph.answers, kept(graph), strict=True):
         if layer.memory.copied:
             each = kept_of(each, layer, scale.batch)
-        held.update([owner[tensor] for tensor in each.tensors])
-        one = scale if layer.batched else scale.of_one
-        if each.saved:
+        held.update(each.tensors)
+        if each.saved or each.clone:
+            one = scale if layer.batched else scale.of_one
             own += sum([one.bytes(layer.memory.saved[position]) for position in each.saved])
-        if each.clone:
-            own += one.bytes(Tensor(answers.inputs[0]))
-    return own + sum([sizes[storage] for storage in held])
+            own += one.bytes(Tensor(answers.inputs[0])) if each.clone else 0
+    return own + sum([sizes[storage] for storage in {owner[tensor] for tensor in held}])

@@ -93,10 +93,10 @@ def follow(graph: Graph) -> list[TensorField | None]:
     tracks: list[_Tracks | None] = [follower.of_input(shape) for shape in graph.inputs.values()]
     memo: dict[tuple[int, ...], _Tracks | None] = {}
     for layer, answers in zip(graph.layers, graph.answers, strict=True):
-        before = [tracks[tensor] for tensor in layer.inputs]
-        if len(before) == 1 and answers.reach == ():  # each position sees what it saw
-            tracks.append(before[0])
+        if answers.reach == () and len(layer.inputs) == 1:  # each position sees what it saw
+            tracks.append(tracks[layer.inputs[0]])
             continue
+        before = [tracks[tensor] for tensor in layer.inputs]
         key = (id(answers), *map(id, before))  # by identity, which is faster than to compare intervals
         if key not in memo:
             memo[key] = follower.after(answers.reach, before, answers.inputs, layer.shape)
@@ -139,7 +139,6 @@ class _Follower:
     def __init__(self) -> None:
         self.budget = TapBudget()
         self.tables: list[IntervalTable] = []
-        self.grids: dict[int, Shape | None] = {}  # by the identity of tracks
         self.found: dict[tuple[tuple[tuple[Step, Seen], ...], int], Seen] = {}
 
     def of_input(self, shape: Shape) -> _Tracks:
@@ -163,17 +162,20 @@ class _Follower:
         made: tuple[_Track, Step | Everything, int, _Track] | None = None
         for dim, step in enumerate(reach):
             along = tracks.dims[dim]
+            if not along or (step == seen.SAME and output[dim] == read[0][dim]):
+                continue
             for number in along:
                 if isinstance(step, Unknown):
                     return None
-                if len(along) == 1 and tracks.is_whole(dim, read[0]):
+                if len(along) == 1 and tracks.axes[number].places == read[0][dim]:
                     own, places = axes[number], output[dim]
                     if made is None or made[0] is not own or made[1:3] != (step, places):
                         made = own, step, places, self._along(own, step, places)
                     axes[number] = made[3]
                 else:
                     axes[number] = self._along_flattened(axes[number], step, tracks.is_split(number))
-        return tracks._replace(axes=tuple(axes))
+        found = tuple(axes)
+        return tracks if found == tracks.axes else _Tracks(found, tracks.dims, tracks.own_dims)
 
     def _regrouped(self, reach: Regrouped, tracks: _Tracks, read: Shape, output: Shape) -> _Tracks:
         """What a step leaves that moves, joins, splits or leaves out dimensions."""
@@ -218,9 +220,8 @@ class _Follower:
 
     def _merged(self, fields: Sequence[_Tracks], shapes: Sequence[Shape], output: Shape) -> _Tracks:
         """Position by position the smallest interval that covers those of all inputs."""
-        grids = [self._grid(tracks) for tracks in fields] + [shape[1:] for shape in shapes]
-        if fields and grids.count(output[1:]) == len(grids):
-            return fields[0]._replace(axes=self._joined([tracks.axes for tracks in fields]))
+        if fields and {shape[1:] for shape in shapes} == {output[1:]} and (joined := self._joined(fields, output[1:])):
+            return _Tracks(joined, fields[0].dims)
         inputs = [(tracks, shape) for tracks, shape in zip(fields, shapes, strict=True) if tracks.axes]
         if not inputs:
             return fields[0] if fields else _Tracks((), ((),) * len(output))
@@ -246,24 +247,21 @@ class _Follower:
                 axes.append(axes[-1])
         return main._replace(axes=tuple(axes))
 
-    def _grid(self, tracks: _Tracks) -> Shape | None:
-        """The positions along each axis, where channels come first and then each axis, in order; else None."""
-        if id(tracks) not in self.grids:
-            sizes = tuple([axis.places for axis in tracks.axes])
-            self.grids[id(tracks)] = sizes if tracks.dims == _GRIDS.get(len(sizes)) else None
-        return self.grids[id(tracks)]
-
-    def _joined(self, grids: Sequence[tuple[_Track, ...]]) -> tuple[_Track, ...]:
-        """The axes of tensors on one grid, axis by axis."""
+    def _joined(self, fields: Sequence[_Tracks], grid: Shape) -> tuple[_Track, ...]:
+        """The axes of tensors of channels and then one dimension for each axis, in order; empty where one of them has
+        others, or other positions along them than the grid."""
+        if {(tracks.dims, len(tracks.axes)) for tracks in fields} != {(_GRIDS.get(len(grid)), len(grid))}:
+            return ()
         axes: list[_Track] = []
         before: tuple[_Track, ...] = ()
-        for tracks in zip(*grids, strict=True):
+        for tracks, size in zip(zip(*[each.axes for each in fields], strict=True), grid, strict=True):
             if tracks != before:
-                places = tracks[0].places
-                alike = seen.joined([track.seen for track in tracks])
-                found = alike or self._seen(tuple([(seen.SAME, track.seen) for track in tracks]), places)
-                made = _Track(found, places, all(track.exact for track in tracks))
+                sources, places, exact = zip(*tracks, strict=True)
+                found = seen.joined(sources) or self._seen(tuple([(seen.SAME, each) for each in sources]), size)
+                made = _Track(found, size, all(exact))
                 before = tracks
+            if {*places} != {size}:
+                return ()
             axes.append(made)
         return tuple(axes)
 
@@ -303,7 +301,7 @@ def _axis(track: _Track) -> FieldAxis:
     """The figures of an axis."""
     source, exact = track.seen, track.exact and track.seen.exact
     if isinstance(source, Pattern) and source.is_regular:
-        left, right = source.at(0)
+        left, right = source.lefts[0], source.rights[0]
         if left <= right:
             left, right, stride = int(left), int(right), source.shift if source.exact else None
             return FieldAxis(left, right, right - left + 1, right - left + 1, stride, track.places, exact)

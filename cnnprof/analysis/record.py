@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cnnprof.render.document import Document
 
 PAGE = 20
-"""Rows of a table that fit on a screen with what stands around them."""
+"""Rows of a table that leave room on a screen for what is around it."""
 LINES = 48
 """Lines of a screen."""
 WIDTH = 100

@@ -175,7 +175,7 @@ def regular(sources: Sources) -> Pattern | None:
     shifts: set[int] = set()
     exact = True
     for step, source in sources:
-        if not (isinstance(source, Pattern) and len(source.lefts) == 1 and isinstance(step, Window | Whole)):
+        if not (isinstance(source, Pattern) and len(source.lefts) == 1 and isinstance(step, (Window, Whole))):
             return None
         if isinstance(step, Whole):
             first, last, stride = 0, step.size - 1, 0
@@ -201,12 +201,12 @@ def regular(sources: Sources) -> Pattern | None:
 
 def joined(seen: Sequence[Seen]) -> Pattern | None:
     """What positions see that see all of these, where intervals are alike and equally far from each other."""
-    shifts = {each.shift if isinstance(each, Pattern) and each.is_regular else None for each in seen}
-    shift = shifts.pop()
-    if shifts or shift is None:
+    if {*map(type, seen)} != {Pattern}:
         return None
-    lefts, rights, _, exact, _ = zip(*seen, strict=True)
-    return Pattern(min(lefts), max(rights), shift, all(exact))
+    lefts, rights, shifts, exact, common = zip(*seen, strict=True)
+    if len({*shifts}) > 1 or any(common) or {*map(len, lefts)} != {1}:
+        return None
+    return Pattern(min(lefts), max(rights), shifts[0], all(exact))
 
 
 def _hull(intervals: Sequence[Interval]) -> Interval:

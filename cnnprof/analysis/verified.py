@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from cnnprof.model.graph import titled
 from cnnprof.model.kind import Shape
 
 Figure = TypeVar("Figure")
@@ -74,7 +75,7 @@ class Verified:
     @property
     def title(self) -> str:
         """`resnet@50`."""
-        return self.name if self.variant is None else f"{self.name}@{self.variant}"
+        return titled(self.name, self.variant)
 
     @property
     def ok(self) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.analysis.compare import NetworkComparison, Subject
 from cnnprof.analysis.record import Record
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.model.graph import Graph
 from cnnprof.rewrites.contract import Rewrite, is_replaceable
 from cnnprof.rewrites.rebuild import Rewritten, Skipped

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from cnnprof.analysis import columns, report
-from cnnprof.analysis.report import Report, ReportTable
+from cnnprof.analysis import columns, layout
+from cnnprof.analysis.layout import ReportTable
+from cnnprof.analysis.report import Report
 from cnnprof.cli import complain, complete
 from cnnprof.cli.arguments import fits_of, of_each, read_names, read_targets, reports
 from cnnprof.cli.options import (
@@ -309,7 +310,7 @@ def _table(found: Report, view: View, page: int | None, runs: bool = False) -> R
 
         refuse_twice(view.conventions, "--convention")
         priced = [conventions.priced(found, name) for name in view.conventions]
-    return report.lay_out(
+    return layout.lay_out(
         found,
         columns=None if view.columns is None else columns.columns(read_names(view.columns, "--columns")),
         segments=view.fold,

@@ -81,6 +81,7 @@ class Command(TyperCommand):
         """Runs it. From here on garbage is collected, and not searched for in what was imported."""
         if not gc.isenabled():  # in a process of its own, see `main`
             gc.freeze()
+            gc.set_threshold(10_000)  # a network is many objects that stay: looking at all of them often finds nothing
             gc.enable()
         return super().invoke(ctx)
 

@@ -11,7 +11,8 @@ from cnnprof import load
 from cnnprof.cli import WRONG, complain, describe, progress
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.importers.reference import AS_IT_IS, Reading
-from cnnprof.load import Network, code_in, read_shape
+from cnnprof.load import Network, read_shape
+from cnnprof.lookup import code_in
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report

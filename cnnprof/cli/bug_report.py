@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 import cnnprof
-from cnnprof import files, load
+from cnnprof import files, load, lookup
 from cnnprof.cli import complete
 from cnnprof.cli.options import Output
 from cnnprof.cli.output import deliver
@@ -47,7 +47,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Print what an issue needs: versions and the shortest spec, without names and paths of yours. Nothing is sent."""
-    files.refuse_inputs((output,), [file for file in [spec and load.file_of(spec)] if file])
+    files.refuse_inputs((output,), [file for file in [spec and lookup.file_of(spec)] if file])
     blocks = [*_versions(), *([] if spec is None else _network(spec))]
     deliver("\n".join(blocks) + "\n", output, "markdown")
 
@@ -89,7 +89,7 @@ class Outcome(NamedTuple):
 
 def _network(spec: str) -> Iterator[str]:
     """What a SPEC gives, and the shortest spec that gives the same. Raises UsageError where it names nothing."""
-    located = load.locate(spec)
+    located = lookup.locate(spec)
     variant = f"@{located.variant}" if located.variant else ""
     chosen = "".join([variant, *(f",{key}={value}" for key, value in located.settings.items())])
     yield ""
@@ -116,7 +116,7 @@ def _network(spec: str) -> Iterator[str]:
     yield fence
 
 
-def _gives_of_reference(located: load.Located) -> str:
+def _gives_of_reference(located: lookup.Located) -> str:
     """What a file in another format gives. Code is not run."""
     assert located.reference is not None
     if located.reference.runs_code:
@@ -126,7 +126,7 @@ def _gives_of_reference(located: load.Located) -> str:
     return f", gives {scrubbed(found.what)}{places}"
 
 
-def _unfolded(located: load.Located, text: str) -> load.Network:
+def _unfolded(located: lookup.Located, text: str) -> load.Network:
     read = load.read(located._replace(text=text.encode("utf-8")))
     return load.unfolded(read, located.variant, settings=dict(located.settings))
 

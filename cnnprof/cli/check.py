@@ -34,11 +34,12 @@ from cnnprof.files import refuse_inputs
 from cnnprof.gate.budget import Budget, Elsewhere, Fits
 from cnnprof.gate.projects import check_project
 from cnnprof.gate.result import CheckResult, Updated
-from cnnprof.gate.run import COMMAND_LINE, Latency, check_specs, limits_of
+from cnnprof.gate.run import Latency
+from cnnprof.gate.specs import COMMAND_LINE, check_specs, limits_of
 from cnnprof.gate.subjects import Setup
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.spec import BudgetLimit
-from cnnprof.load import file_of
+from cnnprof.lookup import file_of
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.checks import FORMATS
 

@@ -60,7 +60,7 @@ def _join_words() -> str:
 
 def specs(incomplete: str) -> list[str]:
     """Architectures and files, and after `@` and `,` what they accept."""
-    from cnnprof.load import architectures
+    from cnnprof.lookup import architectures
 
     base, comma, last = incomplete.rpartition(",")
     if comma:
@@ -93,7 +93,7 @@ def _read(spec: str) -> "Spec | None":
     from cnnprof.errors import CnnprofError
     from cnnprof.language import source
     from cnnprof.language.spec import read
-    from cnnprof.load import locate
+    from cnnprof.lookup import locate
 
     if not spec or spec.startswith("-"):  # standard input is the terminal's
         return None
@@ -140,7 +140,7 @@ def layers(ctx: typer.Context, incomplete: str) -> list[str]:
     """The paths of layers and of what holds them, down to the next dot."""
     import cnnprof
     from cnnprof.errors import CnnprofError
-    from cnnprof.load import locate
+    from cnnprof.lookup import locate
     from cnnprof.model import paths
 
     found: dict[str, None] = {}
@@ -169,9 +169,9 @@ def kinds() -> list[tuple[str, str]]:
 
 def architectures() -> list[str]:
     """The names of `cnnprof specs`."""
-    from cnnprof import load
+    from cnnprof import lookup
 
-    return list(load.architectures())
+    return list(lookup.architectures())
 
 
 def dtypes(incomplete: str) -> list[str]:
@@ -218,7 +218,7 @@ def limits() -> list[tuple[str, str]]:
 
 def sums(incomplete: str) -> list[str]:
     """For `explain --only`: the sums of a block or network, or a list of them."""
-    from cnnprof.analysis.explain import SUMS
+    from cnnprof.analysis.sums import SUMS
 
     return _listed(incomplete, SUMS)
 

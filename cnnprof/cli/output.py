@@ -11,7 +11,7 @@ from cnnprof import files
 from cnnprof.cli import complain, drop_output, is_pipe_closed, progress
 from cnnprof.cli.characters import inert, shown
 from cnnprof.errors import UsageError, printable
-from cnnprof.load import file_of
+from cnnprof.lookup import file_of
 
 if TYPE_CHECKING:
     from cnnprof.render.document import Document

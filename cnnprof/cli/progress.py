@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from cnnprof.cli import obeys_escapes
 from cnnprof.errors import UsageError
-from cnnprof.load import code_in
+from cnnprof.lookup import code_in
 
 Item = TypeVar("Item")
 QUIET_FOR = 1.0

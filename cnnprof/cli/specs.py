@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cnnprof import load as locate
+from cnnprof import lookup
 from cnnprof.cli import complete
 from cnnprof.cli.options import TextOrJson
 from cnnprof.cli.output import deliver, show
@@ -35,7 +35,7 @@ def command(
     if written is not None and format == "text":
         deliver(written, form="yaml")
         return
-    found = [_architecture(each) for each in (locate.architectures() if name is None else [name])]
+    found = [_architecture(each) for each in (lookup.architectures() if name is None else [name])]
     if format == "json":
         deliver(catalogue.architectures_json(found), form=format)
     else:
@@ -44,15 +44,15 @@ def command(
 
 def text(name: str) -> str:
     """An architecture as it is written: a file to start from. Raises UsageError for a name that is none."""
-    known = locate.architectures()
+    known = lookup.architectures()
     if name not in known:
-        hint = locate.alike(name) or "`cnnprof specs` lists them"
+        hint = lookup.alike(name) or "`cnnprof specs` lists them"
         raise UsageError(f"unknown architecture `{printable(brief(name))}`; {hint}")
     return known[name].read_text(encoding="utf-8")
 
 
 def _architecture(name: str) -> Architecture:
-    located = locate.locate(name)
+    located = lookup.locate(name)
     spec = load(located.text, located.name)
     return Architecture(
         name,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from cnnprof import __version__, load
+from cnnprof import __version__, load, lookup
 from cnnprof.analysis import units
 from cnnprof.analysis.costs import ITEM_SIZE
 from cnnprof.cli import WRONG, complain, complete, progress
@@ -15,7 +15,7 @@ from cnnprof.cli.arguments import read_names
 from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, brief, nearest, printable
-from cnnprof.load import locate
+from cnnprof.lookup import locate
 from cnnprof.render import swept
 from cnnprof.sweeps.asked import objectives_of, read_limit, read_metrics, read_objectives
 from cnnprof.sweeps.axes import SweepAxis, distinct, read_values, shape
@@ -295,7 +295,7 @@ def run(
     where: str = "",
 ) -> Sweep:
     """All combinations, run. Raises UsageError, and SpecError where the spec's text cannot be read."""
-    located = load.refuse_files(locate(spec))
+    located = lookup.refuse_files(locate(spec))
     if seed is not None and sample is None:
         raise UsageError("--seed draws a sample: say how large with --sample N")
     wanted = chosen(job_of(located, varied, training, with_), sample, seed or 0, where)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cnnprof import files
 from cnnprof.errors import CnnprofError
-from cnnprof.gate import patterns, subjects
+from cnnprof.gate import subjects
 from cnnprof.gate.budget import Baseline, CountedNetwork
 from cnnprof.gate.shared import LEAST, PIECES
 from cnnprof.gate.subjects import Setup
@@ -67,13 +67,13 @@ class Asked(NamedTuple):
     revision: Revision | None
 
 
-def counted(asked: Asked, jobs: int, progress: Callable[[int, int], None]) -> Ahead:
-    """What a run will ask of a project's files, found in so many processes; nothing of few. progress: is told how many
-    files are done, and of how many.
+def counted(asked: Asked, names: Sequence[Sequence[str]], jobs: int, progress: Callable[[int, int], None]) -> Ahead:
+    """What a run will ask of a project's files, found in so many processes; nothing of few. names: of each budget's
+    files. progress: is told how many files are done, and of how many.
 
     Where it is more work than one run may be, what was found until then. Code is left to the run.
     """
-    wanted = _files(asked.found)
+    wanted = _files(asked.found, names)
     if sum(map(len, wanted.values())) < LEAST or len(wanted) < 2:
         return {}
     items = [*wanted.items()]
@@ -109,11 +109,11 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _files(found: Project) -> dict[str, dict[Setup, None]]:
+def _files(found: Project, names: Sequence[Sequence[str]]) -> dict[str, dict[Setup, None]]:
     """The files of all budgets, by their paths from the project's folder, and how each is analysed."""
     wanted: dict[str, dict[Setup, None]] = {}
-    for entry in found.entries:
-        for name in patterns.files(found, entry)[0]:
+    for entry, own in zip(found.entries, names, strict=True):
+        for name in own:
             wanted.setdefault(name, {})[subjects.setup_of(entry)] = None
     return wanted
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.analysis.costs import Costs
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import Mark
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths

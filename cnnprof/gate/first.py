@@ -12,13 +12,14 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnprof import files, load
+from cnnprof import files, load, lookup
 from cnnprof.analysis.analyze import analyze
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
 from cnnprof.gate.project import FILE
 from cnnprof.gate.suggest import rounded
 from cnnprof.language.literal import scalar
 from cnnprof.language.spec import Spec
+from cnnprof.model.graph import titled
 
 LIMITED = ("params", "macs", "peak_activation_bytes")
 MOST_FILES = 20_000
@@ -163,14 +164,14 @@ def _is_network(path: str, folder: Path) -> bool:
         files.refuse_leaving(path, folder)
         if suffix not in YAML:
             return True
-        return _SPEC.search(files.read(path, load.MOST)) is not None
+        return _SPEC.search(files.read(path, lookup.MOST)) is not None
     except UsageError:  # one that may not be read is none of ours
         return False
 
 
 def _sized(folder: Path, name: str) -> Iterator[Sized]:
     """A file's network as written, and in every variant. Raises SpecError and UsageError."""
-    located = load.located_file(str(folder / name))
+    located = lookup.located_file(str(folder / name))
     spec = load.read(located) if located.reference is None else located
     variants: list[str | None] = [None]
     if isinstance(spec, Spec):
@@ -220,7 +221,7 @@ def _budgets(networks: Sequence[Sized]) -> Iterator[tuple[str, list[str], str | 
     if len(networks) <= MOST_NETWORKS:
         for each in networks:
             stem = Path(each.file).stem
-            title = stem if each.variant is None else f"{stem}@{each.variant}"
+            title = titled(stem, each.variant)
             yield title, [each.file], each.variant, each.figures
         return
     groups: dict[tuple[str, str | None], list[Sized]] = {}
@@ -233,7 +234,7 @@ def _budgets(networks: Sequence[Sized]) -> Iterator[tuple[str, list[str], str | 
             for metric in LIMITED
             if (amounts := [each.figures[metric] for each in group if metric in each.figures])
         }
-        yield title if variant is None else f"{title}@{variant}", _sorted(each.file for each in group), variant, figures
+        yield titled(title, variant), _sorted(each.file for each in group), variant, figures
 
 
 def _sorted(names: Iterable[str]) -> list[str]:

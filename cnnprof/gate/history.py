@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof import files, git, load
+from cnnprof import files, git, load, lookup
 from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
@@ -80,7 +80,7 @@ def history(
     Raises UsageError where the SPEC names no file of the working directory's repository, or a metric is none.
     """
     shown = tuple(_metric(name) for name in metrics)
-    located = load.locate(spec, files.repository(Path.cwd()))
+    located = lookup.locate(spec, files.repository(Path.cwd()))
     if located.committed is not None or not Path(located.name).is_file():
         raise UsageError(f"a history is of a file, found `{brief(printable(spec), 200)}`")
     file = located.name
@@ -101,11 +101,11 @@ def history(
             found.append((entry._replace(deleted=True), None))
             continue
         found.append(
-            _entry(entry, lambda there=there, each=each: load.located_at(there, each.path, file), located, options)
+            _entry(entry, lambda there=there, each=each: lookup.located_at(there, each.path, file), located, options)
         )
     if _differs(top, commits[0].path, file):
         now = HistoryEntry("", "", "as it is now", commits[0].path, None)
-        found.insert(0, _entry(now, lambda: load.located_file(file), located, options))
+        found.insert(0, _entry(now, lambda: lookup.located_file(file), located, options))
     entries = []
     for number, (entry, report) in enumerate(found):
         before = next((each for _, each in found[number + 1 :] if each is not None), None)
@@ -129,7 +129,7 @@ def _metric(name: str) -> str:
     return found
 
 
-def _entry(entry: HistoryEntry, locate: Any, asked: load.Located, options: Mapping[str, Any]) -> tuple[
+def _entry(entry: HistoryEntry, locate: Any, asked: lookup.Located, options: Mapping[str, Any]) -> tuple[
     HistoryEntry, Report | None]:  # fmt: skip
     """An entry with its figures, and the report that they are from."""
     try:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import Problem, brief
 from cnnprof.model.paths import advance, begin, has_magic
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from cnnprof.gate.project import BudgetEntry, Project
 
 
-def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem]]:
-    """The files of a budget below the project's folder, sorted, and its patterns that match none.
+class Listed(NamedTuple):
+    """The files of a budget below the project's folder, sorted, and what is wrong with its patterns."""
+
+    names: list[str]
+    problems: list[Problem]
+
+
+def files(project: Project, entry: BudgetEntry) -> Listed:
+    """The files that a budget is for; a pattern that matches none is a problem.
 
     What excludes files may match none. Hidden files and folders match only where a pattern names them, and so do the
     project file and its baseline.
@@ -49,7 +56,7 @@ def files(project: Project, entry: BudgetEntry) -> tuple[list[str], list[Problem
     kept = [path for path in sorted(found) if not any(_matches(pattern, path.split("/")) for pattern in excluded)]
     if found and not kept:
         problems.append(Problem("no file is left: all that `files` matches is excluded", entry.files[0].mark))
-    return kept, problems
+    return Listed(kept, problems)
 
 
 def matches(entry: BudgetEntry, path: str) -> bool:

@@ -34,7 +34,8 @@ from cnnprof.importers.reference import InputShape
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
-from cnnprof.load import MOST, code_in, read_shape
+from cnnprof.load import read_shape
+from cnnprof.lookup import MOST, code_in
 from cnnprof.model.metrics import METRICS, metric_named, read_quantity
 
 FILE = "cnnprof.yaml"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnprof import files, load
+from cnnprof import files, lookup
 from cnnprof.errors import (
     CnnprofError,
     Mark,
@@ -27,9 +27,11 @@ from cnnprof.gate.run import Progress, Run
 from cnnprof.gate.subjects import Readable, Setup
 from cnnprof.importers.reference import Reading
 from cnnprof.language.problems import UnfoldWork
-from cnnprof.load import Located
+from cnnprof.lookup import Located
+from cnnprof.model.graph import titled
 
 if TYPE_CHECKING:
+    from cnnprof.gate.patterns import Listed
     from cnnprof.gate.project import BudgetEntry, Code, Project
 
 
@@ -66,22 +68,25 @@ def check_project(
     config: the project file, or several; found from the working directory upwards where left out. update: write the
     baseline first.
     written: the files that reports go to. allow_code: whether the code runs that the project file names. progress: is
-    told how far the run of each project is. jobs: processes that read and count the
-    networks, which changes nothing else.
+    told how far the run of each project is. jobs: processes that read and count the networks, which changes nothing
+    else.
 
     Raises UsageError where a report would replace what is read.
     """
+    from cnnprof.gate import patterns
+
     work = UnfoldWork()
     results = []
     for name in dict.fromkeys([config] if config is None or isinstance(config, str) else config):
         run = Run(baseline_ref, baseline_tip, version=version, allow_code=allow_code, reading=Reading(strict),
-                  searched=name is None, suggest=suggest, progress=progress, _work=work)  # fmt: skip
+                  searched=name is None, suggest=suggest, progress=progress, work=work)  # fmt: skip
         found = run.attempt(read, name)
         if found is not None:
             if baseline_ref is None:
                 run.baseline_ref, run.tip = found.baseline_ref, found.baseline_tip or baseline_tip
-            files.refuse_inputs(written, _inputs(found))
-            _check(run, found, budgets, update, jobs)
+            listed = [patterns.files(found, entry) for entry in found.entries]
+            files.refuse_inputs(written, _inputs(found, listed))
+            _check(run, found, listed, budgets, update, jobs)
         results.append(run.result())
     return _together(results)
 
@@ -105,14 +110,14 @@ def _together(results: Sequence[CheckResult]) -> CheckResult:
     return first
 
 
-def _check(run: Run, found: Project, budgets: bool, update: bool, jobs: int) -> None:
-    """Checks all that a project file names."""
-    from cnnprof.gate import patterns
-
-    run.expected = sum(len(patterns.files(found, entry)[0]) + len(entry.specs) for entry in found.entries)
+def _check(run: Run, found: Project, listed: Sequence[Listed], budgets: bool, update: bool, jobs: int) -> None:
+    """Checks all that a project file names. listed: the files of each budget."""
+    run.expected = sum(len(each.names) + len(entry.specs) for entry, each in zip(found.entries, listed, strict=True))
     if jobs > 1:
-        _count_ahead(run, found, budgets, jobs)
-    held = [held for entry in found.entries for held in _entry(run, found, entry, budgets)]
+        _count_ahead(run, found, listed, budgets, jobs)
+    held = []
+    for entry, each in zip(found.entries, listed, strict=True):
+        held += _entry(run, found, entry, each, budgets)
     if not budgets:
         return
     known = run.attempt(_baseline, run, found, held, update, file=found.name)
@@ -156,7 +161,7 @@ def _check(run: Run, found: Project, budgets: bool, update: bool, jobs: int) -> 
         run.notes.append(f"no budget covers {', '.join(free[:NAMED])}{more}")
 
 
-def _count_ahead(run: Run, found: Project, budgets: bool, jobs: int) -> None:
+def _count_ahead(run: Run, found: Project, listed: Sequence[Listed], budgets: bool, jobs: int) -> None:
     """Has the networks of a project's files counted in several processes."""
     from cnnprof import git
     from cnnprof.gate import ahead
@@ -166,7 +171,8 @@ def _count_ahead(run: Run, found: Project, budgets: bool, jobs: int) -> None:
         if budgets and run.baseline_ref is not None:
             revision = git.revision(run.baseline_ref) if run.tip else git.merge_base(run.baseline_ref)
     asked = ahead.Asked(found, budgets, run.reading, revision)
-    run.ahead = ahead.counted(asked, jobs, lambda done, total: run.progress("", done, total))
+    names = [each.names for each in listed]
+    run.ahead = ahead.counted(asked, names, jobs, lambda done, total: run.progress("", done, total))
 
 
 def _gone(run: Run, known: tuple[str, Mapping[str, Figures]], held: Sequence[Held]) -> None:
@@ -182,17 +188,14 @@ def _gone(run: Run, known: tuple[str, Mapping[str, Figures]], held: Sequence[Hel
         )
 
 
-def _entry(run: Run, found: Project, entry: BudgetEntry, budgets: bool) -> list[Held]:
+def _entry(run: Run, found: Project, entry: BudgetEntry, listed: Listed, budgets: bool) -> list[Held]:
     """The networks of one budget; says which of its patterns match nothing."""
-    from cnnprof.gate import patterns
-
     held = []
-    names, problems = patterns.files(found, entry)
-    for problem in problems:
+    for problem in listed.problems:
         run.problem(problem)
     setup = subjects.setup_of(entry)
     named = []
-    for name in names:
+    for name in listed.names:
         file = files.shown(found.folder / name)
         named.append((name, file, run.attempt(subjects.inside, found, file, file=file), setup))
     named += [(each.text, each.text, _code(run, each), subjects.setup_of(entry, each)) for each in entry.specs]
@@ -204,8 +207,7 @@ def _entry(run: Run, found: Project, entry: BudgetEntry, budgets: bool) -> list[
         if not budgets:
             run.validate(spec, file, each, _mark(entry, spec))
         elif (network := run.network(spec, file, each, _mark(entry, spec))) is not None:
-            variant = "" if setup.variant is None else f"@{setup.variant}"
-            held.append(Held(entry, f"{entry.budget.name}: {name}{variant}", network, each))
+            held.append(Held(entry, f"{entry.budget.name}: {titled(name, setup.variant)}", network, each))
     if budgets and held and len(held) == len(named):
         run.patterns(entry.budget, [each.network for each in held])
     return held
@@ -218,7 +220,7 @@ def _code(run: Run, written: Code) -> Located | None:
         hint = "cnnprof check --allow-code runs it, with all that whoever wrote it may do to this machine"
         run.problem(Problem(message, written.mark, hint))
         return None
-    located = load.code_in(written.text)
+    located = lookup.code_in(written.text)
     assert located is not None
     run.foreign.add(written.text)
     return located._replace(name=written.text)
@@ -277,13 +279,11 @@ def read(config: str | None) -> Project:
     return project.read(path.absolute(), files.shown(path))
 
 
-def _inputs(found: Project) -> list[str]:
+def _inputs(found: Project, listed: Sequence[Listed]) -> list[str]:
     """The files of a project: its own, its baseline and its specs."""
-    from cnnprof.gate import patterns
-
-    names = [name for entry in found.entries for name in patterns.files(found, entry)[0]]
+    names = [name for each in listed for name in each.names]
     own = [found.name, *([str(found.folder / found.baseline)] if found.baseline is not None else [])]
-    code = [file for entry in found.entries for each in entry.specs if (file := load.file_of(each.text)) is not None]
+    code = [file for entry in found.entries for each in entry.specs if (file := lookup.file_of(each.text)) is not None]
     return [*own, *(str(found.folder / name) for name in dict.fromkeys(names)), *code]
 
 

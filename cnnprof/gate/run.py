@@ -1,54 +1,33 @@
-"""A run of `check`: which networks are checked against which budgets. Nothing here prints, or reads an option."""
+"""A run of `check`: what it analyses, and what it found. Which networks it checks is in `specs` and `projects`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from cnnprof import files, load
-from cnnprof.analysis.measured import Settings
-from cnnprof.errors import (
-    CnnprofError,
-    Mark,
-    Problem,
-    SourceText,
-    SpecError,
-    UsageError,
-    brief,
-    listing,
-    nearest,
-    printable,
-    printable_lines,
-)
+from cnnprof import files
+from cnnprof.errors import CnnprofError, Mark, Problem, SpecError, printable, printable_lines
 from cnnprof.gate import subjects
 from cnnprof.gate.budget import OWN, Baseline, Budget, CountedNetwork, Elsewhere, Fits
 from cnnprof.gate.changes import NetworkChange, changed
-from cnnprof.gate.judge import held_to_time, judge, unmatched
+from cnnprof.gate.judge import judge, unmatched
 from cnnprof.gate.result import Checked, CheckResult, Loosened, Updated, Wrong
-from cnnprof.gate.subjects import AS_WRITTEN, Readable, Setup
+from cnnprof.gate.subjects import Readable, Setup
 from cnnprof.gate.suggest import Judged, suggestions
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.language.problems import UnfoldWork
-from cnnprof.language.spec import BudgetLimit, OwnBudget, Spec
-from cnnprof.load import Located, Source, locate
-from cnnprof.model.graph import Graph
-from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+from cnnprof.language.spec import OwnBudget
+from cnnprof.lookup import Located
 
 if TYPE_CHECKING:
     from cnnprof.gate.ahead import Ahead
     from cnnprof.gate.shared import Part
     from cnnprof.git import Revision
 
-COMMAND_LINE, ARGUMENT = "--max", "max"
-"""Where a limit is written that is in no file: an option, or an argument in Python."""
-PROJECT_FILES = ("cnnprof.yaml", "pyproject.toml")
-NO_LIMITS = Budget("", ())
 _FOUND = ("checks", "valid", "wrong", "notes", "said", "loosened", "_partly")
 """What a run finds of each network by itself."""
 T = TypeVar("T")
@@ -99,7 +78,7 @@ class Run:
     _networks: dict[tuple[str, Setup], CountedNetwork | None] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)  # names that stand for no file of the user's
     _past: dict[tuple[str, Setup], Baseline] = field(default_factory=dict)
-    _work: UnfoldWork = field(default_factory=UnfoldWork)
+    work: UnfoldWork = field(default_factory=UnfoldWork)
     _was_compared: bool = False  # in another process
     _partly: set[tuple[str, str]] = field(default_factory=set)  # budget and network where some limit was not compared
 
@@ -118,22 +97,27 @@ class Run:
         from cnnprof.gate.shared import Part
 
         found = {name: getattr(self, name) for name in _FOUND}
-        work = self._work
         return Part(
-            found, [*self.changes.items()], [*self.specs], self.foreign, self.compared, work.networks, work.units
+            found,
+            [*self.changes.items()],
+            [*self.specs],
+            self.foreign,
+            self.compared,
+            self.work.networks,
+            self.work.units,
         )
 
     def afford(self) -> None:
         """Raises UsageError where the networks so far took all that one run may take."""
-        subjects.afford(self._work)
+        subjects.afford(self.work)
 
     def join(self, part: Part, number: int) -> None:
         """Takes in a part of the run, of the SPECs from a number on. Raises UsageError, and takes in nothing, where it
         is too much work with those before."""
         work = UnfoldWork()
-        work.networks, work.units = self._work.networks + part.networks, self._work.units + part.units
+        work.networks, work.units = self.work.networks + part.networks, self.work.units + part.units
         subjects.afford(work)
-        self._work.networks, self._work.units = work.networks, work.units
+        self.work.networks, self.work.units = work.networks, work.units
         for name in _FOUND:
             mine, theirs = getattr(self, name), part.found[name]
             mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
@@ -188,13 +172,13 @@ class Run:
         """The spec of a file, read once; what is in another format is read for each setup."""
         if located.name not in self.specs:
             told = self.ahead.get(("readable", located.name, None))
-            read = partial(subjects.readable, located) if told is None else partial(told.again, self._work)
+            read = partial(subjects.readable, located) if told is None else partial(told.again, self.work)
             self.specs[located.name] = self.attempt(read, file=located.name)
         return self.specs[located.name]
 
     def validate(self, spec: Readable, file: str, setup: Setup, mark: Mark | None = None) -> None:
         """Unfolds a network, and no more."""
-        action = partial(subjects.validate, spec, setup, self._work, self.reading)
+        action = partial(subjects.validate, spec, setup, self.work, self.reading)
         if self.attempt(self._done, action, file, setup, file=file, mark=mark) is not None:
             self.valid[setup.title(file)] = None
 
@@ -202,7 +186,7 @@ class Run:
         """A network and its costs; None where it is wrong."""
         key = (file, setup)
         if key not in self._networks:
-            action = partial(subjects.count, spec, file, setup, self._work, self.reading)
+            action = partial(subjects.count, spec, file, setup, self.work, self.reading)
             self._networks[key] = self.attempt(self._done, action, file, setup, file=file, mark=mark)
         return self._networks[key]
 
@@ -211,8 +195,8 @@ class Run:
         told = self.ahead.get((action.func.__name__, file, setup))
         if told is None:
             return action()
-        subjects.afford(self._work)
-        found: T = told.again(self._work)
+        subjects.afford(self.work)
+        found: T = told.again(self.work)
         return found
 
     def past(self, file: str, setup: Setup) -> Baseline | None:
@@ -224,7 +208,7 @@ class Run:
             if file in self.foreign:
                 self._past[key] = Baseline(self.baseline_ref, None)
             else:
-                action = partial(subjects.past, self.revision, file, setup, self._work)
+                action = partial(subjects.past, self.revision, file, setup, self.work)
                 self._past[key] = self._done(action, file, setup)
         return self._past[key]
 
@@ -315,206 +299,6 @@ class Run:
             self.problem(problem)
             for network in networks:
                 self.partly(budget, network)
-
-    def graph(self, graph: Graph, given: Setup, budget: Budget, budgets: bool) -> None:
-        """Checks a network that is no spec's any more. Raises UsageError for what only a spec can be given."""
-        if given.variant is not None or given.settings or given.inputs:
-            raise load.unfolded_already()
-        title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
-        network = self.attempt(subjects.count_graph, graph, title, given, file=title)
-        if network is None:
-            return
-        if not budget.empty and budgets:
-            self.judge(budget, network, None)
-            self.patterns(budget, [network])
-        else:
-            self.valid[title] = None
-
-    def located(self, spec: Source) -> tuple[Located, Readable] | None:
-        """What a SPEC names, and the spec in it; None where it is wrong."""
-        if isinstance(spec, Spec):
-            located = Located(self.unused(spec.mark.source.name), b"", None, {})
-            self.specs[located.name] = spec
-            self.foreign.add(located.name)
-            return located, spec
-        found = self.attempt(load.locate_any, spec, files.repository(Path.cwd()))
-        read = None if found is None else self.spec(found)
-        if found is None or read is None:
-            return None
-        if not (files.slashed(str(spec)).startswith(found.name) and os.path.exists(found.name)):
-            self.foreign.add(found.name)
-        return found, read
-
-    def unused(self, name: str) -> str:
-        """A name for a text that no other has: texts in Python have none of their own."""
-        names = (name if number == 1 else f"{name} {number}" for number in count(1))
-        return next(each for each in names if each not in self.specs)
-
-    def named(self, source: Source, given: Setup, budget: Budget, budgets: bool) -> None:
-        """Checks what a SPEC names. budget: in addition to the spec's own."""
-        if load.is_module(source):
-            if given.variant is not None or given.settings:
-                raise UsageError("a torch.nn.Module is made already: variant and args are for specs")
-            made = load.of_module(source, dict(given.inputs), reading=self.reading)
-            source, given = made.graph, given._replace(inputs=())
-        elif isinstance(source, Graph):
-            load.refuse_example(self.reading)
-        if isinstance(source, Graph):
-            self.graph(source, given, budget, budgets)
-            return
-        found = self.located(source)
-        if found is None:
-            return
-        located, spec = found
-        settings = {**located.settings, **dict(given.settings)}
-        setup = given._replace(variant=load.chosen(located, given.variant), settings=tuple(settings.items()))
-        one = setup.variant is not None or settings
-        setups = [setup] if one else [given._replace(variant=each.variant) for each in subjects.setups_of(spec)]
-        if not budgets:
-            for each in setups:
-                self.validate(spec, located.name, each)
-            return
-        if isinstance(spec, Spec) or (budget.empty and self.latency is None):
-            self.own(located.name, spec, setups)
-            if self.baseline_ref is not None:
-                from cnnprof.gate import since
-
-                asked = [setup.variant] if one else []
-                self.attempt(since.weaker, self, located.name, None, asked, file=located.name)
-        counted = []
-        for each in [] if budget.empty else setups:
-            self.valid.pop(each.title(located.name), None)  # it is checked against something now, or is wrong
-            if (network := self.network(spec, located.name, each)) is not None:
-                baseline = self.attempt(self.past, located.name, each, file=located.name)
-                self.judge(budget, network, baseline)
-                counted.append(network)
-        if counted and len(counted) == len(setups):  # a network that is wrong may be the one that has the path
-            self.patterns(budget, counted)
-        if self.latency is not None:
-            self.valid.pop(setup.title(located.name), None)
-            if (network := self.network(spec, located.name, setup)) is not None:
-                checked = self.attempt(
-                    _timed, network, setup, self.latency, self._work, self.reading, file=located.name
-                )
-                if checked is not None:
-                    self.checks.append(checked)
-
-
-def check_specs(
-    specs: Sequence[Source],
-    given: Setup = AS_WRITTEN,
-    budget: Budget = NO_LIMITS,
-    *,
-    budgets: bool = True,
-    baseline_ref: str | None = None,
-    baseline_tip: bool = False,
-    latency: Latency | None = None,
-    version: str = "",
-    reading: Reading = AS_IT_IS,
-    suggest: bool = False,
-    progress: Progress = lambda *_: None,
-    jobs: int = 1,
-) -> CheckResult:
-    """What networks make of their specs' own budgets, and of one more for all of them.
-
-    budgets: False: only whether they are valid. version: of cnnprof. suggest: say which limits would just hold.
-
-    baseline_tip: compare with `baseline_ref` itself, not with its merge base with HEAD. progress: is told how far the
-    run is. jobs: processes that many SPECs are divided among, which changes nothing else.
-
-    Raises UsageError where there is nothing to compare at `baseline_ref`, and for a Graph with what only specs can be
-    given; what else is wrong is in the result.
-    """
-    run = Run(baseline_ref, baseline_tip, latency, version, reading=reading, suggest=suggest, progress=progress)
-    for spec in specs:
-        load.refuse_other(spec)
-    unique = {spec if isinstance(spec, str | Path) else id(spec): spec for spec in specs}
-    run.expected = len(unique)
-    alone = jobs <= 1 or suggest or latency is not None
-    run.begun = 0 if alone else _shared(run, [*unique.values()], given, budget, budgets, jobs)
-    for spec in [*unique.values()][run.begun :]:
-        run.begin(str(spec) if isinstance(spec, str | Path) else "")
-        run.named(spec, given, budget, budgets)
-    if baseline_ref is not None and not run.compared and not run.wrong:
-        raise UsageError(
-            "--baseline-ref has nothing to compare: there is no limit on what SPEC names; add --max NAME=VALUE or a "
-            "`budget` in the spec, or leave SPEC out where a project file has budgets"
-        )
-    if budgets and (covering := _covering(run.files)):
-        name, names = covering
-        run.say(
-            f"note: {printable(name)} is not applied to a SPEC, although it has budgets for it: {listing(names)}; "
-            "`cnnprof check` without SPEC applies them"
-        )
-    return run.result()
-
-
-def _shared(run: Run, specs: Sequence[Source], given: Setup, budget: Budget, budgets: bool, jobs: int) -> int:
-    """Checks SPECs in several processes, the first so many, as far as that can be done."""
-    from cnnprof.gate import shared
-
-    make = partial(Run, run.baseline_ref, run.tip, None, run.version, reading=run.reading)
-    named = shared.independent(specs)
-    return 0 if named is None else shared.checked(run, make, named, given, budget, budgets, jobs)
-
-
-def _timed(network: CountedNetwork, setup: Setup, latency: Latency, work: UnfoldWork, reading: Reading) -> Checked:
-    """Both networks alternately, on the device that there is, at the batch and dtype that the network is checked
-    with."""
-    located = locate(latency.against, files.repository(Path.cwd()))
-    other = setup._replace(variant=located.variant, settings=tuple(located.settings.items()))
-    if located.reference is None or not located.reference.runs_code:
-        reading = reading._replace(example=None)
-    reference = subjects.unfold(subjects.readable(located), other, work, reading).graph
-
-    from cnnprof.runtime.device import find, threads
-    from cnnprof.runtime.measure import against
-
-    settings = Settings(setup.dtype, channels_last=False, step="inference")
-    names = (latency.against, network.title)
-    with threads(None):
-        measured = against((reference, network.report.graph), names, find("auto"), setup.batch, settings)
-    return held_to_time(network, measured, latency.text, latency.most, f"--max-latency {latency.text}")
-
-
-def _covering(files: Iterable[str]) -> tuple[str, list[str]] | None:
-    """The project file that has budgets for files which were checked without it, and their names; None without one.
-
-    A SPEC may be a variant, a revision or a network of its own, with settings that no budget knows: so a project's
-    budgets hold for the project's networks, all of them, and nobody is to take a SPEC's success for theirs.
-    """
-    here = Path.cwd()
-    if not any((above / name).is_file() for above in (here, *here.parents) for name in PROJECT_FILES):
-        return None
-    from cnnprof.gate import patterns, projects
-
-    try:
-        found = projects.read(None)
-    except CnnprofError:  # not what was asked for
-        return None
-    wanted = set(map(os.path.realpath, files))
-    names = [
-        entry.budget.name
-        for entry in found.entries
-        if any(os.path.realpath(found.folder / name) in wanted for name in patterns.files(found, entry)[0])
-    ]
-    return (found.name, names) if names else None
-
-
-def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[BudgetLimit, ...]:
-    """Limits by the names of their metrics, `("params", "5M")`; option: where they are written. Raises UsageError."""
-    limits = []
-    for name, value in given:
-        metric = metric_named(name, f"{option}: ")
-        if metric is None:
-            hint = nearest(name, METRICS)
-            raise UsageError(
-                f"{option} limits metrics, and `{brief(printable(name))}` is not one; "
-                f"{hint or 'metrics: ' + listing(list(METRICS))}"
-            )
-        mark = Elsewhere(SourceText(option, printable(f"{name}={value}")), 0, 0)
-        limits.append(BudgetLimit(metric, read_quantity(value, metric), value, mark))
-    return tuple(limits)
 
 
 def _is_option(mark: Mark) -> bool:

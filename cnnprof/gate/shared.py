@@ -8,15 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof import load
+from cnnprof import lookup
 from cnnprof.errors import CnnprofError
-from cnnprof.gate.budget import Budget
 from cnnprof.language import registry
 from cnnprof.processes import is_stopped, processes
 
 if TYPE_CHECKING:
     from cnnprof.gate.run import Run
-    from cnnprof.gate.subjects import Setup
 
 PIECES = 8
 """Parts that each process has of the whole, so that all end at about the same time."""
@@ -41,7 +39,7 @@ def independent(specs: Sequence[object]) -> list[str | Path] | None:
     where some are not, and of a few."""
     found: list[str | Path] = []
     for spec in specs:
-        if not isinstance(spec, str | Path) or spec == "-" or load.code_in(str(spec)) is not None:
+        if not isinstance(spec, str | Path) or spec == "-" or lookup.code_in(str(spec)) is not None:
             return None
         found.append(spec)
     names = [*map(_file, found)]
@@ -51,20 +49,18 @@ def independent(specs: Sequence[object]) -> list[str | Path] | None:
 
 def _file(spec: str | Path) -> str:
     """What stands for the file of a SPEC."""
-    return load.file_of(str(spec)) or str(spec).partition(",")[0].partition("@")[0]
+    return lookup.file_of(str(spec)) or str(spec).partition(",")[0].partition("@")[0]
 
 
 def checked(
     run: Run,
     make: Callable[[], Run],
+    check: Callable[[Run, str | Path], None],
     specs: Sequence[str | Path],
-    given: Setup,
-    budget: Budget,
-    budgets: bool,
     jobs: int,
 ) -> int:
     """Checks SPECs in so many processes, into a run; gives how many, from the first on. make: begins a run like it, in
-    another process.
+    another process. check: of one SPEC.
 
     Those after them are left to the run, which says what is wrong: of a part that raises, and from the part on with
     which all together is too much work.
@@ -74,8 +70,7 @@ def checked(
     done = 0
     try:
         with processes(min(jobs, len(pieces)), registry.begin, bool(registry.plugins())) as pool:
-            check = partial(_part, make, given, budget, budgets)
-            for piece, part in zip(pieces, pool.map(check, pieces), strict=True):
+            for piece, part in zip(pieces, pool.map(partial(_part, make, check), pieces), strict=True):
                 run.join(part, done)
                 done += len(piece)
                 run.progress("", done, len(specs))
@@ -97,12 +92,12 @@ def _divided(specs: Sequence[str | Path], length: int) -> list[list[str | Path]]
     return pieces
 
 
-def _part(make: Callable[[], Run], given: Setup, budget: Budget, budgets: bool, specs: Sequence[str | Path]) -> Part:
+def _part(make: Callable[[], Run], check: Callable[[Run, str | Path], None], specs: Sequence[str | Path]) -> Part:
     """Some SPECs, in a process of their own."""
     run = make()
     for spec in specs:
         if is_stopped():
             break
-        run.named(spec, given, budget, budgets)
+        check(run, spec)
         run.afford()
     return run.part()

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnprof import files, load
+from cnnprof import files, lookup
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
 from cnnprof.gate import changes, loosened, patterns, project
 from cnnprof.gate.budget import Figures, figures
@@ -51,7 +51,7 @@ def weaker(run: Run, file: str, now: str | None = None, variants: Sequence[str |
     if not run.revision.has(path):
         return
     try:
-        before = readable(load.located_at(run.revision, path, file))
+        before = readable(lookup.located_at(run.revision, path, file))
         if isinstance(before, Spec) and before.problems:
             raise SpecError(before.problems)
     except SpecError as error:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from cnnprof import files, load
+from cnnprof import files, load, lookup
 from cnnprof.analysis.analyze import analyze
 from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, printable
 from cnnprof.gate.budget import Baseline, CountedNetwork, figures
 from cnnprof.importers.reference import AS_IT_IS, InputShape, Reading
 from cnnprof.language.problems import UnfoldWork
 from cnnprof.language.spec import NO_BUDGET, OwnBudget, Spec
-from cnnprof.load import Located
-from cnnprof.model.graph import Graph
+from cnnprof.lookup import Located
+from cnnprof.model.graph import Graph, titled
 
 if TYPE_CHECKING:
     from cnnprof.devices.profiles import Target
@@ -37,9 +37,8 @@ class Setup(NamedTuple):
 
     def title(self, file: str) -> str:
         """As a SPEC: `net.yaml@small,classes=10`, and what is done to it first."""
-        variant = "" if self.variant is None else f"@{self.variant}"
         done = [f" with {', '.join(self.with_)}"] if self.with_ else []
-        return "".join([file, variant, *(f",{name}={value}" for name, value in self.settings), *done])
+        return "".join([titled(file, self.variant), *(f",{name}={value}" for name, value in self.settings), *done])
 
 
 AS_WRITTEN = Setup()
@@ -59,7 +58,7 @@ def lacking(spec: Readable, setup: Setup) -> list[str]:
 
 def setup_of(entry: BudgetEntry, code: Code | None = None) -> Setup:
     """How a budget's networks are analysed. code: which has arguments of its own."""
-    located = None if code is None else load.code_in(code.text)
+    located = None if code is None else lookup.code_in(code.text)
     settings = {**({} if located is None else located.settings), **entry.settings}
     return Setup(
         entry.variant, tuple(settings.items()), tuple(entry.inputs.items()), entry.batch, entry.dtype, entry.with_
@@ -99,7 +98,7 @@ def readable(located: Located) -> Readable:
 def inside(found: Project, file: str) -> Located:
     """A file that a project names, by its path from here, inside the project's folder. Raises UsageError."""
     files.refuse_leaving(file, found.folder, file)
-    return load.located_file(file)
+    return lookup.located_file(file)
 
 
 def afford(work: UnfoldWork) -> None:
@@ -154,7 +153,7 @@ def past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Basel
     path = revision.path_of(file)
     if not revision.has(path):
         return Baseline(revision.name, None)
-    located = load.located_at(revision, path, file)
+    located = lookup.located_at(revision, path, file)
     try:
         spec = readable(located)
         if lacking(spec, setup):

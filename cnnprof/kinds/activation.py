@@ -36,7 +36,7 @@ class Activation(Kind):
 
     @staticmethod
     def _times(outputs: int, each: Work) -> Work:
-        return Work(*(outputs * count if count else 0 for count in each))
+        return Work(*[outputs * count if count else 0 for count in each])
 
 
 class ReLU(Activation, word="relu"):

@@ -9,6 +9,7 @@ from cnnprof.model.arithmetic import most
 from cnnprof.model.kind import Channels, Code, Keeps, Kind, Memory, Reach, Shape, Tensor, Work, show
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -17,7 +18,7 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
 
     Shape:
         query (…, heads, n, d), key and value (…, heads, m, d) → (…, heads, n, d); a mask has the dimensions of
-        the products (heads, n, m), or 1, and before the heads 1
+        the products (…, heads, n, m), or 1
     Fields:
         is_causal: whether a position sees none after it; the products with those count all the same, as they do in
             PyTorch's FlopCounterMode; not with a mask
@@ -28,8 +29,9 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
     Memory:
         keeps its inputs, its output and one value for each row of each head for the backward pass; the products
         themselves are never stored, as on the CPU. Where a gradient is asked of the mask, PyTorch computes by products
-        that it stores: training keeps them after the softmax, the value, and scaled copies of query and key. A mask of
-        each example is repeated along dimensions before the heads: an estimate, which leaves that out
+        that it stores: training keeps them after the softmax, the value, and scaled copies of query and key. Where
+        there are dimensions before the heads, a mask that differs along them is repeated for every example: a copy. A
+        mask of each example is repeated along them: an estimate, which leaves that out
     Reach:
         unknown along a spatial axis
     Example:
@@ -84,15 +86,22 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         if not inputs[3:]:
             return Memory(keeps="inputs and output", saved=(sums,), scratch=(sums,))
         stored = Tensor((*query[:-1], key[-2])), Tensor(query), Tensor(key)
+        copies = self._copies(inputs[3], query)
         once, repeated = ((3,), "{} repeats the mask of each example") if len(query) > 3 else ((), "")
-        return Memory(keeps="inputs and output", saved=(sums, *stored), scratch=(sums,), once=once, repeated=repeated)
+        return Memory(
+            keeps="inputs and output", saved=(sums, *stored, *copies), scratch=(sums, *copies), once=once,
+            repeated=repeated,
+        )  # fmt: skip
 
     def code(self, *inputs: Shape) -> Code:
         usual = self.usual()
         fields = "".join(f", {name}={value!r}" for name in usual if (value := getattr(self, name)) != usual[name])
         fold = len(inputs[0]) > 3
         tensors = [f"{{{place}}}" + (".flatten(0, -4)" if fold else "") for place in range(3)]
-        if inputs[3:]:
+        if inputs[3:] and self._copies(inputs[3], inputs[0]):
+            shape = f"len({{0}}), {', '.join(map(str, inputs[0][:-3]))}, -1, -1, -1"
+            tensors.append(f"{{3}}.view(-1, *{inputs[3]}).expand({shape}).flatten(0, -4)")
+        elif inputs[3:]:
             tensors.append(f"{{3}}.view(-1, *{inputs[3][-3:]})")
         made = f"torch.nn.functional.{self.word}({', '.join(tensors)}{fields})"
         return Code(made + (f".unflatten(0, (-1, *{inputs[0][:-3]}))" if fold else ""))
@@ -104,14 +113,17 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         from cnnprof.runtime.call import Call, repeated
 
         leading = inputs[0][:-3]
+        copied = bool(inputs[3:]) and self._copies(inputs[3], inputs[0])
 
         def attend(*tensors: torch.Tensor) -> torch.Tensor:
             # A fused implementation takes a batch, heads, rows and columns.
             query, key, value = (tensor.flatten(0, -4) for tensor in repeated(tensors[:3], inputs[:3]))
             mask = None
             for mask in tensors[3:]:
-                mask = mask.reshape(-1, *mask.shape[-3:])
-                if leading and len(mask) > 1:  # of each example, and of what is folded into the batch
+                if copied:
+                    mask = _for_every_example(mask.reshape(-1, *inputs[3]), len(query) // prod(leading), leading)
+                mask = mask.reshape(-1, *inputs[3][-3:])
+                if leading and not copied and len(mask) > 1:  # of each example
                     mask = mask.repeat_interleave(prod(leading), 0)
                 if not torch.is_grad_enabled():  # then none is asked of a parameter either
                     mask = mask.detach()
@@ -129,7 +141,8 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         if not inputs[3:]:
             return None
         if not asked[3]:
-            return Keeps(tuple(range(len(inputs))), output=True, saved=(0,))
+            copied = self._copies(inputs[3], inputs[0])
+            return Keeps((0, 1, 2) if copied else (0, 1, 2, 3), output=True, saved=(0, 4) if copied else (0,))
         # By products: of query and key, what each is scaled to where a gradient is asked of the other.
         scaled = [place for place, partner in ((2, 1), (3, 0)) if asked[partner]]
         return Keeps((2,), saved=(1, *scaled))
@@ -144,12 +157,21 @@ class ScaledDotProductAttention(Kind, word="scaled_dot_product_attention", merge
         """Raises ShapeError for a mask that does not go with products of a shape."""
         if self.is_causal:
             raise ShapeError(f"`{self.word}` takes `is_causal: true` or a mask, found both")
-        allowed = (*(1 for _ in products[:-3]), *products[-3:])
-        if len(mask) != len(allowed) or any(own not in (1, size) for own, size in zip(mask, allowed, strict=True)):
+        if len(mask) != len(products) or any(own not in (1, size) for own, size in zip(mask, products, strict=True)):
             raise ShapeError(
-                f"the mask of `{self.word}` needs the dimensions {show(allowed)} of the products, or 1, "
+                f"the mask of `{self.word}` needs the dimensions {show(products)} of the products, or 1, "
                 f"found {show(mask)}"
             )
+
+    def _copies(self, mask: Shape, query: Shape) -> tuple[Tensor, ...]:
+        """What a mask is copied to that differs along dimensions before the heads."""
+        return (Tensor((*query[:-3], *mask[-3:])),) if any(size > 1 for size in mask[:-3]) else ()
+
+
+def _for_every_example(mask: "torch.Tensor", examples: int, leading: Shape) -> "torch.Tensor":
+    """A copy of a mask for each of so many examples, whole along the dimensions before the heads."""
+    whole = (size // own for size, own in zip(leading, mask.shape[1:-3], strict=True))
+    return mask.repeat(examples // len(mask), *whole, 1, 1, 1)
 
 
 class MultiHeadAttention(Kind, word="multi_head_attention"):
@@ -158,7 +180,8 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
     With one input it attends to itself; `from: [query, memory]` and `from: [query, key, value]` list several.
 
     Shape:
-        query (n, embed_dim), key (m, kdim) and value (m, vdim) → (n, embed_dim)
+        query (…, n, embed_dim), key (…, m, kdim) and value (…, m, vdim) → (…, n, embed_dim); the dimensions in
+        front, as windows or the pixels of a patch, are the same in all and attend each by itself
     Fields:
         num_heads: heads that embed_dim is divided into
         bias: whether the projections have a bias
@@ -168,12 +191,11 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         out_proj.weight (embed_dim, embed_dim); out_proj.bias (embed_dim)
     FLOPs:
         embed_dim · (2 · n · embed_dim + m · kdim + m · vdim) multiply-accumulates for the projections, bias 1 add per
-        value; between them as of `scaled_dot_product_attention`
+        value; between them as of `scaled_dot_product_attention`; all that for each position in front
     Memory:
-        for the backward pass keeps copies of its inputs with the positions first (of a batch of one the inputs
-        themselves), the projections, one value for each
-        row of each head, and what the last projection reads; without the fused implementation of `torch.nn`, which
-        runs at inference alone
+        for the backward pass keeps copies of its inputs with the positions first (of a batch of one with nothing in
+        front the inputs themselves), the projections, one value for each row of each head, and what the last projection
+        reads; without the fused implementation of `torch.nn`, which runs at inference alone
     Reach:
         unknown along a spatial axis
     Example:
@@ -191,14 +213,15 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
 
     def output(self, *inputs: Shape) -> Shape:
         self.at_least(1, "num_heads")
-        if len(inputs) > 3 or any(len(shape) != 2 for shape in inputs):
+        rank, front = len(inputs[0]), inputs[0][:-2]
+        if len(inputs) > 3 or rank < 2 or any(len(shape) != rank or shape[:-2] != front for shape in inputs):
             raise ShapeError(
                 f"`{self.word}` needs a query [n, embed_dim], and if others a key [m, kdim] and a value [m, vdim], "
-                f"found {listing([show(shape) for shape in inputs])}",
+                f"all with the same dimensions in front, found {listing([show(shape) for shape in inputs])}",
                 "`flatten` and `permute` make positions of an image",
             )
         query, key, value = self._three(inputs)
-        if key[0] != value[0]:
+        if key[-2] != value[-2]:
             raise ShapeError(
                 f"`{self.word}` needs a key and a value of equally many positions, found {show(key)} and {show(value)}"
             )
@@ -210,7 +233,7 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         return query
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
-        (_, width), (_, key), (_, value) = self._three(inputs)
+        width, key, value = self._widths(inputs)
         named: dict[str, Shape] = {"in_proj_weight": (3 * width, width)}
         if (key, value) != (width, width):
             named = {
@@ -225,20 +248,21 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         return None
 
     def work(self, *inputs: Shape, training: bool) -> Work:
-        (rows, width), (columns, key), (_, value) = self._three(inputs)
-        heads = self.num_heads
-        read = (heads, columns, width // heads)
-        own = ScaledDotProductAttention().work((heads, rows, width // heads), read, read, training=training)
-        projected = width * (2 * rows * width + columns * (key + value))
-        biases = 2 * (rows + columns) * width if self.bias else 0
+        width, key, value = self._widths(inputs)
+        *front, rows, _ = inputs[0]
+        columns, heads = self._three(inputs)[1][-2], (*front, self.num_heads)
+        read = (*heads, columns, width // self.num_heads)
+        own = ScaledDotProductAttention().work((*heads, rows, width // self.num_heads), read, read, training=training)
+        projected = prod(front) * width * (2 * rows * width + columns * (key + value))
+        biases = prod(front) * 2 * (rows + columns) * width if self.bias else 0
         return own._replace(macs=own.macs + projected, adds=own.adds + biases)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         query, key, value = self._three(inputs)
         attended = Tensor(query)
-        sums = Tensor((self.num_heads, query[0]))
-        projected = Tensor((key[0], query[1]))
-        packed = key[1] == value[1] == query[1]
+        sums = Tensor((*query[:-2], self.num_heads, query[-2]))
+        projected = Tensor((*key[:-1], query[-1]))
+        packed = key[-1] == value[-1] == query[-1]
         copied = tuple(range(len(inputs)))
         if len(inputs) == 1:
             made: tuple[Tensor, ...] = (Tensor((3, *query)),)
@@ -258,11 +282,12 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
         kept = (*made, sums, attended)
         if contiguous:
             copies = tuple([Tensor(inputs[position]) for position in copied])
-            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False, copied=copied)
+            moved = copied if prod(query[:-2]) == 1 else ()  # in a batch of one that is no copy
+            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False, copied=moved)
         return Memory(keeps="inputs", saved=kept, scratch=(scratch,), contiguous=False)
 
     def code(self, *inputs: Shape) -> Code:
-        (_, width), (_, key), (_, value) = self._three(inputs)
+        width, key, value = self._widths(inputs)
         values = {"embed_dim": width, "num_heads": self.num_heads, "bias": self.bias, "kdim": key, "vdim": value}
         usual = {"bias": True, "kdim": width, "vdim": width}
         return Code("MultiHeadAttention", values, usual, unnamed=2, definition=_MULTI_HEAD_ATTENTION)
@@ -270,15 +295,14 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime.call import AttendingHeads
 
-        (_, width), (_, key), (_, value) = self._three(inputs)
+        width, key, value = self._widths(inputs)
         return AttendingHeads(width, self.num_heads, bias=self.bias, kdim=key, vdim=value)
 
     def channels(self, *inputs: Shape) -> Channels:
         return "fixed"
 
     def products(self, *inputs: Shape) -> int:
-        (rows, width), (columns, _), _ = self._three(inputs)
-        return 2 * rows * columns * width
+        return 2 * prod(inputs[0]) * self._three(inputs)[1][-2]
 
     def fvcore(self, *inputs: Shape, training: bool) -> int | None:
         return self.work(*inputs, training=training).macs - self.products(*inputs)
@@ -286,6 +310,11 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
     def _three(self, inputs: tuple[Shape, ...]) -> tuple[Shape, Shape, Shape]:
         """Query, key and value: what is left out is what comes before it."""
         return inputs[0], inputs[1 if len(inputs) > 1 else 0], inputs[-1]
+
+    def _widths(self, inputs: tuple[Shape, ...]) -> tuple[int, int, int]:
+        """The last dimension of query, key and value: embed_dim, kdim and vdim."""
+        query, key, value = self._three(inputs)
+        return query[-1], key[-1], value[-1]
 
 
 _MULTI_HEAD_ATTENTION = """\
@@ -296,5 +325,6 @@ class MultiHeadAttention(nn.MultiheadAttention):
     def forward(self, query, key=None, value=None):
         key = query if key is None else key
         value = key if value is None else value
-        return super().forward(query, key, value, need_weights=False)[0]
+        folded = [each.flatten(0, -3) for each in (query, key, value)]
+        return super().forward(*folded, need_weights=False)[0].view(*query.shape)
 """

@@ -1,11 +1,12 @@
 """Convolution over one, two or three axes."""
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cnnprof.errors import ShapeError
+from cnnprof.errors import ShapeError, listing
 from cnnprof.model import window
 from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work, across, show
+from cnnprof.model.parts import InParts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,13 +67,13 @@ class Conv(Kind):
             sizes, self.kernel_size, self.stride, padding, self.dilation, strict=True
         ):
             # out = (size + left + right − extent) // stride + 1, whatever the split of the padding
-            places = window.positions(size + left + right, kernel, stride, 0, dilation)
-            if places < 1:
+            positions = window.positions(size + left + right, kernel, stride, 0, dilation)
+            if positions < 1:
                 raise ShapeError(
                     f"the kernel of `{self.word}` must not be larger than the padded input, "
                     f"found a kernel spanning {window.extent(kernel, dilation)} and an axis of {size + left + right}"
                 )
-            out.append(places)
+            out.append(positions)
         return self.out_channels, *out
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
@@ -96,13 +97,14 @@ class Conv(Kind):
         return Work(macs=outputs * taps, adds=outputs if self.bias else 0)
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
-        padding = self._padding()
         if self.padding_mode != "zeros":
-            added = [left + right for left, right in padding]
-        elif any(left != right for left, right in padding):
+            added = [left + right for left, right in self._padding()]
+        elif self.padding == "same":
             # PyTorch pads only the longer side by hand, and the convolution does the rest.
-            added = [right - left for left, right in padding]
+            added = [right - left for left, right in self._padding()]
         else:
+            added = []
+        if self.padding_mode == "zeros" and not any(added):
             return Memory(keeps="inputs")
         channels, sizes = self.channels_and_axes(inputs[0])
         copy = Tensor((channels, *(size + more for size, more in zip(sizes, added, strict=True))))
@@ -134,7 +136,7 @@ class Conv(Kind):
             return tuple(window.same_padding(kernel, dilation) for kernel, dilation in pairs)
         if self.padding == "valid":
             return ((0, 0),) * len(self.kernel_size)
-        return tuple((places, places) for places in self.padding)
+        return tuple([(count, count) for count in self.padding])
 
     def _padding_of_stride(self) -> str:
         """The hint for `padding: same` with a stride: what gives ⌈size / stride⌉, uneven where the kernel is even."""
@@ -188,6 +190,132 @@ class Conv3d(Conv, word="conv3d", axes=3):
         layers:
           - conv3d: {out_channels: 8, kernel_size: [3, 7, 7], stride: [1, 2, 2], padding: [1, 3, 3]}  # [8, 16, 56, 56]
     """
+
+
+class FoldedConv2d(InParts, Conv2d, word="folded_conv2d", axes=2):
+    """Convolution over each of several images of an example, as windows, `torch.nn.Conv2d` on a batch of all.
+
+    Example:
+        input: [49, 32, 8, 8]
+        layers:
+          - folded_conv2d: {out_channels: 16, kernel_size: 3, padding: 1}    # [49, 16, 8, 8]
+    """
+
+    of = Conv2d
+    fields = Conv2d.fields
+
+
+class FoldedConv3d(InParts, Conv3d, word="folded_conv3d", axes=3):
+    """Convolution over each of several videos of an example, as heads, `torch.nn.Conv3d` on a batch of all.
+
+    Example:
+        input: [4, 96, 8, 28, 28]
+        layers:
+          - folded_conv3d:    # [4, 96, 8, 14, 14]
+              {out_channels: 96, kernel_size: 3, stride: [1, 2, 2], padding: 1, groups: 96, bias: false}
+    """
+
+    of = Conv3d
+    fields = Conv3d.fields
+
+
+class DynamicConv2d(Kind, word="dynamic_conv2d", axes=2, merge=True):
+    """Convolution over an image with kernels that a branch gives, `torch.nn.functional.conv2d`.
+
+    As where they are computed of each example (Yang et al. 2019, "CondConv"), or stored and not learned.
+
+    Shape:
+        features (in_channels, height, width) and weight (out_channels, in_channels / groups, kernel_size, …) →
+        (out_channels, out, …), as `conv2d`
+    Fields:
+        stride: step of the window
+        padding: positions added on both sides; `same` keeps the size (stride 1 only), `valid` adds none
+        dilation: distance between taps of the kernel
+        groups: groups of channels, convolved separately; in_channels is depthwise
+    FLOPs:
+        out_channels · out · … · (in_channels / groups) · kernel volume MACs, padding included
+    Memory:
+        keeps its inputs for the backward pass; a padded copy where `same` pads unevenly
+    Reach:
+        unknown: the weight may be computed of all positions
+    Example:
+        input: [64, 56, 56]
+        layers:
+          - dynamic_conv2d:    # [64, 28, 28]
+              features: []
+              weight: [{buffer: {shape: [64, 1, 3, 3]}}]    # [64, 1, 3, 3]
+            stride: 2
+            padding: 1
+            groups: 64
+    """
+
+    stride: PerAxis = 1
+    padding: PerAxis | Literal["same", "valid"] = 0
+    dilation: PerAxis = 1
+    groups: int = 1
+
+    roles = ("features", "weight")
+    broadcasts = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        if len(inputs) != 2 or len(inputs[1]) != 4:
+            raise ShapeError(
+                f"`{self.word}` needs features [channels, height, width] and a weight [out_channels, in_channels / "
+                f"groups, height, width], found {listing([show(shape) for shape in inputs])}"
+            )
+        features, weight = inputs
+        made = self._static(weight).output(features)
+        expected = (weight[0], features[0] // self.groups, *weight[2:])
+        if weight != expected:
+            raise ShapeError(f"the weight of `{self.word}` must be {show(expected)}, found {show(weight)}")
+        return made
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return None
+
+    def work(self, *inputs: Shape, training: bool) -> Work:
+        return self._static(inputs[1]).work(inputs[0], training=training)
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        own = self._static(inputs[1]).memory(inputs[0], training=training, contiguous=contiguous)
+        if own.saved:
+            return own._replace(keeps="inputs", estimate="{} pads one side more than the other")
+        return own
+
+    def code(self, *inputs: Shape) -> Code:
+        return Code("DynamicConv2d", self._given(), definition=_DYNAMIC)
+
+    def module(self, *inputs: Shape) -> "nn.Module":
+        import torch
+        from torch.nn import functional
+
+        from cnnprof.runtime.call import Call
+
+        options: Any = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+
+        def convolve(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            if len(weight) == 1:
+                return functional.conv2d(features, weight[0], groups=self.groups, **options)
+            groups = len(features) * self.groups
+            made = functional.conv2d(features.flatten(0, 1)[None], weight.flatten(0, 1), groups=groups, **options)
+            return made.view(len(features), -1, *made.shape[2:])
+
+        return Call(convolve, label=", ".join([self.word, *(f"{k}={v}" for k, v in self._given().items())]))
+
+    def channels(self, *inputs: Shape) -> Channels:
+        return "fixed"
+
+    def products(self, *inputs: Shape) -> int:
+        return self.work(*inputs, training=False).macs
+
+    def _given(self) -> dict[str, object]:
+        """The fields that are not as usual."""
+        return {name: value for name in self.fields if (value := self.plain(getattr(self, name))) != self.usual()[name]}
+
+    def _static(self, weight: Shape) -> Conv2d:
+        """The convolution that learns a weight of this shape."""
+        own = {name: getattr(self, name) for name in self.fields}
+        return Conv2d(out_channels=weight[0], kernel_size=weight[2:], bias=False, **own)
 
 
 class StdConv2d(Conv, word="std_conv2d", axes=2):
@@ -269,6 +397,20 @@ class StdConv2d(Conv, word="std_conv2d", axes=2):
         return StandardisedConv2d(inputs[0][0], **{name: getattr(self, name) for name in self.fields})
 
 
+_DYNAMIC = """\
+class DynamicConv2d(nn.Module):
+    def __init__(self, groups=1, **options):
+        super().__init__()
+        self.groups = groups
+        self.options = options
+
+    def forward(self, features, weight):
+        if len(weight) == 1:
+            return F.conv2d(features, weight[0], groups=self.groups, **self.options)
+        groups = len(features) * self.groups
+        made = F.conv2d(features.flatten(0, 1)[None], weight.flatten(0, 1), groups=groups, **self.options)
+        return made.view(len(features), -1, *made.shape[2:])
+"""
 _STD_CONV = """\
 class StdConv2d(nn.Conv2d):
     def __init__(self, *sizes, gain=True, gamma=1.0, eps=1e-6, **options):

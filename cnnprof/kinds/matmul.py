@@ -1,4 +1,4 @@
-"""Products of matrices that both depend on the input."""
+"""Products of matrices of which one at least depends on the input."""
 
 from collections.abc import Sequence
 from math import prod
@@ -29,12 +29,14 @@ class Matmul(Kind, word="matmul", merge=True):
     """Product of two branches as matrices, the first times the second, `torch.matmul`.
 
     Shape:
-        (…, n, k) and (…, k, m) → (…, n, m), the dimensions before the last two being equal or 1, which is repeated
+        (…, n, k) and (…, k, m) → (…, n, m), the dimensions before the last two being equal or 1, which is repeated;
+        a parameter, and what else has no batch, is the same for every example
     FLOPs:
         n · k · m multiply-accumulates for each pair of matrices
     Memory:
         keeps its inputs for the backward pass; of several matrices copies a first one that does not lie in memory in
-        order, and one that is repeated, which it keeps instead
+        order, and one that is repeated, which it keeps instead; one that all
+        examples share is not counted as repeated for each: an estimate
     Reach:
         unknown along a spatial axis among the last two dimensions
     Example:
@@ -42,6 +44,8 @@ class Matmul(Kind, word="matmul", merge=True):
         layers:
           - matmul: {query: [], key: [{permute: {dims: [0, 1, 3, 2]}}]}    # [4, 49, 49]
     """
+
+    broadcasts = True
 
     def output(self, *inputs: Shape) -> Shape:
         if len(inputs) != 2:
@@ -66,12 +70,12 @@ class Matmul(Kind, word="matmul", merge=True):
         left, right = (Tensor((*self._leading(inputs), *shape[-2:])) for shape in inputs)
         copied = () if contiguous or len(inputs[0]) == 2 else (Tensor(inputs[0]),)
         if (left.shape, right.shape) == inputs:
-            return Memory(keeps="inputs", scratch=copied)
+            return Memory(keeps="inputs", scratch=copied, own=(0, 1), repeated=_SHARED)
         if left.shape != inputs[0]:
             copied = (left,)
         if right.shape != inputs[1]:
             copied += (right,)
-        return Memory(keeps="inputs", saved=(left, right), scratch=copied)
+        return Memory(keeps="inputs", saved=(left, right), scratch=copied, own=(0, 1), repeated=_SHARED)
 
     def code(self, *inputs: Shape) -> Code:
         return Code("torch.matmul({0}, {1})")
@@ -99,3 +103,6 @@ class Matmul(Kind, word="matmul", merge=True):
     def _leading(self, shapes: tuple[Shape, ...]) -> Shape:
         """The dimensions before the matrices, of the output."""
         return tuple(map(most, *(shape[:-2] for shape in shapes)))
+
+
+_SHARED = "{} may repeat a matrix that all examples share"

@@ -19,6 +19,7 @@ from cnnprof.model.kind import (
     Work,
     show,
 )
+from cnnprof.model.parts import InParts
 
 
 def by_own_statistics(values: int, group: int, scale: bool, shift: bool) -> Work:
@@ -171,6 +172,20 @@ class BatchNorm(ChannelNorm, word="batch_norm"):
         if self._own_statistics(training):
             return super().fvcore(*inputs, training=training)
         return prod(inputs[0]) * (2 if self.affine else 1)
+
+
+class FoldedBatchNorm(InParts, BatchNorm, word="folded_batch_norm"):
+    """Batch norm over several parts of each example as over a larger batch, as windows, `torch.nn.BatchNorm2d`.
+
+    Example:
+        input: [49, 32, 8, 8]
+        layers:
+          - folded_batch_norm: {}    # [49, 32, 8, 8]
+    """
+
+    of = BatchNorm
+    fields = BatchNorm.fields
+    role = ""
 
 
 class InstanceNorm(ChannelNorm, word="instance_norm"):

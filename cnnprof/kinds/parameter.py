@@ -149,14 +149,12 @@ class Constant(Source, word="constant"):
     """
 
     def code(self, *inputs: Shape) -> Code:
-        return Code("torch.ones({shape})", {"shape": self.shape})
+        return Code("Ones", {"shape": self.shape}, unnamed=1, definition=_ONES)
 
     def module(self, *inputs: Shape) -> "nn.Module":
-        import torch
+        from cnnprof.runtime.call import Ones
 
-        from cnnprof.runtime.call import Call
-
-        return Call(lambda: torch.ones(self.shape), label=f"constant {show(self.shape)}")
+        return Ones(self.shape)
 
 
 _GATHER = """\
@@ -203,3 +201,13 @@ class HeldAs(nn.Module):
     def forward(self):
         values = self.value.flatten()
 {_GATHER}"""
+_ONES = """\
+class Ones(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = shape
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def forward(self):
+        return torch.ones(self.shape, dtype=self.like.dtype, device=self.like.device)
+"""

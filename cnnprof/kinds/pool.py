@@ -6,6 +6,7 @@ from math import prod
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
 from cnnprof.model.kind import SAME_PLACE, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, Work
+from cnnprof.model.parts import InParts
 
 
 class Pool(Kind):
@@ -188,6 +189,19 @@ class MaxPool3d(MaxPool, word="max_pool3d", axes=3):
         layers:
           - max_pool3d: {kernel_size: [1, 2, 2]}    # [64, 16, 28, 28]
     """
+
+
+class FoldedMaxPool2d(InParts, MaxPool2d, word="folded_max_pool2d", axes=2):
+    """Largest value of each window of each of several images of an example, `torch.nn.MaxPool2d` on a batch of all.
+
+    Example:
+        input: [49, 32, 8, 8]
+        layers:
+          - folded_max_pool2d: {kernel_size: 2}    # [49, 32, 4, 4]
+    """
+
+    of = MaxPool2d
+    fields = MaxPool2d.fields
 
 
 class AvgPool1d(AvgPool, word="avg_pool1d", axes=1):

@@ -94,8 +94,7 @@ class Recurrent(Kind):
     def module(self, *inputs: Shape) -> "nn.Module":
         from cnnprof.runtime import call
 
-        made: type[nn.Module] = getattr(call, f"Sequence{type(self).__name__}")
-        return made(
+        return call.SEQUENCES[self.word](
             inputs[0][1], self.hidden_size, self.num_layers, bias=self.bias, batch_first=True,
             bidirectional=self.bidirectional,
         )  # fmt: skip

@@ -200,8 +200,11 @@ def _is_list(value: Any) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, str)
 
 
+_NUMBERS = (int, float)
+
+
 def _number(value: Any, what: str) -> None:
-    if not isinstance(value, int | float):
+    if not isinstance(value, _NUMBERS):
         raise ExpressionError(f"{what} takes numbers, found {show(value)}")
 
 
@@ -256,7 +259,7 @@ class _Reader:
 
         def evaluate(scope: Scope) -> Any:
             a, b = left(scope), right(scope)
-            if not (isinstance(a, int | float) and isinstance(b, int | float)):
+            if not (isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS)):
                 _number(a, f"`{sign}`")
                 _number(b, f"`{sign}`")
             try:

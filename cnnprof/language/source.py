@@ -8,18 +8,16 @@ tags or merge keys can happen. A spec is data from a stranger, so size, depth an
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, TypeAlias
-
-import yaml
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cnnprof.errors import MAX_PROBLEMS, Mark, Problem, SourceText, SpecError, brief
 
-# Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    import yaml
+
 _QUOTED_IN_FLOW = r"[\[\]{},]|: | #"
 # What comes before the first key of a text: a byte order mark, comments, and how far it is indented.
 _FIRST = rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:(?:#|---|%).*)?\n)*(?P<indent> *)(?P<brace>\{)?"
-_NODE_EVENTS = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
 
 
 class TextLimits(NamedTuple):
@@ -106,6 +104,8 @@ def parse(text: str | bytes, name: str, limits: TextLimits = LIMITS) -> Node:
     Raises SpecError for text that is not UTF-8, too large, not YAML, or YAML of a sort that specs do
     without (several documents, anchors, aliases, tags, merge keys, keys that are not words).
     """
+    import yaml  # a network of another format needs none
+
     if isinstance(text, bytes):
         text = _decode(text, name)
     text = text.removeprefix("\ufeff")
@@ -167,6 +167,13 @@ def _mark_at(source: SourceText, position: int) -> Mark:
     return Mark(source, len(lines) - 1, len(lines[-1]))
 
 
+def _loader() -> Any:
+    """Not every PyYAML is built with libyaml; the pure-Python loader gives the same events, ten times slower."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 class _Builder:
     """Builds the nodes from the parser's events in one pass, collecting what YAML takes and specs do not."""
 
@@ -177,17 +184,20 @@ class _Builder:
 
     def build(self) -> Node | None:
         """The root node; None for a text without one. Raises SpecError."""
+        import yaml
+
+        starts = (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
         root: Node | None = None
         stack: list[Sequence | Mapping] = []
         source, limits = self.source, self.limits
         count = 0
         event: Any  # one class per sort of event; which attributes it has follows from its class
-        for event in yaml.parse(source.text, Loader=_Loader):
+        for event in yaml.parse(source.text, Loader=_loader()):
             kind = type(event)
             if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 stack.pop()
                 continue
-            if kind not in _NODE_EVENTS:
+            if kind not in starts:
                 if kind is yaml.DocumentStartEvent and root is not None:
                     self.stop(
                         "a file holds one spec, found a second document", self.mark(event), "remove the line `---`"
@@ -205,7 +215,7 @@ class _Builder:
             else:
                 node = Sequence(mark) if kind is yaml.SequenceStartEvent else Mapping(mark, bool(event.flow_style))
             if event.anchor is not None:
-                self.anchored(kind, mark)
+                self.anchored(mark, kind is yaml.AliasEvent)
             elif kind is not yaml.AliasEvent and event.tag is not None:
                 self.problem("tags (`!name`) are not part of the language", mark, _starts_with("!"))
             count += 1
@@ -227,8 +237,8 @@ class _Builder:
             raise SpecError(self.problems)
         return root
 
-    def anchored(self, kind: type, mark: Mark) -> None:
-        what, sign = ("aliases", "*") if kind is yaml.AliasEvent else ("anchors", "&")
+    def anchored(self, mark: Mark, alias: bool) -> None:
+        what, sign = ("aliases", "*") if alias else ("anchors", "&")
         self.problem(
             f"{what} (`{sign}name`) are not part of the language",
             mark,
@@ -339,7 +349,7 @@ def _syntax_problem(error: yaml.YAMLError, source: SourceText) -> Problem:
     at = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if at is None:  # an unprintable character: the reader gives its position, libyaml's in bytes
         position = int(getattr(error, "position", 0))
-        if _Loader is not yaml.SafeLoader:
+        if _loader().__name__ != "SafeLoader":
             position = len(source.text.encode()[:position].decode(errors="replace"))
         return _unreadable(source, position)
     mark = Mark(source, at.line, at.column)

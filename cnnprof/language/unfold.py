@@ -418,7 +418,7 @@ class _Walker:
         if step.in_place is not None:
             found = found._replace(in_place=self.values.condition(step.in_place, scope))
         if step.frozen is not None:
-            found = found._replace(frozen=self.values.condition(step.frozen, scope))
+            found = found._replace(frozen=self.holds_in_training(step.frozen, scope))
         return found
 
     def kept(self, when: Node, scope: Scope, of_side: bool) -> bool:
@@ -427,14 +427,18 @@ class _Walker:
             return True
         if not of_side or self.names.training:
             return False
-        self.names.training = True
-        try:
-            in_training = self.values.condition(when, scope)
-        finally:
-            self.names.training = False
+        in_training = self.holds_in_training(when, scope)
         if in_training:
             self.names.executed = False
         return in_training
+
+    def holds_in_training(self, condition: Node, scope: Scope) -> bool:
+        """Whether a condition holds in training, in whatever mode the network is."""
+        before, self.names.training = self.names.training, True
+        try:
+            return self.values.condition(condition, scope)
+        finally:
+            self.names.training = before
 
     def apply(self, step: Step, path: str, scope: Scope) -> TensorRef | None:
         """The tensor after a step that is there."""
@@ -491,12 +495,12 @@ class _Walker:
         plan = self.plans.get((kind, id(body)))
         if plan is None:
             plan = self.plans[kind, id(body)] = self.plan(kind, step, body, scope)
-        else:
+        elif plan.units:
             self.problems.spend(plan.units, step.mark)
-        written = {name: Written(node, scope) for name, node in plan.open.items()}
-        if ref.fields:
-            written |= self.brought(ref, body, scope)
-        found = self.open_fields(kind, step.word, written) if written else {}
+        found: dict[str, Any] = {}
+        if plan.open or ref.fields:
+            written = {name: Written(node, scope) for name, node in plan.open.items()}
+            found = self.open_fields(kind, step.word, written | self.brought(ref, body, scope))
         own = tuple([(name, _typed(value)) for name, value in found.items()])
         made = plan.made.get(own)
         if made is None:
@@ -782,7 +786,7 @@ class _Walker:
                 if branch.when is not None and not self.kept(branch.when, scope, step.word == SIDE):
                     continue
                 if (listed := self.listed(branch, scope)) is not None:
-                    unknown = unknown or any(end.shape is None for end in listed)
+                    unknown = unknown or UNKNOWN in listed
                     if kind is not None:
                         self.refuse_twice(branch, listed, found)
                     found += [(f"{branch.label}_{i}", end, self.names.executed) for i, end in enumerate(listed)]
@@ -806,11 +810,12 @@ class _Walker:
         if node is None or node.text == "input" or node.text in scope.body.layers or not scope.knows(node.text):
             return None
         value = scope.lookup(node.text)
-        if not isinstance(value, tuple) or not all(isinstance(each, LayerRef) for each in value):
+        if not isinstance(value, tuple) or not {*map(type, value)} <= {LayerRef}:
             return None
         self.problems.spend(len(value), node.mark)
         for each in value:
-            self.values.check_executed(each, node)
+            if not each.executed:
+                self.values.check_executed(each, node)
         return [each.tensor for each in value]
 
     def refuse_twice(

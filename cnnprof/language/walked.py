@@ -58,7 +58,7 @@ def told_apart(arguments: Mapping[str, Any]) -> tuple[object, ...] | None:
         parts = value if isinstance(value, tuple) else (value,)
         fields: list[object] = []  # of each part
         for part in parts:
-            if isinstance(part, tuple | LayerRef):
+            if isinstance(part, (tuple, LayerRef)):
                 return None
             constants = part.constants() if isinstance(part, StepRef) else ()
             if constants is None:

@@ -135,6 +135,7 @@ class _Body:
         self.merges = {part.name: number for number, part in enumerate(parts) if self.is_merge(part)}
         self.asked: set[int] = set()  # tensors that a step calls by name
         self.bases: Counter[str] = Counter()  # names of repeated steps, which several may have
+        self.given: set[str] = set()  # names of steps outside of branches, those of repeated ones too
 
     def is_merge(self, part: Part) -> bool:
         return part.module is None and self.graph.layers[part.first].kind.merge
@@ -338,8 +339,9 @@ class _Body:
             return ""
         if not prefix:
             self.names[tensor] = name
+            self.given.add(name)
             return name
-        if own in self.taken:
+        if own in self.taken or own in self.given:
             own = f".{name}"
         self.names[tensor] = own.removeprefix(".")
         self.taken.add(own.removeprefix("."))

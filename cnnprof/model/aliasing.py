@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -72,24 +73,23 @@ def resolve_both(
     layers: Sequence[Layer], answers: Sequence[Answers], inputs: int, outputs: Sequence[Output]
 ) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """The layers in evaluation and in training, as `resolve` gives them: in one pass, since most are alike."""
-    evaluation, training = (_Mode(layers, inputs, outputs) for _ in range(2))
-    training.states = evaluation.states  # the same list for as long as both modes know the same of every tensor
+    evaluation = _Mode(layers, inputs, outputs)
+    training: _Mode | None = None  # for as long as both modes know the same of every tensor
     evaluated, trained = [], []
     for layer, own in zip(layers, answers, strict=True):
         place, refusals = evaluation.overwritten(layer, own)
         decision, other = evaluation.decision(layer, own, place)
         resolved = _resolved(layer, place, decision, refusals)
-        apart = training.states is not evaluation.states
-        if apart:
+        evaluated.append(resolved)
+        if training is not None:
             place, refusals = training.overwritten(layer, own)
             other = training.decision(layer, own, place)[1]
         elif other.state != decision.state:
-            training.states, apart = [*evaluation.states], True
-        evaluated.append(resolved)
-        same = not apart and other == decision
+            training = evaluation.copy()
+        same = training is None and other == decision
         trained.append(resolved if same else _resolved(layer, place, other, refusals))
         evaluation.states.append(decision.state)
-        if apart:
+        if training is not None:
             training.states.append(other.state)
     return tuple(evaluated), tuple(trained)
 
@@ -108,6 +108,12 @@ class _Mode:
         self.handed_out = {output.tensor for output in outputs}
         self.states = [_INPUT] * inputs
         self.memo: dict[tuple[Answers, bool, _State, bool, bool, bool], tuple[_Decision, _Decision]] = {}
+
+    def copy(self) -> _Mode:
+        """The other mode, from where it knows something else."""
+        other = copy(self)
+        other.states = [*self.states]
+        return other
 
     def overwritten(self, layer: Layer, own: Answers) -> tuple[int | None, tuple[Refusal, ...]]:
         """The position of the input that a layer overwrites, and, where it could and does not, why each is barred."""
@@ -143,25 +149,36 @@ class _Mode:
         before = [self.states[tensor] for tensor in layer.inputs]
         source = before[0] if before else _State()
         ordered = source.settled if len(before) == 1 else all(state.settled for state in before)
-        once = own.memory(False, True).once
+        contiguous = source.in_order and source.dense
+        in_evaluation = own.memory(False, contiguous)
+        once, alone = in_evaluation.once, in_evaluation.own
         known = not once or (layer.batched and all(before[position].shared for position in once))
+        known &= not (layer.batched and any(before[position].shared for position in alone))
         key = (own, overwrites is not None, source, ordered, known, layer.batched)
         found = self.memo.get(key)
         if found is None:
-            evaluated = _decided(*key, False)
-            contiguous = source.in_order and source.dense
-            same = own.memory(False, contiguous) == own.memory(True, contiguous)
-            found = self.memo[key] = (evaluated, evaluated if same else _decided(*key, True))
+            memories = in_evaluation, own.memory(True, contiguous)
+            evaluated = _decided(*key, memories, False)
+            same = memories[0] == memories[1]
+            found = self.memo[key] = (evaluated, evaluated if same else _decided(*key, memories, True))
         return found
 
 
 def _decided(
-    own: Answers, overwrites: bool, source: _State, ordered: bool, known: bool, batched: bool, training: bool
+    own: Answers,
+    overwrites: bool,
+    source: _State,
+    ordered: bool,
+    known: bool,
+    batched: bool,
+    memories: tuple[Memory, Memory],
+    training: bool,
 ) -> _Decision:
     """What is decided of a layer in a mode. ordered: no permutation came before any of its inputs. known: those that
-    `Memory.once` names have no batch, and its output has one."""
+    `Memory.once` names have no batch, and its output has one; those that `Memory.own` names have one where it has.
+    memories: in evaluation and in training, of such a source."""
     contiguous = source.in_order and source.dense
-    at_evaluation, at_training = own.memory(False, contiguous), own.memory(True, contiguous)
+    at_evaluation, at_training = memories
     view = False
     barred: Literal["", "view", "other view", "kept", "shape"] = ""
     if overwrites:

@@ -19,7 +19,8 @@ class once(Generic[T]):
         self.__doc__ = rule.__doc__
 
     def __get__(self, owner: Any, _: type) -> T:
-        found = owner.__dict__[self.rule.__name__] = self.rule(owner)
+        found = self.rule(owner)
+        setattr(owner, self.rule.__name__, found)
         return found
 
 

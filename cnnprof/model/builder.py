@@ -92,7 +92,7 @@ class Builder:
         """
         ids = tuple(inputs)
         batched = not kind.source
-        if not self._unbatched.isdisjoint(ids):
+        if self._unbatched and not self._unbatched.isdisjoint(ids):
             batched = not self._unbatched.issuperset(ids)
             if batched and not kind.broadcasts:
                 self._refuse_unbatched(kind, ids)
@@ -123,7 +123,7 @@ class Builder:
         found = next(tensor for tensor in ids if tensor in self._unbatched) - len(self.inputs)
         raise RuleError(
             f"`{kind.word}` reads `{self.layers[found].path}`, which has no batch, together with tensors that have one",
-            "only arithmetic merges, concat and an attention's mask repeat what all examples share",
+            "only arithmetic merges, matmul, concat and an attention's mask repeat what all examples share",
         )
 
     def batched(self, tensor: int) -> bool:

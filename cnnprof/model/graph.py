@@ -100,6 +100,11 @@ class Layer(NamedTuple):
         return self.executed and not self.view and self.overwrites is None
 
 
+def titled(name: str, variant: str | None) -> str:
+    """A network as a SPEC names it: `resnet@50`, and `resnet` without a variant."""
+    return name if variant is None else f"{name}@{variant}"
+
+
 class Output(NamedTuple):
     """An output of the network: the last one, or the end of a side branch."""
 
@@ -170,8 +175,12 @@ class Graph:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        variant = "" if self.variant is None else f"@{self.variant}"
-        return f"<Graph {self.name}{variant}: {len(self.layers)} layers>"
+        return f"<Graph {self.title}: {len(self.layers)} layers>"
+
+    @property
+    def title(self) -> str:
+        """`resnet@50`."""
+        return titled(self.name, self.variant)
 
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor, one example."""

@@ -4,8 +4,9 @@ A kind is an immutable record whose annotated fields are its YAML keys, named an
 the `torch.nn` constructor, with eight rules in this order: output, least_batch, weights, buffers,
 reach, work, memory, module. Shapes are those of one example; the batch multiplies later, in `analysis`.
 Rules are plain arithmetic on dimensions: `explain` runs the same rule on traced integers.
-Further answers, most often the inherited ones, are what rewrites, pruning, reports and other counters ask
-instead of knowing kinds by name: frozen, kernel, channels, channel_divisor, products, fvcore, doubt.
+Further answers, most often the inherited ones, are what rewrites, pruning, exporters, reports and other counters
+ask instead of knowing kinds by name: frozen, code, kernel, channels, channel_divisor, with_factors, kept, products,
+fvcore, fvcore_once, doubt.
 
 `Kind` behaves like a frozen dataclass, but its methods are written once here instead of being
 generated for each of some sixty classes: generating them would cost 40 ms at every start.
@@ -116,6 +117,7 @@ class Memory(NamedTuple):
     estimate: str = ""
     copied: tuple[int, ...] = ()
     once: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
     repeated: str = ""
 
     @property
@@ -447,7 +449,7 @@ class Kind:
         return {}
 
     def reach(self, *inputs: Shape) -> Reach:
-        """What one output position sees of the input: one step per dimension; () is its own place."""
+        """What one output position sees of the input: one step per dimension; () is its own position."""
         return ()
 
     def work(self, *inputs: Shape, training: bool) -> Work:
@@ -579,8 +581,9 @@ class Kind:
 
     def at_least(self, least: int, *names: str) -> None:
         """Raises ShapeError where a field, or one of its entries, is smaller than `least`."""
+        fields = vars(self)
         for name in names:
-            value = getattr(self, name)
+            value = fields[name]
             for entry in value if isinstance(value, tuple) else (value,):
                 if isinstance(entry, _NUMBERS) and entry < least:
                     raise ShapeError(f"`{name}` of `{self.word}` must be at least {least}, found {show(value)}")

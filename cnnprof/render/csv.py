@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from cnnprof.analysis.columns import COLUMNS
-from cnnprof.analysis.report import ReportTable
+from cnnprof.analysis.layout import ReportTable
 from cnnprof.errors import printable
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")

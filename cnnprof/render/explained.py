@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from cnnprof.analysis import units
-from cnnprof.analysis.explain import Formula as Traced
-from cnnprof.analysis.explain import LayerPage, Section, Sum, SumPage, SumPart
+from cnnprof.analysis.explained import Formula as Traced
+from cnnprof.analysis.explained import LayerPage, Section, Sum, SumPage, SumPart
 from cnnprof.model.trace import Term
 from cnnprof.render import formula, words
 from cnnprof.render.document import (

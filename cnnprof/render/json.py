@@ -8,9 +8,11 @@ from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.analysis.layout import ReportTable
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import LayerRow, Report, ReportTable
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.model.kind import Kind
 from cnnprof.model.metrics import COUNTED, METRICS
 

@@ -12,7 +12,9 @@ from cnnprof.analysis.align import align
 from cnnprof.analysis.columns import COLUMNS, ReportColumn
 from cnnprof.analysis.compare import Differences, NetworkComparison, differences
 from cnnprof.analysis.deployment import Deployment
-from cnnprof.analysis.report import LayerRow, Report, ReportTable, lay_out
+from cnnprof.analysis.layout import ReportTable, lay_out
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.devices.verdicts import Fit
 from cnnprof.exporters.boxes import Item, boxes
 from cnnprof.exporters.svg import BOUNDS

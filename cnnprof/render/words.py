@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from cnnprof.analysis import units
 from cnnprof.analysis.columns import BAR_RANK, COLUMNS, ReportColumn
 from cnnprof.analysis.costs import Totals
+from cnnprof.analysis.layout import ReportTable
 from cnnprof.analysis.memory import Peak
 from cnnprof.analysis.receptive_field import Number
-from cnnprof.analysis.report import LayerRow, Report, ReportTable, caveats, doubts
+from cnnprof.analysis.report import Report, caveats, doubts
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import brief, printable
 from cnnprof.model.graph import OF_STRIDES, Layer
 from cnnprof.model.kind import show

@@ -98,6 +98,28 @@ class Held(Gathered):
         return self.gathered(self.value)
 
 
+class Ones(nn.Module):
+    """Gives a new tensor of ones, of the type and on the device that the module was moved to, whatever it is called
+    with."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.like = torch.empty(0)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Ones:
+        # What `to` does to parameters; a buffer would be state that the layer does not have.
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.like = fn(self.like)
+        return self
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.ones(self.shape, dtype=self.like.dtype, device=self.like.device)
+
+    def extra_repr(self) -> str:
+        return f"shape={list(self.shape)}"
+
+
 def repeated(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Tensors with a batch: one that has none, or one example, is repeated for every example.
 
@@ -143,16 +165,18 @@ class DroppedExamples(nn.Module):
 class AttendingHeads(nn.MultiheadAttention):
     """Attends to one input, or of a query to a memory, or to keys with values, and gives no weights.
 
+    What is between the batch and the positions counts as more examples.
     It has the batch first, but does not say so: then inference computes what training does, and no fused
     implementation that nothing counts.
     """
 
     def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        query = query.transpose(0, 1)
-        key = query if key is None else key.transpose(0, 1)
-        value = key if value is None else value.transpose(0, 1)
+        shape = query.shape
+        query = query.flatten(0, -3).transpose(0, 1)
+        key = query if key is None else key.flatten(0, -3).transpose(0, 1)
+        value = key if value is None else value.flatten(0, -3).transpose(0, 1)
         made: Tensor = super().forward(query, key, value, need_weights=False)[0]
-        return made.transpose(0, 1)
+        return made.transpose(0, 1).view(shape)
 
 
 class SequenceLSTM(nn.LSTM):
@@ -169,6 +193,9 @@ class SequenceGRU(nn.GRU):
     def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
         made: Tensor = super().forward(sequence)[0]
         return made
+
+
+SEQUENCES: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": SequenceLSTM, "gru": SequenceGRU}
 
 
 class StandardisedConv2d(nn.Conv2d):

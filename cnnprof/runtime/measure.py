@@ -355,7 +355,7 @@ def _measure(
     own: Own | None,
 ) -> BatchResult:
     batch = costs.batch
-    title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
+    title = graph.title
     ready = program(graph, device, batch, settings, own)
     with ready.mode(), device.company() as others:
         progress(f"{title}, batch {batch}: end to end")
@@ -524,7 +524,7 @@ def separables(
         if prod(conv.stride) > 1:
             config += f", stride {max(conv.stride)}"
         rows.append(SeparableTime(tuple(paths), config, shape, (flops, sum(fewer)), times))
-    title = graph.name if graph.variant is None else f"{graph.name}@{graph.variant}"
+    title = graph.title
     return Separables(
         title, batch, settings, device.machine(), tuple(rows), skipped, tuple(crowded(max(crowd, default=None)))
     )

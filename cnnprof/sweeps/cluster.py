@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
@@ -24,6 +24,8 @@ from cnnprof.sweeps.job import Job
 from cnnprof.sweeps.written import job_of, read_wanted, space_data, text_of, wanted_data
 
 if TYPE_CHECKING:
+    import ssl
+
     from distributed import Client, Future
 
     from cnnprof.sweeps.lanes.answer import Sharing
@@ -39,7 +41,7 @@ GREETING = 1000
 """Bytes in which a scheduler has said the word."""
 WORD = b"pickle-protocol"
 """What is in the greeting of every version of Dask, which says how it writes."""
-_ADDRESS = re.compile(r"(?:tcp|tls|ucx|ws|wss)://(\[[^\]]+\]|[^:/\s]+):([0-9]{1,5})/?")
+_ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://(\[[^\]]+\]|[^:/\s]+):([0-9]{1,5})/?")
 
 
 class Cluster:
@@ -52,13 +54,13 @@ class Cluster:
         if find_spec("distributed") is None:
             raise MissingDependencyError("--scheduler needs the package distributed: pip install 'cnnprof[cluster]'")
         match = _ADDRESS.fullmatch(address)
-        if match is None or not 0 < int(match[2]) < 2**16:
+        if match is None or not 0 < int(match[3]) < 2**16:
             raise UsageError(
                 f"--scheduler takes the address of a Dask scheduler, such as tcp://host:8786, found "
                 f"`{printable(brief(address))}`"
             )
         self.address = address
-        self.host, self.port = match[1].strip("[]"), int(match[2])
+        self.transport, self.host, self.port = match[1], match[2].strip("[]"), int(match[3])
         self.version = version
 
     @contextmanager
@@ -89,11 +91,13 @@ class Cluster:
         import dask
         from distributed import Client
 
-        self._greeted()
+        # One that failed would close itself once more, which takes ten seconds and ends in a traceback.
+        closed_here = type("Client", (Client,), {"__del__": lambda self: None})
+        self._greeted(self._encryption())
         settings = {"distributed.comm.timeouts.connect": PATIENCE, "distributed.comm.retry.count": 0}
         with dask.config.set(settings), _quiet():
             try:
-                client = Client(self.address, timeout=PATIENCE, set_as_default=False)
+                client = closed_here(self.address, timeout=PATIENCE, set_as_default=False)
             except Exception as error:  # noqa: BLE001  # what an unknown peer sends can raise anything
                 raise self._no_scheduler(_first_line(error)) from None
             try:
@@ -102,7 +106,27 @@ class Cluster:
                 with suppress(Exception):
                     client.close(timeout=PATIENCE)
 
-    def _greeted(self) -> None:
+    def _encryption(self) -> ssl.SSLContext | None:
+        """What Dask's configuration says of TLS; None in the other transports.
+
+        Raises UsageError where Dask here does not know the transport, or how to encrypt.
+        """
+        from distributed.comm.registry import get_backend
+        from distributed.security import Security
+
+        try:
+            get_backend(self.transport).get_connector()
+            found = Security().get_connection_args("client").get("ssl_context") if self.transport == "tls" else None
+        except (TypeError, ValueError, ImportError, OSError) as error:  # a package or a certificate that is not there
+            raise UsageError(f"Dask cannot speak {self.transport}:// here: {_first_line(error)}") from None
+        if self.transport == "tls" and found is None:
+            raise UsageError(
+                "tls:// needs the certificates of the cluster: set `distributed.comm.tls` in Dask's configuration "
+                "(https://distributed.dask.org/en/stable/tls.html)"
+            )
+        return found
+
+    def _greeted(self, encryption: ssl.SSLContext | None) -> None:
         """Waits for the first words of a scheduler: Dask waits for ever for one that says none.
 
         Raises UsageError where nothing answers, or something else does.
@@ -113,12 +137,15 @@ class Cluster:
             raise UsageError(
                 f"no Dask scheduler answers at {printable(self.address)}: {error.strerror or error}"
             ) from None
-        if not self.address.startswith("tcp://"):  # in the other transports the client speaks first
+        if self.transport not in ("tcp", "tls"):  # in the others the client speaks first, and Dask waits no longer
             connection.close()
             return
         said = b""
-        with connection, suppress(OSError):
+        with suppress(OSError), ExitStack() as stack:
             deadline = time.monotonic() + PATIENCE
+            stack.enter_context(connection)
+            if encryption is not None:
+                connection = stack.enter_context(encryption.wrap_socket(connection, server_hostname=self.host))
             while len(said) < GREETING and (left := deadline - time.monotonic()) > 0:
                 connection.settimeout(left)
                 some = connection.recv(GREETING - len(said))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cnnprof import load
+from cnnprof import load, lookup
 from cnnprof.analysis.costs import scale_of
 from cnnprof.errors import UsageError, brief, printable
 from cnnprof.language.spec import Spec
-from cnnprof.load import Located, Source, as_text
+from cnnprof.load import Source, as_text
+from cnnprof.lookup import Located
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import quantities
 from cnnprof.sweeps.asked import objectives_of, read_limit, read_metrics, read_objectives
@@ -57,13 +58,13 @@ def job_of(source: Source, axes: Sequence[SweepAxis], training: bool, with_: Seq
         return job(Located(title_of(source), b"", None, {}), axes, with_=with_)._replace(graph=source)
     if isinstance(source, Spec):
         return job(Located(title_of(source), b"", None, {}), axes, training, with_)._replace(read=source)
-    return job(load.refuse_files(load.locate_any(source)), axes, training, with_)
+    return job(lookup.refuse_files(lookup.locate_any(source)), axes, training, with_)
 
 
 def title_of(source: Source) -> str:
     """What a network is called that a source stands for: a SPEC or a file as it is written, or else by its name."""
     if isinstance(source, Graph):
-        return source.name if source.variant is None else f"{source.name}@{source.variant}"
+        return source.title
     return source.name if isinstance(source, Spec) else str(source)
 
 

@@ -12,7 +12,8 @@ from cnnprof.analysis.report import Report, declared, estimates
 from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
 from cnnprof.importers.reference import Reference
 from cnnprof.language.spec import Spec
-from cnnprof.load import Located, Network
+from cnnprof.load import Network
+from cnnprof.lookup import Located
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import COUNTED, METRICS
 from cnnprof.rewrites import wishes

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import cnnprof
-from cnnprof.analysis.report import lay_out
-from cnnprof.load import architectures
+from cnnprof.analysis.layout import lay_out
+from cnnprof.lookup import architectures
 from cnnprof.render import pictured
 from cnnprof.render.html import render
 

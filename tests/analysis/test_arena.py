@@ -306,6 +306,26 @@ def test_a_type_without_a_size_is_refused():
         plan_arena(network)
 
 
+@pytest.mark.parametrize(
+    ("word", "inputs", "outputs"),
+    [
+        ("CONV_2D", (0, 0), (1,)),
+        ("CONV_2D", (0, -1), (1,)),
+        ("DEPTHWISE_CONV_2D", (0, 2), (1,)),
+        ("SOFTMAX", (0,), ()),
+        ("TRANSPOSE_CONV", (0, 0), ()),
+        ("MEAN", (0, -1), (1,)),
+        ("MIRROR_PAD", (), (1,)),
+    ],
+)
+def test_an_operator_of_a_file_that_lacks_a_tensor_has_no_tail(word, inputs, outputs):
+    """Weights without dimensions, or left out; nothing that is made."""
+    tensors = DeployedTensor("none", (), "INT8"), image("out", 1, 4), DeployedTensor("w", (4, 3), "INT8")
+    network = Deployed(tensors, (Operator(word, inputs, outputs, path="a"),), (0,), (1,))
+    with pytest.raises(NotPlanned, match=r"^`a` lacks a tensor, or a dimension of one, that its kernel reads$"):
+        persistent_bytes(network)
+
+
 def test_a_kernel_that_was_not_measured_has_no_tail():
     network = Deployed((image("in", 1, 4), image("out", 1, 4)), (Operator("CUMSUM", (0,), (1,)),), (0,), (1,))
     with pytest.raises(NotPlanned, match=r"^what the kernels of `CUMSUM` keep in the arena was not measured$"):

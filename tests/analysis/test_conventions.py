@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import cnnprof
-from cnnprof import load as locate
+from cnnprof import lookup
 from cnnprof.analysis import conventions
 from cnnprof.errors import CnnprofError, UsageError
 from tests.support.networks import network, report
@@ -107,7 +107,7 @@ def test_fvcore_counts_it(layer: str, expected: int, tmp_path: Path) -> None:
 
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("spec", [*locate.architectures(), "vgg@16_bn"])
+@pytest.mark.parametrize("spec", [*lookup.architectures(), "vgg@16_bn"])
 def test_fvcore_on_every_architecture(spec: str) -> None:
     """The tool itself, on every architecture that comes with cnnprof, at an input that runs quickly."""
     shape = small_input(spec)

@@ -13,13 +13,17 @@ import pytest
 import cnnprof
 from cnnprof.analysis.analyze import costs_of
 from cnnprof.analysis.costs import Costs, count, refusal
-from cnnprof.analysis.explain import AXES, SUMS, LayerPage, Section, SumPage, explain
+from cnnprof.analysis.explain import explain
+from cnnprof.analysis.explained import LayerPage, Section, SumPage
 from cnnprof.analysis.memory import Scale
 from cnnprof.analysis.receptive_field import FieldAxis, TensorField, follow
+from cnnprof.analysis.sums import SUMS
+from cnnprof.analysis.traced import AXES
 from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
-from cnnprof.load import Network, architectures
+from cnnprof.load import Network
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Work
 from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed, Types
@@ -480,6 +484,21 @@ def test_a_pattern_that_names_one_part_is_that_part(pattern: str) -> None:
     unfolded = cnnprof.unfold(RESNET)
     costs = count(unfolded)
     assert explain(unfolded, costs, pattern) == explain(unfolded, costs, "conv1.conv2d")
+
+
+@pytest.mark.parametrize(
+    ("step", "field", "expected"),
+    [
+        ("conv2d: {out_channels: 2, kernel_size: [3, 3]}", "kernel_size", "3"),
+        ("conv2d: {out_channels: 2, kernel_size: [3, 1]}", "kernel_size", "[3, 1]"),
+        ("pad: {pad: [1, 1, 1, 1]}", "pad", "[1, 1, 1, 1]"),
+        ("reshape: {shape: [24, 24]}", "shape", "[24, 24]"),
+    ],
+)
+def test_a_field_is_one_number_where_that_means_every_axis(step: str, field: str, expected: str) -> None:
+    unfolded = graph(network(f"- {step}", "[9, 8, 8]"))
+    page = page_of(unfolded, unfolded.layers[0].path)
+    assert page.fields[field] == expected
 
 
 def test_the_lines_of_the_steps_that_lead_to_a_layer() -> None:

@@ -6,7 +6,9 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.columns import COLUMNS
-from cnnprof.analysis.report import Heaviest, LayerRow, doubts, fold_to_page, lay_out
+from cnnprof.analysis.layout import Heaviest, fold_to_page, lay_out
+from cnnprof.analysis.report import doubts
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Shape
 from tests.support.networks import graph, network, report

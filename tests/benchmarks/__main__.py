@@ -17,7 +17,7 @@ from statistics import median
 from cnnprof.analysis import costs, report
 from cnnprof.language import source, spec
 from cnnprof.language import unfold as expand
-from cnnprof.load import locate
+from cnnprof.lookup import locate
 from cnnprof.sweeps import pareto
 from tests.benchmarks.shared import CNNPROF, as_a_user, process, table
 

@@ -209,7 +209,7 @@ def own(spec: str) -> dict[str, Any]:
     from cnnprof.language import registry, source
     from cnnprof.language import unfold as expand
     from cnnprof.language.spec import read
-    from cnnprof.load import locate
+    from cnnprof.lookup import locate
 
     def count(spec: str) -> tuple[Graph, Costs]:
         located = locate(spec)

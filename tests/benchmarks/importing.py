@@ -127,9 +127,10 @@ def files(rounds: int) -> None:
     """ONNX files without weights and one with, read by cnnprof and by onnx-tool."""
     if missing("onnx", "onnx_tool"):
         return
-    import onnx
-
-    folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+    found = find_spec("onnx")  # it is not imported here: a process starts with the peak memory of its parent
+    assert found is not None
+    assert found.origin is not None
+    folder = Path(found.origin).parent / "backend" / "test" / "data" / "light"
     rows = []
     process(["-c", VGG, "vgg16.onnx"])
     for path in (*(str(folder / f"{name}.onnx") for name in FILES), "vgg16.onnx"):

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnprof.load import locate
+from cnnprof.lookup import locate
 from cnnprof.sweeps.axes import SweepAxis, read_values
 from cnnprof.sweeps.job import Job
 from cnnprof.sweeps.lanes.count import Counter

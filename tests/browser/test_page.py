@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,56 +12,24 @@ import pytest
 import cnnprof
 from cnnprof.analysis import units
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.report import Report, lay_out, tabulate
+from cnnprof.analysis.layout import lay_out
+from cnnprof.analysis.report import Report, tabulate
 from cnnprof.kinds.activation import ReLU
 from cnnprof.kinds.arithmetic import Add
 from cnnprof.kinds.conv import Conv2d
 from cnnprof.model.builder import Builder
 from cnnprof.render import pictured
 from cnnprof.render.html import render
+from tests.browser.conftest import CHROMIUM, Open
 from tests.support.commands import run
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium")
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium"),
 ]
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 HOSTILE = ("</script><script>document.title='run'</script>", "<!--<script>", '" onclick="x', "a'b&amp;", "a\u202eb")
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens a text as a file. In the end it had no error, nothing was refused, and nothing else was asked for."""
-    said: list[str] = []
-    contexts = []
-
-    def opened(text: str, **options: Any) -> Any:
-        file = tmp_path / f"page{len(contexts)}.html"
-        file.write_text(text, encoding="utf-8")
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **options))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: said.append(f"error: {error}"))
-        page.on("console", lambda message: said.append(f"console: {message.text}"))
-        page.on("request", lambda request: said.append(request.url) if request.url != file.as_uri() else None)
-        page.goto(file.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [each for each in said if not each.startswith("blob:")] == []
 
 
 def text_of(*reports: Report) -> str:

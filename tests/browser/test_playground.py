@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import cnnprof
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from tests.docs import site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from tests.support.networks import network
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}

@@ -14,7 +14,7 @@ import pytest
 
 import cnnprof
 from cnnprof.cli import main
-from cnnprof.gate import ahead, run, shared, subjects
+from cnnprof.gate import ahead, patterns, run, shared, subjects
 
 VARIANTS = """\
 variants:
@@ -223,6 +223,17 @@ def test_a_project_is_counted_in_other_processes(
     monkeypatch.setattr(subjects, "readable", watched(subjects.readable, elsewhere))
     found = seen_by("2", *[] if budgets else ["--no-budgets"], capsys=capsys)
     assert found == expected
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_files_of_a_budget_are_listed_once(
+    jobs: str, nets: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cnnprof.yaml").write_text(PROJECT)
+    listed: list[str] = []
+    monkeypatch.setattr(patterns, "files", watched(patterns.files, lambda _, entry: listed.append(entry.budget.name)))
+    seen_by(jobs, capsys=capsys)
+    assert sorted(set(listed)) == sorted(listed) != []
 
 
 def watched(function: Callable[..., Any], told: Callable[..., None]) -> Callable[..., Any]:

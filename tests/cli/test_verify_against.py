@@ -49,7 +49,7 @@ def test_equal_networks(run: Run) -> None:
 
 
 def test_a_layer_changed_in_a_known_architecture(run: Run, folder: Path) -> None:
-    text = cnnprof.load.architectures()["lenet5"].read_text(encoding="utf-8")
+    text = cnnprof.lookup.architectures()["lenet5"].read_text(encoding="utf-8")
     assert text.count("kernel_size: 5") >= 2
     head, _, tail = text.rpartition("kernel_size: 5")
     (folder / "lenet5.yaml").write_text(text, encoding="utf-8")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-from cnnprof.analysis.report import LayerRow, Report
+from cnnprof.analysis.report import Report
+from cnnprof.analysis.rows import LayerRow
 from cnnprof.model.graph import Layer
 from tests.benchmarks.counters import RECORD, SPECS, TOOLS
 

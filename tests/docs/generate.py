@@ -34,7 +34,7 @@ from cnnprof.language import expression, manual, problems, registry, source
 from cnnprof.language.manual import Page
 from cnnprof.language.source import Scalar, parse
 from cnnprof.language.spec import read, shipped_blocks
-from cnnprof.load import architectures, locate
+from cnnprof.lookup import architectures, locate
 from cnnprof.model.kind import Kind, Work, show
 from cnnprof.model.metrics import METRICS
 

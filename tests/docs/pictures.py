@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cnnprof
-from cnnprof.analysis.report import lay_out
+from cnnprof.analysis.layout import lay_out
 from cnnprof.exporters import svg
 from cnnprof.render import pictured
 from cnnprof.render.html import render

@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 import cnnprof
-from cnnprof.analysis.report import lay_out
+from cnnprof.analysis.layout import lay_out
 from cnnprof.render import pictured
 from cnnprof.render.html import render
 

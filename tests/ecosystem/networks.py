@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 SEED = 1
 DRAWN = 40
+EXPORTED = 50
 CONVOLUTIONAL = frozenset((
     "byobnet", "convmixer", "convnext", "cspnet", "cspnext", "densenet", "dla", "dpn", "efficientnet", "fasternet",
     "focalnet", "ghostnet", "hardcorenas", "hgnet", "hrnet", "inception_next", "inception_resnet_v2", "inception_v3",
@@ -52,6 +53,12 @@ def torchvision_networks() -> Iterator[Named]:
         for name in models.list_models(module=module):
             if not any(each in name for each in DETECTORS):
                 yield Named("torchvision", name, f"torchvision, {sort}")
+
+
+def exported_networks(all_of_them: bool) -> Iterator[str]:
+    """Networks of torchvision that are written as ONNX files and read again: those that are archived, or 50 drawn."""
+    names = [each.name for each in torchvision_networks()]
+    yield from random.Random(SEED).sample(names, EXPORTED) if all_of_them else ARCHIVED
 
 
 def drawn(seed: int = SEED) -> Iterator[Named]:

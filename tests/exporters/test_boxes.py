@@ -9,7 +9,7 @@ from cnnprof.exporters import svg
 from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, boxes, inner_boxes, key, nodes, opened, sides
 from cnnprof.kinds.activation import ReLU
 from cnnprof.kinds.arithmetic import Add
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.builder import Builder
 from cnnprof.model.graph import Graph
 

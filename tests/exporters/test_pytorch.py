@@ -20,15 +20,9 @@ from tests.support import torchvision_shaped
 from tests.support.every_field import examples
 from tests.support.networks import graph, network, shipped
 from tests.support.random_networks import seeded
+from tests.support.random_networks.round_trips import as_source, made
 
 NETWORKS = 120
-
-
-def made(source: str) -> Any:
-    """The module of the last class of a source, which imports nothing but PyTorch and Python's own."""
-    names: dict[str, Any] = {}
-    exec(compile(source, "source.py", "exec"), names)
-    return [each for each in names.values() if isinstance(each, type) and each.__module__ == "builtins"][-1]()
 
 
 def check_state(found: Graph) -> None:
@@ -40,34 +34,6 @@ def check_state(found: Graph) -> None:
     with torch.device("meta"):
         mine, theirs = made(pytorch.text(found)).state_dict(), module(found).state_dict()
     assert {name: value.shape for name, value in mine.items()} == {name: value.shape for name, value in theirs.items()}
-
-
-def check_values(found: Graph) -> None:
-    """The same values, in evaluation and training, from the same state."""
-    import torch
-
-    from cnnprof.runtime.build import module
-
-    assert found.trained is not None
-    own = made(pytorch.text(found))
-    state = module(found, seed=0).state_dict()
-    for each in (found, found.trained):
-        theirs = module(each)
-        theirs.load_state_dict(state)
-        own.load_state_dict(state)
-        own.train(each.training)
-        inputs = [torch.randn(2, *shape) for shape in found.inputs.values()]
-        results = []
-        for computing in (own, theirs):
-            for inner in computing.modules():
-                if "Dropout" in type(inner).__name__:  # which draws in the order of the layers, heads in training last
-                    inner.eval()
-            torch.manual_seed(0)
-            result = computing(*(value.clone() for value in inputs))
-            results.append(result if isinstance(result, dict) else {"out": result})
-        assert list(results[0]) == list(results[1])
-        for label, value in results[0].items():
-            torch.testing.assert_close(value, results[1][label], equal_nan=True)
 
 
 @pytest.mark.torch
@@ -89,7 +55,7 @@ def test_imported_networks(make: Callable[[], Graph]) -> None:
 )
 def test_values_of_shipped_specs(spec: str) -> None:
     sizes = {"lenet5": (1, 32, 32), "unet@same": (1, 32, 32), "googlenet": (3, 224, 224)}
-    check_values(cnnprof.unfold(spec, input=sizes.get(spec, (3, 64, 64))))
+    as_source(cnnprof.unfold(spec, input=sizes.get(spec, (3, 64, 64))))
 
 
 @pytest.mark.torch
@@ -109,7 +75,7 @@ def test_every_field_of_every_kind(word: str) -> None:
                 continue
             seen.add(changed)
             check_state(found)
-            check_values(found)
+            as_source(found)
     assert seen
 
 
@@ -124,7 +90,7 @@ def test_random_networks() -> None:
         except UsageError as error:
             tally[str(error).partition(": ")[2].partition("`")[0]] += 1
             continue
-        check_values(found)
+        as_source(found)
         tally["same"] += 1
     assert tally["same"] > 0.9 * NETWORKS
     assert {*tally} <= {"same", "training changes it at "}
@@ -297,7 +263,7 @@ def named(*names: str) -> str:
 def test_names(steps: str) -> None:
     found = graph(network(steps))
     check_state(found)
-    check_values(found)
+    as_source(found)
 
 
 @pytest.mark.parametrize(
@@ -385,4 +351,4 @@ def test_what_is_computed_of_parameters_has_one_example(layers: str) -> None:
           - concat: {x: [{conv2d: {out_channels: 3, kernel_size: 1}}], y: [{parameter: {shape: [2, 8, 8]}}]}
           - relu
     """
-    check_values(graph(network(layers, header=header)))
+    as_source(graph(network(layers, header=header)))

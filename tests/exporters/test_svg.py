@@ -11,7 +11,7 @@ from cnnprof.analysis.costs import count
 from cnnprof.exporters import export
 from cnnprof.exporters.svg import BOUNDS, COLORS, step, text
 from cnnprof.kinds.activation import ReLU
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.builder import Builder
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,6 +9,8 @@ reached code that nothing in it had reached.
 from __future__ import annotations
 
 import argparse
+import base64
+import functools
 import hashlib
 import importlib
 import json
@@ -28,9 +30,17 @@ from random import Random
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FINDINGS = HERE / "findings"
-TARGET_NAMES = ("bytes", "structure", "grammar", "command")
+TARGET_NAMES = ("bytes", "structure", "grammar", "command", "onnx", "pt2", "tflite", "project", "baseline", "git")
+"""Those of table.py, which is imported later, so that what it imports is instrumented."""
+BINARY = ("onnx", "pt2", "tflite")
+_MODELS = ("cnnprof.importers", "cnnprof.load", "cnnprof.model")
+_GATE = ("cnnprof.gate", "cnnprof.devices", "cnnprof.files", "cnnprof.git", "cnnprof.language", "cnnprof.load")
+GUIDED = {**dict.fromkeys(BINARY, _MODELS), **dict.fromkeys(("project", "baseline", "git"), _GATE)}
+"""Packages whose edges count for targets that run whole commands; for the others all of cnnprof's."""
 MAX_LENGTH = 6_000  # bytes of an input
 KEPT_LENGTH = 1_500  # of one that the corpus takes in
+SHARED_MEMORY = "/dev/shm"  # where files are made and removed faster than on a disk
+LARGER = 4  # times as long may be an archive, which holds JSON
 TIMEOUT = 30  # seconds that one input may take, instrumented and on a shared machine
 MEMORY = 2_048  # MiB
 
@@ -40,62 +50,53 @@ def corpus(target: str) -> Path:
 
 
 def inputs(target: str) -> list[bytes]:
-    """The corpus of a target: a JSON string a line, bytes that are no UTF-8 as surrogates."""
+    """The corpus of a target: a JSON string a line, in base 64 of a binary format, else bytes that are no UTF-8 as
+    surrogates."""
     if not corpus(target).exists():
         return []
-    return [json.loads(line).encode("utf-8", "surrogateescape") for line in corpus(target).read_text().splitlines()]
+    lines = [json.loads(line) for line in corpus(target).read_text().splitlines()]
+    if target in BINARY:
+        return [base64.b64decode(line) for line in lines]
+    return [line.encode("utf-8", "surrogateescape") for line in lines]
+
+
+def line_of(target: str, data: bytes) -> str:
+    """An input as a line of the corpus."""
+    text = base64.b64encode(data).decode() if target in BINARY else data.decode("utf-8", "surrogateescape")
+    return json.dumps(text) + "\n"
 
 
 def seeds(target: str) -> Iterator[bytes]:
     """Where a target starts from: its corpus, and what the project has of the kind."""
+    from tests.fuzz.table import TARGETS
+
     yield from inputs(target)
-    if target == "command":
-        from tests.fuzz.targets import SEPARATOR
-        from tests.fuzz.words import EXAMPLES
-
-        text = (ROOT / "tests" / "docs" / "net.yaml").read_bytes()
-        for arguments in EXAMPLES:
-            yield "\n".join(arguments).encode() + SEPARATOR + text
-            yield "\n".join("net.yaml" if "@" in word else word for word in arguments).encode() + SEPARATOR + text
-        return
-    for folder in (
-        "tests/hostile/files",
-        "tests/hostile/fine",
-        "tests/docs",
-        "tests/golden/examples",
-        "tests/golden/gained",
-        "specs",
-    ):
-        for path in sorted((ROOT / folder).glob("*.yaml")):
-            yield path.read_bytes()
-    from cnnprof.language import manual, registry
-
-    for word in registry.kinds():
-        yield ("cnnprof: 1\n" + manual.page(word).sections.get("Example", "")).encode()
+    yield from TARGETS[target].seeds()
 
 
 def fuzz(target: str, options: list[str]) -> None:
     """Runs libFuzzer on one target in this process, which ends with it."""
     import atheris
 
-    with atheris.instrument_imports(include=["cnnprof"]):
+    with atheris.instrument_imports(include=[*GUIDED.get(target, ("cnnprof",))]):
         import cnnprof
 
         # Now, since a command imports what it needs when it runs.
         for module in pkgutil.walk_packages(cnnprof.__path__, "cnnprof."):
             if not module.name.startswith(("cnnprof.runtime", "cnnprof.__main__")):
                 importlib.import_module(module.name)
-        from tests.fuzz import mutate, targets
+        from cnnprof.cli import app
+        from tests.fuzz.table import TARGETS
 
-    check, mutator = targets.TARGETS[target], mutate.MUTATORS[target]
+    app.build = functools.cache(app.build)  # which takes longer than most inputs do
+    check, mutator, _ = TARGETS[target]
     seen: set[str] = set()
 
     def one(data: bytes) -> None:
         try:
             check(data)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is a finding
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+            place = place_of(error)
             if place not in seen:
                 seen.add(place)
                 save(target, data, "".join(traceback.format_exception(error)))
@@ -110,6 +111,17 @@ def fuzz(target: str, options: list[str]) -> None:
     atheris.Fuzz()
 
 
+def place_of(error: Exception) -> str:
+    """Where it was raised, or where a command said that it was: all inputs that break there are one finding."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    said = re.search(r"internal error: \w+ in [\w.]+:\d+", str(error))
+    return said[0] if said else f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+
+
+def longest(target: str, most: int) -> int:
+    return LARGER * most if target == "pt2" else most
+
+
 def save(target: str, data: bytes, how: str) -> None:
     name = hashlib.sha256(data).hexdigest()[:12]
     (FINDINGS / target).mkdir(parents=True, exist_ok=True)
@@ -120,8 +132,11 @@ def save(target: str, data: bytes, how: str) -> None:
 def libfuzzer(target: str, folder: Path, *options: str) -> subprocess.Popen[str]:
     """Runs a target with libFuzzer's options in a new process. `folder` is for what it needs besides."""
     from tests.fuzz import mutate
+    from tests.fuzz import words as known
 
-    words = {word.encode("utf-8", "surrogateescape") for word in (*mutate.WORDS, *mutate.LITERALS, *mutate.ARGUMENTS)}
+    dictionaries = {"command": (*known.WORDS, *mutate.ARGUMENTS), "project": known.PROJECT, "git": known.HOSTILE}
+    own = known.HOSTILE if target in BINARY else dictionaries.get(target, (*known.WORDS, *mutate.LITERALS))
+    words = {word.encode("utf-8", "surrogateescape") for word in own}
     quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in sorted(words) if 0 < len(word) < 64)
     dictionary = folder / "dictionary"
     dictionary.write_text("".join(f'"{word}"\n' for word in quoted))
@@ -131,10 +146,12 @@ def libfuzzer(target: str, folder: Path, *options: str) -> subprocess.Popen[str]
     program.chmod(0o755)
     (FINDINGS / target).mkdir(parents=True, exist_ok=True)
     always = [
-        f"-max_len={MAX_LENGTH}", f"-timeout={TIMEOUT}", f"-rss_limit_mb={MEMORY}", "-len_control=0",
+        f"-max_len={longest(target, MAX_LENGTH)}", f"-timeout={TIMEOUT}", f"-rss_limit_mb={MEMORY}", "-len_control=0",
         f"-artifact_prefix={FINDINGS / target}/", f"-dict={dictionary}", "-print_final_stats=1",
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    environment = {"TMPDIR": SHARED_MEMORY, **os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    if not os.path.isdir(environment["TMPDIR"]):
+        del environment["TMPDIR"]
     return subprocess.Popen(
         [program, *always, *options], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, errors="replace"
     )
@@ -185,7 +202,7 @@ def added(target: str, folder: Path, reached: Path) -> int:
     fill(smallest, seeds(target))
     known = {path.name for path in smallest.iterdir()}
     for path in reached.iterdir():
-        if path.stat().st_size > KEPT_LENGTH:
+        if path.stat().st_size > longest(target, KEPT_LENGTH):
             path.unlink()
     process = libfuzzer(target, folder, "-merge=1", str(smallest), str(reached))
     _, said = process.communicate()
@@ -193,7 +210,7 @@ def added(target: str, folder: Path, reached: Path) -> int:
     new = [path.read_bytes() for path in smallest.iterdir() if path.name not in known]
     corpus(target).parent.mkdir(exist_ok=True)
     every = sorted({*inputs(target), *new}, key=lambda data: (len(data), data))
-    corpus(target).write_text("".join(json.dumps(data.decode("utf-8", "surrogateescape")) + "\n" for data in every))
+    corpus(target).write_text("".join(line_of(target, data) for data in every))
     return len(new)
 
 

@@ -5,15 +5,17 @@ What cannot be taken apart as the mutator would like is given back as None, for 
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
 import yaml
 
+from tests.fuzz.strangers import SEPARATOR as BETWEEN
 from tests.fuzz.targets import SEPARATOR
-from tests.fuzz.words import OPTIONS, WORDS
+from tests.fuzz.words import OPTIONS, PROJECT, WORDS
 
 Mutator = Callable[[bytes, Random], bytes | None]
 
@@ -53,6 +55,10 @@ ARGUMENTS = [
 
 def grammar(data: bytes, random: Random) -> bytes | None:
     """Lines deleted, doubled, swapped, moved to the side or put in; tokens replaced by others of the language."""
+    return _tokens(data, random, WORDS)
+
+
+def _tokens(data: bytes, random: Random, words: Sequence[str]) -> bytes | None:
     try:
         lines = data.decode().split("\n")
     except UnicodeDecodeError:
@@ -72,7 +78,7 @@ def grammar(data: bytes, random: Random) -> bytes | None:
                 lines.insert(at, random.choice(STEPS))
             case "token" if tokens := list(TOKEN.finditer(lines[at])):
                 token = random.choice(tokens)
-                new = random.choice([*WORDS, *LITERALS, *"{}[],:-#|>&*!'\"?"])
+                new = random.choice([*words, *LITERALS, *"{}[],:-#|>&*!'\"?"])
                 lines[at] = lines[at][: token.start()] + new + lines[at][token.end() :]
         lines = "\n".join(lines).split("\n")
     return "\n".join(lines).encode("utf-8", "replace")
@@ -80,14 +86,21 @@ def grammar(data: bytes, random: Random) -> bytes | None:
 
 def structure(data: bytes, random: Random) -> bytes | None:
     """Values of the YAML tree replaced, deleted, renamed, copied elsewhere or nested, and written in any style."""
+    return _tree(data, random, WORDS)
+
+
+def _tree(data: bytes, random: Random, words: Sequence[str]) -> bytes | None:
     try:
-        tree = yaml.load(data, yaml.CSafeLoader)
-        return _changed(tree, random)
+        tree = changed(yaml.load(data, yaml.CSafeLoader), random, (*words, *LITERALS))
+        style = random.choice([None, True, False])
+        text = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False, default_flow_style=style)
     except (yaml.YAMLError, ValueError, RecursionError):  # too deep for yaml's own functions
         return None
+    return text.encode("utf-8", "replace")
 
 
-def _changed(tree: Any, random: Random) -> bytes:
+def changed(tree: Any, random: Random, words: Sequence[str]) -> Any:
+    """A tree of lists and mappings with one to three changes, made in place. words: what is put in."""
     for _ in range(random.randint(1, 3)):
         places = list(_places(tree))
         if not places:
@@ -96,22 +109,19 @@ def _changed(tree: Any, random: Random) -> bytes:
         inside, key = random.choice(places)
         match random.choice(["value", "value", "delete", "rename", "copy", "nest", "grow"]):
             case "value":
-                inside[key] = random.choice([*WORDS, *LITERALS, *NUMBERS, None, True, [], {}])
+                inside[key] = random.choice([*words, *NUMBERS, None, True, [], {}])
             case "delete":
                 del inside[key]
             case "rename" if isinstance(inside, dict):
-                inside[random.choice([*WORDS, *LITERALS, 1, None])] = inside.pop(key)
+                inside[random.choice([*words, 1, None])] = inside.pop(key)
             case "copy":
                 other, place = random.choice(places)
-                inside[key] = yaml.safe_load(yaml.safe_dump(other[place])) if _size(other[place]) < 200 else None
+                inside[key] = copy.deepcopy(other[place]) if _size(other[place]) < 200 else None
             case "nest":
-                inside[key] = random.choice([[inside[key]], {random.choice(WORDS): inside[key]}])
+                inside[key] = random.choice([[inside[key]], {random.choice(words): inside[key]}])
             case "grow" if isinstance(inside, list):
-                inside.insert(random.randrange(len(inside) + 1), {random.choice(WORDS): random.choice(WORDS)})
-    style = random.choice([None, True, False])
-    return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False, default_flow_style=style).encode(
-        "utf-8", "replace"
-    )
+                inside.insert(random.randrange(len(inside) + 1), {random.choice(words): random.choice(words)})
+    return tree
 
 
 def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
@@ -148,4 +158,12 @@ def command(data: bytes, random: Random) -> bytes | None:
     return "\n".join(line).encode("utf-8", "surrogateescape") + separator + text
 
 
-MUTATORS: dict[str, Mutator | None] = {"bytes": None, "structure": structure, "grammar": grammar, "command": command}
+def project(data: bytes, random: Random) -> bytes | None:
+    """A project file, or the file of targets behind it, changed as a text or as a tree."""
+    parts = data.split(BETWEEN)
+    at = random.randrange(len(parts))
+    made = _tokens(parts[at], random, PROJECT) if random.random() < 0.5 else _tree(parts[at], random, PROJECT)
+    if made is None:
+        return None
+    parts[at] = made
+    return BETWEEN.join(parts)

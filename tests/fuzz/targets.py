@@ -11,13 +11,14 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.report import lay_out, tabulate
+from cnnprof.analysis.layout import lay_out
+from cnnprof.analysis.report import tabulate
 from cnnprof.cli import main
 from cnnprof.errors import CnnprofError, SpecError, UsageError
 from cnnprof.exporters import export
@@ -98,7 +99,11 @@ FILES = {
 def command(data: bytes) -> None:
     """The first lines are the words of a command line, the rest is net.yaml and standard input: exit code 0, 1 or 2."""
     words, _, text = data.partition(SEPARATOR)
-    code, out, err = run(words.decode("utf-8", "surrogateescape").split("\n"), text)
+    finished(*run(words.decode("utf-8", "surrogateescape").split("\n"), text))
+
+
+def finished(code: int, out: str, err: str) -> None:
+    """A command has ended as it may: with a result or an error, and with nothing that steers a terminal."""
     assert code in (0, 1, 2), f"exit code {code}: {err}"
     assert "Traceback (most recent call last)" not in out + err
     assert code == 0 or err or out, f"exit code {code} and not a word"
@@ -107,52 +112,75 @@ def command(data: bytes) -> None:
 
 
 def harmless(text: str) -> None:
-    """No character that steers a terminal."""
+    """No character that steers a terminal. What keeps Markdown from mentioning anyone has no width, and is ours."""
+    text = text.replace("@\u200b", "@")
     assert text.replace("\n", "").replace("\r", "").isprintable(), repr(text)
 
 
 def run(arguments: list[str], text: bytes) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command line in a folder with FILES and net.yaml,
     where there is no PyTorch and nothing can be written outside."""
-    with confined() as folder:
+    with confined() as (folder, _):
         for name, content in FILES.items():
             (folder / name).write_text(content, encoding="utf-8")
         (folder / "net.yaml").write_bytes(text)
-        streams = sys.stdin, sys.stdout, sys.stderr
-        out, err = (
-            io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=how) for how in ("strict", "backslashreplace")
-        )
-        sys.stdin = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", errors="surrogateescape")
-        sys.stdout, sys.stderr = out, err
-        try:
-            code = main(arguments)
-        finally:
-            sys.stdin, sys.stdout, sys.stderr = streams
-        out.seek(0)
-        err.seek(0)
-        return code, out.read(), err.read()
+        return called(arguments, text)
+
+
+def called(arguments: list[str], text: bytes = b"") -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command line in the working directory."""
+    streams = sys.stdin, sys.stdout, sys.stderr
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=how) for how in ("strict", "backslashreplace"))
+    sys.stdin = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", errors="surrogateescape")
+    sys.stdout, sys.stderr = out, err
+    try:
+        code = main(arguments)
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+    out.seek(0)
+    err.seek(0)
+    return code, out.read(), err.read()
 
 
 RUNTIME = "cnnprof.runtime"
-_only: str | None = None  # the one folder that may be written to; None where any may
+SECRET = "hunter2"
+"""What is in the files of a folder next to the one to work in."""
+
+
+class Confined(NamedTuple):
+    """A folder to work in, and what was not permitted so far. programs: those that may be started, by name."""
+
+    folder: Path
+    refused: list[str]
+    programs: tuple[str, ...] = ()
+
+
+_only: Confined | None = None  # the one folder that may be written to; None where any may
 
 
 @contextmanager
-def confined() -> Iterator[Path]:
-    """A new folder to work in; whoever writes anywhere else, or starts a program, is told that it is not permitted."""
+def confined(*programs: str) -> Iterator[tuple[Path, list[str]]]:
+    """A new folder to work in, next to one with a secret, and a list of what was refused: whoever writes anywhere else,
+    or starts another program, is told that it is not permitted."""
     global _only
-    before = os.getcwd()
+    before, temporary = os.getcwd(), tempfile.tempdir
     loaded = {name: module for name, module in sys.modules.items() if name.startswith(("torch", "fvcore", RUNTIME))}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "work").resolve()
+        folder.mkdir()
+        (folder.parent / "secret").mkdir()
+        for name in ("net.yaml", "cnnprof.yaml", "base.json"):
+            (folder.parent / "secret" / name).write_text(f"{SECRET}: 1\n", encoding="utf-8")
         os.chdir(folder)
         for name in loaded:
             del sys.modules[name]
         sys.modules.update(torch=None, fvcore=None)  # type: ignore[arg-type]  # Python's own word for "not to be had"
-        _only = os.path.realpath(folder)
+        tempfile.tempdir = str(folder)
+        _only = Confined(folder, [], programs)
         try:
-            yield Path(folder)
+            yield folder, _only.refused
         finally:
-            _only = None
+            _only, tempfile.tempdir = None, temporary
             del sys.modules["torch"], sys.modules["fvcore"]
             sys.modules.update(loaded)
             os.chdir(before)
@@ -162,14 +190,17 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if _only is None or event not in ("open", "os.rename", "os.remove", "os.mkdir", "subprocess.Popen"):
         return
     if event == "subprocess.Popen":
-        raise FileNotFoundError(2, "No such file or directory", str(arguments[0]))
+        program = os.fsdecode(arguments[0])
+        if os.path.basename(program) in _only.programs:
+            return
+        _only.refused.append(program)
+        raise FileNotFoundError(2, "No such file or directory", program)
     if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
         return
-    path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else _only
-    if path != os.devnull and not os.path.realpath(path).startswith(_only):
+    path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else str(_only.folder)
+    if path != os.devnull and not Path(os.path.realpath(path)).is_relative_to(_only.folder):
+        _only.refused.append(path)
         raise PermissionError(13, "Permission denied", path)
 
 
 sys.addaudithook(_watch)
-
-TARGETS: dict[str, Callable[[bytes], None]] = {"bytes": spec, "structure": spec, "grammar": spec, "command": command}

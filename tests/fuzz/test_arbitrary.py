@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnnprof.language.spec import HEADER
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from tests.fuzz.targets import survives
 from tests.fuzz.words import WORDS
 

@@ -11,12 +11,13 @@ from random import Random
 import pytest
 
 from cnnprof.analysis import costs
-from tests.fuzz import mutate, targets
+from tests.fuzz import targets
 from tests.fuzz.__main__ import FINDINGS, ROOT, TARGET_NAMES, inputs, seeds
+from tests.fuzz.table import TARGETS
 
 
 def test_every_target_is_known() -> None:
-    assert tuple(targets.TARGETS) == tuple(mutate.MUTATORS) == TARGET_NAMES
+    assert tuple(TARGETS) == TARGET_NAMES
 
 
 @pytest.mark.parametrize("target", TARGET_NAMES)
@@ -25,7 +26,7 @@ def test_the_corpus_and_all_findings(target: str) -> None:
     assert len(corpus) >= 50
     for data in [*corpus, *(path.read_bytes() for path in sorted((FINDINGS / target).glob("*")))]:
         try:
-            targets.TARGETS[target](data)
+            TARGETS[target].check(data)
         except Exception as error:
             error.add_note(f"an input of {target}: {data!r}")
             raise
@@ -38,7 +39,7 @@ def test_an_internal_error_would_be_found(target: str, monkeypatch: pytest.Monke
     if target == "command":
         data = b"analyze\nnet.yaml" + targets.SEPARATOR + data
     with pytest.raises((KeyError, AssertionError), match=r"a bug|exit code 70"):
-        targets.TARGETS[target](data)
+        TARGETS[target].check(data)
 
 
 def test_nothing_is_written_outside(tmp_path: Path) -> None:
@@ -49,9 +50,9 @@ def test_nothing_is_written_outside(tmp_path: Path) -> None:
     assert targets.run(["analyze", "small.yaml", "--output", "inside"], b"")[0] == 0
 
 
-@pytest.mark.parametrize("target", [name for name, mutator in mutate.MUTATORS.items() if mutator])
+@pytest.mark.parametrize("target", [name for name, target in TARGETS.items() if target.mutator])
 def test_mutants_differ_and_depend_on_the_seed_alone(target: str) -> None:
-    mutator = mutate.MUTATORS[target]
+    mutator = TARGETS[target].mutator
     assert mutator is not None
     data = list(seeds(target))[-1]
     mutants = [mutator(data, Random(seed)) for seed in range(50)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnprof import files, load
+from cnnprof import files, lookup
 from cnnprof.cli import PIPE_CLOSED, characters, main, output
 from cnnprof.cli.app import COMMANDS
 from cnnprof.errors import UsageError
@@ -260,7 +260,7 @@ def test_a_file_that_stays_open_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 def test_names_have_slashes_in_reports() -> None:
     """`models\\net.yaml`, a name here and a path there, is `models/net.yaml` in what every system is to read."""
     Path("models\\net.yaml").write_text(NET)
-    assert load.located_file("models\\net.yaml").name == "models/net.yaml"
+    assert lookup.located_file("models\\net.yaml").name == "models/net.yaml"
 
 
 def result(file: str) -> CheckResult:

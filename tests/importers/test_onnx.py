@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cnnprof.analysis.costs import count
-from cnnprof.errors import UsageError
+from cnnprof.errors import MissingDependencyError, UsageError
 
 onnx = pytest.importorskip("onnx")
 np = pytest.importorskip("numpy")
@@ -41,6 +41,25 @@ def test_the_networks_of_the_package_onnx_are_exact(path: Path) -> None:
     params, macs = PUBLISHED.get(path.stem, (None, None))
     assert params in (None, totals.params)
     assert macs in (None, totals.macs)
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+from cnnprof.importers.onnx import load
+for path in sys.argv[1:]:
+    load(Path(path))
+print(*sorted({"onnx", "google", "numpy", "yaml"} & sys.modules.keys()))
+"""
+
+
+def test_most_files_need_no_package() -> None:
+    """Neither those without weights nor one of PyTorch's exporter."""
+    files = [*map(str, sorted(LIGHT.glob("*.onnx"))), str(Path(__file__).parents[1] / "docs" / "keywords.onnx")]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *files], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
 
 
 # Files made here.
@@ -508,6 +527,8 @@ REFUSED = [
     ),
     (model([helper.make_node("Relu", ["x"], ["y"])], opset=6),
      "`net.onnx` is of opset 6, of which the oldest that is read is 7"),
+    (model([helper.make_node("Relu", ["x"], ["y"])], opset=2**40),
+     "`net.onnx` is of opset 1,099,511,627,776, which is none of ONNX's"),
     (model([helper.make_node("Relu", ["x"], ["y"])], outputs=["z"]), "the output `z` of `net.onnx`: no node makes"),
     (b"\x3a\xff\x01ab", "`net.onnx` is no whole ONNX model: the field at byte 0 ends 253 bytes after its message"),
     (b"\xff" * 20, "`net.onnx` is no whole ONNX model: a number that begins before byte 10 has no end"),
@@ -551,8 +572,15 @@ def test_graphs_nested_without_end_are_not_followed(tmp_path: Path) -> None:
         for key in (0x32, 0x2A, 0x0A):
             inner = bytes([key]) + _length(len(inner)) + inner
     assert refusal(tmp_path, b"\x3a" + _length(len(inner)) + inner) == (
-        "`net.onnx` is no whole ONNX model: its graphs nest more than 16 messages deep"
+        "`net.onnx` is of opset 1, of which the oldest that is read is 7"
     )
+    attribute = b"\x32" + _length(len(inner)) + inner
+    made = model([helper.make_node("Relu", ["x"], ["y"], "deep")])
+    node = made.graph.node.pop().SerializeToString() + b"\x2a" + _length(len(attribute)) + attribute
+    graph = made.graph.SerializeToString() + b"\x0a" + _length(len(node)) + node
+    made.ClearField("graph")
+    whole = made.SerializeToString() + b"\x3a" + _length(len(graph)) + graph
+    assert "the node `deep` (Relu) does not fit its inputs" in refusal(tmp_path, whole)
 
 
 def _length(value: int) -> bytes:
@@ -591,6 +619,67 @@ def test_weights_are_stepped_over(tmp_path: Path) -> None:
     assert params == features * 25_088
     assert path.stat().st_size > 552_000_000
     assert kilobytes * 1024 < 100_000_000
+
+
+def test_what_needs_the_package_says_so_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Hardmax", ["a"], ["y"], "hard")]
+    assert [each.operator for each in imported(tmp_path, model(nodes)).opaque] == ["Hardmax"]
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        imported(tmp_path, model(nodes))
+    assert str(caught.value).endswith(
+        "the node `hard` (Hardmax) needs the packages onnx and numpy: pip install 'cnnprof[onnx]'"
+    )
+
+
+# What a hostile file may hold.
+
+
+def with_node(node: bytes) -> bytes:
+    """A model with one node, in bytes."""
+    whole = model([CONV], {"w": floats(4, 3, 3, 3)})
+    del whole.graph.node[:]
+    graph = whole.graph.SerializeToString() + b"\x0a" + _length(len(node)) + node
+    whole.ClearField("graph")
+    return bytes(whole.SerializeToString() + b"\x3a" + _length(len(graph)) + graph)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (b"\x0a\x02\xff\xfe", "`net.onnx` is no ONNX model: a name in it is no text"),
+        (b"\x22\x04Re\xc0u", "`net.onnx` is no ONNX model: a name in it is no text"),
+        (b"\x20\x05", "is of another type than ONNX has there"),  # op_type as a number
+        (b"\x2a\x03\x18\x80\x80", "has no end"),  # an attribute whose number goes on
+        (b"\x2a\x05\x0a\x7fabc", "bytes after its message"),  # and whose name does
+        (b"\x2b\x2c", "begins no field of a message"),  # a group
+        (b"\x2a\x04\x15\x00\x00\x00", "after its message"),  # a float of three bytes
+        (b"\x2a\x07\x3a\x05aaaaa", "is of another type than ONNX has there"),  # floats that end within one
+    ],
+)
+def test_a_node_that_is_no_message_is_refused_with_its_place(tmp_path: Path, node: bytes, message: str) -> None:
+    found = refusal(tmp_path, with_node(node))
+    assert found.startswith("`net.onnx` is no ")
+    assert found.endswith(message)
+
+
+def test_packed_numbers_are_read_as_those_one_by_one(tmp_path: Path) -> None:
+    """Protobuf allows both."""
+    packed = b"\x0a\x07strides\xa0\x01\x07\x42\x02\x02\x01"
+    node = CONV.SerializeToString() + b"\x2a" + _length(len(packed)) + packed
+    assert told(imported(tmp_path, with_node(node)))[0][2] == (4, 3, 7)
+
+
+def test_too_many_values_are_refused_before_they_are_kept(tmp_path: Path) -> None:
+    assert refusal(tmp_path, with_node(b"\x0a\x00" * 100_001)) == (
+        "`net.onnx` has more than 100,000 values in one list, `input`"
+    )
+    structure = b"\x32" + _length(33 * 2**20) + bytes(33 * 2**20)  # a doc_string is stepped over
+    assert "`net.onnx`: the node" in refusal(tmp_path, with_node(b"\x22\x04Nope" + structure))
+    name = b"\x1a" + _length(33 * 2**20) + bytes(33 * 2**20)
+    assert refusal(tmp_path, with_node(name)) == (
+        "`net.onnx` is no whole ONNX model: it holds more than 33,554,432 bytes besides its weights"
+    )
 
 
 # Connected as the file connects it.

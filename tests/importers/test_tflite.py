@@ -13,8 +13,9 @@ from cnnprof.analysis.arena import plan_arena
 from cnnprof.analysis.compare import differences
 from cnnprof.analysis.costs import count
 from cnnprof.errors import CnnprofError, UsageError
-from cnnprof.importers import flatbuffer, tflite, tflite_file
-from cnnprof.importers.tflite_schema import ACTIVATIONS, OPERATORS, TYPES
+from cnnprof.importers import tflite
+from cnnprof.importers.tflite import file, flatbuffer, rules
+from cnnprof.importers.tflite.schema import ACTIVATIONS, OPERATORS, TYPES
 from cnnprof.model.types import AS_COMPUTED, INT8, INT16, Typed
 from tests.support.tflite_files import Op, T, flatbuffers, write
 from tests.support.tflite_files import tflite as package
@@ -58,7 +59,7 @@ def test_a_file_reads_as_the_generated_code_reads_it(name):
     data = golden(name)
     model = package.Model.GetRootAs(data, 0)
     graph = model.Subgraphs(0)
-    contents = tflite_file.read(data, name)
+    contents = file.read(data, name)
     assert contents.inputs == tuple(graph.Inputs(place) for place in range(graph.InputsLength()))
     assert contents.outputs == tuple(graph.Outputs(place) for place in range(graph.OutputsLength()))
     types, words = by_number(package.TensorType), by_number(package.BuiltinOperator)
@@ -326,7 +327,7 @@ def test_a_constant_factor_is_a_parameter():
 
 
 def test_weights_that_are_passed_over_are_an_error(monkeypatch):
-    monkeypatch.setitem(tflite.RULES, "CONV_2D", lambda importer, operator: [tflite.Pad(pad=(0, 0, 0, 0, 0, 2))])
+    monkeypatch.setitem(rules.RULES, "CONV_2D", lambda tensors, operator: [rules.Pad(pad=(0, 0, 0, 0, 0, 2))])
     with pytest.raises(UsageError, match=r"`conv_2d` \(CONV_2D\) has 222 values in its constants, and its layers 0$"):
         tflite.load(conv(8, 1, SAME), "net.tflite")
 
@@ -639,7 +640,7 @@ def test_what_leads_to_the_same_bytes_again_and_again_is_refused():
 
 
 def test_too_many_operators_are_refused(monkeypatch):
-    monkeypatch.setattr(tflite_file, "MOST_OPERATORS", 1)
+    monkeypatch.setattr(file, "MOST_OPERATORS", 1)
     tensors = [image(str(number), 1, 8) for number in range(3)]
     data = write(tensors, [Op("TANH", [0], [1]), Op("TANH", [1], [2])])
     refused(data, "the TensorFlow Lite file `net.tflite` is damaged: a network has at most 1 operators, found 2")

@@ -20,7 +20,7 @@ from cnnprof.importers.torch import load as load_module
 from cnnprof.importers.torch.archive import expression, load
 
 pytestmark = pytest.mark.torch
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", minversion="2.6", reason="reading a module needs PyTorch 2.6")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
@@ -210,6 +210,32 @@ def test_what_is_no_archive(path: Path, tmp_path: Path) -> None:
     assert refusal(net) == (
         "`net.pt2` is no archive of torch.export: it has no `a/data/weights/model_weights_config.json`"
     )
+
+
+def test_damage_beside_the_program_is_said(path: Path, tmp_path: Path) -> None:
+    """In the list of constants, in a constant, and in what is compressed."""
+    begins = "`net.pt2` is no archive of torch.export"
+    config = "constants/model_constants_config.json"
+
+    def forget(value: Any) -> None:
+        del next(iter(value["config"].values()))["use_pickle"]
+
+    assert refusal(changed(path, tmp_path, forget, config)).endswith(": KeyError: 'use_pickle'")
+    assert refusal(changed(path, tmp_path, lambda _: [1], config)).startswith(begins)
+    with zipfile.ZipFile(path) as read, zipfile.ZipFile(tmp_path / "short.pt2", "w") as write:
+        for info in read.infolist():
+            write.writestr(info.filename, b"" if "constants/tensor" in info.filename else read.read(info))
+    assert "unpack requires a buffer of 4 bytes" in refusal(tmp_path / "short.pt2")
+    net = tmp_path / "net.pt2"
+    with zipfile.ZipFile(net, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/models/model.json", json.dumps([*range(1000)]))
+    data = bytearray(net.read_bytes())
+    data[60:80] = bytes([255] * 20)
+    net.write_bytes(data)
+    assert refusal(net).startswith(f"{begins}: Error -3 while decompressing data: ")
+    with zipfile.ZipFile(net, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a/models/model.json", "{}")
+    assert refusal(net) == f"{begins}: compression type 12"
 
 
 def test_files_that_are_too_large_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnprof.errors import FieldError, ShapeError
-from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d, StdConv2d
+from cnnprof.kinds.conv import Conv1d, Conv2d, Conv3d, DynamicConv2d, FoldedConv2d, FoldedConv3d, StdConv2d
 from cnnprof.model.kind import EVERYTHING, Memory, Shape, Work
 from cnnprof.model.window import Window
 from tests.support.against_torch import said
@@ -95,9 +95,50 @@ GIVES = [
         Work(macs=4 * 4 * 6 * 8 * 2 * 27),
         id="conv3d",
     ),
+    pytest.param(
+        FoldedConv2d(out_channels=6, kernel_size=3, stride=2, padding=1),
+        (5, 4, 8, 9),
+        (5, 6, 4, 5),
+        Work(macs=5 * 6 * 4 * 5 * 4 * 9, adds=5 * 6 * 4 * 5),
+        id="windows",
+    ),
+    pytest.param(
+        FoldedConv2d(out_channels=2, kernel_size=3, padding=1, padding_mode="reflect", bias=False),
+        (3, 2, 6, 6),
+        (3, 2, 6, 6),
+        Work(macs=3 * 2 * 36 * 2 * 9),
+        id="a padded copy of each",
+    ),
+    pytest.param(
+        FoldedConv3d(out_channels=8, kernel_size=3, stride=[1, 2, 2], padding=1, groups=8, bias=False),
+        (2, 8, 4, 6, 6),
+        (2, 8, 4, 3, 3),
+        Work(macs=2 * 8 * 4 * 9 * 27),
+        id="heads of a video",
+    ),
+    pytest.param(
+        DynamicConv2d(stride=2, padding=1, groups=4),
+        [IMAGE, (4, 1, 3, 3)],
+        (4, 8, 8),
+        Work(macs=4 * 8 * 8 * 9),
+        id="dynamic_conv2d: depthwise",
+    ),
+    pytest.param(
+        DynamicConv2d(padding="same", dilation=2),
+        [IMAGE, (6, 4, 3, 3)],
+        (6, 16, 16),
+        Work(macs=6 * 16 * 16 * 4 * 9),
+        id="dynamic_conv2d: dense",
+    ),
 ]
 
 REFUSES = [
+    pytest.param(
+        DynamicConv2d(groups=2),
+        [IMAGE, (4, 4, 3, 3)],
+        "the weight of `dynamic_conv2d` must be [4, 2, 3, 3], found [4, 4, 3, 3]",
+        id="dynamic_conv2d: a weight of other channels",
+    ),
     pytest.param(
         StdConv2d(out_channels=8, kernel_size=1, groups=4),
         IMAGE,
@@ -154,6 +195,30 @@ REFUSES = [
         "`padding_mode: reflect` of `conv2d` takes a padding of at most 15 on an axis of 16, found 16",
         id="reflection past the far edge",
     ),
+    pytest.param(
+        FoldedConv2d(out_channels=6, kernel_size=9),
+        (5, 4, 8, 8),
+        "the kernel of `folded_conv2d` must not be larger than the padded input, "
+        "found a kernel spanning 9 and an axis of 8",
+        id="a kernel larger than a part",
+    ),
+]
+
+REFUSES_ALONE = [
+    pytest.param(
+        DynamicConv2d(),
+        [IMAGE, (4, 3, 3)],
+        "`dynamic_conv2d` needs features [channels, height, width] and a weight [out_channels, in_channels / groups, "
+        "height, width], found `[4, 16, 16]`, `[4, 3, 3]`",
+        id="dynamic_conv2d: a weight of three dimensions",
+    ),
+    pytest.param(
+        FoldedConv2d(out_channels=6, kernel_size=3),
+        (4, 8, 8),
+        "`folded_conv2d` needs an input of 4 dimensions, those of `conv2d` after the parts of an example, "
+        "found [4, 8, 8]",
+        id="no parts",
+    ),
 ]
 
 
@@ -206,3 +271,20 @@ def test_statistics_of_weights_are_more_than_an_output_of_few_pixels(size: Shape
     """A mean, a root and a scaled gain of each channel, all gone before the output is there: of one example."""
     memory = StdConv2d(out_channels=8, kernel_size=1).memory((4, *size), training=False, contiguous=True)
     assert memory.exact == exact
+
+
+@pytest.mark.torch
+def test_a_kernel_of_each_example_or_one_of_all() -> None:
+    import torch
+    from torch.nn import functional
+
+    kind = DynamicConv2d(padding=1, groups=2)
+    module = kind.module(IMAGE, (6, 2, 3, 3))
+    features, weight = torch.rand(3, *IMAGE), torch.rand(3, 6, 2, 3, 3)
+    assert repr(module) == "Call(dynamic_conv2d, padding=1, groups=2)"
+    for number in range(3):
+        expected = functional.conv2d(features[number][None], weight[number], padding=1, groups=2)[0]
+        torch.testing.assert_close(module(features, weight)[number], expected)
+    torch.testing.assert_close(
+        module(features, weight[:1]), functional.conv2d(features, weight[0], padding=1, groups=2)
+    )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cnnprof.analysis.costs import count
 from cnnprof.analysis.memory import Scale, kept, kept_for_backward
 from cnnprof.kinds.matmul import Matmul
 from cnnprof.model.kind import Memory, Tensor, Work
@@ -44,10 +45,11 @@ REFUSES_ALONE = [
 def test_copies_several_matrices_that_do_not_lie_in_order() -> None:
     """PyTorch joins all dimensions before the last two with the batch."""
     matrices = (3, 6, 5), (3, 5, 7)
-    copied = Memory(keeps="inputs", scratch=(Tensor((3, 6, 5)),))
+    alone = Memory(keeps="inputs", own=(0, 1), repeated="{} may repeat a matrix that all examples share")
+    copied = alone._replace(scratch=(Tensor((3, 6, 5)),))
     assert Matmul().memory(*matrices, training=False, contiguous=False) == copied
-    assert Matmul().memory(*matrices, training=False, contiguous=True) == Memory(keeps="inputs")
-    assert Matmul().memory((6, 5), (5, 7), training=False, contiguous=False) == Memory(keeps="inputs")
+    assert Matmul().memory(*matrices, training=False, contiguous=True) == alone
+    assert Matmul().memory((6, 5), (5, 7), training=False, contiguous=False) == alone
 
 
 @pytest.mark.torch
@@ -78,3 +80,27 @@ def test_keeps_a_copy_of_what_is_repeated_where_a_gradient_is_asked_of_the_other
     last = kept(trained)[-1]
     assert (last.tensors, last.saved) == (tensors, saved)
     assert kept_for_backward(trained, Scale(2, 4)) == saved_bytes(trained, 2, fake=False)
+
+
+SHARED = """
+- matmul: {positions: [], table: [{parameter: {shape: [3, 5, 7]}}]}
+"""
+
+
+def test_a_matrix_that_all_examples_share_counts_once_and_its_memory_is_an_estimate() -> None:
+    found = graph(network(SHARED, "[3, 6, 5]"))
+    totals = count(found, 2).totals
+    assert (totals.params, totals.macs) == (3 * 5 * 7, 2 * 3 * 6 * 5 * 7)
+    assert [layer.memory_exact for layer in found.layers] == [True, False]
+
+
+@pytest.mark.torch
+def test_a_matrix_that_all_examples_share_is_multiplied_with_each() -> None:
+    import torch
+
+    from cnnprof.runtime.build import module
+
+    built = module(graph(network(SHARED, "[3, 6, 5]")))
+    (table,) = built.parameters()
+    positions = torch.rand(2, 3, 6, 5)
+    torch.testing.assert_close(built(positions), positions @ table)

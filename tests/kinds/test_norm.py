@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from cnnprof.kinds.norm import BatchNorm, FoldedBatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from cnnprof.model.kind import EVERYTHING, SAME_PLACE, Kind, Memory, Reach, Shape, Tensor, Work
 from tests.support.against_torch import said, torch
 
@@ -197,6 +197,14 @@ GIVES = [
         statistics(8, 30),
         id="layer_norm without weight",
     ),
+    pytest.param(
+        FoldedBatchNorm(),
+        (3, 4, 6, 6),
+        (3, 4, 6, 6),
+        Work(multiplies=432, adds=432),
+        Work(*(3 * each for each in plus(statistics(4, 36), adds=144, multiplies=144))),
+        id="folded_batch_norm: of each part",
+    ),
 ]
 
 REFUSES = [
@@ -275,6 +283,13 @@ REFUSES_ALONE = [
         "`normalized_shape` of `layer_norm` must be the last sizes of the input, "
         "found normalized_shape [2, 6, 5] and input [6, 5]",
         id="layer_norm over the batch",
+    ),
+    pytest.param(
+        FoldedBatchNorm(),
+        (4,),
+        "`folded_batch_norm` needs an input of at least 2 dimensions, those of `batch_norm` after the parts of an "
+        "example, found [4]",
+        id="no channels",
     ),
 ]
 

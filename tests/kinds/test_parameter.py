@@ -138,6 +138,24 @@ def test_sources_agree_with_pytorch(kind: Kind) -> None:
     assert (made.untyped_storage().data_ptr() in own) == kind.memory(training=False, contiguous=True).view
 
 
+@pytest.mark.torch
+def test_what_is_made_has_the_type_of_the_network() -> None:
+    """As for `measure --dtype`: a layer that reads it alone has weights of that type; so has the exported module."""
+    import torch
+
+    from cnnprof.exporters import pytorch
+    from cnnprof.runtime.build import module
+
+    found = graph(network("- add: {x: [], c: [{constant: {shape: [4, 6]}}, {linear: {out_features: 8}}]}", "[4, 8]"))
+    names: dict[str, Any] = {}
+    exec(pytorch.text(found), names)
+    for built in (module(found, seed=0), names["Net"]()):
+        for dtype in (torch.float64, torch.bfloat16):
+            assert built.to(dtype)(torch.rand(2, 4, 8, dtype=dtype)).dtype == dtype
+        assert built.to("meta")(torch.rand(2, 4, 8, dtype=dtype, device="meta")).is_meta
+        assert len(built.state_dict()) == 2
+
+
 TOKENS = """
 - linear: {out_features: 6}
 - concat: {class: [{parameter: {shape: [1, 6]}}], patches: []}

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from cnnprof.errors import ShapeError
-from cnnprof.kinds.pool import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
+from cnnprof.kinds.pool import AvgPool1d, AvgPool2d, AvgPool3d, FoldedMaxPool2d, MaxPool1d, MaxPool2d, MaxPool3d
 from cnnprof.model.kind import SAME_PLACE, Memory, Tensor, Work
 from cnnprof.model.window import Window, positions
 from tests.support.against_torch import said
@@ -160,6 +160,7 @@ GIVES = [
         Work(adds=2 * 4 * 2 * 2 * (1 * 2 * 2 - 1), divides=2 * 4 * 2 * 2),
         id="avg_pool3d",
     ),
+    pytest.param(FoldedMaxPool2d(kernel_size=2), (3, 4, 6, 6), (3, 4, 3, 3), Work(compares=3 * 4 * 9 * 3), id="pool"),
 ]
 
 REFUSES = [

@@ -2,11 +2,11 @@
 
 import pytest
 
-from cnnprof.kinds.slice import Slice
-from cnnprof.model.kind import SAME_PLACE, Kind, Shape
+from cnnprof.kinds.slice import Slice, SliceScatter
+from cnnprof.model.kind import SAME_PLACE, UNKNOWN, Kind, Memory, Shape
 from cnnprof.model.window import Window
 
-GIVES = [
+SLICES = [
     pytest.param(Slice(dim=1, end=2), (6, 8, 9), (2, 8, 9), True, id="the first channels lie in one piece"),
     pytest.param(Slice(dim=1, start=2), (6, 8, 9), (4, 8, 9), True, id="null is the end"),
     pytest.param(Slice(dim=3, start=1, end=-1), (6, 8, 9), (6, 8, 7), False, id="negative ends count from the end"),
@@ -24,7 +24,23 @@ GIVES = [
     pytest.param(Slice(dim=2, step=3), (4, 3, 5), (4, 1, 5), False, id="one of a step's positions leaves gaps"),
 ]
 
+GIVES = [
+    *SLICES,
+    pytest.param(SliceScatter(dim=1, end=2), [(6, 8, 9), (2, 8, 9)], (6, 8, 9), id="slice_scatter: the first channels"),
+    pytest.param(
+        SliceScatter(dim=-1, start=1, end=-1, step=3), [(6, 8, 9), (6, 8, 3)], (6, 8, 9),
+        id="slice_scatter: every third column",
+    ),
+    pytest.param(SliceScatter(dim=2), [(6, 8), (6, 8)], (6, 8), id="slice_scatter: all of it"),
+]  # fmt: skip
+
 REFUSES = [
+    pytest.param(
+        SliceScatter(dim=1, end=2),
+        [(6, 8, 9), (3, 8, 9)],
+        "`slice_scatter` needs a whole, and a part [2, 8, 9] to replace, found `[6, 8, 9]`, `[3, 8, 9]`",
+        id="slice_scatter: another part",
+    ),
     pytest.param(Slice(dim=2, step=-1), (4, 8), "`step` of `slice` must be at least 1, found -1", id="backwards"),
     pytest.param(
         Slice(dim=4),
@@ -62,7 +78,7 @@ REFUSES_ALONE = [
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), GIVES)
+@pytest.mark.parametrize(("kind", "shape", "output", "in_order"), SLICES)
 def test_is_a_view(kind: Kind, shape: Shape, output: Shape, in_order: bool) -> None:
     import torch
 
@@ -83,3 +99,25 @@ def test_reach_shifts_by_what_is_cut() -> None:
 @pytest.mark.torch
 def test_says_what_it_does() -> None:
     assert repr(Slice(dim=1, start=1, end=3).module((4, 8, 8))) == "Call(slice dim=1, start=1, end=3)"
+
+
+def test_what_is_put_in_comes_from_both() -> None:
+    kind, shapes = SliceScatter(dim=2, start=1), ((4, 8, 8), (4, 7, 8))
+    assert kind.reach(*shapes) == (SAME_PLACE, UNKNOWN, SAME_PLACE)
+    assert kind.channels(*shapes) == "meet"
+    assert SliceScatter(dim=1, start=1).channels((4, 8), (3, 8)) == "fixed"
+    assert kind.memory(*shapes, training=True, contiguous=True) == Memory()
+
+
+@pytest.mark.torch
+def test_assigns_to_a_copy() -> None:
+    import torch
+
+    shapes = (4, 8, 6), (4, 8, 2)
+    kind = SliceScatter(dim=3, start=1, end=-1, step=2)
+    assert repr(kind.module(*shapes)) == "Call(slice_scatter dim=3, start=1, end=-1, step=2)"
+    whole, part = (torch.rand(2, *shape) for shape in shapes)
+    before, expected = whole.clone(), whole.clone()
+    expected[..., 1:-1:2] = part
+    assert torch.equal(kind.module(*shapes)(whole, part), expected)
+    assert torch.equal(whole, before)

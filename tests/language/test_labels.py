@@ -17,6 +17,7 @@ import cnnprof
 from cnnprof.analysis import order
 from cnnprof.analysis.report import OF_MEMORY
 from cnnprof.cli.app import app
+from tests.support.commands import run
 
 SPECS = {
     "opaque": (
@@ -57,7 +58,7 @@ RUNS = [
 ]
 
 
-def run(command: str, format: str, name: str, folder: Path) -> str:
+def output(command: str, format: str, name: str, folder: Path) -> str:
     file = folder / f"{name}.yaml"
     file.write_text(SPECS[name])
     words = [str(file) if word == "SPEC" else word for word in COMMANDS[command][0]]
@@ -78,7 +79,7 @@ def values(found: Any, key: str) -> list[Any]:
 
 @pytest.mark.parametrize(("command", "format"), RUNS)
 def test_declared_layers_are_labelled(command: str, format: str, tmp_path: Path) -> None:
-    text, exact = (run(command, format, name, tmp_path) for name in ("opaque", "exact"))
+    text, exact = (output(command, format, name, tmp_path) for name in ("opaque", "exact"))
     if format.startswith("json"):
         counts = values(json.loads(text), "declared_layers")
         assert counts
@@ -98,7 +99,7 @@ def test_declared_layers_are_labelled(command: str, format: str, tmp_path: Path)
 def test_estimates_are_labelled(command: str, format: str, name: str, tmp_path: Path) -> None:
     if command == "explain" and name == "field":
         pytest.skip("a network's page has no receptive field")
-    text, exact = (run(command, format, each, tmp_path) for each in (name, "exact"))
+    text, exact = (output(command, format, each, tmp_path) for each in (name, "exact"))
     if format.startswith("json"):
         # A sum of one page or budget has only the metrics that it shows.
         (told, *others), none = values(json.loads(text), "estimates"), values(json.loads(exact), "estimates")
@@ -129,7 +130,7 @@ WHY = "batch_norm: `eps` of `batch_norm` must be greater than 0 where it compute
 @pytest.mark.parametrize(("command", "format"), [run.values for run in RUNS if run.values[0] != "check"])
 def test_what_is_refused_has_a_reason(command: str, format: str, tmp_path: Path) -> None:
     """PyTorch does not train it, so there is no figure of a training step."""
-    text, exact = (run(command, format, name, tmp_path) for name in ("refused", "exact"))
+    text, exact = (output(command, format, name, tmp_path) for name in ("refused", "exact"))
     if format == "json":
         found = json.loads(text)
         told = values(found, "refused")
@@ -186,7 +187,9 @@ def test_the_best_order_says_so(tmp_path: Path) -> None:
     assert (told["order"], told["written_peak_bytes"]) == ("best", written.totals.peak_activation_bytes)
 
 
-def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All figures are those of the order written, and every format says so."""
     monkeypatch.setattr(order, "best_order", partial(order.best_order, max_states=2))
     why = (
@@ -197,12 +200,12 @@ def test_beyond_the_limit_of_the_best_order_it_is_the_one_written(monkeypatch: p
     assert (best.order, best.refused) == ("written", {"best_order": why})
     assert (best.totals, best.layers, best.peak) == (written.totals, written.layers, written.peak)
     runs = {
-        form: CliRunner().invoke(app, ["analyze", "googlenet", "--order", "best", "--format", form])
+        form: run(capsys, "analyze", "googlenet", "--order", "best", "--format", form)
         for form in ("table", "markdown", "json", "csv")
     }
-    assert {run.exit_code for run in runs.values()} == {0}
-    assert f"no best_order: {why}" in runs["table"].stdout
-    assert f"no best_order: {why}" in runs["markdown"].stdout.replace("\\", "")
-    assert json.loads(runs["json"].stdout)["refused"] == {"best_order": why}
-    assert runs["csv"].stderr == f"note: googlenet: no best_order: {why}\n"
-    assert {form: run.stderr for form, run in runs.items() if form != "csv" and run.stderr} == {}
+    assert {each.code for each in runs.values()} == {0}
+    assert f"no best_order: {why}" in runs["table"].out
+    assert f"no best_order: {why}" in runs["markdown"].out.replace("\\", "")
+    assert json.loads(runs["json"].out)["refused"] == {"best_order": why}
+    assert runs["csv"].err == f"note: googlenet: no best_order: {why}\n"
+    assert {form: each.err for form, each in runs.items() if form != "csv" and each.err} == {}

@@ -18,7 +18,7 @@ from cnnprof.language.registry import kinds
 from cnnprof.language.schema import schema
 from cnnprof.language.spec import HEADER, MODIFIERS, SIDE, read, shipped_blocks
 from cnnprof.language.unfold import unfold
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.kind import REQUIRED
 from cnnprof.model.metrics import METRICS, read_quantity
 

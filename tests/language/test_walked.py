@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from cnnprof.errors import Problem, SpecError
@@ -15,20 +13,13 @@ from cnnprof.language.source import Mapping, parse
 from cnnprof.language.spec import Spec, read
 from cnnprof.language.values import Values
 from cnnprof.language.walked import Walked, told_apart
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 from tests.support.networks import network
 from tests.support.random_blocks import Author
 
 LIMITS = UnfoldLimits(layers=300, work=5000)
 SHIPPED = ("densenet", "efficientnet", "mobilenet_v3", "resnet", "yolov8", "swin")
-
-
-class Forgetful(dict[Any, Any]):
-    """Remembers nothing."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
 
 
 class Told:

@@ -23,17 +23,9 @@ from tests.support import torchvision_shaped
 from tests.support.every_field import examples
 from tests.support.networks import graph, network, shipped
 from tests.support.random_networks import seeded
+from tests.support.random_networks.round_trips import facts
 
 BOTH = pytest.mark.parametrize("folded", [True, False], ids=["folded", "flat"])
-
-
-def facts(found: Graph) -> tuple[object, ...]:
-    """What two equal graphs have in common: all but where their text is, and what set their values."""
-    layers = [
-        (*(each.path, each.kind, each.inputs, each.shape, each.executed, each.shares), each.in_place, each.frozen)
-        for each in found.layers
-    ]
-    return layers, dict(found.inputs), sorted(found.outputs), found.in_place
 
 
 def again(found: Graph, folded: bool = True) -> Graph:
@@ -497,3 +489,13 @@ def test_equal_repetitions_have_equal_settings() -> None:
     assert [layer.frozen for layer in found.layers] == [True, True, False, False]
     again(found)
     assert write(found).count("repeat: 2") == 2
+
+
+def test_a_repeated_step_in_a_branch_may_be_called_like_one_outside() -> None:
+    """As of a block that is called in both: then the one in the branch has all of its path."""
+    block = "\nblocks:\n  b: {layers: [{squeeze: {dim: 1}, repeat: 2, start: 1}, relu]}\n"
+    found = graph(network("- b\n- minimum: {p: [b, tanh], q: []}", "[4, 7, 7]", header=block))
+    again(found)
+    text = write(found)
+    assert "name: b.squeeze\n    repeat: 2" in text
+    assert "name: .minimum.p.b.squeeze\n          repeat: 2" in text

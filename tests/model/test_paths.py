@@ -8,7 +8,8 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.costs import count
-from cnnprof.analysis.explain import SumPage, explain
+from cnnprof.analysis.explain import explain
+from cnnprof.analysis.explained import SumPage
 from cnnprof.analysis.quantize import as_stored
 from cnnprof.analysis.report import tabulate
 from cnnprof.errors import Mark, SourceText, UsageError

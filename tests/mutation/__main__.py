@@ -41,7 +41,7 @@ GROUPS = {
     "costs": [f"cnnprof/analysis/{name}.py" for name in ("costs", "memory", "receptive_field")],
     "lanes": ["cnnprof/sweeps/lanes/*.py"],
     "planner": ["cnnprof/analysis/arena.py", "cnnprof/analysis/deployment.py"],
-    "converter": ["cnnprof/rewrites/converter.py"],
+    "converter": ["cnnprof/rewrites/converter/*.py"],
 }
 TESTS = ["kinds", "model", "analysis", "sweeps", "devices", "rewrites", "language"]
 TESTS += ["exporters", "test_papers.py", "test_traps.py", "test_zoo.py"]

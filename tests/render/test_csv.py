@@ -9,7 +9,7 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.columns import COLUMNS
-from cnnprof.analysis.report import ReportTable, lay_out
+from cnnprof.analysis.layout import ReportTable, lay_out
 from cnnprof.render import csv as written
 from tests.support.networks import network, report
 from tests.support.shown import table

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import lay_out
+from cnnprof.analysis.layout import lay_out
 from cnnprof.cli import output
 from cnnprof.render import html, pictured
 from cnnprof.render import json as as_json

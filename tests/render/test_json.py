@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import cnnprof
-from cnnprof.analysis.report import Priced, lay_out
+from cnnprof.analysis.conventions import Priced
+from cnnprof.analysis.layout import lay_out
 from cnnprof.model.metrics import COUNTED, METRICS, PLANNED
 from cnnprof.render import json as written
 from tests.support.networks import network, report

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cnnprof.analysis.report import lay_out
+from cnnprof.analysis.layout import lay_out
 from cnnprof.cli import main
 from cnnprof.render import latex, words
 from tests.support.networks import network, report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cnnprof.analysis.report import lay_out
+from cnnprof.analysis.layout import lay_out
 from cnnprof.render import markdown, words
 from tests.support.networks import network, report
 from tests.support.shown import same_as_golden, table

@@ -8,7 +8,7 @@ import pytest
 
 import cnnprof
 from cnnprof.analysis.columns import columns
-from cnnprof.analysis.report import ReportTable, lay_out
+from cnnprof.analysis.layout import ReportTable, lay_out
 from cnnprof.kinds.activation import ReLU
 from cnnprof.render import show, words
 from tests.support.networks import network, report

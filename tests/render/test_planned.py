@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cnnprof
-from cnnprof.analysis.report import lay_out
+from cnnprof.analysis.layout import lay_out
 from cnnprof.devices.profiles import find
 from cnnprof.devices.verdicts import fit
 from cnnprof.render import html, pictured

@@ -11,7 +11,8 @@ import yaml
 from rich.cells import cell_len
 
 import cnnprof
-from cnnprof.analysis.report import Report, ReportTable, lay_out
+from cnnprof.analysis.layout import ReportTable, lay_out
+from cnnprof.analysis.report import Report
 from cnnprof.cli import analyze, output
 from cnnprof.cli.arguments import read_targets
 from cnnprof.devices.profiles import Target

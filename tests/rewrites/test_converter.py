@@ -17,7 +17,8 @@ import cnnprof
 from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR, flash_bytes, persistent_bytes, plan_arena
 from cnnprof.importers import tflite
 from cnnprof.model.deployed import NotPlanned
-from cnnprof.rewrites.converter import RULES, convert
+from cnnprof.rewrites.converter import convert
+from cnnprof.rewrites.converter.rules import RULES
 from tests.support.random_networks import graph_of, seeded
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tflm"

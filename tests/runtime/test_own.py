@@ -10,7 +10,7 @@ import pytest
 from tests.support.commands import Run, run
 
 pytestmark = pytest.mark.torch
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", minversion="2.6", reason="reading a module needs PyTorch 2.6")
 
 from torch import nn  # noqa: E402
 

@@ -12,7 +12,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape
 from tests.support.random_networks import TABLE, Seeded
 
-SHAPES = [(4,), (6, 8), (4, 6, 7), (8, 6, 6), (1, 4, 4), (4, 4, 4, 6)]
+SHAPES = [(4,), (6, 8), (4, 6, 7), (8, 6, 6), (1, 4, 4), (4, 4, 4, 6), (2, 4, 3, 4, 6)]
 BY_HAND: dict[str, list[dict[str, Any]]] = {
     "parameter": [
         {"shape": [4, 1, 1]},
@@ -22,6 +22,10 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
     "buffer": [{"shape": [4, 1, 1]}, {"shape": [4, 1, 1], "stored": [3]}],
     "constant": [{"shape": [4, 1, 1]}],
     "std_conv2d": [{"out_channels": 4, "kernel_size": 3, "gamma": 1.7, "eps": 1e-3}],
+    "folded_conv3d": [
+        {"out_channels": 4, "kernel_size": 1, "stride": 2, "dilation": 2, "groups": 2},
+        {"out_channels": 6, "kernel_size": 3, "padding": 1, "bias": False, "padding_mode": "reflect"},
+    ],
     "opaque": [
         {"output_shape": [2, 3], "params": 5, "macs": 7, "flops": 2, "view": True, "saved": 3, "scratch": 4},
         {"output_shape": 4, "params": 0, "macs": 0, "keeps_input": False},
@@ -37,6 +41,7 @@ BY_HAND: dict[str, list[dict[str, Any]]] = {
     "minimum": [{}, {"scalar": 6}],
     "hardtanh": [{"max_val": 6.0}],
     "matmul": [{}],
+    "slice_scatter": [{"dim": -1}, {"dim": -1, "start": -99, "end": 99}, {"dim": 1, "step": 2}],
     "scaled_dot_product_attention": [{"is_causal": True, "scale": 0.5}],
     "rms_norm": [{"normalized_shape": 4, "eps": 1e-6}],
     "layer_norm": [{"normalized_shape": 4, "eps": 1e-6}],

@@ -10,7 +10,7 @@ from cnnprof.analysis.report import Report, tabulate
 from cnnprof.language import source
 from cnnprof.language import unfold as expand
 from cnnprof.language.spec import read
-from cnnprof.load import architectures
+from cnnprof.lookup import architectures
 from cnnprof.model.graph import Graph
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import cnnprof
 from cnnprof.analysis.columns import columns
-from cnnprof.analysis.report import ReportTable, lay_out
+from cnnprof.analysis.layout import ReportTable, lay_out
 
 GOLDEN = Path(__file__).parents[1] / "render" / "golden"
 REGENERATE = os.environ.get("CNNPROF_REGENERATE") == "1"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -76,9 +79,9 @@ def started(tmp_path: Path) -> Iterator[Start]:
             processes.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path))
         return processes[-1]
 
-    def start(*preloaded: str) -> Running:
+    def start(*preloaded: str, transport: str = "tcp") -> Running:
         file = tmp_path / "scheduler.json"
-        where = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)]
+        where = ["--host", f"{transport}://127.0.0.1", "--port", "0", "--scheduler-file", str(file)]
         scheduler = begin("dask_scheduler", *where)
         address = wait_for(lambda: json.loads(file.read_text())["address"])
         workers = []
@@ -141,8 +144,8 @@ def test_the_spec_travels_as_text(started: Start, tmp_path: Path) -> None:
     """The workers have no such file; and what is counted one by one is counted there as well."""
     cluster = started("")
     path = tmp_path / "net.yaml"
-    path.write_text(cnnprof.load.architectures()["lenet5"].read_text(encoding="utf-8"), encoding="utf-8")
-    spec = cnnprof.load.read(cnnprof.load.locate(str(path)))
+    path.write_text(cnnprof.lookup.architectures()["lenet5"].read_text(encoding="utf-8"), encoding="utf-8")
+    spec = cnnprof.load.read(cnnprof.lookup.locate(str(path)))
     path.unlink()
     options: dict[str, Any] = {"args": {"classes": [5, 10]}, "metrics": ["params", "receptive_field"]}
     found = cnnprof.sweep(spec, **options, scheduler=cluster.address)
@@ -238,7 +241,7 @@ def test_no_workers(started: Start) -> None:
 
 
 @contextlib.contextmanager
-def serving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def serving(answer: Callable[[socket.socket], None], transport: str = "tcp") -> Iterator[str]:
     """The address of something that answers each connection in its own way."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -253,7 +256,7 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
                 answer(connection)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        yield f"{transport}://127.0.0.1:{server.getsockname()[1]}"
 
 
 def web(connection: socket.socket) -> None:
@@ -275,16 +278,88 @@ def closing(connection: socket.socket) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("peer", [web, silent, noisy, closing])
-def test_another_peer(peer: Callable[[socket.socket], None], capfd: pytest.CaptureFixture[str]) -> None:
-    """A clear error within seconds, and nothing else is said."""
-    with serving(peer) as address:
+def waiting(connection: socket.socket) -> None:
+    """Says what a scheduler says first, and then nothing."""
+    connection.sendall(struct.pack("<Q", 10_000) + b"pickle-protocol")
+    silent(connection)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Dask's configuration with a certificate of its own."""
+    import distributed  # whose configuration is not one of those that are restored
+
+    assert distributed
+    folder = tmp_path_factory.mktemp("tls")
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    if shutil.which(command[0]) is None:
+        pytest.skip("OpenSSL is not installed: apt-get install openssl")
+    subprocess.run([*command, "-keyout", key, "-out", made], check=True, capture_output=True)
+    begin = "distributed.comm.tls."
+    return {f"{begin}ca-file": str(made), f"{begin}client.cert": str(made), f"{begin}client.key": str(key)}
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws", "wss"])
+@pytest.mark.parametrize("peer", [web, silent, noisy, closing, waiting])
+def test_another_peer(
+    transport: str,
+    peer: Callable[[socket.socket], None],
+    certificate: dict[str, str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A clear error within seconds, and nothing else is said, not even later."""
+    import dask
+
+    with serving(peer, transport) as address, dask.config.set(certificate):
         begun = time.monotonic()
         with pytest.raises(UsageError) as caught:
             swept(scheduler=address)
     assert time.monotonic() - begun < 30
     assert str(caught.value).startswith(f"what answers at {address} is no Dask scheduler that cnnprof can talk to: ")
+    del caught
+    gc.collect()
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_command_ends_with_2(tmp_path: Path) -> None:
+    """In a process of its own, which ends soon: no thread of Dask's is waited for."""
+    space = tmp_path / "space.yaml"
+    space.write_text("set: {width: [0.5, 1]}\n", encoding="utf-8")
+    with serving(silent, "ws") as address:
+        command = ["sweep", "mobilenet_v1", "--space", str(space), "--scheduler", address]
+        done = subprocess.run(
+            [sys.executable, "-m", "cnnprof", *command], capture_output=True, text=True, check=False, timeout=SOON
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: what answers at {address} is no Dask scheduler that cnnprof can talk to: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_transport_that_is_not_set_up() -> None:
+    """Which is the fault of no peer."""
+    with serving(silent, "tls") as address, pytest.raises(UsageError, match=r"^tls:// needs the certificates of the "):
+        swept(scheduler=address)
+    with serving(silent, "ucx") as address, pytest.raises(UsageError, match=r"^Dask cannot speak ucx:// here: "):
+        swept(scheduler=address)
+
+
+def test_a_scheduler_that_encrypts(started: Start, certificate: dict[str, str]) -> None:
+    """Is greeted as one that does not."""
+    import dask
+
+    names = {key: value for key, value in certificate.items() if "client" not in key}
+    cert, key = (certificate[f"distributed.comm.tls.client.{each}"] for each in ("cert", "key"))
+    both = {f"distributed.comm.tls.{who}.{what}": file
+            for who in ("scheduler", "worker") for what, file in (("cert", cert), ("key", key))}  # fmt: skip
+    variables = {f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": value
+                 for name, value in {**names, **certificate, **both}.items()}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched, dask.config.set(certificate):
+        for name, value in variables.items():
+            patched.setenv(name, value)
+        cluster = started("", transport="tls")
+        assert cluster.address.startswith("tls://")
+        assert swept(scheduler=cluster.address) == swept()
 
 
 def test_nobody_answers() -> None:

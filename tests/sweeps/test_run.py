@@ -22,7 +22,7 @@ import cnnprof
 from cnnprof.cli import main, progress
 from cnnprof.cli import sweep as command
 from cnnprof.errors import UsageError
-from cnnprof.load import locate
+from cnnprof.lookup import locate
 from cnnprof.model.metrics import COUNTED
 from cnnprof.render import show, swept
 from cnnprof.render.document import Document

@@ -82,7 +82,7 @@ def test_what_is_beside_the_parts(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
     assert (kept["cnnprof"], kept["metrics"]) == (cnnprof.__version__, ["params", "macs"])
     text = (tmp_path / "spec.yaml").read_bytes()
-    assert text == cnnprof.load.architectures()["mobilenet_v1"].read_bytes()
+    assert text == cnnprof.lookup.architectures()["mobilenet_v1"].read_bytes()
     import hashlib
 
     assert kept["spec"]["sha256"] == hashlib.sha256(text).hexdigest()
@@ -166,7 +166,7 @@ def test_another_sweep_is_refused(change: dict[str, Any], message: str, tmp_path
 
 def test_another_spec_or_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, spec = tmp_path / "store", tmp_path / "net.yaml"
-    text = cnnprof.load.architectures()["mobilenet_v1"].read_text(encoding="utf-8")
+    text = cnnprof.lookup.architectures()["mobilenet_v1"].read_text(encoding="utf-8")
     spec.write_text(text, encoding="utf-8")
     options: dict[str, Any] = {"args": {"width": "0.25:0.5:0.01"}, "metrics": ["macs"], "store": folder}
     cnnprof.sweep(spec, **options)

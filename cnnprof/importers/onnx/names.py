@@ -38,7 +38,7 @@ def _scope(node: Any) -> str:
             except (ValueError, SyntaxError, IndexError, TypeError, RecursionError, MemoryError):
                 break
     if not node.name.startswith("/"):
-        return plain(node.name)
+        return node.name and plain(node.name)
     found: list[str] = []
     for part in node.name[1:].split("/")[:-1]:  # of the older one: /layer1/layer1.0/conv1/Conv
         if found and part.startswith(f"{found[-1]}."):

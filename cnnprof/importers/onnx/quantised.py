@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import onnx
+from cnnprof.importers.onnx.file import FLOAT32
 
 RUNTIME = "com.microsoft"
 """The domain of the operators that ONNX Runtime adds."""
-INTEGERS = {
-    onnx.TensorProto.INT8: "int8",
-    onnx.TensorProto.UINT8: "uint8",
-    onnx.TensorProto.INT16: "int16",
-    onnx.TensorProto.INT32: "int32",
-}
+INTEGERS = {2: "uint8", 3: "int8", 5: "int16", 6: "int32"}
+"""Types of values, by ONNX's numbers."""
 
 
 class Form(NamedTuple):
@@ -49,7 +45,8 @@ EXTRA = {"channels_last", "opset"}
 
 def in_floating_point(model: Any) -> dict[str, str]:
     """Rewrites a model in place; gives the type of each tensor that is stored as integers, by its name after that."""
-    return _Rewriter(model).run()
+    plain = not any(node.op_type in FORMS or "Linear" in node.op_type for node in model.graph.node)
+    return {} if plain else _Rewriter(model).run()
 
 
 class _Rewriter:
@@ -73,20 +70,12 @@ class _Rewriter:
                 kept.append(node)
         if not self.stored:
             return {}
-        nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-        del self.model.graph.node[:]
-        self.model.graph.node.extend(nodes)
+        self.model.graph.node = kept
         for output in self.model.graph.output:
             output.name = self.alias.get(output.name, output.name)
         for name in self.stored:
             if (constant := self.constants.get(name)) is not None and constant.data_type in INTEGERS:
-                dims = list(constant.dims)
-                constant.Clear()
-                constant.name, constant.data_type = name, onnx.TensorProto.FLOAT
-                constant.dims.extend(dims)
-        for value in self.model.graph.input:
-            if value.name in self.stored:
-                value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+                constant.data_type, constant.raw_data, constant.int32_data = FLOAT32, b"", ()
         return self.stored
 
     def passes(self, node: Any) -> bool:
@@ -119,11 +108,8 @@ class _Rewriter:
         else:
             return
         node.op_type, node.domain = form.operator, ""
-        del node.input[:]
-        node.input.extend(read)
-        plain = [each for each in node.attribute if each.name not in EXTRA]
-        del node.attribute[:]
-        node.attribute.extend(plain)
+        node.input = read
+        node.attribute = [each for each in node.attribute if each.name not in EXTRA]
         self.stored[node.output[0]] = self.type_of(zero, "uint8")
         for name in read:
             self.stored.setdefault(name, self.type_of([name], self.stored[node.output[0]]))

@@ -6,11 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any, NamedTuple
-
-import numpy as np
-import onnx
-from onnx import numpy_helper, shape_inference
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.errors import RuleError, UsageError, brief, nearest, printable
 from cnnprof.importers.batch import FRONT, Place
@@ -24,8 +20,12 @@ from cnnprof.importers.common import (
     params_of,
     plain,
 )  # fmt: skip
+from cnnprof.importers.onnx import folding, shapes
+from cnnprof.importers.onnx.file import FLOAT32, FLOATS, INT64, decode, value_of, values
 from cnnprof.importers.onnx.names import Scopes
 from cnnprof.importers.onnx.quantised import in_floating_point
+from cnnprof.importers.onnx.shapes import Known
+from cnnprof.importers.onnx.wire import Source
 from cnnprof.importers.wiring import Connected, check_reads, dead_code, leading, unconnected
 from cnnprof.kinds.opaque import Opaque
 from cnnprof.kinds.parameter import Constant as Made
@@ -35,11 +35,15 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.kind import Kind, Shape, show
 from cnnprof.model.types import AS_COMPUTED, Types
 
+if TYPE_CHECKING:
+    from cnnprof.importers.onnx.package import Package
+
 MOST_FOLDED = 65_536
 """Values of a constant up to which it is computed; of larger ones only the shape is known."""
-OLDEST = 7
-_FLOATS = frozenset((1, 10, 11, 16))
-"""ONNX's numbers of the types float32, float16, float64 and bfloat16."""
+MOST_FILLED = 4096
+"""Of one that is a single value in all places: a first state, and not a weight that is made when a network runs."""
+OLDEST, NEWEST = 7, 1000
+"""Opsets. What is newer than the package onnx is read as the newest that it has."""
 _CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"))
 """Operators on integers that are left when those with known scales are gone."""
@@ -55,14 +59,15 @@ _NO_WEIGHTS = {
 
 
 class Constant(NamedTuple):
-    """A tensor that depends on no input: its shape, and its values where they are few (a NumPy array).
+    """A tensor that depends on no input: its shape, the type of its values, and these, flat, where they are few.
 
     learned: the file's floating-point tensors that it is, or was computed from, and how many values they have.
     """
 
     name: str
     shape: Shape
-    values: Any = None
+    element: int
+    values: tuple[Any, ...] | None = None
     learned: Mapping[str, int] = {}
 
     @property
@@ -73,18 +78,12 @@ class Constant(NamedTuple):
     @property
     def zero(self) -> bool:
         """Whether all its values are known, and zero."""
-        return self.values is not None and not np.any(self.values)
+        return self.values is not None and not any(self.values)
 
     @property
     def origin(self) -> str:
         """What it was computed from: the same of a weight and of its transpose."""
         return " ".join(sorted(self.learned)) or self.name
-
-
-def _attribute(proto: Any) -> Any:
-    """An attribute's value; of a float32 the shortest number that it is, 1e-05 and not 9.999999747378752e-06."""
-    value = onnx.helper.get_attribute_value(proto)
-    return float(str(np.float32(value))) if proto.type == onnx.AttributeProto.FLOAT else value
 
 
 class Node:
@@ -96,7 +95,7 @@ class Node:
         self.number = number
         self.names = list(proto.input)
         self.inputs = [reader.values[name] if name else None for name in proto.input]
-        self.attributes = {each.name: _attribute(each) for each in proto.attribute}
+        self.attributes = {each.name: value_of(each) for each in proto.attribute}
         self.places = [reader.places.get(name, FRONT) for name in proto.input]
         """Where the batch of each input is."""
         self.outputs = list(proto.output)
@@ -146,8 +145,8 @@ class Node:
             raise NoKind(f"its input {position + 1} depends on the network's input")
         return value
 
-    def values(self, position: int) -> Any:
-        """The values of a constant as a NumPy array; None where the input is left out. Raises NoKind."""
+    def values(self, position: int) -> tuple[Any, ...] | None:
+        """The values of a constant, flat; None where the input is left out. Raises NoKind."""
         found = self.constant(position)
         if found is not None and found.values is None:
             raise NoKind(f"the values of its input {position + 1} are not known")
@@ -163,8 +162,7 @@ class Node:
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute."""
-        value = self.attributes.get(name, default)
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return self.attributes.get(name, default)
 
     @property
     def out(self) -> Shape:
@@ -243,7 +241,8 @@ class Reader:
         self.values: dict[str, int | Constant] = {}
         self.places: dict[str, Place] = {}
         """Where the batch is of the tensors that have it elsewhere than in front, by name."""
-        self.types: dict[str, Any] = {}
+        self.types: dict[str, Known] = {}
+        """Of the tensors that depend on an input, by name: the whole shape, and the type of values."""
         self.readers = Counter(name for node in model.graph.node for name in node.input)
         self.batch = 1
         self.shares: dict[tuple[object, ...], int] = {}
@@ -254,7 +253,7 @@ class Reader:
         self.declared: set[str] = set()
         """Tensors whose values opaque layers have."""
         self.opaque: list[OpaqueLayer] = []
-        self.schemas: dict[str, Any] = {}  # of operators, by name
+        self.package: Package | None = None
         self.agreeing = 0
         self.biased: set[str] = set()
         """Products whose bias, which the next node adds, is in their layer already, by name."""
@@ -265,6 +264,8 @@ class Reader:
         """The network. Raises UsageError."""
         if self.opset < OLDEST:
             raise UsageError(f"`{self.file}` is of opset {self.opset}, of which the oldest that is read is {OLDEST}")
+        if self.opset > NEWEST:
+            raise UsageError(f"`{self.file}` is of opset {self.opset:,}, which is none of ONNX's")
         self.read_constants()
         self.read_inputs(inputs)
         for number, proto in enumerate(self.model.graph.node):
@@ -329,52 +330,39 @@ class Reader:
 
     def read_constants(self) -> None:
         """Makes the file's initializers known. Raises UsageError for sparse ones."""
-        if self.model.graph.sparse_initializer:
+        if self.model.graph.sparse:
             raise UsageError(f"`{self.file}` has sparse tensors, which are not read")
         for tensor in self.model.graph.initializer:
-            self.keep(tensor.name, self.constant(tensor.name, tensor), tensor.data_type)
+            self.keep(self.constant(tensor.name, tensor))
 
     def constant(self, name: str, tensor: Any) -> Constant:
         """A tensor of the file: its shape, and its values where the file has them and they are few."""
         shape = tuple(tensor.dims)
-        learned = {name: prod(shape)} if tensor.data_type in _FLOATS else {}
+        learned = {name: prod(shape)} if tensor.data_type in FLOATS else {}
+        shown = f"the tensor `{printable(brief(name))}` of `{self.file}`"
         if any(size < 0 for size in shape):
-            raise UsageError(f"the tensor `{printable(brief(name))}` of `{self.file}` has the shape {show(shape)}")
-        there = tensor.raw_data or any(
-            len(getattr(tensor, f"{sort}_data")) for sort in ("float", "int32", "int64", "double", "uint64")
-        )
-        if (
-            tensor.data_location == onnx.TensorProto.EXTERNAL
-            or (not there and prod(shape))
-            or prod(shape) > MOST_FOLDED
-        ):
-            return Constant(name, shape, learned=learned)
+            raise UsageError(f"{shown} has the shape {show(shape)}")
         try:
-            return Constant(name, shape, numpy_helper.to_array(tensor), learned)
-        except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(
-                f"the tensor `{printable(brief(name))}` of `{self.file}` cannot be read: {printable(brief(str(error)))}"
-            ) from None
+            return Constant(name, shape, tensor.data_type, values(tensor), learned)
+        except ValueError as error:
+            raise UsageError(f"{shown} cannot be read: {error}") from None
 
-    def keep(self, name: str, constant: Constant, data_type: int | None = None) -> None:
-        """Makes a constant known by a name."""
-        if name in self.values:
-            raise UsageError(f"`{self.file}` makes `{printable(brief(name))}` twice")
-        if data_type is None:
-            data_type = onnx.helper.np_dtype_to_tensor_dtype(constant.values.dtype)
-        self.values[name] = constant
-        self.types[name] = onnx.helper.make_tensor_type_proto(data_type, constant.shape)
+    def keep(self, constant: Constant) -> None:
+        """Makes a constant known by its name."""
+        if constant.name in self.values:
+            raise UsageError(f"`{self.file}` makes `{printable(brief(constant.name))}` twice")
+        self.values[constant.name] = constant
 
     def read_inputs(self, given: Mapping[str, Shape]) -> None:
         """Adds the inputs, in the shapes given or declared. Raises UsageError where one is missing or cannot be."""
-        declared = {each.name: each.type.tensor_type for each in self.model.graph.input if each.name not in self.values}
+        declared = {
+            each.name: decode(Source(each.type, self.file), 0, len(each.type), "Type").tensor_type
+            for each in self.model.graph.input if each.name not in self.values
+        }  # fmt: skip
         if not declared:
             raise UsageError(f"`{self.file}` has no input")
-        shapes = {
-            name: [dim.dim_value if dim.dim_value > 0 else None for dim in of.shape.dim]
-            for name, of in declared.items()
-        }
-        for name, sizes in chosen(shapes, given, self.file).items():
+        open_shapes = {name: _sizes(of) for name, of in declared.items()}
+        for name, sizes in chosen(open_shapes, given, self.file).items():
             self.batch = sizes[0] if not self.builder.inputs else self.batch
             if sizes[0] != self.batch:
                 raise UsageError(f"the inputs of `{self.file}` have different batches: {self.batch} and {sizes[0]}")
@@ -383,7 +371,9 @@ class Reader:
                 self.values[name] = self.builder.input(own, tuple(sizes[1:]))
             except RuleError as error:
                 raise UsageError(f"the input `{printable(brief(name))}` of `{self.file}`: {error}") from None
-            self.types[name] = onnx.helper.make_tensor_type_proto(declared[name].elem_type or 1, sizes)
+            of = declared[name]
+            element = FLOAT32 if of is None or name in self.quantised else of.elem_type or FLOAT32
+            self.types[name] = Known(tuple(sizes), element)
         for name in self.builder.inputs:
             self.scopes.unique(name)
 
@@ -401,21 +391,18 @@ class Reader:
         """Adds what a node computes: layers, or a constant. Raises UsageError for what cannot be read."""
         self.refuse(proto)
         node = Node(self, proto, number)
-        self.operators.append(
-            Connected(f"the node {_called(proto)}", tuple(proto.input), tuple(filter(None, proto.output)), range(0))
-        )
-        if proto.op_type == "Constant" and proto.output and isinstance(tensor := node.get("value"), onnx.TensorProto):
-            # Some exporters keep weights in nodes: what is large has no values here, as among the initializers.
-            self.keep(proto.output[0], self.constant(proto.output[0], tensor), tensor.data_type)
+        called = f"the node {_called(proto)}"
+        self.operators.append(Connected(called, tuple(proto.input), tuple(filter(None, proto.output)), range(0)))
+        if proto.op_type == "Constant" and proto.output and (constant := self.written(proto)) is not None:
+            self.keep(constant)
             return
-        outputs = self.inferred(proto)
-        with self.fitting(proto):
-            if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
+        outputs = self.inferred(proto, node)
+        if proto.op_type == "Shape" and isinstance(node.inputs[0], int):
+            with self.fitting(proto):
                 full = self.full(node.inputs[0], node.places[0])[node.get("start", 0) : node.get("end")]
-                sizes = np.array(full, np.int64)
-                self.keep(proto.output[0], Constant(proto.output[0], sizes.shape, sizes))
+                self.keep(Constant(proto.output[0], (len(full),), INT64, full))
                 return
-        node.made = [_static(outputs.get(name)) for name in proto.output]
+        node.made = [of.shape for of in outputs]
         if not any(isinstance(value, int) for value in node.inputs):
             self.fold(proto, node, outputs)
             return
@@ -428,10 +415,10 @@ class Reader:
                 made = self.declare(proto, node, str(reason))
         self.operators[-1] = self.operators[-1]._replace(layers=range(before, len(self.builder.layers)))
         read = [value for value in node.inputs if isinstance(value, int)]
-        check_reads(self.where(proto), self.builder.layers, len(self.builder.inputs), before, read, made)
-        for name, tensor in zip(proto.output, made, strict=False):
+        check_reads(f"`{self.file}`: {called}", self.builder.layers, len(self.builder.inputs), before, read, made)
+        for name, tensor, of in zip(proto.output, made, outputs, strict=False):
             if name and tensor is not None:
-                self.bind(proto, name, tensor, outputs.get(name), node.placed)
+                self.bind(proto, name, tensor, of, node.placed)
 
     def check_weights(self, proto: Any, node: Node) -> None:
         """Raises MismatchError where no layer has weights that a node with a kind has among its inputs."""
@@ -486,79 +473,77 @@ class Reader:
             if name not in self.values:
                 raise self.wrong(proto, f"reads `{printable(brief(name))}`, which nothing before it makes")
 
-    def inferred(self, proto: Any) -> dict[str, Any]:
-        """The types of a node's outputs by ONNX's own inference. Raises UsageError where the node cannot be."""
-        schema = self.schemas.get(proto.op_type)
-        if schema is None:
-            try:
-                schema = self.schemas[proto.op_type] = onnx.defs.get_schema(proto.op_type, self.opset, "")
-            except onnx.defs.SchemaError:
-                raise self.wrong(proto, f"is no operator of opset {self.opset}") from None
-        names = list(filter(None, proto.input))
-        data = {
-            name: numpy_helper.from_array(value.values, name)
-            for name in names
-            if isinstance(value := self.values[name], Constant) and value.values is not None
-        }
-        types = {name: self.types[name] for name in names}
-        try:
-            return shape_inference.infer_node_outputs(
-                schema, proto, types, data, opset_imports=[onnx.helper.make_opsetid("", self.opset)]
-            )
-        except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-            raise self.wrong(proto, f"does not fit its inputs: {printable(brief(str(error), 300))}") from None
+    def written(self, proto: Any) -> Constant | None:
+        """The constant that a node of the operator Constant has; None where it is no tensor of numbers.
 
-    def fold(self, proto: Any, node: Node, outputs: Mapping[str, Any]) -> None:
+        Some exporters keep weights in nodes: what is large has no values here, as among the initializers.
+        """
+        name = proto.output[0]
+        for each in proto.attribute:
+            value = value_of(each)
+            if each.name == "value" and hasattr(value, "dims"):
+                return self.constant(name, value)
+            if each.name == "value_int" and isinstance(value, int):
+                return Constant(name, (), INT64, (value,))
+            if each.name == "value_ints" and isinstance(value, list):
+                return Constant(name, (len(value),), INT64, tuple(value))
+        return None
+
+    def inferred(self, proto: Any, node: Node) -> list[Known]:
+        """The types of a node's outputs by ONNX's rules. Raises UsageError where the node does not fit its inputs."""
+        read = [self.type_of(name) if name else None for name in proto.input]
+        found = shapes.inferred(proto.op_type, self.opset, read, node.attributes, len(proto.output))
+        if found is None:
+            found = self.asked(proto).inferred(self.where(proto), proto, self.read_by(proto))
+        return found
+
+    def type_of(self, name: str) -> Known | Constant:
+        """What is known of a tensor."""
+        value = self.values[name]
+        return value if isinstance(value, Constant) else self.types[name]
+
+    def read_by(self, proto: Any) -> dict[str, Known | Constant]:
+        """What is known of the tensors that a node reads, by name."""
+        return {name: self.type_of(name) for name in proto.input if name}
+
+    def asked(self, proto: Any) -> Package:
+        """The package onnx, for a node. Raises MissingDependencyError where it is not installed."""
+        if self.package is None:
+            from cnnprof.importers.onnx.package import Package
+
+            self.package = Package(self.where(proto), self.opset)
+        return self.package
+
+    def fold(self, proto: Any, node: Node, outputs: Sequence[Known]) -> None:
         """Computes what depends on no input; of what is large, only the shape."""
-        for name, shape in zip(proto.output, node.made, strict=True):
-            if name and shape is None:
-                raise self.wrong(proto, "is computed of constants, and its shape is not known")
+        named = [(name, of) for name, of in zip(proto.output, outputs, strict=False) if name]
+        if any(of.shape is None for _, of in named):
+            raise self.wrong(proto, "is computed of constants, and its shape is not known")
         learned = node.learned()
         if _stands_for_weights(proto, node) or (proto.op_type == "Identity" and learned):
             # An exporter stores equal tensors once, and has identities in place of the others.
-            learned = {name: prod(shape or ()) for name, shape in zip(proto.output, node.made, strict=True)}
-        small = all(shape is None or prod(shape) <= MOST_FOLDED for shape in node.made)
-        if small and all(value is None or value.values is not None for value in node.inputs):  # type: ignore[union-attr]
-            try:
-                found = self.computed(proto, node)
-            except Exception as error:  # whatever NumPy makes of a stranger's constants
-                if isinstance(error, MemoryError):
-                    raise
-                raise self.wrong(proto, f"cannot be computed: {printable(brief(str(error), 200))}") from None
-            for name, values in zip(filter(None, proto.output), found, strict=False):
-                array = np.asarray(values)
-                self.keep(name, Constant(name, array.shape, array, learned))
+            learned = {name: prod(of.shape) for name, of in named}
+        read = [value for value in node.inputs if isinstance(value, Constant)]
+        most = MOST_FILLED if proto.op_type == "ConstantOfShape" else MOST_FOLDED
+        small = all(prod(of.shape) <= most for _, of in named)
+        if not small or any(value.values is None for value in read):
+            for name, of in named:
+                self.keep(Constant(name, of.shape, of.element, learned=learned))
             return
-        for name, shape in zip(proto.output, node.made, strict=True):
-            if name and shape is not None:
-                self.keep(name, Constant(name, shape, learned=learned), outputs[name].tensor_type.elem_type)
+        shape, element = named[0][1].shape, named[0][1].element
+        found = folding.computed(proto.op_type, node.inputs, node.attributes, shape) if len(named) == 1 else None
+        if found is not None:
+            self.keep(Constant(named[0][0], shape, element, found, learned))
+            return
+        made = self.asked(proto).computed(self.where(proto), proto, self.read_by(proto))
+        for (name, _), each in zip(named, made, strict=False):
+            self.keep(Constant(name, *each, learned))
 
-    def computed(self, proto: Any, node: Node) -> list[Any]:
-        """The outputs of a node of constants, by ONNX's reference implementation."""
-        if proto.op_type == "ConstantOfShape":  # hundreds in a file whose weights are made when it runs
-            value = node.get("value")
-            single = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
-            if single.size == 1:
-                return [np.full(node.made[0] or (), single.reshape(()))]
-        from onnx.reference import ReferenceEvaluator  # which takes as long to import as ONNX itself
-
-        helper = onnx.helper
-        named = {name: value.values for name, value in zip(node.names, node.inputs, strict=True)
-                 if isinstance(value, Constant)}  # fmt: skip
-        graph = helper.make_graph(
-            [proto],
-            "constant",
-            [helper.make_value_info(name, self.types[name]) for name in named],
-            [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
-        return list(ReferenceEvaluator(model).run(None, named))
-
-    def bind(self, proto: Any, name: str, tensor: int, of: Any, place: Place) -> None:
+    def bind(self, proto: Any, name: str, tensor: int, of: Known, place: Place) -> None:
         """Makes a layer's tensor known by a name, once ONNX's inference agrees on its shape."""
         if name in self.values:
             raise self.wrong(proto, f"makes `{printable(brief(name))}`, which is there already")
-        full, expected = self.full(tensor, place), _static(of)
+        full, expected = self.full(tensor, place), of.shape
         if expected is not None:
             if expected != full:
                 raise self.wrong(proto, f"makes {show(expected)} by ONNX's rules, and {show(full)} as it was read")
@@ -566,8 +551,7 @@ class Reader:
         self.values[name] = tensor
         if place != FRONT:
             self.places[name] = place
-        kind = of.tensor_type.elem_type if of is not None and of.tensor_type.elem_type else 1
-        self.types[name] = onnx.helper.make_tensor_type_proto(kind, full)
+        self.types[name] = Known(full, of.element)
 
     def full(self, tensor: int, place: Place) -> Shape:
         """A tensor's shape with its batch."""
@@ -621,7 +605,7 @@ class Reader:
             shape = self.example(shape, node, node.placed)
             macs = 0
             if proto.op_type == "MatMul":
-                macs = prod(shape) * self.types[proto.input[0]].tensor_type.shape.dim[-1].dim_value
+                macs = prod(shape) * self.type_of(proto.input[0]).shape[-1]
             first = not any(found)
             path = node.path if first else self.scopes.unique(f"{node.path}.{len(found)}")
             kind = Opaque(output_shape=shape, params=params if first else 0, macs=macs)
@@ -692,17 +676,18 @@ def _called(proto: Any) -> str:
 def _stands_for_weights(proto: Any, node: Node) -> bool:
     """Whether a constant is one of those that files without weights fill with a number; zeros and ones are masks."""
     fill = node.get("value")
-    if proto.op_type != "ConstantOfShape" or fill is None or fill.data_type not in _FLOATS:
+    if proto.op_type != "ConstantOfShape" or fill is None or fill.data_type not in FLOATS:
         return False
-    return not np.isin(numpy_helper.to_array(fill), (0, 1)).any()
+    try:
+        return any(value not in (0, 1) for value in values(fill) or ())
+    except ValueError:
+        return False
 
 
-def _static(of: Any) -> Shape | None:
-    """A type's shape; None where it is not known in all dimensions."""
-    if of is None or not of.HasField("tensor_type") or not of.tensor_type.HasField("shape"):
-        return None
-    dims = of.tensor_type.shape.dim
-    return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+def _sizes(of: Any) -> list[int | None]:
+    """The sizes of an input's type, None for those that it leaves open."""
+    dims = [] if of is None or of.shape is None else of.shape.dim
+    return [dim.dim_value if dim.dim_value > 0 else None for dim in dims]
 
 
 def chosen(declared: Mapping[str, list[int | None]], given: Mapping[str, Shape], file: str) -> dict[str, list[int]]:

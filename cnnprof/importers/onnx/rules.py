@@ -7,6 +7,7 @@ any layer; who calls it makes the node an opaque layer then.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import inf, prod
 from typing import Any, TypeAlias
 
@@ -183,7 +184,7 @@ def _global(kinds: dict[int, Any]) -> Rule:
 def _axes_given(node: Node) -> list[int] | None:
     """The axes of an operator that has them as an attribute or, later, as an input."""
     values = node.values(1)
-    found: list[int] | None = node.get("axes") if values is None else values.tolist()
+    found: list[int] | None = node.get("axes") if values is None else list(values)
     return found
 
 
@@ -366,7 +367,7 @@ def _clip(node: Node) -> int:
     least, most = node.get("min"), node.get("max")
     if len(node.inputs) > 1:
         bounds = [node.values(position) for position in (1, 2)]
-        least, most = (None if bound is None else float(bound.reshape(-1)[0]) for bound in bounds)
+        least, most = (None if bound is None else float(bound[0]) for bound in bounds)
     if least is None or least <= -3e38:
         kind: Kind = identity.Identity() if most is None or most >= 3e38 else arithmetic.Minimum(scalar=most)
     elif most is None or most >= 3e38:
@@ -378,9 +379,9 @@ def _clip(node: Node) -> int:
 
 def _pow(node: Node) -> int:
     exponent = node.values(1)
-    if exponent is None or exponent.size != 1:
+    if exponent is None or len(exponent) != 1:
         raise NoKind("its exponent is no number")
-    return node.add(function.Pow(exponent=float(exponent.reshape(-1)[0])), node.along())
+    return node.add(function.Pow(exponent=float(exponent[0])), node.along())
 
 
 def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
@@ -398,7 +399,7 @@ def _arithmetic(kind: type[arithmetic.Arithmetic]) -> Rule:
             raise NoKind("its inputs have unequally many dimensions, or their batches in different ones")
         first = isinstance(node.inputs[0], Constant)
         if len(constants) == 1 and constants[0].numel == 1 and constants[0].values is not None and len(tensors) >= 1:
-            number = float(constants[0].values.reshape(-1)[0])
+            number = float(constants[0].values[0])
             pair = kind in (arithmetic.Sub, arithmetic.Div)
             fields: dict[str, Any] = {"scalar": number, **({"scalar_first": True} if pair and first else {})}
             if len(tensors) == 1 or kind in (arithmetic.Add, arithmetic.Mul):
@@ -509,12 +510,10 @@ def _split(node: Node) -> list[int]:
 
 def _slice(node: Node) -> int:
     if node.reader.opset < 10:
-        starts, ends, axes, steps = node.get("starts"), node.get("ends"), node.get("axes"), None
+        starts, ends, axes, steps = (node.get(name) for name in ("starts", "ends", "axes", "steps"))
     else:
-        starts, ends, axes, steps = (
-            None if (values := node.values(position)) is None else values.tolist() for position in (1, 2, 3, 4)
-        )
-    axes = list(range(len(starts))) if axes is None else axes
+        starts, ends, axes, steps = (node.values(position) for position in (1, 2, 3, 4))
+    axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     if any(step < 1 for step in steps):
         raise NoKind("it runs backwards")
@@ -529,26 +528,29 @@ def _slice(node: Node) -> int:
 
 
 def _gather(node: Node) -> int:
-    index, place = node.values(1), node.places[0]
+    places, place = node.values(1), node.places[0]
+    index = node.constant(1)
     axis = node.get("axis", 0) % node.rank()
-    if index is None or index.ndim != 0:
-        return _gather_several(node, axis, index)
+    if index is None or places is None:
+        raise NoKind("it has no positions")
+    if index.shape:
+        return _gather_several(node, axis, places, len(index.shape))
     dim = node.dim(axis)
     node.placed = place._replace(dim=place.dim - (axis < place.dim))
-    return node.add(select.Select(dim=dim, index=int(index)), node.read())
+    return node.add(select.Select(dim=dim, index=places[0]), node.read())
 
 
-def _gather_several(node: Node, axis: int, index: Any) -> int:
+def _gather_several(node: Node, axis: int, places: Sequence[int], dims: int) -> int:
     """Positions at equal distances are a slice; all of them in order, in any shape, are a view."""
-    full = node.places[0].whole(node.shape(), node.reader.batch)
-    size, order = full[axis], index.reshape(-1) % full[axis]
-    if order.size == size and (order == range(size)).all():
+    size = node.places[0].whole(node.shape(), node.reader.batch)[axis]
+    order = [place % size for place in places]
+    if order == list(range(size)):
         return _reshape(node)
-    steps = {int(step) for step in order[1:] - order[:-1]}
-    if index.ndim != 1 or len(steps) > 1 or min(steps, default=1) < 1:
+    steps = {after - before for before, after in pairwise(order)}
+    if dims != 1 or len(steps) > 1 or min(steps, default=1) < 1:
         raise NoKind("it takes positions in no order that a slice has")
-    first, last, step = int(order[0]), int(order[-1]), min(steps, default=1)
-    return node.add(slice.Slice(dim=node.dim(axis), start=first, end=last + 1, step=step), node.along())
+    kind = slice.Slice(dim=node.dim(axis), start=order[0], end=order[-1] + 1, step=min(steps, default=1))
+    return node.add(kind, node.along())
 
 
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
@@ -560,8 +562,8 @@ def _pad(node: Node) -> int:
         pads, value, axes = node.get("pads"), node.get("value", 0.0), None
     else:
         given, number, axes = node.values(1), node.values(2), node.values(3)
-        pads, value = given.tolist(), 0.0 if number is None else float(number.reshape(-1)[0])
-    own = list(range(rank)) if axes is None else [axis % rank for axis in axes.tolist()]
+        pads, value = given or (), 0.0 if number is None else float(number[0])
+    own = list(range(rank)) if axes is None else [axis % rank for axis in axes]
     sides = dict(zip(own, zip(pads[: len(own)], pads[len(own) :], strict=True), strict=True))
     if sides.pop(0, (0, 0)) != (0, 0):
         raise NoKind("it pads the batch")

@@ -10,11 +10,12 @@ import json
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, floor, prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cnnprof.errors import UsageError, brief, nearest, printable
 from cnnprof.importers.common import Imported, main_first, plain, stem
@@ -33,6 +34,9 @@ MOST_SIZE = 10_000
 PRIMES = (10007, 10009, 10037, 10039)
 """What a batch that was left open is taken for: numbers that sizes of networks are seldom multiples of."""
 
+DAMAGED = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError, struct.error)
+"""What reading JSON raises that is not what an archive has."""
+
 
 def load(path: Path, inputs: Mapping[str, Shape] | None = None, name: str | None = None) -> Imported:
     """The network of an archive.
@@ -48,8 +52,10 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None, name: str | None
             content = _Content(archive, shown)
     except OSError as error:
         raise UsageError(f"cannot read `{shown}`: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise UsageError(f"`{shown}` is no archive of torch.export: {printable(brief(str(error), 200))}") from None
+    except DAMAGED as error:
+        raise _damaged(shown, error) from None
     for prime in PRIMES:
         try:
             program = _Reading(content, inputs or {}, prime, shown).program()
@@ -58,10 +64,15 @@ def load(path: Path, inputs: Mapping[str, Shape] | None = None, name: str | None
             return finished(reader, None, shown)
         except AmbiguousBatch as found:
             reason = found.told(prime)
-        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
-            what = f"{type(error).__name__}: {printable(brief(str(error), 200))}"
-            raise UsageError(f"`{shown}` is no archive of torch.export that is read here: {what}") from None
+        except DAMAGED as error:
+            raise _damaged(shown, error) from None
     raise UsageError(f"`{shown}` cannot be read: {reason}")
+
+
+def _damaged(shown: str, error: Exception) -> UsageError:
+    """The error for JSON that is not what an archive has."""
+    what = f"{type(error).__name__}: {printable(brief(str(error), 200))}"
+    return UsageError(f"`{shown}` is no archive of torch.export that is read here: {what}")
 
 
 class _Content:
@@ -98,12 +109,18 @@ class _Content:
                 f"of which at most {MOST_BYTES:,} are read"
             )
         try:
-            with self.archive.open(info) as file:
+            with self.opened(info) as file:
                 return json.loads(file.read(MOST_BYTES))
         except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"`{self.shown}`: `{printable(name)}` is no JSON: {printable(brief(str(error)))}"
             ) from None
+
+    def opened(self, info: zipfile.ZipInfo) -> IO[bytes]:
+        """A file in the archive. Raises BadZipFile for a way of compressing that PyTorch never takes."""
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile(f"compression type {info.compress_type}")
+        return self.archive.open(info)
 
     def number(self, folder: str, entry: Mapping[str, Any]) -> float | None:
         """The value of a constant of one number; None of any other, or where it is pickled."""
@@ -111,7 +128,7 @@ class _Content:
         code = _NUMBERS.get(meta["dtype"])
         if entry["use_pickle"] or code is None or prod(size["as_int"] for size in meta["sizes"]) != 1:
             return None
-        with self.archive.open(folder + entry["path_name"]) as file:
+        with self.opened(self.archive.getinfo(folder + entry["path_name"])) as file:
             (value,) = struct.unpack(f"<{code}", file.read(struct.calcsize(code)))
         return float(value)
 

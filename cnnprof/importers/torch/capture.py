@@ -62,7 +62,7 @@ def primes(module: nn.Module, wanted: Wanted) -> list[int]:
     sizes = {
         size for shape in [*shapes, *(each.shape[1:] for each in given), *wanted.inputs.values()] for size in shape
     }
-    return [prime for prime in _PRIMES if not any(size % prime == 0 for size in sizes)]
+    return [prime for prime in _PRIMES if not any(size and size % prime == 0 for size in sizes)]
 
 
 def example(module: nn.Module, wanted: Wanted, batch: int, shown: str) -> Example:

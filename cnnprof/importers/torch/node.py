@@ -67,6 +67,12 @@ class Node:
             raise NoKind(f"its `{name}` is a buffer, which is not learned")
         return value
 
+    def learns(self, value: Value) -> bool:
+        """Whether a value is a parameter as the module holds it."""
+        if not isinstance(value, Constant) or value.stored is None:
+            return False
+        return value.stored.learned and value.shape == self.held(value.stored)
+
     def held(self, stored: Stored) -> Shape:
         """The shape in which the module holds a parameter or buffer."""
         return self.reader.program.held[stored]
@@ -85,6 +91,12 @@ class Node:
         if value.place != FRONT:
             raise NoKind("it reads a batch that other dimensions are folded into, or that is not in front")
         return value
+
+    def parts(self) -> Batched:
+        """Its first argument, whose first dimension is the batch, or that and parts of each example folded into it, as
+        heads, each taken as an example of its own. Raises NoKind."""
+        value = self.tensor()
+        return value if value.place.dim == 0 else self.front()
 
     def full(self, number: int = 0) -> Shape:
         """The shape of an output, with its batch."""
@@ -115,6 +127,13 @@ class Node:
         """Appends a layer; word: what it is called among others. learned: what its weights are, in their order."""
         tensors = tuple(value if isinstance(value, int) else value.tensor for value in values)
         return self.reader.add(self.call, kind, tensors, word, [each for each in learned if each is not None])
+
+    def fused(self, kind: Kind, *values: Batched | int, word: str = "") -> int:
+        """Appends a layer that PyTorch computes together with the one before, into whose output it writes then."""
+        made = self.add(kind, *values, word=word)
+        network = self.reader.network
+        network.layers[-1] = network.layers[-1]._replace(overwrites=True)
+        return made
 
     def shared(self, value: Constant, rank: int) -> int:
         """A tensor that all examples share, in so many dimensions of one example: a parameter, a buffer, what is

@@ -15,6 +15,7 @@ from cnnprof.importers.torch.network import Batched, Constant, ImportedLayer, Ne
 from cnnprof.importers.torch.node import Node
 from cnnprof.importers.torch.program import Call, Program, Stored
 from cnnprof.importers.torch.rules import (
+    ASSIGNING,
     CREATING,
     GATHERING,
     IN_ORDER,
@@ -28,6 +29,7 @@ from cnnprof.importers.torch.rules import (
 )  # fmt: skip
 from cnnprof.importers.wiring import Connected, check_reads
 from cnnprof.kinds.opaque import Opaque
+from cnnprof.kinds.slice import Slice, SliceScatter
 from cnnprof.model.kind import Kind, show
 
 CallKey: TypeAlias = tuple[str, int, str, int]
@@ -67,6 +69,8 @@ class Reader:
         self.lies: dict[str, tuple[str, str]] = {}
         self.sharing: dict[str, list[str]] = defaultdict(list)
         self.stale: set[str] = set()
+        # What a slice of a memory was overwritten with: its tensor → where it was put, and the tensor after that.
+        self.placed: dict[tuple[str, int], tuple[Kind, int]] = {}
         # What evaluation made of each call, for training to find it again.
         self.made: dict[CallKey, tuple[list[Value], int]] = {}
         self.seen: Counter[tuple[str, int, str]] = Counter()
@@ -384,10 +388,10 @@ class Reader:
             same = value._replace(computed=before.computed)  # a bias of which a part is set to zero is still a bias
         if same == before:
             return
-        whole = None
+        whole: dict[str, Batched] = {}
         again = [name for name in self.sharing[memory] if self.lies[name][1] == memory]
         if view != memory and isinstance(value, Batched) and any(self.is_read_later(name) for name in again):
-            whole = self.written(node, memory, value)
+            whole = self.assigned(node.call, memory, before, value) or self.written(node, memory, value)
         for name in self.sharing[memory]:
             own, of = self.values[name], self.lies[name][1]
             if isinstance(value, Constant) and isinstance(own, Constant):  # of which only the sources matter
@@ -395,8 +399,8 @@ class Reader:
                 self.values[name] = Constant(own.shape, None, own.sources | value.sources, None, work, computed)
             elif of == view:
                 self.values[name] = value
-            elif of == memory and whole is not None:
-                self.values[name] = whole
+            elif name in whole:
+                self.values[name] = whole[name]
             elif name != made:
                 self.stale.add(name)
 
@@ -404,18 +408,57 @@ class Reader:
         """Whether a call after the current one reads a tensor, or it is an output."""
         return self.last_read.get(name, -1) > self.number
 
-    def written(self, node: Node, memory: str, value: Batched) -> Batched | None:
-        """A tensor after a part of it was overwritten, as an opaque layer; None where it has no batch."""
+    def assigned(self, call: Call, memory: str, part: Value, value: Batched) -> dict[str, Batched]:
+        """The names of a tensor and of slices of it after a slice was overwritten; empty where the part is no slice."""
+        whole = self.values[memory]
+        if not isinstance(whole, Batched) or not isinstance(part, Batched) or memory in self.stale or self.evaluated:
+            return {}
+        slices: list[tuple[Kind, int]] = []  # from the part outwards, and what each is a slice of
+        tensor = part.tensor
+        while tensor != whole.tensor:
+            of = self.placed.get((memory, tensor)) or self.sliced(tensor)
+            if of is None:
+                return {}
+            slices.append(of)
+            tensor = of[1]
+        made = value.tensor
+        after: dict[int, int] = {}
+        for kind, tensor in slices:
+            cut = SliceScatter(**{name: getattr(kind, name) for name in kind.fields})
+            after[tensor] = self.network.add(self.layer(call, cut, (tensor, made), "slice_scatter", ()))
+            self.placed[memory, made] = cut, after[tensor]
+            made = after[tensor]
+        return {
+            name: own._replace(tensor=after[own.tensor])
+            for name in self.sharing[memory]
+            if isinstance(own := self.values[name], Batched) and own.tensor in after
+        }
+
+    def sliced(self, tensor: int) -> tuple[Kind, int] | None:
+        """The slice that a tensor is, and what of; None where it is none."""
+        number = tensor - len(self.network.inputs)
+        layer = self.network.layers[number] if number >= 0 else None
+        return (layer.kind, layer.inputs[0]) if layer is not None and isinstance(layer.kind, Slice) else None
+
+    def written_part(self, tensor: int, kind: SliceScatter) -> int | None:
+        """What a tensor was last overwritten with, where that was the same part of it."""
+        number = tensor - len(self.network.inputs)
+        layer = self.network.layers[number] if number >= 0 else None
+        return layer.inputs[1] if layer is not None and layer.kind == kind else None
+
+    def written(self, node: Node, memory: str, value: Batched) -> dict[str, Batched]:
+        """The names of a tensor after a part of it was overwritten, as an opaque layer; empty where it has no batch."""
         shape = self.program.shapes[memory]
         place, before = self.program.batch.place(shape), self.values[memory]
         if place is None or memory in self.stale or self.evaluated is not None:
-            return None
+            return {}
         network = self.network
         inside = isinstance(before, Batched)
         read = (before.tensor, value.tensor) if isinstance(before, Batched) else (value.tensor,)
         kind = Opaque(output_shape=place.example(shape), params=0, macs=0, view=inside, keeps_input=False)
         network.opaque.append((len(network.layers), node.call.operator, "it overwrites a part of a tensor"))
-        return Batched(network.add(self.layer(node.call, kind, read, "write", ())), place)
+        whole = Batched(network.add(self.layer(node.call, kind, read, "write", ())), place)
+        return {name: whole for name in self.sharing[memory] if self.lies[name][1] == memory}
 
     def opaque(self, paths: Sequence[str]) -> tuple[OpaqueLayer, ...]:
         """The opaque layers by their paths."""
@@ -428,4 +471,6 @@ def taken(call: Call) -> Iterator[str]:
         return iter(())
     if call.plain in LIKE_OTHER:
         call = call._replace(args={name: value for name, value in call.args.items() if name != "other"})
+    if call.plain in ASSIGNING:
+        call = call._replace(args={name: value for name, value in call.args.items() if name != "self"})
     return call.reads()

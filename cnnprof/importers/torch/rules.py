@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from cnnprof.importers import by_axes
 from cnnprof.importers.batch import FRONT, Place
@@ -52,10 +52,15 @@ Rule: TypeAlias = Callable[[Node], "int | list[int | None]"]
 
 
 def _axes(node: Node, kinds: dict[int, Any], value: Batched) -> int:
-    axes = len(node.shape(value)) - 1
+    axes = node.rank(value) - 2
     if axes not in kinds:
-        raise NoKind(f"it has {axes} spatial axes, and there are kinds for 1 to 3")
+        raise NoKind(f"it has {axes} spatial axes, and there are kinds for {min(kinds)} to {max(kinds)}")
     return axes
+
+
+def _folding(value: Batched, kinds: dict[int, Any], folded: dict[int, Any]) -> dict[int, Any]:
+    """The kinds for a batch alone, or for one that parts of each example are folded into."""
+    return kinds if value.place.fold == 1 else folded
 
 
 def _per_axis(value: Any, axes: int) -> list[int]:
@@ -73,13 +78,17 @@ def _stride(node: Node, kernel: list[int]) -> list[int] | None:
 
 
 def _conv(node: Node) -> int:
-    read = node.front()
-    axes = _axes(node, by_axes.CONV, read)
+    given = node.get("weight")
+    if node.call.plain == "conv2d" and not node.learns(given):
+        return _dynamic_conv(node, given)
+    read = node.parts()
+    kinds = _folding(read, by_axes.CONV, by_axes.FOLDED_CONV)
+    axes = _axes(node, kinds, read)
     weight, bias = node.weight("weight"), node.weight("bias")
     if weight is None:
         raise NoKind("it has no weight")
     padding = node.get("padding", 0)
-    kind = by_axes.CONV[axes](
+    kind = kinds[axes](
         out_channels=weight.shape[0],
         kernel_size=weight.shape[2:],
         stride=_per_axis(node.get("stride", 1), axes),
@@ -89,6 +98,30 @@ def _conv(node: Node) -> int:
         bias=bias is not None,
     )
     return node.add(kind, read, learned=(weight, bias))
+
+
+def _dynamic_conv(node: Node, weight: Batched | Constant) -> int:
+    """A convolution with kernels that are computed, of each example or of parameters, or stored and not learned."""
+    groups, padding = node.get("groups", 1), node.get("padding", 0)
+    if node.get("bias") is not None:
+        raise NoKind("its weight is computed, and it has a bias")
+    if isinstance(weight, Batched):  # PyTorch takes the examples as groups of one
+        read, batch = node.tensor(), node.reader.program.batch.size
+        channels, out_channels = (node.shape(each)[dim] for each, dim in ((read, 1), (weight, 0)))
+        if read.place != Place(1, channels) or weight.place != Place(0, out_channels) or groups % batch:
+            raise NoKind("its weight is computed of the input, and not for the channels of each example")
+        groups //= batch
+        features, kernels = node.add(reshape.Squeeze(dim=1), read, word="squeeze"), weight.tensor
+    else:
+        features, kernels = node.front().tensor, node.shared(weight, len(weight.shape))
+    kind = conv.DynamicConv2d(
+        stride=_per_axis(node.get("stride", 1), 2),
+        padding=padding if isinstance(padding, str) else _per_axis(padding, 2),
+        dilation=_per_axis(node.get("dilation", 1), 2),
+        groups=groups,
+    )
+    made = node.add(kind, features, kernels, word="conv")
+    return node.add(reshape.Unsqueeze(dim=1), made, word="unsqueeze") if isinstance(weight, Batched) else made
 
 
 def _std_conv(node: Node) -> int:
@@ -137,13 +170,45 @@ def _linear(node: Node) -> int:
 def _matmul(node: Node) -> int:
     pair = [node.get(name) for name in ("self", "mat2" if "mat2" in node.values else "other")]
     tensors = [each for each in pair if isinstance(each, Batched)]
-    if len(tensors) != 2:
-        raise NoKind("one of its matrices does not depend on the input")
-    _, place = node.out()
-    rank = len(node.full())
-    if any(each.place != place or node.rank(each) != rank for each in tensors) or place.dim >= rank - 2:
-        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
-    return node.add(matmul.Matmul(), *tensors)
+    (out, place), rank = node.out(), len(node.full())
+    if any(each.place != place or node.rank(each) != rank for each in tensors):
+        raise NoKind("it multiplies tensors whose batches are in different dimensions")
+    rows = place.dim == rank - 2 and isinstance(pair[1], Constant)  # the batch is among the rows of the first
+    if place.dim >= rank - 2 and not rows:
+        raise NoKind("it multiplies along the batch")
+    if rows and place.fold == 1:  # and is them: one row for each example
+        row = node.add(reshape.Unsqueeze(dim=rank - 1), tensors[0], word="unsqueeze")
+        made = node.add(matmul.Matmul(), row, node.shared(pair[1], rank))
+        return node.add(reshape.Squeeze(dim=rank - 1), made, word="squeeze")
+    return node.add(matmul.Matmul(), *(_factor(node, each, len(out)) for each in pair))
+
+
+def _factor(node: Node, operand: Any, rank: int) -> int:
+    """An operand: as it is, or what all examples share in so many dimensions. Raises NoKind."""
+    return operand.tensor if isinstance(operand, Batched) else node.shared(operand, rank)
+
+
+class _Letters(NamedTuple):
+    """The letters of a product of two matrices, or of several pairs of them, in the notation of einsum.
+
+    leading: those of pairs, which both and the output have. rows, columns: those of the first or second alone.
+    inner: what is summed over.
+    """
+
+    leading: list[str]
+    rows: list[str]
+    columns: list[str]
+    inner: list[str]
+
+    @classmethod
+    def of(cls, left: str, right: str, made: str) -> _Letters:
+        """Of `left,right->made`."""
+        return cls(
+            leading=[each for each in made if each in left and each in right],
+            rows=[each for each in left if each not in right],
+            columns=[each for each in right if each not in left],
+            inner=[each for each in left if each in right and each not in made],
+        )
 
 
 def _einsum(node: Node) -> int:
@@ -151,17 +216,20 @@ def _einsum(node: Node) -> int:
     tensors, (_, place) = node.values["tensors"], node.out()
     letters, _, made = node.get("equation").replace(" ", "").partition("->")
     names = letters.split(",")
-    if len(names) != 2 or "." in letters or not all(isinstance(each, Batched) for each in tensors):
-        raise NoKind("it is no product of two matrices that depend on the input")
+    if len(names) != 2 or "." in letters or not any(isinstance(each, Batched) for each in tensors):
+        raise NoKind(_NO_PRODUCT)
+    if place.dim != 0 or any(isinstance(each, Batched) and each.place != place for each in tensors):
+        raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
+    if isinstance(tensors[0], Constant):
+        names, tensors = names[::-1], tensors[::-1]
+    if isinstance(tensors[1], Constant):
+        return _einsum_with_shared(node, tensors[0], tensors[1], names, made)
     left, right = names
-    rows = [each for each in left if each not in right]
-    columns = [each for each in right if each not in left]
-    inner = [each for each in left if each in right and each not in made]
-    leading = [each for each in made if each in left and each in right]
+    leading, rows, columns, inner = _Letters.of(left, right, made)
     found = [each for each in made if each not in leading]
     if [len(rows), len(columns), len(inner)] != [1, 1, 1] or sorted(found) != sorted(rows + columns):
-        raise NoKind("it is no product of two matrices that depend on the input")
-    if made[: len(leading)] != "".join(leading) or any(each.place != place for each in tensors) or place.dim != 0:
+        raise NoKind(_NO_PRODUCT)
+    if made[: len(leading)] != "".join(leading):
         raise NoKind("it multiplies along the batch, or tensors whose batches are in different dimensions")
     if found != rows + columns:  # the transposed product
         (left, right), tensors = (right, left), tensors[::-1]
@@ -169,6 +237,34 @@ def _einsum(node: Node) -> int:
     orders = ([*leading, *rows, *inner], [*leading, *inner, *columns])
     read = [_ordered(node, each, own, order) for each, own, order in zip(tensors, (left, right), orders, strict=True)]
     return node.add(matmul.Matmul(), *read, word="matmul")
+
+
+_NO_PRODUCT = "it is no product of two matrices of which one depends on the input"
+
+
+def _einsum_with_shared(node: Node, read: Batched, shared: Constant, names: Sequence[str], made: str) -> int:
+    """A product with matrices that all examples share, as relative positions. Raises NoKind."""
+    left, right = names
+    leading, rows, columns, inner = _Letters.of(left, right, made)
+    batch = left[0]
+    rows = [each for each in rows if each != batch]
+    if (
+        len(columns) != 1
+        or len(inner) != 1
+        or not rows
+        or batch in right
+        or sorted(made) != sorted({batch, *leading, *rows, *columns})
+    ):
+        raise NoKind(_NO_PRODUCT)
+    *others, row = rows
+    sizes = dict(zip(right, shared.shape, strict=True))
+    shape = (*(1 for _ in others), *(sizes[each] for each in (*leading, *inner, *columns)))
+    if shape != shared.shape:
+        shared = shared._replace(shape=shape, stored=None)
+    first = _ordered(node, read, left, [batch, *others, *leading, row, *inner])
+    product = node.add(matmul.Matmul(), first, node.shared(shared, len(shape)), word="matmul")
+    given = [batch, *others, *leading, row, *columns]
+    return _ordered(node, Batched(product, read.place), "".join(given), made)
 
 
 def _ordered(node: Node, read: Batched, own: str, order: Sequence[str]) -> int:
@@ -188,7 +284,7 @@ def _attention(node: Node) -> int:
         raise NoKind("it has dropout, or heads that share keys")
     query, key, value = (node.shape(each) for each in tensors)
     if len(query) < 3 or key != value or (query[:-2], query[-1]) != (key[:-2], key[-1]):
-        raise NoKind("its query, key and value are not [heads, positions, width], the last two alike")
+        return _attention_by_products(node, first, *tensors[1:])
     kind = attention.ScaledDotProductAttention(is_causal=node.get("is_causal", False), scale=node.get("scale"))
     if mask is None:
         return node.add(kind, *tensors)
@@ -198,6 +294,26 @@ def _attention(node: Node) -> int:
     if len(shape) != len(allowed) or any(own not in (1, size) for own, size in zip(shape, allowed, strict=True)):
         raise NoKind("its mask differs along what is folded into the batch")
     return node.add(kind, *tensors, masked)
+
+
+def _attention_by_products(node: Node, query: Batched, key: Batched, value: Batched) -> int:
+    """Attention whose heads share keys, or whose values have another width: PyTorch multiplies it out."""
+    shapes = [node.shape(each) for each in (query, key, value)]
+    leading = list(zip(*(shape[:-2] for shape in shapes), strict=False))
+    fits = len({*map(len, shapes)}) == 1 and shapes[0][-1] == shapes[1][-1] and shapes[1][-2] == shapes[2][-2]
+    if not fits or any(len({*sizes} - {1}) > 1 for sizes in leading) or node.get("is_causal", False):
+        raise NoKind("its query, key and value are not [heads, positions, width]")
+    if node.get("attn_mask") is not None:
+        raise NoKind("it has a mask, and heads that share keys or a value of another width")
+    # The scale of the products is divided between query and key, as in PyTorch's _scaled_dot_product_attention_math.
+    root = (node.get("scale") or shapes[0][-1] ** -0.5) ** 0.5
+    rank = len(shapes[0])
+    read = node.add(arithmetic.Mul(scalar=root), query, word="mul")
+    turned = node.add(permute.Permute(dims=[*range(rank - 1), rank, rank - 1]), key, word="permute")
+    turned = node.add(arithmetic.Mul(scalar=root), turned, word="mul")
+    products = node.add(matmul.Matmul(), read, turned, word="matmul")
+    shares = node.add(softmax.Softmax(dim=rank), products, word="softmax")
+    return node.add(matmul.Matmul(), shares, value, word="matmul")
 
 
 def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
@@ -225,12 +341,13 @@ def _recurrent(kind: type[recurrent.Recurrent]) -> Rule:
 
 
 def _max_pool(node: Node) -> list[int | None]:
-    read = node.front()
-    axes = _axes(node, by_axes.MAX_POOL, read)
+    read = node.parts()
+    kinds = _folding(read, by_axes.MAX_POOL, by_axes.FOLDED_MAX_POOL)
+    axes = _axes(node, kinds, read)
     if len(node.call.outputs) > 1 and node.is_read(1):
         raise NoKind("it gives the positions of its maxima")
     kernel = _per_axis(node.get("kernel_size"), axes)
-    kind = by_axes.MAX_POOL[axes](
+    kind = kinds[axes](
         kernel_size=kernel,
         stride=_stride(node, kernel),
         padding=_per_axis(node.get("padding", 0), axes),
@@ -339,13 +456,14 @@ def _upsample(mode: str, antialias: bool = False) -> Rule:
 
 
 def _batch_norm(node: Node) -> list[int | None]:
-    read = node.front()
+    read = node.parts()
     weight, bias = node.weight("weight"), node.weight("bias")
     tracked = node.constant("running_mean") is not None
     if bias is not None and weight is None:
         raise NoKind("it has a bias and no weight")
     fields = {} if weight is None or bias is not None else {"bias": False}
-    kind = norm.BatchNorm(
+    of = norm.BatchNorm if read.place.fold == 1 else norm.FoldedBatchNorm
+    kind = of(
         eps=node.get("eps", 1e-5), momentum=node.get("momentum", 0.1), affine=weight is not None,
         track_running_stats=tracked, **fields,
     )  # fmt: skip
@@ -507,6 +625,19 @@ def _arithmetic(kind: type[arithmetic.Arithmetic], reverse: bool = False) -> Rul
     return rule
 
 
+def _addcmul(node: Node) -> int:
+    """self + value · tensor1 · tensor2, which PyTorch computes at once."""
+    (out, place), rank = node.out(), len(node.full())
+    term, *factors = (node.get(name) for name in ("self", "tensor1", "tensor2"))
+    tensors = [each for each in (term, *factors) if isinstance(each, Batched)]
+    if any(each.place.dim != place.dim or node.rank(each) != rank for each in tensors):
+        raise NoKind("its operands have unequally many dimensions, or their batches in different ones")
+    if node.get("value", 1) != 1 or not any(isinstance(each, Batched) for each in factors):
+        raise NoKind("it scales its product, or that does not depend on the input")
+    product = node.add(arithmetic.Mul(), *(_factor(node, each, len(out)) for each in factors), word="mul")
+    return node.fused(arithmetic.Add(), product, _factor(node, term, len(out)), word="add")
+
+
 def _number(operand: Any) -> float | None:
     if isinstance(operand, Constant):
         return operand.number
@@ -523,6 +654,20 @@ def _unfold(node: Node) -> int:
 
 def _same(node: Node) -> int:
     return node.tensor().tensor
+
+
+def _copy(node: Node) -> int:
+    """What a tensor, or a part of one, is overwritten with; `Reader.overwritten` does the rest."""
+    into, (_, place) = node.get("src"), node.out()
+    if not isinstance(into, Batched) or into.place != place or node.reader.program.shapes[_name(node)] != node.full():
+        raise NoKind("it repeats a value, or writes one that does not depend on the input")
+    return into.tensor
+
+
+def _name(node: Node) -> str:
+    reference = node.call.args["src"]
+    assert isinstance(reference, Ref)
+    return reference.name
 
 
 def _reshape(node: Node) -> int:
@@ -652,7 +797,7 @@ def _select(node: Node) -> int:
     return node.add(select.Select(dim=dim, index=node.get("index")), read)
 
 
-def _slice(node: Node) -> int:
+def _slice(node: Node) -> int | list[int | None]:
     read, (out, _) = node.tensor(), node.out()
     if out == node.shape(read):
         return read.tensor
@@ -664,8 +809,12 @@ def _slice(node: Node) -> int:
         end = start + node.get("length")
     start = max(start + size, 0) if start < 0 else start
     end = end + size if end < 0 else min(end, size)
-    kind = slice.Slice(dim=dim, start=start, end=None if end == size else end, step=node.get("step", 1))
-    return node.add(kind, read)
+    fields = {"dim": dim, "start": start, "end": None if end == size else end, "step": node.get("step", 1)}
+    part = node.reader.written_part(read.tensor, slice.SliceScatter(**fields))
+    if part is not None:  # which was assigned to before
+        node.reader.bind(node.call.outputs[0] or "", read._replace(tensor=part), node.call)
+        return []
+    return node.add(slice.Slice(**fields), read)
 
 
 _JOINING = ("add", "sub", "mul", "div", "maximum", "minimum")
@@ -701,6 +850,7 @@ RULES: dict[str, Rule] = {
     "adaptive_max_pool2d": _adaptive(by_axes.ADAPTIVE_MAX),
     "adaptive_max_pool3d": _adaptive(by_axes.ADAPTIVE_MAX),
     "add": _arithmetic(arithmetic.Add),
+    "addcmul": _addcmul,
     "adjoint": _permute,
     "alias": _same,
     "alpha_dropout": _dropout,
@@ -727,6 +877,7 @@ RULES: dict[str, Rule] = {
     "conv_transpose1d": _conv_transpose,
     "conv_transpose2d": _conv_transpose,
     "conv_transpose3d": _conv_transpose,
+    "copy": _copy,
     "detach": _same,
     "div": _arithmetic(arithmetic.Div),
     "dropout": _dropout,
@@ -859,6 +1010,8 @@ SAME = frozenset(("alias", "contiguous", "detach", "dropout", "alpha_dropout", "
 IN_ORDER = SAME | {"clone", "expand", "expand_as", "flatten", "lift_fresh_copy", "reshape", "reshape_as", "slice",
                    "squeeze", "unflatten", "unsqueeze", "view", "view_as"}  # fmt: skip
 """Operators that leave all values in order, where they leave as many."""
+ASSIGNING = frozenset(("copy",))
+"""Operators that write their second argument into the first, of whose values they take none."""
 GATHERING = frozenset(("cat", "chunk", "flip", "gather", "index", "index_select", "pad", "repeat", "roll", "stack"))
 """Operators that put values elsewhere, and compute none."""
 VIEWS = frozenset((

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from cnnprof.analysis import units
 from cnnprof.analysis.columns import COLUMNS, ReportColumn
-from cnnprof.analysis.report import ReportTable
+from cnnprof.analysis.layout import ReportTable
 from cnnprof.exporters.boxes import Box, Branch, Item, Node, Row, inner_boxes, key, opened, sides
 from cnnprof.exporters.drawing import by
 from cnnprof.exporters.svg import BOUNDS, step

@@ -20,7 +20,7 @@ from cnnprof.analysis.costs import figures
 from cnnprof.analysis.report import OF_MEMORY, declared
 from cnnprof.errors import CnnprofError, UsageError
 from cnnprof.language.spec import Spec
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Graph, titled
 from cnnprof.model.metrics import METRICS
 from cnnprof.sweeps.axes import MOST, given_at
 from cnnprof.sweeps.job import Job, network_of, row
@@ -499,7 +499,7 @@ class Counter:
             else:
                 named = f"{axis.varies}={text}" if axis.kind == "input" and axis.varies != "input" else text
                 options += [f"--{axis.kind}", named]
-        spec = ",".join([spec if variant is None else f"{spec}@{variant}", *settings])
+        spec = ",".join([titled(spec, variant), *settings])
         command = shlex.join(["cnnprof", "analyze", spec, *options])
         return f"`{command}` {what}; nothing of this sweep is to be believed"
 

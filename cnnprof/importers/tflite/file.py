@@ -9,8 +9,8 @@ import struct
 from typing import NamedTuple
 
 from cnnprof.errors import UsageError, brief, printable
-from cnnprof.importers.flatbuffer import DamagedFile, File, Table
-from cnnprof.importers.tflite_schema import OPERATORS, TYPES
+from cnnprof.importers.tflite.flatbuffer import DamagedFile, File, Table
+from cnnprof.importers.tflite.schema import ACTIVATIONS, OPERATORS, TYPES
 from cnnprof.model.builder import MOST_DIMENSION, MOST_RANK
 from cnnprof.model.deployed import DeployedTensor
 
@@ -18,6 +18,11 @@ MOST_OPERATORS = 100_000
 MOST_TENSORS = 500_000
 MOST_VALUES = 64
 """Entries of a constant that are read: a shape, axes or a padding has no more."""
+FUSED_AT = {
+    "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 0, "AVERAGE_POOL_2D": 5,
+    "MAX_POOL_2D": 5, "ADD": 0, "SUB": 0, "MUL": 0, "DIV": 0, "CONCATENATION": 1,
+}  # fmt: skip
+"""The slot of the options that says what is applied to the output."""
 
 
 class FileOperator(NamedTuple):
@@ -36,6 +41,13 @@ class FileOperator(NamedTuple):
     def real(self, slot: int) -> float:
         """An option that is a float."""
         return 0.0 if self.options is None else self.options.real(slot)
+
+    @property
+    def activation(self) -> str:
+        """What it applies to its output, by the word of the schema; empty for a number that the schema lacks."""
+        slot = None if self.custom else FUSED_AT.get(self.word)
+        number = 0 if slot is None else self.option(slot, "b")
+        return ACTIVATIONS[number] if 0 <= number < len(ACTIVATIONS) else ""
 
 
 class Contents(NamedTuple):
