@@ -27,7 +27,7 @@ def shown() -> str:
         share = f"{row['share']:.1%}" + (f" ± {row['around']:.1%}" if row["tried"] < row["mutants"] else "")
         rows.append(f"| {WHAT[group]}: {files} | {row['mutants']:,} | {row['tried']:,} | {row['killed']:,} | {share} |")
     about = [
-        "Mutants were drawn at random; ± is the 95 % interval. Tests were written for survivors, which were tried again,",
-        f"so a new draw may find a little less. Last tried on {record['date']}.",
+        "Mutants were drawn at random; ± is the 95 % interval. Tests were written for survivors, which were tried",
+        f"again, so a new draw may find a little less. Last tried on {record['date']}.",
     ]
     return "\n".join([*rows, "", *about])
