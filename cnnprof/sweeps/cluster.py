@@ -117,7 +117,7 @@ class Cluster:
         try:
             get_backend(self.transport).get_connector()
             found = Security().get_connection_args("client").get("ssl_context") if self.transport == "tls" else None
-        except (TypeError, ValueError, ImportError, OSError) as error:  # a package or a certificate that is not there
+        except (TypeError, ValueError, ImportError, OSError) as error:  # a package or a certificate that is missing
             raise UsageError(f"Dask cannot speak {self.transport}:// here: {_first_line(error)}") from None
         if self.transport == "tls" and found is None:
             raise UsageError(
