@@ -524,3 +524,24 @@ def test_a_division_by_what_a_guard_leaves_out(tmp_path: Path) -> None:
     found = {row.point: row.metrics["macs"] for row in together.rows}
     assert {row.point: row.metrics["macs"] for row in expected if not row.wrong}.items() <= found.items()
     assert max(found.values()) > 2**63
+
+
+def test_an_axis_of_two_numbers_between_others(tmp_path: Path) -> None:
+    """Both sizes of an image, between a width and a depth: each has its own variable."""
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "cnnprof: 1\ninput: [3, 16, 16]\nargs: {width: 8, more: 4}\nlayers:\n"
+        "  - conv2d: {out_channels: width, kernel_size: 3, padding: 1}\n"
+        "  - max_pool2d: {kernel_size: 2}\n"
+        "  - conv2d: {out_channels: more, kernel_size: 1}\n",
+        encoding="utf-8",
+    )
+    sizes = ("3x8x20", "3x10x18", "3x12x14", "3x20x8")
+    axes = [
+        SweepAxis("width", "argument", tuple(map(str, range(5, 15)))),
+        SweepAxis("input", "input", sizes),
+        SweepAxis("more", "argument", tuple(map(str, range(1, 9)))),
+    ]
+    counter = Counter(job(str(path), *axes), load.read(locate(str(path))), ("params", "macs", "peak_activation_bytes"))
+    agrees(counter, counted(counter), list(range(0, counter.space.size, 3)))
+    assert (counter.structures, counter.alone) == (1, 0)

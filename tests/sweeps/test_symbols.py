@@ -313,3 +313,13 @@ def test_a_sum_of_floats_is_from_left_to_right() -> None:
     lanes = [(0.1,), (0.2,), (0.3,)]
     found = computed(lambda last: [total([*[0.1] * 9, last])], lanes)
     assert [found[number][-1:] for number in range(3)] == [[total([*[0.1] * 9, last])] for (last,) in lanes]
+
+
+def test_divisors_between_minus_one_and_one() -> None:
+    lanes = [(1.2, -0.5), (-1.2, -0.5), (1.0, 0.3), (0.7, -0.3), (-0.7, 0.3), (2.0, -0.5), (-3.5, -2.0), (3.4, -2.0)]
+    assert agree(lambda a, b: (a // b, a % b), lanes) == len(lanes)
+
+
+def test_an_integer_and_a_float_keep_their_types() -> None:
+    lanes = [(1,), (2,), (3,), (-4,)]
+    assert agree(lambda a: (most(a, 1.5), least(a, 1.5), most(2.5, a, 3)), lanes) == len(lanes)
