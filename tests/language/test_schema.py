@@ -272,8 +272,8 @@ def test_passes(text):
         ),
         pytest.param("layers:\n  - relu:\n    wehn: training", [("layers/0", "enum")], id="a typo in a modifier"),
         pytest.param(
-            "layers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n    padding: 1",
-            [("layers/0", "enum"), ("layers/0/padding", "type")],
+            "layers:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n    bias: false",
+            [("layers/0", "enum"), ("layers/0/bias", "type")],
             id="a field in the column of modifiers",
         ),
         pytest.param(
