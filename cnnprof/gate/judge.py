@@ -184,12 +184,12 @@ def _total(network: CountedNetwork, metric: str) -> Number | None:
 
 def _no_past(network: CountedNetwork, baseline: Baseline, mark: Mark) -> Problem:
     if baseline.unseen:
-        message = f"the increase of `{network.title}` since {baseline.name} is not known: {baseline.unseen}"
-        hint = (
+        return Problem(
+            f"the increase of `{network.title}` since {baseline.name} is not known: {baseline.unseen}",
+            mark,
             "compare with a file instead of a revision: `baseline: cnnprof-baseline.json`, which `cnnprof check "
-            "--update-baseline` writes (with --allow-code for networks in code)"
+            "--update-baseline` writes (with --allow-code for networks in code)",
         )
-        return Problem(message, mark, hint)
     message = f"`{network.title}` is wrong in {baseline.name}, so its increase is not known: {baseline.wrong}"
     return Problem(message, mark, "compare with a revision where it is right, or leave `max_increase` out until it is")
 
