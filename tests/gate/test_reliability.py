@@ -282,7 +282,7 @@ def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     committed(here)
     code_stands_for_a_file(monkeypatch)
     path = here / "cnnprof.yaml"
-    path.write_text(path.read_text().replace("  files: ", "  specs: ['torch:mine.py:Net']\n  files: "))
+    path.write_text(path.read_text().replace("  files: ", "  specs: ['torch:mine.py:Net']\n  input: 3x8x8\n  files: "))
 
 
 def code_stands_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,7 +393,7 @@ def test_an_increase_of_code_is_not_measured_from_a_revision(
 ) -> None:
     """Which is an error and no note, in every report; from a file it is measured."""
     code_stands_for_a_file(monkeypatch)
-    entry = f"version: 1\nbudgets:\n- name: a\n  specs: ['{spec}']\n  max_increase: {{params: 0%}}\n"
+    entry = f"version: 1\nbudgets:\n- name: a\n  specs: ['{spec}']\n  max_increase: {{params: 0%}}\n  input: 3x8x8\n"
     (here / "cnnprof.yaml").write_text(entry + "baseline_ref: HEAD\n" * (not option))
     git(here, "init", "-q")
     git(here, "add", "-A")
@@ -427,7 +427,8 @@ def test_code_has_limits_that_no_revision_is_asked_for(here: Path, run: Run, mon
     code_stands_for_a_file(monkeypatch)
     committed(here)
     (here / "cnnprof.yaml").write_text(
-        "version: 1\nbudgets:\n- {name: a, specs: ['torch:mine.py:Net'], max: {params: 1M}}\nbaseline_ref: HEAD\n"
+        "version: 1\nbaseline_ref: HEAD\n"
+        "budgets:\n- {name: a, specs: ['torch:mine.py:Net'], input: [3, 8, 8], max: {params: 1M}}\n"
     )
     assert run("--allow-code").code == 0
 
