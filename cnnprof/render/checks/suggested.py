@@ -23,7 +23,7 @@ def document(result: CheckResult) -> Document:
 
 def _blocks(found: Sequence[Suggestion], wrong: bool) -> Iterator[Block]:
     if not found and wrong:
-        yield Text("no limit to suggest: no network could be held to a budget, see the errors")
+        yield Text("no limit to suggest: nothing could be checked, see the errors")
     elif not found:
         yield Text("no limit to suggest: no budget has one; name a SPEC, or write a first limit")
     budgets: dict[str, dict[str, dict[str | None, dict[str, str]]]] = {}
