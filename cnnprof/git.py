@@ -74,6 +74,12 @@ class Revision:
         """Whether the revision has a file. path: as for `read`, and raises as it does."""
         return self._blob(path)[1] is not None
 
+    def ignores(self, path: str) -> bool:
+        """Whether git leaves a file that is there out of every commit, by `.gitignore` and the like. path: from the
+        top. Raises UsageError."""
+        ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", path)
+        return bool(self._git(path, "-C", str(self.top), *ignored))
+
     def below(self, folder: Path) -> list[str]:
         """The files that the revision has in a folder and below, by their paths from the top. Raises UsageError."""
         inside = _relative(folder.resolve(), self.top)

@@ -145,7 +145,7 @@ OTHERWISE = {
 }
 # Without arguments these are whole commands; elsewhere it is the name of one, whose --help is run.
 ALONE = ("check", "specs", "kinds", "schema")
-NEEDS_TORCH = re.compile(r"cnnprof (measure|verify)\b|--max-latency|me\.yaml")
+NEEDS_TORCH = re.compile(r"cnnprof (measure|verify)\b|--max-latency|me\.yaml|torch:mymodel")
 
 
 def given(text: str) -> list[str]:
@@ -180,6 +180,16 @@ COMMANDS = [
 WRITTEN = re.compile(r"(?:=|--output |> )([\w-]+\.(?:json|xml|html))\b")
 
 
+CODE = """\
+from torch import nn
+
+
+class PersonNet(nn.Sequential):
+    def __init__(self, width=8):
+        super().__init__(nn.Conv2d(3, width, 3), nn.ReLU())
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A git repository as the pages have it: their sample files, the project file of docs/gate-your-ci.md, a model that
@@ -191,8 +201,9 @@ def project(tmp_path_factory):
     net = (folder / "net.yaml").read_text(encoding="utf-8")
     (folder / "old.yaml").write_text(net.replace("width: 16", "width: 64"), encoding="utf-8")
     gate = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
-    (configuration,) = [block for language, block in FENCE.findall(gate) if language == "yaml" and "budgets:" in block]
+    configuration, _ = [block for language, block in FENCE.findall(gate) if language == "yaml" and "budgets:" in block]
     (folder / "cnnprof.yaml").write_text(configuration, encoding="utf-8")
+    (folder / "mymodel.py").write_text(CODE, encoding="utf-8")
     (folder / "models").mkdir()
     (folder / "models" / "net.yaml").write_text(net, encoding="utf-8")
     (folder / "models" / "draft-x.yaml").write_text("not yet", encoding="utf-8")
@@ -234,6 +245,21 @@ def test_the_commands_run(command, project):
     done = run(command.run, project)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [name for name in WRITTEN.findall(command.run) if not (project / name).exists()] == []
+
+
+@pytest.mark.torch
+def test_the_project_of_a_network_in_code(tmp_path):
+    """The page's second project file, with the commands below it."""
+    gate = (ROOT / "docs" / "gate-your-ci.md").read_text(encoding="utf-8")
+    _, text = [block for language, block in FENCE.findall(gate) if language == "yaml" and "budgets:" in block]
+    (tmp_path / "mymodel.py").write_text(CODE, encoding="utf-8")
+    (tmp_path / "cnnprof.yaml").write_text(text, encoding="utf-8")
+    assert run("cnnprof check --allow-code --update-baseline", tmp_path).returncode == 0
+    assert run("cnnprof check --allow-code", tmp_path).returncode == 0
+    (tmp_path / "mymodel.py").write_text(CODE.replace("width=8", "width=9"), encoding="utf-8")
+    done = run("cnnprof check --allow-code", tmp_path)
+    assert done.returncode == 1
+    assert "28 (12.5 %) more than 224 in cnnprof-baseline.json, at most 2%" in done.stdout
 
 
 def test_a_command_that_fails_is_seen(project):

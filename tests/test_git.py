@@ -329,9 +329,12 @@ def test_a_past_that_is_wrong_is_not_new(here: Path, check: Check) -> None:
     assert check().code == 0
 
 
+LACKS = {"set": "argument `w`", "input": "input `left`"}
+
+
 @pytest.mark.parametrize("added", ["variant", "set", "input"])
-def test_what_a_past_does_not_have_is_new(added: str, here: Path, check: Check) -> None:
-    """A variant, an argument or an input of the network that the budget is for."""
+def test_what_a_past_does_not_have(added: str, here: Path, check: Check) -> None:
+    """A variant is a network of its own, which is new; a network that is there is not, whatever it is given."""
     made(here)
     net = {
         "variant": network("- relu", header="args: {w: 1}\nvariants: {small: {w: 2}}"),
@@ -342,8 +345,13 @@ def test_what_a_past_does_not_have_is_new(added: str, here: Path, check: Check) 
     (here / "models" / "net.yaml").write_text(net)
     (here / "cnnprof.yaml").write_text(PROJECT.replace("name: tiny", f"name: tiny, {value}"))
     done = check()
-    assert (done.code, done.err) == (0, "")
-    assert "not in HEAD under this name" in done.out
+    if added == "variant":
+        assert (done.code, done.err) == (0, "")
+        assert "not in HEAD under this name" in done.out
+        return
+    assert done.code == 2
+    assert f"is wrong in HEAD, so its increase is not known: it has no {LACKS[added]}\n" in done.err
+    assert "under this name" not in done.out
 
 
 def test_a_revision_that_may_be_two(here: Path, check: Check) -> None:

@@ -107,13 +107,14 @@ class Baseline(NamedTuple):
     """What a network is compared with: where it is from, and its figures there; None where it has none.
 
     report: on the network as it was, where more than its figures is known. wrong: why a network that is
-    there has no figures.
+    there has no figures. unseen: why it cannot be seen whether the network is there.
     """
 
     name: str
     figures: Figures | None
     report: Report | None = None
     wrong: str = ""
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class NetworkChange(NamedTuple):
 
 def changed(network: CountedNetwork, baseline: Baseline) -> NetworkChange | None:
     """What became of a network; None where no figure and no argument changed, or its past is not known."""
-    if baseline.wrong:
+    if baseline.wrong or baseline.unseen:
         return None
     now = figures(network.report)
     if baseline.figures is None:

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from cnnprof import files, load, lookup
 from cnnprof.analysis.analyze import analyze
-from cnnprof.errors import CnnprofError, SpecError, UsageError, printable
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, printable
 from cnnprof.gate.project import FILE
 from cnnprof.gate.suggest import rounded
+from cnnprof.importers import reference
 from cnnprof.language.literal import scalar
 from cnnprof.language.spec import Spec
 from cnnprof.model.graph import titled
@@ -72,7 +73,11 @@ def first(
             wrong[file] = str(error)
     if not networks:
         more = f"; of {len(found):,} that may be one none can be read: {next(iter(wrong.values()))}" if wrong else ""
-        raise UsageError(f"found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite{more}")
+        raise UsageError(
+            f"found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite{more}; of a network in "
+            "code `cnnprof convert torch:FILE.py:NAME --input 3x224x224 -o net.yaml` makes such a file, with the shape "
+            "of your input; or name it under `specs` of a project file, as docs/gate-your-ci.md shows"
+        )
     return First(folder, "\n".join(_lines(networks, _command(name))) + "\n", tuple(networks), wrong)
 
 
@@ -134,6 +139,13 @@ def _pattern(found: First, top: Path) -> str | None:
 def _found(folder: Path, path: str) -> Iterator[str]:
     """The networks at a path, by their names from the folder. Raises UsageError."""
     here = os.path.abspath(path)
+    if path.endswith(".py") or reference.of_code(path.partition(",")[0]) is not None:
+        spec = shlex.quote(brief(printable(f"torch:{path}:NAME" if path.endswith(".py") else path), 200))
+        raise UsageError(
+            f"init runs no code, found `{brief(printable(path), 200)}`; `cnnprof convert {spec} --input 3x224x224 -o "
+            "net.yaml` makes a file of it that init finds, with the shape of your input; or name it under `specs` of a "
+            "project file, as docs/gate-your-ci.md shows"
+        )
     if not Path(here).is_relative_to(folder):
         raise UsageError(f"`{printable(path)}` is not below the folder where the project file goes")
     if not os.path.isdir(here):

@@ -67,7 +67,7 @@ def judge(budget: Budget, network: CountedNetwork, baseline: Baseline | None) ->
         else:
             rule: Rule = "warn" if limit in budget.warnings else "max"
             verdicts.append(_verdict(rule, limit, None, limit.most, figure, network, baseline))
-    if budget.increases and baseline is not None and baseline.wrong:
+    if budget.increases and baseline is not None and (baseline.wrong or baseline.unseen):
         problems.append(_no_past(network, baseline, budget.increases[0].mark))
     elif budget.increases and baseline is not None and baseline.figures is None:
         unheld.append(
@@ -183,6 +183,13 @@ def _total(network: CountedNetwork, metric: str) -> Number | None:
 
 
 def _no_past(network: CountedNetwork, baseline: Baseline, mark: Mark) -> Problem:
+    if baseline.unseen:
+        return Problem(
+            f"the increase of `{network.title}` since {baseline.name} is not known: {baseline.unseen}",
+            mark,
+            "compare with a file instead of a revision: `baseline: cnnprof-baseline.json`, which `cnnprof check "
+            "--update-baseline` writes (with --allow-code for networks in code)",
+        )
     message = f"`{network.title}` is wrong in {baseline.name}, so its increase is not known: {baseline.wrong}"
     return Problem(message, mark, "compare with a revision where it is right, or leave `max_increase` out until it is")
 

@@ -30,7 +30,7 @@ from cnnprof.errors import (
 )
 from cnnprof.files import read as read_file
 from cnnprof.gate.budget import Budget, Elsewhere, Fits, Increase
-from cnnprof.importers.reference import InputShape
+from cnnprof.importers.reference import InputShape, TypedShape
 from cnnprof.language import source
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
@@ -391,7 +391,8 @@ class _Reader:
 
     def metrics(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Scalar]]:
         """(metric, its key, its value) of a mapping of limits."""
-        for name, key, value in self.entries(node, what):
+        example = "{params: 2%}" if what.startswith("max_increase") else "{params: 5M}"
+        for name, key, value in self.entries(node, what, f"name the metric, such as `{example}`"):
             metric = metric_named(name, f"{key.mark}: ")
             if metric is None:
                 self.problem(
@@ -413,18 +414,23 @@ class _Reader:
         return {} if node is None else {"": self.shape(node)}
 
     def shape(self, node: Node) -> InputShape:
-        """A list of dimensions, or `77:int64`, which has a type too."""
-        if isinstance(node, Scalar) and ":" in node.text:
+        """A list of dimensions, or as `--input` has it: `3x96x96`, or `77:int64`, which has a type too."""
+        if isinstance(node, Scalar) and re.search("[x×:]", node.text):
             try:
-                return read_shape(node.text, "an input")
+                found = read_shape(node.text, "an input")
             except UsageError as error:
                 self.problem(str(error), node.mark)
                 return ()
+            shape = found.shape if isinstance(found, TypedShape) else found
+            if all(1 <= size <= _LARGEST for size in shape):
+                return found
         if isinstance(node, Sequence) and node.items:
             sizes = [self.whole(item, _LARGEST) for item in node.items]
             if None not in sizes:
                 return tuple(size for size in sizes if size is not None)
-        self.problem(f"an input is a list of dimensions like [3, 224, 224], found {described(node)}", node.mark)
+        self.problem(
+            f"an input is a list of dimensions like [3, 224, 224], or 3x224x224, found {described(node)}", node.mark
+        )
         return ()
 
     def wishes(self, node: Node | None) -> Iterator[str]:
@@ -480,12 +486,12 @@ class _Reader:
 
     # Small parts.
 
-    def entries(self, node: Node | None, what: str) -> Iterator[tuple[str, Scalar, Node]]:
+    def entries(self, node: Node | None, what: str, hint: str = "") -> Iterator[tuple[str, Scalar, Node]]:
         """(key, its node, value) of a mapping; nothing where it is not written."""
         if node is None:
             return
         if not isinstance(node, Mapping) or not node.items:
-            self.problem(f"expected a mapping for `{what}`, found {described(node)}", node.mark)
+            self.problem(f"expected a mapping for `{what}`, found {described(node)}", node.mark, hint)
             return
         for key, value in node.items.items():
             yield key, node.keys[key], value

@@ -198,7 +198,7 @@ def _entry(run: Run, found: Project, entry: BudgetEntry, listed: Listed, budgets
     for name in listed.names:
         file = files.shown(found.folder / name)
         named.append((name, file, run.attempt(subjects.inside, found, file, file=file), setup))
-    named += [(each.text, each.text, _code(run, each), subjects.setup_of(entry, each)) for each in entry.specs]
+    named += [(each.text, each.text, _code(run, entry, each), subjects.setup_of(entry, each)) for each in entry.specs]
     for name, file, located, each in named:
         run.begin(file)
         spec = None if located is None else run.spec(located)
@@ -213,8 +213,9 @@ def _entry(run: Run, found: Project, entry: BudgetEntry, listed: Listed, budgets
     return held
 
 
-def _code(run: Run, written: Code) -> Located | None:
-    """A network in code that the project names; None, and a problem, where no code may run."""
+def _code(run: Run, entry: BudgetEntry, written: Code) -> Located | None:
+    """A network in code that the project names; None, and a problem, where no code may run, or nothing can be called
+    for want of an input."""
     if not run.allow_code:
         message = f"`{brief(written.text)}` runs code, which a project file cannot make this command do"
         hint = "cnnprof check --allow-code runs it, with all that whoever wrote it may do to this machine"
@@ -222,6 +223,11 @@ def _code(run: Run, written: Code) -> Located | None:
         return None
     located = lookup.code_in(written.text)
     assert located is not None
+    assert located.reference is not None
+    if located.reference.format == "torch" and not entry.inputs:
+        needs = f"`{brief(written.text)}` needs the shape of one example"
+        run.problem(Problem(needs, written.mark, "add it to this budget, as in `input: [3, 224, 224]`"))
+        return None
     run.foreign.add(written.text)
     return located._replace(name=written.text)
 

@@ -205,8 +205,8 @@ class Run:
             return None
         key = (file, setup)
         if key not in self._past:
-            if file in self.foreign:
-                self._past[key] = Baseline(self.baseline_ref, None)
+            if file in self.foreign:  # of a project only networks in code are, and only a project limits increases
+                self._past[key] = Baseline(self.baseline_ref, None, unseen="code of a revision is not run")
             else:
                 action = partial(subjects.past, self.revision, file, setup, self.work)
                 self._past[key] = self._done(action, file, setup)

@@ -152,12 +152,18 @@ def past(revision: Revision, file: str, setup: Setup, work: UnfoldWork) -> Basel
     afford(work)
     path = revision.path_of(file)
     if not revision.has(path):
-        return Baseline(revision.name, None)
+        unseen = "git ignores the file, so no revision has it" if revision.ignores(path) else ""
+        return Baseline(revision.name, None, unseen=unseen)
     located = lookup.located_at(revision, path, file)
     try:
         spec = readable(located)
-        if lacking(spec, setup):
+        missing = lacking(spec, setup)
+        if "variant" in missing:  # a network under a new name, like a new file
             return Baseline(revision.name, None)
+        if missing:
+            word, _, name = missing[0].partition(" ")
+            what = "argument" if word == "set" else "input"
+            return Baseline(revision.name, None, wrong=f"it has no {what} `{name}`")
         report = count(spec, file, setup, work, AS_IT_IS).report
     except SpecError as error:
         return Baseline(revision.name, None, wrong=error.problems[0].message)

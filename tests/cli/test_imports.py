@@ -224,6 +224,22 @@ def test_code_runs_where_it_is_allowed(folder: Path, run: Run, monkeypatch: pyte
     assert "params 112 is 12 (12.0 %) over the limit of 100" in done.out
 
 
+def test_code_that_a_project_gives_no_input(folder: Path, run: Run) -> None:
+    """Is not loaded: where the key goes is said, and no option, which `check` of a project does not take."""
+    (folder / "cnnprof.yaml").write_text(
+        "version: 1\nbudgets:\n- name: size\n  specs: ['torch:mine.py:Net']\n  max: {params: 1M}\n"
+    )
+    for options in ([], ["--suggest"]):
+        done = run("check", "--allow-code", *options)
+        assert (done.code, done.err) == (2, (
+            "cnnprof.yaml:4:11: error: `torch:mine.py:Net` needs the shape of one example\n"
+            "  4 |   specs: ['torch:mine.py:Net']\n"
+            "    |           ^\n"
+            "  hint: add it to this budget, as in `input: [3, 224, 224]`\n"
+        ))  # fmt: skip
+    assert done.out == "no limit to suggest: nothing could be checked, see the errors\n"
+
+
 @pytest.mark.parametrize(
     ("specs", "message"),
     [

@@ -163,7 +163,12 @@ def test_workflows_go_to_the_top_of_the_repository(folder: Path, run: Run, monke
     [
         (["text.md"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite; of 1 that may be "
                       "one none can be read: "),
-        (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite\n"),
+        (["empty"], "found no network: no file has the key `cnnprof`, or is .onnx, .pt2 or .tflite; of a network in "
+                    "code `cnnprof convert torch:FILE.py:NAME --input 3x224x224 -o net.yaml` makes such a file, with "),
+        (["nets/mine.py"], "init runs no code, found `nets/mine.py`; `cnnprof convert torch:nets/mine.py:NAME "),
+        (["torch:my file.py:Net,width=2"], "init runs no code, found `torch:my file.py:Net,width=2`; `cnnprof convert "
+                                           "'torch:my file.py:Net,width=2' --input 3x224x224 -o net.yaml` makes "),
+        (["models", "timm:resnet18"], "init runs no code, found `timm:resnet18`; `cnnprof convert timm:resnet18 "),
         (["none"], "found nothing at `none`, neither a file nor a folder\n"),
         ([".."], "`..` is not below the folder where the project file goes\n"),
         (["--to", "none/p.yaml"], "cannot write `none/p.yaml`: there is no folder `none`\n"),

@@ -298,6 +298,16 @@ def test_a_network_without_a_past() -> None:
     )
 
 
+def test_a_network_whose_past_cannot_be_seen() -> None:
+    mark = Mark(SourceText("cnnprof.yaml", ""), 1, 0)
+    unseen = Baseline("origin/main", None, unseen="nobody looked")
+    increase = Increase("params", Fraction(0), "0%", mark)
+    checked, (problem,) = judge(Budget("b", (), increases=(increase,)), made(), unseen)
+    assert problem.message == "the increase of `net.yaml` since origin/main is not known: nobody looked"
+    assert (problem.mark, checked.verdicts, checked.unheld) == (mark, (), ())
+    assert judge(Budget("b", ()), made(), unseen)[1] == []
+
+
 def test_a_network_whose_past_is_wrong() -> None:
     """Is not new: where an increase is limited nobody could see one."""
     mark = Mark(SourceText("cnnprof.yaml", ""), 1, 0)

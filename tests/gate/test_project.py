@@ -128,8 +128,8 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
         ]),
         (HEAD + "- name: a\n  files: []\n  max: {}\n  input: []", [
             "4:10 a budget has `files`, a list of patterns, found an empty list",
-            "5:8 expected a mapping for `max`, found an empty mapping",
-            "6:10 an input is a list of dimensions like [3, 224, 224], found an empty list",
+            "5:8 expected a mapping for `max`, found an empty mapping | name the metric, such as `{params: 5M}`",
+            "6:10 an input is a list of dimensions like [3, 224, 224], or 3x224x224, found an empty list",
         ]),
         ("version: 1\nbudgets: [5]\nbaseline: []", [
             "2:11 a budget is a mapping with the keys `name`, `files`, `specs`, `variant`, `set`, `input`, `with`, "
@@ -156,13 +156,24 @@ BUDGET = HEAD + "- name: a\n  files: [x.yaml]\n"
             "5:47 an increase of `flops` is like `1.5%` or `+10K`, found `0` | did you mean `0%`?",
         ]),
         (BUDGET + "  at: {a: 5}\n  warn: 3", [
-            "5:11 expected a mapping for `at a`, found `5`",
-            "6:9 expected a mapping for `warn`, found `3`",
+            "5:11 expected a mapping for `at a`, found `5` | name the metric, such as `{params: 5M}`",
+            "6:9 expected a mapping for `warn`, found `3` | name the metric, such as `{params: 5M}`",
+        ]),
+        (BUDGET + "  max_increase: 2%", [
+            "5:17 expected a mapping for `max_increase`, found `2%` | name the metric, such as `{params: 2%}`",
+        ]),
+        (BUDGET + "  max_increase: {at: {a: 2%}}", [
+            "5:26 expected a mapping for `max_increase at a`, found `2%` | name the metric, such as `{params: 2%}`",
+        ]),
+        (BUDGET + "  max: {params: 1}\n  input: {a: 3x9y, b: 0x3, c: 5}", [
+            "6:14 an input takes a shape such as 3x224x224, found `3x9y`",
+            "6:23 an input is a list of dimensions like [3, 224, 224], or 3x224x224, found `0x3`",
+            "6:31 an input is a list of dimensions like [3, 224, 224], or 3x224x224, found `5`",
         ]),
         (BUDGET + "  max: {params: 1}\n  batch: 0\n  dtype: float\n  input: [3, a]\n  set: 5", [
             "6:10 a batch is a whole number from 1, found `0`",
             "7:10 unknown dtype `float` | did you mean `float64`?",
-            "8:10 an input is a list of dimensions like [3, 224, 224], found a list",
+            "8:10 an input is a list of dimensions like [3, 224, 224], or 3x224x224, found a list",
             "9:8 expected a mapping for `set`, found `5`",
         ]),
         (HEAD + "- name: a\n  files: [/abs, ../up, 'C:/x', 'a\\b', !x]\n  max: {params: 1}".replace("!x", "'!x'"), [
@@ -317,3 +328,11 @@ def test_a_pipe_is_no_project_file(tmp_path: Path) -> None:
     inner.mkdir()
     (inner / "cnnprof.yaml").symlink_to("nowhere")
     assert find(inner) == inner / "cnnprof.yaml"
+
+
+@pytest.mark.parametrize("shape", ["3x96x96", "[3, 96, 96]", "'3×96×96'"])
+def test_an_input_is_written_as_an_option_has_it(tmp_path: Path, shape: str) -> None:
+    (entry,) = project(tmp_path, f"{BUDGET}  max: {{params: 1}}\n  input: {shape}").entries
+    assert entry.inputs == {"": (3, 96, 96)}
+    (entry,) = project(tmp_path, f"{BUDGET}  max: {{params: 1}}\n  input: {{a: {shape}}}").entries
+    assert entry.inputs == {"a": (3, 96, 96)}

@@ -261,6 +261,38 @@ def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "models" / "net.yaml").write_text(NET)
 
 
+@scenario("an argument that the network lacked at the revision")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    wide = NET.replace("out_channels: 4", "out_channels: width").replace("layers:", "args: {width: 4}\nlayers:", 1)
+    (here / "models" / "net.yaml").write_text(wide)
+    path = here / "cnnprof.yaml"
+    path.write_text(path.read_text().replace("  max: ", "  set: {width: 40}\n  max: "))
+
+
+@scenario("a file that git ignores, compared with a revision")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    (here / "models" / "built.yaml").write_text(NET)
+    (here / ".gitignore").write_text("models/built.*\n")
+
+
+@scenario("a network in code, compared with a revision")
+def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(here)
+    code_stands_for_a_file(monkeypatch)
+    path = here / "cnnprof.yaml"
+    path.write_text(path.read_text().replace("  files: ", "  specs: ['torch:mine.py:Net']\n  input: 3x8x8\n  files: "))
+
+
+def code_stands_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loads a file wherever code would run, for which PyTorch had to be there."""
+    from cnnprof.importers import reference, tflite
+
+    file = Path(__file__).parents[1] / "golden" / "tflm" / "ds_cnn_kws.tflite"
+    monkeypatch.setattr(reference, "_torch", lambda *_: tflite.load(file.read_bytes(), "net"))
+
+
 @scenario("an object that the clone lacks")
 def _(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     committed(here)
@@ -297,7 +329,7 @@ def test_every_row_has_a_scenario() -> None:
 def test_a_row(row: tuple[str, str, str], here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     title, code, said = row
     SCENARIOS[title](here, monkeypatch)
-    done = run()
+    done = run("--allow-code")
     assert said in f"{done.out}\n{done.err}"
     assert done.code == int(code)
 
@@ -350,6 +382,55 @@ def test_a_project_file_on_another_drive(here: Path, run: Run, monkeypatch: pyte
 
 
 # Networks in other formats.
+
+FORMATS = ["text", "json", "markdown", "github", "gitlab", "junit", "sarif", "html"]
+
+
+@pytest.mark.parametrize("spec", ["torch:mine.py:Net", "torch:pkg.mine:Net", "timm:resnet18", "torchvision:resnet18"])
+@pytest.mark.parametrize("option", [True, False], ids=["--baseline-ref", "baseline_ref"])
+def test_an_increase_of_code_is_not_measured_from_a_revision(
+    spec: str, option: bool, here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is an error and no note, in every report; from a file it is measured."""
+    code_stands_for_a_file(monkeypatch)
+    entry = f"version: 1\nbudgets:\n- name: a\n  specs: ['{spec}']\n  max_increase: {{params: 0%}}\n  input: 3x8x8\n"
+    (here / "cnnprof.yaml").write_text(entry + "baseline_ref: HEAD\n" * (not option))
+    git(here, "init", "-q")
+    git(here, "add", "-A")
+    git(here, "commit", "-qm", ".")
+    ask = ["--allow-code", *(["--baseline-ref", "HEAD"] if option else [])]
+    done = run(*ask)
+    said = f"the increase of `{spec}` since HEAD is not known: code of a revision is not run"
+    assert (done.code, done.err) == (2, (
+        f"cnnprof.yaml:5:26: error: {said}\n"
+        "  5 |   max_increase: {params: 0%}\n"
+        "    |                          ^\n"
+        "  hint: compare with a file instead of a revision: `baseline: cnnprof-baseline.json`, which `cnnprof check "
+        "--update-baseline` writes (with --allow-code for networks in code)\n"
+    ))  # fmt: skip
+    assert "ok " not in done.out
+    for format in FORMATS:
+        done = run(*ask, "--report", f"{format}=-")
+        assert done.code == 2
+        assert "this name" not in done.out
+        if format != "text":  # which leaves it to standard error
+            assert "code of a revision is not run" in done.out
+    (here / "cnnprof.yaml").write_text(entry + "baseline: base.json\n")
+    assert run("--allow-code", "--update-baseline").err == "wrote base.json\n"
+    done = run("--allow-code")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(rf"^ok +{re.escape(spec)} ", done.out, re.MULTILINE)
+
+
+def test_code_has_limits_that_no_revision_is_asked_for(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a project that is compared with one."""
+    code_stands_for_a_file(monkeypatch)
+    committed(here)
+    (here / "cnnprof.yaml").write_text(
+        "version: 1\nbaseline_ref: HEAD\n"
+        "budgets:\n- {name: a, specs: ['torch:mine.py:Net'], input: [3, 8, 8], max: {params: 1M}}\n"
+    )
+    assert run("--allow-code").code == 0
 
 
 @pytest.mark.onnx

@@ -250,6 +250,35 @@ def test_the_command_that_shows_what_changed() -> None:
     assert words.command(result(checked(grown, network="a b.yaml"))).startswith("cnnprof compare 'REF:./a b.yaml' 'a b")
     assert words.command(result(checked(verdict()))) == ""
     assert words.command(result(checked(verdict(why=why(Contribution("a", 1, True, (), 1, "groups 1 → 2")))))) == ""
+    code = checked(grown, network="torch:mine.py:Net", file="torch:mine.py:Net")
+    assert words.command(result(code)) == ""  # no revision has it
+    assert "`cnnprof compare" not in markdown.render(result(code))
+    assert words.command(result(code, checked(grown, network="models/a.yaml@x"))) == line
+
+
+@pytest.mark.parametrize(
+    ("spec", "file"),
+    [
+        ("torch:mine.py:Net", "sub/mine.py"),
+        ("torch:../nets/mine.py:Net,width=2", "nets/mine.py"),
+        ("torch:pkg.mine:Net", None),
+        ("torch:mine:py.Net", None),
+        ("timm:resnet18", None),
+        ("torchvision:resnet18,width=2", None),
+    ],
+)
+def test_where_code_is_found(spec: str, file: str | None) -> None:
+    """In its file, where it has one: a SPEC is none."""
+    found = result(checked(verdict(line=None), network=spec, file=spec), problems=(Wrong(spec, None, "no", "no"),))
+    for line in github.render(found).splitlines():
+        assert line.startswith(f"::error file={file},title=" if file else "::error title=")
+    cases = xml.fromstring(junit.render(found)).iter("testcase")
+    assert [case.get("file") for case in cases] == [file, file]
+    for issue in json.loads(gitlab.render(found)):
+        assert issue["location"]["path"] == (file or "sub")
+    for each in json.loads(sarif.render(found))["runs"][0]["results"]:
+        (place,) = each["locations"]
+        assert place["physicalLocation"]["artifactLocation"]["uri"] == (file or "sub")
 
 
 @pytest.mark.parametrize("form", FORMATS)

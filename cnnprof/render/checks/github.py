@@ -28,18 +28,19 @@ def render(result: CheckResult) -> str:
         told = [line for checked, verdict in found[:MOST] for line in _lines(checked, verdict, seen)]
         told += [f"{len(found) - MOST:,} more"] if len(found) > MOST else []
         message = "\n".join([*told, *words.note(first)])
-        commands.append((0 if over else 1, _command(level, words.path(result, name), verdict.line, title, message)))
+        commands.append((0 if over else 1, _command(level, words.source(result, name), verdict.line, title, message)))
     wrong: dict[str | None, list[str]] = {}
     lines: dict[str | None, int | None] = {}
     for problem in result.problems:
         wrong.setdefault(problem.file, []).append(problem.text)
         lines.setdefault(problem.file, problem.line)
     for file, texts in wrong.items():
-        place = None if file is None else words.path(result, file)
-        commands.append((0, _command("error", place, lines[file], "cnnprof check", "\n".join(texts))))
+        commands.append(
+            (0, _command("error", words.source(result, file), lines[file], "cnnprof check", "\n".join(texts)))
+        )
     for checked in result.checks:
         for note in checked.unheld:
-            place, text = words.path(result, checked.file), f"{checked.network}: {note}"
+            place, text = words.source(result, checked.file), f"{checked.network}: {note}"
             commands.append((2, _command("notice", place, 1, f"Not checked against {checked.budget}", text)))
     for each in result.loosened:
         place = words.path(result, each.file)

@@ -28,7 +28,7 @@ def _issue(result: CheckResult, checked: Checked, verdict: Verdict) -> dict[str,
         "check_name": f"cnnprof-{verdict.rule.replace('_', '-')}-{verdict.metric}",
         "fingerprint": words.fingerprint(result, checked, verdict),
         "severity": "major" if verdict.over else "minor",
-        "location": {"path": words.path(result, checked.file), "lines": {"begin": verdict.line or 1}},
+        "location": _location(result, checked.file, verdict.line),
     }
 
 
@@ -40,7 +40,7 @@ def _note(result: CheckResult, checked: Checked, note: str) -> dict[str, Any]:
         "check_name": "cnnprof-note",
         "fingerprint": words.digest(("note", *where, note)),
         "severity": "info",
-        "location": {"path": words.path(result, checked.file), "lines": {"begin": 1}},
+        "location": _location(result, checked.file, None),
     }
 
 
@@ -50,5 +50,10 @@ def _problem(result: CheckResult, wrong: Wrong) -> dict[str, Any]:
         "check_name": "cnnprof-wrong",
         "fingerprint": words.fingerprint_of_problem(result, wrong),
         "severity": "blocker",
-        "location": {"path": words.path(result, wrong.file), "lines": {"begin": wrong.line or 1}},
+        "location": _location(result, wrong.file, wrong.line),
     }
+
+
+def _location(result: CheckResult, file: str | None, line: int | None) -> dict[str, Any]:
+    """GitLab asks for a path: the working directory where there is no file."""
+    return {"path": words.source(result, file) or words.path(result, None), "lines": {"begin": line or 1}}

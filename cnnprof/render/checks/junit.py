@@ -43,10 +43,9 @@ def _counts(cases: Iterable[xml.Element]) -> dict[str, str]:
 
 
 def _case(result: CheckResult, checked: Checked) -> xml.Element:
-    file = words.path(result, checked.file)
-    case = xml.Element(
-        "testcase", classname=words.plain(checked.budget), name=words.plain(checked.network), file=words.plain(file)
-    )
+    case = xml.Element("testcase", classname=words.plain(checked.budget), name=words.plain(checked.network))
+    if (file := words.source(result, checked.file)) is not None:
+        case.set("file", words.plain(file))
     over = checked.over
     if over:
         if over[0].line is not None:
@@ -70,8 +69,8 @@ def _told(checked: Checked, verdict: Verdict, seen: words.Told) -> list[str]:
 
 def _problem(result: CheckResult, wrong: Wrong) -> xml.Element:
     case = xml.Element("testcase", classname=VALID, name=words.plain(wrong.file or "cnnprof check"))
-    if wrong.file is not None:
-        case.set("file", words.plain(words.path(result, wrong.file)))
+    if (file := words.source(result, wrong.file)) is not None:
+        case.set("file", words.plain(file))
         case.set("line", str(wrong.line or 1))
     error = xml.SubElement(case, "error", message=words.plain(wrong.message), type="wrong")
     error.text = printable_lines(wrong.text)

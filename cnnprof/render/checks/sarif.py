@@ -100,7 +100,8 @@ def _wrong(result: CheckResult, wrong: Wrong) -> dict[str, Any]:
 
 
 def _location(result: CheckResult, file: str | None, line: int | None) -> dict[str, Any]:
-    path = words.path(result, file)
+    """GitHub asks for a path: the working directory where there is no file."""
+    path = words.source(result, file) or words.path(result, None)
     drive, rest = ntpath.splitdrive(path) if ntpath.splitdrive(result.folder)[0] else ("", path)
     uri = quote(rest.encode("utf-8", "surrogateescape"))
     artifact = {"uri": uri, "uriBaseId": "ROOT"}

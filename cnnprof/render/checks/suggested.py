@@ -18,11 +18,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%+ -]*")
 
 def document(result: CheckResult) -> Document:
     """A block for every budget, in the form in which it is written."""
-    return made(_blocks(result.suggested))
+    return made(_blocks(result.suggested, bool(result.problems)))
 
 
-def _blocks(found: Sequence[Suggestion]) -> Iterator[Block]:
-    if not found:
+def _blocks(found: Sequence[Suggestion], wrong: bool) -> Iterator[Block]:
+    if not found and wrong:
+        yield Text("no limit to suggest: nothing could be checked, see the errors")
+    elif not found:
         yield Text("no limit to suggest: no budget has one; name a SPEC, or write a first limit")
     budgets: dict[str, dict[str, dict[str | None, dict[str, str]]]] = {}
     for each in found:

@@ -15,6 +15,7 @@ from cnnprof.analysis.receptive_field import Number
 from cnnprof.errors import brief, printable
 from cnnprof.gate.budget import OWN
 from cnnprof.gate.result import Cause, Checked, CheckResult, Contribution, Loosened, Rest, Updated, Verdict, Wrong
+from cnnprof.importers.reference import Reference, of_code
 from cnnprof.model.metrics import METRICS
 from cnnprof.render.words import ABOUT, lines
 
@@ -214,6 +215,8 @@ def notes(result: CheckResult) -> list[str]:
 def command(result: CheckResult) -> str:
     """The command that shows what changed, where only figures of the past are known; empty where none does."""
     for checked in result.checks:
+        if code(checked.file) is not None:  # which no revision has
+            continue
         parts = [part for verdict in checked.broken for cause in verdict.why.causes for part in cause.parts]
         if any(part.changed for part in parts) and not any(part.what for part in parts):
             specs = shlex.quote(f"REF:./{checked.network}"), shlex.quote(checked.network)
@@ -301,6 +304,19 @@ def path(result: CheckResult, file: str | None) -> str:
     full = ntpath.join(result.folder, file or ".")
     near = ntpath.splitdrive(full)[0].lower() == drive.lower()
     return (ntpath.relpath(full, result.root) if near else full).replace("\\", "/")
+
+
+def code(file: str) -> Reference | None:
+    """What a network in code is called by, `torch:FILE.py:NAME`; None for a file."""
+    return of_code(file.partition(",")[0])
+
+
+def source(result: CheckResult, file: str | None) -> str | None:
+    """The path of what is named in a check: of a network in code that of its Python file; None where no file is."""
+    reference = code(file or "")
+    if reference is not None:
+        file = reference.module if reference.module.endswith(".py") else None
+    return None if file is None else path(result, file)
 
 
 def fingerprint(result: CheckResult, checked: Checked, verdict: Verdict) -> str:
