@@ -63,7 +63,7 @@ def _on_microcontroller(report: Report, target: Target) -> Fit:
     found = report.deployment
     if found is None:
         return Fit(target, refused=report.reason("arena_non_persistent_bytes"))
-    needs = microcontroller(target, found.arena, found.persistent, found.flash, found.flash_exact)
+    needs = microcontroller(target, found)
     advice = () if worst(needs) == "fits" else tuple(_for_a_microcontroller(report))
     return Fit(target, needs, converted=not report.deployed, advice=advice)
 
