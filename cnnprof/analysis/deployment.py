@@ -66,6 +66,12 @@ class Deployment(NamedTuple):
         operator = self.network.operators[self.arena.peak - 1]
         return operator.path or operator.word
 
+    @property
+    def avoidable(self) -> tuple[str, ...]:
+        """Padded copies there that padding as TensorFlow's SAME would avoid."""
+        names = (each.buffer.name for each in self.arena.at_peak())
+        return tuple(name for name in names if name in self.network.avoidable)
+
 
 def of_report(report: Report) -> Deployment:
     """The deployment of an analyzed network: of its own file, or of the integer file that a converter would make of

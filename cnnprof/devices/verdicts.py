@@ -93,6 +93,8 @@ def _for_a_microcontroller(report: Report) -> Iterator[str]:
             )
     held = ", ".join(f"{each.buffer.name} {units.exact(each.buffer.bytes)}" for each in arena.at_peak()[:4])
     yield f"smaller tensors at {found.at_peak}, where the most is needed: {held}"
+    if found.avoidable:
+        yield "padding as TensorFlow's SAME (`pad_same`), which needs no padded copy"
 
 
 # GPUs.
