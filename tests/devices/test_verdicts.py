@@ -170,6 +170,15 @@ def test_targets_side_by_side(run: Run) -> None:
          "--target adds verdicts, and csv has only layers; json has both"),
         (["compare", "lenet5", "vgg", "--target", "a100", "--format", "csv"],
          "--target adds verdicts, and csv has only metrics; json has both"),
+        (["analyze", "lenet5", "--target", "mine"],
+         "there is no target `mine`; known: `stm32f746`, `stm32h743`, `nrf52840`, `rp2040`, `esp32s3`, `orin_nano`, "
+         "`a100`, `h100`; `FILE.yaml:NAME` is a target in a file of your own"),
+        (["analyze", "lenet5", "--target", "rp2040,a100"],
+         "--target takes one target, found `rp2040,a100`; repeat the option: --target rp2040 --target a100"),
+        (["check", "lenet5", "--max", "ram=256KiB"],
+         "--max limits metrics, and `ram` is not one; did you mean `arena_total_bytes`?"),
+        (["analyze", "lenet5", "--dtype", "int8"], "unknown dtype `int8`; `--with int8` stores a network so"),
+        (["sweep", "lenet5", "--dtype", "int16,float32"], "unknown dtype `int16`; `--with int16` stores a network so"),
         (["analyze", "lenet5", "--target", "none.yaml:x"], "cannot read `none.yaml`: No such file or directory"),
     ],
 )  # fmt: skip
