@@ -130,10 +130,17 @@ def price(work: Work) -> int:
     return FLOPS_PER_MAC * work.macs + sum(work[1:])
 
 
+def dtype_hint(dtype: str) -> str:
+    """What is meant by a dtype that a network is not computed in."""
+    if dtype in ("int8", "int16"):
+        return f"`--with {dtype}` stores a network so"
+    return nearest(dtype, ITEM_SIZE)
+
+
 def scale_of(batch: int, dtype: str) -> Scale:
     """What sizes tensors at a batch and a type. Raises UsageError where either cannot be."""
     if dtype not in ITEM_SIZE:
-        raise UsageError(f"unknown dtype `{dtype}`; {nearest(dtype, ITEM_SIZE)}")
+        raise UsageError(f"unknown dtype `{dtype}`; {dtype_hint(dtype)}")
     given: object = batch  # from Python, anything
     if not isinstance(given, int) or isinstance(given, bool) or batch < 1:
         raise UsageError(f"a batch is a whole number of examples, at least 1, found {brief(repr(given))}")

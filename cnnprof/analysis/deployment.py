@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnprof.analysis.arena import Arena, flash_bytes, persistent_bytes, plan_arena
+from cnnprof.analysis.arena import Arena, flash_bytes, least_persistent_bytes, persistent_bytes, plan_arena
 from cnnprof.model.deployed import Deployed, NotPlanned
 from cnnprof.model.graph import Graph
 from cnnprof.model.metrics import PLANNED
@@ -19,13 +19,14 @@ class Deployment(NamedTuple):
     """Memory of a network on a device, in the runtime's words.
 
     arena: planned, its head exact unless it has notes. persistent: the tail, an estimate (`arena.TAIL_ERROR`); None
-    where it is not known, and `refused` says why. flash: bytes of the file; flash_exact: whether they are those of a
-    file, not an estimate (`arena.FLASH_ERROR`).
+    where it is not known, and `refused` says why. least_persistent: at least so much of it on a microcontroller.
+    flash: bytes of the file; flash_exact: whether they are those of a file, not an estimate (`arena.FLASH_ERROR`).
     """
 
     network: Deployed
     arena: Arena
     persistent: int | None
+    least_persistent: int
     refused: str
     flash: int
     flash_exact: bool
@@ -65,6 +66,12 @@ class Deployment(NamedTuple):
         operator = self.network.operators[self.arena.peak - 1]
         return operator.path or operator.word
 
+    @property
+    def avoidable(self) -> tuple[str, ...]:
+        """Padded copies there that padding as TensorFlow's SAME would avoid."""
+        names = (each.buffer.name for each in self.arena.at_peak())
+        return tuple(name for name in names if name in self.network.avoidable)
+
 
 def of_report(report: Report) -> Deployment:
     """The deployment of an analyzed network: of its own file, or of the integer file that a converter would make of
@@ -103,6 +110,7 @@ def of_file(network: Deployed, file_bytes: int) -> Deployment:
 def _deployment(network: Deployed, flash: int, exact: bool) -> Deployment:
     arena = plan_arena(network)
     try:
-        return Deployment(network, arena, persistent_bytes(network), "", flash, exact)
+        tail, least = persistent_bytes(network), least_persistent_bytes(network)
     except NotPlanned as error:
-        return Deployment(network, arena, None, str(error), flash, exact)
+        return Deployment(network, arena, None, 0, str(error), flash, exact)
+    return Deployment(network, arena, tail, least, "", flash, exact)

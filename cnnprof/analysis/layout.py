@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.analysis.columns import ReportColumn
 from cnnprof.analysis.columns import columns as columns_of
-from cnnprof.analysis.costs import ITEM_SIZE
+from cnnprof.analysis.quantize import bytes_of
 from cnnprof.analysis.rows import LayerRow, ReceptiveField, sum_rows
 from cnnprof.model.kind import Work
 
@@ -129,6 +129,7 @@ def lay_out(
 
 def _inputs(report: Report) -> list[LayerRow]:
     counts = [len(shape) - 2 for shape in report.inputs.values()]
+    types = (report.costs.types or (report.dtype,) * len(counts))[: len(counts)]  # those of inputs come first
     return [
         LayerRow(
             path=name,
@@ -143,7 +144,7 @@ def _inputs(report: Report) -> list[LayerRow]:
             flops=0,
             work=Work(),
             param_bytes=0,
-            activation_bytes=prod(shape) * ITEM_SIZE[report.dtype],
+            activation_bytes=bytes_of(prod(shape), dtype),
             arithmetic_intensity=None,
             receptive_field=ReceptiveField((1,) * axes, (1,) * axes, (1,) * axes, (0,) * axes),
             executed=True,
@@ -153,7 +154,7 @@ def _inputs(report: Report) -> list[LayerRow]:
             line=0,
             layers=0,
         )
-        for axes, (name, shape) in zip(counts, report.inputs.items(), strict=True)
+        for axes, dtype, (name, shape) in zip(counts, types, report.inputs.items(), strict=True)
     ]
 
 

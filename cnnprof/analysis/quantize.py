@@ -79,6 +79,11 @@ def _bits(name: str) -> int:
     return BITS.get(name) or 8 * ITEM_SIZE[name]
 
 
+def bytes_of(values: int, name: str) -> int:
+    """Bytes of so many values of a type."""
+    return _bytes(values, _bits(name))
+
+
 def _bytes(values: int, bits: int) -> int:
     """Bytes of so many values packed side by side."""
     return -(-values * bits // 8)

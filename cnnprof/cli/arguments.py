@@ -137,6 +137,10 @@ def read_targets(names: Sequence[str]) -> list[Target]:
     from cnnprof.devices.profiles import named
 
     refuse_twice(names, "--target")
+    for name in names:
+        if "," in name.rpartition(":")[2]:
+            repeated = printable(" ".join(f"--target {each.strip()}" for each in name.split(",")))
+            raise UsageError(f"--target takes one target, found `{printable(name)}`; repeat the option: {repeated}")
     return [named(name) for name in names]
 
 

@@ -9,12 +9,12 @@ import typer
 
 from cnnprof import __version__, load, lookup
 from cnnprof.analysis import units
-from cnnprof.analysis.costs import ITEM_SIZE
+from cnnprof.analysis.costs import ITEM_SIZE, dtype_hint
 from cnnprof.cli import WRONG, complain, complete, progress
 from cnnprof.cli.arguments import read_names
 from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
-from cnnprof.errors import UsageError, brief, nearest, printable
+from cnnprof.errors import UsageError, brief, printable
 from cnnprof.lookup import locate
 from cnnprof.render import swept
 from cnnprof.sweeps.asked import objectives_of, read_limit, read_metrics, read_objectives
@@ -254,7 +254,7 @@ def _refuse(found: Sequence[SweepAxis]) -> None:
         if axis.kind == "dtype":
             for text in axis.values:
                 if text not in ITEM_SIZE:
-                    raise UsageError(f"unknown dtype `{printable(brief(text))}`; {nearest(text, ITEM_SIZE)}")
+                    raise UsageError(f"unknown dtype `{printable(brief(text))}`; {dtype_hint(text)}")
 
 
 def read_view(view: View, varied: Sequence[SweepAxis]) -> tuple[str, ...] | None:

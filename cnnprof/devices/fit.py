@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR, Arena
+from cnnprof.analysis.arena import FLASH_ERROR, TAIL_ERROR
+from cnnprof.analysis.deployment import Deployment
 from cnnprof.devices.profiles import Target
 from cnnprof.errors import UsageError
 
@@ -58,23 +59,20 @@ def worst(needs: tuple[Need, ...]) -> Verdict | None:
     return next((verdict for verdict in order if verdict in found), None)
 
 
-def microcontroller(target: Target, arena: Arena, persistent: int | None, flash: int, exact: bool) -> tuple[Need, ...]:
-    """What a network takes of a microcontroller's RAM and flash.
+def microcontroller(target: Target, found: Deployment) -> tuple[Need, ...]:
+    """What a network takes of a microcontroller's RAM for its arena, and of flash for its file.
 
-    arena: its planned memory. persistent: the arena's tail, an estimate; None where it is not known.
-    flash: bytes of the file; exact: which are those of a file, not an estimate.
     Raises UsageError for a target of another sort.
     """
     _check(target, "microcontroller")
-    head = arena.non_persistent_bytes
-    least, most = (head // NOTED, head * NOTED) if arena.notes else (head, head)
-    # A 32-bit device keeps less than what was measured, by how much is not known: the head alone is certain.
-    tail = 0 if persistent is None else _over(persistent, TAIL_ERROR)
-    ram = Need("ram", least, max(most, PREPARING) + tail, target.ram and target.ram.value)
-    if persistent is None:  # which may be any number
+    head = found.arena.non_persistent_bytes
+    least, most = (head // NOTED, head * NOTED) if found.arena.notes else (head, head)
+    tail = 0 if found.persistent is None else _over(found.persistent, TAIL_ERROR)
+    ram = Need("ram", least + found.least_persistent, max(most, PREPARING) + tail, target.ram and target.ram.value)
+    if found.persistent is None:  # which may be any number
         ram = ram._replace(most=UNBOUNDED)
-    error = 0.0 if exact else FLASH_ERROR
-    held = Need("flash", int(flash / (1 + error)), _over(flash, error), target.flash and target.flash.value)
+    error = 0.0 if found.flash_exact else FLASH_ERROR
+    held = Need("flash", int(found.flash / (1 + error)), _over(found.flash, error), target.flash and target.flash.value)
     return ram, held
 
 

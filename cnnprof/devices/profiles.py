@@ -19,6 +19,9 @@ KEY = "cnnprof_targets"
 MOST = 1_000_000
 """Bytes of a file of targets."""
 Sort: TypeAlias = Literal["microcontroller", "gpu", "cpu"]
+STATED = "stated in the file"
+"""The source of a figure that has none."""
+OWN = "`FILE.yaml:NAME` is a target in a file of your own"
 TYPES = ("float64", "float32", "float16", "bfloat16", "int8")
 
 
@@ -85,10 +88,12 @@ def find(name: str, path: Path | None = None) -> Target:
     return _named(name, targets(path))
 
 
-def _named(name: str, known: Mapping[str, Target]) -> Target:
+def _named(name: str, known: Mapping[str, Target], more: str = "") -> Target:
     if name not in known:
-        shown = brief(printable(name))
-        raise UsageError(f"there is no target `{shown}`; {nearest(name, known) or '`cnnprof targets` lists them'}")
+        shown, hint = brief(printable(name)), nearest(name, known) or "`cnnprof targets` lists them"
+        if more and not hint.startswith("did you mean"):
+            hint += f"; {more}"
+        raise UsageError(f"there is no target `{shown}`; {hint}")
     return known[name]
 
 
@@ -100,7 +105,7 @@ def named(text: str, folder: Path | None = None, reader: Callable[[Path], bytes]
     """
     file, colon, name = text.rpartition(":")
     if not colon:
-        return find(text)
+        return _named(text, _shipped(), OWN)
     if folder is None:
         return find(name, Path(file))
     if Path(file).is_absolute() or ".." in Path(file).parts:
@@ -153,25 +158,28 @@ class _Reader:
         """One target."""
         sorts = {figure: sort for sort, figures in FIGURES.items() for figure in figures}
         keys = self.keys(node, f"the target `{name}`", ("title", "sort", *sorts, "operations", "measured"))
-        sort = self.text(keys["sort"], "`sort`") if "sort" in keys else ""
+        if not isinstance(node, source.Mapping):
+            return Target(name, name, "gpu")
+        sort = self.text(keys["sort"], "`sort`") if "sort" in keys else "microcontroller" if "ram" in keys else ""
         if sort not in FIGURES:
             found = described(keys.get("sort"))
             message = f"`sort` of a target is one of {listing(list(FIGURES))}, found {found}"
-            self.problem(message, keys.get("sort", node))
+            self.problem(message, keys.get("sort", node), "such as `sort: microcontroller`")
         figures: dict[str, Figure] = {}
         for key in sorts:
             if key not in keys:
                 continue
             if sort in FIGURES and key not in FIGURES[sort]:
                 self.problem(f"a `{sort}` has no `{key}`: it has {' and '.join(FIGURES[sort])}", keys[key])
-            figures[key] = self.figure(keys[key], f"`{key}`", in_bytes=True)
+                continue
+            figures[key] = self.figure(keys[key], key, in_bytes=True)
         rates = self.keys(keys["operations"], "`operations`", TYPES) if "operations" in keys else {}
         return Target(
             name,
             self.text(keys["title"], "`title`") if "title" in keys else name,
             next((each for each in FIGURES if each == sort), "gpu"),
             **figures,
-            operations={each: self.figure(rates[each], f"`{each}`", in_bytes=False) for each in rates},
+            operations={each: self.figure(rates[each], each, in_bytes=False) for each in rates},
             measured=self.ratios(keys["measured"]) if "measured" in keys else None,
         )
 
@@ -199,19 +207,26 @@ class _Reader:
         self.problem(f"{what} has `{key}`, a number above 0, found {described(keys.get(key))}", keys.get(key, node))
         return 1.0
 
-    def figure(self, node: Node, what: str, in_bytes: bool) -> Figure:
-        """A figure with its source."""
-        keys = self.keys(node, what, ("is", "source"))
-        for key in ("is", "source"):
-            if key not in keys:
-                self.problem(f"{what} is a figure and its source: it has no `{key}`", node)
-        value = 0
-        if "is" in keys:
-            try:
-                value = read_amount(self.text(keys["is"], what), what, in_bytes)
-            except UsageError as error:
-                self.problem(str(error), keys["is"])
-        return Figure(value, self.text(keys["source"], f"the source of {what}") if "source" in keys else "")
+    def figure(self, node: Node, key: str, in_bytes: bool) -> Figure:
+        """A figure, with its source or as it is stated; one problem at most."""
+        what, amount = f"`{key}`", "256 KiB" if in_bytes else "2.5T"
+        source_, found = STATED, node
+        if isinstance(node, source.Mapping):
+            known = len(self.problems)
+            keys = self.keys(node, what, ("is", "source"))
+            missing = next((each for each in ("is", "source") if each not in keys), "")
+            if missing and len(self.problems) == known:
+                hint = f"such as `{key}: {amount}`, or `{key}: {{is: {amount}, source: its manual}}`"
+                self.problem(f"{what} is a figure and its source: it has no `{missing}`", node, hint)
+            if missing or len(self.problems) > known:
+                return Figure(0, "")
+            source_, found = self.text(keys["source"], f"the source of {what}"), keys["is"]
+        text = self.text(found, what)
+        try:
+            return Figure(read_amount(text, what, in_bytes) if text else 0, source_)
+        except UsageError as error:
+            self.problem(str(error), found, f"such as `{key}: {amount}`")
+            return Figure(0, source_)
 
     def keys(self, node: Node, what: str, known: tuple[str, ...] | None) -> dict[str, Node]:
         """The entries of a mapping; keys that are not known are problems."""
@@ -231,6 +246,6 @@ class _Reader:
         self.problem(f"{what} is a word or a number, found {described(node)}", node)
         return ""
 
-    def problem(self, message: str, node: Node) -> None:
-        """Notes what is wrong, and where."""
-        self.problems.append(Problem(message, node.mark))
+    def problem(self, message: str, node: Node, hint: str = "") -> None:
+        """Notes what is wrong, where, and what to do."""
+        self.problems.append(Problem(message, node.mark, hint))

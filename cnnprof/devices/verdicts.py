@@ -63,7 +63,7 @@ def _on_microcontroller(report: Report, target: Target) -> Fit:
     found = report.deployment
     if found is None:
         return Fit(target, refused=report.reason("arena_non_persistent_bytes"))
-    needs = microcontroller(target, found.arena, found.persistent, found.flash, found.flash_exact)
+    needs = microcontroller(target, found)
     advice = () if worst(needs) == "fits" else tuple(_for_a_microcontroller(report))
     return Fit(target, needs, converted=not report.deployed, advice=advice)
 
@@ -93,6 +93,8 @@ def _for_a_microcontroller(report: Report) -> Iterator[str]:
             )
     held = ", ".join(f"{each.buffer.name} {units.exact(each.buffer.bytes)}" for each in arena.at_peak()[:4])
     yield f"smaller tensors at {found.at_peak}, where the most is needed: {held}"
+    if found.avoidable:
+        yield "padding as TensorFlow's SAME (`pad_same`), which needs no padded copy"
 
 
 # GPUs.

@@ -12,9 +12,9 @@ from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.receptive_field import Number
 from cnnprof.analysis.record import Record, plain
 from cnnprof.analysis.report import Report
-from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, listing, nearest, printable
+from cnnprof.errors import CnnprofError, SpecError, UsageError, brief, printable
 from cnnprof.gate.changes import ArgumentChange, arguments
-from cnnprof.model.metrics import METRICS, metric_named
+from cnnprof.model.metrics import METRICS, metric_hint, metric_named
 
 if TYPE_CHECKING:
     from cnnprof.render.document import Document
@@ -124,7 +124,7 @@ def _differs(head: git.Revision, path: str, file: str) -> bool:
 def _metric(name: str) -> str:
     found = metric_named(name.strip())
     if found is None:
-        hint = nearest(name.strip(), METRICS) or f"metrics: {listing(list(METRICS))}"
+        hint = metric_hint(name)
         raise UsageError(f"unknown metric `{brief(printable(name))}`; {hint}")
     return found
 

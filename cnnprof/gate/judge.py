@@ -18,15 +18,20 @@ from cnnprof.gate.budget import SUMMED, Baseline, Budget, CountedNetwork, Fits, 
 from cnnprof.gate.result import LATENCY, NOTHING, Cause, Checked, Contribution, Rest, Rule, Verdict, Why
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.model import paths
+from cnnprof.model.deployed import COPY
 from cnnprof.model.metrics import METRICS
 
 if TYPE_CHECKING:
-    pass
+    from cnnprof.analysis.deployment import Deployment
 
 # A stranger's budget may hold any number of patterns, and each with a `*` is a walk over all layers.
 MAX_PATTERNS = 100
 NAMED_LAYERS = 3
 """Layers that a broken limit names, and steps."""
+NAMED_TENSORS = 4
+"""Tensors in a full arena that a broken limit names."""
+ARENA = ("arena_non_persistent_bytes", "arena_total_bytes")
+SAME = "padding as TensorFlow's SAME (pad_same) would avoid it"
 
 
 def held_to_time(network: CountedNetwork, measured: TimeComparison, limit: str, most: Fraction, place: str) -> Checked:
@@ -118,7 +123,8 @@ def _of_target(wanted: Fits, network: CountedNetwork, baseline: Baseline | None)
         limit = BudgetLimit(FIGURES[need.what], need.capacity, text, wanted.mark)
         amount = need.least if need.most == UNBOUNDED else need.most
         verdict = _verdict("max", limit, None, need.capacity, amount, network, baseline)
-        verdicts.append(replace(verdict, estimate=need.estimate or need.least != need.most))
+        bound = "" if need.least == need.most else "at least" if need.most == UNBOUNDED else "up to"
+        verdicts.append(replace(verdict, estimate=need.estimate or bool(bound), bound=bound))
     return verdicts, []
 
 
@@ -286,10 +292,8 @@ def _why(network: CountedNetwork, metric: str, path: str | None, baseline: Basel
     if metric in ("peak_activation_bytes", "torch_peak_activation_bytes"):
         peak: Peak = network.costs.peak if metric == "peak_activation_bytes" else network.costs.torch_peak
         return _by_step(network, {alive.name: alive.bytes for alive in peak.alive}, path)
-    if metric == "arena_non_persistent_bytes" and (planned := network.report.deployment) is not None:
-        held = {each.buffer.name: each.buffer.bytes for each in planned.arena.at_peak()}
-        known = {row.path for row in network.report.layers}
-        return _by_step(network, {name: size for name, size in held.items() if name in known}, path)
+    if metric in ARENA and (planned := network.report.deployment) is not None:
+        return _in_the_arena(network, planned)
     if metric not in SUMMED:
         return NOTHING
     rows = network.report.layers if path is None else network.rows(path)
@@ -303,6 +307,18 @@ def _why(network: CountedNetwork, metric: str, path: str | None, baseline: Basel
         if (why := _by_step(network, grown, path, baseline)).causes:
             return why
     return _by_step(network, amounts, path)
+
+
+def _in_the_arena(network: CountedNetwork, planned: Deployment) -> Why:
+    """The tensors that a runtime holds where it needs the most at once, the largest first."""
+    held = []
+    for each in planned.arena.at_peak():
+        lines = network.lines.get(each.buffer.name.removeprefix(COPY), ())
+        avoided = SAME if each.buffer.name in planned.avoidable else ""
+        held.append(Contribution(each.buffer.name, each.buffer.bytes, False, lines, what=avoided))
+    named, rest = held[:NAMED_TENSORS], held[NAMED_TENSORS:]
+    causes = [Cause(each.path, each.amount, False, next(iter(each.lines), None), (each,), Rest()) for each in named]
+    return Why(tuple(named), tuple(causes), Rest(len(rest), sum(each.amount for each in rest)))
 
 
 def _by_step(

@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnprof.analysis.costs import ITEM_SIZE
+from cnnprof.analysis.costs import ITEM_SIZE, dtype_hint
 from cnnprof.errors import (
     MAX_PROBLEMS,
     Mark,
@@ -36,7 +36,7 @@ from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.language.spec import BudgetLimit
 from cnnprof.load import read_shape
 from cnnprof.lookup import MOST, code_in
-from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+from cnnprof.model.metrics import METRICS, metric_hint, metric_named, read_quantity
 
 FILE = "cnnprof.yaml"
 PYPROJECT = "pyproject.toml"
@@ -398,7 +398,7 @@ class _Reader:
                 self.problem(
                     f"a budget limits metrics, and `{brief(name)}` is not one",
                     key.mark,
-                    nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}",
+                    metric_hint(name),
                 )
             elif not isinstance(value, Scalar):
                 self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)
@@ -481,7 +481,7 @@ class _Reader:
     def dtype(self, node: Node | None) -> str:
         word = self.text(node, "dtype") or "float32"
         if word not in ITEM_SIZE and node is not None:
-            self.problem(f"unknown dtype `{brief(word)}`", node.mark, nearest(word, ITEM_SIZE))
+            self.problem(f"unknown dtype `{brief(word)}`", node.mark, dtype_hint(word).replace("--with ", "with: "))
         return word
 
     # Small parts.

@@ -82,7 +82,8 @@ class Verdict:
     place: where the limit is written. line: of the network's file, where it is broken: of the outermost step; None
         for a network in another format, whose file has no lines.
     around: parts over the same limit that contain this one, which are not distinguished.
-    estimate: whether the figure is one, and not exact.
+    estimate: whether the figure is one, and not exact. bound: what it is of that estimate: `up to` where it is the
+        most, `at least` where it is the least; empty where it is the estimate itself.
     """
 
     rule: Rule
@@ -98,6 +99,7 @@ class Verdict:
     why: Why = NOTHING
     around: int = 0
     estimate: bool = False
+    bound: str = ""
 
     @property
     def broken(self) -> bool:

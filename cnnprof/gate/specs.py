@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnnprof import files, load, lookup
 from cnnprof.analysis.measured import Settings
-from cnnprof.errors import CnnprofError, SourceText, UsageError, brief, listing, nearest, printable
+from cnnprof.errors import CnnprofError, SourceText, UsageError, brief, listing, printable
 from cnnprof.gate import subjects
 from cnnprof.gate.budget import Budget, CountedNetwork, Elsewhere
 from cnnprof.gate.judge import held_to_time
@@ -23,7 +23,7 @@ from cnnprof.language.spec import BudgetLimit, Spec
 from cnnprof.load import Source
 from cnnprof.lookup import Located, locate
 from cnnprof.model.graph import Graph
-from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+from cnnprof.model.metrics import metric_hint, metric_named, read_quantity
 
 COMMAND_LINE, ARGUMENT = "--max", "max"
 """Where a limit is written that is in no file: an option, or an argument in Python."""
@@ -226,11 +226,8 @@ def limits_of(given: Iterable[tuple[str, str]], option: str) -> tuple[BudgetLimi
     for name, value in given:
         metric = metric_named(name, f"{option}: ")
         if metric is None:
-            hint = nearest(name, METRICS)
-            raise UsageError(
-                f"{option} limits metrics, and `{brief(printable(name))}` is not one; "
-                f"{hint or 'metrics: ' + listing(list(METRICS))}"
-            )
+            hint = metric_hint(name)
+            raise UsageError(f"{option} limits metrics, and `{brief(printable(name))}` is not one; {hint}")
         mark = Elsewhere(SourceText(option, printable(f"{name}={value}")), 0, 0)
         limits.append(BudgetLimit(metric, read_quantity(value, metric), value, mark))
     return tuple(limits)

@@ -19,7 +19,7 @@ from cnnprof.language import registry, source
 from cnnprof.language.expression import CONSTANTS
 from cnnprof.language.source import Mapping, Node, Scalar, Sequence, described
 from cnnprof.model.kind import REQUIRED, IntList, Kind, how_to_write, required
-from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+from cnnprof.model.metrics import metric_hint, metric_named, read_quantity
 
 VERSION = "1"
 SIDE = "side"
@@ -368,7 +368,7 @@ class _Reader:
             self.problem(
                 f"a budget limits metrics, and `{metric}` is not one",
                 key.mark,
-                nearest(metric, METRICS) or f"metrics: {listing(list(METRICS))}",
+                metric_hint(metric),
             )
         elif not isinstance(value, Scalar):
             self.problem(f"a limit on `{metric}` is a number, found {described(value)}", value.mark)

@@ -19,6 +19,9 @@ BITS = {
 }  # fmt: skip
 """Bits of one value, by the name that TensorFlow Lite gives the type; types whose size is not known are left out."""
 
+COPY = "padded copy for "
+"""What the name of a tensor begins with that holds the input of a layer with its padding; the layer's path follows."""
+
 
 class NotPlanned(CnnprofError):
     """A figure of planned memory is refused, and the message says why."""
@@ -61,7 +64,8 @@ class Operator(NamedTuple):
 class Deployed(NamedTuple):
     """A deployed network: operators in order of execution, the tensors in the order of the file.
 
-    notes: why its figures may differ from those of a real file; nothing where they cannot.
+    notes: why its figures may differ from those of a real file; nothing where they cannot. avoidable: names of padded
+    copies that padding as TensorFlow's SAME would avoid.
     """
 
     tensors: tuple[DeployedTensor, ...]
@@ -69,3 +73,4 @@ class Deployed(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    avoidable: frozenset[str] = frozenset()

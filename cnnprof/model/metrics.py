@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from cnnprof.errors import UsageError, brief, listing
+from cnnprof.errors import UsageError, brief, listing, nearest
 
 
 class Metric(NamedTuple):
@@ -55,6 +55,10 @@ RENAMED = {
 """Names of JSON schema 1, which budgets and options may still use."""
 
 
+MEANT = {"ram": "arena_total_bytes", "arena": "arena_total_bytes", "flash": "flash_bytes"}
+"""What tables call a figure, and the metric of it."""
+
+
 class RenamedWarning(FutureWarning):
     """A metric was asked for by a name that it no longer has."""
 
@@ -65,6 +69,13 @@ def metric_named(name: str, where: str = "") -> str | None:
         warnings.warn(f"{where}`{name}` is now called `{RENAMED[name]}`", RenamedWarning, stacklevel=2)
         return RENAMED[name]
     return name if name in METRICS else None
+
+
+def metric_hint(name: str) -> str:
+    """Which metric is meant by a name that is none; all of them where that is not known."""
+    if meant := MEANT.get(name.strip().lower()):
+        return f"did you mean `{meant}`?"
+    return nearest(name.strip(), METRICS) or f"metrics: {listing(list(METRICS))}"
 
 
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

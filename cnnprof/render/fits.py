@@ -93,7 +93,10 @@ def _notes(fit: Fit, title: str) -> Iterator[str]:
         if fit.batch is not None:
             yield "largest batch: an upper bound, for the same reason"
     elif fit.needs:
-        yield "ram: the arena of the reference kernels; stack, application and optimized kernels need more"
+        yield (
+            "ram: the arena of the reference kernels, at least with pointers of 32 bits; stack, application and "
+            "optimized kernels need more"
+        )
     if fit.estimate is not None:
         yield (
             "estimate: each layer's bound times the median ratio of measured time to bound of its kind, and between "

@@ -364,10 +364,12 @@ def _about_the_arena(report: Report, short: bool) -> Iterator[str]:
         yield f"no arena: {printable(report.reason('arena_non_persistent_bytes'))}"
         return
     held = ", ".join(
-        f"{brief(each.buffer.name, 40)} {units.exact(each.buffer.bytes)}" for each in found.arena.at_peak()[:4]
+        f"{brief(each.buffer.name, 64)} {units.exact(each.buffer.bytes)}" for each in found.arena.at_peak()[:4]
     )
     if not short:
         yield printable(f"arena: the most at once is at {found.at_peak}: {held}")
+        if found.avoidable:
+            yield "arena: padding as TensorFlow's SAME (`pad_same`) would avoid the padded copy"
     yield from (printable(f"{ABOUT} arena: {note}") for note in found.arena.notes)
     if found.refused:
         yield printable(f"no arena_persistent_bytes, arena_total_bytes: {found.refused}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnnprof.errors import UsageError, brief, listing, nearest, printable, refuse_twice
-from cnnprof.model.metrics import METRICS, metric_named, read_quantity
+from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
+from cnnprof.model.metrics import METRICS, metric_hint, metric_named, read_quantity
 from cnnprof.sweeps.axes import MOST, SweepAxis, is_numeric, size_of
 
 COSTS = ("macs", "params")
@@ -98,6 +98,6 @@ def read_metrics(names: Sequence[str]) -> tuple[str, ...]:
 def _metric(name: str) -> str:
     metric = metric_named(name)
     if metric is None:
-        hint = nearest(name, METRICS) or f"metrics: {listing(list(METRICS))}"
+        hint = metric_hint(name)
         raise UsageError(f"unknown metric `{printable(brief(name))}`; {hint}")
     return metric

@@ -141,7 +141,7 @@ def test_a_limit_on_them(tmp_path):
     (checked,) = found.checks
     (verdict,) = checked.over
     assert (verdict.figure, verdict.estimate) == (16_000, False)
-    assert {cause.path for cause in verdict.why.causes} == {"relu", "separable"}
+    assert {cause.path for cause in verdict.why.causes} == {"relu", "separable.0.relu"}
     found = cnnprof.check("ds_cnn", max={"arena_non_persistent_bytes": 15_999}, batch=2)
     assert "cannot be limited, since there is none: memory is planned for a batch of 1" in found.problems[0].text
 

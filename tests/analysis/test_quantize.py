@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import cnnprof
 from cnnprof.analysis.costs import Costs, count
 from cnnprof.analysis.quantize import as_stored, store
+from cnnprof.cli import main
 from cnnprof.errors import UsageError
 from cnnprof.model.types import AS_COMPUTED, Typed, Types, read_type
 from tests.support.networks import graph, network
@@ -150,6 +152,21 @@ TYPES = [
     (["a=b=int4"], (Typed("int4", "a=b"),)),
     ([], ()),
 ]
+
+
+ROWS = {
+    "table": r"^input  +3\.00 KiB$",
+    "markdown": r"^\| input \| 3\.00 KiB \|$",
+    "latex": r"input & 3\.00 KiB ",
+    "html": r"<tr[^>]*><td[^>]*>input</td><td[^>]* data-v=\"3072\">3\.00 KiB</td>",
+}
+
+
+@pytest.mark.parametrize("form", ROWS)
+def test_an_input_has_its_row_as_it_is_stored(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An image of [3, 32, 32] takes 3,072 bytes in int8, and 12 KiB in float32."""
+    assert main(["analyze", "resnet8", "--with", "int8", "--columns", "path,activation_bytes", "--format", form]) == 0
+    assert re.search(ROWS[form], capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("given", "expected"), TYPES)

@@ -1,8 +1,11 @@
 """Targets: those that come with the tool, and a user's own."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from cnnprof.devices.profiles import Figure, find, read, targets
+from cnnprof.devices.profiles import Figure, Target, find, read, targets
 from cnnprof.errors import SpecError, UsageError
 
 OWN = b"""\
@@ -74,7 +77,12 @@ def test_an_unknown_target_is_refused():
         ),
         ("{a: {sort: gpu, memory: {is: 1 KB}}}", 2, "`memory` is a figure and its source: it has no `source`"),
         ("{a: {sort: gpu, memory: {source: x}}}", 2, "`memory` is a figure and its source: it has no `is`"),
-        ("{a: {sort: gpu, memory: 3}}", 2, "`memory` is a mapping, found `3`"),
+        (
+            "{a: {sort: gpu, memory: 3}}",
+            2,
+            "`memory` needs a unit of bytes (`KB`, `MB`, `KiB`, `MiB` …), found `3`",
+        ),
+        ("{a: {ram: [1 KB]}}", 2, "`ram` is a word or a number, found a list"),
         (
             "{a: {sort: gpu, memory: {is: much, source: x}}}",
             2,
@@ -96,8 +104,44 @@ def test_an_unknown_target_is_refused():
 def test_what_is_wrong_with_a_file_is_said(body, line, message):
     with pytest.raises(SpecError) as raised:
         read(f"cnnprof_targets: 1\ntargets: {body}\n".encode(), "own.yaml")
-    problem = raised.value.problems[0]
+    (problem,) = raised.value.problems
     assert (problem.message, problem.mark.line + 1) == (message, line)
+
+
+HINTS = [
+    ("{flash: 1 MiB}", "such as `sort: microcontroller`"),
+    ("{ram: much}", "such as `ram: 256 KiB`"),
+    ("{ram: 262144}", "such as `ram: 256 KiB`"),
+    ("{ram: {is: 256}}", "such as `ram: 256 KiB`, or `ram: {is: 256 KiB, source: its manual}`"),
+    ("{ram: {is: 256, source: x}}", "such as `ram: 256 KiB`"),
+    ("{ram: {are: 256 KiB}}", "known: `is`, `source`"),
+    ("{sort: gpu, operations: {int8: many}}", "such as `int8: 2.5T`"),
+]
+
+
+@pytest.mark.parametrize(("target", "hint"), HINTS)
+def test_each_field_has_one_error_with_an_example(target, hint):
+    with pytest.raises(SpecError) as raised:
+        read(f"cnnprof_targets: 1\ntargets: {{a: {target}}}\n".encode(), "own.yaml")
+    (problem,) = raised.value.problems
+    assert problem.hint == hint
+
+
+def test_the_example_of_the_documents():
+    text = (Path(__file__).parents[2] / "docs" / "on-a-microcontroller.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(cnnprof_targets:.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    mine, camera = read(example.encode(), "boards.yaml").values()
+    stated = "stated in the file"
+    assert mine == Target("mine", "mine", "microcontroller", Figure(262_144, stated), Figure(1_048_576, stated))
+    title, ram = "The camera's board, revision 2", Figure(327_680, "the manual, table 3")
+    assert camera == Target("camera", title, "microcontroller", ram)
+
+
+def test_a_gpu_as_the_documents_say():
+    text = b"cnnprof_targets: 1\ntargets: {a: {sort: gpu, memory: 8 GB, bandwidth: 68 GB, operations: {float32: 5T}}}\n"
+    found = read(text, "own.yaml")["a"]
+    assert (found.memory.value, found.bandwidth.value) == (8 * 10**9, 68 * 10**9)
+    assert found.operations["float32"].value == 5 * 10**12
 
 
 def test_another_version_is_refused():

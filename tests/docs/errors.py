@@ -72,6 +72,7 @@ WORDING = {
     "how_to_write": "model/kind.py",
     "meant": "model/paths.py",
     "out_of_memory": "render/measured.py",
+    "metric_hint": "model/metrics.py",
 }
 MOST = 8  # alternatives of one part that are written out
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -338,7 +339,7 @@ def _label(node: ast.AST | None) -> str:
             return "kind"
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return {"strerror": "reason", "msg": "reason", "opts": "option"}.get(name, name.strip("_").lower()) or "…"
-        case ast.Call(func=ast.Name(id="nearest")):
+        case ast.Call(func=ast.Name(id="nearest" | "dtype_hint" | "metric_hint")):
             return "hint"
         case ast.Call(func=ast.Name(id="len" | "max")) | ast.BinOp():
             return "number"

@@ -183,6 +183,29 @@ def test_the_head_from_a_spec_is_what_the_interpreter_allocates(name):
     assert (len(requantised) == len(file.operators)) == (name != "x_dense")
 
 
+AVOIDABLE = [
+    ("conv2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 1}", True),
+    ("conv2d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 1, groups: 3}", True),
+    ("conv2d: {out_channels: 4, kernel_size: 3, padding: 2}", False),  # SAME makes a smaller image
+    ("conv2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 1, padding_mode: reflect}", False),
+    ("max_pool2d: {kernel_size: 3, stride: 2, padding: 1}", False),  # `pad_same` pads with zeros
+]
+
+
+@pytest.mark.parametrize(("layer", "avoidable"), AVOIDABLE)
+def test_which_padded_copy_same_would_avoid(layer, avoidable):
+    network = convert(graph_of(f"cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n- {layer}\n  name: down\n"))
+    copies = [each.name for each in network.tensors if each.name == "padded copy for down"]
+    assert copies == ["padded copy for down"]
+    assert network.avoidable == (set(copies) if avoidable else set())
+
+
+def test_pad_same_has_no_padded_copy():
+    layers = "- pad_same: {kernel: 3, stride: 2}\n- conv2d: {out_channels: 4, kernel_size: 3, stride: 2}\n"
+    network = convert(graph_of(f"cnnprof: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n{layers}"))
+    assert [each.word for each in network.operators] == ["CONV_2D"]
+
+
 def test_a_file_has_its_inputs_its_constants_and_what_operators_make():
     """In this order, weights and biases with a scale for each channel, a padding's counts with none."""
     layers = [
@@ -203,7 +226,7 @@ def test_a_file_has_its_inputs_its_constants_and_what_operators_make():
         ("flatten.constant", (2,), "INT32", True, 0),
         ("linear.weight", (5, 432), "INT8", True, 5),
         ("linear.bias", (5,), "INT32", True, 5),
-        ("conv2d", (1, 8, 8, 3), "INT8", False, 1),
+        ("padded copy for conv2d", (1, 8, 8, 3), "INT8", False, 1),
         ("conv2d", (1, 6, 6, 6), "INT8", False, 1),
         ("conv2d_2", (1, 6, 6, 12), "INT8", False, 1),
         ("elu", (1, 6, 6, 12), "FLOAT32", False, 0),

@@ -55,8 +55,9 @@ def amount(value: Number, metric: str) -> str:
 
 
 def figure_of(verdict: Verdict) -> str:
-    """A verdict's figure; ≈ 4,816,896 B (4.59 MiB) where it is an estimate."""
-    return f"{ABOUT} " * verdict.estimate + amount(verdict.figure, verdict.metric)
+    """A verdict's figure; ≈ 4,816,896 B (4.59 MiB) where it is an estimate, up to 283,224 B where it is its end."""
+    sign = verdict.bound or ABOUT * verdict.estimate
+    return f"{sign} ".lstrip(" ") + amount(verdict.figure, verdict.metric)
 
 
 def difference(value: Number, metric: str) -> str:

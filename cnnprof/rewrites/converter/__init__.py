@@ -91,7 +91,8 @@ def _emitted(network: Network, dtype: Activations) -> Deployed:
         inputs = (*first, last[0], *read, *last[1:]) if step.word == "TRANSPOSE_CONV" else (*first, *read, *last)
         operators.append(Operator(step.word, inputs, (numbers[step.makes],), step.path))
     outputs = tuple(dict.fromkeys(numbers[tensor] for tensor in network.outputs))
-    return Deployed(tuple(tensors), tuple(operators), network.inputs, outputs, tuple(network.notes))
+    avoidable = frozenset(network.avoidable)
+    return Deployed(tuple(tensors), tuple(operators), network.inputs, outputs, tuple(network.notes), avoidable)
 
 
 SUMS = {"INT8": "INT32", "INT16": "INT64"}

@@ -58,6 +58,8 @@ class Network:
         self.lifted: set[int] = set()
         """Tensors of a sequence that are stored as an image of one row."""
         self.notes: dict[str, None] = {}
+        self.avoidable: set[str] = set()
+        """Names of padded copies that padding as TensorFlow's SAME would avoid."""
         self._steps: dict[Step, None] = {}
         self._readers: dict[int, dict[Step, None]] = {}
         self._makers: dict[int, Step] = {}

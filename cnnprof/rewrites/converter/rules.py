@@ -11,6 +11,7 @@ from math import prod
 from cnnprof.kinds.conv import Conv
 from cnnprof.kinds.pad import Pad
 from cnnprof.kinds.pool import Pool
+from cnnprof.model.deployed import COPY
 from cnnprof.model.kind import Shape
 from cnnprof.model.window import Window, same_sides
 from cnnprof.rewrites.converter.network import Network, Step, not_known
@@ -188,6 +189,10 @@ def padding_stands_alone(network: Network) -> None:
         made_before = network.before(step, word, (image[0], *sizes))
         made_before.behind.append((max(4, len(image) + 1), 2))  # a sequence is read as an image of one row
         made_before.weights = () if word == "PADV2" else None  # what it pads with
+        copy = network.names[made_before.makes] = COPY + step.path
+        as_large = [-(-size // window.stride) for size, window in zip(image[1:], windows, strict=True)]
+        if isinstance(kind, Conv) and word == "PAD" and as_large == list(made[1:]):  # SAME makes no other size
+            network.avoidable.add(copy)
 
 
 def sequences_are_images(network: Network) -> None:
