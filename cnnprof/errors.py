@@ -184,6 +184,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _nearest(word: str, known: tuple[str, ...]) -> str:
     import difflib  # only a failing run pays for it
 
+    if same := [each for each in known if each.lower() == word.lower()]:
+        return f"did you mean `{same[0]}`?"
     if close := difflib.get_close_matches(word, known, n=3):
         short = next((each for each in close if _shortens(each, word)), close[0])
         return f"did you mean `{short}`?"

@@ -213,19 +213,21 @@ def _at_revision(name: str, path: str) -> Located:
     from cnnprof import git  # which starts a process, and is not needed elsewhere
 
     base = f"{name}:{path}"
+    meant = "" if path.endswith(_SUFFIXES) else formats.hint(base)
     try:
         revision = git.revision(name)
-        if revision.has(path):
-            return located_at(revision, path, base)
-        hint = ""
-        if revision.has(f"./{path}"):
-            hint = f"; a path is from the repository's top: did you mean `{brief(printable(f'{name}:./{path}'), 200)}`?"
-        shown, file = brief(printable(name)), brief(printable(path), 200)
-        raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
     except UsageError as error:
-        if path.endswith(_SUFFIXES) or not (meant := formats.hint(base)):
+        if not meant:
             raise
-        raise UsageError(f"{error}; {meant}") from None
+        why = "" if name == "torch" or name.endswith(".py") else f"; nor is it a file of a revision: {error}"
+        raise UsageError(f"`{brief(printable(base), 200)}` names no network: {meant}{why}") from None
+    if revision.has(path):
+        return located_at(revision, path, base)
+    hint = f"; {meant}" if meant else ""
+    if revision.has(f"./{path}"):
+        hint = f"; a path is from the repository's top: did you mean `{brief(printable(f'{name}:./{path}'), 200)}`?"
+    shown, file = brief(printable(name)), brief(printable(path), 200)
+    raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
 
 
 def located_at(revision: Revision, path: str, name: str) -> Located:

@@ -13,7 +13,7 @@ from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
 from cnnprof.importers.reference import AS_IT_IS, Reading, TypedShape
 from cnnprof.load import Network, read_shape
 from cnnprof.lookup import code_in
-from cnnprof.model.kind import Shape, show
+from cnnprof.model.kind import Shape
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
@@ -157,7 +157,7 @@ def read_inputs(given: Sequence[str]) -> InputShape | Mapping[str, InputShape] |
     named = dict(text.rpartition("=")[::2] for text in given)
     shapes = {name: read_shape(text, "--input") for name, text in named.items()}
     for shape in shapes.values():
-        _doubt_order(shape.shape if isinstance(shape, TypedShape) else shape)
+        doubt_order(shape.shape if isinstance(shape, TypedShape) else shape)
     if "" not in shapes:
         return shapes
     if len(given) > 1:
@@ -165,15 +165,16 @@ def read_inputs(given: Sequence[str]) -> InputShape | Mapping[str, InputShape] |
     return shapes[""]
 
 
-def _doubt_order(shape: Shape) -> None:
+def doubt_order(shape: Shape) -> None:
     """Says of a shape that looks like an image with its channels last that they come first."""
     if len(shape) != 3:
         return
     height, width, channels = shape
     square = height == width and channels in (1, 3, 4)
     if (square or channels == 3) and min(height, width) > 4:
-        meant, found = show((channels, height, width)), show(shape)
-        complain(f"note: --input {found}: channels come first: did you mean {meant}?")
+        complain(
+            f"note: --input {height}x{width}x{channels}: channels come first: did you mean {channels}x{height}x{width}?"
+        )
 
 
 def read_settings(given: Sequence[str]) -> dict[str, str]:

@@ -300,6 +300,12 @@ def test_a_layer_is_explained_without_a_file(run: Run) -> None:
     assert "MACs = 6·28·28·1·5·5 = 117,600" in alone
     sums = run("explain", "squeeze_excite,reduced=in_channels // 16", "--input", "64x8x8", "--only", "params").out
     assert "params = 580" in sums
+    assert "line " not in alone
+    assert alone.splitlines()[2] == "conv2d, batch 1, float32"
+    written = json.loads(
+        run("explain", "conv2d,out_channels=6,kernel_size=5", "--input", "1x32x32", "--format", "json").out
+    )
+    assert (written["file"], written["line"], written["lines"]) == (None, None, [])
     lists = run("explain", "conv2d,out_channels=6,kernel_size=[3,5]", "--input", "1x32x32", "--only", "macs").out
     assert "macs = 75,600" in lists
 
