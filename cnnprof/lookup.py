@@ -18,8 +18,10 @@ from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.importers import reference as formats
 from cnnprof.importers.reference import Reference
+from cnnprof.language import registry
 from cnnprof.language.source import LIMITS, parse
 from cnnprof.language.source import Mapping as MappingNode
+from cnnprof.language.spec import shipped_blocks
 
 if TYPE_CHECKING:
     from cnnprof.git import Revision
@@ -91,6 +93,10 @@ def _unknown(base: str, shipped: Mapping[str, Path]) -> UsageError:
         return UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
     if reason := _barred(base):
         return UsageError(f"cannot read `{shown}`: {reason}")
+    if registry.own(base) is not None or base in shipped_blocks():
+        return UsageError(
+            f"`{shown}` is a layer and no network; `cnnprof explain {shown},… --input 3x32x32` explains it"
+        )
     hint = next((f"did you mean `{shown}{end}`?" for end in _SUFFIXES if is_file(base + end)), "")
     if "/" in base or base.endswith(_SUFFIXES):
         return UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
