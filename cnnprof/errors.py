@@ -175,6 +175,10 @@ class ExpressionError(RuleError):
         self.column = column
 
 
+ELSEWHERE = dict.fromkeys(("madds", "multadds", "mult_adds", "multi_adds", "gmacs"), "macs") | {"parameters": "params"}
+"""What papers and other counters call a metric, which spelling alone would miss."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word closest to `word`, or all of them where they are few."""
     return _nearest(word[:80], tuple(islice(known, COMPARED)))
@@ -184,6 +188,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _nearest(word: str, known: tuple[str, ...]) -> str:
     import difflib  # only a failing run pays for it
 
+    meant = ELSEWHERE.get(word.lower(), word)
+    if same := [each for each in known if each.lower() == meant.lower()]:
+        return f"did you mean `{same[0]}`?"
     if close := difflib.get_close_matches(word, known, n=3):
         short = next((each for each in close if _shortens(each, word)), close[0])
         return f"did you mean `{short}`?"

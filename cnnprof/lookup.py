@@ -18,8 +18,10 @@ from cnnprof import files
 from cnnprof.errors import UsageError, brief, nearest, printable, refuse_twice
 from cnnprof.importers import reference as formats
 from cnnprof.importers.reference import Reference
+from cnnprof.language import registry
 from cnnprof.language.source import LIMITS, parse
 from cnnprof.language.source import Mapping as MappingNode
+from cnnprof.language.spec import shipped_blocks
 
 if TYPE_CHECKING:
     from cnnprof.git import Revision
@@ -91,6 +93,10 @@ def _unknown(base: str, shipped: Mapping[str, Path]) -> UsageError:
         return UsageError(f"`{shown}` is a directory; a SPEC is a file, or one of: {', '.join(shipped)}")
     if reason := _barred(base):
         return UsageError(f"cannot read `{shown}`: {reason}")
+    if registry.own(base) is not None or base in shipped_blocks():
+        return UsageError(
+            f"`{shown}` is a layer and no network; `cnnprof explain {shown},… --input 3x32x32` explains it"
+        )
     hint = next((f"did you mean `{shown}{end}`?" for end in _SUFFIXES if is_file(base + end)), "")
     if "/" in base or base.endswith(_SUFFIXES):
         return UsageError(f"there is no file `{shown}`; {hint}" if hint else f"there is no file `{shown}`")
@@ -213,19 +219,21 @@ def _at_revision(name: str, path: str) -> Located:
     from cnnprof import git  # which starts a process, and is not needed elsewhere
 
     base = f"{name}:{path}"
+    meant = "" if path.endswith(_SUFFIXES) else formats.hint(base)
     try:
         revision = git.revision(name)
-        if revision.has(path):
-            return located_at(revision, path, base)
-        hint = ""
-        if revision.has(f"./{path}"):
-            hint = f"; a path is from the repository's top: did you mean `{brief(printable(f'{name}:./{path}'), 200)}`?"
-        shown, file = brief(printable(name)), brief(printable(path), 200)
-        raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
     except UsageError as error:
-        if path.endswith(_SUFFIXES) or not (meant := formats.hint(base)):
+        if not meant:
             raise
-        raise UsageError(f"{error}; {meant}") from None
+        why = "" if name == "torch" or name.endswith(".py") else f"; nor is it a file of a revision: {error}"
+        raise UsageError(f"`{brief(printable(base), 200)}` names no network: {meant}{why}") from None
+    if revision.has(path):
+        return located_at(revision, path, base)
+    hint = f"; {meant}" if meant else ""
+    if revision.has(f"./{path}"):
+        hint = f"; a path is from the repository's top: did you mean `{brief(printable(f'{name}:./{path}'), 200)}`?"
+    shown, file = brief(printable(name)), brief(printable(path), 200)
+    raise UsageError(f"the revision `{shown}` has no file `{file}`{hint}")
 
 
 def located_at(revision: Revision, path: str, name: str) -> Located:

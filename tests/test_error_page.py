@@ -39,7 +39,6 @@ HANDED_ON = {
     ("cli/sweep.py", "command"): "prints errors that were raised, and the combination",
     ("cli/verify.py", "command"): "prints the summary of a verification, which the page has by hand",
     ("gate/result.py", "require"): "raises the problems and the breaches of a check",
-    ("lookup.py", "_at_revision"): "adds a hint to an error that was raised",
     ("gate/projects.py", "_code"): "keeps a problem that it has just made",
     ("cli/convert.py", "command"): "says which file was written",
     ("gate/project.py", "fits"): "keeps what profiles.named raised",

@@ -280,12 +280,28 @@ def test_a_suffix_tells_the_format(folder: Path, name: str, format: str) -> None
             ".onnx or .pt2",
         ),
         ("none.onnx", "there is no file `none.onnx`"),
+        ("nets.py", "`nets.py` is not a spec; name the class or function in it: `torch:nets.py:NAME`; it has "
+         "`Net`, `mine`"),
+        ("torch:nets.py", "`torch:nets.py` names no network: name the class or function in it: `torch:nets.py:NAME`; "
+         "it has `Net`, `mine`"),
+        ("torch:nets.Net", "`torch:nets.Net` names no network: write `torch:nets.py:Net`"),
+        ("torch:nets", "`torch:nets` names no network: write `torch:nets.py:NAME`"),
+        ("torch:pkg.Net", "`torch:pkg.Net` names no network: write `torch:pkg:Net`"),
+        ("torch:my-nets:Net", "`torch:my-nets:Net` names no network: write `torch:FILE.py:NAME` or "
+         "`torch:MODULE:NAME`"),
+        ("nets.py:Net", "`nets.py:Net` names no network: a PyTorch module is `torch:nets.py:Net`"),
+        ("nets.py:MINE", "`nets.py:MINE` names no network: a PyTorch module is `torch:nets.py:MINE`; it has `Net`, "
+         "`mine`"),
+        ("long.py", "`long.py` is not a spec; name the class or function in it: `torch:long.py:NAME`; it has `f0`, "
+         "`f1`, `f2`, `f3`, `f4`, `f5`, `f6`, `f7`, and 2 more"),
         ("none.py", "`none.py` is neither a file nor an architecture that comes with cnnprof; name the class or "
          "function in it: `torch:none.py:NAME`"),
     ],
 )  # fmt: skip
 def test_what_people_type_first(folder: Path, spec: str, message: str) -> None:
     (folder / "net.py").write_text("raise SystemExit('it ran')")
+    (folder / "nets.py").write_text("class Net: ...\ndef mine(): ...\ndef _own(): ...\nraise SystemExit('it ran')")
+    (folder / "long.py").write_text("".join(f"def f{number}(): ...\n" for number in range(10)))
     (folder / "model.pth").write_bytes(b"\x80\x04.")
     with pytest.raises(UsageError) as caught:
         locate(spec)
@@ -293,7 +309,7 @@ def test_what_people_type_first(folder: Path, spec: str, message: str) -> None:
 
 
 def test_a_module_without_torch_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"; a PyTorch module is `torch:pkg\.models:Net`$"):
+    with pytest.raises(UsageError, match=r"^`pkg\.models:Net` names no network: a PyTorch module is `torch:pkg\.mod"):
         locate("pkg.models:Net")
 
 

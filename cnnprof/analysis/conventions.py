@@ -17,13 +17,20 @@ from cnnprof.analysis.rows import LayerRow
 from cnnprof.errors import UsageError, listing, nearest
 from cnnprof.model.graph import Layer
 
+OTHER_COUNTERS = ("thop", "ptflops", "torchinfo")
+"""Tools whose totals docs/other-counters.md explains, and which no convention gives."""
+
 
 class Convention(NamedTuple):
-    """How someone else counts: the rule in words, and what it counts for one executed layer."""
+    """How someone else counts: the rule in words, and what it counts for one executed layer.
+
+    rule_of_imported: the rule for a network that was read from another format, where that is not the same.
+    """
 
     name: str
     rule: str
     price: Callable[[Layer, LayerRow, bool], int]
+    rule_of_imported: str = ""
 
 
 class Priced(NamedTuple):
@@ -43,13 +50,22 @@ def find(name: str) -> Convention:
     """The convention of that name. Raises UsageError."""
     if name not in CONVENTIONS:
         hint = nearest(name, CONVENTIONS) or f"known: {listing(conventions())}"
+        if name.lower() in OTHER_COUNTERS:
+            hint = f"known: {listing(conventions())}; docs/other-counters.md says what {name.lower()} counts"
         raise UsageError(f"unknown convention `{name}`; {hint}")
     return CONVENTIONS[name]
 
 
 def priced(report: Report, name: str) -> Priced:
-    """A network's total by a convention, with its rule. Raises UsageError for an unknown name."""
-    return Priced(name, find(name).rule, total(report, name))
+    """A network's total by a convention, with its rule. Raises UsageError for an unknown name.
+
+    fvcore prices the operators of a trace, and an import may read several as one kind: `x.mean((2, 3), keepdim=True)`,
+    which costs fvcore nothing, as `adaptive_avg_pool2d`, which costs it something. So the total of an imported network
+    is that of the module that `cnnprof.build` makes of it.
+    """
+    found = find(name)
+    rule = found.rule if report.imported is None else found.rule_of_imported or found.rule
+    return Priced(name, rule, total(report, name))
 
 
 def total(report: Report, name: str) -> int:
@@ -83,6 +99,11 @@ CONVENTIONS: dict[str, Convention] = {
     for convention in (
         Convention("macs", "1 per multiply-accumulate, as papers count", _macs),
         Convention("torch", "2 per MAC, as torch.utils.flop_counter", _torch),
-        Convention("fvcore", "1 per MAC, and norms, as fvcore.nn.FlopCountAnalysis", _fvcore),
+        Convention(
+            "fvcore",
+            "1 per MAC, and norms, as fvcore.nn.FlopCountAnalysis",
+            _fvcore,
+            rule_of_imported="1 per MAC, and norms, as fvcore counts the network that cnnprof builds",
+        ),
     )
 }

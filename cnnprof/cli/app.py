@@ -142,6 +142,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _as_named(word: str) -> str:
+    """A word of the command line as options and their choices are called: `--format tex` is `latex`."""
+    return "latex" if word == "tex" else word
+
+
 app = typer.Typer(
     cls=Commands,
     help="Count the exact parameters, multiply-accumulates and memory of a convolutional network: a YAML, ONNX or "
@@ -149,7 +154,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _as_named},
 )
 
 

@@ -10,9 +10,10 @@ import cnnprof
 from cnnprof import load
 from cnnprof.cli import WRONG, complain, describe, progress
 from cnnprof.errors import CnnprofError, UsageError, printable, refuse_twice
-from cnnprof.importers.reference import AS_IT_IS, Reading
+from cnnprof.importers.reference import AS_IT_IS, Reading, TypedShape
 from cnnprof.load import Network, read_shape
 from cnnprof.lookup import code_in
+from cnnprof.model.kind import Shape
 
 if TYPE_CHECKING:
     from cnnprof.analysis.report import Report
@@ -159,11 +160,25 @@ def read_inputs(given: Sequence[str]) -> InputShape | Mapping[str, InputShape] |
         return None
     named = dict(text.rpartition("=")[::2] for text in given)
     shapes = {name: read_shape(text, "--input") for name, text in named.items()}
+    for shape in shapes.values():
+        doubt_order(shape.shape if isinstance(shape, TypedShape) else shape)
     if "" not in shapes:
         return shapes
     if len(given) > 1:
         raise UsageError("several --input need names: --input left=3x64x64 --input right=3x64x64")
     return shapes[""]
+
+
+def doubt_order(shape: Shape) -> None:
+    """Says of a shape that looks like an image with its channels last that they come first."""
+    if len(shape) != 3:
+        return
+    height, width, channels = shape
+    square = height == width and channels in (1, 3, 4)
+    if (square or channels == 3) and min(height, width) > 4:
+        complain(
+            f"note: --input {height}x{width}x{channels}: channels come first: did you mean {channels}x{height}x{width}?"
+        )
 
 
 def read_settings(given: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`cnnprof explain`: its options, and from words on the command line to a page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from cnnprof import load
 from cnnprof.analysis.analyze import analyze
 from cnnprof.analysis.explain import explain as page_of
+from cnnprof.analysis.explained import LayerPage
 from cnnprof.cli import complete
 from cnnprof.cli.arguments import read_inputs, read_names, read_network, read_settings
 from cnnprof.cli.options import SHARED, Arguments, Batch, Dtype, Example, Inputs, Output, Spec, Strict, Training, With
@@ -110,4 +112,6 @@ def explain(
     if alone and path is None and not names and len(report.graph.layers) == 1:
         path = report.graph.layers[0].path
     page = page_of(report.graph, report.costs, path, names)
+    if alone and isinstance(page, LayerPage) and page.file == alone.mark.source.name:
+        page = replace(page, file=None, line=None, lines=())  # it is in no file
     return explained.to_json(page) if form == "json" else show(explained.document(page), form, output)

@@ -11,7 +11,7 @@ from cnnprof import __version__, load, lookup
 from cnnprof.analysis import units
 from cnnprof.analysis.costs import ITEM_SIZE, dtype_hint
 from cnnprof.cli import WRONG, complain, complete, progress
-from cnnprof.cli.arguments import read_names
+from cnnprof.cli.arguments import doubt_order, read_names
 from cnnprof.cli.options import SHARED, Exact, Format, Output, Spec, Training, With
 from cnnprof.cli.output import deliver, screen, settle, show
 from cnnprof.errors import UsageError, brief, printable
@@ -230,7 +230,7 @@ def axes(
         name, equals, shapes = text.rpartition("=")
         axis = SweepAxis(name.strip() if equals else "input", "input", read_values(shapes))
         for each in axis.values:
-            shape(each)
+            doubt_order(shape(each))
         found.append(axis)
     found += [
         SweepAxis("batch", "batch", read_values(batches)),

@@ -1,5 +1,6 @@
 """`cnnprof verify`: its options, and from words on the command line to checks."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -15,7 +16,7 @@ from cnnprof.cli.arguments import read_inputs, read_network, read_settings, read
 from cnnprof.cli.options import SHARED, Arguments, Device, Example, Inputs, Output, Specs, Strict, TableOrJson, With
 from cnnprof.cli.output import DATA, deliver, settle, show
 from cnnprof.cli.progress import Steps
-from cnnprof.errors import UsageError
+from cnnprof.errors import UsageError, printable
 from cnnprof.importers.reference import AS_IT_IS, Reading
 from cnnprof.render import equivalence as pair
 from cnnprof.render import verified as drawn
@@ -66,7 +67,7 @@ def command(
         text = pair.to_json(same) if chosen == "json" else show(pair.document(same), chosen, output)
         deliver(text, output, chosen)
         if not same.ok:
-            complain(f"error: {pair.summary(same)}")
+            complain(f"error: {pair.summary(same)}{_layers_of(specs[0], against, input or [])}")
             raise typer.Exit(BROKEN)
         return
     found = verified(
@@ -77,6 +78,15 @@ def command(
     if wrong := [each for each in found if not each.ok]:
         complain("\n".join(f"error: {drawn.summary(each)}" for each in wrong))
         raise typer.Exit(BROKEN)
+
+
+def _layers_of(spec: str, against: str, inputs: Sequence[str]) -> str:
+    """A hint: the command that shows all layers of two networks; a module has none without an input."""
+    if not inputs and any(each.startswith("torch:") for each in (spec, against)):
+        return ""
+    given = [word for shape in inputs for word in ("--input", shape)]
+    command = printable(shlex.join(["cnnprof", "compare", spec, against, *given, "--layers"]))
+    return f"; `{command}` shows every layer"
 
 
 def _refuse_running(specs: Sequence[str], batch: int, device: str, other: bool) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cnnprof import files
-from cnnprof.errors import UsageError, brief, printable
+from cnnprof.errors import UsageError, brief, listing, printable
 from cnnprof.model.kind import Shape, show
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ NAMED_LAYERS = 3
 """Layers that the refusal of a network names."""
 MOST_OF_TFLITE = 2**31
 """Bytes of a TensorFlow Lite file, which holds its weights: no FlatBuffer has more."""
+MOST_OF_PYTHON = 2**20
+"""Bytes of a file of Python whose names are read for a hint."""
+MOST_NAMED = 8
+"""Names of such a file that a hint lists."""
 _NAME = r"[^\W\d]\w*"
 _DOTTED = rf"{_NAME}(?:\.{_NAME})*"
 _TORCH = rf"torch:({_DOTTED}|.+\.py):({_DOTTED})"
@@ -225,6 +229,11 @@ def _refuse_inputs(reference: Reference, own: Mapping[str, Shape], given: Mappin
 def hint(text: str) -> str:
     """How a network is spelt that a text may mean, which names none; empty where nothing comes to mind."""
     shown = brief(printable(text), 200)
+    before, _, after = text.partition(":")
+    if before == "torch" and after:
+        return _of_torch(after)
+    if before.endswith(".py") and re.fullmatch(_DOTTED, after):
+        return f"a PyTorch module is `torch:{shown}`{'' if after in defined(before) else _it_has(before)}"
     if re.fullmatch(_MODULE, text):
         return f"a PyTorch module is `torch:{shown}`"
     if re.fullmatch(r"\w+", text):
@@ -233,10 +242,43 @@ def hint(text: str) -> str:
     return of_another_file(text)
 
 
+def _of_torch(where: str) -> str:
+    """How a module is spelt of which only a part is there, after `torch:`."""
+    if where.endswith(".py"):
+        return of_another_file(where)
+    module, _, name = where.rpartition(".")
+    if re.fullmatch(_DOTTED, where):
+        module, name = (module, name) if module else (where, "NAME")
+        file = f"{module.replace('.', '/')}.py"
+        return f"write `torch:{brief(printable(file if Path(file).is_file() else module), 200)}:{name}`"
+    return "write `torch:FILE.py:NAME` or `torch:MODULE:NAME`"
+
+
 def of_another_file(path: str) -> str:
     """What to name instead of a file that holds no network which can be read; empty for all others."""
     if path.endswith(".py"):
-        return f"name the class or function in it: `torch:{brief(printable(path), 200)}:NAME`"
+        return f"name the class or function in it: `torch:{brief(printable(path), 200)}:NAME`{_it_has(path)}"
     if re.fullmatch(_WEIGHTS, path, re.DOTALL | re.IGNORECASE):
         return "weights are not read: name their module, `torch:MODULE:NAME`, or export it to .onnx or .pt2"
     return ""
+
+
+def _it_has(path: str) -> str:
+    """What a file of Python has that may be a module, as a hint; empty where it has none."""
+    known = list(map(printable, defined(path)))
+    more = [f"and {len(known) - MOST_NAMED:,} more"] * (len(known) > MOST_NAMED)
+    return f"; it has {', '.join([listing(known[:MOST_NAMED]), *more])}" if known else ""
+
+
+def defined(path: str) -> list[str]:
+    """The public classes and functions of a file of Python, which is not run; none where it cannot be read."""
+    import ast  # only a failing run pays for it
+
+    if not Path(path).is_file():
+        return []
+    try:
+        tree = ast.parse(files.read(path, MOST_OF_PYTHON))
+    except (UsageError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    named = (each.name for each in tree.body if isinstance(each, ast.ClassDef | ast.FunctionDef))
+    return [name for name in named if not name.startswith("_")]

@@ -37,6 +37,7 @@ CALLED = {
     "attention": "self_attention",
     "transformer": "transformer_block",
     "expandas": "expand",
+    "squeezeexcitation": "squeeze_excite",
     "max": "amax",
     "min": "amin",
     "dense": "linear",

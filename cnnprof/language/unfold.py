@@ -155,7 +155,7 @@ class _Walker:
         overrides: MappingType[str, Node] = {}
         if variant is not None:
             if variant not in spec.variants:
-                hint = nearest(variant, spec.variants) or "it has no variants"
+                hint = nearest(variant, spec.variants) or _without_variants(spec, variant)
                 raise UsageError(f"{spec.name} has no variant `{variant}`; {hint}")
             overrides = spec.variants[variant].args
         try:
@@ -886,3 +886,20 @@ def _typed(value: Any) -> object:
     if isinstance(value, tuple):
         return value, tuple([type(item) for item in value])
     return type(value), value
+
+
+def _without_variants(spec: Spec, variant: str) -> str:
+    """A hint for a spec without variants: the argument that a number may be meant for, or all arguments."""
+    if not spec.args:
+        return "it has no variants"
+    for arg in spec.args:
+        # A whole number is not the value of a width that is 1.0, nor 1.4 that of a number of classes.
+        if isinstance(arg.default, Scalar) and _form(variant) and _form(arg.default.text) == _form(variant):
+            return f"it has no variants; did you mean its argument, `,{arg.name}={variant}`?"
+    return f"it has no variants, and the arguments {listing([arg.name for arg in spec.args])}"
+
+
+def _form(text: str) -> str:
+    """`whole` or `fraction` of a number; empty of other text."""
+    match = re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)
+    return "" if match is None else "fraction" if match[1] else "whole"

@@ -38,17 +38,13 @@ def _blocks(found: Equivalence) -> Iterator[Block]:
 
 
 def summary(found: Equivalence) -> str:
-    """One line: that the networks are the same, or where they first differ."""
+    """One line: that the networks are the same, or how many layers agree before they differ."""
     first, second = map(printable, found.names)
     layers = found.compared[0].counts[0]
-    difference = found.difference
-    if difference is None:
+    if found.difference is None:
         return f"{first} and {second} are the same network: {units.plural(layers, 'layer')}"
-    paths = ["nothing" if side is None else side.path for side in (difference.first, difference.second)]
-    return (
-        f"{first} and {second} differ, first at {printable(' and '.join(paths))}: {printable(difference.what)}; "
-        f"{found.agreeing:,} of {units.plural(layers, 'layer')} agree from the inputs on"
-    )
+    agree = f"{found.agreeing:,} of {units.plural(layers, 'layer')} agree from the inputs on"
+    return f"{first} and {second} differ: {agree}"
 
 
 def _row(each: Compared) -> tuple[Cell, ...]:

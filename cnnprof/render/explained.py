@@ -53,7 +53,8 @@ def _layer_page(page: LayerPage) -> Iterator[Block]:
     inputs = ", ".join(f"{name} {units.shape(shape)}" for name, shape in page.inputs) or "no input"
     yield Heading(page.path, (page.kind,))
     yield Text(page.summary)
-    yield Text(f"{page.network}, {words.lines(page.lines)} of {page.file}, batch {page.batch}, {page.dtype}", "dim")
+    place = "" if page.file is None else f"{words.lines(page.lines)} of {page.file}, "
+    yield Text(f"{page.network}, {place}batch {page.batch}, {page.dtype}", "dim")
     yield Text(f"{inputs} → {units.shape(page.output)}")
     if page.fields:
         yield Heading("Fields", level=2)

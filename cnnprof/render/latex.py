@@ -32,10 +32,13 @@ _CHARACTERS = str.maketrans(
     | {character: f"$^{number}$" for number, character in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 )  # fmt: skip
 
+NEEDS = "% needs \\usepackage{booktabs}\n"
+
 
 def render(document: Document) -> str:
-    """The blocks one after another."""
-    return "\n\n".join("\n".join(_block(block)) for block in document.blocks) + "\n"
+    """The blocks one after another; of tables, below a comment with the package that they need."""
+    text = "\n\n".join("\n".join(_block(block)) for block in document.blocks) + "\n"
+    return NEEDS + text if r"\toprule" in text else text
 
 
 def _block(block: Block) -> Iterator[str]:

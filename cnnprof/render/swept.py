@@ -38,7 +38,7 @@ def document(
     plotted: Sequence[str] | None = None,
     most: int | None = None,
 ) -> Document:
-    """A row per combination: its settings, its metrics, and a mark where it is Pareto-optimal; and a plot.
+    """A row per combination: its settings, its metrics, and a mark where it is Pareto-optimal and not all are; a plot.
 
     plotted: what is plotted, empty to choose; None: no plot. most: rows of a table, of which the Pareto-optimal ones
     come first; None: all. Raises UsageError.
@@ -46,8 +46,9 @@ def document(
     shown, cut = chosen(sweep.rows, most)
     columns = [TableColumn(printable(axis.name), right=False, fold=True) for axis in sweep.axes]
     columns += [TableColumn(name, repeats=place) for place, name in enumerate(metrics)]
-    columns += [TableColumn("best", right=False)] if sweep.objectives else []
-    rows = [_row(sweep, row, metrics, exact) for row in shown]
+    marked = _marked(sweep)
+    columns += [TableColumn("best", right=False)] if marked else []
+    rows = [_row(sweep, row, metrics, exact, marked) for row in shown]
     facts = (units.plural(sweep.combinations, "combination"), *words.done(sweep.with_))
     found = section(printable(sweep.spec), columns, rows, facts, notes=(*cut, *notes(sweep), *_labels(sweep, metrics)))
     drawn = None if plotted is None else plot(sweep, plotted)
@@ -65,14 +66,19 @@ def chosen(rows: Sequence[SweepRow], most: int | None) -> tuple[list[SweepRow], 
     return [rows[number] for number in sorted(ranked)], [said]
 
 
-def _row(sweep: Sweep, row: SweepRow, metrics: Sequence[str], exact: bool) -> list[Cell]:
-    meaning: Meaning = "better" if row.optimal else ""
+def _marked(sweep: Sweep) -> bool:
+    """Whether rows are marked as Pareto-optimal: a mark that all have tells nothing."""
+    return bool(sweep.objectives) and not all(row.optimal for row in sweep.rows)
+
+
+def _row(sweep: Sweep, row: SweepRow, metrics: Sequence[str], exact: bool, marked: bool) -> list[Cell]:
+    meaning: Meaning = "better" if marked and row.optimal else ""
     cells = [Cell(printable(text), meaning=meaning) for text in row.point]
     for name in metrics:
         number = row.metrics[name]
         text = words.about(row.estimates, name) + figure(name, number, exact)
         cells.append(Cell(text, number, METRICS[name].unit, meaning))
-    return [*cells, Cell(OPTIMAL if row.optimal else "", meaning=meaning)] if sweep.objectives else cells
+    return [*cells, Cell(OPTIMAL if row.optimal else "", meaning=meaning)] if marked else cells
 
 
 def _labels(sweep: Sweep, metrics: Sequence[str]) -> list[str]:
@@ -105,10 +111,12 @@ def notes(sweep: Sweep) -> list[str]:
         found.append(f"listed are {which}; {others} not")
     if sweep.counted:
         found.append(sweep.counted)
-    if len(sweep.objectives) == 1 and sweep.rows:
+    if not _marked(sweep):
+        return found
+    if len(sweep.objectives) == 1:
         extreme = "largest" if sweep.objectives[0].larger else "smallest"
         found.append(f"{OPTIMAL} the {extreme} `{sweep.objectives[0].name}`{' within the limits' * bool(sweep.limits)}")
-    elif sweep.objectives and sweep.rows:
+    else:
         large = [each.name for each in sweep.objectives if each.larger]
         small = [each.name for each in sweep.objectives if not each.larger]
         parts = [
@@ -117,11 +125,6 @@ def notes(sweep: Sweep) -> list[str]:
         ]
         among = "no other row within the limits" if sweep.limits else "no other row"
         found.append(f"{OPTIMAL} Pareto-optimal: {among} has {' and '.join(parts)}, and is better in one of them")
-        if all(row.optimal for row in sweep.rows) and len(sweep.rows) > 1:
-            found.append(
-                "every row is Pareto-optimal: larger values always cost more. --max limits a cost, --pareto compares "
-                "by other metrics"
-            )
     return found
 
 
@@ -165,13 +168,15 @@ def plot(sweep: Sweep, names: Sequence[str] = ()) -> Plot | None:
     series = next((axis for axis in sweep.varied if axis.name not in (across.name, up.name)), None)
     if series is not None and len(series.values) > len(SERIES):
         series = None
-    some = any(row.optimal for row in sweep.rows) and not all(row.optimal for row in sweep.rows)
+    some = _marked(sweep)
     few = len(sweep.rows) <= NAMED
     points = []
     for row, x, y in zip(sweep.rows, across.values, up.values, strict=True):
         mark = "o" if few or series is None else SERIES[series.values.index(sweep.setting(row, series.name))]
         mark = mark.upper() if some and row.optimal else mark
-        points.append(PlotPoint(x, y, mark, row.optimal, _named(sweep, row, (across.name, up.name)) if few else ""))
+        points.append(
+            PlotPoint(x, y, mark, some and row.optimal, _named(sweep, row, (across.name, up.name)) if few else "")
+        )
     legend = []
     if series is not None and not few:
         legend.append(f"{series.name}: " + "  ".join(f"{SERIES[n]} {text}" for n, text in enumerate(series.values)))

@@ -14,10 +14,6 @@ from cnnprof.render.document import Block, Cell, Document, Heading, Notes, Table
 from cnnprof.render.document import document as made
 
 SCHEMA_VERSION = 2
-COLUMNS = (
-    TableColumn("", right=False), TableColumn("compared", right=False, fold=True), TableColumn("figures"),
-    TableColumn("total"), TableColumn("with", right=False, fold=True, optional=1),
-)  # fmt: skip
 SHOWN = 10
 """Mismatches of one check that are shown; JSON has all."""
 
@@ -34,10 +30,18 @@ def _network(verified: Verified) -> Iterator[Block]:
     ran = words.ran(verified.module, verified.stored, verified.dtype)
     facts = [*ran, *inputs, f"batch {verified.batch}", verified.dtype, verified.device, tensors, *versions]
     yield Heading(printable(verified.title), tuple(facts))
-    yield Table(COLUMNS, tuple(map(_row, verified.checks)))
+    yield Table(_columns(verified.batch), tuple(map(_row, verified.checks)))
     for check in verified.checks:
         yield Notes(tuple(_notes(check)))
     yield Text(summary(verified), "within" if verified.ok else "over")
+
+
+def _columns(batch: int) -> tuple[TableColumn, ...]:
+    total = "total" if batch == 1 else f"total ({batch:,} examples)"
+    return (
+        TableColumn("", right=False), TableColumn("compared", right=False, fold=True), TableColumn("figures"),
+        TableColumn(total), TableColumn("with", right=False, fold=True, optional=1),
+    )  # fmt: skip
 
 
 def summary(verified: Verified) -> str:

@@ -445,6 +445,11 @@ def notes(table: ReportTable, short: bool = False) -> list[str]:
     found += [f"warning: nothing uses the argument `{name}`: its value changes nothing" for name in report.unused]
     if table.priced and report.declared:
         found.append("--convention: of a declared layer only the declared MACs count; no other tool sees them")
+    if report.imported is not None and any(priced.name == "fvcore" for priced in table.priced):
+        found.append(
+            "fvcore: of the network that cnnprof builds of what it read; of the original it may count differently, "
+            "where an operator became another kind, as `mean` does `adaptive_avg_pool2d`"
+        )
     graph = report.graph
     trained = [] if graph.trained is None else graph.trained.layers
     which = "memory figures are estimates" if sign else "the training step is an estimate"

@@ -10,8 +10,9 @@ import pytest
 
 import cnnprof
 from cnnprof import lookup
-from cnnprof.analysis import conventions
+from cnnprof.analysis import conventions, layout
 from cnnprof.errors import CnnprofError, UsageError
+from cnnprof.render import words
 from tests.support.networks import network, report
 
 GOLDEN = json.loads(gzip.decompress((Path(__file__).parents[1] / "golden" / "torchvision.json.gz").read_bytes()))[
@@ -160,7 +161,9 @@ def test_a_layer_that_does_not_run_counts_nothing() -> None:
 def test_an_unknown_convention_names_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         conventions.total(cnnprof.analyze("lenet5"), "thop")
-    assert str(caught.value) == "unknown convention `thop`; known: `macs`, `torch`, `fvcore`"
+    assert str(caught.value) == (
+        "unknown convention `thop`; known: `macs`, `torch`, `fvcore`; docs/other-counters.md says what thop counts"
+    )
 
 
 VIT_BLOCK = """
@@ -208,3 +211,22 @@ def test_attention_as_fvcore_counts_it() -> None:
     """It has no price for the attention itself."""
     found = report(network("- multi_head_attention: {num_heads: 2}", "[5, 8]"), batch=3)
     assert conventions.total(found, "fvcore") == 3 * 5 * 8 * 32
+
+
+@pytest.mark.torch
+def test_fvcore_of_an_imported_network_is_of_the_one_that_is_built() -> None:
+    """The module pools by `mean`, which fvcore leaves out; the network that is built by a layer, which it counts."""
+    from torch import Tensor, nn
+
+    class Pooled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((2, 3), keepdim=True)
+
+    found = cnnprof.analyze(Pooled(), input=(3, 8, 8))
+    priced = conventions.priced(found, "fvcore")
+    assert priced.total == 3 * 8 * 8
+    assert priced.rule == "1 per MAC, and norms, as fvcore counts the network that cnnprof builds"
+    assert "fvcore: of the network that cnnprof builds" in "\n".join(
+        words.notes(layout.lay_out(found, priced=[priced]))
+    )
+    assert conventions.priced(cnnprof.analyze("lenet5"), "fvcore").rule.endswith("fvcore.nn.FlopCountAnalysis")

@@ -664,3 +664,11 @@ def test_dimensions_are_called_by_what_they_hold(steps: str, path: str, names: s
     page = page_of(graph(network(steps, "[3, 16, 16]")), path)
     macs = next(each for section in page.sections for each in section.formulas if each.label == "MACs")
     assert formula.names(macs.term) == names
+
+
+@pytest.mark.torch
+def test_a_layer_that_nobody_wrote_has_no_place() -> None:
+    from torch import nn
+
+    page = cnnprof.explain(nn.Sequential(nn.Conv2d(3, 8, 3)), "0", input=(3, 8, 8))
+    assert str(page).splitlines()[2] == "Sequential, batch 1, float32"

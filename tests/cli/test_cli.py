@@ -300,6 +300,12 @@ def test_a_layer_is_explained_without_a_file(run: Run) -> None:
     assert "MACs = 6·28·28·1·5·5 = 117,600" in alone
     sums = run("explain", "squeeze_excite,reduced=in_channels // 16", "--input", "64x8x8", "--only", "params").out
     assert "params = 580" in sums
+    assert "line " not in alone
+    assert alone.splitlines()[2] == "conv2d, batch 1, float32"
+    written = json.loads(
+        run("explain", "conv2d,out_channels=6,kernel_size=5", "--input", "1x32x32", "--format", "json").out
+    )
+    assert (written["file"], written["line"], written["lines"]) == (None, None, [])
     lists = run("explain", "conv2d,out_channels=6,kernel_size=[3,5]", "--input", "1x32x32", "--only", "macs").out
     assert "macs = 75,600" in lists
 
@@ -365,7 +371,14 @@ REFUSES = [
     ),
     (["analyze", "nets/net.yaml"], "error: there is no file `nets/net.yaml`"),
     (["analyze", "vgg@12"], "error: vgg has no variant `12`; known: `11`, `13`, `16`, `16c`, `16_bn`, `19`"),
-    (["analyze", "lenet5@x"], "error: lenet5 has no variant `x`; it has no variants"),
+    (["analyze", "lenet5@x"], "error: lenet5 has no variant `x`; it has no variants, and the arguments "),
+    (["analyze", "mobilenet_v2@1.4"], "error: mobilenet_v2 has no variant `1.4`; it has no variants; did you mean "),
+    (["analyze", "conv2d,out_channels=8"], "error: `conv2d` is a layer and no network; `cnnprof explain conv2d,… --"),
+    (["compare", "lenet5", "conv2d"], "error: `conv2d` is a layer and no network; `cnnprof explain conv2d,… --input 3"),
+    (["analyze", "squeeze_excite"], "error: `squeeze_excite` is a layer and no network; `cnnprof explain squeeze_exci"),
+    (["analyze", "lenet5", "--columns", "MAdds"], "error: unknown column `MAdds`; did you mean `macs`?"),
+    (["sweep", "lenet5", "--set", "classes=1,2", "--max", "MAdds=3M"], "error: unknown metric `MAdds`; did you mean "),
+    (["kinds", "squeeze_excitation"], "error: unknown kind `squeeze_excitation`; did you mean `squeeze_excite`?"),
     (
         ["analyze", "lenet5", "--set", "clases=10"],
         "error: lenet5 has no argument `clases` to set; did you mean `classes`?",

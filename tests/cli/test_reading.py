@@ -320,3 +320,29 @@ def test_a_project_runs_no_example() -> None:
         cnnprof.check(example="nets.py:nested")
     with pytest.raises(UsageError, match="an example is what a PyTorch module is called with"):
         cnnprof.analyze(cnnprof.unfold("lenet5"), example="nets.py:nested")
+
+
+LAST = "note: --input 32x32x3: channels come first: did you mean 3x32x32?\n"
+NO_DOUBT = ["3x32x32", "64x7x7", "64x49x1", "128x4x4", "1x32x32", "77", "53x1x3x96"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["analyze", "mobilenet_v1"],
+        ["compare", "mobilenet_v1", "mobilenet_v1"],
+        ["explain", "mobilenet_v1"],
+        ["sweep", "mobilenet_v1", "--set", "width=0.5,1.0"],
+        ["convert", "mobilenet_v1"],
+        ["separable", "mobilenet_v1"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_channels_that_come_last_are_doubted_once(command: list[str], run: Run) -> None:
+    result = run(*command, "--input", "32x32x3")
+    assert result.err.count(LAST) == 1
+
+
+@pytest.mark.parametrize("shape", NO_DOUBT)
+def test_other_shapes_are_not_doubted(shape: str, run: Run) -> None:
+    assert "channels come first" not in run("analyze", "mobilenet_v1", "--input", shape).err

@@ -57,9 +57,16 @@ def test_a_layer_changed_in_a_known_architecture(run: Run, folder: Path) -> None
     done = run("verify", "lenet5.yaml", "--against", "other.yaml")
     assert done.code == 1
     convs = [layer.path for layer in cnnprof.unfold("lenet5").layers if layer.kind.word == "conv2d"]
-    assert done.err.startswith(
-        f"error: lenet5.yaml and other.yaml differ, first at {convs[-1]} and {convs[-1]}: kernel_size 5 → 3; "
-    )
+    assert done.out.count("kernel_size 5 → 3") == 1
+    assert "\nfirst difference: kernel_size 5 → 3; " in done.out
+    assert f"\n  lenet5.yaml: {convs[-1]} (conv2d), " in done.out
+    summary = "lenet5.yaml and other.yaml differ: 3 of 11 layers agree from the inputs on"
+    assert done.out.endswith(f"\n{summary}\n")
+    command = "cnnprof compare lenet5.yaml other.yaml --layers"
+    assert done.err == f"error: {summary}; `{command}` shows every layer\n"
+    assert run(*command.split()[1:]).code == 0
+    given = run("verify", "lenet5.yaml", "--against", "other.yaml", "--input", "1x32x32").err
+    assert "; `cnnprof compare lenet5.yaml other.yaml --input 1x32x32 --layers` shows every layer\n" in given
 
 
 def test_json(run: Run, folder: Path) -> None:
@@ -104,7 +111,8 @@ def test_a_module_takes_the_input_of_the_spec(run: Run) -> None:
     assert run("verify", "torch:nets.py:Net", "--against", "net.yaml", "--input", "3x8x8").code == 0
     wide = run("verify", "net.yaml", "--against", "torch:nets.py:Net,width=16")
     assert wide.code == 1
-    assert "first at first and conv: out_channels 8 → 16" in wide.err
+    assert "first difference: out_channels 8 → 16" in wide.out
+    assert "cnnprof compare" not in wide.err
 
 
 @pytest.mark.parametrize("option", ["--fake", "--no-fvcore", "--batch 4", "--device cuda"])

@@ -76,7 +76,8 @@ def test_wrong_wins_and_all_is_said(folder: Path, run: Run) -> None:
         (["max: {params: 5}", "set: {with: 5}"],
          "cnnprof.yaml:6:9: error: models/net.yaml: net has no argument `with` to set; did you mean `width`?"),
         (["max: {params: 5}", "variant: x"],
-         "cnnprof.yaml:6:12: error: models/net.yaml: net has no variant `x`; it has no variants"),
+         "cnnprof.yaml:6:12: error: models/net.yaml: net has no variant `x`; it has no variants, and "
+         "the arguments `width`"),
         (["at: {cov: {params: 5}}"], "cnnprof.yaml:5:22: error: no layer's path matches `cov`"),
         (["at: {conv: {depth: 5}}"], "cnnprof.yaml:5:22: error: `depth` is a metric of the whole network, not a sum "
                                      "over "

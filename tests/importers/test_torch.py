@@ -1041,6 +1041,11 @@ def make(**args):
 
 model = Net(8)
 number = 3
+NUMBERS = []
+
+
+def numbers():
+    return nn.Sequential()
 
 
 def broken():
@@ -1103,8 +1108,13 @@ def test_nor_does_what_its_forward_pass_prints(capfd: pytest.CaptureFixture[str]
         ("mynet:Nett", {}, "`mynet` has no attribute `Nett`; did you mean `Net`?"),
         ("mynet:model.back", {}, "`mynet:model` has no attribute `back`; did you mean `backbone`?"),
         ("mynet:number", {}, "`torch:mynet:number` is 3, which is no torch.nn.Module and makes none"),
+        (
+            "mynet:NUMBERS",
+            {},
+            "`torch:mynet:NUMBERS` is [], which is no torch.nn.Module and makes none; did you mean `numbers`?",
+        ),
         ("mynet:other", {}, "`torch:mynet:other` gives {}, expected a torch.nn.Module"),
-        ("mynet:broken", {}, "the code of `torch:mynet:broken` fails: ValueError: no luck (mynet.py:27)"),
+        ("mynet:broken", {}, "the code of `torch:mynet:broken` fails: ValueError: no luck (mynet.py:32)"),
         ("mynet:Net", {"depth": 3}, "the code of `torch:mynet:Net,depth=3` fails: TypeError: "),
         ("mynet:model", {"width": 3}, "`torch:mynet:model,width=3` is a module already, and takes no arguments"),
         ("mynet", {}, "`torch:mynet` names no module: write torch:MODULE:NAME or torch:FILE.py:NAME"),
@@ -1238,3 +1248,10 @@ def test_a_module_is_a_spec_that_unfolds_to_the_same_network(module: Any) -> Non
         assert other is not None
         assert [layer._replace(mark=None, calls=()) for layer in other.layers] == list(one.layers)
         assert sorted(other.outputs) == sorted(one.outputs)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (1, 3, 32, 32)])
+def test_a_shape_that_a_module_does_not_take_is_told_with_its_batch(shape: tuple[int, ...]) -> None:
+    """PyTorch's message has the batch that the module is exported with, which nobody gave."""
+    said = refusal(nn.Conv2d(3, 8, 3), *shape)
+    assert re.search(r"\[(\d+), .*; \1 is the batch that cnnprof exports with: the shape of an input is", said)

@@ -590,3 +590,17 @@ def test_a_condition_is_no_shape() -> None:
     assert problems("layers:\n  - relu:\n    frozen: in_shape\n") == [
         "3:13 a condition is true or false, found [3, 8, 8]"
     ]
+
+
+@pytest.mark.parametrize(
+    ("variant", "hint"),
+    [
+        ("1.4", "it has no variants; did you mean its argument, `,width=1.4`?"),
+        ("10", "it has no variants; did you mean its argument, `,classes=10`?"),
+        ("small", "it has no variants, and the arguments `width`, `classes`"),
+    ],
+)
+def test_a_variant_that_may_be_an_argument(variant: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        unfold(read(parse(architectures()["mobilenet_v2"].read_text("utf-8"), "mobilenet_v2")), variant)
+    assert str(caught.value) == f"mobilenet_v2 has no variant `{variant}`; {hint}"

@@ -29,6 +29,8 @@ def test_every_command_has_it(command: str, form: str, capsys: pytest.CaptureFix
     assert text.strip()
     if form == "markdown":
         return
+    assert text.startswith("% needs \\usepackage{booktabs}\n") == (r"\toprule" in text)
+    text = text.removeprefix(latex.NEEDS)
     text = re.sub(r"\\begin{verbatim}.*?\\end{verbatim}", "", text, flags=re.DOTALL)
     bare = re.sub(r"\\[{}$&%#_]", "", text)
     assert bare.count("{") == bare.count("}")
@@ -43,4 +45,12 @@ def test_what_a_stranger_wrote_is_no_macro() -> None:
     text = network("- relu").replace("name: net", 'name: "a\\\\input{x}%$_^~#&\\e[31m"')
     found = latex.render(words.document([lay_out(report(text))]))
     name = r"a\textbackslash{}input\{x\}\%\$\_\textasciicircum{}\textasciitilde{}\#\&\textbackslash{}x1b{[}31m"
-    assert found.startswith(rf"\noindent \textbf{{{name}}}, input ")
+    assert found.removeprefix(latex.NEEDS).startswith(rf"\noindent \textbf{{{name}}}, input ")
+
+
+def test_tex_is_latex(capsys: pytest.CaptureFixture[str]) -> None:
+    written = []
+    for form in ("latex", "tex"):
+        assert main(["compare", "lenet5", "alexnet", "--format", form]) == 0
+        written.append(capsys.readouterr().out)
+    assert written[0] == written[1]

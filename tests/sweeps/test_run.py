@@ -429,10 +429,22 @@ def test_a_namesake_is_an_objective_and_plotted_by_its_column(
     args = ["--set", "macs=1,2", "--pareto", "set.macs,macs", "--plot", "set.macs,macs", "--columns", "macs"]
     assert main(["sweep", str(path), *args]) == 0
     out = capsys.readouterr().out
-    table = "set.macs  macs  best\n────────  ────  ────\n1           64  *\n2          128  *\n"
-    assert table in out
-    assert "no other row has `set.macs` at least as large and `macs` at most as large" in out
+    assert "set.macs  macs\n────────  ────\n1           64\n2          128\n" in out
     assert out.endswith("set.macs\n")
+    assert main(["sweep", str(path), *args[:4], "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["objectives"] == {"set.macs": "larger", "macs": "smaller"}
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "latex"])
+def test_a_mark_that_every_row_would_have_is_left_out(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["sweep", "lenet5", "--set", "classes=10,20", "--columns", "macs", "--format", form]
+    assert main(args) == 0
+    everywhere = capsys.readouterr().out
+    assert "optimal" not in everywhere
+    assert "best" not in everywhere
+    assert "*" not in everywhere.partition("20")[2]
+    assert main([*args, "--pareto", "macs,params"]) == 0
+    assert "optimal" in capsys.readouterr().out
 
 
 # How it is shown.

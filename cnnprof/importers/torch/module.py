@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from cnnprof.kinds.dropout import RandomZeros
 from cnnprof.model.kind import show
 
 _WHOLE = "; an input of whole numbers has its type where its shape is given, as in --input 77:int64"
+
+_ORDER = "the shape of an input is that of one example, channels first and without the batch, as in 3x224x224"
 
 
 def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Imported:
@@ -45,7 +48,7 @@ def imported(module: nn.Module, wanted: Wanted, name: str, shown: str) -> Import
 
 def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: str) -> Imported:
     """The network of a module, exported with a batch that no other size is a multiple of. Raises AmbiguousBatch."""
-    exported = _exported(module, given, shown, training=False)
+    exported = _exported(module, given, batch, shown, training=False)
     evaluated = program(module, exported, given, batch, shown)
     network = Network(name)
     reader = Reader(network, evaluated, measure(exported))
@@ -69,9 +72,10 @@ def _of_batch(module: nn.Module, given: Example, batch: int, name: str, shown: s
 
 def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -> tuple[Reader, list[str]]:
     """The layers of evaluation, and those that only training runs, found by a second export in training."""
+    batch = reader.program.batch.size
     try:
-        exported = _exported(module, given, shown, training=True)
-        trained = program(module, exported, given, reader.program.batch.size, shown)
+        exported = _exported(module, given, batch, shown, training=True)
+        trained = program(module, exported, given, batch, shown)
         Reader(reader.network, trained, measure(exported), reader).read_training()
         return reader, []
     except (UsageError, AmbiguousBatch):  # then they are parameters of which nobody knows what they are for
@@ -80,13 +84,16 @@ def _with_heads(module: nn.Module, given: Example, reader: Reader, shown: str) -
         return again, ["it cannot be exported in training, so that layers of training alone are not known"]
 
 
-def _exported(module: nn.Module, given: Example, shown: str, *, training: bool) -> Any:
+def _exported(module: nn.Module, given: Example, batch: int, shown: str, *, training: bool) -> Any:
     """The ExportedProgram of a module. Raises CannotExport with a part to try instead, where PyTorch cannot."""
     try:
         return export(module, given, training=training)
     except Exception as error:  # noqa: BLE001  whatever a module and torch.export raise
+        said = told(error)
         hint = _WHOLE if "scalar types: Long" in str(error) else _part(module, given, shown)
-        raise CannotExport(f"PyTorch cannot export `{shown}`: {told(error)}{hint}") from None
+        if re.search(rf"\b{batch}\b", said):
+            hint = f"; {batch} is the batch that cnnprof exports with: {_ORDER}{hint}"
+        raise CannotExport(f"PyTorch cannot export `{shown}`: {said}{hint}") from None
 
 
 def _part(module: nn.Module, given: Example, shown: str) -> str:

@@ -154,6 +154,7 @@ def _followed(reference: Reference, found: Any, names: list[str], meta: bool) ->
     from torch import nn
 
     args: Mapping[str, Any] | None = reference.args
+    held = found
     for number, name in enumerate(names):
         if isinstance(found, type | Callable) and not isinstance(found, nn.Module | ModuleType) and number:
             if hasattr(found, name) and not (isinstance(found, type) and issubclass(found, nn.Module)):
@@ -170,7 +171,12 @@ def _followed(reference: Reference, found: Any, names: list[str], meta: bool) ->
             raise UsageError(
                 f"`{printable(brief(where))}` has no attribute `{printable(brief(name))}`; {nearest(name, known)}"
             )
-        found = getattr(found, name)
+        held, found = found, getattr(found, name)
+    if not callable(found):
+        near = nearest(names[-1], [each for each in _names(held) if not each.startswith("_")])
+        shown, what = printable(brief(str(reference), 200)), printable(brief(repr(found)))
+        hint = f"; {near}" if near else ""
+        raise UsageError(f"`{shown}` is {what}, which is no torch.nn.Module and makes none{hint}")
     if not isinstance(found, nn.Module):
         found, args = _made(reference, found, args or {}, meta), None
     elif args:
@@ -189,8 +195,6 @@ def _made(reference: Reference, factory: Any, args: Mapping[str, Any], meta: boo
     from torch import nn
 
     shown = printable(brief(str(reference), 200))
-    if not callable(factory):
-        raise UsageError(f"`{shown}` is {printable(brief(repr(factory)))}, which is no torch.nn.Module and makes none")
     made = None
     if meta:
         try:
