@@ -101,6 +101,7 @@ OTHERS = {
     "_unreadable": "makes a UsageError; seen in it",
     "_unknown": "makes a UsageError; seen in it",
     "self.error": "was raised in another process; seen there",
+    "made": "was raised in another thread; seen there",
     "NoKind": "says why a layer became opaque",
     "self.wrong": "makes a UsageError; seen in it",
     "self.mismatch": "makes a MismatchError; seen in it",

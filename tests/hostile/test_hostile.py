@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cnnprof.analysis.costs import count
 from cnnprof.errors import SpecError
-from cnnprof.language import source
 from cnnprof.language import unfold as walking
 from cnnprof.language.problems import LIMITS, UnfoldWork
 from cnnprof.language.source import parse
@@ -99,7 +99,7 @@ class Counted(Exception):
     ids=["depth", "nodes"],
 )
 def test_no_more_events_are_read_than_the_limits_allow(text: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    events = source.yaml.parse
+    events = yaml.parse
 
     def counting(*arguments: object, **options: object) -> object:
         for number, event in enumerate(events(*arguments, **options)):
@@ -107,7 +107,7 @@ def test_no_more_events_are_read_than_the_limits_allow(text: str, most: int, mon
                 raise Counted
             yield event
 
-    monkeypatch.setattr(source.yaml, "parse", counting)
+    monkeypatch.setattr(yaml, "parse", counting)
     located(text)
 
 
