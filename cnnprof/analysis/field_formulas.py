@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from cnnprof.analysis.explained import Formula
 from cnnprof.analysis.receptive_field import FieldAxis, TensorField
-from cnnprof.analysis.traced import AXES, Rules, TracedNetwork
+from cnnprof.analysis.traced import Rules, TracedNetwork, axis_names
 from cnnprof.errors import listing
 from cnnprof.model import trace
 from cnnprof.model.kind import Everything, Regrouped, Shape, Unknown
@@ -46,8 +46,7 @@ def formulas(network: TracedNetwork, number: int, rules: Rules) -> tuple[tuple[F
 
 
 def _axes(field: TensorField) -> Iterable[tuple[str, FieldAxis]]:
-    names = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
-    return zip(names, field.axes, strict=True)
+    return zip(axis_names(len(field.axes)), field.axes, strict=True)
 
 
 def _figures(after: TensorField, before: TensorField, axes: Iterable[int]) -> Iterable[Formula]:

@@ -22,6 +22,11 @@ MADE = ("channels", "features")
 AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
+def axis_names(count: int) -> tuple[str, ...]:
+    """What the axes of a receptive field are called; numbered where they are more than those of a video."""
+    return AXES.get(count, tuple(f"axis{number}" for number in range(count)))
+
+
 class Rules(NamedTuple):
     """A layer's rules with traced integers."""
 
@@ -143,7 +148,7 @@ def _named(held: object, name: str) -> object:
 
 def _names(field: TensorField, shape: Shape) -> list[str]:
     """The dimensions of a tensor by what they consist of: (positions, features) where axes are one, as tokens are."""
-    axes = AXES.get(len(field.axes), tuple(f"axis{number}" for number in range(len(field.axes))))
+    axes = axis_names(len(field.axes))
     names = []
     for dim, along in enumerate(field.dims):
         if len(along) == 1:

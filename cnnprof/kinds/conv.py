@@ -294,8 +294,10 @@ class DynamicConv2d(Kind, word="dynamic_conv2d", axes=2, merge=True):
         options: Any = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
         def convolve(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-            if len(weight) == 1:
-                return functional.conv2d(features, weight[0], groups=self.groups, **options)
+            if weight.dim() == 5 and len(weight) == 1:
+                weight = weight[0]
+            if weight.dim() == 4:  # all examples share it
+                return functional.conv2d(features, weight, groups=self.groups, **options)
             groups = len(features) * self.groups
             made = functional.conv2d(features.flatten(0, 1)[None], weight.flatten(0, 1), groups=groups, **options)
             return made.view(len(features), -1, *made.shape[2:])
@@ -315,7 +317,10 @@ class DynamicConv2d(Kind, word="dynamic_conv2d", axes=2, merge=True):
     def _static(self, weight: Shape) -> Conv2d:
         """The convolution that learns a weight of this shape."""
         own = {name: getattr(self, name) for name in self.fields}
-        return Conv2d(out_channels=weight[0], kernel_size=weight[2:], bias=False, **own)
+        # Sizes may be traced integers, which a constructor would not take.
+        return Conv2d(out_channels=1, kernel_size=(1, 1), bias=False).stand_in(
+            own | {"out_channels": weight[0], "kernel_size": weight[2:]}
+        )
 
 
 class StdConv2d(Conv, word="std_conv2d", axes=2):

@@ -18,7 +18,7 @@ from cnnprof.analysis.explained import LayerPage, Section, SumPage
 from cnnprof.analysis.memory import Scale
 from cnnprof.analysis.receptive_field import FieldAxis, TensorField, follow
 from cnnprof.analysis.sums import SUMS
-from cnnprof.analysis.traced import AXES
+from cnnprof.analysis.traced import axis_names
 from cnnprof.errors import UsageError
 from cnnprof.language import manual
 from cnnprof.language.registry import kinds
@@ -50,7 +50,7 @@ def figures(section: Section) -> dict[str, object]:
 
 def by_axis(field: TensorField | None) -> dict[str, FieldAxis]:
     """The axes of a receptive field by name."""
-    return dict(zip(AXES[len(field.axes)], field.axes, strict=True)) if field and field.axes else {}
+    return dict(zip(axis_names(len(field.axes)), field.axes, strict=True)) if field and field.axes else {}
 
 
 def holds(
