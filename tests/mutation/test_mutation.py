@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("coverage", reason="coverage is not installed: pip install -e '.[dev]'")
+
 from tests.mutation.__main__ import ROOT, equivalents, made
 from tests.mutation.mutants import functions, mutants, mutated
 
