@@ -143,7 +143,7 @@ def test_the_titles_of_architectures_are_whole(run: Run) -> None:
 
 def test_a_sweep_stays_one_table_with_its_headings_broken() -> None:
     text = on_a_terminal(
-        "sweep", "mobilenet_v1", "--set", "width=0.25:1.0:0.25", "--input", "3x128x128,3x160x160", "--no-plot", width=60
+        "sweep", "mobilenet_v1", "--set", "width=0.25:1.0:0.25", "--input", "3x128x128,3x160x160", "--no-plot", width=52
     )
     assert headings(text) == ["width", "input", "params", "macs", "peak_activation_bytes"]
     assert " peak_activation_\n" in ESCAPE.sub("", text)
