@@ -294,8 +294,10 @@ class DynamicConv2d(Kind, word="dynamic_conv2d", axes=2, merge=True):
         options: Any = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
         def convolve(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-            if len(weight) == 1:
-                return functional.conv2d(features, weight[0], groups=self.groups, **options)
+            if weight.dim() == 5 and len(weight) == 1:
+                weight = weight[0]
+            if weight.dim() == 4:  # all examples share it
+                return functional.conv2d(features, weight, groups=self.groups, **options)
             groups = len(features) * self.groups
             made = functional.conv2d(features.flatten(0, 1)[None], weight.flatten(0, 1), groups=groups, **options)
             return made.view(len(features), -1, *made.shape[2:])
