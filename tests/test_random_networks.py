@@ -299,9 +299,9 @@ def test_layouts_that_the_graph_cannot_tell(layers: str) -> None:
             id="left",
         ),
         pytest.param(
-            "- matmul: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}",
-            "`matmul` reads `matmul.a.parameter`, which has no batch",
-            id="multiplied",
+            "- stack: {a: [{parameter: {shape: [3, 8, 8]}}], b: []}",
+            "`stack` reads `stack.a.parameter`, which has no batch",
+            id="stacked",
         ),
     ],
 )

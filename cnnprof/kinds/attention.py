@@ -280,11 +280,14 @@ class MultiHeadAttention(Kind, word="multi_head_attention"):
             scratch = Tensor((most(projected.numel + last, first, attending),))
             copied = 0, min(1, len(inputs) - 1), len(inputs) - 1
         kept = (*made, sums, attended)
+        estimate = "{} may copy a single position, or not" if query[-2] == 1 else ""
         if contiguous:
             copies = tuple([Tensor(inputs[position]) for position in copied])
             moved = copied if prod(query[:-2]) == 1 else ()  # in a batch of one that is no copy
-            return Memory(saved=copies + kept, scratch=(scratch,), contiguous=False, copied=moved)
-        return Memory(keeps="inputs", saved=kept, scratch=(scratch,), contiguous=False)
+            made_of = Memory(saved=copies + kept, copied=moved)
+        else:
+            made_of = Memory(keeps="inputs", saved=kept)
+        return made_of._replace(scratch=(scratch,), contiguous=False, gathers=True, estimate=estimate)
 
     def code(self, *inputs: Shape) -> Code:
         width, key, value = self._widths(inputs)

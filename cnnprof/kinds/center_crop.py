@@ -54,7 +54,7 @@ class CenterCrop(Kind, word="center_crop"):
         cut = [dim for dim, (size, places) in enumerate(zip(inputs[0], output, strict=True)) if size != places]
         # What is cut out lies in one piece if no dimension before the last cut one has several positions.
         in_one_piece = not cut or all(places == 1 for places in output[: cut[-1]])
-        return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
+        return Memory(view=True, contiguous=contiguous, dense=in_one_piece, apart=in_one_piece and bool(cut))
 
     def code(self, *inputs: Shape) -> Code:
         pairs = zip(inputs[0][1:], self._sizes(inputs[0]), strict=True)

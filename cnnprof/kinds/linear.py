@@ -56,7 +56,7 @@ class Linear(Kind, word="linear"):
 
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         if contiguous:
-            return Memory(keeps="inputs")
+            return Memory(keeps="inputs", gathers=len(inputs[0]) > 1)
         copy = Tensor(inputs[0])  # PyTorch folds the positions into one dimension
         return Memory(saved=(copy,), scratch=(copy,))
 

@@ -229,6 +229,7 @@ class InstanceNorm(ChannelNorm, word="instance_norm"):
             keeps="inputs" if contiguous else "nothing",
             saved=(*copy, *weight, *averages, *statistics),
             scratch=(*copy, *weight, *bias, *averages, *statistics),
+            gathers=True,
         )
 
 
@@ -294,7 +295,7 @@ class GroupNorm(Norm, word="group_norm"):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         statistics = (Tensor((self.num_groups,)),) * 2
         if contiguous or len(inputs[0]) > 2:  # an image keeps its order of channels last
-            return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=contiguous)
+            return Memory(keeps="inputs", saved=statistics, scratch=statistics, contiguous=contiguous, gathers=True)
         copy = Tensor(inputs[0])
         return Memory(saved=(copy, *statistics), scratch=(copy, *statistics))
 

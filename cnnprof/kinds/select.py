@@ -45,7 +45,7 @@ class Select(Kind, word="select"):
     def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
         dim, _ = self._place(inputs[0])
         in_one_piece = inputs[0][dim] == 1 or prod(inputs[0][:dim]) == 1
-        return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
+        return Memory(view=True, contiguous=contiguous, dense=in_one_piece, apart=in_one_piece and inputs[0][dim] != 1)
 
     def code(self, *inputs: Shape) -> Code:
         return Code("{0}.select({dim}, {index})", {"dim": self.dim, "index": self.index})

@@ -87,7 +87,7 @@ class Slice(Cut, word="slice"):
         index, _, _ = self._range(inputs[0])
         kept, size = self.output(*inputs)[index], inputs[0][index]
         in_one_piece = kept == size or (prod(inputs[0][:index]) == 1 and 1 in (kept, self.step))
-        return Memory(view=True, contiguous=contiguous, dense=in_one_piece)
+        return Memory(view=True, contiguous=contiguous, dense=in_one_piece, apart=in_one_piece and kept != size)
 
     def code(self, *inputs: Shape) -> Code:
         dims = ", ".join([":"] * (self.dim if self.dim >= 0 else self.dim + len(inputs[0]) + 1))

@@ -4,7 +4,7 @@ from math import prod
 
 from cnnprof.errors import ShapeError
 from cnnprof.model import window
-from cnnprof.model.kind import Channels, Code, Kind, PerAxis, Reach, Shape, show
+from cnnprof.model.kind import Channels, Code, Kind, Memory, PerAxis, Reach, Shape, Tensor, show
 
 
 class Unfold(Kind, word="unfold", axes=2):
@@ -52,6 +52,13 @@ class Unfold(Kind, word="unfold", axes=2):
 
     def reach(self, *inputs: Shape) -> Reach:
         return None
+
+    def memory(self, *inputs: Shape, training: bool, contiguous: bool) -> Memory:
+        # PyTorch allocates as much as the input takes, which grows where the output takes more.
+        read, made = prod(inputs[0]), prod(self.output(*inputs))
+        if made < read:
+            return Memory(scratch=(Tensor((read - made,)),), estimate="{} allocates as much as its input takes")
+        return Memory(gathers=True)
 
     def code(self, *inputs: Shape) -> Code:
         return self.made("Unfold")

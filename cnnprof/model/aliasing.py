@@ -4,9 +4,10 @@ One rule for inference and training. A layer whose torch.nn class takes `inplace
 overwrites an input that a layer made, that is no view, viewed or output, has the result's shape, has no
 other reader ever, and whose last writer does not keep it for the backward pass (autograd would raise).
 
-Of a tensor's layout two things are followed: whether its values lie in the order of its dimensions, and
-side by side. Behind a permutation PyTorch's operations keep the order they find or not, each as it likes; what
-a layer that looks beyond a single position copies there is an estimate, and the layer says so.
+Of a tensor's layout three things are followed: whether its values lie in the order of its dimensions, side by
+side, and one example next to the other. Behind a permutation PyTorch's operations keep the order they find or
+not, each as it likes; what a layer that looks beyond a single position copies there is an estimate, and the layer
+says so. So is what a few layers copy of examples that lie apart, as behind a slice of channels.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ _WRITTEN = Layer._fields.index("overwrites")
 class _State(NamedTuple):
     """What is known of a tensor.
 
-    in_order: its values lie in the order of its dimensions. dense: and side by side. settled: no permutation came
-    before. barred: why no layer may overwrite it, as far as its making goes; empty where one may. shared: it has no
-    batch, as a parameter or what is computed of some.
+    in_order: its values lie in the order of its dimensions. dense: and side by side. apart: but not those of one
+    example and the next. settled: no permutation came before. barred: why no layer may overwrite it, as far as its
+    making goes; empty where one may. shared: it has no batch, as a parameter or what is computed of some.
     """
 
     in_order: bool = True
     dense: bool = True
+    apart: bool = False
     settled: bool = True
     barred: Literal["", "input", "view", "other view", "kept", "shape"] = ""
     shared: bool = False
@@ -206,12 +208,13 @@ def _decided(
         alike = all(own.memory(mode, True) == own.memory(mode, False) for mode in (False, True))
         exact = alike and (view or not own.reach)
     memory = at_training if training else at_evaluation
+    apart = view and batched and (source.apart or memory.apart)
     if not known and memory.exact:
         memory = memory._replace(estimate=memory.repeated)
-    exact = exact and memory.exact
+    exact = exact and memory.exact and not (source.apart and memory.gathers)
     if overwrites and own.kind.merge:
         memory = memory._replace(scratch=())  # every term is added into place: no sum in between
-    return _Decision(view, memory, exact, _State(in_order, dense, settled, barred, not batched))
+    return _Decision(view, memory, exact, _State(in_order, dense, apart, settled, barred, not batched))
 
 
 def _views_in_order(own: Answers) -> bool:

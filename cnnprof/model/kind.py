@@ -99,6 +99,8 @@ class Memory(NamedTuple):
     scratch: tensors held only while the layer runs.
     contiguous: the values of one example lie in memory in the order of its dimensions.
     dense: they lie side by side; a view of a part leaves gaps, which the next layer that writes closes.
+    apart: they do, but what the view leaves out lies between one example and the next.
+    gathers: it copies its first input where its examples lie apart, in a batch of more than one.
     estimate: why all this is no more than an estimate, as a clause about the layer `{}`; empty where it is so to the
         byte.
     copied: positions of inputs that the first of `saved` are copies of, another dimension before the batch; in a
@@ -114,6 +116,8 @@ class Memory(NamedTuple):
     scratch: tuple[Tensor, ...] = ()
     contiguous: bool = True
     dense: bool = True
+    apart: bool = False
+    gathers: bool = False
     estimate: str = ""
     copied: tuple[int, ...] = ()
     once: tuple[int, ...] = ()

@@ -70,7 +70,7 @@ class InParts(Kind):
             tuple([each._replace(shape=(*parts, *each.shape)) if each.per_example else each for each in tensors])
             for tensors in (own.saved, own.scratch)
         )
-        found = own._replace(saved=saved, scratch=scratch, in_place=None)
+        found = own._replace(saved=saved, scratch=scratch, in_place=None, gathers=True)
         if contiguous:
             return found
         copied = Tensor(inputs[0])

@@ -295,6 +295,17 @@ def test_a_kernel_of_each_example_or_one_of_all() -> None:
 
 
 @pytest.mark.torch
+def test_a_kernel_without_a_batch_is_one_of_all() -> None:
+    """As of a buffer, which the built module has without a batch."""
+    import torch
+    from torch.nn import functional
+
+    features, weight = torch.rand(3, *IMAGE), torch.rand(6, 2, 3, 3)
+    made = DynamicConv2d(stride=2, groups=2).module(IMAGE, (6, 2, 3, 3))(features, weight)
+    torch.testing.assert_close(made, functional.conv2d(features, weight, stride=2, groups=2))
+
+
+@pytest.mark.torch
 def test_source_with_a_kernel_that_all_examples_share_runs() -> None:
     import torch
 

@@ -376,25 +376,25 @@ MEMORY = [
     pytest.param(
         InstanceNorm(affine=True),
         False,
-        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 3, scratch=(PER_CHANNEL,) * 4),
+        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 3, scratch=(PER_CHANNEL,) * 4, gathers=True),
         id="instance_norm repeats its weight and bias, and keeps the weight",
     ),
     pytest.param(
         InstanceNorm(affine=True, track_running_stats=True),
         False,
-        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 3, scratch=(PER_CHANNEL,) * 4),
+        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 3, scratch=(PER_CHANNEL,) * 4, gathers=True),
         id="instance_norm repeats its averages",
     ),
     pytest.param(
         InstanceNorm(affine=True, track_running_stats=True, bias=False),
         True,
-        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 5, scratch=(PER_CHANNEL,) * 5),
+        Memory(keeps="inputs", saved=(PER_CHANNEL,) * 5, scratch=(PER_CHANNEL,) * 5, gathers=True),
         id="instance_norm repeats its averages and makes statistics",
     ),
     pytest.param(
         GroupNorm(num_groups=4),
         False,
-        Memory(keeps="inputs", saved=(Tensor((4,)),) * 2, scratch=(Tensor((4,)),) * 2),
+        Memory(keeps="inputs", saved=(Tensor((4,)),) * 2, scratch=(Tensor((4,)),) * 2, gathers=True),
         id="group_norm: a mean and a root per group",
     ),
     pytest.param(

@@ -220,3 +220,59 @@ def test_storages_are_as_told(layers: str, expected: str) -> None:
     with torch.no_grad():
         built(torch.rand(2, 3, 8, 8))
     assert shared == {layer.path: not layer.materialises for layer in unfolded.layers if layer.executed}
+
+
+WHOLE, PART = "slice: {dim: 1}", "slice: {dim: 1, end: 2}"
+COPYING = {
+    "group_norm: {num_groups: 1}": "[4, 6, 6]",
+    "instance_norm: {affine: true}": "[4, 6, 6]",
+    "linear: {out_features: 2}": "[4, 6]",
+    "unfold: {kernel_size: 2}": "[4, 6, 6]",
+    "folded_batch_norm": "[4, 3, 6, 6]",
+    "multi_head_attention: {num_heads: 2}": "[4, 6, 6]",
+}
+
+
+@pytest.mark.parametrize("layer", COPYING)
+def test_examples_that_lie_apart_may_be_copied(layer: str) -> None:
+    """As those of some channels: these layers copy them in a batch of more than one, which is an estimate."""
+    last = {cut: graph(network(f"- relu\n- {cut}\n- {layer}", COPYING[layer])).layers[-1] for cut in (WHOLE, PART)}
+    assert last[WHOLE].unsure == ""
+    assert last[PART].unsure == "whether {} copies depends on strides, which are not tracked"
+
+
+@pytest.mark.parametrize(
+    ("layers", "exact"),
+    [
+        pytest.param(f"- {PART}", False, id="slice"),
+        pytest.param("- select: {dim: 1, index: 0}", False, id="select"),
+        pytest.param(f"- {PART}\n- identity", False, id="a view of what lies apart"),
+        pytest.param(f"- {PART}\n- relu", True, id="what is written lies side by side"),
+        pytest.param(f"- {PART}\n- flatten", True, id="a row of each example"),
+    ],
+)
+def test_where_examples_lie_apart(layers: str, exact: bool) -> None:
+    steps = f"- relu\n{layers}\n- linear: {{out_features: 2}}"
+    assert graph(network(steps, "[4, 6, 6]")).layers[-1].memory_exact == exact
+
+
+def test_a_center_crop_of_one_channel_leaves_examples_apart() -> None:
+    layers = "- relu\n- center_crop: {output_size: [2, 6]}\n- linear: {out_features: 2}"
+    assert not graph(network(layers, "[1, 6, 6]")).layers[-1].memory_exact
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "reason"),
+    [
+        pytest.param("- unfold: {kernel_size: 2}", "[2, 6, 6]", "", id="more values than its input"),
+        pytest.param(
+            "- unfold: {kernel_size: 1, stride: 2}", "[2, 6, 6]", "{} allocates as much as its input takes", id="fewer"
+        ),
+        pytest.param(
+            "- multi_head_attention: {num_heads: 2}", "[1, 6]", "{} may copy a single position, or not", id="position"
+        ),
+        pytest.param("- multi_head_attention: {num_heads: 2}", "[2, 6]", "", id="two positions"),
+    ],
+)
+def test_memory_that_is_an_estimate(layers: str, shape: str, reason: str) -> None:
+    assert graph(network(layers, shape)).layers[-1].unsure == reason

@@ -65,7 +65,6 @@ def as_source(graph: Graph) -> None:
 
 def same_values(own: Any, graph: Graph) -> None:
     """The same state and, from the same one, the same values, in evaluation and training. Raises Mismatch."""
-    import torch
 
     from cnnprof.runtime.build import module
 
@@ -82,12 +81,18 @@ def same_values(own: Any, graph: Graph) -> None:
         inputs = inputs_of(graph)
         results = []
         for computing in (theirs, own):
-            for inner in computing.modules():
-                if "Dropout" in type(inner).__name__:  # which draws in the order of the layers, heads in training last
-                    inner.eval()
-            torch.manual_seed(0)
+            # Every module draws anew, as the order of the layers is not the same: heads in training come last.
+            hooks = [each.register_forward_pre_hook(reseed) for each in computing.modules()]
             results.append(outputs_of(computing, inputs))
+            for hook in hooks:
+                hook.remove()
         agree_on_values(*results)
+
+
+def reseed(*_: object) -> None:
+    import torch
+
+    torch.manual_seed(0)
 
 
 def as_module(graph: Graph) -> Imported:
