@@ -7,7 +7,7 @@ other reader ever, and whose last writer does not keep it for the backward pass 
 Of a tensor's layout three things are followed: whether its values lie in the order of its dimensions, side by
 side, and one example next to the other. Behind a permutation PyTorch's operations keep the order they find or
 not, each as it likes; what a layer that looks beyond a single position copies there is an estimate, and the layer
-says so. So is what a few layers copy of examples that lie apart, as behind a slice of channels.
+says so. So is what a few layers copy of examples that lie apart, as after a slice of channels.
 """
 
 from __future__ import annotations
