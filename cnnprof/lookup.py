@@ -65,7 +65,7 @@ def locate(spec: str, inside: Path | None = None) -> Located:
     if is_file(base):
         if inside is not None:
             files.refuse_leaving(base, inside)
-        return located_file(base, variant, given)
+        return located_file(base, variant, given, quotes=inside is None)
     shipped = architectures()
     if base in shipped:
         return Located(f"{base}.yaml", files.read(shipped[base], MOST), variant, given)
@@ -76,12 +76,17 @@ def locate(spec: str, inside: Path | None = None) -> Located:
     raise _unknown(base, shipped)
 
 
-def located_file(path: str, variant: str | None = None, given: Mapping[str, str] = {}) -> Located:
-    """A file that is there. Raises UsageError."""
+def located_file(
+    path: str, variant: str | None = None, given: Mapping[str, str] = {}, *, quotes: bool = True
+) -> Located:
+    """A file that is there. quotes: whether the error for one that is no spec may show names in it.
+
+    Raises UsageError.
+    """
     name = files.slashed(path)
     if (reference := formats.of_file(path)) is not None:
         return Located(name, b"", variant, given, reference)
-    if hint := formats.of_another_file(path):
+    if hint := formats.of_another_file(path, quotes):
         raise UsageError(f"`{brief(printable(path), 200)}` is not a spec; {hint}")
     return Located(name, files.read(path, MOST), variant, given)
 

@@ -308,6 +308,12 @@ def test_what_people_type_first(folder: Path, spec: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_names_of_code_that_python_would_warn_of(folder: Path) -> None:
+    """Its warnings quote lines of the file."""
+    (folder / "nets.py").write_text("class Net: ...\nPATTERN = '\\d'\n")
+    assert reference.defined("nets.py") == ["Net"]
+
+
 def test_a_module_without_torch_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"^`pkg\.models:Net` names no network: a PyTorch module is `torch:pkg\.mod"):
         locate("pkg.models:Net")

@@ -98,7 +98,7 @@ def readable(located: Located) -> Readable:
 def inside(found: Project, file: str) -> Located:
     """A file that a project names, by its path from here, inside the project's folder. Raises UsageError."""
     files.refuse_leaving(file, found.folder, file)
-    return lookup.located_file(file)
+    return lookup.located_file(file, quotes=False)
 
 
 def afford(work: UnfoldWork) -> None:

@@ -254,10 +254,14 @@ def _of_torch(where: str) -> str:
     return "write `torch:FILE.py:NAME` or `torch:MODULE:NAME`"
 
 
-def of_another_file(path: str) -> str:
-    """What to name instead of a file that holds no network which can be read; empty for all others."""
+def of_another_file(path: str, quotes: bool = True) -> str:
+    """What to name instead of a file that holds no network which can be read; empty for all others.
+
+    quotes: whether names in the file may be shown.
+    """
     if path.endswith(".py"):
-        return f"name the class or function in it: `torch:{brief(printable(path), 200)}:NAME`{_it_has(path)}"
+        names = _it_has(path) if quotes else ""
+        return f"name the class or function in it: `torch:{brief(printable(path), 200)}:NAME`{names}"
     if re.fullmatch(_WEIGHTS, path, re.DOTALL | re.IGNORECASE):
         return "weights are not read: name their module, `torch:MODULE:NAME`, or export it to .onnx or .pt2"
     return ""
@@ -272,12 +276,15 @@ def _it_has(path: str) -> str:
 
 def defined(path: str) -> list[str]:
     """The public classes and functions of a file of Python, which is not run; none where it cannot be read."""
-    import ast  # only a failing run pays for it
+    import ast  # only a failing run pays for these two
+    import warnings
 
     if not Path(path).is_file():
         return []
     try:
-        tree = ast.parse(files.read(path, MOST_OF_PYTHON))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is in the file, which they would quote
+            tree = ast.parse(files.read(path, MOST_OF_PYTHON))
     except (UsageError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     named = (each.name for each in tree.body if isinstance(each, ast.ClassDef | ast.FunctionDef))

@@ -94,6 +94,17 @@ def test_nothing_is_quoted_of_a_file_that_is_no_spec(folder: Path, run: Run, tex
     )
 
 
+def test_no_name_in_code_is_quoted(folder: Path, run: Run) -> None:
+    """As it is for whoever types the file's name, but not for a project, which a stranger may have written."""
+    (folder / "models" / "net.py").write_text("class Secret: ...\n")
+    (folder / "cnnprof.yaml").write_text(
+        "version: 1\nbudgets:\n- name: net\n  files: [models/net.py]\n  max: {params: 1M}\n"
+    )
+    message = "error: `models/net.py` is not a spec; name the class or function in it: `torch:models/net.py:NAME`\n"
+    assert run()[::2] == (2, message)
+    assert run("models/net.py")[::2] == (2, message)
+
+
 COMMANDS = ("::error::a.yaml", " ::add-mask::b.yaml", "##[error]c.yaml", "x##[debug]d.yaml", "##vso[task.x]e.yaml")
 
 
