@@ -690,6 +690,11 @@ def test_too_many_values_are_refused_before_they_are_kept(tmp_path: Path) -> Non
     assert refusal(tmp_path, with_node(b"\x0a\x00" * 100_001)) == (
         "`net.onnx` has more than 100,000 values in one list, `input`"
     )
+    for values in (100_001, 1_000_001):
+        packed = b"\x0a\x07strides\xa0\x01\x07\x42" + _length(values) + b"\x01" * values
+        assert refusal(tmp_path, with_node(CONV.SerializeToString() + b"\x2a" + _length(len(packed)) + packed)) == (
+            "`net.onnx` has more than 100,000 values in one list, `ints`"
+        )
     structure = b"\x32" + _length(33 * 2**20) + bytes(33 * 2**20)  # a doc_string is stepped over
     assert "`net.onnx`: the node" in refusal(tmp_path, with_node(b"\x22\x04Nope" + structure))
     name = b"\x1a" + _length(33 * 2**20) + bytes(33 * 2**20)

@@ -48,6 +48,9 @@ MESSAGES = {
 }  # fmt: skip
 """The fields of each message, by their numbers in https://github.com/onnx/onnx/blob/main/onnx/onnx.proto: their names,
 with a star where there may be several, and their types: of a number, a text, bytes, or another message."""
+_NUMBERS = frozenset(("int", "float", "double"))
+_LONGEST = 10
+"""Bytes of the longest number in a packed list, of which a field may have many."""
 _DATA = frozenset(("float_data", "int32_data", "int64_data", "raw_data", "double_data", "uint64_data"))
 
 
@@ -102,6 +105,8 @@ def decode(source: Source, start: int, end: int, message: str) -> Any:
         name, many, sort = fields[number]
         if name in _DATA and end - start > SMALL:
             continue
+        if many and sort in _NUMBERS and wire == BYTES and stop - value > _LONGEST * MOST:
+            raise _too_many(source, name)  # before they are kept
         if sort == "text" and wire == BYTES:
             several: list[Any] = [source.text(value, stop)]
         elif sort == "int":
@@ -118,16 +123,22 @@ def decode(source: Source, start: int, end: int, message: str) -> Any:
             continue
         if not many:
             found[name] = several[-1]
-        elif not found[name]:
-            found[name] = several
-        else:
+            continue
+        if found[name]:
             found[name] += several
-            if len(found[name]) > MOST:
-                raise UsageError(f"`{source.name}` has more than {MOST:,} values in one list, `{name}`")
+        else:
+            found[name] = several
+        if len(found[name]) > MOST:
+            raise _too_many(source, name)
     if message == "Attribute":
         large = found["t"] is not None and end - start > SMALL
         found["raw"] = b"" if large else source.take(start, end)
     return Message(found)
+
+
+def _too_many(source: Source, name: str) -> UsageError:
+    """The error of a list that is too long."""
+    return UsageError(f"`{source.name}` has more than {MOST:,} values in one list, `{name}`")
 
 
 # Values.
