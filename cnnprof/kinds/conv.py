@@ -319,7 +319,7 @@ class DynamicConv2d(Kind, word="dynamic_conv2d", axes=2, merge=True):
         own = {name: getattr(self, name) for name in self.fields}
         # Sizes may be traced integers, which a constructor would not take.
         return Conv2d(out_channels=1, kernel_size=(1, 1), bias=False).stand_in(
-            own | {"out_channels": weight[0], "kernel_size": weight[2:]}
+            own | {"word": self.word, "out_channels": weight[0], "kernel_size": weight[2:]}
         )
 
 

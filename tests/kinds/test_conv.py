@@ -217,6 +217,19 @@ REFUSES_ALONE = [
         id="dynamic_conv2d: a weight of three dimensions",
     ),
     pytest.param(
+        DynamicConv2d(),
+        [(3, 4, 4), (8, 3, 5, 5)],
+        "the kernel of `dynamic_conv2d` must not be larger than the padded input, "
+        "found a kernel spanning 5 and an axis of 4",
+        id="dynamic_conv2d: a kernel larger than the image",
+    ),
+    pytest.param(
+        DynamicConv2d(groups=2),
+        [(3, 4, 4), (8, 3, 3, 3)],
+        "`groups` of `dynamic_conv2d` must divide in_channels, found groups 2 and in_channels 3",
+        id="dynamic_conv2d: groups that do not divide the channels",
+    ),
+    pytest.param(
         FoldedConv2d(out_channels=6, kernel_size=3),
         (4, 8, 8),
         "`folded_conv2d` needs an input of 4 dimensions, those of `conv2d` after the parts of an example, "
