@@ -168,9 +168,8 @@ def scratch(network: Deployed, operator: Operator) -> tuple[int, ...]:
         sums = 4 * prod(_operand(network, operator, operator.outputs, 0).shape)
         return position if operator.word == "REDUCE_MAX" else (*position, sums)
     if operator.word == "MIRROR_PAD":
-        return (
-            4 * len(_operand(network, operator, operator.inputs, 0).shape),
-        ) * 2  # values per dimension, before and after
+        dimensions = len(_operand(network, operator, operator.inputs, 0).shape)
+        return 4 * dimensions, 4 * dimensions  # what is added before and after
     if operator.word == "TRANSPOSE_CONV":
         made = _operand(network, operator, operator.outputs, 0)
         return ((8 if made.dtype == "INT16" else 4) * prod(made.shape),)  # sums in 32 bits, of int16 in 64
@@ -372,12 +371,14 @@ def persistent_bytes(network: Deployed) -> int:
     return total + per_channel_bytes(network)
 
 
-def least_persistent_bytes(network: Deployed) -> int:
+def least_persistent_bytes(network: Deployed, persistent: int) -> int:
     """The fewest bytes that the tail takes on a microcontroller, whose pointers have 32 bits and not the 64 of what was
-    measured: what is kept per channel is the same, and no structure is less than half as large. Raises as
-    `persistent_bytes`."""
-    measured, same = persistent_bytes(network), per_channel_bytes(network)
-    return same + max(int(measured / (1 + TAIL_ERROR)) - same, 0) // 2
+    measured: what is kept per channel is the same, and no structure is less than half as large.
+
+    persistent: of the same network, by `persistent_bytes`.
+    """
+    same = per_channel_bytes(network)
+    return same + max(int(persistent / (1 + TAIL_ERROR)) - same, 0) // 2
 
 
 def per_channel_bytes(network: Deployed) -> int:

@@ -110,7 +110,7 @@ def of_file(network: Deployed, file_bytes: int) -> Deployment:
 def _deployment(network: Deployed, flash: int, exact: bool) -> Deployment:
     arena = plan_arena(network)
     try:
-        tail, least = persistent_bytes(network), least_persistent_bytes(network)
+        tail = persistent_bytes(network)
     except NotPlanned as error:
         return Deployment(network, arena, None, 0, str(error), flash, exact)
-    return Deployment(network, arena, tail, least, "", flash, exact)
+    return Deployment(network, arena, tail, least_persistent_bytes(network, tail), "", flash, exact)

@@ -257,10 +257,12 @@ class _Follower:
         for tracks, size in zip(zip(*[each.axes for each in fields], strict=True), grid, strict=True):
             if tracks != before:
                 sources, places, exact = zip(*tracks, strict=True)
+                if {*places} != {size}:
+                    return ()
                 found = seen.joined(sources) or self._seen(tuple([(seen.SAME, each) for each in sources]), size)
                 made = _Track(found, size, all(exact))
                 before = tracks
-            if {*places} != {size}:
+            elif made.places != size:
                 return ()
             axes.append(made)
         return tuple(axes)

@@ -107,6 +107,7 @@ class Memory(NamedTuple):
         batch of one no value moves, and autograd keeps the inputs themselves.
     once: positions of inputs that it is exact for where all examples share them, as a parameter; of one that every
         example has its own of it is an estimate, for the reason `repeated`.
+    own: positions of inputs that it is exact for where every example has its own; of one that all share, likewise.
     """
 
     view: bool = False
