@@ -100,6 +100,7 @@ OTHERS = {
     "KeyError": "is for programmers: what Python says of a key that is not there",
     "_unreadable": "makes a UsageError; seen in it",
     "_unknown": "makes a UsageError; seen in it",
+    "_too_many": "makes a UsageError; seen in it",
     "self.error": "was raised in another process; seen there",
     "made": "was raised in another thread; seen there",
     "NoKind": "says why a layer became opaque",
