@@ -153,3 +153,15 @@ def test_shared_keys_with_a_mask_are_opaque() -> None:
     assert [each.reason for each in imported(module, 8, 6).opaque] == [
         "it has a mask, and heads that share keys or a value of another width"
     ]
+
+
+@pytest.mark.parametrize("scale", [-0.5, 0.0])
+def test_shared_keys_with_a_scale_that_has_no_root_are_opaque(scale: float) -> None:
+    module = Calls(
+        lambda m, x: F.scaled_dot_product_attention(
+            x[:, None].expand(-1, 2, -1, -1), x[:, None], x[:, None], scale=scale
+        )
+    )
+    assert [each.reason for each in imported(module, 8, 6).opaque] == [
+        "it has a scale that is not positive, and heads that share keys or a value of another width"
+    ]

@@ -311,8 +311,11 @@ def _attention_by_products(node: Node, query: Batched, key: Batched, value: Batc
         raise NoKind("its query, key and value are not [heads, positions, width]")
     if node.get("attn_mask") is not None:
         raise NoKind("it has a mask, and heads that share keys or a value of another width")
+    scale = node.get("scale")
+    if scale is not None and scale <= 0:
+        raise NoKind("it has a scale that is not positive, and heads that share keys or a value of another width")
     # The scale of the products is divided between query and key, as in PyTorch's _scaled_dot_product_attention_math.
-    root = (node.get("scale") or shapes[0][-1] ** -0.5) ** 0.5
+    root = (shapes[0][-1] ** -0.5 if scale is None else scale) ** 0.5
     rank = len(shapes[0])
     read = node.add(arithmetic.Mul(scalar=root), query, word="mul")
     turned = node.add(permute.Permute(dims=[*range(rank - 1), rank, rank - 1]), key, word="permute")
