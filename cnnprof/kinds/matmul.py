@@ -35,8 +35,8 @@ class Matmul(Kind, word="matmul", merge=True):
         n · k · m multiply-accumulates for each pair of matrices
     Memory:
         keeps its inputs for the backward pass; of several matrices copies a first one that does not lie in memory in
-        order, and one that is repeated, which it keeps instead; one that all
-        examples share is not counted as repeated for each: an estimate
+        order, and one that is repeated, which it keeps instead; one that all examples share is not counted as
+        repeated for each: an estimate
     Reach:
         unknown along a spatial axis among the last two dimensions
     Example:
